@@ -1,0 +1,161 @@
+# Leasehold. `make help` lists the tasks.
+#
+# One build tree a mode (MODE=release|debug|asan|tsan), under $(BUILD). Header
+# and flag changes rebuild. Every folder with code is one archive; programs
+# name the archives they may use, which is how the walls between the rooms are
+# kept at link time.
+
+MODE ?= release
+BUILD ?= build
+O := $(BUILD)/$(MODE)
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+DATA ?= ../shared/data
+
+CC ?= gcc
+AR ?= ar
+PKG := libevent libevent_pthreads lmdb libsodium libwebsockets libuv inih \
+	openssl libseccomp libcap
+CPPFLAGS += -I. -D_GNU_SOURCE -DLEASEHOLD_VERSION='"$(VERSION)"' \
+	$(shell pkg-config --cflags $(PKG) check 2>/dev/null)
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wswitch-enum -Wformat=2 -Wvla -Wcast-qual
+HARD := -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection -D_FORTIFY_SOURCE=2
+HARD_LD := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+CFLAGS_release := -O2 -g $(HARD)
+LDFLAGS_release := $(HARD_LD)
+CFLAGS_debug := -O0 -g3
+LDFLAGS_debug := -pie
+CFLAGS_asan := -O1 -g -fno-omit-frame-pointer \
+	-fsanitize=address,undefined -fno-sanitize-recover=undefined
+LDFLAGS_asan := -pie -fsanitize=address,undefined
+CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+LDFLAGS_tsan := -pie -fsanitize=thread
+ifneq ($(MODE),release)
+CPPFLAGS += -DSANDBOX_LOG
+endif
+ifdef CI
+WERROR := -Werror
+endif
+# One object serves programs and the shared library: position independent,
+# hidden unless a header says otherwise.
+ALL_CFLAGS = -std=gnu11 -fPIC -fvisibility=hidden $(WARN) $(WERROR) \
+	$(CFLAGS_$(MODE)) $(CFLAGS)
+ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: help all demo demo-stop check conformance asan tsan lint format \
+	hardening sim torture load dependencies install clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
+
+# --- rooms: one archive a folder, main.c files stay outside ----------------
+
+ROOMS := shared/base shared/record shared/token shared/license \
+	shared/journal shared/proof shared/ipc shared/rpc shared/net \
+	appliance/setup appliance/front appliance/ledger appliance/vendor \
+	agent/keeper agent/uplink agent/lib agent/cli
+archive = $(O)/$(subst /,-,$(1)).a
+archives = $(foreach room,$(1),$(call archive,$(room)))
+objects = $(patsubst %.c,$(O)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
+
+DATA_ROOMS := shared/license shared/journal shared/token shared/record \
+	shared/base
+WIRE_ROOMS := shared/rpc shared/proof shared/ipc $(DATA_ROOMS)
+LIBS_base := -lsodium -linih -lseccomp -lcap
+LIBS_ipc := -levent_core
+LIBS_net := -lwebsockets -luv -lssl -lcrypto
+LIBS_ledger := -llmdb -levent_pthreads -pthread
+
+PROGRAMS := leaseholdd leasehold-agent leasehold leasehold-vendor
+leaseholdd_main := appliance/main.c
+leaseholdd_rooms := appliance/front appliance/ledger appliance/setup \
+	shared/net $(WIRE_ROOMS)
+leaseholdd_libs := $(LIBS_ledger) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
+leasehold-agent_main := agent/main.c
+leasehold-agent_rooms := agent/keeper agent/uplink shared/net $(WIRE_ROOMS)
+leasehold-agent_libs := $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
+leasehold_main := agent/cli/main.c
+leasehold_rooms := agent/cli agent/lib shared/rpc shared/proof $(DATA_ROOMS)
+leasehold_libs := -lcurl -lcrypto -pthread $(LIBS_base)
+leasehold-vendor_main := appliance/vendor/main.c
+leasehold-vendor_rooms := appliance/vendor $(DATA_ROOMS)
+leasehold-vendor_libs := $(LIBS_base)
+LIBRARY_ROOMS := agent/lib shared/rpc shared/proof $(DATA_ROOMS)
+
+PRODUCTS := $(PROGRAMS:%=$(O)/%) $(O)/libleasehold.so $(O)/libleasehold.a \
+	$(O)/leasehold.pc
+all: $(PRODUCTS) ## build programs and library into build/release
+
+# Rebuild when the flags change: the stamp holds them.
+FLAGS := $(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)
+$(O)/flags: FORCE
+	@mkdir -p $(O)
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
+FORCE:
+
+$(O)/%.o: %.c $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+define room_rule
+$(call archive,$(1)): $(call objects,$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$(AR) rcs $$@ $(call objects,$(1))
+endef
+$(foreach room,$(ROOMS),$(eval $(call room_rule,$(room))))
+
+define program_rule
+$(O)/$(1): $(O)/$($(1)_main:.c=.o) $(call archives,$($(1)_rooms))
+	$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$< -Wl,--start-group \
+		$(call archives,$($(1)_rooms)) -Wl,--end-group \
+		-Wl,--as-needed $($(1)_libs)
+endef
+$(foreach program,$(PROGRAMS),$(eval $(call program_rule,$(program))))
+
+# --- the library: one object, only lh_* outside ------------------------------
+
+$(O)/libleasehold.o: $(call archives,$(LIBRARY_ROOMS))
+	$(CC) $(filter -fsanitize=%,$(CFLAGS_$(MODE))) -nostdlib -r -o $@ \
+		-Wl,--whole-archive $(call archive,agent/lib) \
+		-Wl,--no-whole-archive -Wl,--start-group $^ -Wl,--end-group
+	objcopy --localize-hidden $@
+$(O)/libleasehold.a: $(O)/libleasehold.o
+	@rm -f $@
+	$(AR) rcs $@ $<
+$(O)/libleasehold.so.0: $(O)/libleasehold.o agent/lib/leasehold.map
+	$(CC) $(filter -fsanitize=%,$(CFLAGS_$(MODE))) -shared \
+		$(filter-out -pie,$(ALL_LDFLAGS)) -Wl,-soname,libleasehold.so.0 \
+		-Wl,--version-script=agent/lib/leasehold.map -o $@ $< \
+		-Wl,--as-needed -lsodium -lcrypto -pthread
+$(O)/libleasehold.so: $(O)/libleasehold.so.0
+	ln -sf libleasehold.so.0 $@
+$(O)/leasehold.pc: agent/lib/leasehold.pc.in $(O)/flags
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' $< >$@
+
+# --- tests ------------------------------------------------------------------
+
+TEST_LIBS := -lcheck -lsubunit -lm -lrt -lcurl $(LIBS_ledger) $(LIBS_net) \
+	$(LIBS_ipc) $(LIBS_base)
+UNIT := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/check_*.c))
+TOOLS := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/sim/*_sim.c \
+	tests/bench/*_bench.c tests/system/*_tool.c))
+
+$(O)/tests/unit/check_%: $(O)/tests/unit/check_%.o $(O)/tests/unit/main.o \
+    $(call archives,$(ROOMS))
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(O)/tests/unit/main.o \
+		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
+		-Wl,--as-needed $(TEST_LIBS)
+$(O)/tests/%: $(O)/tests/%.o $(call archives,$(ROOMS))
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< \
+		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
+		-Wl,--as-needed $(TEST_LIBS)
+
+build-tests: all $(UNIT) $(TOOLS)
+
+include $(wildcard $(O)/*/*.d $(O)/*/*/*.d $(O)/*/*/*/*.d)

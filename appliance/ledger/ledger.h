@@ -1,0 +1,197 @@
+/*
+ * The ledger's core: one tenant's journal and state in one LMDB environment,
+ * changed by two functions only, decide and fold (DESIGN 5). Time, nonces,
+ * random bytes and credentials arrive in the command: the same commands give
+ * the same rows, which is what the simulator stands on. It must not know of
+ * sockets, sessions, loops, threads or clocks.
+ *
+ * One thread commits (ledger_commit); any number may read with views.
+ */
+#ifndef APPLIANCE_LEDGER_LEDGER_H
+#define APPLIANCE_LEDGER_LEDGER_H
+
+#include "shared/rpc/operations.h"
+
+struct ledger;
+struct ledger_view;
+
+/** Slack between a signed span and the moment its seat is free, ms: covers the
+ * rates of two clocks over a day (100 ppm) and the loop's own delay. */
+#define LEDGER_SKEW_MS 10000
+
+struct ledger_options {
+	const char *path;  /* folder of the environment */
+	const char *site;  /* id */
+	const char *tenant;
+	const uint8_t *site_public; /* 32; borrowed */
+	const uint8_t *site_secret; /* 64; borrowed, in guarded memory */
+	const uint8_t *tenant_key;  /* 32; borrowed: encrypts, hashes */
+	uint32_t generation;
+	size_t map_bytes; /* 0: 64 GiB, sparse */
+	bool volatile_;	  /* no fsync: for the simulator only */
+	/** Faults for tests: called at each named step of a commit, NULL
+	 * otherwise. A non-zero result fails that step with it. */
+	int (*fault)(void *ctx, const char *step);
+	void *fault_ctx;
+};
+
+/** Who asks; the process around found it out. */
+struct principal {
+	uint32_t kind; /* enum actor_kind */
+	uint64_t id;   /* device or admin key */
+	char address[64];
+};
+
+/** Requests of the process itself; ids beyond the operations. */
+enum ledger_internal {
+	LEDGER_START = OPERATION_COUNT, /* struct row_started */
+	LEDGER_EXPIRE,	   /* struct ledger_expire */
+	LEDGER_DENIED,	   /* struct row_denied */
+	LEDGER_CHECKPOINT, /* struct row_checkpoint */
+	LEDGER_CLOCK,	   /* struct row_clock */
+};
+
+/** A deadline that passed: the fact the command rests on. */
+struct ledger_expire {
+	uint64_t lease;
+	int64_t deadline; /* ledger time, ms; must not be after now */
+};
+
+/** Random bytes that a command may need: subject ids, salts, nonces. */
+#define LEDGER_ENTROPY 256
+
+/**
+ * One command and its outcome. The caller owns it and what `request` points
+ * to until ledger_commit returned; replies point into `arena`.
+ */
+struct command {
+	uint32_t op; /* enum operation_id or ledger_internal */
+	struct principal who;
+	const void *request; /* the record of the operation */
+	uint8_t entropy[LEDGER_ENTROPY];
+
+	/* outcome */
+	int err; /* 0, a refusal, or the fault of the whole batch */
+	struct problem problem; /* when err is not 0 */
+	union {
+		struct enroll_reply enroll;
+		struct checkout_reply checkout;
+		struct lease_ended ended;
+		struct license_view license;
+		struct join_created join;
+		struct device_number device;
+		struct checkpoint_reply checkpoint;
+	} reply;
+	struct arena arena; /* owned; release after use */
+};
+
+/** What a batch did, told row by row after the commit, in order, on the
+ * committing thread: liveness and projections live on it. */
+struct ledger_observer {
+	void *ctx;
+	void (*row)(void *ctx, const struct row *row, int64_t time);
+};
+
+/** Time split of the commits so far, ns; for the load generator. */
+struct ledger_timing {
+	uint64_t commits, commands, rows;
+	uint64_t decide_ns, fold_ns, tree_ns, sign_ns, commit_ns;
+};
+
+/** A new journal with its genesis batch. ERR_CONFLICT if one is there. */
+int ledger_create(const struct ledger_options *options, int64_t now_ms);
+
+/** Open: checks that the newest header is signed by this site and names this
+ * tenant. ERR_BUSY when another process has it open for writing. */
+int ledger_open(struct ledger **ledger, const struct ledger_options *options);
+void ledger_close(struct ledger *ledger);
+
+/**
+ * Decide and fold every command in order in one write transaction, append one
+ * signed batch of their rows, commit. Without rows nothing is written. On a
+ * fault nothing has happened, every command has the fault in `err`, and the
+ * fault is returned; the ledger stays usable.
+ *
+ * @param now_ms  Ledger time; taken as the last batch's time if before it.
+ */
+int ledger_commit(struct ledger *ledger, struct command *const *commands,
+    size_t n, int64_t now_ms, const struct ledger_observer *observer);
+
+void ledger_timing(struct ledger_timing *timing, const struct ledger *ledger);
+
+/* --- reading ------------------------------------------------------------ */
+
+/** A snapshot; cheap. Close it soon (50 ms): LMDB keeps pages for it. A view
+ * may be moved between threads but used by one at a time. */
+int ledger_view_open(struct ledger_view **view, struct ledger *ledger);
+void ledger_view_close(struct ledger_view *view);
+
+/** The newest header: token in the arena, its fields and head. */
+int ledger_newest(struct journal_header *header, uint8_t head[32],
+    struct record_span *token, struct ledger_view *view, struct arena *arena);
+
+/** inclusion and consistency of `known` in the history of the newest batch;
+ * ERR_ROLLED_BACK when this journal does not hold it. Empty spans for a zero
+ * `known` and for the newest batch itself. */
+int ledger_continue(struct record_span *inclusion,
+    struct record_span *consistency, struct ledger_view *view,
+    const struct journal_known *known, struct arena *arena);
+
+/** A device as sessions need it; key points into the arena. ERR_UNKNOWN_DEVICE
+ * or, with everything filled in, ERR_DEVICE_REVOKED. */
+struct ledger_device {
+	uint64_t device;
+	uint32_t class_;
+	struct record_span public_key;
+	char name[64];
+	bool revoked;
+};
+int ledger_device(struct ledger_device *out, struct ledger_view *view,
+    uint64_t device, struct arena *arena);
+
+/** A lease as liveness needs it. */
+struct ledger_lease {
+	uint64_t lease;
+	uint64_t device;
+	uint64_t license;
+	uint64_t row_number;
+	uint32_t ttl_s;
+	uint32_t grace_s;
+	struct record_span row; /* bytes of the granting row, in the arena */
+};
+/** ERR_GONE when it has ended or never was. arena NULL: without the row. */
+int ledger_lease(struct ledger_lease *out, struct ledger_view *view,
+    uint64_t lease, struct arena *arena);
+/** Every lease held, in order; stops on non-zero, which is returned. */
+int ledger_each_lease(struct ledger_view *view, uint64_t after,
+    int (*each)(void *ctx, const struct ledger_lease *lease), void *ctx);
+
+/** Answers of the query operations; reply is the operation's reply record and
+ * points into the arena. Unknown ids: ERR_NOT_FOUND. */
+int ledger_query(void *reply, struct ledger_view *view, uint32_t op,
+    const void *request, int64_t now_ms, struct arena *arena,
+    struct problem *problem);
+
+/** BLAKE2b-256 of the logical dump of the state tables, and the batch it
+ * stands after. Reads everything: for a helper thread. */
+int ledger_state_hash(uint8_t hash[32], struct journal_header *after,
+    uint8_t head[32], struct ledger_view *view);
+
+/** Fold every batch of `from` into a fresh environment at `to->path` (created),
+ * verifying each: the new one's logical dump equals the old one's. Subjects
+ * are copied. For the simulator, recovery and upgrades. */
+int ledger_refold(struct ledger_view *from, const struct ledger_options *to);
+
+/** The invariants of DESIGN 5 over the whole state; words on the first breach
+ * and ERR_CORRUPT. */
+int ledger_check(struct ledger_view *view, char *error, size_t error_size);
+
+/** Bytes used of the map, and its size. */
+void ledger_room(size_t *used_bytes, size_t *map_bytes,
+    const struct ledger *ledger);
+
+/** The last stop was orderly? Set by ledger_stop_clean, cleared by the first
+ * commit after opening. */
+bool ledger_was_clean(const struct ledger *ledger);
+
+#endif

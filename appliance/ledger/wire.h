@@ -1,0 +1,43 @@
+/*
+ * What front and ledger say to each other over ipc. The front is believed
+ * about addresses, exporter and client certificate and passes bearer keys on;
+ * about nothing else (DESIGN 3). Payloads are MessagePack of the records named
+ * here. It must not know what either side does with them.
+ */
+#ifndef APPLIANCE_LEDGER_WIRE_H
+#define APPLIANCE_LEDGER_WIRE_H
+
+#include "shared/record/record.h"
+
+enum wire_kind {
+	/* front to ledger */
+	WIRE_OPENED = 1, /* conn; wire_peer: an agent's WebSocket is up */
+	WIRE_CLOSED,	 /* conn */
+	WIRE_REQUEST,	 /* conn, tag, op; the operation's request record */
+	WIRE_CALL,	 /* conn, tag, op; wire_caller, then the request record:
+			    HTTP, each call carries its own credentials */
+	/* ledger to front */
+	WIRE_REPLY,   /* conn, tag, op; the reply record */
+	WIRE_PROBLEM, /* conn, tag, op; problem_record; then an i32 big-endian
+			 with the ERR_* (for the HTTP status) */
+	WIRE_NOTICE,  /* conn, op; the notice's record */
+	WIRE_CLOSE,   /* conn; op is the WebSocket close code, payload the
+			 reason as text */
+	WIRE_STATE,   /* op: 0 starting, 1 ready, 2 draining, 3 unavailable */
+};
+
+struct wire_peer {
+	char address[64];
+	uint8_t exporter[32];
+	char client_cn[65];
+};
+struct wire_caller {
+	char address[64];
+	char client_cn[65];
+	char host[128]; /* Host header */
+	struct record_span key; /* bearer credential, or empty */
+	char idempotency_key[64];
+};
+extern const struct record wire_peer_record, wire_caller_record;
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * A parent with one core (ledger, keeper) and edges (fronts, uplink) that
+ * speak to it over socketpairs. The parent holds nothing but listeners and
+ * descriptors; it forks, watches, restarts with backoff. An edge that dies is
+ * replaced and the core is handed a new socketpair; a core that dies takes its
+ * edges with it and all start again. Both daemons are built on this. It must
+ * not know what its children say to each other.
+ */
+#ifndef SHARED_BASE_SUPERVISOR_H
+#define SHARED_BASE_SUPERVISOR_H
+
+#include <stdbool.h>
+
+/**
+ * What a child runs with. `control` is the child's end of a socketpair to the
+ * parent: the core receives on it, by SCM_RIGHTS, one descriptor for each edge
+ * (supervisor_receive_edge); edges ignore it but for EOF. `edge_fd` is an
+ * edge's own stream to the core (-1 for the core).
+ */
+struct supervisor_child {
+	int control;
+	int edge_fd;
+	int edge_index;
+};
+
+struct supervisor {
+	const char *name;      /* of the program, for the log */
+	const char *core_name; /* "ledger" */
+	const char *edge_name; /* "front" */
+	int edges;	       /* 1 to 16 */
+	void *ctx;
+	/** Never return to the caller: the value is the exit status. */
+	int (*core_main)(void *ctx, const struct supervisor_child *child);
+	int (*edge_main)(void *ctx, const struct supervisor_child *child);
+	/** SIGHUP: reread the configuration in the parent (may be NULL). The
+	 * children then get SIGHUP themselves. */
+	int (*reload)(void *ctx);
+	/** Once when all children first run: sd_notify is done already. */
+	void (*started)(void *ctx);
+	/** In the parent, after the first children are forked: give up what
+	 * only starting needed (may be NULL). */
+	int (*enter_sandbox)(void *ctx);
+	/** Seconds a SIGTERM waits for the children to drain before SIGKILL. */
+	int drain_s;
+};
+
+/**
+ * Run until SIGTERM or SIGINT. Children get SIGTERM first (edges, then the
+ * core once the edges are gone). The first child that exits with status 2
+ * before it said it is ready ends the program with that status: a
+ * configuration error is not retried. Children die with the parent
+ * (PR_SET_PDEATHSIG). Returns the exit status.
+ */
+int supervisor_run(const struct supervisor *supervisor);
+
+/** In a child: tell the parent that start-up is done (one byte on control). */
+int supervisor_ready(const struct supervisor_child *child);
+
+/** In the core: take the next edge's descriptor from `control`, when it is
+ * readable. Returns 0, ERR_BUSY (nothing there) or ERR_CLOSED (parent gone). */
+int supervisor_receive_edge(int *fd, int *edge_index, int control);
+
+#endif

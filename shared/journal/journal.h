@@ -1,0 +1,133 @@
+/*
+ * The journal's own shape: leaves, batches, signed headers, and every check
+ * that somebody who trusts only the site's public key can make (DESIGN 4 and
+ * 5). Ledger, library, CLI and hub use the same code. It must not know where
+ * batches are stored.
+ *
+ * leaf of a row  = H(0x00 || be16(len tenant) || tenant || be64(number) || bytes)
+ * root           = Merkle root over the batch's leaves
+ * head           = BLAKE2b-256 of the header token's exact payload
+ * leaf of a head = H(0x00 || head); the history tree of batch n has the heads
+ *                  of batches 0 to n - 1 as its leaves 0 to n - 1
+ */
+#ifndef SHARED_JOURNAL_JOURNAL_H
+#define SHARED_JOURNAL_JOURNAL_H
+
+#include "shared/journal/merkle.h"
+#include "shared/journal/rows.h"
+
+/** Rows in one batch at most. */
+#define JOURNAL_BATCH_ROWS_MAX 8192
+
+/** Running totals since genesis: a hole cannot be hidden. */
+struct journal_totals {
+	uint64_t grants;
+	uint64_t ends;
+	uint64_t overage;
+};
+
+/** Payload of a TOKEN_BATCH. */
+struct journal_header {
+	char site[64];
+	char tenant[64];
+	uint32_t generation;
+	uint64_t batch;	    /* from 0 */
+	uint64_t first_row; /* number of its first row; rows count from 1 */
+	uint32_t rows;	    /* at least 1 */
+	uint8_t root[32];
+	uint8_t history[32];
+	int64_t time;
+	struct journal_totals totals;
+};
+extern const struct record journal_totals_record, journal_header_record;
+
+/** A batch as it is stored and sent: header token and row bytes. */
+struct journal_row_bytes {
+	struct record_span bytes;
+};
+struct journal_batch {
+	struct record_span header; /* token */
+	struct record_list rows;   /* journal_row_bytes, bare */
+};
+extern const struct record journal_row_bytes_record, journal_batch_record;
+
+/** What somebody keeps of the last header seen. */
+struct journal_known {
+	uint64_t batch;
+	uint8_t head[32];
+	uint8_t history[32];
+};
+extern const struct record journal_known_record;
+
+/** Payload of a TOKEN_BEAT: root over (lease, nonce, ttl_s) in order. */
+struct journal_beat {
+	char site[64];
+	char tenant[64];
+	uint32_t generation;
+	uint64_t batch; /* newest batch then, and its head */
+	uint8_t head[32];
+	int64_t time;
+	uint32_t count;
+	uint8_t root[32];
+};
+extern const struct record journal_beat_record;
+
+void journal_row_leaf(uint8_t leaf[32], const char *tenant, uint64_t number,
+    const void *bytes, size_t len);
+void journal_head(uint8_t head[32], const void *payload, size_t len);
+void journal_head_leaf(uint8_t leaf[32], const uint8_t head[32]);
+void journal_beat_leaf(uint8_t leaf[32], uint64_t lease,
+    const uint8_t nonce[32], uint32_t ttl_s);
+
+/** Sign a header; appends the token, gives its head. */
+int journal_header_sign(struct buf *token, uint8_t head[32],
+    const struct journal_header *header, const uint8_t secret[64]);
+
+/** Verify and read one: ERR_BAD_TOKEN, ERR_BAD_SIGNATURE, ERR_UNTRUSTED. */
+int journal_header_verify(struct journal_header *header, uint8_t head[32],
+    const char *token, size_t len, const uint8_t site_key[32]);
+
+/** Is the row in the batch? `path` is path_len * 32 bytes. ERR_BAD_PATH. */
+int journal_row_verify(const struct journal_header *header, uint64_t number,
+    const void *bytes, size_t len, const uint8_t *path, size_t path_hashes);
+
+/**
+ * Does the journal of `header` continue what was known? Same batch: the heads
+ * must be equal. Later: the known head stands at its place in the history
+ * (`inclusion`) and the known history is its beginning (`consistency`), both
+ * as concatenated hashes. Earlier: ERR_FORK. Generations are not compared.
+ */
+int journal_continues(const struct journal_known *known,
+    const struct journal_header *header, const uint8_t head[32],
+    const uint8_t *inclusion, size_t inclusion_hashes,
+    const uint8_t *consistency, size_t consistency_hashes);
+
+/** Is (lease, nonce, ttl_s) number `index` of the beat? ERR_BAD_PATH. */
+int journal_beat_verify(const struct journal_beat *beat, uint64_t lease,
+    const uint8_t nonce[32], uint32_t ttl_s, uint32_t index,
+    const uint8_t *path, size_t path_hashes);
+
+/**
+ * Walk a whole journal, batch after batch from 0: signatures, roots, history,
+ * numbers without gaps, times that do not go back, totals. State is small and
+ * constant; `check` may be NULL and sees every row.
+ */
+struct journal_walk {
+	uint8_t site_key[32];
+	uint64_t next_batch;
+	uint64_t next_row;
+	int64_t time;
+	struct journal_totals totals;
+	char site[64];
+	char tenant[64];
+	uint8_t frontier[64][32]; /* complete subtrees of the history */
+	uint8_t head[32];	  /* of the last batch */
+	uint32_t generation;
+	uint64_t overage_licenses[2]; /* reserved */
+};
+void journal_walk_init(struct journal_walk *walk, const uint8_t site_key[32]);
+int journal_walk_batch(struct journal_walk *walk, const uint8_t *blob,
+    size_t len, int (*row)(void *ctx, const struct row *row, int64_t time),
+    void *ctx, char *error, size_t error_size);
+
+#endif

@@ -1,0 +1,216 @@
+/*
+ * The facts: one record per kind of row. A row's bytes are its kind (2 bytes,
+ * big-endian) and its record in MessagePack; they are hashed and stored as
+ * written, and never changed once released: a new fact gets a new kind or a
+ * new record version. Rows carry no people (DESIGN 5): users, hosts and
+ * addresses are subject ids. All rows of a batch share its header's time. This
+ * part must not know how rows come about or what follows from them.
+ */
+#ifndef SHARED_JOURNAL_ROWS_H
+#define SHARED_JOURNAL_ROWS_H
+
+#include "shared/license/license.h"
+#include "shared/record/record.h"
+
+#include <stdint.h>
+
+#define SUBJECT_BYTES 16
+#define REQUEST_BYTES 16
+#define NONCE_BYTES 32
+#define DIGEST_BYTES 32
+
+enum row_kind {
+	ROW_GENESIS = 1,
+	ROW_STARTED = 2,
+	ROW_SUBJECT_ADDED = 3,
+	ROW_LICENSE_INSTALLED = 4,
+	ROW_JOIN_CREATED = 5,
+	ROW_DEVICE_ENROLLED = 6,
+	ROW_DEVICE_REVOKED = 7,
+	ROW_LEASE_GRANTED = 8,
+	ROW_LEASE_ENDED = 9,
+	ROW_DENIED = 10,
+	ROW_CHECKPOINT = 11,
+	ROW_CLOCK = 12,
+};
+
+/** First row of every tenant's journal. */
+struct row_genesis {
+	char site[64];
+	char tenant[64];
+	uint8_t site_key[32];
+	uint32_t format; /* of the rows: 1 */
+};
+
+/** The daemon opened the journal. */
+struct row_started {
+	char software[32];
+	uint32_t generation;
+	bool clean; /* the last stop was an orderly one */
+};
+
+enum subject_kind {
+	SUBJECT_USER,
+	SUBJECT_HOST,
+	SUBJECT_DEVICE,
+	SUBJECT_ADDRESS,
+};
+extern const char *const subject_kind_names[];
+
+/** A person, host or address is first seen; its value stands elsewhere. */
+struct row_subject_added {
+	uint8_t subject[SUBJECT_BYTES];
+	uint32_t kind;
+	uint8_t commitment[32]; /* BLAKE2b-256(salt || kind || value) */
+};
+
+/** Who caused it: the site itself, a device or an admin's key. */
+enum actor_kind { ACTOR_SITE, ACTOR_DEVICE, ACTOR_ADMIN };
+extern const char *const actor_kind_names[];
+struct row_actor {
+	uint32_t kind;
+	uint64_t id; /* device number or key number; 0: the site */
+};
+
+struct row_license_installed {
+	uint64_t license; /* per-tenant number */
+	uint8_t digest[32];
+	struct license document; /* what the token says */
+	struct record_span issuer_token;
+	struct record_span license_token;
+	struct row_actor by;
+};
+
+struct row_join_created {
+	uint8_t join[16];
+	uint32_t uses;
+	int64_t expires_at;
+	uint32_t class_;
+	struct row_actor by;
+};
+
+struct row_device_enrolled {
+	uint64_t device;
+	uint32_t class_;
+	struct record_span public_key;
+	uint8_t name[SUBJECT_BYTES];
+	uint8_t host[SUBJECT_BYTES];
+	uint8_t join[16];
+};
+
+struct row_device_revoked {
+	uint64_t device;
+	struct row_actor by;
+};
+
+enum seat_type { SEAT_COMMIT, SEAT_OVERAGE };
+extern const char *const seat_type_names[];
+
+/** The grant: what an application checks. */
+struct row_lease_granted {
+	uint64_t lease;
+	uint64_t license;
+	uint8_t license_digest[32];
+	uint64_t device;
+	uint32_t slot; /* from 0; commit_qty and above is overage */
+	uint32_t type;
+	uint64_t overage; /* contiguous per license from 1; 0: commit */
+	uint32_t count;	  /* seats: 1 */
+	uint8_t nonce[NONCE_BYTES]; /* the application's */
+	uint8_t request[REQUEST_BYTES];
+	uint8_t request_digest[16];
+	char product[64];
+	char version[32];
+	char feature[64]; /* "" : none */
+	uint8_t user[SUBJECT_BYTES];
+	uint8_t host[SUBJECT_BYTES];
+	uint8_t application[32]; /* SHA-256 of the executable; zero: unknown */
+	uint32_t ttl_s;
+	uint32_t grace_s;
+};
+
+enum lease_end {
+	LEASE_RETURNED, /* the application gave it back */
+	LEASE_EXITED,	/* its process ended */
+	LEASE_EXPIRED,	/* the last signed span, grace and skew are over */
+	LEASE_RELEASED, /* an admin took it */
+	LEASE_REVOKED,	/* its device was revoked */
+};
+extern const char *const lease_end_names[];
+
+struct row_lease_ended {
+	uint64_t lease;
+	uint64_t license;
+	uint32_t slot;
+	uint32_t type;
+	uint32_t reason;
+	int64_t deadline; /* the fact it rests on: LEASE_EXPIRED only, else 0 */
+	struct row_actor by;
+};
+
+/** Refusals of one device, product and code within a minute. */
+struct row_denied {
+	uint64_t device;
+	uint64_t license; /* 0: none fits */
+	char product[64];
+	char code[32]; /* "no_seats" */
+	uint64_t count;
+	int64_t minute; /* ms; start of the minute */
+};
+
+struct row_checkpoint {
+	uint64_t batch;
+	uint8_t head[32];
+	uint8_t state_hash[32]; /* of the logical dump after that batch */
+};
+
+enum clock_event { CLOCK_JUMP_SEEN, CLOCK_CONFIRMED, CLOCK_CORRECTED };
+extern const char *const clock_event_names[];
+struct row_clock {
+	uint32_t event;
+	int64_t held;  /* what the site went on with */
+	int64_t wall;  /* what the wall clock said */
+	struct row_actor by;
+};
+
+extern const struct record row_genesis_record, row_started_record,
+    row_subject_added_record, row_license_installed_record,
+    row_join_created_record, row_device_enrolled_record,
+    row_device_revoked_record, row_lease_granted_record, row_lease_ended_record,
+    row_denied_record, row_checkpoint_record, row_clock_record,
+    row_actor_record;
+
+/** A row in memory, whichever kind it is. */
+struct row {
+	uint64_t number; /* per tenant, from 1 */
+	enum row_kind kind;
+	union {
+		struct row_genesis genesis;
+		struct row_started started;
+		struct row_subject_added subject_added;
+		struct row_license_installed license_installed;
+		struct row_join_created join_created;
+		struct row_device_enrolled device_enrolled;
+		struct row_device_revoked device_revoked;
+		struct row_lease_granted lease_granted;
+		struct row_lease_ended lease_ended;
+		struct row_denied denied;
+		struct row_checkpoint checkpoint;
+		struct row_clock clock;
+	} u;
+};
+
+/** Record of a kind; NULL when unknown. */
+const struct record *row_record(uint32_t kind);
+/** "lease.granted", for people and JSON. */
+const char *row_kind_name(uint32_t kind);
+
+/** Append a row's bytes. */
+void row_write(struct buf *out, const struct row *row);
+
+/** Read a row's bytes; spans point into `data`. Returns 0, ERR_UNKNOWN_ROW or
+ * ERR_CORRUPT. */
+int row_read(struct row *row, uint64_t number, const uint8_t *data, size_t len,
+    struct arena *arena);
+
+#endif

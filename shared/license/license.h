@@ -1,0 +1,174 @@
+/*
+ * The vendor's and the site's documents: what an issuer, a license, an
+ * activation request and a join token say, and the check of the chain
+ * vendor root -> issuer -> license -> site key. Used by the vendor's tool, the
+ * ledger, the library and the CLI. It must not know what is installed where,
+ * nor what time it is: the caller says.
+ */
+#ifndef SHARED_LICENSE_LICENSE_H
+#define SHARED_LICENSE_LICENSE_H
+
+#include "shared/record/record.h"
+#include "shared/token/token.h"
+
+#define LICENSE_SEATS_MAX 10000000
+#define LICENSE_TTL_DEFAULT_S 120
+#define LICENSE_GRACE_DEFAULT_S 300
+
+struct license_vendor {
+	char id[64];
+	char name[128];
+};
+
+struct license_product {
+	char id[64];	  /* "davinci-configurator-se" */
+	char name[128];	  /* for people */
+	char version[96]; /* a range: ">=8.0.0" */
+};
+
+struct license_pricing {
+	int64_t commit_fee_monthly; /* minor units */
+	int64_t overage_per_use;    /* minor units */
+	char currency[4];	    /* ISO 4217 */
+};
+
+struct license_entitlement {
+	uint32_t total_licenses; /* commit_qty + max_overage */
+	uint32_t commit_qty;
+	uint32_t max_overage;
+	struct license_pricing pricing;
+};
+
+struct license_contract {
+	int32_t start_date; /* first day, from 00:00 UTC */
+	int32_t end_date;   /* last day, to 24:00 UTC */
+	bool auto_renew;
+	uint32_t billing_cycle; /* enum license_cycle */
+};
+enum license_cycle { LICENSE_MONTHLY, LICENSE_ANNUAL };
+
+enum license_enforce { LICENSE_HARD, LICENSE_GRACE, LICENSE_ADVISORY };
+
+/** What bounds the site's policy (DESIGN 11); absent ones get defaults. */
+struct license_bounds {
+	uint32_t ttl_s;	  /* a lease without a beat, 1 s to 1 day */
+	uint32_t grace_s; /* after that, 0 to 7 days */
+	uint32_t enforce;
+};
+
+/** The file a vendor writes: the terms without the parties. */
+struct license_terms {
+	struct license_product product;
+	struct license_entitlement entitlement;
+	struct license_contract contract;
+	struct license_bounds terms;
+};
+
+/** Payload of a TOKEN_LICENSE. */
+struct license {
+	char license_id[64]; /* "lic-vector-mercedes-2026-001" */
+	uint64_t serial;     /* a higher one replaces a lower one */
+	struct license_vendor vendor;
+	char site[64];
+	char tenant[64];
+	uint8_t site_key[TOKEN_PUBLIC_BYTES];
+	struct license_product product;
+	struct license_entitlement entitlement;
+	struct license_contract contract;
+	struct license_bounds terms;
+	int64_t issued_at;
+};
+
+/** Payload of a TOKEN_ISSUER, signed by the vendor's root key. */
+struct license_issuer {
+	struct license_vendor vendor;
+	uint8_t key[TOKEN_PUBLIC_BYTES];
+	int64_t not_before;
+	int64_t not_after;
+};
+
+/** Payload of a TOKEN_REQUEST, signed by the site key. */
+struct license_request {
+	char site[64];
+	char name[128];
+	char tenant[64];
+	uint8_t site_key[TOKEN_PUBLIC_BYTES];
+	char key_class[16]; /* "file"; "tpm" to come */
+	char software[32];  /* "leaseholdd 0.1.0" */
+	int64_t created_at;
+};
+
+/** Payload of a TOKEN_JOIN, signed by the site key. */
+struct license_host_pattern {
+	char pattern[128]; /* "ws-*.plant.example" */
+};
+struct license_join {
+	char site[64];
+	char tenant[64];
+	uint8_t join[16]; /* its id */
+	uint32_t uses;
+	int64_t expires_at;
+	uint32_t class_; /* enum proof_class */
+	struct record_list hosts; /* license_host_pattern; empty: any */
+	uint8_t ca_sha256[32]; /* of the DER of the site's CA */
+};
+
+/** The file that `leasehold-vendor issue` writes: both tokens, as JSON. */
+struct license_file {
+	struct record_span issuer;  /* token */
+	struct record_span license; /* token */
+};
+
+extern const struct record license_vendor_record, license_product_record,
+    license_pricing_record, license_entitlement_record, license_contract_record,
+    license_bounds_record, license_terms_record, license_record,
+    license_issuer_record, license_request_record, license_host_pattern_record,
+    license_join_record, license_file_record;
+
+/**
+ * The rules that one table row cannot say: total = commit + overage, a known
+ * currency, a real version range, start not after end. Fills in absent bounds.
+ * Returns 0 or ERR_BAD_REQUEST with the field named.
+ */
+int license_terms_check(struct license_terms *terms,
+    struct record_error *error);
+
+/** Digest that names a license: BLAKE2b-256 of its token's text. */
+void license_digest(uint8_t out[32], const char *token, size_t len);
+
+/**
+ * Verify issuer and license tokens.
+ * @param root  pinned vendor root, or NULL for a site that knows none yet:
+ *              then the issuer token's signature cannot be checked, and the
+ *              caller must pin `issuer` by other means
+ * Checks signatures, that vendor of both agree, that the license was issued
+ * while the issuing key was valid, and license_terms_check. Not dates, not the
+ * site: see license_check_for. Errors: ERR_BAD_TOKEN, ERR_BAD_SIGNATURE,
+ * ERR_UNTRUSTED, ERR_EXPIRED, ERR_BAD_REQUEST; `error` says it in words.
+ */
+int license_verify(struct license *license, struct license_issuer *issuer,
+    const char *issuer_token, size_t issuer_len, const char *license_token,
+    size_t license_len, const uint8_t *root, struct record_error *error);
+
+/** Is it for this site, tenant and key? ERR_MISMATCH names the field. */
+int license_check_for(const struct license *license, const char *site,
+    const char *tenant, const uint8_t site_key[TOKEN_PUBLIC_BYTES],
+    struct record_error *error);
+
+/** Is the contract running at this time? 0 or ERR_LICENSE_EXPIRED; `error`
+ * says whether it is over or not yet begun. */
+int license_check_dates(const struct license *license, int64_t now_ms,
+    struct record_error *error);
+
+/** Read a payload of one of the document records out of a verified token. */
+int license_document_read(void *out, const struct record *record,
+    enum token_kind kind, const char *token, size_t len,
+    const uint8_t public_key[TOKEN_PUBLIC_BYTES], struct arena *arena,
+    struct record_error *error);
+
+/** Sign a document. */
+int license_document_sign(struct buf *token, const struct record *record,
+    const void *value, enum token_kind kind,
+    const uint8_t secret[TOKEN_SECRET_BYTES]);
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * HTTP, WebSocket and TLS behind one narrow interface: libwebsockets (through
+ * its libuv plugin) inside the libevent base, FACTS in this folder's README.
+ * Only this part calls libwebsockets, and every net_* call schedules its own
+ * pump. Connections are named by index and generation, so that a stale name
+ * hits nothing. It must not know JSON, operations or keys other than TLS.
+ */
+#ifndef SHARED_NET_NET_H
+#define SHARED_NET_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct net;
+
+/** A WebSocket message, and an HTTP request's body, at most; bytes. */
+#define NET_MESSAGE_MAX ((size_t)64 << 10)
+/** A receipt, an installed license or an import may be larger; bytes. */
+#define NET_BODY_MAX ((size_t)1 << 20)
+/** Output queued on one connection before it is dropped as a slow reader. */
+#define NET_QUEUE_MAX ((size_t)256 << 10)
+#define NET_EXPORTER_BYTES 32
+/** RFC 5705 label of the exporter both sides take. */
+#define NET_EXPORTER_LABEL "EXPORTER-leasehold-v1"
+
+/** 0 is no connection. */
+typedef uint64_t net_conn;
+
+struct net_peer {
+	char address[64]; /* "192.0.2.7", "2001:db8::1" */
+	uint16_t port;
+	uint8_t exporter[NET_EXPORTER_BYTES]; /* TLS 1.3 exporter */
+	char client_cn[65]; /* of a verified client certificate, or "" */
+};
+
+struct net_request {
+	const char *method; /* "GET" */
+	const char *path;   /* "/api/v1/leases/7", decoded, no query */
+	const char *query;  /* "limit=10&cursor=x", or "" */
+	const char *host;   /* Host header without port, or "" */
+	const char *authorization; /* or "" */
+	const char *idempotency_key;
+	const char *content_type;
+	const char *accept;
+	const uint8_t *body;
+	size_t len;
+	const struct net_peer *peer;
+};
+
+struct net_server_callbacks {
+	/** A WebSocket is up (subprotocol leasehold.v1, no Origin). */
+	void (*ws_open)(void *ctx, net_conn conn, const struct net_peer *peer);
+	void (*ws_message)(void *ctx, net_conn conn, const uint8_t *data,
+	    size_t len);
+	void (*ws_close)(void *ctx, net_conn conn);
+	/** A whole HTTP request; answer it with net_reply, now or later. Its
+	 * strings are valid until the return. */
+	void (*http)(void *ctx, net_conn conn,
+	    const struct net_request *request);
+	/** An HTTP request ended without waiting for its answer. */
+	void (*http_abort)(void *ctx, net_conn conn);
+};
+
+struct net_server_options {
+	const char *cert_pem; /* chain; text in memory */
+	const char *key_pem;
+	const char *client_ca_pem; /* NULL: client certificates not asked for */
+	const char *ws_path;	   /* "/agent/v1" */
+	const char *ws_protocol;   /* "leasehold.v1" */
+	const char *server_name;   /* "Server:" header, "leasehold" */
+	int connections_max;
+};
+
+struct net_client_callbacks {
+	void (*open)(void *ctx, net_conn conn, const struct net_peer *peer);
+	void (*message)(void *ctx, net_conn conn, const uint8_t *data,
+	    size_t len);
+	/** Once, also when the connection never came about; `reason` is for
+	 * people ("the site's certificate is not signed by its CA"). */
+	void (*close)(void *ctx, net_conn conn, const char *reason);
+};
+
+struct net_client_options {
+	const char *host; /* name or address, also checked in the certificate */
+	uint16_t port;
+	const char *path;
+	const char *protocol;
+	/** PEM of the only CA to trust; or NULL with ca_sha256: then the chain
+	 * that the server sends must hold a CA certificate with this SHA-256
+	 * and be signed by it (first contact, from a join token). */
+	const char *ca_pem;
+	const uint8_t *ca_sha256;
+	int connect_timeout_s;
+};
+
+/** One context on one base; for servers, clients or both. NULL: log says why. */
+struct net *net_new(struct event_base *base);
+/** Closes everything; callbacks for closing are not called. */
+void net_free(struct net *net);
+
+/**
+ * Serve on a listening descriptor, which others may share (taken). Makes a
+ * start-up self-test over a socketpair that plain bytes get no answer but a
+ * TLS alert. TLS 1.3 only, no resumption, no early data, ALPN http/1.1.
+ * Returns 0, ERR_SYSTEM, ERR_BAD_REQUEST (certificate or key).
+ */
+int net_serve(struct net *net, int listen_fd,
+    const struct net_server_options *options,
+    const struct net_server_callbacks *callbacks, void *ctx);
+
+/** New certificate and key for connections to come. */
+int net_reload(struct net *net, const char *cert_pem, const char *key_pem);
+
+/** Stop accepting; what is open stays. */
+void net_stop_accepting(struct net *net);
+
+/** Begin a TLS WebSocket connection. Returns 0 and a name, or an error. */
+int net_connect(net_conn *conn, struct net *net,
+    const struct net_client_options *options,
+    const struct net_client_callbacks *callbacks, void *ctx);
+
+/** After `open` of a client connection that was pinned by ca_sha256: the PEM
+ * of the CA, to keep. Returns its length (0: none). */
+size_t net_peer_ca(char *pem, size_t size, struct net *net, net_conn conn);
+
+/** One text message. Copied; written at once when nothing waits. Returns 0,
+ * ERR_CLOSED (unknown name) or ERR_FULL (slow reader: connection is ending). */
+int net_send(struct net *net, net_conn conn, const void *data, size_t len);
+
+/** Close a WebSocket with an RFC 6455 code and a reason for people. What is
+ * queued goes out first. */
+void net_close(struct net *net, net_conn conn, uint16_t code,
+    const char *reason);
+
+/** Extra headers are "Name: value\r\n" lines or NULL. */
+int net_reply(struct net *net, net_conn conn, int status,
+    const char *content_type, const char *extra_headers, const void *body,
+    size_t len);
+
+size_t net_connections(const struct net *net);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * What applications and people say to the agent on its Unix socket: JSON-RPC
+ * 2.0, one object a line, both ways. The library and the CLI speak it, the
+ * keeper answers. It must not know who is asking: the kernel tells the keeper.
+ */
+#ifndef SHARED_RPC_LOCAL_H
+#define SHARED_RPC_LOCAL_H
+
+#include "shared/rpc/messages.h"
+
+/** A line at most, bytes. */
+#define LOCAL_LINE_MAX ((size_t)64 << 10)
+#define LOCAL_SOCKET_DEFAULT "/run/leasehold/agent.sock"
+
+enum local_id {
+	LOCAL_NONE,
+	LOCAL_CHECKOUT,
+	LOCAL_RENEW,
+	LOCAL_RETURN,
+	LOCAL_ATTACH,
+	LOCAL_LIST,
+	LOCAL_STATUS,
+	LOCAL_ENROLL,
+	/* notices, agent to application */
+	LOCAL_REVOKED,
+	LOCAL_COUNT,
+};
+
+/** lease.checkout */
+struct local_checkout {
+	char product[64];
+	char version[32];
+	char feature[64];
+	uint32_t count;
+	char user[64]; /* "": the uid's name */
+	uint32_t wait_s;
+	uint8_t nonce[NONCE_BYTES]; /* zero with hold */
+	struct journal_known known;
+	uint64_t pid; /* 0: the asking process; else one of the same uid */
+	bool hold;    /* the agent renews with nonces of its own, until the
+			 process ends */
+	uint8_t request[REQUEST_BYTES]; /* the same in a retry */
+};
+struct local_checkout_reply {
+	uint64_t lease;
+	uint64_t row_number;
+	struct record_span row;
+	struct record_span path;
+	struct record_span header;
+	struct record_span inclusion;
+	struct record_span consistency;
+	struct record_span issuer;  /* token */
+	struct record_span license; /* token */
+	uint64_t device;
+};
+
+/** lease.renew: answered after the agent's next round with the site. */
+struct local_renew {
+	uint64_t lease;
+	uint8_t nonce[NONCE_BYTES];
+};
+struct local_renew_reply {
+	struct record_span beat; /* token */
+	uint32_t index;
+	struct record_span path; /* hashes */
+};
+
+/** lease.attach: this connection speaks for the lease again. */
+struct local_attach {
+	uint64_t lease;
+	uint64_t row_number;
+	struct record_span row;
+	struct record_span path;
+	struct record_span header;
+};
+
+struct local_return {
+	uint64_t lease; /* 0 with all */
+	bool all;	/* of this uid; of everybody for root */
+};
+struct local_returned {
+	uint32_t count;
+};
+
+struct local_lease {
+	uint64_t lease;
+	char product[64];
+	char version[32];
+	uint32_t type;
+	uint64_t pid;
+	uint32_t uid;
+	char command[64]; /* of the process, for people */
+	int64_t granted_at;
+	uint32_t left_s; /* until the last signed span ends; grace not counted */
+};
+struct local_leases {
+	struct record_list items;
+};
+
+struct local_status {
+	char software[32];
+	char url[256]; /* "" : not enrolled */
+	char site[64];
+	char tenant[64];
+	uint64_t device;
+	char name[64];
+	uint32_t class_;
+	bool connected;
+	int64_t since;	  /* connected or disconnected */
+	char trouble[256]; /* "" or why it is not connected */
+	uint32_t retry_s; /* until the next attempt */
+	uint32_t leases;
+};
+
+struct local_enroll {
+	char url[256]; /* "https://site.example:7443" */
+	struct record_span join;
+	char name[64]; /* "": the host's name */
+};
+
+struct local_revoked {
+	uint64_t lease;
+	char code[32];
+};
+
+extern const struct record local_checkout_record, local_checkout_reply_record,
+    local_renew_record, local_renew_reply_record, local_attach_record,
+    local_return_record, local_returned_record, local_lease_record,
+    local_leases_record, local_status_record, local_enroll_record,
+    local_revoked_record;
+
+struct local_operation {
+	enum local_id id;
+	const char *name;
+	const struct record *request;
+	const struct record *reply;
+	bool privileged; /* root or group leasehold */
+	const char *doc;
+};
+const struct local_operation *local_by_name(const char *name, size_t len);
+const struct local_operation *local_get(uint32_t id);
+
+#endif

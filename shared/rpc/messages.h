@@ -1,0 +1,306 @@
+/*
+ * What is said on the wire: a record per request, reply and notice, the same
+ * for JSON-RPC between agent and site, HTTP between people and site, and (as
+ * MessagePack) between our own processes. Source: DESIGN 10. It must not know
+ * who acts on them.
+ */
+#ifndef SHARED_RPC_MESSAGES_H
+#define SHARED_RPC_MESSAGES_H
+
+#include "shared/journal/journal.h"
+#include "shared/proof/proof.h"
+#include "shared/record/record.h"
+
+#define PROTOCOL_VERSION 1
+#define LIST_LIMIT_DEFAULT 100
+#define LIST_LIMIT_MAX 1000
+
+struct empty {
+	uint32_t none; /* no fields: n_fields is 0 */
+};
+
+/** A refusal or fault, as told to a client (RFC 9457 members on HTTP). */
+struct problem {
+	char code[32];	  /* stable: "no_seats" */
+	char detail[256]; /* what happened and what it means */
+	char hint[192];	  /* the next command to type, or "" */
+	char field[96];	  /* of the request, or "" */
+};
+
+/* --- sessions ---------------------------------------------------------- */
+
+struct hello {
+	uint32_t protocol;
+	char software[32]; /* "leasehold-agent 0.1.0" */
+	uint64_t device;   /* 0: wants to enroll */
+	struct journal_known known; /* batch 0 and zero head: nothing known */
+};
+/** The site's journal as it stands, and that it continues what was known. */
+struct hello_reply {
+	char site[64];
+	char tenant[64];
+	uint8_t nonce[32]; /* to be proved over; once */
+	int64_t time;
+	struct record_span header;	/* newest, token */
+	struct record_span inclusion;	/* hashes */
+	struct record_span consistency; /* hashes */
+};
+
+struct prove {
+	struct proof proof;
+};
+struct prove_reply {
+	uint64_t device;
+	char name[64];
+	uint32_t renew_s; /* renew at least this often */
+};
+
+struct enroll {
+	struct record_span join; /* token */
+	uint32_t class_;
+	struct record_span public_key;
+	char name[64]; /* of the device, for people */
+	char host[128];
+	struct proof proof; /* purpose enroll; request_digest = SHA-256(join) */
+};
+struct enroll_reply {
+	uint64_t device;
+	char site[64];
+	char tenant[64];
+	uint8_t site_key[32];
+};
+
+/* --- leases ------------------------------------------------------------ */
+
+struct checkout {
+	uint8_t request[REQUEST_BYTES]; /* random; the same in a retry */
+	char product[64];
+	char version[32];
+	char feature[64];
+	uint32_t count;
+	char user[64];
+	char host[128];
+	uint32_t wait_s;
+	uint8_t nonce[NONCE_BYTES];
+	uint8_t application[32];
+	struct journal_known known; /* the application's; zero: none */
+};
+/** A grant and its evidence. */
+struct checkout_reply {
+	uint64_t lease;
+	uint64_t row_number;
+	struct record_span row;
+	struct record_span path; /* hashes */
+	struct record_span header;
+	struct record_span inclusion;
+	struct record_span consistency;
+};
+
+struct renew_item {
+	uint64_t lease;
+	uint8_t nonce[NONCE_BYTES];
+};
+struct renew {
+	struct record_list leases; /* renew_item, 1 to 4096 */
+};
+struct lease_refused {
+	uint64_t lease;
+	char code[32]; /* "gone" */
+};
+/** The beat covers the leases asked for, in that order, less the refused. */
+struct renew_reply {
+	struct record_span beat; /* token; empty when all were refused */
+	struct record_list refused; /* lease_refused */
+};
+
+struct lease_return {
+	uint64_t lease;
+	uint32_t reason; /* LEASE_RETURNED or LEASE_EXITED */
+};
+struct lease_ref {
+	uint64_t lease;
+};
+struct lease_ended {
+	uint64_t lease;
+	uint32_t reason;
+};
+
+struct attach_item {
+	uint64_t lease;
+	uint64_t row_number;
+	struct record_span row;
+};
+struct attach {
+	struct record_list leases; /* attach_item, 1 to 4096 */
+};
+struct attach_reply {
+	struct record_list refused; /* lease_refused */
+};
+
+struct license_ref {
+	uint8_t digest[32];
+};
+/** license_file is the reply. */
+
+/** A lease for people. */
+struct lease_view {
+	uint64_t lease;
+	char product[64];
+	char version[32];
+	char feature[64];
+	uint32_t type;
+	uint32_t slot;
+	uint64_t license;
+	uint64_t device;
+	char device_name[64];
+	char user[64];
+	char host[128];
+	int64_t granted_at;
+	uint32_t ttl_s;
+	uint32_t grace_s;
+};
+struct lease_query {
+	char product[64];
+	uint64_t after; /* cursor: the last lease seen */
+	uint32_t limit;
+};
+struct lease_page {
+	struct record_list items; /* lease_view */
+	uint64_t next;		  /* cursor; 0: that was all */
+};
+
+/* --- admin ------------------------------------------------------------- */
+
+struct site_view {
+	char site[64];
+	char name[128];
+	char tenant[64];
+	char software[32];
+	uint8_t site_key[32];
+	uint32_t generation;
+	uint64_t batch;
+	uint64_t rows;
+	int64_t time;
+	uint64_t leases;
+	uint64_t devices;
+	uint64_t sessions;
+	uint64_t licenses;
+	bool clock_held; /* the wall clock jumped and waits for an admin */
+	int64_t clock_wall;
+};
+struct site_request_reply {
+	struct record_span request; /* token */
+};
+
+struct license_install {
+	struct record_span issuer;
+	struct record_span license;
+};
+struct license_number {
+	uint64_t license;
+};
+struct license_view {
+	uint64_t license;
+	char license_id[64];
+	uint64_t serial;
+	struct license_vendor vendor;
+	struct license_product product;
+	struct license_entitlement entitlement;
+	struct license_contract contract;
+	struct license_bounds terms;
+	char state[16]; /* "active", "expired", "not_yet" */
+	uint32_t used_commit;
+	uint32_t used_overage;
+	uint64_t overage_checkouts; /* since installation */
+	uint8_t digest[32];
+};
+struct license_page {
+	struct record_list items; /* license_view */
+};
+
+struct join_create {
+	uint32_t uses;
+	uint32_t valid_s;
+	uint32_t class_;
+	struct record_list hosts; /* license_host_pattern */
+};
+struct join_created {
+	struct record_span join; /* token */
+	int64_t expires_at;
+};
+
+struct device_number {
+	uint64_t device;
+};
+struct device_view {
+	uint64_t device;
+	char name[64];
+	char host[128];
+	uint32_t class_;
+	bool revoked;
+	bool connected;
+	uint64_t leases;
+	int64_t enrolled_at;
+};
+struct device_query {
+	uint64_t after;
+	uint32_t limit;
+};
+struct device_page {
+	struct record_list items;
+	uint64_t next;
+};
+
+struct batch_query {
+	uint64_t from; /* first batch wanted */
+	uint32_t limit;
+};
+struct batch_item {
+	uint64_t batch;
+	struct record_span blob; /* journal_batch in MessagePack */
+};
+/** Whole batches up to about 512 KiB a page. */
+struct batch_page {
+	struct record_list items;
+	uint64_t next; /* 0: that was all */
+};
+struct checkpoint_reply {
+	uint64_t batch;
+	uint8_t head[32];
+	uint8_t state_hash[32];
+};
+struct clock_correct {
+	int64_t time; /* new time, not after what the site went on with */
+	char reason[128];
+};
+
+/** Names of the subjects behind ids, for people who may see them. */
+struct subject_ref {
+	uint8_t subject[SUBJECT_BYTES];
+};
+struct subject_view {
+	uint8_t subject[SUBJECT_BYTES];
+	uint32_t kind;
+	char value[128];
+};
+
+struct health {
+	char status[16]; /* "ok", "draining", "unavailable" */
+};
+
+extern const struct record empty_record, problem_record, hello_record,
+    hello_reply_record, prove_record, prove_reply_record, enroll_record,
+    enroll_reply_record, checkout_record, checkout_reply_record,
+    renew_item_record, renew_record, lease_refused_record, renew_reply_record,
+    lease_return_record, lease_ref_record, lease_ended_record,
+    attach_item_record, attach_record, attach_reply_record, license_ref_record,
+    lease_view_record, lease_query_record, lease_page_record, site_view_record,
+    site_request_reply_record, license_install_record, license_number_record,
+    license_view_record, license_page_record, join_create_record,
+    join_created_record, device_number_record, device_view_record,
+    device_query_record, device_page_record, batch_query_record,
+    batch_item_record, batch_page_record, checkpoint_reply_record,
+    clock_correct_record, subject_ref_record, subject_view_record,
+    health_record;
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * The one table of operations: id, name, HTTP route, who may, what comes in,
+ * what goes out. The front validates and routes by it, the ledger checks the
+ * scope by id before it decodes, OpenAPI and CLI help are made from it; what
+ * stands in no row is refused. It must not know the handlers.
+ */
+#ifndef SHARED_RPC_OPERATIONS_H
+#define SHARED_RPC_OPERATIONS_H
+
+#include "shared/rpc/messages.h"
+
+/* Ids are on our own wire between processes of one release only. */
+enum operation_id {
+	OP_NONE,
+	OP_SESSION_HELLO,
+	OP_SESSION_PROVE,
+	OP_DEVICE_ENROLL,
+	OP_LEASE_CHECKOUT,
+	OP_LEASE_RENEW,
+	OP_LEASE_RETURN,
+	OP_LEASE_ATTACH,
+	OP_LICENSE_GET,
+	OP_LEASE_MINE, /* lease.list of an agent: its own */
+	/* notices */
+	OP_LEASE_REVOKED,
+	OP_SERVER_DRAINING,
+	/* admin */
+	OP_SITE_SHOW,
+	OP_SITE_REQUEST,
+	OP_LICENSE_INSTALL,
+	OP_LICENSE_LIST,
+	OP_LICENSE_SHOW,
+	OP_LEASE_LIST,
+	OP_LEASE_SHOW,
+	OP_LEASE_RELEASE,
+	OP_JOIN_CREATE,
+	OP_DEVICE_LIST,
+	OP_DEVICE_SHOW,
+	OP_DEVICE_REVOKE,
+	OP_JOURNAL_BATCHES,
+	OP_JOURNAL_CHECKPOINT,
+	OP_SUBJECT_SHOW,
+	OP_CLOCK_CONFIRM,
+	OP_CLOCK_CORRECT,
+	/* open */
+	OP_HEALTHZ,
+	OP_READYZ,
+	OP_OPENAPI, /* answered by the front itself */
+	OPERATION_COUNT,
+};
+
+enum operation_kind {
+	OPERATION_SESSION, /* changes the session only */
+	OPERATION_COMMAND, /* through decide and fold */
+	OPERATION_QUERY,   /* a read transaction */
+	OPERATION_SOFT,	   /* liveness: no row, no read of the store */
+	OPERATION_NOTICE,  /* site to agent */
+};
+
+enum scope {
+	SCOPE_OPEN,    /* anybody */
+	SCOPE_SESSION, /* an agent's connection that said hello or is about to */
+	SCOPE_DEVICE,  /* an agent that has proved itself */
+	SCOPE_ADMIN,   /* an admin's key */
+};
+
+struct operation {
+	enum operation_id id;
+	const char *name;   /* JSON-RPC method, "lease.checkout" */
+	const char *method; /* HTTP; NULL: not on HTTP */
+	const char *path;   /* "/api/v1/leases/{lease}" */
+	enum operation_kind kind;
+	enum scope scope;
+	const struct record *request;
+	const struct record *reply;
+	int status; /* of a success on HTTP: 200, 201 */
+	const char *doc;
+};
+
+/** By id; NULL when there is none. */
+const struct operation *operation_get(uint32_t id);
+/** By JSON-RPC name among the agents' operations (SESSION and DEVICE scope)
+ * and notices. */
+const struct operation *operation_by_name(const char *name, size_t len);
+
+/** One {parameter} of a path: points into the request's path. */
+struct operation_parameter {
+	const char *key;
+	size_t key_len;
+	const char *value;
+	size_t value_len;
+};
+#define OPERATION_PARAMETERS_MAX 4
+
+/**
+ * By HTTP method and path. NULL and *status 404 (no such path) or 405 (the
+ * path has other methods; `allow` gets them, "GET, DELETE").
+ */
+const struct operation *operation_by_route(
+    struct operation_parameter parameters[OPERATION_PARAMETERS_MAX],
+    size_t *n_parameters, int *status, char *allow, size_t allow_size,
+    const char *method, const char *path);
+
+/** The whole OpenAPI 3.1 document of the HTTP operations. */
+void operations_write_openapi(struct buf *out, const char *version);
+
+#endif
