@@ -26,6 +26,7 @@ struct ledger_options {
 	const uint8_t *site_public; /* 32; borrowed */
 	const uint8_t *site_secret; /* 64; borrowed, in guarded memory */
 	const uint8_t *tenant_key;  /* 32; borrowed: encrypts, hashes */
+	const uint8_t *ca_sha256;   /* 32; for join tokens; NULL: zeros */
 	uint32_t generation;
 	size_t map_bytes; /* 0: 64 GiB, sparse */
 	bool volatile_;	  /* no fsync: for the simulator only */
@@ -48,7 +49,12 @@ enum ledger_internal {
 	LEDGER_EXPIRE,	   /* struct ledger_expire */
 	LEDGER_DENIED,	   /* struct row_denied */
 	LEDGER_CHECKPOINT, /* struct row_checkpoint */
-	LEDGER_CLOCK,	   /* struct row_clock */
+	/** struct row_clock. The process around keeps the clock; the operations
+	 * clock.confirm and clock.correct reach the ledger as this. The batch
+	 * of a CLOCK_CORRECTED row still has a time that does not go back; from
+	 * the next one on, `wall` of that row is the earliest time (the only
+	 * way for a journal's time to go back, and it stands in the row). */
+	LEDGER_CLOCK,
 };
 
 /** A deadline that passed: the fact the command rests on. */
@@ -193,5 +199,8 @@ void ledger_room(size_t *used_bytes, size_t *map_bytes,
 /** The last stop was orderly? Set by ledger_stop_clean, cleared by the first
  * commit after opening. */
 bool ledger_was_clean(const struct ledger *ledger);
+
+/** Mark an orderly stop, durably; nothing is committed after it. */
+int ledger_stop_clean(struct ledger *ledger);
 
 #endif

@@ -109,8 +109,9 @@ int journal_beat_verify(const struct journal_beat *beat, uint64_t lease,
 
 /**
  * Walk a whole journal, batch after batch from 0: signatures, roots, history,
- * numbers without gaps, times that do not go back, totals. State is small and
- * constant; `check` may be NULL and sees every row.
+ * numbers without gaps, times that do not go back (but after a batch with a
+ * CLOCK_CORRECTED row: not before its `wall`), totals. State is small and
+ * constant; `row` may be NULL and sees every row.
  */
 struct journal_walk {
 	uint8_t site_key[32];
