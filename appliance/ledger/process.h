@@ -1,0 +1,31 @@
+/*
+ * The ledger process: the only one with the store, the site key and (to come)
+ * the TPM. One loop talks to the fronts over ipc; writer threads commit, a
+ * reader thread answers long queries, a helper thread hashes. Sessions,
+ * liveness, the clock and rate limits live here, in memory, around the core
+ * (ledger.h), and can only submit commands to it. It owns no network socket
+ * and believes a front about addresses, exporters and client certificates
+ * only (DESIGN 3).
+ */
+#ifndef APPLIANCE_LEDGER_PROCESS_H
+#define APPLIANCE_LEDGER_PROCESS_H
+
+#include "shared/base/supervisor.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct ledger_process_options {
+	const char *state; /* the site's folder; absolute */
+	bool drop;	   /* become uid and gid (root at start) */
+	uid_t uid;
+	gid_t gid;
+	size_t map_bytes; /* of each tenant's store; 0: its own default */
+};
+
+/** supervisor.core_main: `ctx` is a struct ledger_process_options. Status 0
+ * after SIGTERM and a clean stop; 2 when the site's folder is at fault. */
+int ledger_main(void *ctx, const struct supervisor_child *child);
+
+#endif
