@@ -19,6 +19,11 @@ struct ledger_view;
  * rates of two clocks over a day (100 ppm) and the loop's own delay. */
 #define LEDGER_SKEW_MS 10000
 
+/** Leases of one device at most: what one renewal can carry. */
+#define LEDGER_DEVICE_LEASES_MAX 4096
+
+#define LEDGER_ENDED_MAX ((size_t)131072)
+
 struct ledger_options {
 	const char *path;  /* folder of the environment */
 	const char *site;  /* id */
@@ -26,12 +31,21 @@ struct ledger_options {
 	const uint8_t *site_public; /* 32; borrowed */
 	const uint8_t *site_secret; /* 64; borrowed, in guarded memory */
 	const uint8_t *tenant_key;  /* 32; borrowed: encrypts, hashes */
+	/** SHA-256 of the site's CA (DER), which join tokens carry; 32;
+	 * borrowed. NULL: join.create is refused as unavailable. */
+	const uint8_t *ca_sha256;
 	const uint8_t *ca_sha256;   /* 32; for join tokens; NULL: zeros */
 	uint32_t generation;
 	size_t map_bytes; /* 0: 64 GiB, sparse */
 	bool volatile_;	  /* no fsync: for the simulator only */
-	/** Faults for tests: called at each named step of a commit, NULL
-	 * otherwise. A non-zero result fails that step with it. */
+	/** Ended leases whose request ids are remembered ("gone" for a late
+	 * retry); 0: LEDGER_ENDED_MAX. */
+	size_t ended_max;
+	/** Faults for tests: called at each named step of a commit ("begin",
+	 * "decide", "fold", "append", "commit", "committed"), NULL otherwise. A
+	 * non-zero result fails that step with it. After one at "committed" the
+	 * batch is in the store and only ledger_close may follow: it stands for
+	 * a crash before the replies went out. */
 	int (*fault)(void *ctx, const char *step);
 	void *fault_ctx;
 };
@@ -172,8 +186,14 @@ int ledger_lease(struct ledger_lease *out, struct ledger_view *view,
 int ledger_each_lease(struct ledger_view *view, uint64_t after,
     int (*each)(void *ctx, const struct ledger_lease *lease), void *ctx);
 
+/** lease.mine: the leases that one device holds, by number. */
+int ledger_device_leases(struct lease_page *page, struct ledger_view *view,
+    uint64_t device, const struct lease_query *query, struct arena *arena);
+
 /** Answers of the query operations; reply is the operation's reply record and
- * points into the arena. Unknown ids: ERR_NOT_FOUND. */
+ * points into the arena. Unknown ids: ERR_NOT_FOUND. Not told by it, for the
+ * process knows: site_view.name, software, sessions, clock_*;
+ * device_view.connected. */
 int ledger_query(void *reply, struct ledger_view *view, uint32_t op,
     const void *request, int64_t now_ms, struct arena *arena,
     struct problem *problem);
@@ -196,8 +216,11 @@ int ledger_check(struct ledger_view *view, char *error, size_t error_size);
 void ledger_room(size_t *used_bytes, size_t *map_bytes,
     const struct ledger *ledger);
 
-/** The last stop was orderly? Set by ledger_stop_clean, cleared by the first
- * commit after opening. */
+/** Note that this stop is an orderly one: nothing is committed after it. */
+int ledger_stop_clean(struct ledger *ledger);
+
+/** Was the stop before this open an orderly one? The note of ledger_stop_clean
+ * is cleared by the first commit after opening; the answer stays. */
 bool ledger_was_clean(const struct ledger *ledger);
 
 /** Mark an orderly stop, durably; nothing is committed after it. */

@@ -85,7 +85,10 @@ struct checkout {
 	uint8_t application[32];
 	struct journal_known known; /* the application's; zero: none */
 };
-/** A grant and its evidence. */
+/** A grant and its evidence. inclusion and consistency show that the journal of
+ * `header` continues `known`; where a retry gets an older header than `known`
+ * (the lease was granted before), they show the reverse: that the journal of
+ * `known` continues `header`. */
 struct checkout_reply {
 	uint64_t lease;
 	uint64_t row_number;
