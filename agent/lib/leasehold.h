@@ -3,8 +3,9 @@
  *
  * The library believes nobody but the vendor whose public key the application
  * brings: not the agent, not the site, not the network. Every answer is checked
- * whole: vendor root -> license -> site key -> batch -> row -> product, version,
- * device, window, nonce; and every header it saw must continue the one before.
+ * whole: vendor root -> license -> site key -> batch -> row -> product,
+ * version, device, window, nonce; and every header it saw must continue the one
+ * before.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -29,33 +30,33 @@ enum lh_error {
 	LH_OK = 0,
 	/* faults */
 	LH_E_MEMORY = -1,
-	LH_E_ARGUMENT = -2,    /* a parameter is out of its bounds */
-	LH_E_AGENT = -3,       /* no agent answers on the socket */
-	LH_E_SITE = -4,	       /* the agent cannot reach the site */
-	LH_E_TIMEOUT = -5,     /* outcome unknown; a retry takes no second seat */
-	LH_E_PROTOCOL = -6,    /* the agent said something impossible */
-	LH_E_SYSTEM = -7,      /* the operating system refused */
+	LH_E_ARGUMENT = -2, /* a parameter is out of its bounds */
+	LH_E_AGENT = -3, /* no agent answers on the socket */
+	LH_E_SITE = -4, /* the agent cannot reach the site */
+	LH_E_TIMEOUT = -5, /* outcome unknown; a retry takes no second seat */
+	LH_E_PROTOCOL = -6, /* the agent said something impossible */
+	LH_E_SYSTEM = -7, /* the operating system refused */
 	/* refusals */
 	LH_E_NO_SEATS = -20,
 	LH_E_OVERAGE_EXHAUSTED = -21,
 	LH_E_NOT_ENTITLED = -22,
-	LH_E_VERSION = -23,    /* the license does not cover this version */
-	LH_E_EXPIRED = -24,    /* the contract is not running */
+	LH_E_VERSION = -23, /* the license does not cover this version */
+	LH_E_EXPIRED = -24, /* the contract is not running */
 	LH_E_SUSPENDED = -25,
-	LH_E_REFUSED = -26,    /* another refusal: see lh_detail() */
-	LH_E_GONE = -27,       /* the lease has ended */
+	LH_E_REFUSED = -26, /* another refusal: see lh_detail() */
+	LH_E_GONE = -27, /* the lease has ended */
 	/* the verifier: somebody lied */
 	LH_E_BAD_SIGNATURE = -40, /* does not chain to the vendor's key */
 	LH_E_NOT_IN_JOURNAL = -41, /* the row is not in the signed batch */
-	LH_E_FORK = -42,       /* the site's journal was rolled back or forked */
-	LH_E_MISMATCH = -43,   /* a true answer to another question */
+	LH_E_FORK = -42, /* the site's journal was rolled back or forked */
+	LH_E_MISMATCH = -43, /* a true answer to another question */
 };
 
 struct lh_client; /* a vendor's key and a way to the agent */
-struct lh_seat;	  /* one lease held */
+struct lh_seat; /* one lease held */
 
 struct lh_options {
-	uint32_t size;		/* sizeof(struct lh_options) */
+	uint32_t size; /* sizeof(struct lh_options) */
 	/** The vendor's root, "k4.public....", compiled into the application.
 	 * Required; copied. */
 	const char *vendor_key;
@@ -70,8 +71,8 @@ struct lh_options {
 	/** No thread: the application calls lh_beat() at least every
 	 * lh_beat_interval_ms(). */
 	int manual_beats;
-	/** Called when a seat is lost, from the beat thread or lh_beat(); may be
-	 * NULL. Must not call the library but lh_seat_* and lh_detail. */
+	/** Called when a seat is lost, from the beat thread or lh_beat(); may
+	 * be NULL. Must not call the library but lh_seat_* and lh_detail. */
 	void (*lost)(void *ctx, struct lh_seat *seat, int error);
 	void *ctx;
 };

@@ -56,8 +56,8 @@ struct local_waiter {
 	uint64_t id;
 	enum local_id op;
 	bool done;
-	int err; /* of the connection; the answer's comes out of line */
-	struct buf line; /* the whole answer, as it came */
+	bool refused; /* `answer` is an error object, not a result */
+	struct buf answer; /* raw JSON */
 };
 
 /** Send a question. On 0 the waiter is registered and local_end must follow. */
