@@ -31,9 +31,6 @@ struct ledger_options {
 	const uint8_t *site_public; /* 32; borrowed */
 	const uint8_t *site_secret; /* 64; borrowed, in guarded memory */
 	const uint8_t *tenant_key;  /* 32; borrowed: encrypts, hashes */
-	/** SHA-256 of the site's CA (DER), which join tokens carry; 32;
-	 * borrowed. NULL: join.create is refused as unavailable. */
-	const uint8_t *ca_sha256;
 	const uint8_t *ca_sha256;   /* 32; for join tokens; NULL: zeros */
 	uint32_t generation;
 	size_t map_bytes; /* 0: 64 GiB, sparse */
@@ -215,9 +212,6 @@ int ledger_check(struct ledger_view *view, char *error, size_t error_size);
 /** Bytes used of the map, and its size. */
 void ledger_room(size_t *used_bytes, size_t *map_bytes,
     const struct ledger *ledger);
-
-/** Note that this stop is an orderly one: nothing is committed after it. */
-int ledger_stop_clean(struct ledger *ledger);
 
 /** Was the stop before this open an orderly one? The note of ledger_stop_clean
  * is cleared by the first commit after opening; the answer stays. */
