@@ -1,0 +1,276 @@
+/*
+ * The journal as people read it, and the check of all of it: every batch is
+ * fetched and verified here, with nothing believed but the site's public key.
+ */
+#include "agent/cli/cli.h"
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Pages of batches, each handed to `each` until it says stop (non-zero). */
+static int
+each_batch(struct cli *cli, uint64_t *from,
+    int (*each)(void *ctx, const struct batch_item *item), void *ctx)
+{
+	struct arena arena = { 0 };
+	int status = CLI_DONE;
+
+	for (;;) {
+		struct batch_query request = { .from = *from,
+			.limit = LIST_LIMIT_MAX };
+		struct batch_page page;
+		const struct batch_item *items;
+
+		arena_clear(&arena);
+		status =
+		    cli_call(cli, OP_JOURNAL_BATCHES, &request, &page, &arena);
+		if (status != CLI_DONE)
+			break;
+		items = page.items.items;
+		for (uint32_t i = 0; i < page.items.count; i++) {
+			status = each(ctx, &items[i]);
+			if (status != CLI_DONE)
+				goto out;
+			*from = items[i].batch + 1;
+		}
+		if (page.next == 0)
+			break;
+	}
+out:
+	arena_release(&arena);
+	return status;
+}
+
+struct tail {
+	struct cli *cli;
+	struct arena arena;
+	struct journal_header header;
+};
+
+/* What a kind's record says, as compact JSON, without tokens and keys. */
+static void
+print_row(struct tail *tail, const struct row *row, int64_t time)
+{
+	struct buf json = { 0 };
+	char when[32];
+	struct row shown = *row;
+
+	if (row->kind == ROW_LICENSE_INSTALLED) {
+		shown.u.license_installed.issuer_token.len = 0;
+		shown.u.license_installed.license_token.len = 0;
+	}
+	record_write_json(&json, row_record(row->kind), &shown.u);
+	if (tail->cli->json) {
+		char stamp[CLOCK_TEXT_SIZE];
+
+		clock_format(stamp, time);
+		printf("{\"row\":%llu,\"time\":\"%s\",\"kind\":\"%s\","
+		       "\"fact\":%s}\n",
+		    (unsigned long long)row->number, stamp,
+		    row_kind_name(row->kind), buf_text(&json));
+	} else {
+		cli_time(when, time);
+		printf("%6llu  %s  %-18s %s\n", (unsigned long long)row->number,
+		    when, row_kind_name(row->kind), buf_text(&json));
+	}
+	buf_release(&json);
+}
+
+static int
+tail_batch(void *ctx, const struct batch_item *item)
+{
+	struct tail *tail = ctx;
+	struct journal_batch batch;
+	struct record_error error;
+	struct buf payload = { 0 };
+	const struct journal_row_bytes *rows;
+	int err;
+
+	arena_clear(&tail->arena);
+	err = record_read_msgpack(&batch, &journal_batch_record,
+	    item->blob.data, item->blob.len, NULL, &tail->arena, &error);
+	if (err == 0)
+		err = token_peek(&payload, batch.header.data, batch.header.len);
+	if (err == 0)
+		err = record_read_json(&tail->header, &journal_header_record,
+		    (const char *)payload.data, payload.len, &tail->arena,
+		    &error);
+	buf_release(&payload);
+	rows = err == 0 ? batch.rows.items : NULL;
+	for (uint32_t i = 0; err == 0 && i < batch.rows.count; i++) {
+		struct row row;
+
+		err = row_read(&row, tail->header.first_row + i,
+		    rows[i].bytes.data, rows[i].bytes.len, &tail->arena);
+		if (err == 0)
+			print_row(tail, &row, tail->header.time);
+	}
+	if (err != 0) {
+		cli_say("batch %llu cannot be read: %s; check the whole "
+			"journal: leasehold audit verify",
+		    (unsigned long long)item->batch, err_str(err));
+		return CLI_FAILED;
+	}
+	return CLI_DONE;
+}
+
+int
+audit_tail(struct cli *cli, int argc, char **argv)
+{
+	struct tail tail = { .cli = cli };
+	struct arena arena = { 0 };
+	struct empty nothing = { 0 };
+	struct site_view site;
+	bool follow = cli_flag(&argc, argv, "--follow");
+	const char *value;
+	uint64_t last = 10;
+	uint64_t from;
+	int found = cli_option(&value, &argc, argv, "-n");
+	int status;
+
+	if (found < 0 ||
+	    (found > 0 && !cli_number(&last, value, "-n", 1, 1000000)))
+		return CLI_USAGE;
+	status = cli_arguments(argc, argv, 0, 0,
+	    "audit tail [-n BATCHES] [--follow]");
+	if (status == CLI_DONE)
+		status = cli_call(cli, OP_SITE_SHOW, &nothing, &site, &arena);
+	if (status == CLI_DONE) {
+		from = site.batch + 1 > last ? site.batch + 1 - last : 0;
+		status = each_batch(cli, &from, tail_batch, &tail);
+		while (status == CLI_DONE && follow) {
+			fflush(stdout);
+			sleep(1);
+			status = each_batch(cli, &from, tail_batch, &tail);
+		}
+	}
+	arena_release(&tail.arena);
+	arena_release(&arena);
+	return status;
+}
+
+struct verify {
+	struct journal_walk walk;
+	uint64_t batches;
+};
+
+static int
+verify_batch(void *ctx, const struct batch_item *item)
+{
+	struct verify *verify = ctx;
+	char error[256] = "";
+	int err = journal_walk_batch(&verify->walk, item->blob.data,
+	    item->blob.len, NULL, NULL, error, sizeof(error));
+
+	if (err == 0) {
+		verify->batches++;
+		return CLI_DONE;
+	}
+	cli_say("the journal does not hold: %s (%s)", error, err_str(err));
+	cli_say("what this means: a batch was altered, removed or signed by "
+		"another key. Keep the store as it is and tell your vendor.");
+	return CLI_FAILED;
+}
+
+/* The key to believe: the one named, else what the site says of itself. */
+static int
+pinned_key(uint8_t key[32], const struct site_view *site, const char *named)
+{
+	if (named == NULL) {
+		memcpy(key, site->site_key, 32);
+		return CLI_DONE;
+	}
+	if (token_public_parse(key, named) == 0)
+		return CLI_DONE;
+	cli_say("--site-key: '%s' is no k4.public key; leasehold site show "
+		"prints it",
+	    named);
+	return CLI_USAGE;
+}
+
+int
+audit_verify(struct cli *cli, int argc, char **argv)
+{
+	struct verify verify = { 0 };
+	struct arena arena = { 0 };
+	struct empty nothing = { 0 };
+	struct site_view site;
+	const char *named = NULL;
+	uint8_t key[32];
+	uint64_t from = 0;
+	char head[65], time[32];
+	int status;
+
+	if (cli_option(&named, &argc, argv, "--site-key") < 0)
+		return CLI_USAGE;
+	status = cli_arguments(argc, argv, 0, 0,
+	    "audit verify [--site-key k4.public...]");
+	if (status == CLI_DONE)
+		status = cli_call(cli, OP_SITE_SHOW, &nothing, &site, &arena);
+	if (status == CLI_DONE)
+		status = pinned_key(key, &site, named);
+	if (status != CLI_DONE)
+		goto out;
+	journal_walk_init(&verify.walk, key);
+	status = each_batch(cli, &from, verify_batch, &verify);
+	if (status != CLI_DONE)
+		goto out;
+	if (verify.batches <= site.batch) {
+		cli_say("the site said that its newest batch is %llu but gave "
+			"only %llu batches",
+		    (unsigned long long)site.batch,
+		    (unsigned long long)verify.batches);
+		status = CLI_FAILED;
+		goto out;
+	}
+	text_to_hex(head, verify.walk.head, 32);
+	cli_time(time, verify.walk.time);
+	if (cli->json)
+		printf("{\"batches\":%llu,\"rows\":%llu,\"grants\":%llu,"
+		       "\"ends\":%llu,\"overage\":%llu,\"head\":\"%s\"}\n",
+		    (unsigned long long)verify.batches,
+		    (unsigned long long)verify.walk.next_row - 1,
+		    (unsigned long long)verify.walk.totals.grants,
+		    (unsigned long long)verify.walk.totals.ends,
+		    (unsigned long long)verify.walk.totals.overage, head);
+	else
+		printf("The journal holds: %llu batches, %llu rows, every "
+		       "signature, root and number checked.\n"
+		       "%llu leases granted (%llu overage), %llu ended. Head "
+		       "%.16s... of %s\n",
+		    (unsigned long long)verify.batches,
+		    (unsigned long long)verify.walk.next_row - 1,
+		    (unsigned long long)verify.walk.totals.grants,
+		    (unsigned long long)verify.walk.totals.overage,
+		    (unsigned long long)verify.walk.totals.ends, head, time);
+out:
+	arena_release(&arena);
+	return status;
+}
+
+int
+audit_checkpoint(struct cli *cli, int argc, char **argv)
+{
+	struct checkpoint_reply reply;
+	struct arena arena = { 0 };
+	struct empty request = { 0 };
+	char hash[65];
+	int status = cli_arguments(argc, argv, 0, 0, "audit checkpoint");
+
+	if (status == CLI_DONE)
+		status = cli_call(cli, OP_JOURNAL_CHECKPOINT, &request, &reply,
+		    &arena);
+	if (status == CLI_DONE && cli->json) {
+		cli_print_json(&checkpoint_reply_record, &reply);
+	} else if (status == CLI_DONE) {
+		text_to_hex(hash, reply.state_hash, 32);
+		printf("Checkpoint after batch %llu: state %s\n",
+		    (unsigned long long)reply.batch, hash);
+	}
+	arena_release(&arena);
+	return status;
+}

@@ -1,0 +1,130 @@
+/*
+ * `leasehold`, for the engineer at the workstation and the admin of the site:
+ * turns words of the command line into operations of the site (HTTPS) or of
+ * the agent (Unix socket) and their replies into a table or JSON. It holds no
+ * key but the admin's bearer key and decides nothing. It must not know stores,
+ * sessions or TPMs.
+ */
+#ifndef AGENT_CLI_CLI_H
+#define AGENT_CLI_CLI_H
+
+#include "shared/base/buf.h"
+#include "shared/rpc/local.h"
+#include "shared/rpc/operations.h"
+
+#include <stdbool.h>
+
+/** Exit statuses; stable. */
+enum cli_exit {
+	CLI_DONE = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,
+	CLI_REFUSED = 3,
+	CLI_UNREACHABLE = 4,
+};
+
+/** Where to ask, and how to answer: flags over environment over file. */
+struct cli {
+	char server[256]; /* https://site.example:7443 */
+	char key[128]; /* secret: wiped at the end */
+	char ca_file[512];
+	char socket[108];
+	bool json;
+	const char *program; /* argv[0], to find leaseholdd beside it */
+};
+
+/** A command: its words, what follows them, what it does. */
+struct command_spec {
+	const char *words; /* "license install" */
+	const char *arguments; /* "FILE" */
+	const char *doc;
+	const char *options; /* lines for --help, or NULL */
+	const char *example;
+	/** argv[0] is the last word of the command. */
+	int (*run)(struct cli *cli, int argc, char **argv);
+};
+extern const struct command_spec commands[]; /* ends with words NULL */
+
+/** Read environment and config file into `cli`. Returns an exit status. */
+int cli_configure(struct cli *cli);
+
+/**
+ * One option of a command line: "--name VALUE", "--name=VALUE" or a flag.
+ * Takes it (and its value) out of argv. Returns 1 when found, 0 when not, -1
+ * when the value is missing (said on standard error).
+ */
+int cli_option(const char **value, int *argc, char **argv, const char *name);
+bool cli_flag(int *argc, char **argv, const char *name);
+/** Refuse what is left: options nobody took, and more than `most` arguments
+ * or fewer than `least`. Returns CLI_DONE or CLI_USAGE (said). */
+int cli_arguments(int argc, char **argv, int least, int most,
+    const char *usage);
+/** A whole number within bounds; says what is wrong. */
+bool cli_number(uint64_t *value, const char *text, const char *what,
+    uint64_t least, uint64_t most);
+/** "90", "90s", "15m", "1h", "7d" to seconds. */
+bool cli_duration(uint32_t *seconds, const char *text, const char *what);
+
+/**
+ * Ask the site. `reply` is filled in from its answer; spans and lists live in
+ * the arena. On anything else the problem was said on standard error and the
+ * exit status is returned.
+ */
+int cli_call(struct cli *cli, enum operation_id op, const void *request,
+    void *reply, struct arena *arena);
+
+/** Ask the agent, likewise; for one question and one answer. */
+int cli_ask(struct cli *cli, enum local_id op, const void *request, void *reply,
+    struct arena *arena);
+
+/** Say a problem: what happened, what it means, what to type. */
+void cli_problem(const struct cli *cli, const struct problem *problem);
+/** The exit status that fits a refusal or fault. */
+int cli_status(int err);
+
+/** "leasehold: ..." on standard error. */
+void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** A reply as JSON on standard output, pretty. */
+void cli_print_json(const struct record *record, const void *value);
+
+/** A table for people: cells are kept until the end, then columns are made as
+ * wide as their widest cell. Zero-initialise. */
+struct table {
+	struct buf cells; /* NUL-separated */
+	unsigned int columns;
+	unsigned int count;
+};
+void table_head(struct table *table, unsigned int columns,
+    const char *const *names);
+void table_cell(struct table *table, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void table_print(struct table *table);
+
+/** "2026-11-22 05:20:00Z"; "" for 0. */
+void cli_time(char out[32], int64_t time_ms);
+/** "3 d 4 h", "2 min", "17 s". */
+void cli_span(char out[32], int64_t seconds);
+
+/* The commands, by file. */
+int site_init(struct cli *cli, int argc, char **argv);
+int site_request(struct cli *cli, int argc, char **argv);
+int site_show(struct cli *cli, int argc, char **argv);
+int license_install_file(struct cli *cli, int argc, char **argv);
+int license_list(struct cli *cli, int argc, char **argv);
+int license_show(struct cli *cli, int argc, char **argv);
+int token_create(struct cli *cli, int argc, char **argv);
+int device_list(struct cli *cli, int argc, char **argv);
+int device_revoke(struct cli *cli, int argc, char **argv);
+int agent_enroll(struct cli *cli, int argc, char **argv);
+int agent_status(struct cli *cli, int argc, char **argv);
+int agent_checkout(struct cli *cli, int argc, char **argv);
+int agent_run(struct cli *cli, int argc, char **argv);
+int agent_return(struct cli *cli, int argc, char **argv);
+int leases_list(struct cli *cli, int argc, char **argv);
+int leases_release(struct cli *cli, int argc, char **argv);
+int audit_tail(struct cli *cli, int argc, char **argv);
+int audit_verify(struct cli *cli, int argc, char **argv);
+int audit_checkpoint(struct cli *cli, int argc, char **argv);
+
+#endif

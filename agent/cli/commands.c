@@ -1,0 +1,84 @@
+/* The table of commands: dispatch and help come from it. */
+#include "agent/cli/cli.h"
+
+#include <stddef.h>
+
+#define HOLD_OPTIONS                                                     \
+	"  --version V   version of the product that runs (default 0)\n" \
+	"  --feature F   a feature of the product\n"                     \
+	"  --user U      who it is for (default: you)\n"                 \
+	"  --wait TIME   wait for a seat: 90s, 15m\n"
+
+const struct command_spec commands[] = {
+	{ "status", "", "this workstation: agent, site, identity, leases", NULL,
+	    "leasehold status", agent_status },
+	{ "enroll", "URL --token TOKEN",
+	    "make this workstation known to a site",
+	    "  --token T     a join token from the site's admin (leasehold "
+	    "token create)\n"
+	    "  --name N      name of the device (default: the host's)\n",
+	    "leasehold enroll https://site.example:7443 --token v4.public...",
+	    agent_enroll },
+	{ "checkout", "PRODUCT", "hold a seat until Ctrl-C",
+	    HOLD_OPTIONS
+	    "  --pid P       hold it until process P ends, and return now\n",
+	    "leasehold checkout davinci-configurator-se --version 8.1.0",
+	    agent_checkout },
+	{ "run", "PRODUCT -- COMMAND...",
+	    "hold a seat while a command runs, and exit as it exits",
+	    HOLD_OPTIONS,
+	    "leasehold run davinci-configurator-se --version 8.1.0 -- davinci "
+	    "project.dpa",
+	    agent_run },
+	{ "return", "LEASE | --all", "give a seat of this workstation back",
+	    "  --all         every lease of yours (of everybody, as root)\n",
+	    "leasehold return lease-1042", agent_return },
+	{ "leases", "", "who holds what at the site (admin)",
+	    "  --product P   of one product only\n", "leasehold leases",
+	    leases_list },
+	{ "leases release", "LEASE", "take a seat back now (admin)", NULL,
+	    "leasehold leases release lease-1042", leases_release },
+	{ "license install", "FILE", "install what the vendor issued (admin)",
+	    NULL, "leasehold license install davinci.lic",
+	    license_install_file },
+	{ "license list", "", "installed licenses and their use (admin)", NULL,
+	    "leasehold license list", license_list },
+	{ "license show", "LICENSE", "one license in full (admin)", NULL,
+	    "leasehold license show license-1", license_show },
+	{ "token create", "",
+	    "make a token with which workstations join (admin)",
+	    "  --uses N      how many may join with it (default 1)\n"
+	    "  --for TIME    how long it is good (default 1h)\n"
+	    "  --host PAT    host names it is good for, like 'ws-*'\n",
+	    "leasehold token create --uses 20 --for 1d", token_create },
+	{ "device list", "", "enrolled workstations (admin)", NULL,
+	    "leasehold device list", device_list },
+	{ "device revoke", "DEVICE",
+	    "end a workstation's leases and refuse it from now on (admin)",
+	    NULL, "leasehold device revoke device-7", device_revoke },
+	{ "audit tail", "", "the newest facts of the journal (admin)",
+	    "  -n N          that many batches (default 10)\n"
+	    "  --follow      go on as they come\n",
+	    "leasehold audit tail --follow", audit_tail },
+	{ "audit verify", "", "check the whole journal here (admin)",
+	    "  --site-key K  believe this key, not the one the site names\n",
+	    "leasehold audit verify", audit_verify },
+	{ "audit checkpoint", "", "journal a hash of the whole state (admin)",
+	    NULL, "leasehold audit checkpoint", audit_checkpoint },
+	{ "site init", "--name NAME --host HOST",
+	    "make a new site on this box (root)",
+	    "  --state DIR   its folder (default /var/lib/leasehold)\n"
+	    "  --name NAME   of the site, for people\n"
+	    "  --host HOST   a name or address in its certificate; may be "
+	    "repeated\n"
+	    "  --user USER   owner of the ledger's files\n",
+	    "leasehold site init --name Stuttgart --host site.example",
+	    site_init },
+	{ "site request", "", "an activation request for the vendor",
+	    "  --out FILE    write it there\n"
+	    "  --state DIR   from the site's folder, without asking it\n",
+	    "leasehold site request --out request.txt", site_request },
+	{ "site show", "", "the site's identity and state (admin)", NULL,
+	    "leasehold site show", site_show },
+	{ 0 },
+};

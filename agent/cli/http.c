@@ -1,0 +1,318 @@
+/*
+ * Questions to the site: one HTTPS request an operation, made from the table
+ * of operations. libcurl does the transport; the only CA trusted is the one
+ * that was named.
+ */
+#include "agent/cli/cli.h"
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+#include "shared/record/json.h"
+#include "shared/rpc/rpc.h"
+
+#include <curl/curl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+/** An answer at most, bytes: a page of batches is about 512 KiB, in base64. */
+#define ANSWER_MAX ((size_t)8 << 20)
+
+/* %XX for everything that is not unreserved (RFC 3986 section 2.3). */
+static void
+add_escaped(struct buf *out, const char *text, size_t len)
+{
+	static const char unreserved[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	    "0123456789-._~";
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] != '\0' && strchr(unreserved, text[i]) != NULL)
+			buf_add_byte(out, (uint8_t)text[i]);
+		else
+			buf_printf(out, "%%%02X", (unsigned char)text[i]);
+	}
+}
+
+/* Is the field in the path's {parameters}? */
+static bool
+in_path(const char *path, const char *key, size_t len)
+{
+	const char *at = path;
+
+	while ((at = strchr(at, '{')) != NULL) {
+		at++;
+		if (strncmp(at, key, len) == 0 && at[len] == '}')
+			return true;
+	}
+	return false;
+}
+
+/* The value of one key of a flat JSON object, unescaped into the arena. */
+static const char *
+value_of(size_t *value_len, const char *json, size_t json_len, const char *key,
+    size_t len, struct arena *arena)
+{
+	struct json_reader reader;
+	struct json_token name, value;
+
+	json_open(&reader, json, json_len, RECORD_DEPTH_MAX);
+	if (json_next(&reader, &value) != 0)
+		return NULL;
+	while (json_next_key(&reader, &name) == 0 && name.type != JSON_END) {
+		if (json_next(&reader, &value) != 0)
+			return NULL;
+		if (name.len == len && memcmp(name.text, key, len) == 0) {
+			char *text = arena_alloc(arena, value.len + 1);
+
+			if (text == NULL)
+				return NULL;
+			if (value.type != JSON_STRING) {
+				memcpy(text, value.text, value.len);
+				*value_len = value.len;
+				return text;
+			}
+			return json_unescape(text, value_len, &value) == 0
+			    ? text
+			    : NULL;
+		}
+		if (json_skip(&reader, &value) != 0)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* /api/v1/leases/{lease}: the braces from the request's fields. */
+static void
+add_path(struct buf *url, const char *path, const char *json, size_t json_len,
+    struct arena *arena)
+{
+	while (*path != '\0') {
+		size_t len = strcspn(path, "{");
+		size_t value_len = 0;
+		const char *value;
+
+		buf_add(url, path, len);
+		path += len;
+		if (*path == '\0')
+			break;
+		path++;
+		len = strcspn(path, "}");
+		value = value_of(&value_len, json, json_len, path, len, arena);
+		if (value != NULL)
+			add_escaped(url, value, value_len);
+		path += len + (path[len] == '}');
+	}
+}
+
+static void
+add_query(struct buf *url, const struct operation *op, const char *json,
+    size_t json_len, struct arena *arena)
+{
+	char sign = '?';
+
+	for (size_t i = 0; i < op->request->n_fields; i++) {
+		const char *key = op->request->fields[i].key;
+		size_t value_len = 0;
+		const char *value;
+
+		if (in_path(op->path, key, strlen(key)))
+			continue;
+		value = value_of(&value_len, json, json_len, key, strlen(key),
+		    arena);
+		if (value == NULL)
+			continue;
+		buf_add_byte(url, (uint8_t)sign);
+		buf_add_str(url, key);
+		buf_add_byte(url, '=');
+		add_escaped(url, value, value_len);
+		sign = '&';
+	}
+}
+
+static size_t
+keep(char *data, size_t size, size_t n, void *ctx)
+{
+	struct buf *answer = ctx;
+
+	buf_add(answer, data, size * n);
+	return answer->failed ? 0 : size * n;
+}
+
+static int
+unreachable(const struct cli *cli, CURLcode code, const char *words)
+{
+	struct problem problem = { 0 };
+	const char *hint = "is leaseholdd running? leasehold site show "
+			   "--server URL; journalctl -u leaseholdd";
+
+	switch (code) {
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+		hint = "name the site's CA: --ca FILE or LICENSE_CA_FILE (on "
+		       "the site: STATE/tls/ca.pem)";
+		break;
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		hint = "the server is named like https://site.example:7443";
+		break;
+	default:
+		break;
+	}
+	problem_set(&problem, ERR_UNAVAILABLE, hint,
+	    "the site at %s cannot be reached: %s", cli->server, words);
+	cli_problem(cli, &problem);
+	return CLI_UNREACHABLE;
+}
+
+/* application/problem+json (RFC 9457): the members that we know. */
+static int
+read_problem(struct problem *problem, const struct buf *answer,
+    struct arena *arena)
+{
+	const struct {
+		const char *key;
+		char *out;
+		size_t size;
+	} members[] = {
+		{ "code", problem->code, sizeof(problem->code) },
+		{ "detail", problem->detail, sizeof(problem->detail) },
+		{ "hint", problem->hint, sizeof(problem->hint) },
+		{ "field", problem->field, sizeof(problem->field) },
+	};
+
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		size_t len = 0;
+		const char *value = value_of(&len, (const char *)answer->data,
+		    answer->len, members[i].key, strlen(members[i].key), arena);
+
+		if (value != NULL)
+			text_copy_n(members[i].out, members[i].size, value,
+			    len);
+	}
+	return err_from_code(problem->code);
+}
+
+/* The answer's meaning: the reply's record, or a problem. */
+static int
+understand(struct cli *cli, const struct operation *op, long status,
+    const struct buf *answer, void *reply, struct arena *arena)
+{
+	struct record_error error;
+	struct problem problem = { 0 };
+	int err;
+
+	if (status >= 200 && status < 300) {
+		err = record_read_json(reply, op->reply,
+		    (const char *)answer->data, answer->len, arena, &error);
+		if (err == 0)
+			return CLI_DONE;
+		cli_say("the site's answer to %s is not understood: %s%s%s; "
+			"are site and leasehold of one release?",
+		    op->name, error.field, error.field[0] ? ": " : "",
+		    error.reason);
+		return CLI_FAILED;
+	}
+	err = read_problem(&problem, answer, arena);
+	if (problem.code[0] == '\0') {
+		cli_say("the site answered %s with HTTP status %ld", op->name,
+		    status);
+		return CLI_FAILED;
+	}
+	cli_problem(cli, &problem);
+	return cli_status(err);
+}
+
+static CURLcode
+perform(long *status, struct cli *cli, const struct operation *op,
+    const char *url, const char *body, size_t body_len, struct buf *answer,
+    char words[CURL_ERROR_SIZE])
+{
+	struct curl_slist *headers = NULL;
+	char authorization[192];
+	CURLcode code = CURLE_FAILED_INIT;
+	CURL *curl = curl_easy_init();
+
+	if (curl == NULL)
+		return code;
+	snprintf(authorization, sizeof(authorization),
+	    "Authorization: Bearer %s", cli->key);
+	if (cli->key[0] != '\0')
+		headers = curl_slist_append(headers, authorization);
+	if (body != NULL)
+		headers = curl_slist_append(headers,
+		    "Content-Type: application/json");
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, op->method);
+	if (body != NULL) {
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+		    (curl_off_t)body_len);
+	}
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(curl, CURLOPT_SSLVERSION,
+	    (long)CURL_SSLVERSION_TLSv1_3);
+	if (cli->ca_file[0] != '\0')
+		curl_easy_setopt(curl, CURLOPT_CAINFO, cli->ca_file);
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+	code = curl_easy_perform(curl);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
+	if (code != CURLE_OK && words[0] == '\0')
+		snprintf(words, CURL_ERROR_SIZE, "%s",
+		    curl_easy_strerror(code));
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(curl);
+	sodium_memzero(authorization, sizeof(authorization));
+	return code;
+}
+
+int
+cli_call(struct cli *cli, enum operation_id id, const void *request,
+    void *reply, struct arena *arena)
+{
+	const struct operation *op = operation_get(id);
+	struct buf url = { 0 };
+	struct buf json = { 0 };
+	struct buf answer = { .max = ANSWER_MAX };
+	char words[CURL_ERROR_SIZE] = "";
+	long status = 0;
+	int result = CLI_FAILED;
+	bool has_body = strcmp(op->method, "POST") == 0;
+	CURLcode code;
+
+	if (cli->server[0] == '\0') {
+		cli_say("which site? Name it with --server "
+			"https://HOST:PORT, LICENSE_SERVER_URL or [server] "
+			"url= in ~/.config/leasehold/cli.ini");
+		return CLI_USAGE;
+	}
+	record_write_json(&json, op->request, request);
+	buf_add_str(&url, cli->server);
+	while (url.len > 0 && url.data[url.len - 1] == '/')
+		url.len--;
+	add_path(&url, op->path, (const char *)json.data, json.len, arena);
+	if (!has_body)
+		add_query(&url, op, (const char *)json.data, json.len, arena);
+	buf_text(&url);
+	if (url.failed || json.failed) {
+		cli_say("out of memory");
+		goto out;
+	}
+	code = perform(&status, cli, op, (const char *)url.data,
+	    has_body ? (const char *)json.data : NULL, json.len, &answer,
+	    words);
+	if (code != CURLE_OK)
+		result = unreachable(cli, code, words);
+	else
+		result = understand(cli, op, status, &answer, reply, arena);
+out:
+	buf_release(&url);
+	buf_release(&json);
+	buf_release(&answer);
+	return result;
+}

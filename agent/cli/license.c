@@ -1,0 +1,168 @@
+/* The admin's commands about licenses. */
+#include "agent/cli/cli.h"
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_MAX ((size_t)1 << 20)
+
+static void
+show(const struct license_view *license)
+{
+	const struct license_entitlement *seats = &license->entitlement;
+	char start[CLOCK_TEXT_SIZE], end[CLOCK_TEXT_SIZE];
+	char fee[32], price[32];
+
+	clock_format_date(start, license->contract.start_date);
+	clock_format_date(end, license->contract.end_date);
+	money_format(fee, seats->pricing.commit_fee_monthly,
+	    seats->pricing.currency);
+	money_format(price, seats->pricing.overage_per_use,
+	    seats->pricing.currency);
+	printf("license   license-%llu  %s, serial %llu, %s\n",
+	    (unsigned long long)license->license, license->license_id,
+	    (unsigned long long)license->serial, license->state);
+	printf("vendor    %s (%s)\n", license->vendor.name, license->vendor.id);
+	printf("product   %s  %s, versions %s\n", license->product.id,
+	    license->product.name, license->product.version);
+	printf("seats     %u commit (%u in use), %u overage (%u in use)\n",
+	    seats->commit_qty, license->used_commit, seats->max_overage,
+	    license->used_overage);
+	printf("price     %s %s a month, %s %s an overage checkout (%llu so "
+	       "far)\n",
+	    fee, seats->pricing.currency, price, seats->pricing.currency,
+	    (unsigned long long)license->overage_checkouts);
+	printf("contract  %s to %s%s\n", start, end,
+	    license->contract.auto_renew ? ", renews itself" : "");
+	printf("lease     lives %u s without a beat, %u s of grace\n",
+	    license->terms.ttl_s, license->terms.grace_s);
+}
+
+/* The file's two tokens. */
+static int
+read_license(struct license_install *request, const char *path,
+    struct arena *arena)
+{
+	struct record_error error;
+	struct license_file file;
+	uint8_t *data;
+	size_t len;
+	int err = file_read(&data, &len, path, FILE_MAX);
+
+	if (err != 0) {
+		cli_say("%s cannot be read: %s", path,
+		    err == ERR_TOO_LARGE ? "it is larger than 1 MiB"
+					 : strerror(errno));
+		return CLI_FAILED;
+	}
+	err = record_read_json(&file, &license_file_record, (const char *)data,
+	    len, arena, &error);
+	free(data);
+	if (err != 0) {
+		cli_say("%s is no license file: %s%s%s; it is what the vendor "
+			"sent, made with leasehold-vendor issue",
+		    path, error.field, error.field[0] ? ": " : "",
+		    error.reason);
+		return CLI_FAILED;
+	}
+	request->issuer = file.issuer;
+	request->license = file.license;
+	return CLI_DONE;
+}
+
+int
+license_install_file(struct cli *cli, int argc, char **argv)
+{
+	struct license_install request;
+	struct license_view reply;
+	struct arena arena = { 0 };
+	int status = cli_arguments(argc, argv, 1, 1, "license install FILE");
+
+	if (status == CLI_DONE)
+		status = read_license(&request, argv[1], &arena);
+	if (status == CLI_DONE)
+		status =
+		    cli_call(cli, OP_LICENSE_INSTALL, &request, &reply, &arena);
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(&license_view_record, &reply);
+	else if (status == CLI_DONE)
+		show(&reply);
+	arena_release(&arena);
+	return status;
+}
+
+int
+license_list(struct cli *cli, int argc, char **argv)
+{
+	static const char *const head[] = { "LICENSE", "PRODUCT", "VERSIONS",
+		"COMMIT", "OVERAGE", "STATE", "ENDS", "ID" };
+	struct license_page page;
+	struct arena arena = { 0 };
+	struct table table = { 0 };
+	struct empty request = { 0 };
+	int status = cli_arguments(argc, argv, 0, 0, "license list");
+
+	if (status == CLI_DONE)
+		status =
+		    cli_call(cli, OP_LICENSE_LIST, &request, &page, &arena);
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(&license_page_record, &page);
+	if (status != CLI_DONE || cli->json)
+		goto out;
+	if (page.items.count == 0) {
+		puts("No license is installed. Make a request for your vendor "
+		     "with\n  leasehold site request --out request.txt");
+		goto out;
+	}
+	table_head(&table, 8, head);
+	for (uint32_t i = 0; i < page.items.count; i++) {
+		const struct license_view *license =
+		    &((const struct license_view *)page.items.items)[i];
+		char end[CLOCK_TEXT_SIZE];
+
+		clock_format_date(end, license->contract.end_date);
+		table_cell(&table, "license-%llu",
+		    (unsigned long long)license->license);
+		table_cell(&table, "%s", license->product.id);
+		table_cell(&table, "%s", license->product.version);
+		table_cell(&table, "%u/%u", license->used_commit,
+		    license->entitlement.commit_qty);
+		table_cell(&table, "%u/%u", license->used_overage,
+		    license->entitlement.max_overage);
+		table_cell(&table, "%s", license->state);
+		table_cell(&table, "%s", end);
+		table_cell(&table, "%s", license->license_id);
+	}
+	table_print(&table);
+out:
+	arena_release(&arena);
+	return status;
+}
+
+int
+license_show(struct cli *cli, int argc, char **argv)
+{
+	struct license_number request;
+	struct license_view reply;
+	struct arena arena = { 0 };
+	const char *id;
+	int status = cli_arguments(argc, argv, 1, 1, "license show LICENSE");
+
+	if (status != CLI_DONE)
+		return status;
+	id = strncmp(argv[1], "license-", 8) == 0 ? argv[1] + 8 : argv[1];
+	if (!cli_number(&request.license, id, "LICENSE", 1, (1ULL << 53) - 1))
+		return CLI_USAGE;
+	status = cli_call(cli, OP_LICENSE_SHOW, &request, &reply, &arena);
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(&license_view_record, &reply);
+	else if (status == CLI_DONE)
+		show(&reply);
+	arena_release(&arena);
+	return status;
+}

@@ -1,0 +1,178 @@
+/* What people and programs are shown. */
+#include "agent/cli/cli.h"
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void
+cli_say(const char *format, ...)
+{
+	va_list args;
+
+	fputs("leasehold: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+void
+cli_print_json(const struct record *record, const void *value)
+{
+	struct buf buf = { 0 };
+
+	record_write_json_pretty(&buf, record, value);
+	puts(buf_text(&buf));
+	buf_release(&buf);
+}
+
+void
+cli_problem(const struct cli *cli, const struct problem *problem)
+{
+	if (cli->json) {
+		struct buf buf = { 0 };
+
+		record_write_json_pretty(&buf, &problem_record, problem);
+		fprintf(stderr, "%s\n", buf_text(&buf));
+		buf_release(&buf);
+		return;
+	}
+	if (problem->field[0] != '\0')
+		cli_say("%s: %s: %s", problem->code, problem->field,
+		    problem->detail);
+	else
+		cli_say("%s: %s", problem->code, problem->detail);
+	if (problem->hint[0] != '\0')
+		cli_say("%s", problem->hint);
+}
+
+int
+cli_status(int err)
+{
+	switch (err) {
+	case 0:
+		return CLI_DONE;
+	case ERR_NO_SEATS:
+	case ERR_OVERAGE_EXHAUSTED:
+	case ERR_NOT_ENTITLED:
+	case ERR_VERSION_NOT_COVERED:
+	case ERR_LICENSE_EXPIRED:
+	case ERR_LICENSE_SUSPENDED:
+	case ERR_EXCLUDED:
+	case ERR_MAX_REACHED:
+	case ERR_BORROW_LIMIT:
+	case ERR_QUEUE_FULL:
+	case ERR_QUOTA_EXCEEDED:
+	case ERR_RATE_LIMITED:
+	case ERR_UNAUTHENTICATED:
+	case ERR_FORBIDDEN:
+	case ERR_UNKNOWN_DEVICE:
+	case ERR_DEVICE_REVOKED:
+	case ERR_CLASS_NOT_ALLOWED:
+	case ERR_HOSTNAME_NOT_ALLOWED:
+	case ERR_IP_NOT_ALLOWED:
+	case ERR_FINGERPRINT_BLOCKED:
+		return CLI_REFUSED;
+	case ERR_CLOSED:
+	case ERR_TIMEOUT:
+	case ERR_UNAVAILABLE:
+		return CLI_UNREACHABLE;
+	default:
+		return CLI_FAILED;
+	}
+}
+
+void
+table_head(struct table *table, unsigned int columns, const char *const *names)
+{
+	table->columns = columns;
+	for (unsigned int i = 0; i < columns; i++)
+		table_cell(table, "%s", names[i]);
+}
+
+void
+table_cell(struct table *table, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	buf_add(&table->cells, text, strlen(text) + 1);
+	table->count++;
+}
+
+/* Columns on a screen: bytes that do not continue a UTF-8 character. */
+static unsigned int
+columns_of(const char *text)
+{
+	unsigned int n = 0;
+
+	for (; *text != '\0'; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+void
+table_print(struct table *table)
+{
+	unsigned int widths[16] = { 0 };
+	const char *cell = (const char *)table->cells.data;
+
+	if (table->cells.failed || table->columns > 16) {
+		cli_say("out of memory");
+		buf_release(&table->cells);
+		return;
+	}
+	for (unsigned int i = 0; i < table->count; i++) {
+		unsigned int width = columns_of(cell);
+
+		if (width > widths[i % table->columns])
+			widths[i % table->columns] = width;
+		cell += strlen(cell) + 1;
+	}
+	cell = (const char *)table->cells.data;
+	for (unsigned int i = 0; i < table->count; i++) {
+		bool last = (i + 1) % table->columns == 0;
+		unsigned int pad =
+		    widths[i % table->columns] - columns_of(cell);
+
+		if (last)
+			printf("%s\n", cell);
+		else
+			printf("%s%*s  ", cell, (int)pad, "");
+		cell += strlen(cell) + 1;
+	}
+	buf_release(&table->cells);
+	memset(table, 0, sizeof(*table));
+}
+
+void
+cli_time(char out[32], int64_t time_ms)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	out[0] = '\0';
+	if (time_ms == 0)
+		return;
+	clock_format(text, time_ms);
+	snprintf(out, 32, "%.10s %.8sZ", text, text + 11);
+}
+
+void
+cli_span(char out[32], int64_t seconds)
+{
+	long long s = seconds < 0 ? 0 : (long long)seconds;
+
+	if (s >= 2 * 86400)
+		snprintf(out, 32, "%lld d %lld h", s / 86400, s % 86400 / 3600);
+	else if (s >= 2 * 3600)
+		snprintf(out, 32, "%lld h %lld min", s / 3600, s % 3600 / 60);
+	else if (s >= 120)
+		snprintf(out, 32, "%lld min", s / 60);
+	else
+		snprintf(out, 32, "%lld s", s);
+}
