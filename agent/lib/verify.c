@@ -1,0 +1,303 @@
+#include "agent/lib/verify.h"
+
+#include "agent/lib/leasehold.h"
+#include "shared/base/err.h"
+#include "shared/base/version.h"
+
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A license and a row are small; more is not what it says it is. */
+#define ARENA_BYTES ((size_t)256 << 10)
+
+static int __attribute__((format(printf, 3, 4)))
+say(char why[static VERIFY_WHY], int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, VERIFY_WHY, format, args);
+	va_end(args);
+	return error;
+}
+
+/* What a broken link of the chain of signatures is called. */
+static int
+chain_error(int err)
+{
+	switch (err) {
+	case ERR_NOMEM:
+		return LH_E_MEMORY;
+	case ERR_BAD_REQUEST:
+	case ERR_CORRUPT:
+	case ERR_UNKNOWN_ROW:
+		return LH_E_PROTOCOL;
+	default:
+		return LH_E_BAD_SIGNATURE;
+	}
+}
+
+static bool
+is_path(const struct record_span *span)
+{
+	return span->len % MERKLE_BYTES == 0 &&
+	    span->len / MERKLE_BYTES <= MERKLE_PATH_MAX;
+}
+
+/* vendor root -> issuer -> license -> site key -> header. */
+static int
+verify_chain(struct verify_lease *lease, struct license *license,
+    const struct local_checkout_reply *reply, const uint8_t root[32],
+    char why[static VERIFY_WHY])
+{
+	struct license_issuer issuer;
+	struct record_error error = { .field = "" };
+	int err = license_verify(license, &issuer, reply->issuer.data,
+	    reply->issuer.len, reply->license.data, reply->license.len, root,
+	    &error);
+
+	if (err != 0)
+		return say(why, chain_error(err),
+		    "the license does not come from the vendor: %s: %s",
+		    err_str(err), error.reason);
+	err = journal_header_verify(&lease->header, lease->head,
+	    reply->header.data, reply->header.len, license->site_key);
+	if (err != 0)
+		return say(why, chain_error(err),
+		    "the site's journal is not signed with the key that the "
+		    "license names: %s",
+		    err_str(err));
+	if (license_check_for(license, lease->header.site, lease->header.tenant,
+		license->site_key, &error) != 0)
+		return say(why, LH_E_MISMATCH,
+		    "the license is for another site: %s %s", error.field,
+		    error.reason);
+	memcpy(lease->site_key, license->site_key, sizeof(lease->site_key));
+	return LH_OK;
+}
+
+/* header -> row. */
+static int
+verify_row(struct row *row, const struct verify_lease *lease,
+    const struct local_checkout_reply *reply, struct arena *arena,
+    char why[static VERIFY_WHY])
+{
+	if (!is_path(&reply->path) ||
+	    journal_row_verify(&lease->header, reply->row_number,
+		reply->row.data, reply->row.len, reply->path.data,
+		reply->path.len / MERKLE_BYTES) != 0)
+		return say(why, LH_E_NOT_IN_JOURNAL,
+		    "row %llu does not stand in batch %llu of the site's "
+		    "journal",
+		    (unsigned long long)reply->row_number,
+		    (unsigned long long)lease->header.batch);
+	int err = row_read(row, reply->row_number, reply->row.data,
+	    reply->row.len, arena);
+
+	if (err != 0)
+		return say(why, chain_error(err),
+		    "row %llu of the site's journal cannot be read: %s",
+		    (unsigned long long)reply->row_number, err_str(err));
+	if (row->kind != ROW_LEASE_GRANTED)
+		return say(why, LH_E_MISMATCH,
+		    "row %llu of the site's journal grants no lease",
+		    (unsigned long long)reply->row_number);
+	return LH_OK;
+}
+
+/* row -> question. */
+static int
+verify_answer(const struct row_lease_granted *row,
+    const struct local_checkout_reply *reply,
+    const struct verify_question *question, char why[static VERIFY_WHY])
+{
+	const char *other = NULL;
+
+	if (sodium_memcmp(row->nonce, question->nonce, NONCE_BYTES) != 0)
+		other = "nonce";
+	else if (strcmp(row->product, question->product) != 0)
+		other = "product";
+	else if (strcmp(row->version, question->version) != 0)
+		other = "version";
+	else if (strcmp(row->feature, question->feature) != 0)
+		other = "feature";
+	else if (row->count != question->count)
+		other = "number of seats";
+	else if (row->lease != reply->lease)
+		other = "lease";
+	else if (row->device != reply->device)
+		other = "device";
+	if (other != NULL)
+		return say(why, LH_E_MISMATCH,
+		    "the lease is a true one, but for another %s", other);
+	return LH_OK;
+}
+
+/* row -> license: what the vendor allows the site to grant. */
+static int
+verify_terms(const struct row_lease_granted *row, const struct license *license,
+    const struct local_checkout_reply *reply, char why[static VERIFY_WHY])
+{
+	uint8_t digest[DIGEST_BYTES];
+	uint32_t commit = license->entitlement.commit_qty;
+	bool overage = row->slot >= commit;
+
+	license_digest(digest, reply->license.data, reply->license.len);
+	if (memcmp(digest, row->license_digest, sizeof(digest)) != 0)
+		return say(why, LH_E_MISMATCH,
+		    "the lease was granted under another license");
+	if (strcmp(license->product.id, row->product) != 0)
+		return say(why, LH_E_MISMATCH,
+		    "the license is for %s, not for %s", license->product.id,
+		    row->product);
+	if (!version_in_range(row->version, license->product.version))
+		return say(why, LH_E_VERSION,
+		    "the license covers %s %s, not %s", license->product.id,
+		    license->product.version, row->version);
+	if (row->type != (overage ? SEAT_OVERAGE : SEAT_COMMIT) ||
+	    (row->overage != 0) != overage)
+		return say(why, LH_E_MISMATCH,
+		    "slot %u of %u committed seats is called the wrong type",
+		    row->slot, commit);
+	/* Other ways of enforcing grant beyond the seats, as overage. */
+	if (license->terms.enforce == LICENSE_HARD &&
+	    row->slot >= license->entitlement.total_licenses)
+		return say(why, LH_E_MISMATCH,
+		    "slot %u is beyond the %u seats of the license", row->slot,
+		    license->entitlement.total_licenses);
+	if (row->ttl_s == 0 || row->ttl_s > license->terms.ttl_s ||
+	    row->grace_s > license->terms.grace_s)
+		return say(why, LH_E_MISMATCH,
+		    "the lease runs for longer than the license allows");
+	return LH_OK;
+}
+
+static int
+verify_contract(const struct license *license,
+    const struct journal_header *header, char why[static VERIFY_WHY])
+{
+	struct record_error error = { .field = "" };
+
+	if (license->terms.enforce == LICENSE_ADVISORY ||
+	    license_check_dates(license, header->time, &error) == 0)
+		return LH_OK;
+	return say(why, LH_E_EXPIRED, "the license %s is not running: %s",
+	    license->license_id, error.reason);
+}
+
+int
+verify_grant(struct verify_lease *lease,
+    const struct local_checkout_reply *reply,
+    const struct verify_question *question, char why[static VERIFY_WHY])
+{
+	struct arena arena = { .max_bytes = ARENA_BYTES };
+	struct license license;
+	struct row row;
+	const struct row_lease_granted *grant = &row.u.lease_granted;
+
+	why[0] = '\0';
+	int error = verify_chain(lease, &license, reply, question->root, why);
+
+	if (error == LH_OK)
+		error = verify_row(&row, lease, reply, &arena, why);
+	if (error == LH_OK)
+		error = verify_answer(grant, reply, question, why);
+	if (error == LH_OK)
+		error = verify_terms(grant, &license, reply, why);
+	if (error == LH_OK)
+		error = verify_contract(&license, &lease->header, why);
+	if (error == LH_OK) {
+		lease->lease = grant->lease;
+		lease->type = grant->type;
+		lease->slot = grant->slot;
+		lease->ttl_s = grant->ttl_s;
+		lease->grace_s = grant->grace_s;
+	}
+	arena_release(&arena);
+	return error;
+}
+
+void
+verify_keep(struct journal_known *known, const struct verify_lease *lease)
+{
+	known->batch = lease->header.batch;
+	memcpy(known->head, lease->head, sizeof(known->head));
+	memcpy(known->history, lease->header.history, sizeof(known->history));
+}
+
+bool
+verify_knows(const struct journal_known *known)
+{
+	return known->batch != 0 ||
+	    !sodium_is_zero(known->head, sizeof(known->head));
+}
+
+int
+verify_continues(const struct verify_lease *lease,
+    const struct local_checkout_reply *reply, const struct journal_known *known,
+    char why[static VERIFY_WHY])
+{
+	if (!verify_knows(known))
+		return LH_OK;
+	if (is_path(&reply->inclusion) && is_path(&reply->consistency) &&
+	    journal_continues(known, &lease->header, lease->head,
+		reply->inclusion.data, reply->inclusion.len / MERKLE_BYTES,
+		reply->consistency.data,
+		reply->consistency.len / MERKLE_BYTES) == 0)
+		return LH_OK;
+	return say(why, LH_E_FORK,
+	    "the journal of site %s does not continue what was seen of it: "
+	    "batch %llu was there, now it shows batch %llu of another past; "
+	    "its store was put back to an earlier copy, or it keeps two",
+	    lease->header.site, (unsigned long long)known->batch,
+	    (unsigned long long)lease->header.batch);
+}
+
+int
+verify_beat_token(struct journal_beat *beat, const struct verify_lease *lease,
+    const struct record_span *token, const struct journal_known *known,
+    char why[static VERIFY_WHY])
+{
+	struct arena arena = { .max_bytes = ARENA_BYTES };
+	struct record_error error = { .field = "" };
+	int err = license_document_read(beat, &journal_beat_record, TOKEN_BEAT,
+	    token->data, token->len, lease->site_key, &arena, &error);
+
+	arena_release(&arena);
+	if (err != 0)
+		return say(why, chain_error(err),
+		    "the beat is not signed by the site: %s", err_str(err));
+	if (strcmp(beat->site, lease->header.site) != 0 ||
+	    strcmp(beat->tenant, lease->header.tenant) != 0)
+		return say(why, LH_E_MISMATCH,
+		    "the beat is of another site or tenant");
+	if (!verify_knows(known))
+		return LH_OK;
+	if (beat->batch < known->batch ||
+	    (beat->batch == known->batch &&
+		memcmp(beat->head, known->head, sizeof(known->head)) != 0))
+		return say(why, LH_E_FORK,
+		    "site %s stands at batch %llu of its journal, and batch "
+		    "%llu was seen of it: its store was put back to an earlier "
+		    "copy, or it keeps two",
+		    beat->site, (unsigned long long)beat->batch,
+		    (unsigned long long)known->batch);
+	return LH_OK;
+}
+
+int
+verify_beat(const struct journal_beat *beat, const struct verify_lease *lease,
+    const struct local_renew_reply *reply, const uint8_t nonce[NONCE_BYTES],
+    char why[static VERIFY_WHY])
+{
+	if (is_path(&reply->path) &&
+	    journal_beat_verify(beat, lease->lease, nonce, lease->ttl_s,
+		reply->index, reply->path.data,
+		reply->path.len / MERKLE_BYTES) == 0)
+		return LH_OK;
+	return say(why, LH_E_NOT_IN_JOURNAL,
+	    "the site's beat does not renew lease %llu",
+	    (unsigned long long)lease->lease);
+}

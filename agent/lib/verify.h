@@ -1,0 +1,80 @@
+/*
+ * Is it true? The whole chain of a lease as pure functions: vendor root ->
+ * issuer -> license -> site key -> batch header -> row -> what was asked; that
+ * a header continues the one kept; that a beat renews this lease. It believes
+ * only the root it is given. It must not know sockets, files, clocks or
+ * threads: the contract is checked at the header's own time.
+ *
+ * Functions return LH_OK or LH_E_*, and with it words in `why`.
+ */
+#ifndef AGENT_LIB_VERIFY_H
+#define AGENT_LIB_VERIFY_H
+
+#include "shared/rpc/local.h"
+
+#define VERIFY_WHY 256
+
+/** What the application asked; strings as in struct local_checkout. */
+struct verify_question {
+	uint8_t root[32]; /* the vendor's */
+	char product[64];
+	char version[32];
+	char feature[64]; /* "": none */
+	uint32_t count;
+	uint8_t nonce[NONCE_BYTES];
+};
+
+/** What a verified answer says. */
+struct verify_lease {
+	uint64_t lease;
+	uint32_t type; /* enum seat_type */
+	uint32_t slot;
+	uint32_t ttl_s;
+	uint32_t grace_s;
+	uint8_t site_key[32];
+	struct journal_header header;
+	uint8_t head[32];
+};
+
+/**
+ * Everything but what was known before.
+ * @retval LH_E_BAD_SIGNATURE  No chain from the vendor's root to the header.
+ * @retval LH_E_NOT_IN_JOURNAL The row does not stand in that batch.
+ * @retval LH_E_MISMATCH       True, but not the answer to this question, or
+ *                             not what the license allows.
+ * @retval LH_E_VERSION        The license does not cover the version.
+ * @retval LH_E_EXPIRED        The contract was not running at that time.
+ * @retval LH_E_PROTOCOL       Signed, and yet not what such a document says.
+ * @retval LH_E_MEMORY
+ */
+int verify_grant(struct verify_lease *lease,
+    const struct local_checkout_reply *reply,
+    const struct verify_question *question, char why[static VERIFY_WHY]);
+
+/** What to keep of a verified header. */
+void verify_keep(struct journal_known *known, const struct verify_lease *lease);
+
+/** Has anything been kept? */
+bool verify_knows(const struct journal_known *known);
+
+/** Does the header of a verified lease continue what was known when the
+ * question was sent? Nothing known: yes. LH_E_FORK. */
+int verify_continues(const struct verify_lease *lease,
+    const struct local_checkout_reply *reply, const struct journal_known *known,
+    char why[static VERIFY_WHY]);
+
+/**
+ * Read a beat of the lease's site and check its signature, and that its batch
+ * is not behind `known`, nor another one of the same number (LH_E_FORK).
+ */
+int verify_beat_token(struct journal_beat *beat,
+    const struct verify_lease *lease, const struct record_span *token,
+    const struct journal_known *known, char why[static VERIFY_WHY]);
+
+/** Does the verified beat renew this lease, answering this nonce?
+ * LH_E_NOT_IN_JOURNAL. */
+int verify_beat(const struct journal_beat *beat,
+    const struct verify_lease *lease, const struct local_renew_reply *reply,
+    const uint8_t nonce[NONCE_BYTES], char why[static VERIFY_WHY]);
+
+#endif
