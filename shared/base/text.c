@@ -113,6 +113,11 @@ text_from_base64(uint8_t *out, size_t out_size, size_t *out_len,
     const char *text, size_t len)
 {
 	*out_len = 0;
+	/* libsodium 1.0.18 takes bytes from 0x80 on for digits where char is
+	 * signed: they would be a second text of the same bytes. */
+	for (size_t i = 0; i < len; i++)
+		if ((uint8_t)text[i] >= 0x80)
+			return ERR_BAD_REQUEST;
 	if (sodium_base642bin(out, out_size, text, len, NULL, out_len, NULL,
 		sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
 		return ERR_BAD_REQUEST;
