@@ -15,6 +15,9 @@
 #define TOKEN_PUBLIC_BYTES 32
 #define TOKEN_SECRET_BYTES 64
 #define TOKEN_SIGNATURE_BYTES 64
+/** Longer payloads and footers are refused before any work; bytes. */
+#define TOKEN_PAYLOAD_MAX ((size_t)1 << 20)
+#define TOKEN_FOOTER_MAX 512
 /** "k4.public." and 43 characters, with the NUL. */
 #define TOKEN_PUBLIC_TEXT 54
 /** "k4.pid." and 44 characters, with the NUL. */
@@ -53,7 +56,8 @@ int token_sign(struct buf *out, enum token_kind kind, const void *payload,
 
 /**
  * Verify with one key. On 0 `payload` holds the payload's bytes (appended to
- * an empty buf). Returns ERR_BAD_TOKEN (not one), ERR_BAD_SIGNATURE,
+ * an empty buf), else it is as before. The text is canonical: one token has
+ * one text (no padding, stray bits or white space). Returns ERR_BAD_TOKEN (not one), ERR_BAD_SIGNATURE,
  * ERR_TOO_LARGE. The footer's kid must be that of the key: ERR_UNTRUSTED.
  */
 int token_verify(struct buf *payload, enum token_kind kind, const char *token,
@@ -87,6 +91,8 @@ void token_key_id(char kid[TOKEN_KID_TEXT],
  * `secret` must be sodium_malloc'd by the caller. Reading refuses a file that
  * group or others may read (ERR_FORBIDDEN) and one whose public half does not
  * match its seed (ERR_CORRUPT). Creating refuses to overwrite (ERR_CONFLICT).
+ * errno is set with ERR_IO, ERR_FULL and ERR_NOT_FOUND. On an error `secret`
+ * is wiped. Nothing is logged: the caller knows what the key was for.
  */
 int token_key_create(uint8_t secret[TOKEN_SECRET_BYTES], const char *path);
 int token_key_read(uint8_t secret[TOKEN_SECRET_BYTES], const char *path);
