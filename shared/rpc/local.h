@@ -37,8 +37,8 @@ struct local_checkout {
 	uint8_t nonce[NONCE_BYTES]; /* zero with hold */
 	struct journal_known known;
 	uint64_t pid; /* 0: the asking process; else one of the same uid */
-	bool hold;    /* the agent renews with nonces of its own, until the
-			 process ends */
+	bool hold; /* the agent renews with nonces of its own, until the
+		      process ends */
 	uint8_t request[REQUEST_BYTES]; /* the same in a retry */
 };
 struct local_checkout_reply {
@@ -49,7 +49,7 @@ struct local_checkout_reply {
 	struct record_span header;
 	struct record_span inclusion;
 	struct record_span consistency;
-	struct record_span issuer;  /* token */
+	struct record_span issuer; /* token */
 	struct record_span license; /* token */
 	uint64_t device;
 };
@@ -76,7 +76,7 @@ struct local_attach {
 
 struct local_return {
 	uint64_t lease; /* 0 with all */
-	bool all;	/* of this uid; of everybody for root */
+	bool all; /* of this uid; of everybody for root */
 };
 struct local_returned {
 	uint32_t count;
@@ -91,10 +91,16 @@ struct local_lease {
 	uint32_t uid;
 	char command[64]; /* of the process, for people */
 	int64_t granted_at;
-	uint32_t left_s; /* until the last signed span ends; grace not counted */
+	uint32_t
+	    left_s; /* until the last signed span ends; grace not counted */
+};
+/** lease.list: pages, because a line is bounded. */
+struct local_list {
+	uint64_t after; /* cursor: the last lease seen */
 };
 struct local_leases {
 	struct record_list items;
+	uint64_t next; /* cursor; 0: that was all */
 };
 
 struct local_status {
@@ -106,7 +112,7 @@ struct local_status {
 	char name[64];
 	uint32_t class_;
 	bool connected;
-	int64_t since;	  /* connected or disconnected */
+	int64_t since; /* connected or disconnected */
 	char trouble[256]; /* "" or why it is not connected */
 	uint32_t retry_s; /* until the next attempt */
 	uint32_t leases;
@@ -125,9 +131,9 @@ struct local_revoked {
 
 extern const struct record local_checkout_record, local_checkout_reply_record,
     local_renew_record, local_renew_reply_record, local_attach_record,
-    local_return_record, local_returned_record, local_lease_record,
-    local_leases_record, local_status_record, local_enroll_record,
-    local_revoked_record;
+    local_return_record, local_returned_record, local_list_record,
+    local_lease_record, local_leases_record, local_status_record,
+    local_enroll_record, local_revoked_record;
 
 struct local_operation {
 	enum local_id id;

@@ -16,15 +16,15 @@
 #define LIST_LIMIT_MAX 1000
 
 struct empty {
-	uint32_t none; /* no fields: n_fields is 0 */
+	uint64_t none; /* no fields: n_fields is 0 */
 };
 
 /** A refusal or fault, as told to a client (RFC 9457 members on HTTP). */
 struct problem {
-	char code[32];	  /* stable: "no_seats" */
+	char code[32]; /* stable: "no_seats" */
 	char detail[256]; /* what happened and what it means */
-	char hint[192];	  /* the next command to type, or "" */
-	char field[96];	  /* of the request, or "" */
+	char hint[192]; /* the next command to type, or "" */
+	char field[96]; /* of the request, or "" */
 };
 
 /* --- sessions ---------------------------------------------------------- */
@@ -32,7 +32,7 @@ struct problem {
 struct hello {
 	uint32_t protocol;
 	char software[32]; /* "leasehold-agent 0.1.0" */
-	uint64_t device;   /* 0: wants to enroll */
+	uint64_t device; /* 0: wants to enroll */
 	struct journal_known known; /* batch 0 and zero head: nothing known */
 };
 /** The site's journal as it stands, and that it continues what was known. */
@@ -41,8 +41,8 @@ struct hello_reply {
 	char tenant[64];
 	uint8_t nonce[32]; /* to be proved over; once */
 	int64_t time;
-	struct record_span header;	/* newest, token */
-	struct record_span inclusion;	/* hashes */
+	struct record_span header; /* newest, token */
+	struct record_span inclusion; /* hashes */
 	struct record_span consistency; /* hashes */
 };
 
@@ -169,7 +169,7 @@ struct lease_query {
 };
 struct lease_page {
 	struct record_list items; /* lease_view */
-	uint64_t next;		  /* cursor; 0: that was all */
+	uint64_t next; /* cursor; 0: that was all */
 };
 
 /* --- admin ------------------------------------------------------------- */

@@ -52,23 +52,24 @@ enum operation_id {
 enum operation_kind {
 	OPERATION_SESSION, /* changes the session only */
 	OPERATION_COMMAND, /* through decide and fold */
-	OPERATION_QUERY,   /* a read transaction */
-	OPERATION_SOFT,	   /* liveness: no row, no read of the store */
-	OPERATION_NOTICE,  /* site to agent */
+	OPERATION_QUERY, /* a read transaction */
+	OPERATION_SOFT, /* liveness: no row, no read of the store */
+	OPERATION_NOTICE, /* site to agent */
 };
 
 enum scope {
-	SCOPE_OPEN,    /* anybody */
-	SCOPE_SESSION, /* an agent's connection that said hello or is about to */
-	SCOPE_DEVICE,  /* an agent that has proved itself */
-	SCOPE_ADMIN,   /* an admin's key */
+	SCOPE_OPEN, /* anybody */
+	SCOPE_SESSION, /* an agent's connection that said hello or is about to
+			*/
+	SCOPE_DEVICE, /* an agent that has proved itself */
+	SCOPE_ADMIN, /* an admin's key */
 };
 
 struct operation {
 	enum operation_id id;
-	const char *name;   /* JSON-RPC method, "lease.checkout" */
+	const char *name; /* JSON-RPC method, "lease.checkout" */
 	const char *method; /* HTTP; NULL: not on HTTP */
-	const char *path;   /* "/api/v1/leases/{lease}" */
+	const char *path; /* "/api/v1/leases/{lease}" */
 	enum operation_kind kind;
 	enum scope scope;
 	const struct record *request;
@@ -96,8 +97,8 @@ struct operation_parameter {
  * By HTTP method and path. NULL and *status 404 (no such path) or 405 (the
  * path has other methods; `allow` gets them, "GET, DELETE").
  */
-const struct operation *operation_by_route(
-    struct operation_parameter parameters[OPERATION_PARAMETERS_MAX],
+const struct operation *operation_by_route(struct operation_parameter parameters
+					       [OPERATION_PARAMETERS_MAX],
     size_t *n_parameters, int *status, char *allow, size_t allow_size,
     const char *method, const char *path);
 

@@ -10,8 +10,17 @@
 #include "shared/record/record.h"
 #include "shared/rpc/messages.h"
 
+/** JSON-RPC's own codes, as `err` of rpc_write_error, for requests that are
+ * broken before any operation sees them. */
+enum rpc_code {
+	RPC_PARSE = -32700, /* not JSON */
+	RPC_INVALID = -32600, /* not a request */
+	RPC_METHOD = -32601, /* no such operation */
+	RPC_PARAMS = -32602, /* its parameters are refused */
+};
+
 struct rpc_envelope {
-	uint64_t id;	    /* 0: a notice */
+	uint64_t id; /* 0: a notice */
 	const char *method; /* of a request; not NUL-terminated */
 	size_t method_len;
 	const char *params; /* raw JSON object, or NULL */
@@ -31,10 +40,11 @@ int rpc_read(struct rpc_envelope *envelope, const char *text, size_t len,
 void rpc_write_request(struct buf *out, uint64_t id, const char *method,
     const struct record *record, const void *params);
 /** id 0 of a request is a notice. */
-void rpc_write_result(struct buf *out, uint64_t id,
-    const struct record *record, const void *result);
-/** code = -32000 + err for refusals, JSON-RPC's own for broken requests:
- * -32700 parse, -32600 invalid, -32601 method, -32602 params. data = problem. */
+void rpc_write_result(struct buf *out, uint64_t id, const struct record *record,
+    const void *result);
+/** err is an ERR_* (the code is then -32000 + err) or one of enum rpc_code.
+ * id 0, of a request that could not be read, is written null. data = problem.
+ */
 void rpc_write_error(struct buf *out, uint64_t id, int err,
     const struct problem *problem);
 

@@ -1,0 +1,180 @@
+/* Tables: what people and their programs ask over HTTPS. */
+#include "shared/rpc/messages.h"
+
+#include "shared/rpc/tables.h"
+
+static const struct record_field site_view_fields[] = {
+	R_TEXT(site_view, site, 1, 63, 0, "The site's id."),
+	R_TEXT(site_view, name, 0, 127, OPT, "Its name, for people."),
+	R_TEXT(site_view, tenant, 1, 63, 0, "The tenant."),
+	R_TEXT(site_view, software, 1, 31, 0, "Name and version."),
+	R_FIXED(site_view, site_key, 0, "The site's public key (Ed25519)."),
+	R_U32(site_view, generation, 0, UINT32_MAX, 0,
+	    "Opened anew after each acknowledged rollback."),
+	R_U64(site_view, batch, 0, U53_MAX, 0, "The newest batch."),
+	R_U64(site_view, rows, 0, U53_MAX, 0, "Rows in the journal."),
+	R_TIME(site_view, time, 0, "The site's time."),
+	R_U64(site_view, leases, 0, U53_MAX, 0, "Leases held now."),
+	R_U64(site_view, devices, 0, U53_MAX, 0, "Devices enrolled."),
+	R_U64(site_view, sessions, 0, U53_MAX, 0, "Agents connected."),
+	R_U64(site_view, licenses, 0, U53_MAX, 0, "Licenses installed."),
+	R_BOOL(site_view, clock_held, 0,
+	    "The wall clock jumped and waits for an admin."),
+	R_TIME(site_view, clock_wall, 0, "What the wall clock says."),
+};
+RECORD_DEFINE(site_view, 1, "The site at a glance.");
+
+static const struct record_field site_request_reply_fields[] = {
+	R_STRING(site_request_reply, request, 1, HEADER_MAX, 0,
+	    "The activation request for the vendor, a signed document."),
+};
+RECORD_DEFINE(site_request_reply, 1, "What the vendor needs.");
+
+static const struct record_field license_install_fields[] = {
+	R_STRING(license_install, issuer, 1, TOKEN_MAX, 0,
+	    "The vendor's issuing key, a signed document."),
+	R_STRING(license_install, license, 1, TOKEN_MAX, 0,
+	    "The license, a signed document."),
+};
+RECORD_DEFINE(license_install, 1, "A license file as the vendor wrote it.");
+
+static const struct record_field license_number_fields[] = {
+	R_U64(license_number, license, 1, U53_MAX, 0, "The license's number."),
+};
+RECORD_DEFINE(license_number, 1, "A license by number.");
+
+static const struct record_field license_view_fields[] = {
+	R_U64(license_view, license, 1, U53_MAX, 0, "Its number here."),
+	R_TEXT(license_view, license_id, 1, 63, 0, "The vendor's id."),
+	R_U64(license_view, serial, 0, U53_MAX, 0,
+	    "A higher one replaces a lower one."),
+	R_STRUCT(license_view, vendor, &license_vendor_record, 0, "Vendor."),
+	R_STRUCT(license_view, product, &license_product_record, 0, "Product."),
+	R_STRUCT(license_view, entitlement, &license_entitlement_record, 0,
+	    "Seats and prices."),
+	R_STRUCT(license_view, contract, &license_contract_record, 0,
+	    "Its time."),
+	R_STRUCT(license_view, terms, &license_bounds_record, 0,
+	    "What bounds the site's policy."),
+	R_TEXT(license_view, state, 1, 15, 0, "active, expired or not_yet."),
+	R_U32(license_view, used_commit, 0, UINT32_MAX, 0,
+	    "Committed seats held now."),
+	R_U32(license_view, used_overage, 0, UINT32_MAX, 0,
+	    "Overage seats held now."),
+	R_U64(license_view, overage_checkouts, 0, U53_MAX, 0,
+	    "Overage checkouts since installation."),
+	R_FIXED(license_view, digest, 0, "BLAKE2b-256 of the document."),
+};
+RECORD_DEFINE(license_view, 1, "An installed license and its use.");
+
+static const struct record_field license_page_fields[] = {
+	R_LIST(license_page, items, &license_view_record, 0, LIST_LIMIT_MAX, 0,
+	    "Licenses in the order of their numbers."),
+};
+RECORD_DEFINE(license_page, 1, "Installed licenses.");
+
+static const struct record_field join_create_fields[] = {
+	R_U32(join_create, uses, 0, 100000, OPT,
+	    "Devices that may enroll with it; absent: 1."),
+	R_U32(join_create, valid_s, 0, 31536000, OPT,
+	    "Seconds it is good for; absent: one hour."),
+	R_CLASS(join_create, OPT, "Class of the devices; absent: software."),
+	R_LIST(join_create, hosts, &license_host_pattern_record, 0, 64, OPT,
+	    "Host names that may use it; absent: any."),
+};
+RECORD_DEFINE(join_create, 1, "A new enrolment token.");
+
+static const struct record_field join_created_fields[] = {
+	R_STRING(join_created, join, 1, HEADER_MAX, RECORD_SECRET,
+	    "The enrolment token, a signed document."),
+	R_TIME(join_created, expires_at, 0, "When it ends."),
+};
+RECORD_DEFINE(join_created, 1, "An enrolment token.");
+
+static const struct record_field device_number_fields[] = {
+	R_U64(device_number, device, 1, U53_MAX, 0, "The device's number."),
+};
+RECORD_DEFINE(device_number, 1, "A device by number.");
+
+static const struct record_field device_view_fields[] = {
+	R_U64(device_view, device, 1, U53_MAX, 0, "The device's number."),
+	R_TEXT(device_view, name, 0, 63, OPT, "Its name."),
+	R_TEXT(device_view, host, 0, 127, OPT, "Its host name; a claim."),
+	R_CLASS(device_view, 0, "What keeps its key."),
+	R_BOOL(device_view, revoked, 0, "It may not come back."),
+	R_BOOL(device_view, connected, 0, "Its agent is connected."),
+	R_U64(device_view, leases, 0, U53_MAX, 0, "Leases it holds."),
+	R_TIME(device_view, enrolled_at, 0, "Since when."),
+};
+RECORD_DEFINE(device_view, 1, "A device, for people.");
+
+static const struct record_field device_query_fields[] = {
+	R_U64(device_query, after, 0, U53_MAX, OPT,
+	    "Cursor: the last device already seen."),
+	R_U32(device_query, limit, 0, LIST_LIMIT_MAX, OPT,
+	    "Items at most; absent: 100."),
+};
+RECORD_DEFINE(device_query, 1, "Which devices.");
+
+static const struct record_field device_page_fields[] = {
+	R_LIST(device_page, items, &device_view_record, 0, LIST_LIMIT_MAX, 0,
+	    "Devices in the order of their numbers."),
+	R_U64(device_page, next, 0, U53_MAX, OPT,
+	    "Cursor for `after`; absent: that was all."),
+};
+RECORD_DEFINE(device_page, 1, "A page of devices.");
+
+static const struct record_field batch_query_fields[] = {
+	R_U64(batch_query, from, 0, U53_MAX, OPT, "First batch wanted."),
+	R_U32(batch_query, limit, 0, LIST_LIMIT_MAX, OPT,
+	    "Batches at most; absent: 100."),
+};
+RECORD_DEFINE(batch_query, 1, "Which batches of the journal.");
+
+static const struct record_field batch_item_fields[] = {
+	R_U64(batch_item, batch, 0, U53_MAX, 0, "The batch's number."),
+	R_BLOB(batch_item, blob, 1, BLOB_MAX, 0,
+	    "Header and rows as they are stored (MessagePack)."),
+};
+RECORD_DEFINE(batch_item, 1, "A batch of the journal.");
+
+static const struct record_field batch_page_fields[] = {
+	R_LIST(batch_page, items, &batch_item_record, 0, LIST_LIMIT_MAX, 0,
+	    "Batches in order; about 512 KiB at most."),
+	R_U64(batch_page, next, 0, U53_MAX, OPT,
+	    "For `from`; absent: that was all."),
+};
+RECORD_DEFINE(batch_page, 1, "A stretch of the journal.");
+
+static const struct record_field checkpoint_reply_fields[] = {
+	R_U64(checkpoint_reply, batch, 0, U53_MAX, 0,
+	    "The batch that the checkpoint stands after."),
+	R_FIXED(checkpoint_reply, head, 0, "That batch's head."),
+	R_FIXED(checkpoint_reply, state_hash, 0,
+	    "BLAKE2b-256 of the logical dump of the state."),
+};
+RECORD_DEFINE(checkpoint_reply, 1, "A checkpoint of the journal.");
+
+static const struct record_field clock_correct_fields[] = {
+	R_TIME(clock_correct, time, 0,
+	    "The right time; not after what the site went on with."),
+	R_TEXT(clock_correct, reason, 1, 127, 0, "Why, for the audit."),
+};
+RECORD_DEFINE(clock_correct, 1, "A confirmed mistake of the clock is undone.");
+
+static const struct record_field subject_ref_fields[] = {
+	R_FIXED(subject_ref, subject, 0, "The subject's id."),
+};
+RECORD_DEFINE(subject_ref, 1, "A subject by its id.");
+
+static const struct record_field subject_view_fields[] = {
+	R_FIXED(subject_view, subject, 0, "The subject's id."),
+	R_ENUM(subject_view, kind, subject_kind_names, 0, "What it is."),
+	R_TEXT(subject_view, value, 0, 127, 0, "Its name or address."),
+};
+RECORD_DEFINE(subject_view, 1, "Who or what a subject id stands for.");
+
+static const struct record_field health_fields[] = {
+	R_TEXT(health, status, 1, 15, 0, "ok, draining or unavailable."),
+};
+RECORD_DEFINE(health, 1, "Is it well?");

@@ -1,0 +1,217 @@
+#include "shared/rpc/operations.h"
+
+#include <string.h>
+
+/* clang-format off */
+#define AGENT(id, name, kind, scope, request, reply, doc)                      \
+	{ id, name, NULL, NULL, OPERATION_##kind, SCOPE_##scope,               \
+	  &request##_record, &reply##_record, 200, doc }
+#define ADMIN(id, name, method, path, kind, request, reply, status, doc)       \
+	{ id, name, method, path, OPERATION_##kind, SCOPE_ADMIN,               \
+	  &request##_record, &reply##_record, status, doc }
+#define OPEN(id, name, path, reply, doc)                                       \
+	{ id, name, "GET", path, OPERATION_QUERY, SCOPE_OPEN, &empty_record,   \
+	  &reply##_record, 200, doc }
+
+static const struct operation operations[] = {
+	AGENT(OP_SESSION_HELLO, "session.hello", SESSION, SESSION,
+	    hello, hello_reply, "Begin a session; get a nonce to prove over."),
+	AGENT(OP_SESSION_PROVE, "session.prove", SESSION, SESSION,
+	    prove, prove_reply, "Prove which device speaks."),
+	AGENT(OP_DEVICE_ENROLL, "device.enroll", COMMAND, SESSION,
+	    enroll, enroll_reply, "Become a device, with a token."),
+	AGENT(OP_LEASE_CHECKOUT, "lease.checkout", COMMAND, DEVICE,
+	    checkout, checkout_reply, "Take a seat."),
+	AGENT(OP_LEASE_RENEW, "lease.renew", SOFT, DEVICE,
+	    renew, renew_reply, "Renew leases; one beat answers all."),
+	AGENT(OP_LEASE_RETURN, "lease.return", COMMAND, DEVICE,
+	    lease_return, lease_ended, "Give a seat back."),
+	AGENT(OP_LEASE_ATTACH, "lease.attach", SOFT, DEVICE,
+	    attach, attach_reply, "Go on with leases held before."),
+	AGENT(OP_LICENSE_GET, "license.get", QUERY, DEVICE,
+	    license_ref, license_file, "The license behind a lease."),
+	AGENT(OP_LEASE_MINE, "lease.list", QUERY, DEVICE,
+	    lease_query, lease_page, "Leases of this device."),
+	AGENT(OP_LEASE_REVOKED, "lease.revoked", NOTICE, DEVICE,
+	    lease_refused, empty, "A lease was taken."),
+	AGENT(OP_SERVER_DRAINING, "server.draining", NOTICE, DEVICE,
+	    empty, empty, "The site is about to stop; leases stay."),
+
+	ADMIN(OP_SITE_SHOW, "site.show", "GET", "/api/v1/site", QUERY,
+	    empty, site_view, 200, "Show the site."),
+	ADMIN(OP_SITE_REQUEST, "site.request", "GET", "/api/v1/site/request",
+	    QUERY, empty, site_request_reply, 200,
+	    "The activation request for the vendor."),
+	ADMIN(OP_LICENSE_INSTALL, "license.install", "POST",
+	    "/api/v1/licenses", COMMAND, license_install, license_view, 201,
+	    "Install a license that a vendor issued."),
+	ADMIN(OP_LICENSE_LIST, "license.list", "GET", "/api/v1/licenses",
+	    QUERY, empty, license_page, 200, "List licenses and their use."),
+	ADMIN(OP_LICENSE_SHOW, "license.show", "GET",
+	    "/api/v1/licenses/{license}", QUERY, license_number, license_view,
+	    200, "Show a license and its use."),
+	ADMIN(OP_LEASE_LIST, "lease.list", "GET", "/api/v1/leases", QUERY,
+	    lease_query, lease_page, 200, "List leases held."),
+	ADMIN(OP_LEASE_SHOW, "lease.show", "GET", "/api/v1/leases/{lease}",
+	    QUERY, lease_ref, lease_view, 200, "Show a lease."),
+	ADMIN(OP_LEASE_RELEASE, "lease.release", "DELETE",
+	    "/api/v1/leases/{lease}", COMMAND, lease_ref, lease_ended, 200,
+	    "Take a seat from who holds it."),
+	ADMIN(OP_JOIN_CREATE, "join.create", "POST", "/api/v1/devices/tokens",
+	    COMMAND, join_create, join_created, 201,
+	    "Make an enrolment token."),
+	ADMIN(OP_DEVICE_LIST, "device.list", "GET", "/api/v1/devices", QUERY,
+	    device_query, device_page, 200, "List devices."),
+	ADMIN(OP_DEVICE_SHOW, "device.show", "GET",
+	    "/api/v1/devices/{device}", QUERY, device_number, device_view, 200,
+	    "Show a device."),
+	ADMIN(OP_DEVICE_REVOKE, "device.revoke", "DELETE",
+	    "/api/v1/devices/{device}", COMMAND, device_number, device_number,
+	    200, "Shut a device out and take its seats."),
+	ADMIN(OP_JOURNAL_BATCHES, "journal.batches", "GET",
+	    "/api/v1/journal/batches", QUERY, batch_query, batch_page, 200,
+	    "Read the journal."),
+	ADMIN(OP_JOURNAL_CHECKPOINT, "journal.checkpoint", "POST",
+	    "/api/v1/journal/checkpoint", COMMAND, empty, checkpoint_reply,
+	    200, "Journal a checkpoint of the state."),
+	ADMIN(OP_SUBJECT_SHOW, "subject.show", "GET",
+	    "/api/v1/subjects/{subject}", QUERY, subject_ref, subject_view,
+	    200, "Who or what a subject id stands for."),
+	ADMIN(OP_CLOCK_CONFIRM, "clock.confirm", "POST",
+	    "/api/v1/site/clock/confirm", COMMAND, empty, empty, 200,
+	    "Adopt what the wall clock says after a jump."),
+	ADMIN(OP_CLOCK_CORRECT, "clock.correct", "POST",
+	    "/api/v1/site/clock/correct", COMMAND, clock_correct, empty, 200,
+	    "Undo a mistake of the clock that was confirmed."),
+
+	OPEN(OP_HEALTHZ, "healthz", "/healthz", health,
+	    "Does the program run?"),
+	OPEN(OP_READYZ, "readyz", "/readyz", health,
+	    "Does it grant seats?"),
+	OPEN(OP_OPENAPI, "openapi", "/api/v1/openapi.json", empty,
+	    "This description."),
+};
+/* clang-format on */
+#define N_OPERATIONS (sizeof(operations) / sizeof(operations[0]))
+
+/* Row i is operation i + 1: nothing is missing, nothing stands twice. */
+_Static_assert(N_OPERATIONS == OPERATION_COUNT - 1, "a row per operation");
+
+const struct operation *
+operation_get(uint32_t id)
+{
+	if (id == OP_NONE || id >= OPERATION_COUNT)
+		return NULL;
+	return &operations[id - 1];
+}
+
+const struct operation *
+operation_by_name(const char *name, size_t len)
+{
+	for (size_t i = 0; i < N_OPERATIONS; i++) {
+		const struct operation *op = &operations[i];
+
+		if (op->scope != SCOPE_SESSION && op->scope != SCOPE_DEVICE)
+			continue;
+		if (strlen(op->name) == len && memcmp(op->name, name, len) == 0)
+			return op;
+	}
+	return NULL;
+}
+
+/* Does the path fit the pattern? Segments are never empty. */
+static bool
+match_path(struct operation_parameter *parameters, size_t *n_parameters,
+    const char *pattern, const char *path)
+{
+	*n_parameters = 0;
+	for (;;) {
+		size_t want = strcspn(pattern, "/");
+		size_t have = strcspn(path, "/");
+
+		if (pattern[0] == '{') {
+			if (have == 0 ||
+			    *n_parameters == OPERATION_PARAMETERS_MAX)
+				return false;
+			parameters[(*n_parameters)++] =
+			    (struct operation_parameter){
+				    .key = pattern + 1,
+				    .key_len = want - 2,
+				    .value = path,
+				    .value_len = have,
+			    };
+		} else if (want != have || memcmp(pattern, path, want) != 0) {
+			return false;
+		}
+		pattern += want;
+		path += have;
+		if (*pattern == '\0' || *path == '\0')
+			return *pattern == *path;
+		pattern++;
+		path++;
+	}
+}
+
+/* The pattern that fits with the fewest parameters: "/devices/tokens" is never
+ * read as a device named tokens. */
+static const char *
+find_pattern(struct operation_parameter *parameters, size_t *n_parameters,
+    const char *path)
+{
+	struct operation_parameter found[OPERATION_PARAMETERS_MAX];
+	const char *best = NULL;
+	size_t n;
+
+	for (size_t i = 0; i < N_OPERATIONS; i++) {
+		const char *pattern = operations[i].path;
+
+		if (pattern == NULL || !match_path(found, &n, pattern, path))
+			continue;
+		if (best != NULL && n >= *n_parameters)
+			continue;
+		best = pattern;
+		*n_parameters = n;
+		memcpy(parameters, found, n * sizeof(found[0]));
+	}
+	return best;
+}
+
+const struct operation *
+operation_by_route(struct operation_parameter
+		       parameters[OPERATION_PARAMETERS_MAX],
+    size_t *n_parameters, int *status, char *allow, size_t allow_size,
+    const char *method, const char *path)
+{
+	size_t used = 0;
+
+	*n_parameters = 0;
+	if (allow_size > 0)
+		allow[0] = '\0';
+	const char *pattern = find_pattern(parameters, n_parameters, path);
+
+	if (pattern == NULL) {
+		*status = 404;
+		return NULL;
+	}
+	for (size_t i = 0; i < N_OPERATIONS; i++) {
+		const struct operation *op = &operations[i];
+
+		if (op->path == NULL || strcmp(op->path, pattern) != 0)
+			continue;
+		if (strcmp(op->method, method) == 0) {
+			*status = 200;
+			return op;
+		}
+		size_t need = strlen(op->method) + (used > 0 ? 2 : 0);
+
+		if (used + need < allow_size) {
+			if (used > 0)
+				memcpy(allow + used, ", ", 2);
+			memcpy(allow + used + (used > 0 ? 2 : 0), op->method,
+			    strlen(op->method) + 1);
+			used += need;
+		}
+	}
+	*status = 405;
+	return NULL;
+}
