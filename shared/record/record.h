@@ -173,7 +173,8 @@ void record_write_json_pretty(struct buf *buf, const struct record *record,
     const void *value);
 
 /** MessagePack: [version, field...], shortest forms only. STRUCT fields are
- * arrays of their own (with their version), LIST an array of arrays. */
+ * arrays of their own (with their version), LIST an array of arrays; an
+ * optional STRUCT that is all zero is nil, and has no other form. */
 void record_write_msgpack(struct buf *buf, const struct record *record,
     const void *value);
 
