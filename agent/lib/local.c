@@ -104,6 +104,13 @@ local_close(struct local *local)
 }
 
 void
+local_abandon(struct local *local)
+{
+	close(local->stream.fd);
+	close(local->handoff_fd);
+}
+
+void
 local_on_notice(struct local *local,
     void (*notice)(void *ctx, enum local_id id, const void *params), void *ctx)
 {
@@ -181,6 +188,8 @@ take_answer(struct local *local, const struct rpc_envelope *envelope)
 			buf_add(&waiter->answer, envelope->result,
 			    envelope->result_len);
 		waiter->done = true;
+		if (waiter->wake_fd >= 0)
+			(void)eventfd_write(waiter->wake_fd, 1);
 		pthread_cond_broadcast(&local->changed);
 	} else if (envelope->id >= local->next_id) {
 		err = ERR_CORRUPT; /* to a question never asked */
@@ -325,13 +334,13 @@ tell(struct local *local, int err, struct problem *problem)
 
 int
 local_begin(struct local_waiter *waiter, struct local *local, enum local_id op,
-    const void *request, int timeout_ms, struct problem *problem)
+    const void *request, int wake_fd, int timeout_ms, struct problem *problem)
 {
 	const struct local_operation *operation = local_get((uint32_t)op);
 	static const struct empty nothing = { 0 };
 	struct buf line = { .max = 2 * LOCAL_LINE_MAX };
 
-	*waiter = (struct local_waiter){ .op = op };
+	*waiter = (struct local_waiter){ .op = op, .wake_fd = wake_fd };
 	pthread_mutex_lock(&local->lock);
 	waiter->id = local->next_id++;
 	waiter->next = local->waiters;
@@ -352,6 +361,16 @@ local_begin(struct local_waiter *waiter, struct local *local, enum local_id op,
 	pthread_mutex_unlock(&local->lock);
 	buf_release(&line);
 	return err;
+}
+
+bool
+local_done(struct local *local, const struct local_waiter *waiter)
+{
+	pthread_mutex_lock(&local->lock);
+	bool done = waiter->done;
+
+	pthread_mutex_unlock(&local->lock);
+	return done;
 }
 
 static int

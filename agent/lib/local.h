@@ -55,15 +55,19 @@ struct local_waiter {
 	struct local_waiter *next;
 	uint64_t id;
 	enum local_id op;
+	int wake_fd; /* eventfd told when the answer is there, or -1 */
 	bool done;
 	bool refused; /* `answer` is an error object, not a result */
 	struct buf answer; /* raw JSON */
 };
 
-/** Send a question. On 0 the waiter is registered and local_end must follow. */
+/** Send a question. On 0 the waiter is registered and local_end must follow.
+ * `wake_fd` is written when the answer came (-1: nobody to tell). */
 int local_begin(struct local_waiter *waiter, struct local *local,
-    enum local_id op, const void *request, int timeout_ms,
+    enum local_id op, const void *request, int wake_fd, int timeout_ms,
     struct problem *problem);
+/** Has it been answered? */
+bool local_done(struct local *local, const struct local_waiter *waiter);
 /** Wait for its answer. The waiter is released whatever comes back, so with
  * timeout_ms 0 it is a cancellation too. */
 int local_end(void *reply, struct local_waiter *waiter, struct local *local,
@@ -80,9 +84,14 @@ void local_on_notice(struct local *local,
 
 /**
  * Read notices until the time is over, `wake_fd` (-1: none) is readable, or the
- * connection ends. Returns 0, or the connection's error at once.
+ * connection ends. Returns 0, or the connection's error at once. One thread at
+ * a time.
  */
 int local_wait(struct local *local, int wake_fd, int timeout_ms);
+
+/** In a child of fork: let go of the descriptors, which are the parent's
+ * connection, and touch nothing else. */
+void local_abandon(struct local *local);
 
 /** 0 while the connection is good, else what ended it. */
 int local_error(struct local *local);
