@@ -440,7 +440,8 @@ local_call(void *reply, struct local *local, enum local_id op,
 {
 	int64_t deadline = stream_deadline(timeout_ms);
 	struct local_waiter waiter;
-	int err = local_begin(&waiter, local, op, request, timeout_ms, problem);
+	int err =
+	    local_begin(&waiter, local, op, request, -1, timeout_ms, problem);
 
 	if (err != 0)
 		return err;
