@@ -12,6 +12,9 @@
 #define MERKLE_BYTES 32
 /** The longest path: a tree of 2^63 leaves. */
 #define MERKLE_PATH_MAX 64
+#define MERKLE_LEAVES_MAX (UINT64_C(1) << 63)
+/** Parts of one leaf at most. */
+#define MERKLE_PARTS_MAX 7
 
 struct merkle_part {
 	const void *data;
@@ -39,8 +42,9 @@ void merkle_node(uint8_t out[MERKLE_BYTES], const struct merkle_hash *hash,
 void merkle_root(uint8_t out[MERKLE_BYTES], const struct merkle_hash *hash,
     const uint8_t *leaves, size_t n);
 
-/** Path of leaf `index` in a tree of n, from the leaves (small trees).
- * Returns its length. */
+/** Path of leaf `index` in a tree of n, from the leaves; index < n. Returns its
+ * length. Hashes all n leaves: for the paths of many leaves of one tree keep
+ * its nodes (merkle_append) and ask merkle_source_path. */
 size_t merkle_path(uint8_t out[][MERKLE_BYTES], const struct merkle_hash *hash,
     const uint8_t *leaves, size_t n, size_t index);
 
@@ -55,6 +59,9 @@ struct merkle_source {
 	int (*get)(uint8_t out[MERKLE_BYTES], void *ctx, unsigned int level,
 	    uint64_t index);
 };
+
+/* `out` of paths and proofs has room for MERKLE_PATH_MAX hashes. An index or a
+ * size that is none gives ERR_BAD_REQUEST. */
 
 /** Root of the first n leaves: reads at most 64 nodes. */
 int merkle_source_root(uint8_t out[MERKLE_BYTES],
