@@ -4,22 +4,32 @@
  * happens in a running site.
  *
  *   STATE/site.json        id, name, format; read by all             0644
- *   STATE/keys/site.key    site key, k4.secret                       0600 ledger
- *   STATE/keys/default.key key of tenant `default` (32 bytes, hex)   0600 ledger
- *   STATE/tls/ca.pem       the site's own CA                         0644
+ *   STATE/keys/site.key    site key, k4.secret                       0600
+ * ledger STATE/keys/default.key key of tenant `default` (32 bytes, hex)   0600
+ * ledger STATE/keys/system.key  hashes the admins' keys (32 bytes, hex)   0600
+ * ledger STATE/tls/ca.pem       the site's own CA                         0644
  *   STATE/tls/ca.key                                                 0600 root
- *   STATE/tls/server.pem   chain of the server                       0644
+ *   STATE/tls/server.pem   chain of the server, with the CA          0644
  *   STATE/tls/server.key                                             0600 root
  *   STATE/system/          LMDB: tenants, admins' keys (hashed), installations
  *   STATE/tenants/default/ledger/   LMDB: journal and state
+ *   STATE/empty/           what a front sees as its root             0555 root
+ *   STATE/lock             held by the daemon that runs
  */
 #ifndef APPLIANCE_SETUP_SETUP_H
 #define APPLIANCE_SETUP_SETUP_H
 
+#include "shared/license/license.h"
 #include "shared/record/record.h"
 
 #include <stddef.h>
 #include <stdint.h>
+
+#define SETUP_PATH_MAX 512
+#define SETUP_FORMAT 1
+#define SETUP_TENANT "default"
+/** Keys of tenants and of the system store, bytes. */
+#define SETUP_KEY_BYTES 32
 
 struct site_file {
 	char site[64]; /* "site-" and 13 characters of the key's hash */
@@ -31,22 +41,46 @@ extern const struct record site_file_record;
 
 struct setup_options {
 	const char *state;
-	const char *name;	   /* of the site, for people */
-	const char *const *hosts;  /* names and addresses in the certificate */
-	const char *user;	   /* owner of the ledger's files, or NULL */
+	const char *name; /* of the site, for people */
+	const char *const *hosts; /* names and addresses in the certificate;
+				     ends with NULL */
+	const char *user; /* owner of the ledger's files, or NULL */
 };
 
 /**
  * Make a site: keys, CA, certificate (P-256), system store, tenant `default`
  * with its genesis, one admin key. Whole or not at all: made in STATE.new and
- * renamed. ERR_CONFLICT when STATE is there.
+ * renamed. ERR_CONFLICT when STATE is there and not an empty folder; ERR_BUSY
+ * when another is being made there. Every error is logged in words.
  * @param[out] admin_key  "clsk_default_...", shown once; 96 bytes
  */
 int setup_create(char admin_key[96], const struct setup_options *options);
 
+/** ERR_NOT_FOUND: no site there. Errors are logged in words. */
 int setup_read(struct site_file *site, const char *state);
 
-/** The activation request for the vendor: a token on one line. */
+/** The activation request for the vendor: a token on one line. Reads the site
+ * key, so as the ledger's user or root. */
 int setup_request(struct buf *token, const char *state);
+/** The same with the key at hand. */
+int setup_request_sign(struct buf *token, const struct site_file *site,
+    const char *tenant, int64_t now_ms,
+    const uint8_t secret[TOKEN_SECRET_BYTES]);
+
+/** STATE/a/b; ERR_TOO_LARGE, logged, when the path is too long. */
+int setup_path(char out[SETUP_PATH_MAX], const char *state, const char *name);
+
+/** The site key, into the caller's sodium_malloc'd memory. */
+int setup_site_key(uint8_t secret[TOKEN_SECRET_BYTES], const char *state);
+/** STATE/keys/NAME.key, "default" or "system", likewise. */
+int setup_key(uint8_t key[SETUP_KEY_BYTES], const char *state,
+    const char *name);
+
+/** SHA-256 of the DER of the site's CA: what join tokens pin. */
+int setup_ca_digest(uint8_t sha256[32], const char *state);
+
+/** Take STATE/lock for as long as the process lives; inherited by its
+ * children. ERR_BUSY when a daemon has it: logged, with its pid. */
+int setup_lock(int *fd, const char *state);
 
 #endif

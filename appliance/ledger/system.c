@@ -1,0 +1,441 @@
+#include "appliance/ledger/system.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <errno.h>
+#include <lmdb.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAP_BYTES ((size_t)256 << 20)
+#define KEY_BYTES 32 /* of the random part: 43 characters of base64url */
+#define KEY_TEXT 43
+#define KEY_PREFIX "clsk_"
+
+struct system_store {
+	MDB_env *env;
+	MDB_dbi tenants; /* name -> system_tenant */
+	MDB_dbi keys; /* keyed hash -> system_key */
+	MDB_dbi facts; /* name -> bytes */
+	uint8_t *hash_key;
+};
+
+static const struct record_field system_tenant_fields[] = {
+	R_TEXT(system_tenant, name, 1, 63, 0, "Name"),
+	R_TIME(system_tenant, created_at, 0, "When it was made"),
+};
+static RECORD_DEFINE(system_tenant, 1, "A tenant of the site");
+
+static const struct record_field system_key_fields[] = {
+	R_U64(system_key, number, 1, (UINT64_C(1) << 53) - 1, 0, "Number"),
+	R_TEXT(system_key, tenant, 1, 63, 0, "Whose"),
+	R_TEXT(system_key, name, 0, 63, 0, "For people"),
+	R_TIME(system_key, created_at, 0, "When it was made"),
+	R_BOOL(system_key, revoked, 0, "No longer good"),
+};
+static RECORD_DEFINE(system_key, 1, "An admin's key");
+
+static const struct record_field system_clock_fields[] = {
+	R_TEXT(system_clock, boot, 0, 63, 0, "Boot id of the kernel"),
+	R_I64(system_clock, offset_ms, INT64_MIN, INT64_MAX, 0,
+	    "Site time less CLOCK_BOOTTIME"),
+	R_I64(system_clock, held_wall, 0, INT64_MAX, 0,
+	    "Wall clock of a jump that waits; 0: none"),
+};
+static RECORD_DEFINE(system_clock, 1, "The site clock of one boot");
+
+static int
+store_failed(int rc, const char *what)
+{
+	log_error("system", "cannot %s the site's store: %s", what,
+	    mdb_strerror(rc));
+	if (rc == MDB_MAP_FULL || rc == ENOSPC)
+		return ERR_FULL;
+	if (rc == ENOMEM)
+		return ERR_NOMEM;
+	if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND ||
+	    rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
+		return ERR_CORRUPT;
+	return ERR_IO;
+}
+
+static int
+open_env(MDB_env **env, const char *path)
+{
+	int rc = mdb_env_create(env);
+
+	if (rc != 0)
+		return rc;
+	if ((rc = mdb_env_set_mapsize(*env, MAP_BYTES)) == 0 &&
+	    (rc = mdb_env_set_maxdbs(*env, 8)) == 0)
+		rc = mdb_env_open(*env, path, MDB_NOTLS, 0600);
+	if (rc != 0) {
+		mdb_env_close(*env);
+		*env = NULL;
+	}
+	return rc;
+}
+
+static int
+open_tables(struct system_store *system, unsigned int flags)
+{
+	MDB_txn *txn;
+	int rc =
+	    mdb_txn_begin(system->env, NULL, flags == 0 ? MDB_RDONLY : 0, &txn);
+
+	if (rc != 0)
+		return rc;
+	if ((rc = mdb_dbi_open(txn, "tenants", flags, &system->tenants)) != 0 ||
+	    (rc = mdb_dbi_open(txn, "keys", flags, &system->keys)) != 0 ||
+	    (rc = mdb_dbi_open(txn, "facts", flags, &system->facts)) != 0) {
+		mdb_txn_abort(txn);
+		return rc;
+	}
+	return mdb_txn_commit(txn);
+}
+
+int
+system_create(const char *path)
+{
+	struct system_store system = { 0 };
+	int rc = open_env(&system.env, path);
+
+	if (rc == 0)
+		rc = open_tables(&system, MDB_CREATE);
+	mdb_env_close(system.env);
+	return rc == 0 ? 0 : store_failed(rc, "make");
+}
+
+int
+system_open(struct system_store **out, const char *path,
+    const uint8_t hash_key[SYSTEM_HASH_KEY_BYTES])
+{
+	struct system_store *system = calloc(1, sizeof(*system));
+
+	if (system == NULL)
+		return ERR_NOMEM;
+	system->hash_key = sodium_malloc(SYSTEM_HASH_KEY_BYTES);
+	if (system->hash_key == NULL) {
+		free(system);
+		return ERR_NOMEM;
+	}
+	memcpy(system->hash_key, hash_key, SYSTEM_HASH_KEY_BYTES);
+	sodium_mprotect_readonly(system->hash_key);
+	int rc = open_env(&system->env, path);
+
+	if (rc == 0)
+		rc = open_tables(system, 0);
+	if (rc != 0) {
+		system_close(system);
+		return store_failed(rc, "open");
+	}
+	*out = system;
+	return 0;
+}
+
+void
+system_close(struct system_store *system)
+{
+	if (system == NULL)
+		return;
+	if (system->env != NULL)
+		mdb_env_close(system->env);
+	sodium_free(system->hash_key);
+	free(system);
+}
+
+/* --- one value --------------------------------------------------------------
+ */
+
+static int
+put(MDB_txn *txn, MDB_dbi table, const void *key, size_t key_len,
+    const struct record *record, const void *value, unsigned int flags)
+{
+	struct buf bytes = { 0 };
+
+	record_write_msgpack(&bytes, record, value);
+	if (bytes.failed) {
+		buf_release(&bytes);
+		return ENOMEM;
+	}
+	MDB_val k = { key_len, (void *)(uintptr_t)key };
+	MDB_val v = { bytes.len, bytes.data };
+	int rc = mdb_put(txn, table, &k, &v, flags);
+
+	buf_release(&bytes);
+	return rc;
+}
+
+/* Returns what LMDB says, or MDB_CORRUPTED; the records hold no spans. */
+static int
+get(void *out, MDB_txn *txn, MDB_dbi table, const void *key, size_t key_len,
+    const struct record *record)
+{
+	MDB_val k = { key_len, (void *)(uintptr_t)key }, v;
+	struct arena arena = { 0 };
+	int rc = mdb_get(txn, table, &k, &v);
+
+	if (rc != 0)
+		return rc;
+	rc = record_read_msgpack(out, record, v.mv_data, v.mv_size, NULL,
+	    &arena, NULL);
+	arena_release(&arena);
+	return rc == 0 ? 0 : MDB_CORRUPTED;
+}
+
+/* Ends the transaction: commits when all went well so far. */
+static int
+finish(MDB_txn *txn, int rc, const char *what)
+{
+	if (rc != 0)
+		mdb_txn_abort(txn);
+	else
+		rc = mdb_txn_commit(txn);
+	if (rc == MDB_KEYEXIST)
+		return ERR_CONFLICT;
+	return rc == 0 ? 0 : store_failed(rc, what);
+}
+
+/* --- tenants -----------------------------------------------------------------
+ */
+
+bool
+system_tenant_is_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len > SYSTEM_TENANT_MAX || name[0] == '-')
+		return false;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+int
+system_tenant_add(struct system_store *system, const char *name, int64_t now_ms)
+{
+	struct system_tenant tenant = { .created_at = now_ms };
+	MDB_txn *txn;
+
+	if (!system_tenant_is_valid(name))
+		return ERR_BAD_REQUEST;
+	text_copy(tenant.name, sizeof(tenant.name), name);
+	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return store_failed(rc, "write");
+	rc = put(txn, system->tenants, name, strlen(name),
+	    &system_tenant_record, &tenant, MDB_NOOVERWRITE);
+	return finish(txn, rc, "write");
+}
+
+static int
+walk_tenants(MDB_cursor *cursor,
+    int (*each)(void *ctx, const struct system_tenant *tenant), void *ctx)
+{
+	MDB_val k, v;
+	int rc;
+
+	while ((rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+		struct system_tenant tenant;
+		struct arena arena = { 0 };
+
+		rc = record_read_msgpack(&tenant, &system_tenant_record,
+		    v.mv_data, v.mv_size, NULL, &arena, NULL);
+		arena_release(&arena);
+		if (rc != 0)
+			return ERR_CORRUPT;
+		if ((rc = each(ctx, &tenant)) != 0)
+			return rc;
+	}
+	return rc == MDB_NOTFOUND ? 0 : store_failed(rc, "read");
+}
+
+int
+system_each_tenant(struct system_store *system,
+    int (*each)(void *ctx, const struct system_tenant *tenant), void *ctx)
+{
+	MDB_txn *txn;
+	MDB_cursor *cursor;
+	int rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn);
+
+	if (rc != 0)
+		return store_failed(rc, "read");
+	if ((rc = mdb_cursor_open(txn, system->tenants, &cursor)) != 0) {
+		mdb_txn_abort(txn);
+		return store_failed(rc, "read");
+	}
+	rc = walk_tenants(cursor, each, ctx);
+	mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+/* --- admins' keys ------------------------------------------------------------
+ */
+
+/* Keyed, so that the order of the table says nothing about the keys and a
+ * look-up by hash leaks nothing that a caller could steer by its timing. */
+static void
+hash_key_text(uint8_t hash[32], const struct system_store *system,
+    const char *text, size_t len)
+{
+	crypto_generichash(hash, 32, (const uint8_t *)text, len,
+	    system->hash_key, SYSTEM_HASH_KEY_BYTES);
+}
+
+/* The next number is a fact of the store: keys are never renumbered. */
+static int
+next_number(uint64_t *number, MDB_txn *txn, struct system_store *system)
+{
+	static const char name[] = "next_key";
+	MDB_val k = { sizeof(name) - 1, (void *)(uintptr_t)name }, v;
+	uint8_t bytes[8];
+	int rc = mdb_get(txn, system->facts, &k, &v);
+
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return rc;
+	if (rc == 0 && v.mv_size != sizeof(bytes))
+		return MDB_CORRUPTED;
+	*number = rc == 0 ? be64_read(v.mv_data) : 1;
+	be64_write(bytes, *number + 1);
+	v = (MDB_val){ sizeof(bytes), bytes };
+	return mdb_put(txn, system->facts, &k, &v, 0);
+}
+
+static int
+add_key(struct system_store *system, struct system_key *key,
+    const uint8_t hash[32])
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return store_failed(rc, "write");
+	struct system_tenant tenant;
+
+	rc = get(&tenant, txn, system->tenants, key->tenant,
+	    strlen(key->tenant), &system_tenant_record);
+	if (rc == MDB_NOTFOUND) {
+		mdb_txn_abort(txn);
+		return ERR_NOT_FOUND;
+	}
+	if (rc == 0)
+		rc = next_number(&key->number, txn, system);
+	if (rc == 0)
+		rc = put(txn, system->keys, hash, 32, &system_key_record, key,
+		    MDB_NOOVERWRITE);
+	return finish(txn, rc, "write");
+}
+
+int
+system_key_add(char text[SYSTEM_KEY_TEXT], struct system_store *system,
+    const char *tenant, const char *name, int64_t now_ms)
+{
+	struct system_key key = { .created_at = now_ms };
+	uint8_t random[KEY_BYTES], hash[32];
+	struct buf out = { 0 };
+	char encoded[TEXT_BASE64_SIZE(KEY_BYTES)];
+
+	if (!system_tenant_is_valid(tenant) ||
+	    !text_copy(key.tenant, sizeof(key.tenant), tenant) ||
+	    !text_copy(key.name, sizeof(key.name), name))
+		return ERR_BAD_REQUEST;
+	randombytes_buf(random, sizeof(random));
+	text_to_base64(encoded, random, sizeof(random));
+	buf_printf(&out, KEY_PREFIX "%s_%s", tenant, encoded);
+	bool fits =
+	    !out.failed && text_copy(text, SYSTEM_KEY_TEXT, buf_text(&out));
+	int rc = fits ? 0 : ERR_NOMEM;
+
+	if (rc == 0) {
+		hash_key_text(hash, system, text, strlen(text));
+		rc = add_key(system, &key, hash);
+	}
+	if (out.data != NULL)
+		sodium_memzero(out.data, out.len);
+	buf_release(&out);
+	sodium_memzero(random, sizeof(random));
+	sodium_memzero(encoded, sizeof(encoded));
+	if (rc != 0)
+		sodium_memzero(text, SYSTEM_KEY_TEXT);
+	return rc;
+}
+
+/* Only what has the shape is worth a hash and a look-up. */
+static bool
+has_shape(char tenant[SYSTEM_TENANT_MAX + 1], const char *text, size_t len)
+{
+	const size_t prefix = sizeof(KEY_PREFIX) - 1;
+
+	if (len >= SYSTEM_KEY_TEXT || len < prefix + 1 + 1 + KEY_TEXT ||
+	    memcmp(text, KEY_PREFIX, prefix) != 0)
+		return false;
+	size_t tenant_len = len - prefix - 1 - KEY_TEXT;
+
+	return text[prefix + tenant_len] == '_' &&
+	    text_copy_n(tenant, SYSTEM_TENANT_MAX + 1, text + prefix,
+		tenant_len) &&
+	    system_tenant_is_valid(tenant);
+}
+
+int
+system_key_find(struct system_key *key, struct system_store *system,
+    const char *text, size_t len)
+{
+	char tenant[SYSTEM_TENANT_MAX + 1];
+	uint8_t hash[32];
+	MDB_txn *txn;
+
+	if (!has_shape(tenant, text, len))
+		return ERR_UNAUTHENTICATED;
+	hash_key_text(hash, system, text, len);
+	int rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn);
+
+	if (rc != 0)
+		return store_failed(rc, "read");
+	rc =
+	    get(key, txn, system->keys, hash, sizeof(hash), &system_key_record);
+	mdb_txn_abort(txn);
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return store_failed(rc, "read");
+	if (rc != 0 || key->revoked || strcmp(key->tenant, tenant) != 0)
+		return ERR_UNAUTHENTICATED;
+	return 0;
+}
+
+/* --- the clock
+ * ---------------------------------------------------------------- */
+
+static const char clock_name[] = "clock";
+
+int
+system_clock_load(struct system_clock *clock, struct system_store *system)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn);
+
+	if (rc != 0)
+		return store_failed(rc, "read");
+	rc = get(clock, txn, system->facts, clock_name, sizeof(clock_name) - 1,
+	    &system_clock_record);
+	mdb_txn_abort(txn);
+	if (rc == MDB_NOTFOUND)
+		return ERR_NOT_FOUND;
+	return rc == 0 ? 0 : store_failed(rc, "read");
+}
+
+int
+system_clock_save(struct system_store *system, const struct system_clock *clock)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return store_failed(rc, "write");
+	rc = put(txn, system->facts, clock_name, sizeof(clock_name) - 1,
+	    &system_clock_record, clock, 0);
+	return finish(txn, rc, "write");
+}

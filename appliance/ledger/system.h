@@ -1,0 +1,75 @@
+/*
+ * The store of the site as a whole (STATE/system, LMDB): its tenants, the
+ * admins' keys (only as keyed hashes) and a few small facts. What belongs to
+ * one tenant lies in that tenant's own store. It must not know of sessions,
+ * operations or journals.
+ *
+ * Writing takes milliseconds (a sync): from a helper thread or at start. The
+ * look-ups are for any thread.
+ */
+#ifndef APPLIANCE_LEDGER_SYSTEM_H
+#define APPLIANCE_LEDGER_SYSTEM_H
+
+#include "shared/record/record.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct system_store;
+
+#define SYSTEM_HASH_KEY_BYTES 32
+/** "clsk_", a tenant of up to 40 bytes, "_", 43 characters, NUL. */
+#define SYSTEM_KEY_TEXT 96
+#define SYSTEM_TENANT_MAX 40
+
+struct system_tenant {
+	char name[64];
+	int64_t created_at;
+};
+
+/** An admin's key; its secret is not here. */
+struct system_key {
+	uint64_t number; /* of this tenant, from 1 */
+	char tenant[64];
+	char name[64]; /* for people */
+	int64_t created_at;
+	bool revoked;
+};
+
+/** What the site clock needs to tell a jump from a power-off (clock.h). */
+struct system_clock {
+	char boot[64]; /* the kernel's boot id */
+	int64_t offset_ms;
+	int64_t held_wall; /* a jump that waits for an admin; 0: none */
+};
+
+/** Make the empty store in an existing folder. Errors are logged. */
+int system_create(const char *path);
+
+/** hash_key is copied into guarded memory. */
+int system_open(struct system_store **system, const char *path,
+    const uint8_t hash_key[SYSTEM_HASH_KEY_BYTES]);
+void system_close(struct system_store *system);
+
+/** Lower-case letters, digits and '-', 1 to 40: also a folder's name. */
+bool system_tenant_is_valid(const char *name);
+int system_tenant_add(struct system_store *system, const char *name,
+    int64_t now_ms);
+int system_each_tenant(struct system_store *system,
+    int (*each)(void *ctx, const struct system_tenant *tenant), void *ctx);
+
+/** A new admin key: `text` is the only place where it stands in the clear. */
+int system_key_add(char text[SYSTEM_KEY_TEXT], struct system_store *system,
+    const char *tenant, const char *name, int64_t now_ms);
+
+/** The key that a credential names. ERR_UNAUTHENTICATED when it is malformed,
+ * unknown or revoked; which of them is not told. */
+int system_key_find(struct system_key *key, struct system_store *system,
+    const char *text, size_t len);
+
+/** ERR_NOT_FOUND when none was kept. */
+int system_clock_load(struct system_clock *clock, struct system_store *system);
+int system_clock_save(struct system_store *system,
+    const struct system_clock *clock);
+
+#endif

@@ -1,0 +1,242 @@
+#include "appliance/setup/settings.h"
+
+#include "shared/base/config.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/sandbox.h"
+#include "shared/base/text.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define AT(member)                                   \
+	.offset = offsetof(struct settings, member), \
+	.size = sizeof(((struct settings *)0)->member)
+
+static const struct config_key keys[] = {
+	{ "site", "state", CONFIG_TEXT, AT(state), .doc = "the site's folder" },
+	{ "listen", "address", CONFIG_TEXT, AT(address),
+	    .doc = "address to serve on; :: is IPv6 and IPv4" },
+	{ "listen", "port", CONFIG_NUMBER, AT(port), 1, 65535,
+	    .doc = "TCP port" },
+	{ "process", "user", CONFIG_TEXT, AT(user),
+	    .doc = "who the ledger runs as, when started by root" },
+	{ "process", "front_user", CONFIG_TEXT, AT(front_user),
+	    .doc = "who the fronts run as" },
+	{ "process", "fronts", CONFIG_NUMBER, AT(fronts), 1, 16,
+	    .doc = "processes that face the network" },
+	{ "process", "log", CONFIG_TEXT, AT(log),
+	    .doc = "lowest level: debug, info, warn or error" },
+	{ "limits", "connections", CONFIG_NUMBER, AT(connections), 16, 1000000,
+	    .doc = "open connections at once, of all fronts together" },
+	{ "limits", "map_gib", CONFIG_NUMBER, AT(map_gib), 1, 4096,
+	    .doc = "room for one tenant's store, GiB; sparse" },
+	{ 0 },
+};
+
+void
+settings_default(struct settings *settings)
+{
+	*settings = (struct settings){
+		.state = SETTINGS_STATE_DEFAULT,
+		.address = "0.0.0.0",
+		.port = SETTINGS_PORT_DEFAULT,
+		.fronts = 1,
+		.log = "info",
+		.connections = 12000,
+		.map_gib = 64,
+	};
+}
+
+int
+settings_read(struct settings *settings, const char *path, bool optional,
+    char *error, size_t error_size)
+{
+	int rc = config_read(settings, keys, path, error, error_size);
+
+	if (rc != ERR_NOT_FOUND)
+		return rc;
+	if (optional)
+		return 0;
+	snprintf(error, error_size, "there is no configuration file %s", path);
+	return rc;
+}
+
+int
+settings_set_listen(struct settings *settings, const char *text, char *error,
+    size_t error_size)
+{
+	const char *colon = strrchr(text, ':');
+	const char *port = colon != NULL ? colon + 1 : text;
+	size_t len = colon != NULL ? (size_t)(colon - text) : 0;
+	const char *address = text;
+	uint64_t number;
+
+	if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
+		address++;
+		len -= 2;
+	}
+	if (!text_to_u64(&number, port, strlen(port)) || number < 1 ||
+	    number > 65535) {
+		snprintf(error, error_size,
+		    "--listen %s: not ADDR:PORT, such as 0.0.0.0:%d", text,
+		    SETTINGS_PORT_DEFAULT);
+		return ERR_BAD_REQUEST;
+	}
+	if (len > 0 &&
+	    !text_copy_n(settings->address, sizeof(settings->address), address,
+		len)) {
+		snprintf(error, error_size, "--listen %s: too long", text);
+		return ERR_BAD_REQUEST;
+	}
+	settings->port = (int64_t)number;
+	return 0;
+}
+
+static socklen_t
+parse_address(struct sockaddr_storage *out, const struct settings *settings)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+
+	memset(out, 0, sizeof(*out));
+	if (inet_pton(AF_INET, settings->address, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons((uint16_t)settings->port);
+		return sizeof(*v4);
+	}
+	if (inet_pton(AF_INET6, settings->address, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons((uint16_t)settings->port);
+		return sizeof(*v6);
+	}
+	return 0;
+}
+
+static int
+check_user(uid_t *uid, gid_t *gid, const char *key, const char *user,
+    char *error, size_t error_size)
+{
+	if (sandbox_user_parse(uid, gid, user) == 0)
+		return 0;
+	snprintf(error, error_size,
+	    "[process] %s: there is no user \"%s\"; make one with: useradd "
+	    "--system %s",
+	    key, user, user);
+	return ERR_BAD_REQUEST;
+}
+
+int
+settings_check(struct settings_users *users, const struct settings *settings,
+    char *error, size_t error_size)
+{
+	struct sockaddr_storage address;
+	int rc = 0;
+
+	*users = (struct settings_users){ 0 };
+	if (settings->state[0] != '/') {
+		snprintf(error, error_size,
+		    "the state folder must be an absolute path, not \"%s\"",
+		    settings->state);
+		return ERR_BAD_REQUEST;
+	}
+	if (parse_address(&address, settings) == 0) {
+		snprintf(error, error_size,
+		    "[listen] address: \"%s\" is not an IPv4 or IPv6 address",
+		    settings->address);
+		return ERR_BAD_REQUEST;
+	}
+	if (log_level_parse(settings->log) < 0) {
+		snprintf(error, error_size,
+		    "[process] log: \"%s\" is not one of debug, info, warn, "
+		    "error",
+		    settings->log);
+		return ERR_BAD_REQUEST;
+	}
+	if (strcmp(settings->user, settings->front_user) == 0 ||
+	    settings->user[0] == '\0' || settings->front_user[0] == '\0') {
+		if (settings->user[0] == '\0' &&
+		    settings->front_user[0] == '\0')
+			return 0;
+		snprintf(error, error_size,
+		    "[process] user and front_user go together and must be two "
+		    "users, so that a front cannot open the store");
+		return ERR_BAD_REQUEST;
+	}
+	rc = check_user(&users->ledger_uid, &users->ledger_gid, "user",
+	    settings->user, error, error_size);
+	if (rc == 0)
+		rc = check_user(&users->front_uid, &users->front_gid,
+		    "front_user", settings->front_user, error, error_size);
+	users->drop = rc == 0 && geteuid() == 0;
+	return rc;
+}
+
+static int
+listen_failed(int fd, const char *what, const struct settings *settings,
+    char *error, size_t error_size)
+{
+	int problem = errno;
+	int port = (int)settings->port;
+
+	if (fd >= 0)
+		close(fd);
+	if (problem == EADDRINUSE) {
+		snprintf(error, error_size,
+		    "port %d of %s is in use by another program; see which "
+		    "with: ss -ltnp 'sport = :%d'; or take another one with: "
+		    "--listen %s:%d",
+		    port, settings->address, port, settings->address, port + 1);
+		return ERR_BUSY;
+	}
+	if (problem == EACCES) {
+		snprintf(error, error_size,
+		    "not allowed to listen on port %d of %s; ports below 1024 "
+		    "need root; take another one with: --listen %s:%d",
+		    port, settings->address, settings->address,
+		    SETTINGS_PORT_DEFAULT);
+		return ERR_FORBIDDEN;
+	}
+	if (problem == EADDRNOTAVAIL) {
+		snprintf(error, error_size,
+		    "this machine has no address %s; see those it has with: "
+		    "ip address",
+		    settings->address);
+		return ERR_NOT_FOUND;
+	}
+	snprintf(error, error_size, "cannot %s %s port %d: %s", what,
+	    settings->address, port, strerror(problem));
+	return ERR_SYSTEM;
+}
+
+int
+settings_listen(int *out, const struct settings *settings, char *error,
+    size_t error_size)
+{
+	struct sockaddr_storage address;
+	socklen_t len = parse_address(&address, settings);
+	int on = 1, off = 0;
+	int fd = socket(address.ss_family,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return listen_failed(fd, "open a socket for", settings, error,
+		    error_size);
+	/* Else a restart would wait for old connections to be forgotten. */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+	    (address.ss_family == AF_INET6 &&
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) !=
+		    0) ||
+	    bind(fd, (struct sockaddr *)&address, len) != 0)
+		return listen_failed(fd, "bind", settings, error, error_size);
+	if (listen(fd, 4096) != 0)
+		return listen_failed(fd, "listen on", settings, error,
+		    error_size);
+	*out = fd;
+	return 0;
+}

@@ -1,0 +1,59 @@
+/*
+ * What an admin sets: leaseholdd.ini over defaults, and a few flags over both.
+ * Strict: a key it does not know is an error with its line. It must not know
+ * what the processes do with the values.
+ */
+#ifndef APPLIANCE_SETUP_SETTINGS_H
+#define APPLIANCE_SETUP_SETTINGS_H
+
+#include "appliance/setup/setup.h"
+
+#include <sys/types.h>
+
+#define SETTINGS_PATH_DEFAULT "/etc/leasehold/leaseholdd.ini"
+#define SETTINGS_STATE_DEFAULT "/var/lib/leasehold"
+#define SETTINGS_PORT_DEFAULT 7443
+
+struct settings {
+	char state[SETUP_PATH_MAX - 64];
+	char address[64];
+	int64_t port;
+	char user[64]; /* of the ledger; "": stay who we are */
+	char front_user[64]; /* and the fronts: another one */
+	int64_t fronts;
+	char log[16];
+	int64_t connections; /* of all fronts together */
+	int64_t map_gib; /* room of one tenant's store */
+};
+
+struct settings_users {
+	uid_t ledger_uid, front_uid;
+	gid_t ledger_gid, front_gid;
+	bool drop; /* root, and a user was named */
+};
+
+void settings_default(struct settings *settings);
+
+/** Read a file over what is there. `optional`: a missing file changes nothing.
+ * Errors are one line for people in `error`. */
+int settings_read(struct settings *settings, const char *path, bool optional,
+    char *error, size_t error_size);
+
+/** "ADDR:PORT", "[V6]:PORT", ":PORT" or "PORT" of --listen. */
+int settings_set_listen(struct settings *settings, const char *text,
+    char *error, size_t error_size);
+
+/** What one row cannot say: addresses are addresses, users exist, the state
+ * is an absolute path. */
+int settings_check(struct settings_users *users,
+    const struct settings *settings, char *error, size_t error_size);
+
+/**
+ * The one listening socket that all fronts share: non-blocking; "::" listens
+ * on IPv4 as well. ERR_BUSY: the port is taken; ERR_FORBIDDEN: not allowed to;
+ * ERR_NOT_FOUND: no such address here. Words and what to type in `error`.
+ */
+int settings_listen(int *fd, const struct settings *settings, char *error,
+    size_t error_size);
+
+#endif

@@ -1,0 +1,252 @@
+/* Reading a site's folder, and the request that activates it. */
+#include "appliance/setup/certificates.h"
+#include "appliance/setup/setup.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SITE_FILE_MAX 4096
+#define PEM_MAX ((size_t)64 << 10)
+
+static const struct record_field site_file_fields[] = {
+	R_TEXT(site_file, site, 1, 63, 0, "Id of the site"),
+	R_TEXT(site_file, name, 1, 127, 0, "Name for people"),
+	R_U32(site_file, format, 1, UINT32_MAX, 0, "Format of the folder"),
+	R_TIME(site_file, created_at, 0, "When it was made"),
+};
+RECORD_DEFINE(site_file, 1, "What a site is");
+
+int
+setup_path(char out[SETUP_PATH_MAX], const char *state, const char *name)
+{
+	int len = snprintf(out, SETUP_PATH_MAX, "%s/%s", state, name);
+
+	if (len > 0 && len < SETUP_PATH_MAX)
+		return 0;
+	log_error("setup", "the path of the site's folder is too long: %s",
+	    state);
+	return ERR_TOO_LARGE;
+}
+
+static int
+parse_site(struct site_file *site, const char *path, const uint8_t *data,
+    size_t len)
+{
+	struct record_error error = { 0 };
+	struct arena arena = { 0 };
+	int rc = record_read_json(site, &site_file_record, (const char *)data,
+	    len, &arena, &error);
+
+	arena_release(&arena);
+	if (rc != 0) {
+		log_error("setup", "%s is damaged: %s %s", path, error.field,
+		    error.reason);
+		return ERR_CORRUPT;
+	}
+	if (site->format == SETUP_FORMAT)
+		return 0;
+	log_error("setup",
+	    "%s has format %u and this program knows only %d: install the "
+	    "release that made it, or a later one",
+	    path, site->format, SETUP_FORMAT);
+	return ERR_CORRUPT;
+}
+
+int
+setup_read(struct site_file *site, const char *state)
+{
+	char path[SETUP_PATH_MAX];
+	uint8_t *data = NULL;
+	size_t len;
+	int rc = setup_path(path, state, "site.json");
+
+	if (rc != 0)
+		return rc;
+	rc = file_read(&data, &len, path, SITE_FILE_MAX);
+	if (rc == ERR_NOT_FOUND) {
+		log_error("setup",
+		    "there is no site in %s; make one with: leaseholdd init "
+		    "--state %s --name NAME --host HOST",
+		    state, state);
+		return rc;
+	}
+	if (rc != 0) {
+		log_error("setup", "cannot read %s: %s", path,
+		    rc == ERR_IO ? strerror(errno) : err_str(rc));
+		return rc;
+	}
+	rc = parse_site(site, path, data, len);
+	free(data);
+	return rc;
+}
+
+int
+setup_site_key(uint8_t secret[TOKEN_SECRET_BYTES], const char *state)
+{
+	char path[SETUP_PATH_MAX];
+	int rc = setup_path(path, state, "keys/site.key");
+
+	if (rc != 0)
+		return rc;
+	rc = token_key_read(secret, path);
+	if (rc == ERR_FORBIDDEN)
+		log_error("setup",
+		    "others may read the site key; type: chmod 600 %s", path);
+	else if (rc != 0)
+		log_error("setup", "cannot read the site key %s: %s", path,
+		    err_str(rc));
+	return rc;
+}
+
+static int
+check_key_mode(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0) {
+		log_error("setup", "cannot read the key %s: %s", path,
+		    strerror(errno));
+		return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+	}
+	if ((st.st_mode & 077) == 0)
+		return 0;
+	log_error("setup", "others may read a key; type: chmod 600 %s", path);
+	return ERR_FORBIDDEN;
+}
+
+int
+setup_key(uint8_t key[SETUP_KEY_BYTES], const char *state, const char *name)
+{
+	char path[SETUP_PATH_MAX], file[96];
+	uint8_t *data = NULL;
+	size_t len = 0, got = 0;
+
+	snprintf(file, sizeof(file), "keys/%s.key", name);
+	int rc = setup_path(path, state, file);
+
+	if (rc != 0 || (rc = check_key_mode(path)) != 0)
+		return rc;
+	rc = file_read(&data, &len, path, 256);
+	if (rc != 0) {
+		log_error("setup", "cannot read the key %s: %s", path,
+		    err_str(rc));
+		return rc;
+	}
+	size_t digits = len > 0 && data[len - 1] == '\n' ? len - 1 : len;
+
+	rc = text_from_hex(key, SETUP_KEY_BYTES, &got, (const char *)data,
+	    digits);
+	sodium_memzero(data, len);
+	free(data);
+	if (rc == 0 && got == SETUP_KEY_BYTES)
+		return 0;
+	sodium_memzero(key, SETUP_KEY_BYTES);
+	log_error("setup", "the key %s is damaged", path);
+	return ERR_CORRUPT;
+}
+
+int
+setup_ca_digest(uint8_t sha256[32], const char *state)
+{
+	char path[SETUP_PATH_MAX];
+	uint8_t *pem = NULL;
+	size_t len;
+	int rc = setup_path(path, state, "tls/ca.pem");
+
+	if (rc != 0)
+		return rc;
+	rc = file_read(&pem, &len, path, PEM_MAX);
+	if (rc == 0)
+		rc = certificate_digest(sha256, pem, len);
+	free(pem);
+	if (rc != 0)
+		log_error("setup", "cannot read the site's CA %s: %s", path,
+		    err_str(rc));
+	return rc;
+}
+
+int
+setup_request_sign(struct buf *token, const struct site_file *site,
+    const char *tenant, int64_t now_ms,
+    const uint8_t secret[TOKEN_SECRET_BYTES])
+{
+	struct license_request request = { .created_at = now_ms };
+
+	text_copy(request.site, sizeof(request.site), site->site);
+	text_copy(request.name, sizeof(request.name), site->name);
+	text_copy(request.tenant, sizeof(request.tenant), tenant);
+	text_copy(request.key_class, sizeof(request.key_class), "file");
+	text_copy(request.software, sizeof(request.software),
+	    "leaseholdd " LEASEHOLD_VERSION);
+	/* libsodium keeps the public half behind the seed. */
+	memcpy(request.site_key, secret + 32, TOKEN_PUBLIC_BYTES);
+	return license_document_sign(token, &license_request_record, &request,
+	    TOKEN_REQUEST, secret);
+}
+
+int
+setup_request(struct buf *token, const char *state)
+{
+	struct site_file site;
+	int rc = setup_read(&site, state);
+
+	if (rc != 0)
+		return rc;
+	uint8_t *secret = sodium_malloc(TOKEN_SECRET_BYTES);
+
+	if (secret == NULL)
+		return ERR_NOMEM;
+	rc = setup_site_key(secret, state);
+	if (rc == 0)
+		rc = setup_request_sign(token, &site, SETUP_TENANT,
+		    clock_wall_ms(), secret);
+	sodium_free(secret);
+	return rc;
+}
+
+int
+setup_lock(int *out, const char *state)
+{
+	char path[SETUP_PATH_MAX], pid[24] = "";
+	int rc = setup_path(path, state, "lock");
+
+	if (rc != 0)
+		return rc;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0) {
+		log_error("setup", "cannot open %s: %s", path, strerror(errno));
+		return ERR_IO;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		ssize_t len = read(fd, pid, sizeof(pid) - 1);
+
+		pid[len > 0 ? len : 0] = '\0';
+		pid[strspn(pid, "0123456789")] = '\0';
+		log_error("setup",
+		    "another leaseholdd (pid %s) runs this site: %s; stop it "
+		    "first, or name another --state",
+		    pid[0] != '\0' ? pid : "unknown", state);
+		close(fd);
+		return ERR_BUSY;
+	}
+	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) != 0 ||
+	    write(fd, pid, strlen(pid)) != (ssize_t)strlen(pid))
+		log_warn("setup", "cannot note the pid in %s: %s", path,
+		    strerror(errno));
+	*out = fd;
+	return 0;
+}

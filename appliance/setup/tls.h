@@ -1,0 +1,32 @@
+/*
+ * The server's certificate and key as the fronts see them: text in one page of
+ * memory shared by the parent, which alone reads files, and the fronts. On
+ * SIGHUP the parent rereads the files into it and then passes SIGHUP on: each
+ * front gives the new text to its TLS, for connections to come; those that are
+ * open stay. The ledger gives the page up first thing. It must not know TLS.
+ */
+#ifndef APPLIANCE_SETUP_TLS_H
+#define APPLIANCE_SETUP_TLS_H
+
+#include <stddef.h>
+
+#define TLS_CERT_MAX ((size_t)64 << 10)
+#define TLS_KEY_MAX ((size_t)16 << 10)
+
+/** Texts end with a NUL. */
+struct tls_page {
+	char cert_pem[TLS_CERT_MAX];
+	char key_pem[TLS_KEY_MAX];
+};
+
+/** A page with STATE/tls/server.pem and .key; before any fork. Errors are
+ * logged in words. */
+int tls_page_new(struct tls_page **page, const char *state);
+
+/** Read the files again; on an error the page stays as it was. */
+int tls_page_reload(struct tls_page *page, const char *state);
+
+/** Unmap it in this process. The parent does not wipe: others may look. */
+void tls_page_free(struct tls_page *page);
+
+#endif
