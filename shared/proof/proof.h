@@ -36,20 +36,20 @@ extern const char *const proof_purpose_names[];
 /** What a proof is over; both sides fill it from their own knowledge. */
 struct proof_subject {
 	enum proof_purpose purpose;
-	const char *site;   /* site id */
+	const char *site; /* site id */
 	const char *tenant; /* "default" */
-	uint64_t device;    /* 0 while enrolling */
+	uint64_t device; /* 0 while enrolling */
 	uint8_t nonce[PROOF_NONCE_BYTES];
-	uint8_t exporter[32];	    /* of this TLS connection; zero: none */
+	uint8_t exporter[32]; /* of this TLS connection; zero: none */
 	uint8_t request_digest[32]; /* of what is asked with it; zero: none */
 };
 
 /** The statement as it travels. */
 struct proof {
 	uint32_t class_;
-	uint64_t counter;   /* of the device, monotonic */
-	uint64_t clock_ms;  /* powered-on time of the device */
-	uint64_t resets;    /* how often that clock began anew */
+	uint64_t counter; /* of the device, monotonic */
+	uint64_t clock_ms; /* powered-on time of the device */
+	uint64_t resets; /* how often that clock began anew */
 	uint8_t signature[64];
 };
 extern const struct record proof_record;
@@ -58,7 +58,8 @@ extern const struct record proof_record;
 struct identity;
 
 /** Open the key in `folder` (created with mode 0700 and a new key when
- * missing). `tcti` is NULL for class software. Returns 0 or an error, logged. */
+ * missing). `tcti` is NULL for class software. Returns 0 or an error, logged.
+ */
 int identity_open(struct identity **identity, const char *folder,
     const char *tcti);
 void identity_close(struct identity *identity);
