@@ -1,8 +1,8 @@
 /*
- * Framed messages between our own processes over a Unix stream socketpair
- * (libevent bufferevents): a fixed header and a payload, big-endian. Writes of
- * one turn of the loop leave as one. It must not know what the kinds mean;
- * each pair of processes has its own list of them.
+ * Framed messages between our own processes over a Unix stream socketpair, on
+ * a libevent base: a fixed header and a payload, big-endian. Writes of one
+ * turn of the loop leave as one. It must not know what the kinds mean; each
+ * pair of processes has its own list of them.
  */
 #ifndef SHARED_IPC_IPC_H
 #define SHARED_IPC_IPC_H
