@@ -156,6 +156,73 @@ $(O)/tests/%: $(O)/tests/%.o $(call archives,$(ROOMS))
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
 		-Wl,--as-needed $(TEST_LIBS)
 
-build-tests: all $(UNIT) $(TOOLS)
+build-tests: $(PRODUCTS) $(UNIT) $(TOOLS)
+
+JOBS := -j$(shell nproc)
+SELF := $(MAKE) --no-print-directory
+
+dependencies: ## install missing Debian packages (packaging/dependencies)
+	@packaging/install-dependencies
+
+check: dependencies ## install, build, pass all tests
+	@$(SELF) $(JOBS) build-tests
+	tests/run --build $(O) --summary $(O)/check.txt
+
+conformance: ## the parts that read reference data: DATA=../shared/data
+	@$(SELF) $(JOBS) $(UNIT)
+	tests/run --build $(O) --data $(DATA) --only 'check_json' \
+		--only 'check_token'
+
+asan: dependencies ## the same tests under ASan and UBSan
+	@$(SELF) $(JOBS) MODE=asan build-tests
+	ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+		tests/run --build $(BUILD)/asan
+
+tsan: dependencies ## the tests of what has threads, under TSan
+	@$(SELF) $(JOBS) MODE=tsan build-tests
+	tests/run --build $(BUILD)/tsan --only 'check_ledger*' \
+		--only 'check_writer' --only 'check_lib_*' \
+		--only 'test_checkout.py'
+
+demo: dependencies ## the main job, told as a story (KEEP=1 leaves it running)
+	@$(SELF) $(JOBS) all $(O)/tests/system/app_tool \
+		$(O)/tests/system/liar_tool >/dev/null
+	@packaging/demo $(O) $(BUILD)/demo
+
+demo-stop: ## end what KEEP=1 left running
+	@packaging/demo-stop $(BUILD)/demo
+
+torture: dependencies ## kill -9 at random: ROUNDS=200 SEED=
+	@$(SELF) $(JOBS) build-tests
+	LEASEHOLD_BUILD=$(O) ROUNDS=$(or $(ROUNDS),200) $(if $(SEED),SEED=$(SEED)) \
+		/usr/bin/python3 tests/system/torture.py
+
+SOURCES = $(shell git ls-files '*.c' '*.h')
+lint: dependencies ## formatting, warnings as errors, analyzer, shellcheck
+	packaging/lint $(CC) "$(CPPFLAGS)" "$(WARN)"
+
+format: ## rewrite the sources in the house style
+	clang-format -i $(SOURCES)
+
+hardening: ## read the ELF files: fails if a protection is missing
+	@$(SELF) $(JOBS) all
+	packaging/hardening $(PROGRAMS:%=$(O)/%) $(O)/libleasehold.so.0
+
+install: ## programs and library under DESTDIR and PREFIX
+	@$(SELF) $(JOBS) all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
+		$(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 755 $(O)/leasehold $(O)/leasehold-vendor \
+		$(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(O)/leaseholdd $(O)/leasehold-agent \
+		$(DESTDIR)$(PREFIX)/sbin
+	install -m 644 agent/lib/leasehold.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(O)/libleasehold.a $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(O)/libleasehold.so.0 $(DESTDIR)$(PREFIX)/lib
+	ln -sf libleasehold.so.0 $(DESTDIR)$(PREFIX)/lib/libleasehold.so
+	install -m 644 $(O)/leasehold.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+
+clean: ## remove the build tree
+	rm -rf $(BUILD)
 
 include $(wildcard $(O)/*/*.d $(O)/*/*/*.d $(O)/*/*/*/*.d)
