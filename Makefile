@@ -197,6 +197,10 @@ torture: dependencies ## kill -9 at random: ROUNDS=200 SEED=
 	LEASEHOLD_BUILD=$(O) ROUNDS=$(or $(ROUNDS),200) $(if $(SEED),SEED=$(SEED)) \
 		/usr/bin/python3 tests/system/torture.py
 
+load: dependencies ## durable checkouts a second at 64 and 512 connections
+	@$(SELF) $(JOBS) build-tests
+	LEASEHOLD_BUILD=$(O) /usr/bin/python3 tests/bench/load.py
+
 SOURCES = $(shell git ls-files '*.c' '*.h')
 lint: dependencies ## formatting, warnings as errors, analyzer, shellcheck
 	packaging/lint $(CC) "$(CPPFLAGS)" "$(WARN)"
