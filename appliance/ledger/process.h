@@ -18,7 +18,7 @@
 
 struct ledger_process_options {
 	const char *state; /* the site's folder; absolute */
-	bool drop;	   /* become uid and gid (root at start) */
+	bool drop; /* become uid and gid (root at start) */
 	uid_t uid;
 	gid_t gid;
 	size_t map_bytes; /* of each tenant's store; 0: its own default */

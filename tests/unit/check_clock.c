@@ -1,0 +1,221 @@
+/* The site clock: two readings in, one time out. */
+#include "appliance/ledger/clock.h"
+#include "tests/unit/suite.h"
+
+#define MINUTE ((int64_t)60 * 1000)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+/* 2026-11-22T00:00:00Z, and a machine that has run for an hour. */
+#define NOON ((int64_t)1795305600000)
+#define BOOT HOUR
+
+static struct site_clock
+started(void)
+{
+	struct site_clock clock;
+
+	ck_assert_int_eq(clock_begin(&clock, NOON - MINUTE, false, 0, BOOT,
+			     NOON),
+	    CLOCK_START_FINE);
+	return clock;
+}
+
+START_TEST(time_follows_the_wall_clock)
+{
+	struct site_clock clock = started();
+
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
+	ck_assert_int_eq(clock_step(&clock, BOOT + MINUTE, NOON + MINUTE + 20),
+	    CLOCK_FINE);
+	ck_assert_int_eq(clock_time(&clock, BOOT + MINUTE), NOON + MINUTE + 20);
+}
+END_TEST
+
+START_TEST(time_never_goes_back_with_the_wall_clock)
+{
+	struct site_clock clock = started();
+
+	ck_assert_int_eq(clock_step(&clock, BOOT + MINUTE, NOON - DAY),
+	    CLOCK_FINE);
+	ck_assert_int_eq(clock_time(&clock, BOOT + MINUTE), NOON + MINUTE);
+	ck_assert(!clock.held);
+}
+END_TEST
+
+START_TEST(forward_step_of_an_hour_is_adopted)
+{
+	struct site_clock clock = started();
+
+	ck_assert_int_eq(clock_step(&clock, BOOT, NOON + HOUR), CLOCK_FINE);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON + HOUR);
+}
+END_TEST
+
+START_TEST(forward_jump_above_an_hour_is_held_and_told_once)
+{
+	struct site_clock clock = started();
+
+	ck_assert_int_eq(clock_step(&clock, BOOT, NOON + HOUR + 1),
+	    CLOCK_HELD_NOW);
+	ck_assert_int_eq(clock_step(&clock, BOOT + 1, NOON + HOUR + 2),
+	    CLOCK_FINE);
+	ck_assert(clock.held);
+	ck_assert_int_eq(clock.held_wall, NOON + HOUR + 2);
+	ck_assert_int_eq(clock_time(&clock, BOOT + 1), NOON + 1);
+}
+END_TEST
+
+START_TEST(small_steps_do_not_add_up_to_a_jump_in_a_day)
+{
+	struct site_clock clock = started();
+
+	ck_assert_int_eq(clock_step(&clock, BOOT, NOON + 40 * MINUTE),
+	    CLOCK_FINE);
+	ck_assert_int_eq(clock_step(&clock, BOOT, NOON + 80 * MINUTE),
+	    CLOCK_HELD_NOW);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON + 40 * MINUTE);
+	/* The next day has an hour of its own. */
+	ck_assert_int_eq(clock_step(&clock, BOOT + DAY,
+			     NOON + DAY + 80 * MINUTE),
+	    CLOCK_FINE);
+	ck_assert(!clock.held);
+	ck_assert_int_eq(clock_time(&clock, BOOT + DAY),
+	    NOON + DAY + 80 * MINUTE);
+}
+END_TEST
+
+START_TEST(wall_clock_set_right_lets_go)
+{
+	struct site_clock clock = started();
+
+	clock_step(&clock, BOOT, NOON + DAY);
+	ck_assert(clock.held);
+	ck_assert_int_eq(clock_step(&clock, BOOT + MINUTE, NOON + MINUTE),
+	    CLOCK_FINE);
+	ck_assert(!clock.held);
+	ck_assert_int_eq(clock.held_wall, 0);
+}
+END_TEST
+
+START_TEST(confirmed_jump_is_adopted)
+{
+	struct site_clock clock = started();
+
+	ck_assert(!clock_confirm(&clock, BOOT, NOON));
+	clock_step(&clock, BOOT, NOON + DAY);
+	ck_assert(clock_confirm(&clock, BOOT + 5, NOON + DAY + 5));
+	ck_assert(!clock.held);
+	ck_assert_int_eq(clock_time(&clock, BOOT + 5), NOON + DAY + 5);
+	ck_assert(!clock_confirm(&clock, BOOT + 5, NOON + DAY + 5));
+}
+END_TEST
+
+START_TEST(confirmed_mistake_is_put_back)
+{
+	struct site_clock clock = started();
+
+	clock_step(&clock, BOOT, NOON + 365 * DAY);
+	ck_assert(clock_confirm(&clock, BOOT, NOON + 365 * DAY));
+	/* Not into the future. */
+	ck_assert(!clock_put_back(&clock, NOON + 366 * DAY, BOOT, NOON));
+	ck_assert(clock_put_back(&clock, NOON, BOOT, NOON));
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
+	ck_assert(!clock.held);
+}
+END_TEST
+
+START_TEST(put_back_under_a_wrong_wall_clock_is_held_again)
+{
+	struct site_clock clock = started();
+
+	clock_step(&clock, BOOT, NOON + DAY);
+	clock_confirm(&clock, BOOT, NOON + DAY);
+	ck_assert(clock_put_back(&clock, NOON, BOOT, NOON + DAY));
+	ck_assert(clock.held);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
+	ck_assert_int_eq(clock_step(&clock, BOOT + 1, NOON + DAY + 1),
+	    CLOCK_FINE);
+}
+END_TEST
+
+START_TEST(start_behind_the_journal_goes_on_from_it)
+{
+	struct site_clock clock;
+
+	ck_assert_int_eq(clock_begin(&clock, NOON, false, 0, BOOT, NOON - DAY),
+	    CLOCK_START_BEHIND);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
+	ck_assert_int_eq(clock_time(&clock, BOOT + MINUTE), NOON + MINUTE);
+}
+END_TEST
+
+START_TEST(start_after_a_reboot_takes_a_long_power_off)
+{
+	struct site_clock clock;
+
+	ck_assert_int_eq(clock_begin(&clock, NOON - 30 * DAY, false, 0, BOOT,
+			     NOON),
+	    CLOCK_START_AHEAD);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
+	ck_assert(!clock.held);
+}
+END_TEST
+
+START_TEST(start_within_one_boot_holds_a_jump)
+{
+	struct site_clock clock;
+
+	/* Last batch a day ago; the clock ran on with the machine. */
+	ck_assert_int_eq(clock_begin(&clock, NOON - DAY, true, NOON - BOOT,
+			     BOOT, NOON + 2 * HOUR),
+	    CLOCK_START_HELD);
+	ck_assert(clock.held);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
+}
+END_TEST
+
+START_TEST(start_within_one_boot_takes_a_long_pause)
+{
+	struct site_clock clock;
+
+	ck_assert_int_eq(clock_begin(&clock, NOON - DAY, true, NOON - BOOT,
+			     BOOT, NOON + 3),
+	    CLOCK_START_FINE);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON + 3);
+}
+END_TEST
+
+START_TEST(stale_offset_never_puts_time_before_the_journal)
+{
+	struct site_clock clock;
+
+	clock_begin(&clock, NOON, true, NOON - BOOT - DAY, BOOT, NOON - DAY);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
+}
+END_TEST
+
+Suite *
+suite(void)
+{
+	Suite *suite = suite_create("clock");
+	TCase *run = tcase_create("site clock");
+	TCase *start = tcase_create("start");
+
+	tcase_add_test(run, time_follows_the_wall_clock);
+	tcase_add_test(run, time_never_goes_back_with_the_wall_clock);
+	tcase_add_test(run, forward_step_of_an_hour_is_adopted);
+	tcase_add_test(run, forward_jump_above_an_hour_is_held_and_told_once);
+	tcase_add_test(run, small_steps_do_not_add_up_to_a_jump_in_a_day);
+	tcase_add_test(run, wall_clock_set_right_lets_go);
+	tcase_add_test(run, confirmed_jump_is_adopted);
+	tcase_add_test(run, confirmed_mistake_is_put_back);
+	tcase_add_test(run, put_back_under_a_wrong_wall_clock_is_held_again);
+	suite_add_tcase(suite, run);
+	tcase_add_test(start, start_behind_the_journal_goes_on_from_it);
+	tcase_add_test(start, start_after_a_reboot_takes_a_long_power_off);
+	tcase_add_test(start, start_within_one_boot_holds_a_jump);
+	tcase_add_test(start, start_within_one_boot_takes_a_long_pause);
+	tcase_add_test(start, stale_offset_never_puts_time_before_the_journal);
+	suite_add_tcase(suite, start);
+	return suite;
+}
