@@ -1,0 +1,294 @@
+/* Terms, the chain of signatures and what a license is for; see license.h. */
+#include "shared/license/license.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+#include "shared/base/version.h"
+
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DAY_MS INT64_C(86400000)
+
+static int fail(int err, struct record_error *error, const char *field,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static int
+fail(int err, struct record_error *error, const char *field, const char *format,
+    ...)
+{
+	va_list args;
+
+	if (error == NULL)
+		return err;
+	text_copy(error->field, sizeof(error->field), field);
+	va_start(args, format);
+	vsnprintf(error->reason, sizeof(error->reason), format, args);
+	va_end(args);
+	return err;
+}
+
+/* --- terms -----------------------------------------------------------------
+ */
+
+static int
+check_entitlement(const struct license_entitlement *e,
+    struct record_error *error)
+{
+	/* Both are at most LICENSE_SEATS_MAX: no overflow. */
+	uint32_t sum = e->commit_qty + e->max_overage;
+
+	if (e->commit_qty > e->total_licenses)
+		return fail(ERR_BAD_REQUEST, error, "entitlement.commit_qty",
+		    "%u is above total_licenses %u", e->commit_qty,
+		    e->total_licenses);
+	if (e->max_overage > e->total_licenses)
+		return fail(ERR_BAD_REQUEST, error, "entitlement.max_overage",
+		    "%u is above total_licenses %u", e->max_overage,
+		    e->total_licenses);
+	if (sum != e->total_licenses)
+		return fail(ERR_BAD_REQUEST, error,
+		    "entitlement.total_licenses",
+		    "must be commit_qty + max_overage (%u + %u = %u), is %u",
+		    e->commit_qty, e->max_overage, sum, e->total_licenses);
+	return 0;
+}
+
+int
+license_terms_check(struct license_terms *terms, struct record_error *error)
+{
+	if (terms->terms.ttl_s == 0) {
+		/* No `terms` object: its ttl_s is at least 1. */
+		terms->terms.ttl_s = LICENSE_TTL_DEFAULT_S;
+		terms->terms.grace_s = LICENSE_GRACE_DEFAULT_S;
+		terms->terms.enforce = LICENSE_HARD;
+	}
+	int err = record_check(&license_terms_record, terms, error);
+
+	if (err != 0)
+		return err;
+	err = check_entitlement(&terms->entitlement, error);
+	if (err != 0)
+		return err;
+	if (!version_range_is_valid(terms->product.version))
+		return fail(ERR_BAD_REQUEST, error, "product.version",
+		    "\"%s\" is not a version range", terms->product.version);
+	if (terms->contract.end_date < terms->contract.start_date)
+		return fail(ERR_BAD_REQUEST, error, "contract.end_date",
+		    "is before start_date");
+	return 0;
+}
+
+static int
+check_license_terms(struct license *license, struct record_error *error)
+{
+	struct license_terms terms = {
+		.product = license->product,
+		.entitlement = license->entitlement,
+		.contract = license->contract,
+		.terms = license->terms,
+	};
+	int err = license_terms_check(&terms, error);
+
+	license->terms = terms.terms;
+	return err;
+}
+
+/* --- documents -------------------------------------------------------------
+ */
+
+/* Why a token is not what it should be, in words. */
+static int
+fail_token(int err, struct record_error *error, enum token_kind kind,
+    const char *token, size_t len, const uint8_t key[TOKEN_PUBLIC_BYTES])
+{
+	const char *name = token_kind_name(kind);
+	char named[TOKEN_KID_TEXT];
+	char wanted[TOKEN_KID_TEXT];
+
+	switch (err) {
+	case ERR_BAD_TOKEN:
+		return fail(err, error, name, "is not a signed document");
+	case ERR_BAD_SIGNATURE:
+		return fail(err, error, name,
+		    "the signature does not hold: altered, or another kind of "
+		    "document");
+	case ERR_UNTRUSTED:
+		token_key_id(wanted, key);
+		if (token_kid(named, token, len) == 0)
+			return fail(err, error, name, "is signed by %s, not %s",
+			    named, wanted);
+		break;
+	default:
+		break;
+	}
+	return fail(err, error, name, "%s", err_str(err));
+}
+
+static int
+read_payload(void *out, const struct record *record, const struct buf *payload,
+    struct arena *arena, struct record_error *error)
+{
+	/* Spans point into the text: it has to live as long as they do. */
+	const char *text = arena_copy(arena, payload->data, payload->len);
+
+	if (text == NULL)
+		return fail(ERR_NOMEM, error, "", "%s", err_str(ERR_NOMEM));
+	return record_read_json(out, record, text, payload->len, arena, error);
+}
+
+int
+license_document_read(void *out, const struct record *record,
+    enum token_kind kind, const char *token, size_t len,
+    const uint8_t public_key[TOKEN_PUBLIC_BYTES], struct arena *arena,
+    struct record_error *error)
+{
+	struct buf payload = { 0 };
+	int err = token_verify(&payload, kind, token, len, public_key);
+
+	if (err != 0)
+		fail_token(err, error, kind, token, len, public_key);
+	else
+		err = read_payload(out, record, &payload, arena, error);
+	if (err != 0)
+		memset(out, 0, record->size);
+	buf_release(&payload);
+	return err;
+}
+
+int
+license_document_sign(struct buf *token, const struct record *record,
+    const void *value, enum token_kind kind,
+    const uint8_t secret[TOKEN_SECRET_BYTES])
+{
+	struct buf payload = { 0 };
+
+	record_write_json(&payload, record, value);
+	int err = payload.failed
+	    ? ERR_NOMEM
+	    : token_sign(token, kind, payload.data, payload.len, secret);
+
+	buf_release(&payload);
+	return err;
+}
+
+void
+license_digest(uint8_t out[32], const char *token, size_t len)
+{
+	crypto_generichash(out, 32, (const uint8_t *)token, len, NULL, 0);
+}
+
+/* --- the chain -------------------------------------------------------------
+ */
+
+static int
+read_issuer(struct license_issuer *issuer, const char *token, size_t len,
+    const uint8_t *root, struct arena *arena, struct record_error *error)
+{
+	struct buf payload = { 0 };
+	int err;
+
+	if (root != NULL)
+		return license_document_read(issuer, &license_issuer_record,
+		    TOKEN_ISSUER, token, len, root, arena, error);
+	err = token_peek(&payload, token, len);
+	if (err != 0)
+		fail(err, error, token_kind_name(TOKEN_ISSUER), "%s",
+		    err_str(err));
+	else
+		err = read_payload(issuer, &license_issuer_record, &payload,
+		    arena, error);
+	buf_release(&payload);
+	return err;
+}
+
+static int
+check_issuer(const struct license *license, const struct license_issuer *issuer,
+    struct record_error *error)
+{
+	char from[CLOCK_TEXT_SIZE];
+	char to[CLOCK_TEXT_SIZE];
+
+	if (strcmp(license->vendor.id, issuer->vendor.id) != 0)
+		return fail(ERR_UNTRUSTED, error, "vendor.id",
+		    "\"%s\" is not the issuing key's vendor \"%s\"",
+		    license->vendor.id, issuer->vendor.id);
+	if (license->issued_at >= issuer->not_before &&
+	    license->issued_at <= issuer->not_after)
+		return 0;
+	clock_format(from, issuer->not_before);
+	clock_format(to, issuer->not_after);
+	return fail(ERR_EXPIRED, error, "issued_at",
+	    "is not within the issuing key's validity, %s to %s", from, to);
+}
+
+int
+license_verify(struct license *license, struct license_issuer *issuer,
+    const char *issuer_token, size_t issuer_len, const char *license_token,
+    size_t license_len, const uint8_t *root, struct record_error *error)
+{
+	struct arena arena = { 0 };
+	int err =
+	    read_issuer(issuer, issuer_token, issuer_len, root, &arena, error);
+
+	if (err == 0)
+		err = license_document_read(license, &license_record,
+		    TOKEN_LICENSE, license_token, license_len, issuer->key,
+		    &arena, error);
+	if (err == 0)
+		err = check_issuer(license, issuer, error);
+	if (err == 0)
+		err = check_license_terms(license, error);
+	if (err != 0) {
+		memset(license, 0, sizeof(*license));
+		memset(issuer, 0, sizeof(*issuer));
+	}
+	arena_release(&arena);
+	return err;
+}
+
+/* --- what it is for --------------------------------------------------------
+ */
+
+int
+license_check_for(const struct license *license, const char *site,
+    const char *tenant, const uint8_t site_key[TOKEN_PUBLIC_BYTES],
+    struct record_error *error)
+{
+	if (strcmp(license->site, site) != 0)
+		return fail(ERR_MISMATCH, error, "site",
+		    "the license is for site %s, this is %s", license->site,
+		    site);
+	if (strcmp(license->tenant, tenant) != 0)
+		return fail(ERR_MISMATCH, error, "tenant",
+		    "the license is for tenant %s, this is %s", license->tenant,
+		    tenant);
+	if (memcmp(license->site_key, site_key, TOKEN_PUBLIC_BYTES) != 0)
+		return fail(ERR_MISMATCH, error, "site_key",
+		    "the license is for another key of site %s", site);
+	return 0;
+}
+
+int
+license_check_dates(const struct license *license, int64_t now_ms,
+    struct record_error *error)
+{
+	char day[CLOCK_TEXT_SIZE];
+	int64_t start_ms = license->contract.start_date * DAY_MS;
+	int64_t end_ms = (license->contract.end_date + 1) * DAY_MS;
+
+	if (now_ms < start_ms) {
+		clock_format_date(day, license->contract.start_date);
+		return fail(ERR_LICENSE_EXPIRED, error, "contract.start_date",
+		    "the contract has not begun: it starts on %s", day);
+	}
+	if (now_ms >= end_ms) {
+		clock_format_date(day, license->contract.end_date);
+		return fail(ERR_LICENSE_EXPIRED, error, "contract.end_date",
+		    "the contract is over: it ended on %s", day);
+	}
+	return 0;
+}

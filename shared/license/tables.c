@@ -1,0 +1,136 @@
+/* What the documents hold, row by row; see license.h. */
+#include "shared/license/license.h"
+
+#define U53_MAX ((UINT64_C(1) << 53) - 1)
+
+static const char *const cycle_names[] = { "monthly", "annual", NULL };
+static const char *const enforce_names[] = { "hard", "grace", "advisory",
+	NULL };
+
+static const struct record_field license_vendor_fields[] = {
+	R_TEXT(license_vendor, id, 1, 63, 0, "Id of the vendor: \"vector\"."),
+	R_TEXT(license_vendor, name, 1, 127, 0, "Its name, for people."),
+};
+RECORD_DEFINE(license_vendor, 1, "Who sells the product.");
+
+static const struct record_field license_product_fields[] = {
+	R_TEXT(license_product, id, 1, 63, 0,
+	    "Id that applications check out: \"davinci-configurator-se\"."),
+	R_TEXT(license_product, name, 0, 127, RECORD_OPTIONAL,
+	    "Its name, for people."),
+	R_TEXT(license_product, version, 1, 95, 0,
+	    "Versions covered: \">=8.0.0 <9.0.0\", \"8.2\", \"*\"."),
+};
+RECORD_DEFINE(license_product, 1, "A product and the versions covered.");
+
+static const struct record_field license_pricing_fields[] = {
+	R_MONEY(license_pricing, commit_fee_monthly, currency, 0,
+	    "Fee for the committed seats, a month."),
+	R_MONEY(license_pricing, overage_per_use, currency, 0,
+	    "Price of one overage checkout."),
+	R_TEXT(license_pricing, currency, 3, 3, 0, "ISO 4217 code: \"EUR\"."),
+};
+RECORD_DEFINE(license_pricing, 1, "What seats cost.");
+
+static const struct record_field license_entitlement_fields[] = {
+	R_U32(license_entitlement, total_licenses, 1, LICENSE_SEATS_MAX, 0,
+	    "Seats in all: commit_qty + max_overage."),
+	R_U32(license_entitlement, commit_qty, 0, LICENSE_SEATS_MAX, 0,
+	    "Seats covered by the monthly fee."),
+	R_U32(license_entitlement, max_overage, 0, LICENSE_SEATS_MAX, 0,
+	    "Seats above them; each checkout of one is billed."),
+	R_STRUCT(license_entitlement, pricing, &license_pricing_record, 0,
+	    "What seats cost."),
+};
+RECORD_DEFINE(license_entitlement, 1, "How many seats, at what price.");
+
+static const struct record_field license_contract_fields[] = {
+	R_DATE(license_contract, start_date, 0,
+	    "First day, from 00:00 UTC on."),
+	R_DATE(license_contract, end_date, 0, "Last day, to 24:00 UTC."),
+	R_BOOL(license_contract, auto_renew, 0,
+	    "Does the vendor renew it without being asked?"),
+	R_ENUM(license_contract, billing_cycle, cycle_names, 0,
+	    "How often a statement is made."),
+};
+RECORD_DEFINE(license_contract, 1, "How long it runs and is billed.");
+
+/* Both spans are required, so that a grace of 0 can be said: who wants the
+ * defaults leaves out the whole object. */
+static const struct record_field license_bounds_fields[] = {
+	R_U32(license_bounds, ttl_s, 1, 86400, 0,
+	    "Seconds that a lease holds without a sign of life of the site."),
+	R_U32(license_bounds, grace_s, 0, 604800, 0,
+	    "Seconds that an application may go on after that."),
+	R_ENUM(license_bounds, enforce, enforce_names, RECORD_OPTIONAL,
+	    "What happens when seats or contract are over."),
+};
+RECORD_DEFINE(license_bounds, 1, "What bounds the policy of the site.");
+
+static const struct record_field license_terms_fields[] = {
+	R_STRUCT(license_terms, product, &license_product_record, 0,
+	    "The product."),
+	R_STRUCT(license_terms, entitlement, &license_entitlement_record, 0,
+	    "The seats."),
+	R_STRUCT(license_terms, contract, &license_contract_record, 0,
+	    "The contract."),
+	R_STRUCT(license_terms, terms, &license_bounds_record, RECORD_OPTIONAL,
+	    "Bounds of the site's policy; without it the defaults: ttl_s 120, "
+	    "grace_s 300, enforce hard."),
+};
+RECORD_DEFINE(license_terms, 1,
+    "What a vendor grants, without the parties: the file for issuing.");
+
+static const struct record_field license_fields[] = {
+	R_TEXT(license, license_id, 1, 63, 0,
+	    "Id of the license: \"lic-vector-mercedes-2026-001\"."),
+	R_U64(license, serial, 1, U53_MAX, 0,
+	    "A higher one of the same id replaces a lower one."),
+	R_STRUCT(license, vendor, &license_vendor_record, 0, "Who grants it."),
+	R_TEXT(license, site, 1, 63, 0, "The only site it is for."),
+	R_TEXT(license, tenant, 1, 63, 0, "The only tenant it is for."),
+	R_FIXED(license, site_key, 0, "The site's Ed25519 key."),
+	R_STRUCT(license, product, &license_product_record, 0, "The product."),
+	R_STRUCT(license, entitlement, &license_entitlement_record, 0,
+	    "The seats."),
+	R_STRUCT(license, contract, &license_contract_record, 0,
+	    "The contract."),
+	R_STRUCT(license, terms, &license_bounds_record, 0,
+	    "Bounds of the site's policy."),
+	R_TIME(license, issued_at, 0, "When the vendor signed it."),
+};
+RECORD_DEFINE(license, 1, "A vendor's grant to one tenant of one site.");
+
+static const struct record_field license_issuer_fields[] = {
+	R_STRUCT(license_issuer, vendor, &license_vendor_record, 0,
+	    "Whose key it is."),
+	R_FIXED(license_issuer, key, 0, "The issuing Ed25519 key."),
+	R_TIME(license_issuer, not_before, 0,
+	    "Licenses issued before are not its."),
+	R_TIME(license_issuer, not_after, 0, "Nor are licenses issued after."),
+};
+RECORD_DEFINE(license_issuer, 1, "An issuing key and its validity.");
+
+static const struct record_field license_request_fields[] = {
+	R_TEXT(license_request, site, 1, 63, 0, "Id of the site."),
+	R_TEXT(license_request, name, 1, 127, 0, "Its name, for people."),
+	R_TEXT(license_request, tenant, 1, 63, 0, "The tenant that asks."),
+	R_FIXED(license_request, site_key, 0,
+	    "The site's Ed25519 key, which signs this request."),
+	R_TEXT(license_request, key_class, 1, 15, 0,
+	    "How the key is kept: \"file\"."),
+	R_TEXT(license_request, software, 1, 31, 0,
+	    "What runs there: \"leaseholdd 0.1.0\"."),
+	R_TIME(license_request, created_at, 0, "When it was asked."),
+};
+RECORD_DEFINE(license_request, 1, "A site asks a vendor for a license.");
+
+#define LICENSE_TOKEN_MAX 16384
+
+static const struct record_field license_file_fields[] = {
+	R_STRING(license_file, issuer, 1, LICENSE_TOKEN_MAX, 0,
+	    "Token of the issuing key, signed by the vendor's root key."),
+	R_STRING(license_file, license, 1, LICENSE_TOKEN_MAX, 0,
+	    "Token of the license, signed by the issuing key."),
+};
+RECORD_DEFINE(license_file, 1, "A license and the proof of who issued it.");
