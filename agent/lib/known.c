@@ -307,12 +307,13 @@ put_file(const struct known *known, struct journal_known *kept,
 	int err = 0;
 
 	if (fd >= 0) {
-		struct journal_known file;
+		struct journal_known file, before;
 
-		file_load(&file, path, site, tenant);
+		file_load(&before, path, site, tenant);
+		file = before;
 		err = advance(&file, header);
-		if (err == 0 && file.batch == header->batch)
-			file_store(path, site, tenant, header);
+		if (err == 0 && memcmp(&file, &before, sizeof(file)) != 0)
+			file_store(path, site, tenant, &file);
 		if (err == 0)
 			err = advance(kept, &file);
 		close(fd);

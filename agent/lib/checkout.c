@@ -1,0 +1,366 @@
+/* Taking a seat: ask, verify, hold. */
+#include "agent/lib/client.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+#include "shared/base/version.h"
+#include "shared/rpc/rpc.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WAIT_MAX_S 86400
+#define REPLY_BYTES ((size_t)256 << 10)
+
+/* --- what to ask -----------------------------------------------------------
+ */
+
+static int
+put_text(char *out, size_t size, const char *name, const char *text,
+    bool required)
+{
+	if (text == NULL && !required)
+		text = "";
+	if (text == NULL || (required && text[0] == '\0') ||
+	    !text_is_printable(text, strlen(text)) ||
+	    !text_copy(out, size, text))
+		return detail_set(LH_E_ARGUMENT,
+		    "%s must be %s%zu bytes of UTF-8 without control "
+		    "characters",
+		    name, required ? "1 to " : "at most ", size - 1);
+	return LH_OK;
+}
+
+static int
+read_question(struct local_checkout *request, const char *product,
+    const char *version, const char *feature, const char *user, int wait_s)
+{
+	struct version parsed;
+
+	*request = (struct local_checkout){ .count = 1 };
+	int error = put_text(request->product, sizeof(request->product),
+	    "product", product, true);
+
+	if (error == LH_OK)
+		error = put_text(request->version, sizeof(request->version),
+		    "version", version, true);
+	if (error == LH_OK)
+		error = put_text(request->feature, sizeof(request->feature),
+		    "feature", feature, false);
+	if (error == LH_OK)
+		error = put_text(request->user, sizeof(request->user), "user",
+		    user, false);
+	if (error != LH_OK)
+		return error;
+	if (version_parse(&parsed, version) != 0)
+		return detail_set(LH_E_ARGUMENT,
+		    "version must be up to four numbers: \"8.1.0\"");
+	if (wait_s < 0 || wait_s > WAIT_MAX_S)
+		return detail_set(LH_E_ARGUMENT, "wait_s must be from 0 to %d",
+		    WAIT_MAX_S);
+	request->wait_s = (uint32_t)wait_s;
+	return LH_OK;
+}
+
+/* --- attempts of unknown outcome -------------------------------------------
+ */
+
+static bool
+is_same_question(const struct local_checkout *a, const struct local_checkout *b)
+{
+	return strcmp(a->product, b->product) == 0 &&
+	    strcmp(a->version, b->version) == 0 &&
+	    strcmp(a->feature, b->feature) == 0 &&
+	    strcmp(a->user, b->user) == 0;
+}
+
+/* The attempt that asked the same and never heard, or a new one. */
+static struct attempt *
+attempt_take(struct lh_client *client, const struct local_checkout *request)
+{
+	struct attempt **at = &client->attempts;
+	struct attempt *attempt;
+
+	pthread_mutex_lock(&client->lock);
+	while (*at != NULL && !is_same_question(&(*at)->request, request))
+		at = &(*at)->next;
+	attempt = *at;
+	if (attempt != NULL)
+		*at = attempt->next;
+	pthread_mutex_unlock(&client->lock);
+	if (attempt == NULL) {
+		attempt = calloc(1, sizeof(*attempt));
+		if (attempt != NULL)
+			attempt->request = *request;
+	} else {
+		attempt->request.wait_s = request->wait_s;
+	}
+	return attempt;
+}
+
+static void
+attempt_keep(struct lh_client *client, struct attempt *attempt)
+{
+	struct attempt **at = &client->attempts;
+
+	pthread_mutex_lock(&client->lock);
+	attempt->next = client->attempts;
+	client->attempts = attempt;
+	for (int n = 0; n < CLIENT_ATTEMPTS_MAX && *at != NULL; n++)
+		at = &(*at)->next;
+	attempt = *at;
+	*at = NULL;
+	pthread_mutex_unlock(&client->lock);
+	free(attempt);
+}
+
+/* --- ask -------------------------------------------------------------------
+ */
+
+/* Which journal will the answer come from, and what was seen of it? */
+static int
+attempt_prepare(struct attempt *attempt, struct lh_client *client,
+    struct local *local, struct problem *problem)
+{
+	struct arena arena = { .max_bytes = REPLY_BYTES };
+	struct local_status status;
+	int err = local_call(&status, local, LOCAL_STATUS, NULL, &arena,
+	    CLIENT_LOCAL_MS, problem);
+
+	arena_release(&arena);
+	if (err != 0)
+		return err;
+	memcpy(attempt->site, status.site, sizeof(attempt->site));
+	memcpy(attempt->tenant, status.tenant, sizeof(attempt->tenant));
+	known_get(&attempt->request.known, &attempt->floor, client->known,
+	    attempt->site, attempt->tenant);
+	randombytes_buf(attempt->request.request,
+	    sizeof(attempt->request.request));
+	randombytes_buf(attempt->request.nonce, sizeof(attempt->request.nonce));
+	/* The span counts from here, before anybody can know the nonce. */
+	attempt->sent_ms = clock_boottime_ms();
+	return 0;
+}
+
+/* ERR_*; `reply` lives in `arena`. */
+static int
+attempt_ask(struct local_checkout_reply *reply, struct attempt *attempt,
+    struct lh_client *client, struct connection *connection,
+    struct arena *arena, struct problem *problem)
+{
+	int timeout_ms = (int)attempt->request.wait_s * 1000 + CLIENT_SITE_MS;
+	bool retry = attempt->sent_ms != 0;
+	int err = 0;
+
+	if (!retry)
+		err = attempt_prepare(attempt, client, connection->local,
+		    problem);
+	if (err == 0)
+		err = local_call(reply, connection->local, LOCAL_CHECKOUT,
+		    &attempt->request, arena, timeout_ms, problem);
+	/* What the first try got has ended meanwhile: ask anew. */
+	if (retry && (err == ERR_GONE || err == ERR_CONFLICT)) {
+		attempt->sent_ms = 0;
+		return attempt_ask(reply, attempt, client, connection, arena,
+		    problem);
+	}
+	return err;
+}
+
+/* Could the site have granted it all the same? */
+static bool
+is_unknown(int err)
+{
+	return err == ERR_TIMEOUT || err == ERR_CLOSED || err == ERR_CORRUPT ||
+	    err == ERR_UNAVAILABLE || err == ERR_NOMEM || err == ERR_SYSTEM;
+}
+
+/* --- verify ----------------------------------------------------------------
+ */
+
+static int
+check_floor(const struct attempt *attempt, const struct verify_lease *lease)
+{
+	const struct journal_known *floor = &attempt->floor;
+	const struct journal_header *header = &lease->header;
+
+	if (strcmp(header->site, attempt->site) != 0 ||
+	    strcmp(header->tenant, attempt->tenant) != 0 ||
+	    !verify_knows(floor))
+		return LH_OK;
+	if (header->batch > floor->batch ||
+	    (header->batch == floor->batch &&
+		memcmp(lease->head, floor->head, sizeof(lease->head)) == 0))
+		return LH_OK;
+	return detail_set(LH_E_FORK,
+	    "site %s stood at batch %llu of its journal, and grants from batch "
+	    "%llu of another past",
+	    header->site, (unsigned long long)floor->batch,
+	    (unsigned long long)header->batch);
+}
+
+/* True, an answer, and of the journal we know? */
+static int
+check_answer(struct verify_lease *lease, struct lh_client *client,
+    const struct attempt *attempt, const struct local_checkout_reply *reply)
+{
+	struct verify_question question = { .count = attempt->request.count };
+	struct journal_known known = attempt->request.known, floor;
+	char why[VERIFY_WHY];
+
+	memcpy(question.root, client->root, sizeof(question.root));
+	memcpy(question.product, attempt->request.product,
+	    sizeof(question.product));
+	memcpy(question.version, attempt->request.version,
+	    sizeof(question.version));
+	memcpy(question.feature, attempt->request.feature,
+	    sizeof(question.feature));
+	memcpy(question.nonce, attempt->request.nonce, sizeof(question.nonce));
+	int error = verify_grant(lease, reply, &question, why);
+
+	if (error != LH_OK)
+		return detail_set(error, "%s", why);
+	/* An agent that named another site before gets no way around what is
+	 * known of this one. */
+	if (strcmp(lease->header.site, attempt->site) != 0 ||
+	    strcmp(lease->header.tenant, attempt->tenant) != 0)
+		known_get(&known, &floor, client->known, lease->header.site,
+		    lease->header.tenant);
+	error = verify_continues(lease, reply, &known, why);
+	if (error != LH_OK)
+		return detail_set(error, "%s", why);
+	error = check_floor(attempt, lease);
+	if (error != LH_OK)
+		return error;
+	verify_keep(&known, lease);
+	if (known_put(client->known, lease->header.site, lease->header.tenant,
+		&known) != 0)
+		return detail_set(LH_E_FORK,
+		    "site %s shows two different batches %llu of its journal",
+		    lease->header.site,
+		    (unsigned long long)lease->header.batch);
+	return LH_OK;
+}
+
+/* --- hold ------------------------------------------------------------------
+ */
+
+/* A refused answer may still be a lease, which nobody will use. */
+static void
+give_back(struct lh_client *client, uint64_t lease)
+{
+	bool ours = false;
+
+	pthread_mutex_lock(&client->lock);
+	for (struct lh_seat *seat = client->seats; seat != NULL;
+	     seat = seat->next)
+		ours = ours || seat->lease.lease == lease;
+	pthread_mutex_unlock(&client->lock);
+	if (!ours)
+		seat_tell_return(client, lease);
+}
+
+static int
+hold(struct lh_seat **out, struct lh_client *client,
+    const struct verify_lease *lease, const struct local_checkout_reply *reply,
+    const struct attempt *attempt, uint64_t connection)
+{
+	struct lh_seat *seat;
+	int error =
+	    seat_new(&seat, client, lease, reply, connection, attempt->sent_ms);
+
+	if (error != LH_OK) {
+		give_back(client, lease->lease);
+		return detail_set(error, "out of memory");
+	}
+	error = beat_start(client);
+	/* Waiting in the queue used up the span: the lease is ours, and a
+	 * fresh nonce shows that it still is. */
+	if (error == LH_OK &&
+	    clock_boottime_ms() - attempt->sent_ms > seat_interval_ms(seat)) {
+		int renewed = beat_now(client, seat, CLIENT_SITE_MS);
+
+		if (!lh_seat_valid(seat))
+			error = renewed == LH_OK ? LH_E_TIMEOUT : renewed;
+	}
+	if (error != LH_OK)
+		lh_return(seat);
+	else
+		*out = seat;
+	return error;
+}
+
+static int
+checkout(struct lh_seat **seat, struct lh_client *client,
+    struct attempt *attempt, bool *unknown)
+{
+	struct arena arena = { .max_bytes = REPLY_BYTES };
+	struct local_checkout_reply reply;
+	struct connection *connection;
+	struct verify_lease lease;
+	struct problem problem;
+	int err = ERR_CLOSED;
+
+	*unknown = true;
+	/* An agent that was restarted since the last call hangs up on the
+	 * first word; the request's id makes a second one harmless. */
+	for (int tries = 0; tries < 2 && err == ERR_CLOSED; tries++) {
+		int error = client_connect(&connection, client, &problem);
+
+		if (error != LH_OK)
+			return detail_problem(error, &problem);
+		err = attempt_ask(&reply, attempt, client, connection, &arena,
+		    &problem);
+		if (err != 0)
+			client_release(client, connection);
+	}
+	int error = error_from_err(err);
+
+	if (err != 0) {
+		*unknown = is_unknown(err);
+		detail_problem(error, &problem);
+	} else {
+		*unknown = false;
+		error = check_answer(&lease, client, attempt, &reply);
+		if (error == LH_OK)
+			error = hold(seat, client, &lease, &reply, attempt,
+			    connection->number);
+		else
+			give_back(client, reply.lease);
+		client_release(client, connection);
+	}
+	arena_release(&arena);
+	return error;
+}
+
+int
+lh_checkout(struct lh_seat **seat, struct lh_client *client,
+    const char *product, const char *version, const char *feature,
+    const char *user, int wait_s)
+{
+	struct local_checkout request;
+	bool unknown;
+
+	detail_set(LH_OK, "%s", "");
+	if (seat == NULL || client == NULL)
+		return detail_set(LH_E_ARGUMENT, "no client");
+	if (client_is_foreign(client))
+		return LH_E_ARGUMENT;
+	int error =
+	    read_question(&request, product, version, feature, user, wait_s);
+
+	if (error != LH_OK)
+		return error;
+	struct attempt *attempt = attempt_take(client, &request);
+
+	if (attempt == NULL)
+		return detail_set(LH_E_MEMORY, "out of memory");
+	error = checkout(seat, client, attempt, &unknown);
+	if (unknown && attempt->sent_ms != 0)
+		attempt_keep(client, attempt);
+	else
+		free(attempt);
+	return error;
+}

@@ -1,0 +1,202 @@
+/*
+ * What the files of the library share: a client, its one connection, its
+ * seats. Not for applications, whose whole view is leasehold.h.
+ *
+ * Threads. `client->lock` guards everything in the client and its seats but
+ * what is atomic or says otherwise; it is never held while waiting for the
+ * agent nor while calling the application. Renewals move forward in
+ * beat_pass(), which one thread at a time runs (`driving`): the client's own,
+ * or lh_beat() with manual beats. lh_seat_valid() reads three words and a
+ * clock.
+ *
+ * Forks. Each client has a page that the kernel empties in a child
+ * (MADV_WIPEONFORK), so a child finds its seats invalid and its client
+ * unusable without anybody having to register anything; where the kernel cannot
+ * do it, the process id is compared.
+ */
+#ifndef AGENT_LIB_CLIENT_H
+#define AGENT_LIB_CLIENT_H
+
+#include "agent/lib/known.h"
+#include "agent/lib/leasehold.h"
+#include "agent/lib/local.h"
+#include "agent/lib/verify.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+/** Knocking at the agent's socket, and its answers that need no site; ms. */
+#define CLIENT_LOCAL_MS 5000
+/** The agent asks the site; beyond that and the wait it is a timeout. */
+#define CLIENT_SITE_MS 20000
+/** lh_return() waits this long to hear that the seat is back. */
+#define CLIENT_RETURN_MS 2000
+/** Between attempts to reach the agent: at first and at most. */
+#define CLIENT_RETRY_FIRST_MS 100
+#define CLIENT_RETRY_MAX_MS 5000
+/** Checkouts of unknown outcome remembered for a retry; further ones push out
+ * the oldest. */
+#define CLIENT_ATTEMPTS_MAX 32
+/** Returns to tell the agent later; further ones end by their deadline. */
+#define CLIENT_RETURNS_MAX 64
+
+/** A connection lives as long as somebody uses it. */
+struct connection {
+	struct local *local;
+	unsigned int refs;
+	uint64_t number; /* from 1; seats remember on which they are attached */
+};
+
+/** A checkout whose outcome is unknown: the retry must be the same request,
+ * and its answer is judged by what was known when it was first sent. */
+struct attempt {
+	struct attempt *next;
+	struct local_checkout request;
+	char site[64];
+	char tenant[64];
+	struct journal_known floor;
+	int64_t sent_ms; /* CLOCK_BOOTTIME, first time */
+};
+
+struct lh_seat {
+	struct lh_client *client;
+	struct lh_seat *next;
+	unsigned int refs; /* the application's, and one while driven */
+	/* Never changes. */
+	const _Atomic uint32_t *mark; /* 0 in a child of fork */
+	struct verify_lease lease;
+	struct buf row; /* to attach it again */
+	struct buf path;
+	struct buf header;
+	uint64_t row_number;
+	/* Read without the lock. CLOCK_BOOTTIME in ms; 0: lost. */
+	_Atomic int64_t deadline_ms;
+	/* With the lock. */
+	int64_t next_ms; /* when to renew */
+	uint64_t attached; /* number of the connection that speaks for it */
+	unsigned int failures; /* in a row */
+	int last_error; /* why it was not renewed */
+	char why[VERIFY_WHY];
+	bool ended; /* the agent says that the lease is over */
+	bool lost; /* the application has been told */
+	bool returned; /* lh_return() was called */
+	bool calling; /* `lost` runs for it, in the thread `caller` */
+	pthread_t caller;
+	uint64_t beat; /* the lh_beat() that waits for it; 0: none */
+	uint64_t beat_done; /* the last one that was answered, and how */
+	int beat_error;
+	/* The question on its way, of the one who drives. */
+	struct connection *asked; /* NULL: none */
+	struct local_waiter waiter;
+	uint8_t nonce[NONCE_BYTES];
+	int64_t sent_ms;
+	struct journal_known floor; /* when it was sent */
+};
+
+struct lh_client {
+	/* Never changes. */
+	uint8_t root[32];
+	char *socket_path;
+	bool manual;
+	void (*lost)(void *ctx, struct lh_seat *seat, int error);
+	void *ctx;
+	struct known *known;
+	_Atomic uint32_t *mark; /* 1; 0 in a child of fork */
+	bool wiped_on_fork;
+	pid_t pid;
+	int wake_fd; /* eventfd: something changed for the one who drives */
+	/* With the lock. */
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* CLOCK_MONOTONIC */
+	bool has_thread;
+	pthread_t thread;
+	bool closing;
+	bool driving;
+	bool connecting;
+	bool beating; /* a manual lh_beat() runs */
+	struct connection *connection;
+	uint64_t connections;
+	int64_t retry_ms; /* when to try again to connect */
+	int retry_wait_ms;
+	struct lh_seat *seats;
+	struct attempt *attempts;
+	uint64_t returns[CLIENT_RETURNS_MAX];
+	unsigned int n_returns;
+	uint64_t beats;
+};
+
+/* --- error.c ---------------------------------------------------------------
+ */
+
+/** LH_E_* of an ERR_*. */
+int error_from_err(int err);
+/** Set this thread's lh_detail(); returns `error`. */
+int detail_set(int error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/** The same from what the agent told. */
+int detail_problem(int error, const struct problem *problem);
+
+/* --- client.c --------------------------------------------------------------
+ */
+
+/** Not the process that made the client? Sets the detail. */
+bool client_is_foreign(const struct lh_client *client);
+void client_wake(struct lh_client *client);
+/** The connection, made if there is none or it has ended; to be released.
+ * LH_*, with words in `problem`. Without the lock. */
+int client_connect(struct connection **connection, struct lh_client *client,
+    struct problem *problem);
+/** The connection if there is a good one, else NULL. With the lock. */
+struct connection *client_connection(struct lh_client *client);
+void client_release(struct lh_client *client, struct connection *connection);
+/** The same with the lock. */
+void client_release_locked(struct connection *connection);
+/** Wait on `changed` until the deadline (stream_deadline). With the lock. */
+int client_wait(struct lh_client *client, int64_t deadline);
+
+/* --- seat.c ----------------------------------------------------------------
+ */
+
+/** A verified lease becomes a seat in the client's list. */
+int seat_new(struct lh_seat **seat, struct lh_client *client,
+    const struct verify_lease *lease, const struct local_checkout_reply *reply,
+    uint64_t connection, int64_t sent_ms);
+/** With the lock. */
+void seat_unref(struct lh_seat *seat);
+/** ms between beats: three chances within a span. */
+int64_t seat_interval_ms(const struct lh_seat *seat);
+/** ms from sending a nonce to the end of what its answer signs. */
+int64_t seat_span_ms(const struct lh_seat *seat);
+/** Tell the agent that a lease is not wanted; later when it cannot be now. */
+void seat_tell_return(struct lh_client *client, uint64_t lease);
+/** Tell what could not be told before, without waiting for answers. */
+void seat_tell_returns(struct lh_client *client, struct connection *connection);
+
+/* --- renew.c ---------------------------------------------------------------
+ */
+
+/** Take in a seat's answer, if it is there. Without the lock. */
+void renew_collect(struct lh_client *client, struct lh_seat *seat);
+/** Ask for a seat what it needs now: to be attached, or renewed. */
+void renew_ask(struct lh_client *client, struct lh_seat *seat,
+    struct connection *connection);
+/** It could not be asked, or was refused: try again later. With the lock. */
+void renew_failed(struct lh_seat *seat, int error, const char *why);
+/** The agent says that the lease is over. With the lock. */
+void renew_ended(struct lh_seat *seat, const char *why);
+/** When a question is given up; ms after it was sent. */
+int64_t renew_patience_ms(const struct lh_seat *seat);
+
+/* --- beat.c ----------------------------------------------------------------
+ */
+
+/** Start the client's thread if it wants one and has none. */
+int beat_start(struct lh_client *client);
+/** End it. */
+void beat_stop(struct lh_client *client);
+/** Renew one seat (NULL: all) now; LH_OK, the first error or LH_E_TIMEOUT. */
+int beat_now(struct lh_client *client, const struct lh_seat *seat,
+    int timeout_ms);
+
+#endif

@@ -1,0 +1,204 @@
+/* A seat: made from a verified lease, looked at, given back. */
+#include "agent/lib/client.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* However short a license makes its spans. */
+#define INTERVAL_MIN_MS 100
+
+int64_t
+seat_interval_ms(const struct lh_seat *seat)
+{
+	int64_t interval_ms = (int64_t)seat->lease.ttl_s * 1000 / 3;
+
+	return interval_ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS : interval_ms;
+}
+
+int64_t
+seat_span_ms(const struct lh_seat *seat)
+{
+	return ((int64_t)seat->lease.ttl_s + seat->lease.grace_s) * 1000;
+}
+
+static void
+seat_free(struct lh_seat *seat)
+{
+	if (seat->asked != NULL) {
+		(void)local_end(NULL, &seat->waiter, seat->asked->local, NULL,
+		    0, NULL);
+		client_release_locked(seat->asked);
+	}
+	buf_release(&seat->row);
+	buf_release(&seat->path);
+	buf_release(&seat->header);
+	free(seat);
+}
+
+void
+seat_unref(struct lh_seat *seat)
+{
+	if (--seat->refs == 0)
+		seat_free(seat);
+}
+
+int
+seat_new(struct lh_seat **out, struct lh_client *client,
+    const struct verify_lease *lease, const struct local_checkout_reply *reply,
+    uint64_t connection, int64_t sent_ms)
+{
+	struct lh_seat *seat = calloc(1, sizeof(*seat));
+
+	if (seat == NULL)
+		return LH_E_MEMORY;
+	seat->client = client;
+	seat->refs = 1;
+	seat->mark = client->mark;
+	seat->lease = *lease;
+	seat->row_number = reply->row_number;
+	buf_add(&seat->row, reply->row.data, reply->row.len);
+	buf_add(&seat->path, reply->path.data, reply->path.len);
+	buf_add(&seat->header, reply->header.data, reply->header.len);
+	if (seat->row.failed || seat->path.failed || seat->header.failed) {
+		seat_free(seat);
+		return LH_E_MEMORY;
+	}
+	seat->attached = connection;
+	seat->next_ms = sent_ms + seat_interval_ms(seat);
+	atomic_init(&seat->deadline_ms, sent_ms + seat_span_ms(seat));
+
+	pthread_mutex_lock(&client->lock);
+	seat->next = client->seats;
+	client->seats = seat;
+	pthread_mutex_unlock(&client->lock);
+	client_wake(client);
+	*out = seat;
+	return LH_OK;
+}
+
+/* In a child of fork the page of the mark is empty. */
+static bool
+is_ours(const struct lh_seat *seat)
+{
+	return atomic_load_explicit(seat->mark, memory_order_relaxed) != 0 &&
+	    (seat->client->wiped_on_fork || getpid() == seat->client->pid);
+}
+
+int64_t
+lh_seat_left_ms(const struct lh_seat *seat)
+{
+	if (seat == NULL || !is_ours(seat))
+		return 0;
+	int64_t left_ms =
+	    atomic_load_explicit(&seat->deadline_ms, memory_order_relaxed) -
+	    clock_boottime_ms();
+
+	return left_ms > 0 ? left_ms : 0;
+}
+
+int
+lh_seat_valid(const struct lh_seat *seat)
+{
+	return lh_seat_left_ms(seat) > 0;
+}
+
+enum lh_seat_type
+lh_seat_type(const struct lh_seat *seat)
+{
+	return seat->lease.type == SEAT_COMMIT ? LH_SEAT_COMMIT
+					       : LH_SEAT_OVERAGE;
+}
+
+uint64_t
+lh_seat_id(const struct lh_seat *seat)
+{
+	return seat->lease.lease;
+}
+
+/* --- giving back -----------------------------------------------------------
+ */
+
+static void
+tell_later(struct lh_client *client, uint64_t lease)
+{
+	pthread_mutex_lock(&client->lock);
+	if (client->n_returns < CLIENT_RETURNS_MAX)
+		client->returns[client->n_returns++] = lease;
+	pthread_mutex_unlock(&client->lock);
+	client_wake(client);
+}
+
+void
+seat_tell_return(struct lh_client *client, uint64_t lease)
+{
+	struct local_return request = { .lease = lease };
+	struct connection *connection;
+	struct problem problem;
+
+	if (client_connect(&connection, client, &problem) != LH_OK) {
+		tell_later(client, lease);
+		return;
+	}
+	/* Whatever the agent answers, and however late, it has been told. */
+	int err = local_call(NULL, connection->local, LOCAL_RETURN, &request,
+	    NULL, CLIENT_RETURN_MS, NULL);
+
+	client_release(client, connection);
+	if (err == ERR_CLOSED)
+		tell_later(client, lease);
+}
+
+void
+seat_tell_returns(struct lh_client *client, struct connection *connection)
+{
+	uint64_t leases[CLIENT_RETURNS_MAX];
+	unsigned int n;
+
+	pthread_mutex_lock(&client->lock);
+	n = client->n_returns;
+	for (unsigned int i = 0; i < n; i++)
+		leases[i] = client->returns[i];
+	client->n_returns = 0;
+	pthread_mutex_unlock(&client->lock);
+	for (unsigned int i = 0; i < n; i++) {
+		struct local_return request = { .lease = leases[i] };
+		struct local_waiter waiter;
+
+		if (local_begin(&waiter, connection->local, LOCAL_RETURN,
+			&request, -1, CLIENT_LOCAL_MS, NULL) == 0)
+			(void)local_end(NULL, &waiter, connection->local, NULL,
+			    0, NULL);
+		else
+			tell_later(client, leases[i]);
+	}
+}
+
+void
+lh_return(struct lh_seat *seat)
+{
+	if (seat == NULL || !is_ours(seat))
+		return;
+	struct lh_client *client = seat->client;
+	uint64_t lease = seat->lease.lease;
+	struct lh_seat **at = &client->seats;
+
+	pthread_mutex_lock(&client->lock);
+	while (*at != NULL && *at != seat)
+		at = &(*at)->next;
+	if (*at == seat)
+		*at = seat->next;
+	seat->returned = true;
+	atomic_store(&seat->deadline_ms, 0);
+	/* After this call the application hears no more of the seat. */
+	while (seat->calling && !pthread_equal(seat->caller, pthread_self()))
+		pthread_cond_wait(&client->changed, &client->lock);
+	bool ended = seat->ended;
+
+	seat_unref(seat);
+	pthread_mutex_unlock(&client->lock);
+	if (!ended)
+		seat_tell_return(client, lease);
+}
