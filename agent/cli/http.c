@@ -145,19 +145,13 @@ unreachable(const struct cli *cli, CURLcode code, const char *words)
 	const char *hint = "is leaseholdd running? leasehold site show "
 			   "--server URL; journalctl -u leaseholdd";
 
-	switch (code) {
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CACERT_BADFILE:
+	if (code == CURLE_PEER_FAILED_VERIFICATION ||
+	    code == CURLE_SSL_CACERT_BADFILE)
 		hint = "name the site's CA: --ca FILE or LICENSE_CA_FILE (on "
 		       "the site: STATE/tls/ca.pem)";
-		break;
-	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
+	else if (code == CURLE_URL_MALFORMAT ||
+	    code == CURLE_UNSUPPORTED_PROTOCOL)
 		hint = "the server is named like https://site.example:7443";
-		break;
-	default:
-		break;
-	}
 	problem_set(&problem, ERR_UNAVAILABLE, hint,
 	    "the site at %s cannot be reached: %s", cli->server, words);
 	cli_problem(cli, &problem);
