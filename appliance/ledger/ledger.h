@@ -147,6 +147,10 @@ void ledger_view_close(struct ledger_view *view);
 int ledger_newest(struct journal_header *header, uint8_t head[32],
     struct record_span *token, struct ledger_view *view, struct arena *arena);
 
+/** The earliest time that the next batch may have: that of the newest one, or
+ * what a correction of the clock put it back to. */
+int64_t ledger_time(const struct ledger_view *view);
+
 /** inclusion and consistency of `known` in the history of the newest batch;
  * ERR_ROLLED_BACK when this journal does not hold it. Empty spans for a zero
  * `known` and for the newest batch itself. */

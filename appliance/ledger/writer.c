@@ -1,0 +1,320 @@
+#include "appliance/ledger/writer.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct writer {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct work_list list; /* struct write */
+	bool waiting;
+	bool stopping;
+	struct outbox *outbox;
+	struct shared_clock *clock;
+	struct writer_callbacks callbacks;
+
+	/* the thread's own */
+	struct command *commands[WRITER_BATCH_MAX];
+	struct batch_outcome *outcome; /* of the batch that commits */
+};
+
+/* Goes to the loop before the writes of its batch. */
+struct batch_outcome {
+	struct work work;
+	struct writer *writer;
+	void *tenant;
+	struct write_event *events;
+	size_t n, size;
+	bool lost;
+	int rc;
+	uint64_t clock_turn; /* asked for by a command of the batch, or 0 */
+};
+
+int64_t
+shared_clock_now(struct shared_clock *clock)
+{
+	int64_t boottime = clock_boottime_ms();
+
+	pthread_mutex_lock(&clock->lock);
+	int64_t now = clock_time(&clock->clock, boottime);
+
+	pthread_mutex_unlock(&clock->lock);
+	return now;
+}
+
+/* --- what the rows say -------------------------------------------------------
+ */
+
+static void
+add_event(struct batch_outcome *outcome, const struct write_event *event)
+{
+	if (outcome->n == outcome->size) {
+		size_t size = outcome->size == 0 ? 64 : outcome->size * 2;
+		struct write_event *events =
+		    reallocarray(outcome->events, size, sizeof(*events));
+
+		if (events == NULL) {
+			outcome->lost = true;
+			return;
+		}
+		outcome->events = events;
+		outcome->size = size;
+	}
+	outcome->events[outcome->n++] = *event;
+}
+
+/* Time turns on the committing thread, between this batch and the next, or a
+ * batch could still be made by the old time and hold the journal there. */
+static void
+turn_clock(struct writer *writer, const struct row_clock *row)
+{
+	struct shared_clock *clock = writer->clock;
+	int64_t boottime = clock_boottime_ms();
+	int64_t wall = clock_wall_ms();
+
+	pthread_mutex_lock(&clock->lock);
+	if (writer->outcome->clock_turn == clock->turns + 1) {
+		clock->turns++;
+		if (row->event == CLOCK_CONFIRMED)
+			clock_confirm(&clock->clock, boottime, wall);
+		else
+			clock_put_back(&clock->clock, row->wall, boottime,
+			    wall);
+	}
+	pthread_mutex_unlock(&clock->lock);
+}
+
+static void
+saw_row(void *ctx, const struct row *row, int64_t time)
+{
+	struct writer *writer = ctx;
+	struct write_event event = { 0 };
+
+	(void)time;
+	if (row->kind == ROW_LEASE_GRANTED) {
+		const struct row_lease_granted *granted = &row->u.lease_granted;
+
+		event.kind = WRITE_GRANTED;
+		event.lease = granted->lease;
+		event.device = granted->device;
+		event.ttl_s = granted->ttl_s;
+		event.grace_s = granted->grace_s;
+	} else if (row->kind == ROW_LEASE_ENDED) {
+		event.kind = WRITE_ENDED;
+		event.lease = row->u.lease_ended.lease;
+		event.reason = row->u.lease_ended.reason;
+	} else if (row->kind == ROW_DEVICE_REVOKED) {
+		event.kind = WRITE_REVOKED;
+		event.device = row->u.device_revoked.device;
+	} else {
+		if (row->kind == ROW_CLOCK &&
+		    row->u.clock.event != CLOCK_JUMP_SEEN)
+			turn_clock(writer, &row->u.clock);
+		return;
+	}
+	add_event(writer->outcome, &event);
+}
+
+/* --- a batch
+ * -------------------------------------------------------------------- */
+
+static void
+batch_done(struct work *work)
+{
+	struct batch_outcome *outcome = (struct batch_outcome *)work;
+	const struct writer_callbacks *callbacks = &outcome->writer->callbacks;
+
+	callbacks->batch(callbacks->ctx, outcome->tenant, outcome->events,
+	    outcome->n, outcome->lost, outcome->rc);
+	free(outcome->events);
+	free(outcome);
+}
+
+static void
+forget_outcome(struct command *command)
+{
+	arena_clear(&command->arena);
+	command->err = 0;
+	memset(&command->problem, 0, sizeof(command->problem));
+	memset(&command->reply, 0, sizeof(command->reply));
+}
+
+static void
+commit_commands(struct writer *writer, struct ledger *ledger, size_t n)
+{
+	const struct ledger_observer observer = { writer, saw_row };
+	int rc = ledger_commit(ledger, writer->commands, n,
+	    shared_clock_now(writer->clock), &observer);
+
+	writer->outcome->rc = rc;
+	if (rc == 0 || n == 1 || rc == ERR_FULL || rc == ERR_IO)
+		return;
+	/* One command may be what the batch failed on, and would fail all
+	 * others with it for ever: try each by itself. */
+	log_warn("ledger", "a batch of %zu failed (%s); trying one by one", n,
+	    err_name(rc));
+	for (size_t i = 0; i < n; i++) {
+		forget_outcome(writer->commands[i]);
+		rc = ledger_commit(ledger, &writer->commands[i], 1,
+		    shared_clock_now(writer->clock), &observer);
+		if (rc == 0)
+			writer->outcome->rc = 0;
+	}
+}
+
+static void
+fail_all(struct work_list *list, int rc)
+{
+	for (struct work *work = list->first; work != NULL; work = work->next)
+		((struct write *)work)->command.err = rc;
+}
+
+/* All of `list` is of one tenant. */
+static void
+commit_batch(struct writer *writer, struct work_list *list)
+{
+	struct batch_outcome *outcome = calloc(1, sizeof(*outcome));
+	struct write *first = (struct write *)list->first;
+	struct work_list done = { 0 };
+	size_t n = 0;
+
+	if (outcome == NULL) {
+		fail_all(list, ERR_NOMEM);
+		outbox_put(writer->outbox, list);
+		return;
+	}
+	outcome->work.done = batch_done;
+	outcome->writer = writer;
+	outcome->tenant = first->tenant;
+	writer->outcome = outcome;
+	for (struct work *work = list->first; work != NULL; work = work->next) {
+		struct write *write = (struct write *)work;
+
+		writer->commands[n++] = &write->command;
+		if (write->clock_turn != 0)
+			outcome->clock_turn = write->clock_turn;
+	}
+	commit_commands(writer, first->ledger, n);
+	writer->outcome = NULL;
+	work_list_add(&done, &outcome->work);
+	work_list_join(&done, list);
+	outbox_put(writer->outbox, &done);
+}
+
+/* Split what waits by tenant; order within a tenant stays. */
+static void
+commit_all(struct writer *writer, struct work_list *list)
+{
+	while (list->first != NULL) {
+		void *tenant = ((struct write *)list->first)->tenant;
+		struct work_list batch = { 0 }, rest = { 0 };
+		struct work *work;
+
+		while ((work = work_list_take(list)) != NULL) {
+			bool ours = ((struct write *)work)->tenant == tenant;
+
+			work_list_add(ours ? &batch : &rest, work);
+		}
+		commit_batch(writer, &batch);
+		*list = rest;
+	}
+}
+
+static void
+take_waiting(struct writer *writer, struct work_list *list)
+{
+	if (writer->list.count <= WRITER_BATCH_MAX) {
+		work_list_join(list, &writer->list);
+		return;
+	}
+	for (size_t i = 0; i < WRITER_BATCH_MAX; i++)
+		work_list_add(list, work_list_take(&writer->list));
+}
+
+static void *
+writer_main(void *ctx)
+{
+	struct writer *writer = ctx;
+
+	pthread_mutex_lock(&writer->lock);
+	for (;;) {
+		struct work_list list = { 0 };
+
+		take_waiting(writer, &list);
+		if (list.first == NULL) {
+			if (writer->stopping)
+				break;
+			writer->waiting = true;
+			pthread_cond_wait(&writer->wake, &writer->lock);
+			writer->waiting = false;
+			continue;
+		}
+		pthread_mutex_unlock(&writer->lock);
+		commit_all(writer, &list);
+		pthread_mutex_lock(&writer->lock);
+	}
+	pthread_mutex_unlock(&writer->lock);
+	return NULL;
+}
+
+struct writer *
+writer_new(struct outbox *outbox, struct shared_clock *clock,
+    const struct writer_callbacks *callbacks)
+{
+	struct writer *writer = calloc(1, sizeof(*writer));
+	sigset_t all, before;
+
+	if (writer == NULL)
+		return NULL;
+	writer->outbox = outbox;
+	writer->clock = clock;
+	writer->callbacks = *callbacks;
+	pthread_mutex_init(&writer->lock, NULL);
+	pthread_cond_init(&writer->wake, NULL);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int rc = pthread_create(&writer->thread, NULL, writer_main, writer);
+
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc != 0) {
+		log_error("ledger", "cannot start a writer thread: %s",
+		    strerror(rc));
+		pthread_cond_destroy(&writer->wake);
+		pthread_mutex_destroy(&writer->lock);
+		free(writer);
+		return NULL;
+	}
+	pthread_setname_np(writer->thread, "writer");
+	return writer;
+}
+
+void
+writer_put(struct writer *writer, struct write *write)
+{
+	pthread_mutex_lock(&writer->lock);
+	work_list_add(&writer->list, &write->work);
+	if (writer->waiting)
+		pthread_cond_signal(&writer->wake);
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void
+writer_free(struct writer *writer)
+{
+	if (writer == NULL)
+		return;
+	pthread_mutex_lock(&writer->lock);
+	writer->stopping = true;
+	pthread_cond_signal(&writer->wake);
+	pthread_mutex_unlock(&writer->lock);
+	pthread_join(writer->thread, NULL);
+	pthread_cond_destroy(&writer->wake);
+	pthread_mutex_destroy(&writer->lock);
+	free(writer);
+}
