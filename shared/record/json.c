@@ -78,6 +78,8 @@ json_enter(struct json_reader *reader, struct json_token *token, bool object)
 {
 	if (reader->depth >= reader->depth_max)
 		return json_fail(reader, "it is nested too deeply");
+	token->text = reader->text + reader->at;
+	token->len = 1;
 	reader->depth++;
 	reader->at++;
 	uint64_t bit = json_bit(reader);
@@ -88,8 +90,7 @@ json_enter(struct json_reader *reader, struct json_token *token, bool object)
 	else
 		reader->in_object &= ~bit;
 	token->type = object ? JSON_OBJECT : JSON_ARRAY;
-	token->text = NULL;
-	token->len = 0;
+	token->escaped = false;
 	return 0;
 }
 

@@ -18,8 +18,8 @@ enum json_type {
 	JSON_TRUE,
 	JSON_NUMBER, /* text: as written */
 	JSON_STRING, /* text: between the quotes, escapes still in it */
-	JSON_OBJECT, /* entered */
-	JSON_ARRAY,  /* entered */
+	JSON_OBJECT, /* entered; text: its brace */
+	JSON_ARRAY,  /* entered; text: its bracket */
 };
 
 struct json_reader {

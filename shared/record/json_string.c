@@ -191,7 +191,8 @@ json_add_string(struct buf *buf, const char *text, size_t len)
 		return;
 	*out++ = '"';
 	if (extra == 0) {
-		memcpy(out, text, len);
+		if (len > 0) /* text may be NULL then */
+			memcpy(out, text, len);
 		out += len;
 	} else {
 		for (size_t i = 0; i < len; i++) {

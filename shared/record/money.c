@@ -1,6 +1,5 @@
 #include "shared/record/record.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /*
@@ -43,21 +42,28 @@ void
 money_format(char out[32], int64_t minor, const char *currency)
 {
 	int decimals = currency_decimals(currency);
-	uint64_t amount = minor < 0 ? -(uint64_t)minor : (uint64_t)minor;
-	const char *sign = minor < 0 ? "-" : "";
-	uint64_t unit = 1;
+	uint64_t left = minor < 0 ? -(uint64_t)minor : (uint64_t)minor;
+	char text[32];
+	char *p = text + sizeof(text);
 
+	*--p = '\0';
 	if (decimals < 0) {
 		/* Where the point belongs nobody knows: say so. */
-		snprintf(out, 32, "%s%ju minor", sign, (uintmax_t)amount);
-		return;
+		static const char unit[] = " minor";
+
+		p = text + sizeof(text) - sizeof(unit);
+		memcpy(p, unit, sizeof(unit));
+		decimals = 0;
 	}
-	for (int i = 0; i < decimals; i++)
-		unit *= 10;
-	if (decimals == 0)
-		snprintf(out, 32, "%s%ju", sign, (uintmax_t)amount);
-	else
-		snprintf(out, 32, "%s%ju.%0*ju", sign,
-		    (uintmax_t)(amount / unit), decimals,
-		    (uintmax_t)(amount % unit));
+	/* At least one digit before the point: 20 digits, sign and point fit.
+	 */
+	for (int digits = 0; left != 0 || digits <= decimals; digits++) {
+		if (digits == decimals && decimals > 0)
+			*--p = '.';
+		*--p = (char)('0' + left % 10);
+		left /= 10;
+	}
+	if (minor < 0)
+		*--p = '-';
+	memcpy(out, p, (size_t)(text + sizeof(text) - p));
 }

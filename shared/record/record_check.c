@@ -154,6 +154,8 @@ record_text_is_valid(enum record_type type, const char *text, size_t len)
 {
 	size_t start = 0;
 
+	if (len == 0)
+		return true; /* text may be NULL then */
 	if (type == RECORD_TEXT)
 		return text_is_printable(text, len);
 	for (size_t i = 0; i < len; i++) {

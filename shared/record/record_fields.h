@@ -63,15 +63,16 @@ record_at_mutable(void *value, const struct record_field *field)
 	return (uint8_t *)value + field->offset;
 }
 
-/* Fields are aligned members; reading them by memcpy keeps -Wcast-align and
- * the sanitizers out of it and costs nothing. */
-#define RECORD_LOAD(type, name)                                      \
-	static inline type record_load_##name(const void *at)        \
-	{                                                            \
-		type value;                                          \
-		__builtin_memcpy(&value, at, sizeof(value));         \
-		return value;                                        \
-	}                                                            \
+/* Fields are members of structs that only the table knows: read and written by
+ * memcpy, which costs nothing and leaves alignment and aliasing out of it. */
+#define RECORD_LOAD(type, name)                               \
+	static inline type record_load_##name(const void *at) \
+	{                                                     \
+		type value;                                   \
+		__builtin_memcpy(&value, at, sizeof(value));  \
+		return value;                                 \
+	}
+#define RECORD_STORE(type, name)                                     \
 	static inline void record_store_##name(void *at, type value) \
 	{                                                            \
 		__builtin_memcpy(at, &value, sizeof(value));         \
@@ -83,6 +84,30 @@ RECORD_LOAD(int32_t, i32)
 RECORD_LOAD(int64_t, i64)
 RECORD_LOAD(struct record_span, span)
 RECORD_LOAD(struct record_list, list)
+RECORD_STORE(bool, bool)
+RECORD_STORE(uint32_t, u32)
+RECORD_STORE(uint64_t, u64)
+RECORD_STORE(int32_t, i32)
+RECORD_STORE(int64_t, i64)
 #undef RECORD_LOAD
+#undef RECORD_STORE
+
+/* Member by member: the padding behind len stays zero, so that an empty record
+ * is zero bytes throughout. */
+static inline void
+record_store_span(void *at, struct record_span span)
+{
+	__builtin_memcpy(at, &span.data, sizeof(span.data));
+	__builtin_memcpy((uint8_t *)at + offsetof(struct record_span, len),
+	    &span.len, sizeof(span.len));
+}
+
+static inline void
+record_store_list(void *at, struct record_list list)
+{
+	__builtin_memcpy(at, &list.items, sizeof(list.items));
+	__builtin_memcpy((uint8_t *)at + offsetof(struct record_list, count),
+	    &list.count, sizeof(list.count));
+}
 
 #endif
