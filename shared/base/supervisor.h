@@ -24,32 +24,38 @@ struct supervisor_child {
 };
 
 struct supervisor {
-	const char *name;      /* of the program, for the log */
+	const char *name; /* of the program, for the log */
 	const char *core_name; /* "ledger" */
 	const char *edge_name; /* "front" */
-	int edges;	       /* 1 to 16 */
+	int edges; /* 1 to 16 */
 	void *ctx;
 	/** Never return to the caller: the value is the exit status. */
 	int (*core_main)(void *ctx, const struct supervisor_child *child);
 	int (*edge_main)(void *ctx, const struct supervisor_child *child);
-	/** SIGHUP: reread the configuration in the parent (may be NULL). The
-	 * children then get SIGHUP themselves. */
+	/** SIGHUP: reread the configuration in the parent (may be NULL). When
+	 * it returns 0 the children get SIGHUP themselves, each once it is
+	 * ready. */
 	int (*reload)(void *ctx);
 	/** Once when all children first run: sd_notify is done already. */
 	void (*started)(void *ctx);
 	/** In the parent, after the first children are forked: give up what
 	 * only starting needed (may be NULL). */
 	int (*enter_sandbox)(void *ctx);
-	/** Seconds a SIGTERM waits for the children to drain before SIGKILL. */
+	/** Seconds a SIGTERM waits for the edges to drain before SIGKILL, and
+	 * then again for the core. A second SIGTERM does not wait. */
 	int drain_s;
 };
 
 /**
  * Run until SIGTERM or SIGINT. Children get SIGTERM first (edges, then the
- * core once the edges are gone). The first child that exits with status 2
- * before it said it is ready ends the program with that status: a
- * configuration error is not retried. Children die with the parent
- * (PR_SET_PDEATHSIG). Returns the exit status.
+ * core once the edges are gone). While the program starts, the first child
+ * that exits with status 2 before it said it is ready ends the program with
+ * that status: a configuration error is not retried. Once all were ready,
+ * every death is answered with a restart: the first at once, then after 100 ms
+ * doubling to 5 s, until the child has lived for 10 s. Children die with the
+ * parent (PR_SET_PDEATHSIG; sandbox_drop_user keeps it). They start with
+ * default signals, but SIGINT, SIGPIPE and SIGHUP ignored: the parent hears
+ * the terminal, and a SIGHUP waits for its handler. Returns the exit status.
  */
 int supervisor_run(const struct supervisor *supervisor);
 

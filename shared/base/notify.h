@@ -1,0 +1,18 @@
+/*
+ * The service manager's notify protocol (sd_notify(3)) by hand: datagrams of
+ * NAME=VALUE lines to the socket in $NOTIFY_SOCKET. The socket is opened once,
+ * before the sandbox closes. It must not know what the states mean.
+ */
+#ifndef SHARED_BASE_NOTIFY_H
+#define SHARED_BASE_NOTIFY_H
+
+/** The connected socket, or -1 when there is no service manager. */
+int notify_open(void);
+
+/** Tell it, for example "READY=1"; nothing for fd -1. */
+void notify_send(int fd, const char *state);
+
+/** RELOADING=1 with the time that Type=notify-reload asks for. */
+void notify_reloading(int fd);
+
+#endif
