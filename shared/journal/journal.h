@@ -18,6 +18,10 @@
 
 /** Rows in one batch at most. */
 #define JOURNAL_BATCH_ROWS_MAX 8192
+/** Bytes of one row at most; a license with its tokens is the longest. */
+#define JOURNAL_ROW_BYTES_MAX 65536
+/** Licenses whose overage numbers a walk follows. */
+#define JOURNAL_WALK_LICENSES 4096
 
 /** Running totals since genesis: a hole cannot be hidden. */
 struct journal_totals {
@@ -95,7 +99,9 @@ int journal_row_verify(const struct journal_header *header, uint64_t number,
  * Does the journal of `header` continue what was known? Same batch: the heads
  * must be equal. Later: the known head stands at its place in the history
  * (`inclusion`) and the known history is its beginning (`consistency`), both
- * as concatenated hashes. Earlier: ERR_FORK. Generations are not compared.
+ * as concatenated hashes. Earlier: ERR_FORK. Whatever proves nothing is
+ * ERR_FORK. A `known` of batch 0 with a zero head (nothing is known yet) is
+ * continued by everything. Generations are not compared.
  */
 int journal_continues(const struct journal_known *known,
     const struct journal_header *header, const uint8_t head[32],
@@ -109,9 +115,17 @@ int journal_beat_verify(const struct journal_beat *beat, uint64_t lease,
 
 /**
  * Walk a whole journal, batch after batch from 0: signatures, roots, history,
- * numbers without gaps, times that do not go back (but after a batch with a
- * CLOCK_CORRECTED row: not before its `wall`), totals. State is small and
- * constant; `row` may be NULL and sees every row.
+ * the genesis, numbers of batches, rows and overage checkouts without gaps,
+ * generations and times that do not go back (but after a batch with a
+ * CLOCK_CORRECTED row: not before its `wall`), totals. State is constant (40
+ * KB: keep it off small stacks). Licenses are numbered from 1 in each journal;
+ * the overage numbers of those above JOURNAL_WALK_LICENSES are not followed but
+ * counted in `overage_unchecked`, so that a caller can say so.
+ *
+ * `row` may be NULL; it sees every row after signature, root and history of its
+ * batch held. What it returns, unless 0, ends the walk and is returned, with an
+ * empty `error`. All other errors are said in words: "batch 17: root does not
+ * match its rows". After any error the walk is over.
  */
 struct journal_walk {
 	uint8_t site_key[32];
@@ -124,7 +138,8 @@ struct journal_walk {
 	uint8_t frontier[64][32]; /* complete subtrees of the history */
 	uint8_t head[32];	  /* of the last batch */
 	uint32_t generation;
-	uint64_t overage_licenses[2]; /* reserved */
+	uint64_t overage[JOURNAL_WALK_LICENSES]; /* last one by license - 1 */
+	uint64_t overage_unchecked;
 };
 void journal_walk_init(struct journal_walk *walk, const uint8_t site_key[32]);
 int journal_walk_batch(struct journal_walk *walk, const uint8_t *blob,

@@ -1,0 +1,252 @@
+/* The tables of the rows; see rows.h. */
+#include "shared/journal/rows.h"
+
+#include "shared/base/err.h"
+#include "shared/journal/journal.h"
+#include "shared/proof/proof.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Numbers that JSON keeps exactly (RFC 8259 section 6). */
+#define U53_MAX ((UINT64_C(1) << 53) - 1)
+#define TOKEN_MAX 16384
+
+const char *const subject_kind_names[] = { "user", "host", "device", "address",
+	NULL };
+const char *const actor_kind_names[] = { "site", "device", "admin", NULL };
+const char *const seat_type_names[] = { "commit", "overage", NULL };
+const char *const lease_end_names[] = { "returned", "exited", "expired",
+	"released", "revoked", NULL };
+const char *const clock_event_names[] = { "jump_seen", "confirmed", "corrected",
+	NULL };
+
+/* `class` is a word of C++: the member has an underscore, the key has not. */
+#define R_CLASS(S, d)                                            \
+	{                                                        \
+		.key = "class", .doc = (d), .type = RECORD_ENUM, \
+		.offset = offsetof(struct S, class_),            \
+		.size = sizeof(((struct S *)0)->class_),         \
+		.names = proof_class_names                       \
+	}
+
+static const struct record_field row_genesis_fields[] = {
+	R_TEXT(row_genesis, site, 1, 63, 0, "Id of the site."),
+	R_TEXT(row_genesis, tenant, 1, 63, 0, "Whose journal it is."),
+	R_FIXED(row_genesis, site_key, 0, "Key that signs its batches."),
+	R_U32(row_genesis, format, 1, 1, 0, "Format of the rows: 1."),
+};
+RECORD_DEFINE(row_genesis, 1, "A journal begins.");
+
+static const struct record_field row_started_fields[] = {
+	R_TEXT(row_started, software, 1, 31, 0, "\"leaseholdd 0.1.0\"."),
+	R_U32(row_started, generation, 0, UINT32_MAX, 0,
+	    "How often the journal was adopted anew."),
+	R_BOOL(row_started, clean, 0, "Was the last stop an orderly one?"),
+};
+RECORD_DEFINE(row_started, 1, "The daemon opened the journal.");
+
+static const struct record_field row_subject_added_fields[] = {
+	R_FIXED(row_subject_added, subject, 0, "Random id."),
+	R_ENUM(row_subject_added, kind, subject_kind_names, 0, "What it is."),
+	R_FIXED(row_subject_added, commitment, 0,
+	    "BLAKE2b-256 of salt, kind and value."),
+};
+RECORD_DEFINE(row_subject_added, 1,
+    "A person, host, device or address is first seen.");
+
+static const struct record_field row_actor_fields[] = {
+	R_ENUM(row_actor, kind, actor_kind_names, 0, "Who."),
+	R_U64(row_actor, id, 0, U53_MAX, 0,
+	    "Number of the device or the admin's key; 0: the site."),
+};
+RECORD_DEFINE(row_actor, 1, "Who caused a row.");
+
+static const struct record_field row_license_installed_fields[] = {
+	R_U64(row_license_installed, license, 1, U53_MAX, 0,
+	    "Its number in this journal."),
+	R_FIXED(row_license_installed, digest, 0,
+	    "BLAKE2b-256 of the license token."),
+	R_STRUCT(row_license_installed, document, &license_record, 0,
+	    "What the token says."),
+	R_STRING(row_license_installed, issuer_token, 1, TOKEN_MAX, 0,
+	    "Token of the issuing key."),
+	R_STRING(row_license_installed, license_token, 1, TOKEN_MAX, 0,
+	    "Token of the license."),
+	R_STRUCT(row_license_installed, by, &row_actor_record, 0,
+	    "Who installed it."),
+};
+RECORD_DEFINE(row_license_installed, 1, "A license was installed.");
+
+static const struct record_field row_join_created_fields[] = {
+	R_FIXED(row_join_created, join, 0, "Id of the token."),
+	R_U32(row_join_created, uses, 1, 1000000, 0,
+	    "Devices that may use it."),
+	R_TIME(row_join_created, expires_at, 0, "When it ends."),
+	R_CLASS(row_join_created, "Class of device that may use it."),
+	R_STRUCT(row_join_created, by, &row_actor_record, 0, "Who made it."),
+};
+RECORD_DEFINE(row_join_created, 1, "An enrolment token was made.");
+
+static const struct record_field row_device_enrolled_fields[] = {
+	R_U64(row_device_enrolled, device, 1, U53_MAX, 0, "Its number."),
+	R_CLASS(row_device_enrolled, "How its identity is kept."),
+	R_BLOB(row_device_enrolled, public_key, 1, PROOF_KEY_MAX, 0,
+	    "Key that its proofs are signed with."),
+	R_FIXED(row_device_enrolled, name, 0, "Subject id of its name."),
+	R_FIXED(row_device_enrolled, host, 0, "Subject id of its host."),
+	R_FIXED(row_device_enrolled, join, 0, "Token it came with."),
+};
+RECORD_DEFINE(row_device_enrolled, 1, "A device has joined.");
+
+static const struct record_field row_device_revoked_fields[] = {
+	R_U64(row_device_revoked, device, 1, U53_MAX, 0, "Its number."),
+	R_STRUCT(row_device_revoked, by, &row_actor_record, 0,
+	    "Who revoked it."),
+};
+RECORD_DEFINE(row_device_revoked, 1, "A device was shut out.");
+
+static const struct record_field row_lease_granted_fields[] = {
+	R_U64(row_lease_granted, lease, 1, U53_MAX, 0, "Number of the lease."),
+	R_U64(row_lease_granted, license, 1, U53_MAX, 0,
+	    "Number of the license."),
+	R_FIXED(row_lease_granted, license_digest, 0,
+	    "BLAKE2b-256 of the license token."),
+	R_U64(row_lease_granted, device, 1, U53_MAX, 0,
+	    "Device that holds it."),
+	R_U32(row_lease_granted, slot, 0, UINT32_MAX, 0,
+	    "Seat, from 0; commit_qty and above is overage."),
+	R_ENUM(row_lease_granted, type, seat_type_names, 0,
+	    "Committed or overage; never changes."),
+	R_U64(row_lease_granted, overage, 0, U53_MAX, 0,
+	    "Number of the overage checkout of this license, from 1 without "
+	    "gaps; 0: committed."),
+	R_U32(row_lease_granted, count, 1, 1, 0, "Seats."),
+	R_FIXED(row_lease_granted, nonce, 0, "The application's nonce."),
+	R_FIXED(row_lease_granted, request, 0, "Id of the request."),
+	R_FIXED(row_lease_granted, request_digest, 0, "Digest of the request."),
+	R_TEXT(row_lease_granted, product, 1, 63, 0, "Id of the product."),
+	R_TEXT(row_lease_granted, version, 1, 31, 0, "Version that runs."),
+	R_TEXT(row_lease_granted, feature, 0, 63, RECORD_OPTIONAL,
+	    "Feature of the product."),
+	R_FIXED(row_lease_granted, user, 0, "Subject id of the user."),
+	R_FIXED(row_lease_granted, host, 0, "Subject id of the host."),
+	R_FIXED(row_lease_granted, application, 0,
+	    "SHA-256 of the executable; zero: unknown."),
+	R_U32(row_lease_granted, ttl_s, 1, 86400, 0,
+	    "Seconds that it holds without a beat."),
+	R_U32(row_lease_granted, grace_s, 0, 604800, 0,
+	    "Seconds of grace after that."),
+};
+RECORD_DEFINE(row_lease_granted, 1, "A seat was given.");
+
+static const struct record_field row_lease_ended_fields[] = {
+	R_U64(row_lease_ended, lease, 1, U53_MAX, 0, "Number of the lease."),
+	R_U64(row_lease_ended, license, 1, U53_MAX, 0,
+	    "Number of the license."),
+	R_U32(row_lease_ended, slot, 0, UINT32_MAX, 0, "Seat that is free."),
+	R_ENUM(row_lease_ended, type, seat_type_names, 0,
+	    "Committed or overage."),
+	R_ENUM(row_lease_ended, reason, lease_end_names, 0, "Why."),
+	R_TIME(row_lease_ended, deadline, RECORD_OPTIONAL,
+	    "When the last signed span, grace and skew were over; expired "
+	    "leases only."),
+	R_STRUCT(row_lease_ended, by, &row_actor_record, 0, "Who ended it."),
+};
+RECORD_DEFINE(row_lease_ended, 1, "A seat came back.");
+
+static const struct record_field row_denied_fields[] = {
+	R_U64(row_denied, device, 1, U53_MAX, 0, "Device that asked."),
+	R_U64(row_denied, license, 0, U53_MAX, 0,
+	    "License that refused; 0: none fits."),
+	R_TEXT(row_denied, product, 0, 63, RECORD_OPTIONAL,
+	    "Product that was asked for."),
+	R_TEXT(row_denied, code, 1, 31, 0, "Why: \"no_seats\"."),
+	R_U64(row_denied, count, 1, U53_MAX, 0, "How often in that minute."),
+	R_TIME(row_denied, minute, 0, "Start of the minute."),
+};
+RECORD_DEFINE(row_denied, 1,
+    "Refusals of one device, product and code within a minute.");
+
+static const struct record_field row_checkpoint_fields[] = {
+	R_U64(row_checkpoint, batch, 0, U53_MAX, 0, "A batch before this one."),
+	R_FIXED(row_checkpoint, head, 0, "Its head."),
+	R_FIXED(row_checkpoint, state_hash, 0,
+	    "BLAKE2b-256 of the logical dump of the state after it."),
+};
+RECORD_DEFINE(row_checkpoint, 1, "What the state was after a batch.");
+
+static const struct record_field row_clock_fields[] = {
+	R_ENUM(row_clock, event, clock_event_names, 0, "What happened."),
+	R_TIME(row_clock, held, 0, "What the site went on with."),
+	R_TIME(row_clock, wall, 0, "What the wall clock said."),
+	R_STRUCT(row_clock, by, &row_actor_record, 0, "Who decided."),
+};
+RECORD_DEFINE(row_clock, 1, "The clock jumped, and what became of it.");
+
+/* --- kinds -----------------------------------------------------------------
+ */
+
+static const struct {
+	const struct record *record;
+	const char *name;
+} kinds[] = {
+	[ROW_GENESIS] = { &row_genesis_record, "genesis" },
+	[ROW_STARTED] = { &row_started_record, "started" },
+	[ROW_SUBJECT_ADDED] = { &row_subject_added_record, "subject.added" },
+	[ROW_LICENSE_INSTALLED] = { &row_license_installed_record,
+	    "license.installed" },
+	[ROW_JOIN_CREATED] = { &row_join_created_record, "join.created" },
+	[ROW_DEVICE_ENROLLED] = { &row_device_enrolled_record,
+	    "device.enrolled" },
+	[ROW_DEVICE_REVOKED] = { &row_device_revoked_record, "device.revoked" },
+	[ROW_LEASE_GRANTED] = { &row_lease_granted_record, "lease.granted" },
+	[ROW_LEASE_ENDED] = { &row_lease_ended_record, "lease.ended" },
+	[ROW_DENIED] = { &row_denied_record, "denied" },
+	[ROW_CHECKPOINT] = { &row_checkpoint_record, "checkpoint" },
+	[ROW_CLOCK] = { &row_clock_record, "clock" },
+};
+
+const struct record *
+row_record(uint32_t kind)
+{
+	if (kind >= sizeof(kinds) / sizeof(kinds[0]))
+		return NULL;
+	return kinds[kind].record;
+}
+
+const char *
+row_kind_name(uint32_t kind)
+{
+	return row_record(kind) != NULL ? kinds[kind].name : "unknown";
+}
+
+void
+row_write(struct buf *out, const struct row *row)
+{
+	const struct record *record = row_record(row->kind);
+
+	assert(record != NULL);
+	buf_add_be16(out, (uint16_t)row->kind);
+	record_write_msgpack(out, record, &row->u);
+}
+
+int
+row_read(struct row *row, uint64_t number, const uint8_t *data, size_t len,
+    struct arena *arena)
+{
+	memset(row, 0, sizeof(*row));
+	if (len < 2 || len > JOURNAL_ROW_BYTES_MAX)
+		return ERR_CORRUPT;
+	uint32_t kind = be16_read(data);
+	const struct record *record = row_record(kind);
+
+	if (record == NULL)
+		return ERR_UNKNOWN_ROW;
+	row->number = number;
+	row->kind = (enum row_kind)kind;
+	int err = record_read_msgpack(&row->u, record, data + 2, len - 2, NULL,
+	    arena, NULL);
+
+	return err == ERR_BAD_REQUEST ? ERR_CORRUPT : err;
+}

@@ -1,0 +1,312 @@
+/* A whole journal, batch after batch; see journal.h. */
+#include "shared/journal/journal.h"
+
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One batch while it is looked at. */
+struct walking {
+	struct journal_walk *walk;
+	struct journal_batch batch;
+	struct journal_header header;
+	uint8_t head[32];
+	struct journal_totals totals;
+	int64_t time; /* the next batch may not be before */
+	struct arena arena;
+	char *error;
+	size_t error_size;
+};
+
+static int fail(struct walking *w, int err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int
+fail(struct walking *w, int err, const char *format, ...)
+{
+	va_list args;
+	int n = snprintf(w->error, w->error_size, "batch %" PRIu64 ": ",
+	    w->walk->next_batch);
+
+	if (n < 0 || (size_t)n >= w->error_size)
+		return err;
+	va_start(args, format);
+	vsnprintf(w->error + n, w->error_size - (size_t)n, format, args);
+	va_end(args);
+	return err;
+}
+
+void
+journal_walk_init(struct journal_walk *walk, const uint8_t site_key[32])
+{
+	memset(walk, 0, sizeof(*walk));
+	memcpy(walk->site_key, site_key, 32);
+	walk->next_row = 1;
+}
+
+/* --- the header ------------------------------------------------------------
+ */
+
+static int
+check_header(struct walking *w)
+{
+	const struct journal_walk *walk = w->walk;
+	const struct journal_header *header = &w->header;
+	struct record_span token = w->batch.header;
+	int err = journal_header_verify(&w->header, w->head, token.data,
+	    token.len, walk->site_key);
+
+	if (err != 0)
+		return fail(w, err, "header: %s", err_str(err));
+	if (header->batch != walk->next_batch)
+		return fail(w, ERR_CORRUPT,
+		    "its header is that of batch %" PRIu64, header->batch);
+	if (walk->next_batch != 0 &&
+	    (strcmp(header->site, walk->site) != 0 ||
+		strcmp(header->tenant, walk->tenant) != 0))
+		return fail(w, ERR_CORRUPT,
+		    "is of site %s and tenant %s, not of %s and %s",
+		    header->site, header->tenant, walk->site, walk->tenant);
+	if (header->first_row != walk->next_row)
+		return fail(w, ERR_CORRUPT,
+		    "its rows begin at %" PRIu64 ", not at %" PRIu64,
+		    header->first_row, walk->next_row);
+	if (header->rows != w->batch.rows.count)
+		return fail(w, ERR_CORRUPT,
+		    "holds %" PRIu32 " rows, its header says %" PRIu32,
+		    w->batch.rows.count, header->rows);
+	if (header->time < walk->time)
+		return fail(w, ERR_CORRUPT, "its time goes back");
+	if (header->generation < walk->generation)
+		return fail(w, ERR_CORRUPT, "its generation goes back");
+	return 0;
+}
+
+static int
+check_root(struct walking *w)
+{
+	const struct journal_row_bytes *rows = w->batch.rows.items;
+	uint32_t n = w->batch.rows.count;
+	uint8_t root[32];
+	uint8_t *leaves = arena_alloc(&w->arena, (size_t)n * MERKLE_BYTES);
+
+	if (leaves == NULL)
+		return fail(w, ERR_NOMEM, "%s", err_str(ERR_NOMEM));
+	for (uint32_t i = 0; i < n; i++)
+		journal_row_leaf(leaves + (size_t)i * MERKLE_BYTES,
+		    w->header.tenant, w->header.first_row + i,
+		    rows[i].bytes.data, rows[i].bytes.len);
+	merkle_root(root, &merkle_blake2b, leaves, n);
+	if (memcmp(root, w->header.root, 32) != 0)
+		return fail(w, ERR_CORRUPT, "root does not match its rows");
+	return 0;
+}
+
+/* The frontier is all that is kept of the history: level l is in use when bit l
+ * of the number of heads is set. */
+static int
+frontier_get(uint8_t out[MERKLE_BYTES], void *ctx, unsigned int level,
+    uint64_t index)
+{
+	const struct journal_walk *walk = ctx;
+
+	(void)index; /* only the newest of each level is ever asked for */
+	memcpy(out, walk->frontier[level], MERKLE_BYTES);
+	return 0;
+}
+
+static int
+frontier_put(void *ctx, unsigned int level, uint64_t index,
+    const uint8_t hash[MERKLE_BYTES])
+{
+	struct journal_walk *walk = ctx;
+
+	/* A right child is used up at once; its place keeps the left one,
+	 * which merkle_append still wants to read. */
+	if ((index & 1) == 0)
+		memcpy(walk->frontier[level], hash, MERKLE_BYTES);
+	return 0;
+}
+
+static struct merkle_source
+history_of(struct journal_walk *walk)
+{
+	return (struct merkle_source){ &merkle_blake2b, walk, frontier_get };
+}
+
+static int
+check_history(struct walking *w)
+{
+	struct merkle_source history = history_of(w->walk);
+	uint8_t root[32];
+	int err = merkle_source_root(root, &history, w->walk->next_batch);
+
+	if (err != 0)
+		return fail(w, err, "%s", err_str(err));
+	if (memcmp(root, w->header.history, 32) != 0)
+		return fail(w, ERR_FORK,
+		    "history does not match the batches before");
+	return 0;
+}
+
+/* --- the rows --------------------------------------------------------------
+ */
+
+static int
+check_genesis(struct walking *w, const struct row *row)
+{
+	const struct row_genesis *genesis = &row->u.genesis;
+
+	if (row->number == 1 && row->kind != ROW_GENESIS)
+		return fail(w, ERR_CORRUPT, "does not begin with a genesis");
+	if (row->kind != ROW_GENESIS)
+		return 0;
+	if (row->number != 1)
+		return fail(w, ERR_CORRUPT, "row %" PRIu64 ": a second genesis",
+		    row->number);
+	if (strcmp(genesis->site, w->header.site) != 0 ||
+	    strcmp(genesis->tenant, w->header.tenant) != 0 ||
+	    memcmp(genesis->site_key, w->walk->site_key, 32) != 0)
+		return fail(w, ERR_CORRUPT,
+		    "its genesis is of another site, tenant or key");
+	return 0;
+}
+
+static int
+check_grant(struct walking *w, const struct row *row)
+{
+	const struct row_lease_granted *grant = &row->u.lease_granted;
+	struct journal_walk *walk = w->walk;
+
+	w->totals.grants++;
+	if ((grant->type == SEAT_OVERAGE) != (grant->overage != 0))
+		return fail(w, ERR_CORRUPT,
+		    "row %" PRIu64 ": a %s lease with overage number %" PRIu64,
+		    row->number, seat_type_names[grant->type], grant->overage);
+	if (grant->type != SEAT_OVERAGE)
+		return 0;
+	w->totals.overage++;
+	if (grant->license > JOURNAL_WALK_LICENSES) {
+		walk->overage_unchecked++;
+		return 0;
+	}
+	uint64_t *last = &walk->overage[grant->license - 1];
+
+	if (grant->overage != *last + 1)
+		return fail(w, ERR_CORRUPT,
+		    "row %" PRIu64 ": overage checkout %" PRIu64
+		    " of license %" PRIu64 " follows number %" PRIu64,
+		    row->number, grant->overage, grant->license, *last);
+	*last = grant->overage;
+	return 0;
+}
+
+static int
+check_row(struct walking *w, const struct row *row)
+{
+	int err = check_genesis(w, row);
+
+	if (err != 0)
+		return err;
+	if (row->kind == ROW_LEASE_GRANTED)
+		return check_grant(w, row);
+	if (row->kind == ROW_LEASE_ENDED)
+		w->totals.ends++;
+	/* The one way back: a mistake of the clock, undone in the open. */
+	if (row->kind == ROW_CLOCK && row->u.clock.event == CLOCK_CORRECTED &&
+	    row->u.clock.wall < w->time)
+		w->time = row->u.clock.wall;
+	return 0;
+}
+
+static int
+check_rows(struct walking *w,
+    int (*see)(void *ctx, const struct row *row, int64_t time), void *ctx)
+{
+	const struct journal_row_bytes *bytes = w->batch.rows.items;
+	struct row row;
+
+	w->time = w->header.time;
+	for (uint32_t i = 0; i < w->batch.rows.count; i++) {
+		uint64_t number = w->header.first_row + i;
+		int err = row_read(&row, number, bytes[i].bytes.data,
+		    bytes[i].bytes.len, &w->arena);
+
+		if (err != 0)
+			return fail(w, err, "row %" PRIu64 ": %s", number,
+			    err_str(err));
+		err = check_row(w, &row);
+		if (err == 0 && see != NULL)
+			err = see(ctx, &row, w->header.time);
+		if (err != 0)
+			return err;
+	}
+	if (memcmp(&w->totals, &w->header.totals, sizeof(w->totals)) != 0)
+		return fail(w, ERR_CORRUPT, "totals do not match the rows");
+	return 0;
+}
+
+static int
+walk_advance(struct walking *w)
+{
+	struct journal_walk *walk = w->walk;
+	struct merkle_source history = history_of(walk);
+	uint8_t leaf[32];
+
+	journal_head_leaf(leaf, w->head);
+	int err = merkle_append(&history, frontier_put, walk->next_batch, leaf);
+
+	if (err != 0)
+		return fail(w, err, "%s", err_str(err));
+	text_copy(walk->site, sizeof(walk->site), w->header.site);
+	text_copy(walk->tenant, sizeof(walk->tenant), w->header.tenant);
+	memcpy(walk->head, w->head, 32);
+	walk->totals = w->totals;
+	walk->time = w->time;
+	walk->generation = w->header.generation;
+	walk->next_row += w->header.rows;
+	walk->next_batch++;
+	return 0;
+}
+
+int
+journal_walk_batch(struct journal_walk *walk, const uint8_t *blob, size_t len,
+    int (*row)(void *ctx, const struct row *row, int64_t time), void *ctx,
+    char *error, size_t error_size)
+{
+	struct walking w = {
+		.walk = walk,
+		.totals = walk->totals,
+		.error = error,
+		.error_size = error_size,
+	};
+	struct record_error why = { "", "" };
+
+	if (error_size != 0)
+		error[0] = '\0';
+	int err = record_read_msgpack(&w.batch, &journal_batch_record, blob,
+	    len, NULL, &w.arena, &why);
+
+	if (err != 0) {
+		if (err == ERR_BAD_REQUEST)
+			err = ERR_CORRUPT;
+		fail(&w, err, "is no batch: %s %s", why.field, why.reason);
+		goto out;
+	}
+	err = check_header(&w);
+	if (err == 0)
+		err = check_root(&w);
+	if (err == 0)
+		err = check_history(&w);
+	if (err == 0)
+		err = check_rows(&w, row, ctx);
+	if (err == 0)
+		err = walk_advance(&w);
+out:
+	arena_release(&w.arena);
+	return err;
+}
