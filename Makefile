@@ -30,6 +30,10 @@ LDFLAGS_debug := -pie
 CFLAGS_asan := -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=undefined
 LDFLAGS_asan := -pie -fsanitize=address,undefined
+CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer \
+	-fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined
+LDFLAGS_fuzz := -fsanitize=fuzzer,address,undefined
 CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 LDFLAGS_tsan := -pie -fsanitize=thread
 ifneq ($(MODE),release)
@@ -48,7 +52,7 @@ ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: help all demo demo-stop check conformance asan tsan lint format \
-	hardening sim torture load dependencies install clean
+	hardening sim torture load fuzz bench-json dependencies install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -143,8 +147,10 @@ $(O)/leasehold.pc: agent/lib/leasehold.pc.in $(O)/flags
 TEST_LIBS := -lcheck -lsubunit -lm -lrt -lcurl $(LIBS_ledger) $(LIBS_net) \
 	$(LIBS_ipc) $(LIBS_base)
 UNIT := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/check_*.c))
-TOOLS := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/sim/*_sim.c \
-	tests/bench/*_bench.c tests/system/*_tool.c))
+# json_bench compares with libraries that nothing else here may use.
+TOOLS := $(patsubst tests/%.c,$(O)/tests/%,$(filter-out %/json_bench.c, \
+	$(wildcard tests/sim/*_sim.c tests/bench/*_bench.c \
+	tests/system/*_tool.c)))
 
 $(O)/tests/unit/check_%: $(O)/tests/unit/check_%.o $(O)/tests/unit/main.o \
     $(call archives,$(ROOMS))
@@ -156,6 +162,7 @@ $(O)/tests/%: $(O)/tests/%.o $(call archives,$(ROOMS))
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
 		-Wl,--as-needed $(TEST_LIBS)
 
+.PHONY: build-tests build-fuzz
 build-tests: $(PRODUCTS) $(UNIT) $(TOOLS)
 
 JOBS := -j$(shell nproc)
@@ -200,6 +207,29 @@ torture: dependencies ## kill -9 at random: ROUNDS=200 SEED=
 load: dependencies ## durable checkouts a second at 64 and 512 connections
 	@$(SELF) $(JOBS) build-tests
 	LEASEHOLD_BUILD=$(O) /usr/bin/python3 tests/bench/load.py
+
+# Fuzzers: MODE=fuzz is a build tree of its own, made by clang.
+FUZZ := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(call archives,$(WIRE_ROOMS))
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group \
+		$(call archives,$(WIRE_ROOMS)) -Wl,--end-group \
+		-Wl,--as-needed $(LIBS_ipc) -lcrypto -pthread $(LIBS_base)
+build-fuzz: $(FUZZ)
+
+fuzz: dependencies ## every parser against a fuzzer: SECONDS=20 each
+	@$(SELF) $(JOBS) MODE=fuzz CC=clang build-fuzz
+	@tests/fuzz/run $(BUILD)/fuzz $(or $(SECONDS),20)
+
+BENCH_JSON_PACKAGES := libyajl-dev libjsmn-dev libjson-c-dev
+BENCH_JSON_PKG := yajl json-c
+$(O)/tests/bench/json_bench.o: CPPFLAGS += \
+	$(shell pkg-config --cflags $(BENCH_JSON_PKG) 2>/dev/null)
+$(O)/tests/bench/json_bench: TEST_LIBS := \
+	$(shell pkg-config --libs $(BENCH_JSON_PKG) 2>/dev/null) $(LIBS_base)
+bench-json: dependencies ## our JSON reader against yajl, jsmn and json-c
+	@packaging/install-dependencies $(BENCH_JSON_PACKAGES)
+	@$(SELF) $(JOBS) $(O)/tests/bench/json_bench
+	@$(O)/tests/bench/json_bench $(DATA)/json
 
 SOURCES = $(shell git ls-files '*.c' '*.h')
 lint: dependencies ## formatting, warnings as errors, analyzer, shellcheck

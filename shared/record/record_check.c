@@ -297,7 +297,7 @@ record_currency(const struct record *record, const struct record_field *money)
 		if (record->fields[i].offset == money->currency_offset &&
 		    record->fields[i].type == RECORD_TEXT)
 			return &record->fields[i];
-	assert(!"a RECORD_MONEY names no RECORD_TEXT as its currency");
+	assert(false); /* the table names no RECORD_TEXT as the currency */
 	return NULL;
 }
 

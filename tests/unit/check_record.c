@@ -386,22 +386,23 @@ END_TEST
 START_TEST(nesting_is_bounded)
 {
 	struct loop loop;
-	char text[256] = "";
+	struct buf text = { 0 };
 
-	for (int i = 0; i < 7; i++)
-		strcat(text, "{\"inner\":[");
-	strcat(text, "{}");
-	for (int i = 0; i < 7; i++)
-		strcat(text, "]}");
-	ck_assert_int_eq(read_text(&loop, &loop_record, text), 0);
-	strcpy(text, "");
-	for (int i = 0; i < 8; i++)
-		strcat(text, "{\"inner\":[");
-	strcat(text, "{}");
-	for (int i = 0; i < 8; i++)
-		strcat(text, "]}");
-	assert_refused(&loop_record, text, "",
+	for (unsigned int levels = 7; levels <= 8; levels++) {
+		buf_clear(&text);
+		for (unsigned int i = 0; i < levels; i++)
+			buf_add_str(&text, "{\"inner\":[");
+		buf_add_str(&text, "{}");
+		for (unsigned int i = 0; i < levels; i++)
+			buf_add_str(&text, "]}");
+		if (levels == 7)
+			ck_assert_int_eq(read_text(&loop, &loop_record,
+					     buf_text(&text)),
+			    0);
+	}
+	assert_refused(&loop_record, buf_text(&text), "",
 	    "is not JSON: it is nested too deeply (line 1, column 81)");
+	buf_release(&text);
 }
 END_TEST
 

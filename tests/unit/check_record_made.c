@@ -127,17 +127,17 @@ START_TEST(a_record_made_in_code_is_checked)
 	ck_assert_int_eq(record_check(&all_record, &all, &err),
 	    ERR_BAD_REQUEST);
 	ck_assert_str_eq(err.field, "name");
-	strcpy(all.name, "x");
+	memcpy(all.name, "x", 2);
 	all.price.fee = -1;
 	ck_assert_int_eq(record_check(&all_record, &all, &err),
 	    ERR_BAD_REQUEST);
 	ck_assert_str_eq(err.field, "price.fee");
 	all.price.fee = 1;
-	strcpy(all.price.currency, "EUU");
+	memcpy(all.price.currency, "EUU", 4);
 	ck_assert_int_eq(record_check(&all_record, &all, &err),
 	    ERR_BAD_REQUEST);
 	ck_assert_str_eq(err.field, "price.currency");
-	strcpy(all.price.currency, "EUR");
+	memcpy(all.price.currency, "EUR", 4);
 	all.parts.count = 0;
 	ck_assert_int_eq(record_check(&all_record, &all, &err),
 	    ERR_BAD_REQUEST);
