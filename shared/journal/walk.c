@@ -185,7 +185,7 @@ check_grant(struct walking *w, const struct row *row)
 	w->totals.grants++;
 	if ((grant->type == SEAT_OVERAGE) != (grant->overage != 0))
 		return fail(w, ERR_CORRUPT,
-		    "row %" PRIu64 ": a %s lease with overage number %" PRIu64,
+		    "row %" PRIu64 ": %s lease with overage number %" PRIu64,
 		    row->number, seat_type_names[grant->type], grant->overage);
 	if (grant->type != SEAT_OVERAGE)
 		return 0;
