@@ -82,6 +82,7 @@ find_command(int *n_words, int argc, char **argv)
 static int
 unknown(int argc, char **argv)
 {
+	char words[64][24];
 	const char *firsts[64];
 	size_t n = 0;
 	const char *closest;
@@ -97,8 +98,12 @@ unknown(int argc, char **argv)
 	if (n > 0)
 		return CLI_USAGE;
 	for (const struct command_spec *c = commands;
-	     c->words != NULL && n < 63; c++)
-		firsts[n++] = c->words;
+	     c->words != NULL && n < 63; c++) {
+		text_copy_n(words[n], sizeof(words[n]), c->words,
+		    strcspn(c->words, " "));
+		firsts[n] = words[n];
+		n++;
+	}
 	firsts[n] = NULL;
 	closest = text_closest(argv[0], firsts);
 	(void)argc;
