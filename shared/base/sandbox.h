@@ -13,7 +13,7 @@
 
 enum sandbox_profile {
 	SANDBOX_PARENT, /* fork, wait, signals, hand descriptors on */
-	SANDBOX_FRONT,	/* connected sockets only: no open, no socket, no exec */
+	SANDBOX_FRONT, /* connected sockets only: no open, no socket, no exec */
 	SANDBOX_LEDGER, /* files of the store; no socket, no exec */
 	SANDBOX_KEEPER, /* files, Unix sockets, pidfd, /proc; no ptrace */
 	SANDBOX_UPLINK, /* TCP to the site, name look-up; no keys, no exec */
