@@ -15,6 +15,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* Many messages leave in one write (ipc); only the parent may be privileged
+ * enough to make room for them. */
+#define STREAM_BYTES (4 << 20)
+
 static void
 close_pair(int pair[2])
 {
@@ -224,6 +228,19 @@ core_hand_over(struct supervisor_run *run, int fd, int index)
 	}
 }
 
+static int
+stream_open(int stream[2])
+{
+	const int size = STREAM_BYTES;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) != 0)
+		return ERR_SYSTEM;
+	for (int i = 0; i < 2; i++)
+		(void)setsockopt(stream[i], SOL_SOCKET, SO_SNDBUFFORCE, &size,
+		    sizeof(size));
+	return 0;
+}
+
 int
 child_start_edge(struct supervisor_run *run, int index)
 {
@@ -233,7 +250,7 @@ child_start_edge(struct supervisor_run *run, int index)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) !=
 		0 ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) != 0) {
+	    stream_open(stream) != 0) {
 		log_error("supervisor", "no socketpair: %s", strerror(errno));
 		goto fail;
 	}

@@ -397,13 +397,19 @@ ipc_flush(struct ipc *ipc, int wait_ms)
 static int
 ipc_prepare_socket(int fd)
 {
-	int size = IPC_SOCKET_BYTES;
+	const int size = IPC_SOCKET_BYTES;
+	int now = 0;
+	socklen_t now_len = sizeof(now);
 	int flags = fcntl(fd, F_GETFL);
 
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return ERR_SYSTEM;
-	/* Force needs CAP_NET_ADMIN; without it as much as the system allows:
-	 * slower, not wrong. */
+	/* The supervisor may have done it, and asking again without
+	 * CAP_NET_ADMIN would make it smaller. */
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &now, &now_len) == 0 &&
+	    now >= size)
+		return 0;
+	/* Without force as much as the system allows: slower, not wrong. */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) !=
 	    0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size,
