@@ -65,7 +65,7 @@ child_close_others(struct supervisor_run *run)
 
 /* First steps of every child. */
 static void
-child_begin(struct supervisor_run *run)
+child_begin(struct supervisor_run *run, const char *name)
 {
 	/* Whoever kills the parent wants all of it gone. The parent may have
 	 * died before this line: then nobody would tell us. */
@@ -73,6 +73,8 @@ child_begin(struct supervisor_run *run)
 		_exit(1);
 	child_close_others(run);
 	child_reset_signals();
+	/* What ps and top show. */
+	(void)prctl(PR_SET_NAME, name);
 }
 
 int
@@ -149,14 +151,14 @@ supervisor_receive_edge(int *fd, int *edge_index, int control)
  */
 
 static pid_t
-child_fork(struct supervisor_run *run)
+child_fork(struct supervisor_run *run, const char *name)
 {
 	/* What stands in a buffer now would be written twice. */
 	fflush(NULL);
 	pid_t pid = fork();
 
 	if (pid == 0)
-		child_begin(run);
+		child_begin(run, name);
 	return pid;
 }
 
@@ -182,7 +184,7 @@ child_start_core(struct supervisor_run *run)
 		log_error("supervisor", "no socketpair: %s", strerror(errno));
 		return ERR_SYSTEM;
 	}
-	pid_t pid = child_fork(run);
+	pid_t pid = child_fork(run, run->supervisor->core_name);
 
 	if (pid < 0) {
 		log_error("supervisor", "cannot fork: %s", strerror(errno));
@@ -254,7 +256,7 @@ child_start_edge(struct supervisor_run *run, int index)
 		log_error("supervisor", "no socketpair: %s", strerror(errno));
 		goto fail;
 	}
-	pid_t pid = child_fork(run);
+	pid_t pid = child_fork(run, run->supervisor->edge_name);
 
 	if (pid < 0) {
 		log_error("supervisor", "cannot fork: %s", strerror(errno));

@@ -66,6 +66,8 @@ main(void)
 	char path[] = "/tmp/leasehold-check.XXXXXX";
 	int fd = mkstemp(path);
 
+	/* Whole lines, where standard error goes to the same place. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (sodium_init() < 0 || fd < 0)
 		return 1;
 	SRunner *runner = srunner_create(suite());
