@@ -25,16 +25,16 @@ struct ledger_view;
 #define LEDGER_ENDED_MAX ((size_t)131072)
 
 struct ledger_options {
-	const char *path;  /* folder of the environment */
-	const char *site;  /* id */
+	const char *path; /* folder of the environment */
+	const char *site; /* id */
 	const char *tenant;
 	const uint8_t *site_public; /* 32; borrowed */
 	const uint8_t *site_secret; /* 64; borrowed, in guarded memory */
-	const uint8_t *tenant_key;  /* 32; borrowed: encrypts, hashes */
-	const uint8_t *ca_sha256;   /* 32; for join tokens; NULL: zeros */
+	const uint8_t *tenant_key; /* 32; borrowed: encrypts, hashes */
+	const uint8_t *ca_sha256; /* 32; for join tokens; NULL: zeros */
 	uint32_t generation;
 	size_t map_bytes; /* 0: 64 GiB, sparse */
-	bool volatile_;	  /* no fsync: for the simulator only */
+	bool volatile_; /* no fsync: for the simulator only */
 	/** Ended leases whose request ids are remembered ("gone" for a late
 	 * retry); 0: LEDGER_ENDED_MAX. */
 	size_t ended_max;
@@ -50,15 +50,15 @@ struct ledger_options {
 /** Who asks; the process around found it out. */
 struct principal {
 	uint32_t kind; /* enum actor_kind */
-	uint64_t id;   /* device or admin key */
+	uint64_t id; /* device or admin key */
 	char address[64];
 };
 
 /** Requests of the process itself; ids beyond the operations. */
 enum ledger_internal {
 	LEDGER_START = OPERATION_COUNT, /* struct row_started */
-	LEDGER_EXPIRE,	   /* struct ledger_expire */
-	LEDGER_DENIED,	   /* struct row_denied */
+	LEDGER_EXPIRE, /* struct ledger_expire */
+	LEDGER_DENIED, /* struct row_denied */
 	LEDGER_CHECKPOINT, /* struct row_checkpoint */
 	/** struct row_clock. The process around keeps the clock; the operations
 	 * clock.confirm and clock.correct reach the ledger as this. The batch

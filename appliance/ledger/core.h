@@ -1,0 +1,178 @@
+/*
+ * What the core's own files share: the ledger, a view, and one batch in the
+ * making. Nothing outside the core includes it.
+ */
+#ifndef APPLIANCE_LEDGER_CORE_H
+#define APPLIANCE_LEDGER_CORE_H
+
+#include "appliance/ledger/fold.h"
+#include "appliance/ledger/history.h"
+#include "appliance/ledger/ledger.h"
+#include "appliance/ledger/requests.h"
+#include "appliance/ledger/subjects.h"
+#include "appliance/ledger/tree.h"
+
+/** Proofs of one commit for what clients know; by batch number, so that many
+ * clients with the same few headers share them. */
+#define BATCH_PROOFS 64
+
+/** A checkout that was granted, and where its row stands. */
+struct batch_grant {
+	struct command *command;
+	uint64_t batch;
+	uint32_t index;
+};
+
+/**
+ * A commit: commands come in, rows come out, and are hashed, signed and stored.
+ * Kept from one commit to the next for its memory.
+ */
+struct batch {
+	struct ledger *ledger;
+	struct state state; /* the write transaction */
+	struct fold_place place;
+
+	struct row *rows; /* as decided; for fold and the observer */
+	struct journal_row_bytes *spans; /* of each, in `bytes` */
+	size_t *starts; /* of each, in `bytes` */
+	size_t n_rows, rows_size;
+	struct batch_grant *grants; /* to be answered with evidence */
+	size_t n_grants, grants_size;
+	struct buf bytes; /* rows as they are hashed and stored */
+	uint64_t fold_ns; /* in this batch */
+
+	struct tree tree;
+	struct journal_header header;
+	uint8_t head[32];
+	struct buf token; /* the header, signed */
+	struct buf blob;
+	struct buf scratch;
+
+	struct history_proof proofs[BATCH_PROOFS];
+	bool proof_made[BATCH_PROOFS];
+};
+
+struct ledger {
+	struct store *store;
+	char site[64];
+	char tenant[64];
+	const uint8_t *site_public;
+	const uint8_t *site_secret;
+	uint8_t ca_sha256[32];
+	uint32_t generation;
+	struct subject_keys *keys;
+	struct license_cache *cache;
+	struct requests *requests;
+	bool was_clean;
+	bool clean_noted; /* the note stands in the store */
+	int (*fault)(void *ctx, const char *step);
+	void *fault_ctx;
+	struct ledger_timing timing;
+	struct batch batch;
+	struct tree old_tree; /* of a batch that a retry asks about */
+	struct arena old_arena;
+};
+
+struct ledger_view {
+	struct ledger *ledger;
+	struct state state;
+};
+
+static inline int
+ledger_fault(const struct ledger *ledger, const char *step)
+{
+	return ledger->fault == NULL ? 0
+				     : ledger->fault(ledger->fault_ctx, step);
+}
+
+uint64_t core_now_ns(void);
+
+/* --- batch.c -------------------------------------------------------------- */
+
+/** Begin a write transaction; the batch's time is now_ms or the last one's. */
+int batch_begin(struct batch *batch, int64_t now_ms);
+/** The next row, zeroed, to be filled and then emitted; NULL: no memory. Valid
+ * until the next batch_row. */
+struct row *batch_row(struct batch *batch, enum row_kind kind);
+/** Encode and fold the row that batch_row gave. */
+int batch_emit(struct batch *batch);
+/** This checkout was granted by the row at that place. */
+int batch_granted(struct batch *batch, struct command *command, uint64_t number,
+    uint32_t index);
+/** Hash, sign, append. Needs a row. */
+int batch_seal(struct batch *batch);
+/** Commit; what the batch did stays. */
+int batch_commit(struct batch *batch);
+/** Nothing has happened. */
+void batch_abort(struct batch *batch);
+void batch_release(struct batch *batch);
+
+/** Store a sealed batch: blob, head, newest. For commits and refolds. */
+int batch_store(struct state *state, const struct journal_header *header,
+    const uint8_t head[32], const struct record_span *token, const void *blob,
+    size_t len, struct buf *scratch);
+
+/* --- decide.c ------------------------------------------------------------- */
+
+/**
+ * Read, apply policy, decide; rows are emitted into the batch, the outcome is
+ * written into the command. Checks come before rows: a refused command leaves
+ * none. Returns 0 (also when refused) or a fault, which ends the batch.
+ */
+int decide(struct batch *batch, struct command *command);
+
+/** Refuse; always 0. `hint` is the next thing to type or "". */
+int decide_refuse(struct command *command, int err, const char *hint,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+/** Refuse for what a verifier of documents said. A fault is passed on. */
+int decide_refuse_document(struct command *command, int err,
+    const struct record_error *error);
+
+/** The subject of a value, introduced with a row when first seen. */
+int decide_subject(uint8_t id[SUBJECT_BYTES], struct batch *batch,
+    enum subject_kind kind, const char *value,
+    const uint8_t entropy[SUBJECT_ENTROPY]);
+
+int decide_checkout(struct batch *batch, struct command *command);
+int decide_return(struct batch *batch, struct command *command);
+int decide_release(struct batch *batch, struct command *command);
+int decide_expire(struct batch *batch, struct command *command);
+int decide_join(struct batch *batch, struct command *command);
+int decide_enroll(struct batch *batch, struct command *command);
+int decide_revoke(struct batch *batch, struct command *command);
+int decide_install(struct batch *batch, struct command *command);
+
+/** A row that ends a lease. */
+int decide_end(struct batch *batch, const struct state_lease *lease,
+    enum lease_end reason, int64_t deadline, const struct principal *who);
+struct row_actor decide_actor(const struct principal *who);
+
+/* --- recall.c ---------------------------------------------------------------
+ */
+
+/** Fill the empty memory of requests from what is stored. */
+int recall_requests(struct ledger *ledger, const struct state *state);
+
+/* --- reply.c -------------------------------------------------------------- */
+
+/** Evidence into the commands that were granted, of this batch (sealed, if it
+ * has rows) or an older one. */
+int reply_grants(struct batch *batch);
+
+/* --- views ---------------------------------------------------------------- */
+
+void view_license(struct license_view *out, const struct state_license *license,
+    const struct state_usage *usage, int64_t now_ms);
+
+/** The value behind a subject's id; "" when it was erased. */
+int view_subject(char *out, size_t size, struct ledger_view *view,
+    const uint8_t id[SUBJECT_BYTES]);
+
+/** Rows of a stored batch: header token and row spans, borrowed from blob. */
+int view_batch(struct journal_batch *out, const struct record_span *blob,
+    struct arena *arena);
+/** Bytes of row `index` of batch `batch`, borrowed from the transaction. */
+int view_row(struct record_span *bytes, const struct state *state,
+    uint64_t batch, uint32_t index, struct arena *arena);
+
+#endif

@@ -1,0 +1,231 @@
+/* Decide: the table of commands, and what the handlers share. See core.h. */
+#include "appliance/ledger/core.h"
+#include "shared/base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int
+decide_refuse(struct command *command, int err, const char *hint,
+    const char *format, ...)
+{
+	struct problem *problem = &command->problem;
+	va_list args;
+
+	command->err = err;
+	memset(problem, 0, sizeof *problem);
+	snprintf(problem->code, sizeof problem->code, "%s", err_code(err));
+	snprintf(problem->hint, sizeof problem->hint, "%s", hint);
+	va_start(args, format);
+	vsnprintf(problem->detail, sizeof problem->detail, format, args);
+	va_end(args);
+	return 0;
+}
+
+int
+decide_refuse_document(struct command *command, int err,
+    const struct record_error *error)
+{
+	if (err == ERR_NOMEM || err == ERR_SYSTEM)
+		return err;
+	const char *reason =
+	    error->reason[0] != '\0' ? error->reason : err_str(err);
+
+	if (error->field[0] == '\0')
+		return decide_refuse(command, err, "", "%s", reason);
+	decide_refuse(command, err, "", "%s %s", error->field, reason);
+	snprintf(command->problem.field, sizeof command->problem.field, "%s",
+	    error->field);
+	return 0;
+}
+
+struct row_actor
+decide_actor(const struct principal *who)
+{
+	return (struct row_actor){ who->kind, who->id };
+}
+
+int
+decide_subject(uint8_t id[SUBJECT_BYTES], struct batch *batch,
+    enum subject_kind kind, const char *value,
+    const uint8_t entropy[SUBJECT_ENTROPY])
+{
+	const struct subject_keys *keys = batch->ledger->keys;
+	int err = subject_find(id, &batch->state, keys, kind, value);
+
+	if (err != ERR_NOT_FOUND_INTERNAL)
+		return err;
+	struct row *row = batch_row(batch, ROW_SUBJECT_ADDED);
+
+	if (row == NULL)
+		return ERR_NOMEM;
+	struct row_subject_added *r = &row->u.subject_added;
+
+	err = subject_add(id, r->commitment, &batch->state, keys, kind, value,
+	    entropy);
+	if (err != 0)
+		return err;
+	memcpy(r->subject, id, sizeof r->subject);
+	r->kind = kind;
+	return batch_emit(batch);
+}
+
+/* --- facts that the process around found out ------------------------------ */
+
+static int
+decide_start(struct batch *batch, struct command *command)
+{
+	struct row *row = batch_row(batch, ROW_STARTED);
+
+	if (row == NULL)
+		return ERR_NOMEM;
+	row->u.started = *(const struct row_started *)command->request;
+	return batch_emit(batch);
+}
+
+static int
+decide_denied(struct batch *batch, struct command *command)
+{
+	struct row *row = batch_row(batch, ROW_DENIED);
+
+	if (row == NULL)
+		return ERR_NOMEM;
+	row->u.denied = *(const struct row_denied *)command->request;
+	return batch_emit(batch);
+}
+
+static int
+decide_checkpoint(struct batch *batch, struct command *command)
+{
+	const struct row_checkpoint *request = command->request;
+	struct journal_known known = { .batch = request->batch };
+
+	memcpy(known.head, request->head, sizeof known.head);
+
+	int err = history_holds(&batch->state, &known);
+
+	if (err == ERR_ROLLED_BACK)
+		return decide_refuse(command, ERR_CONFLICT, "",
+		    "the journal does not hold this head as batch %llu",
+		    (unsigned long long)request->batch);
+	if (err != 0)
+		return err;
+	struct row *row = batch_row(batch, ROW_CHECKPOINT);
+
+	if (row == NULL)
+		return ERR_NOMEM;
+	row->u.checkpoint = *request;
+	command->reply.checkpoint =
+	    (struct checkpoint_reply){ .batch = request->batch };
+	memcpy(command->reply.checkpoint.head, request->head, 32);
+	memcpy(command->reply.checkpoint.state_hash, request->state_hash, 32);
+	return batch_emit(batch);
+}
+
+static int
+decide_clock(struct batch *batch, struct command *command)
+{
+	const struct row_clock *request = command->request;
+
+	if (request->event == CLOCK_CORRECTED &&
+	    request->wall > batch->place.time)
+		return decide_refuse(command, ERR_BAD_REQUEST, "",
+		    "a correction sets the clock back, not forward");
+	struct row *row = batch_row(batch, ROW_CLOCK);
+
+	if (row == NULL)
+		return ERR_NOMEM;
+	row->u.clock = *request;
+	return batch_emit(batch);
+}
+
+/* --- the table --------------------------------------------------------------
+ */
+
+static const struct record_field expire_fields[] = {
+	{ .key = "lease",
+	    .type = RECORD_U64,
+	    .offset = offsetof(struct ledger_expire, lease),
+	    .size = 8,
+	    .min = 1,
+	    .max = UINT64_MAX >> 11,
+	    .doc = "The lease." },
+	{ .key = "deadline",
+	    .type = RECORD_TIME,
+	    .offset = offsetof(struct ledger_expire, deadline),
+	    .size = 8,
+	    .doc = "When it was over." },
+};
+static const struct record expire_record = {
+	.name = "ledger_expire",
+	.doc = "A deadline that passed.",
+	.version = 1,
+	.size = sizeof(struct ledger_expire),
+	.fields = expire_fields,
+	.n_fields = 2,
+};
+
+#define BY(kind) (1u << ACTOR_##kind)
+
+/* Who may is checked by the process around, from the table of operations; here
+ * once more, because a row says who did it. `rows_max` is what it can add. */
+static const struct decision {
+	uint32_t op;
+	unsigned int actors;
+	const struct record *request;
+	uint32_t rows_max;
+	int (*decide)(struct batch *batch, struct command *command);
+} decisions[] = {
+	{ OP_LEASE_CHECKOUT, BY(DEVICE), &checkout_record, 3, decide_checkout },
+	{ OP_LEASE_RETURN, BY(DEVICE), &lease_return_record, 1, decide_return },
+	{ OP_LEASE_RELEASE, BY(ADMIN), &lease_ref_record, 1, decide_release },
+	{ OP_DEVICE_ENROLL, BY(DEVICE) | BY(SITE), &enroll_record, 3,
+	    decide_enroll },
+	{ OP_DEVICE_REVOKE, BY(ADMIN), &device_number_record,
+	    1 + LEDGER_DEVICE_LEASES_MAX, decide_revoke },
+	{ OP_LICENSE_INSTALL, BY(ADMIN), &license_install_record, 1,
+	    decide_install },
+	{ OP_JOIN_CREATE, BY(ADMIN), &join_create_record, 1, decide_join },
+	{ LEDGER_EXPIRE, BY(SITE), &expire_record, 1, decide_expire },
+	{ LEDGER_DENIED, BY(SITE), &row_denied_record, 1, decide_denied },
+	{ LEDGER_START, BY(SITE), &row_started_record, 1, decide_start },
+	{ LEDGER_CHECKPOINT, BY(SITE) | BY(ADMIN), &row_checkpoint_record, 1,
+	    decide_checkpoint },
+	{ LEDGER_CLOCK, BY(SITE) | BY(ADMIN), &row_clock_record, 1,
+	    decide_clock },
+};
+
+static const struct decision *
+decision_get(uint32_t op)
+{
+	for (size_t i = 0; i < sizeof decisions / sizeof *decisions; i++) {
+		if (decisions[i].op == op)
+			return &decisions[i];
+	}
+	return NULL;
+}
+
+int
+decide(struct batch *batch, struct command *command)
+{
+	const struct decision *decision = decision_get(command->op);
+	struct record_error error = { .reason = "" };
+
+	command->err = 0;
+	memset(&command->problem, 0, sizeof command->problem);
+	if (decision == NULL)
+		return decide_refuse(command, ERR_BAD_REQUEST, "",
+		    "operation %u is no command", command->op);
+	if (command->who.kind > ACTOR_ADMIN ||
+	    (decision->actors & 1u << command->who.kind) == 0)
+		return decide_refuse(command, ERR_FORBIDDEN, "", "%s",
+		    err_str(ERR_FORBIDDEN));
+	/* A row out of its bounds could be written and never read again. */
+	if (record_check(decision->request, command->request, &error) != 0)
+		return decide_refuse_document(command, ERR_BAD_REQUEST, &error);
+	if (batch->n_rows + decision->rows_max > JOURNAL_BATCH_ROWS_MAX)
+		return decide_refuse(command, ERR_BUSY, "",
+		    "too much at once; try again");
+	return decision->decide(batch, command);
+}

@@ -1,0 +1,262 @@
+#include "appliance/ledger/fold.h"
+
+#include "appliance/ledger/slots.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+
+#include <string.h>
+
+/* What the state says against a row: the journal or the store is damaged. */
+static int
+contradicted(const struct row *row, const char *why)
+{
+	log_error("fold", "row %llu (%s) contradicts the state: %s",
+	    (unsigned long long)row->number, row_kind_name(row->kind), why);
+	return ERR_CORRUPT;
+}
+
+/* "No such entry" is a contradiction here. */
+static int
+must_exist(int err, const struct row *row, const char *what)
+{
+	return err == ERR_NOT_FOUND_INTERNAL ? contradicted(row, what) : err;
+}
+
+static int
+fold_license_usage(struct state *state, uint64_t license)
+{
+	struct state_usage usage;
+	int err = state_usage(&usage, state, license);
+
+	if (err != ERR_NOT_FOUND_INTERNAL)
+		return err;
+	usage = (struct state_usage){ 0 };
+	return state_usage_put(state, license, &usage);
+}
+
+static int
+fold_license_installed(struct state *state, const struct row *row)
+{
+	const struct row_license_installed *r = &row->u.license_installed;
+	struct state_license room, license = { .license = r->license };
+	const struct state_license *before = NULL;
+	struct state_document document = { r->license, r->issuer_token,
+		r->license_token };
+	char kid[TOKEN_KID_TEXT];
+	uint32_t seats = r->document.entitlement.total_licenses;
+
+	if (r->license > state->counters.next_license)
+		return contradicted(row, "license numbers have a gap");
+	if (r->license == state->counters.next_license) {
+		state->counters.next_license++;
+	} else {
+		int err =
+		    must_exist(state_license(&before, state, r->license, &room),
+			row, "there is no such license");
+
+		if (err != 0)
+			return err;
+	}
+	license.seats_max = before != NULL && before->seats_max > seats
+	    ? before->seats_max
+	    : seats;
+	memcpy(license.digest, r->digest, sizeof license.digest);
+	license.document = r->document;
+
+	int err = token_kid(kid, r->issuer_token.data, r->issuer_token.len);
+
+	if (err != 0)
+		return contradicted(row, "its issuer is no token");
+	err = state_license_put(state, &license);
+	if (err == 0)
+		err = state_document_put(state, r->digest, &document);
+	if (err == 0)
+		err = state_product_put(state, r->document.product.id,
+		    r->license);
+	if (err == 0)
+		err = state_vendor_put(state, r->document.vendor.id, kid);
+	if (err == 0)
+		err = fold_license_usage(state, r->license);
+	return err;
+}
+
+static int
+fold_join_created(struct state *state, const struct row *row)
+{
+	const struct row_join_created *r = &row->u.join_created;
+	struct state_join join = { .uses = r->uses,
+		.class_ = r->class_,
+		.expires_at = r->expires_at };
+
+	memcpy(join.join, r->join, sizeof join.join);
+	return state_join_put(state, &join);
+}
+
+static int
+fold_device_enrolled(struct state *state, const struct row *row,
+    const struct fold_place *place)
+{
+	const struct row_device_enrolled *r = &row->u.device_enrolled;
+	struct state_device device = { .device = r->device,
+		.class_ = r->class_,
+		.enrolled_at = place->time,
+		.public_key_len = r->public_key.len };
+	struct state_join join;
+
+	if (r->public_key.len > sizeof device.public_key)
+		return contradicted(row, "its key is too long");
+	if (r->device > state->counters.next_device)
+		return contradicted(row, "device numbers have a gap");
+	if (r->device == state->counters.next_device)
+		state->counters.next_device++;
+	memcpy(device.name, r->name, sizeof device.name);
+	memcpy(device.host, r->host, sizeof device.host);
+	memcpy(device.join, r->join, sizeof device.join);
+	memcpy(device.public_key, r->public_key.data, r->public_key.len);
+
+	int err = must_exist(state_join(&join, state, r->join), row,
+	    "there is no such join token");
+
+	if (err != 0)
+		return err;
+	join.used++;
+	err = state_join_put(state, &join);
+	if (err == 0)
+		err = state_device_put(state, &device);
+	if (err == 0)
+		err = state_device_key_put(state, r->device, r->public_key.data,
+		    r->public_key.len);
+	return err;
+}
+
+static int
+fold_device_revoked(struct state *state, const struct row *row)
+{
+	struct state_device device;
+	int err = must_exist(state_device(&device, state,
+				 row->u.device_revoked.device),
+	    row, "there is no such device");
+
+	if (err != 0)
+		return err;
+	device.revoked = true;
+	return state_device_put(state, &device);
+}
+
+static int
+fold_lease_granted(struct state *state, const struct row *row,
+    const struct fold_place *place)
+{
+	const struct row_lease_granted *r = &row->u.lease_granted;
+	struct state_usage usage;
+	struct state_lease lease = {
+		.lease = r->lease,
+		.license = r->license,
+		.device = r->device,
+		.overage = r->overage,
+		.slot = r->slot,
+		.type = r->type,
+		.ttl_s = r->ttl_s,
+		.grace_s = r->grace_s,
+		.row_number = row->number,
+		.batch = place->batch,
+		.index = place->index,
+		.granted_at = place->time,
+	};
+
+	if (r->lease != state->counters.next_lease)
+		return contradicted(row, "lease numbers have a gap");
+	int err = must_exist(state_usage(&usage, state, r->license), row,
+	    "there is no such license");
+
+	if (err != 0)
+		return err;
+	if (r->type == SEAT_OVERAGE) {
+		if (r->overage != usage.overage_checkouts + 1)
+			return contradicted(row, "overage numbers have a gap");
+		usage.overage_checkouts++;
+		usage.overage++;
+		state->counters.totals.overage++;
+	} else {
+		usage.commit++;
+	}
+	state->counters.next_lease++;
+	state->counters.totals.grants++;
+	memcpy(lease.request, r->request, sizeof lease.request);
+	memcpy(lease.request_digest, r->request_digest,
+	    sizeof lease.request_digest);
+	err = slots_take(state, r->license, r->slot);
+	if (err == 0)
+		err = state_usage_put(state, r->license, &usage);
+	if (err == 0)
+		err = state_lease_append(state, &lease);
+	return err;
+}
+
+static int
+fold_lease_ended(struct state *state, const struct row *row)
+{
+	const struct row_lease_ended *r = &row->u.lease_ended;
+	struct state_usage usage;
+	uint32_t *used;
+	int err = must_exist(state_lease_delete(state, r->lease), row,
+	    "there is no such lease");
+
+	if (err == 0)
+		err = must_exist(state_usage(&usage, state, r->license), row,
+		    "there is no such license");
+	if (err != 0)
+		return err;
+	used = r->type == SEAT_OVERAGE ? &usage.overage : &usage.commit;
+	if (*used == 0)
+		return contradicted(row, "no seat of its type is taken");
+	(*used)--;
+	state->counters.totals.ends++;
+	err = slots_give(state, r->license, r->slot);
+	if (err == 0)
+		err = state_usage_put(state, r->license, &usage);
+	return err;
+}
+
+void
+fold_batch(struct state *state, const struct fold_place *place)
+{
+	state->counters.time = place->time;
+}
+
+int
+fold_row(struct state *state, const struct row *row,
+    const struct fold_place *place)
+{
+	if (row->number != state->counters.next_row)
+		return contradicted(row, "row numbers have a gap");
+	state->counters.next_row++;
+	switch (row->kind) {
+	case ROW_GENESIS:
+		return row->number == 1 ? 0
+					: contradicted(row, "it is not first");
+	case ROW_STARTED:
+	case ROW_SUBJECT_ADDED:
+	case ROW_DENIED:
+	case ROW_CHECKPOINT:
+		return 0; /* facts that no decision reads */
+	case ROW_LICENSE_INSTALLED:
+		return fold_license_installed(state, row);
+	case ROW_JOIN_CREATED:
+		return fold_join_created(state, row);
+	case ROW_DEVICE_ENROLLED:
+		return fold_device_enrolled(state, row, place);
+	case ROW_DEVICE_REVOKED:
+		return fold_device_revoked(state, row);
+	case ROW_LEASE_GRANTED:
+		return fold_lease_granted(state, row, place);
+	case ROW_LEASE_ENDED:
+		return fold_lease_ended(state, row);
+	case ROW_CLOCK:
+		/* The batch after this one may be earlier than this one. */
+		if (row->u.clock.event == CLOCK_CORRECTED)
+			state->counters.time = row->u.clock.wall;
+		return 0;
+	}
+	return ERR_UNKNOWN_ROW;
+}

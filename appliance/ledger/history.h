@@ -1,0 +1,36 @@
+/*
+ * The history tree: one leaf per batch head, complete subtrees kept in the
+ * table of nodes. Gives the history root of a header and the proofs that one
+ * batch's journal continues another's. It must not know what is in batches.
+ */
+#ifndef APPLIANCE_LEDGER_HISTORY_H
+#define APPLIANCE_LEDGER_HISTORY_H
+
+#include "appliance/ledger/state.h"
+
+/** Root over the heads of batches 0 to n - 1. */
+int history_root(uint8_t root[MERKLE_BYTES], struct state *state, uint64_t n);
+
+/** The head of batch number `batch`, the next one. */
+int history_append(struct state *state, uint64_t batch, const uint8_t head[32]);
+
+/** Nothing known: batch 0 and a zero head. */
+bool history_is_unknown(const struct journal_known *known);
+
+/** Does this journal hold that head at its place? 0, or ERR_ROLLED_BACK. The
+ * client checks its `history` itself against the proof. */
+int history_holds(struct state *state, const struct journal_known *known);
+
+/** That the journal as of batch `late` continues the one as of batch `early`:
+ * empty when they are the same batch. */
+struct history_proof {
+	uint64_t early, late;
+	uint8_t inclusion[MERKLE_PATH_MAX][MERKLE_BYTES];
+	size_t inclusion_len;
+	uint8_t consistency[MERKLE_PATH_MAX + 1][MERKLE_BYTES];
+	size_t consistency_len;
+};
+int history_prove(struct history_proof *proof, struct state *state,
+    uint64_t early, uint64_t late);
+
+#endif

@@ -1,0 +1,277 @@
+/* Opening, closing, committing. See ledger.h. */
+#include "appliance/ledger/core.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- open -------------------------------------------------------------------
+ */
+
+static int
+ledger_new(struct ledger **out, const struct ledger_options *options,
+    bool create)
+{
+	struct ledger *ledger = calloc(1, sizeof *ledger);
+
+	if (ledger == NULL)
+		return ERR_NOMEM;
+	ledger->batch.ledger = ledger;
+	ledger->site_public = options->site_public;
+	ledger->site_secret = options->site_secret;
+	ledger->generation = options->generation;
+	ledger->fault = options->fault;
+	ledger->fault_ctx = options->fault_ctx;
+	if (options->ca_sha256 != NULL)
+		memcpy(ledger->ca_sha256, options->ca_sha256,
+		    sizeof ledger->ca_sha256);
+	ledger->keys = subject_keys_new(options->tenant_key);
+	ledger->cache = license_cache_new();
+	ledger->requests = requests_new(
+	    options->ended_max != 0 ? options->ended_max : LEDGER_ENDED_MAX);
+	int err = ERR_NOMEM;
+
+	if (!text_copy(ledger->site, sizeof ledger->site, options->site) ||
+	    !text_copy(ledger->tenant, sizeof ledger->tenant, options->tenant))
+		err = ERR_BAD_REQUEST;
+	else if (ledger->keys != NULL && ledger->cache != NULL &&
+	    ledger->requests != NULL)
+		err = store_open(&ledger->store, options->path,
+		    options->map_bytes, options->volatile_, create);
+	if (err != 0) {
+		ledger_close(ledger);
+		return err;
+	}
+	*out = ledger;
+	return 0;
+}
+
+void
+ledger_close(struct ledger *ledger)
+{
+	if (ledger == NULL)
+		return;
+	store_close(ledger->store);
+	requests_free(ledger->requests);
+	license_cache_free(ledger->cache);
+	subject_keys_free(ledger->keys);
+	batch_release(&ledger->batch);
+	tree_release(&ledger->old_tree);
+	arena_release(&ledger->old_arena);
+	free(ledger);
+}
+
+/* Is the newest header ours, and is it the newest of what is there? */
+static int
+check_newest(const struct ledger *ledger, struct state *state)
+{
+	struct state_newest newest;
+	struct journal_header header;
+	uint8_t head[32];
+	int err = state_newest(&newest, state);
+
+	if (err == 0)
+		err = journal_header_verify(&header, head, newest.token.data,
+		    newest.token.len, ledger->site_public);
+	if (err != 0) {
+		log_error("ledger",
+		    "the newest header is not signed by this "
+		    "site: %s",
+		    err_str(err));
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	}
+	if (strcmp(header.site, ledger->site) != 0 ||
+	    strcmp(header.tenant, ledger->tenant) != 0) {
+		log_error("ledger", "this journal is of site %s, tenant %s",
+		    header.site, header.tenant);
+		return ERR_MISMATCH;
+	}
+	if (header.batch + 1 != state->counters.batches ||
+	    header.first_row + header.rows != state->counters.next_row ||
+	    memcmp(head, newest.head, sizeof head) != 0) {
+		log_error("ledger",
+		    "the newest header, of batch %" PRIu64
+		    ", does not fit the state",
+		    header.batch);
+		return ERR_CORRUPT;
+	}
+	return 0;
+}
+
+static int
+ledger_load(struct ledger *ledger)
+{
+	struct state state;
+	int err = state_begin(&state, ledger->store, false, NULL);
+
+	if (err != 0)
+		return err;
+	err = check_newest(ledger, &state);
+	if (err == 0)
+		err = state_clean(&ledger->was_clean, &state);
+	ledger->clean_noted = ledger->was_clean;
+	if (err == 0)
+		err = recall_requests(ledger, &state);
+	state_abort(&state);
+	return err;
+}
+
+int
+ledger_open(struct ledger **out, const struct ledger_options *options)
+{
+	struct ledger *ledger;
+	int err = ledger_new(&ledger, options, false);
+
+	if (err != 0)
+		return err;
+	err = ledger_load(ledger);
+	if (err != 0) {
+		ledger_close(ledger);
+		return err;
+	}
+	*out = ledger;
+	return 0;
+}
+
+static int
+write_genesis(struct ledger *ledger, int64_t now_ms)
+{
+	struct batch *batch = &ledger->batch;
+	int err = batch_begin(batch, now_ms);
+
+	if (err != 0)
+		return err;
+	if (batch->state.counters.batches > 0)
+		err = ERR_CONFLICT;
+	struct row *row = err == 0 ? batch_row(batch, ROW_GENESIS) : NULL;
+
+	if (err == 0 && row == NULL)
+		err = ERR_NOMEM;
+	if (row != NULL) {
+		struct row_genesis *r = &row->u.genesis;
+
+		memcpy(r->site, ledger->site, sizeof r->site);
+		memcpy(r->tenant, ledger->tenant, sizeof r->tenant);
+		memcpy(r->site_key, ledger->site_public, sizeof r->site_key);
+		r->format = 1;
+		err = batch_emit(batch);
+	}
+	if (err == 0)
+		err = batch_seal(batch);
+	if (err != 0) {
+		batch_abort(batch);
+		return err;
+	}
+	return batch_commit(batch);
+}
+
+int
+ledger_create(const struct ledger_options *options, int64_t now_ms)
+{
+	struct ledger *ledger;
+	int err = ledger_new(&ledger, options, true);
+
+	if (err != 0)
+		return err;
+	err = write_genesis(ledger, now_ms);
+	ledger_close(ledger);
+	return err;
+}
+
+/* --- commit ------------------------------------------------------------------
+ */
+
+static int
+decide_all(struct batch *batch, struct command *const *commands, size_t n)
+{
+	struct ledger_timing *timing = &batch->ledger->timing;
+	uint64_t start = core_now_ns();
+	int err = 0;
+
+	for (size_t i = 0; i < n && err == 0; i++) {
+		err = ledger_fault(batch->ledger, "decide");
+		if (err == 0)
+			err = decide(batch, commands[i]);
+	}
+	timing->commands += n;
+	timing->fold_ns += batch->fold_ns;
+	timing->decide_ns += core_now_ns() - start - batch->fold_ns;
+	return err;
+}
+
+static int
+commit_all(struct batch *batch, struct command *const *commands, size_t n)
+{
+	int err = decide_all(batch, commands, n);
+
+	if (err == 0 && batch->n_rows > 0)
+		err = batch_seal(batch);
+	if (err == 0)
+		err = reply_grants(batch);
+	if (err != 0 || batch->n_rows == 0) {
+		batch_abort(batch);
+		return err;
+	}
+	return batch_commit(batch);
+}
+
+int
+ledger_commit(struct ledger *ledger, struct command *const *commands, size_t n,
+    int64_t now_ms, const struct ledger_observer *observer)
+{
+	struct batch *batch = &ledger->batch;
+	int err = batch_begin(batch, now_ms);
+
+	if (err == 0)
+		err = commit_all(batch, commands, n);
+	if (err != 0) {
+		for (size_t i = 0; i < n; i++)
+			decide_refuse(commands[i], err, "", "%s", err_str(err));
+		return err;
+	}
+	for (size_t i = 0; observer != NULL && i < batch->n_rows; i++)
+		observer->row(observer->ctx, &batch->rows[i],
+		    batch->place.time);
+	return 0;
+}
+
+void
+ledger_timing(struct ledger_timing *timing, const struct ledger *ledger)
+{
+	*timing = ledger->timing;
+}
+
+void
+ledger_room(size_t *used_bytes, size_t *map_bytes, const struct ledger *ledger)
+{
+	store_room(used_bytes, map_bytes, ledger->store);
+}
+
+bool
+ledger_was_clean(const struct ledger *ledger)
+{
+	return ledger->was_clean;
+}
+
+int
+ledger_stop_clean(struct ledger *ledger)
+{
+	struct state state;
+	int err = state_begin(&state, ledger->store, true, NULL);
+
+	if (err != 0)
+		return err;
+	err = state_clean_put(&state, true);
+	if (err != 0) {
+		state_abort(&state);
+		return err;
+	}
+	err = state_commit(&state);
+	if (err == 0)
+		ledger->clean_noted = true;
+	return err;
+}

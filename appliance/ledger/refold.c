@@ -1,0 +1,189 @@
+/* Folding a whole journal into a fresh environment: for the simulator,
+ * recovery and upgrades. See ledger.h. */
+#include "appliance/ledger/core.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Batches of the journal in one transaction of the copy. */
+#define REFOLD_BATCHES 256
+
+struct refold {
+	struct ledger_view *from;
+	struct store *store;
+	struct license_cache *cache;
+	struct state state;
+	struct fold_place place;
+	struct journal_walk walk;
+	struct buf scratch;
+	struct arena arena;
+};
+
+static int
+refold_row(void *ctx, const struct row *row, int64_t time)
+{
+	struct refold *refold = ctx;
+
+	if (refold->place.index == 0) {
+		refold->place.time = time;
+		fold_batch(&refold->state, &refold->place);
+	}
+	int err = fold_row(&refold->state, row, &refold->place);
+
+	refold->place.index++;
+	return err;
+}
+
+static int
+refold_batch(struct refold *refold, uint64_t number)
+{
+	struct record_span blob;
+	struct journal_batch batch;
+	struct journal_header header;
+	uint8_t head[32];
+	char error[160] = "";
+	int err = state_batch(&blob, &refold->from->state, number);
+
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	refold->place = (struct fold_place){ .batch = number };
+	err = journal_walk_batch(&refold->walk, blob.data, blob.len, refold_row,
+	    refold, error, sizeof error);
+	if (err != 0) {
+		log_error("refold", "batch %" PRIu64 ": %s", number,
+		    error[0] != '\0' ? error : err_str(err));
+		return err;
+	}
+	arena_clear(&refold->arena);
+	err = view_batch(&batch, &blob, &refold->arena);
+	if (err == 0)
+		err = journal_header_verify(&header, head, batch.header.data,
+		    batch.header.len, refold->walk.site_key);
+	if (err == 0)
+		err = batch_store(&refold->state, &header, head, &batch.header,
+		    blob.data, blob.len, &refold->scratch);
+	return err;
+}
+
+static int
+refold_some(struct refold *refold, uint64_t from, uint64_t end)
+{
+	int err =
+	    state_begin(&refold->state, refold->store, true, refold->cache);
+
+	if (err != 0)
+		return err;
+	for (uint64_t i = from; i < end && err == 0; i++)
+		err = refold_batch(refold, i);
+	if (err != 0) {
+		state_abort(&refold->state);
+		return err;
+	}
+	return state_commit(&refold->state);
+}
+
+struct copy {
+	struct state *to;
+	enum store_table table;
+};
+
+static int
+copy_entry(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	const struct copy *copy = ctx;
+
+	return store_append(&copy->to->txn, copy->table, key->data, key->len,
+	    value->data, value->len);
+}
+
+static int
+copy_subjects(struct refold *refold)
+{
+	static const enum store_table tables[] = { STORE_SUBJECTS,
+		STORE_SUBJECT_INDEX };
+	int err = state_begin(&refold->state, refold->store, true, NULL);
+
+	if (err != 0)
+		return err;
+	for (size_t i = 0; i < 2 && err == 0; i++) {
+		struct copy copy = { &refold->state, tables[i] };
+
+		err = store_each(&refold->from->state.txn, tables[i], NULL, 0,
+		    copy_entry, &copy);
+	}
+	if (err != 0) {
+		state_abort(&refold->state);
+		return err;
+	}
+	return state_commit(&refold->state);
+}
+
+/* The copy's dump is the original's. */
+static int
+compare_state(struct refold *refold)
+{
+	struct ledger_view to = { .ledger = refold->from->ledger };
+	struct journal_header header;
+	uint8_t ours[32], theirs[32], head[32];
+	int err = state_begin(&to.state, refold->store, false, NULL);
+
+	if (err != 0)
+		return err;
+	err = ledger_state_hash(ours, &header, head, &to);
+	state_abort(&to.state);
+	if (err == 0)
+		err = ledger_state_hash(theirs, &header, head, refold->from);
+	if (err == 0 && memcmp(ours, theirs, sizeof ours) != 0) {
+		log_error("refold",
+		    "the journal folds to another state than "
+		    "the one stored");
+		err = ERR_CORRUPT;
+	}
+	return err;
+}
+
+static int
+refold_all(struct refold *refold)
+{
+	uint64_t end = refold->from->state.counters.batches;
+	int err = 0;
+
+	for (uint64_t i = 0; i < end && err == 0; i += REFOLD_BATCHES)
+		err = refold_some(refold, i,
+		    i + REFOLD_BATCHES < end ? i + REFOLD_BATCHES : end);
+	if (err == 0)
+		err = copy_subjects(refold);
+	return err == 0 ? compare_state(refold) : err;
+}
+
+int
+ledger_refold(struct ledger_view *from, const struct ledger_options *to)
+{
+	struct refold refold = { .from = from };
+	uint64_t there = 0;
+	int err = store_open(&refold.store, to->path, to->map_bytes,
+	    to->volatile_, true);
+
+	if (err != 0)
+		return err;
+	journal_walk_init(&refold.walk, to->site_public);
+	refold.cache = license_cache_new();
+	if (refold.cache == NULL)
+		err = ERR_NOMEM;
+	if (err == 0)
+		err = state_begin(&refold.state, refold.store, true, NULL);
+	if (err == 0) {
+		there = refold.state.counters.batches;
+		state_abort(&refold.state);
+	}
+	if (err == 0)
+		err = there > 0 ? ERR_CONFLICT : refold_all(&refold);
+	license_cache_free(refold.cache);
+	buf_release(&refold.scratch);
+	arena_release(&refold.arena);
+	store_close(refold.store);
+	return err;
+}

@@ -1,0 +1,180 @@
+/*
+ * The state tables as values: what a decision reads and a fold writes, inside
+ * one transaction. Encodings are fixed, big-endian and canonical, so that the
+ * same journal gives the same bytes. It must not know policy, commands or rows.
+ */
+#ifndef APPLIANCE_LEDGER_STATE_H
+#define APPLIANCE_LEDGER_STATE_H
+
+#include "appliance/ledger/store.h"
+#include "shared/journal/journal.h"
+#include "shared/proof/proof.h"
+
+/** Numbers that go on, totals, and the time below which no batch may be. */
+struct counters {
+	uint64_t batches; /* so many are in the journal */
+	uint64_t next_row; /* rows, leases, licenses, devices count from 1 */
+	uint64_t next_lease;
+	uint64_t next_license;
+	uint64_t next_device;
+	int64_t time;
+	struct journal_totals totals;
+};
+
+struct state_license {
+	uint64_t license;
+	uint8_t digest[32]; /* of the token in force */
+	uint32_t seats_max; /* most seats that any of its serials allowed */
+	struct license document;
+};
+
+/** Both tokens of a license, by digest, also of serials no longer in force:
+ * leases granted under them still name them. */
+struct state_document {
+	uint64_t license;
+	struct record_span issuer;
+	struct record_span token;
+};
+
+struct state_usage {
+	uint32_t commit; /* seats in use */
+	uint32_t overage;
+	uint64_t overage_checkouts; /* the last overage number given */
+};
+
+/** A lease that is held; gone when it has ended. */
+struct state_lease {
+	uint64_t lease;
+	uint64_t license;
+	uint64_t device;
+	uint64_t overage;
+	uint32_t slot;
+	uint32_t type;
+	uint32_t ttl_s;
+	uint32_t grace_s;
+	uint64_t row_number;
+	uint64_t batch; /* where its row stands */
+	uint32_t index;
+	int64_t granted_at;
+	uint8_t request[REQUEST_BYTES];
+	uint8_t request_digest[16];
+};
+
+struct state_device {
+	uint64_t device;
+	uint32_t class_;
+	bool revoked;
+	int64_t enrolled_at;
+	uint8_t name[SUBJECT_BYTES];
+	uint8_t host[SUBJECT_BYTES];
+	uint8_t join[16]; /* the last one used */
+	uint8_t public_key[PROOF_KEY_MAX];
+	uint32_t public_key_len;
+};
+
+struct state_join {
+	uint8_t join[16];
+	uint32_t uses;
+	uint32_t used;
+	uint32_t class_;
+	int64_t expires_at;
+};
+
+struct license_cache;
+struct license_cache *license_cache_new(void);
+void license_cache_free(struct license_cache *cache);
+void license_cache_clear(struct license_cache *cache);
+/** A transaction ended: what it wrote is forgotten unless it committed. */
+void license_cache_end(struct license_cache *cache, bool committed);
+
+/** One transaction over the tables. */
+struct state {
+	struct store_txn txn;
+	struct counters counters;
+	struct license_cache *cache; /* the writer's; NULL: none */
+};
+
+/** ERR_NOT_FOUND when the environment holds no journal (for writing it may be
+ * empty: then the counters are those of an empty journal). */
+int state_begin(struct state *state, struct store *store, bool write,
+    struct license_cache *cache);
+/** Writes the counters and commits. Ended either way. */
+int state_commit(struct state *state);
+void state_abort(struct state *state);
+
+/* Readers: 0, ERR_NOT_FOUND_INTERNAL, ERR_CORRUPT or a fault of the store. */
+
+/** `out` lives in the cache or in `room` until the next write to licenses. */
+int state_license(const struct state_license **out, struct state *state,
+    uint64_t license, struct state_license *room);
+int state_license_put(struct state *state, const struct state_license *license);
+int state_license_read(struct state_license *out, const struct record_span *key,
+    const struct record_span *value);
+
+/** Spans are borrowed from the transaction. */
+int state_document(struct state_document *out, const struct state *state,
+    const uint8_t digest[32]);
+int state_document_put(struct state *state, const uint8_t digest[32],
+    const struct state_document *document);
+
+/** Which license grants this product. */
+int state_product(uint64_t *license, const struct state *state,
+    const char *product);
+int state_product_put(struct state *state, const char *product,
+    uint64_t license);
+
+/** The root key (its id) that a vendor was first seen with. */
+int state_vendor(char kid[TOKEN_KID_TEXT], const struct state *state,
+    const char *vendor);
+int state_vendor_put(struct state *state, const char *vendor, const char *kid);
+
+int state_usage(struct state_usage *out, const struct state *state,
+    uint64_t license);
+int state_usage_put(struct state *state, uint64_t license,
+    const struct state_usage *usage);
+
+int state_lease(struct state_lease *out, const struct state *state,
+    uint64_t lease);
+/** Leases are granted in order of their numbers. */
+int state_lease_append(struct state *state, const struct state_lease *lease);
+int state_lease_delete(struct state *state, uint64_t lease);
+int state_lease_read(struct state_lease *out, const struct record_span *key,
+    const struct record_span *value);
+
+int state_device(struct state_device *out, const struct state *state,
+    uint64_t device);
+int state_device_put(struct state *state, const struct state_device *device);
+int state_device_read(struct state_device *out, const struct record_span *key,
+    const struct record_span *value);
+/** Which device has this public key. */
+int state_device_by_key(uint64_t *device, const struct state *state,
+    const void *public_key, size_t len);
+int state_device_key_put(struct state *state, uint64_t device,
+    const void *public_key, size_t len);
+
+int state_join(struct state_join *out, const struct state *state,
+    const uint8_t join[16]);
+int state_join_put(struct state *state, const struct state_join *join);
+
+/* --- outside the logical dump ------------------------------------------- */
+
+/** The newest batch's header as token, fields and head. */
+struct state_newest {
+	uint8_t head[32];
+	struct record_span header; /* journal_header in MessagePack */
+	struct record_span token;
+};
+int state_newest(struct state_newest *out, const struct state *state);
+int state_newest_put(struct state *state, const struct state_newest *newest);
+
+/** Blob of one batch, borrowed. */
+int state_batch(struct record_span *blob, const struct state *state,
+    uint64_t batch);
+int state_batch_append(struct state *state, uint64_t batch, const void *blob,
+    size_t len);
+
+/** The note of an orderly stop. */
+int state_clean(bool *clean, const struct state *state);
+int state_clean_put(struct state *state, bool clean);
+
+#endif

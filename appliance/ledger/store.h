@@ -1,0 +1,104 @@
+/*
+ * LMDB behind a narrow interface: one environment per tenant, its tables, its
+ * transactions, our own errors. Keys are bytes, ordered as memcmp orders them;
+ * values read are borrowed from the map until the transaction ends or writes.
+ * It must not know what the values mean.
+ */
+#ifndef APPLIANCE_LEDGER_STORE_H
+#define APPLIANCE_LEDGER_STORE_H
+
+#include "shared/record/record.h"
+
+#include <lmdb.h>
+
+/* X(name, table's name on disk, part of the logical dump) */
+#define STORE_TABLE_LIST(X)                    \
+	X(STORE_META, "meta", 0)               \
+	X(STORE_BATCHES, "batches", 0)         \
+	X(STORE_NODES, "nodes", 0)             \
+	X(STORE_COUNTERS, "counters", 1)       \
+	X(STORE_LICENSES, "licenses", 1)       \
+	X(STORE_DOCUMENTS, "documents", 1)     \
+	X(STORE_PRODUCTS, "products", 1)       \
+	X(STORE_VENDORS, "vendors", 1)         \
+	X(STORE_USAGE, "usage", 1)             \
+	X(STORE_SLOTS, "slots", 1)             \
+	X(STORE_LEASES, "leases", 1)           \
+	X(STORE_DEVICES, "devices", 1)         \
+	X(STORE_DEVICE_KEYS, "device_keys", 1) \
+	X(STORE_JOINS, "joins", 1)             \
+	X(STORE_SUBJECTS, "subjects", 0)       \
+	X(STORE_SUBJECT_INDEX, "subject_index", 0)
+
+enum store_table {
+#define X(name, text, dumped) name,
+	STORE_TABLE_LIST(X)
+#undef X
+	    STORE_TABLES,
+};
+
+/** Map of an environment unless told otherwise; the file is sparse. */
+#define STORE_MAP_BYTES ((size_t)64 << 30)
+
+struct store;
+
+struct store_txn {
+	struct store *store;
+	MDB_txn *txn;
+};
+
+const char *store_table_name(enum store_table table);
+/** Does it belong to the state that folding the journal gives? */
+bool store_table_is_state(enum store_table table);
+
+/**
+ * Open the environment in the folder `path` for writing; one process at a time
+ * may (a lock file beside the data holds an flock).
+ *
+ * @param create     Make the folder and its tables when missing.
+ * @param volatile_  Never sync: for the simulator.
+ * @retval ERR_BUSY       Somebody else has it.
+ * @retval ERR_NOT_FOUND  There is none, and `create` is false.
+ * Others: ERR_FULL, ERR_IO, ERR_CORRUPT, ERR_SYSTEM, ERR_NOMEM; logged.
+ */
+int store_open(struct store **store, const char *path, size_t map_bytes,
+    bool volatile_, bool create);
+void store_close(struct store *store);
+
+/** Begin; ends with store_commit or store_abort, exactly one of them. */
+int store_begin(struct store_txn *txn, struct store *store, bool write);
+/** The transaction has ended, whatever is returned. */
+int store_commit(struct store_txn *txn);
+/** Takes an ended one. */
+void store_abort(struct store_txn *txn);
+
+/** ERR_NOT_FOUND_INTERNAL when there is no such key. */
+int store_get(struct record_span *value, const struct store_txn *txn,
+    enum store_table table, const void *key, size_t key_len);
+int store_put(const struct store_txn *txn, enum store_table table,
+    const void *key, size_t key_len, const void *data, size_t len);
+/** A key above all others of its table; ERR_CORRUPT when it is not. */
+int store_append(const struct store_txn *txn, enum store_table table,
+    const void *key, size_t key_len, const void *data, size_t len);
+/** ERR_NOT_FOUND_INTERNAL when there is no such key. */
+int store_delete(const struct store_txn *txn, enum store_table table,
+    const void *key, size_t key_len);
+int store_count(uint64_t *entries, const struct store_txn *txn,
+    enum store_table table);
+/** Key and value of the last entry; ERR_NOT_FOUND_INTERNAL when empty. */
+int store_last(struct record_span *key, struct record_span *value,
+    const struct store_txn *txn, enum store_table table);
+
+/** Every entry from the first key >= `from` on (NULL: all), in order; stops on
+ * non-zero, which is returned. `each` must not write to the table. */
+int store_each(const struct store_txn *txn, enum store_table table,
+    const void *from, size_t from_len,
+    int (*each)(void *ctx, const struct record_span *key,
+	const struct record_span *value),
+    void *ctx);
+
+/** Bytes in use and the map's size. */
+void store_room(size_t *used_bytes, size_t *map_bytes,
+    const struct store *store);
+
+#endif

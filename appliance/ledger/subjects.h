@@ -1,0 +1,47 @@
+/*
+ * People, hosts and addresses: the only place where an id in a row becomes a
+ * name. Values lie encrypted under the tenant's key, outside journal and fold;
+ * a keyed hash finds the id of a value seen before. Deleting an entry erases
+ * the person, and the journal does not notice (DESIGN 5). It must not know
+ * rows, leases or devices.
+ *
+ * commitment = BLAKE2b-256(salt || kind, one byte || value), salt 16 bytes
+ */
+#ifndef APPLIANCE_LEDGER_SUBJECTS_H
+#define APPLIANCE_LEDGER_SUBJECTS_H
+
+#include "appliance/ledger/state.h"
+
+#define SUBJECT_VALUE_MAX 127
+/** Random bytes for one new subject: id, salt, nonce. */
+#define SUBJECT_ENTROPY (SUBJECT_BYTES + 16 + 24)
+
+/** Keys derived from the tenant's, in guarded memory. */
+struct subject_keys;
+struct subject_keys *subject_keys_new(const uint8_t tenant_key[32]);
+void subject_keys_free(struct subject_keys *keys);
+
+struct subject {
+	uint8_t id[SUBJECT_BYTES];
+	uint32_t kind;
+	char value[SUBJECT_VALUE_MAX + 1];
+};
+
+/** The id of a value seen before, or ERR_NOT_FOUND_INTERNAL. An empty value
+ * has the zero id. */
+int subject_find(uint8_t id[SUBJECT_BYTES], const struct state *state,
+    const struct subject_keys *keys, enum subject_kind kind, const char *value);
+
+/** Write a new one: its id comes from `entropy`, its commitment is for the
+ * row that introduces it. */
+int subject_add(uint8_t id[SUBJECT_BYTES], uint8_t commitment[32],
+    struct state *state, const struct subject_keys *keys,
+    enum subject_kind kind, const char *value,
+    const uint8_t entropy[SUBJECT_ENTROPY]);
+
+/** What stands behind an id; ERR_NOT_FOUND_INTERNAL when it was erased,
+ * ERR_CORRUPT when it does not decrypt. The zero id is an empty value. */
+int subject_get(struct subject *out, const struct state *state,
+    const struct subject_keys *keys, const uint8_t id[SUBJECT_BYTES]);
+
+#endif

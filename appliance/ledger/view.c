@@ -1,0 +1,232 @@
+/* Views: snapshots for readers, and the values they are asked for. See
+ * ledger.h. */
+#include "appliance/ledger/core.h"
+#include "shared/base/err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int
+ledger_view_open(struct ledger_view **out, struct ledger *ledger)
+{
+	struct ledger_view *view = calloc(1, sizeof *view);
+
+	if (view == NULL)
+		return ERR_NOMEM;
+	view->ledger = ledger;
+	int err = state_begin(&view->state, ledger->store, false, NULL);
+
+	if (err != 0) {
+		free(view);
+		return err;
+	}
+	*out = view;
+	return 0;
+}
+
+void
+ledger_view_close(struct ledger_view *view)
+{
+	if (view == NULL)
+		return;
+	state_abort(&view->state);
+	free(view);
+}
+
+static int
+copy_span(struct record_span *out, const struct record_span *from,
+    struct arena *arena)
+{
+	out->data = arena_copy(arena, from->data, from->len);
+	out->len = from->len;
+	return out->data != NULL ? 0 : ERR_NOMEM;
+}
+
+int
+ledger_newest(struct journal_header *header, uint8_t head[32],
+    struct record_span *token, struct ledger_view *view, struct arena *arena)
+{
+	struct state_newest newest;
+	int err = state_newest(&newest, &view->state);
+
+	if (err == 0)
+		err = record_read_msgpack(header, &journal_header_record,
+		    newest.header.data, newest.header.len, NULL, arena, NULL);
+	if (err != 0)
+		return err == ERR_NOMEM ? err : ERR_CORRUPT;
+	memcpy(head, newest.head, sizeof newest.head);
+	return copy_span(token, &newest.token, arena);
+}
+
+static int
+copy_hashes(struct record_span *out, const uint8_t (*hashes)[MERKLE_BYTES],
+    size_t n, struct arena *arena)
+{
+	struct record_span from = { hashes, (uint32_t)(n * MERKLE_BYTES) };
+
+	return n == 0 ? 0 : copy_span(out, &from, arena);
+}
+
+int
+ledger_continue(struct record_span *inclusion, struct record_span *consistency,
+    struct ledger_view *view, const struct journal_known *known,
+    struct arena *arena)
+{
+	struct history_proof proof;
+
+	*inclusion = *consistency = (struct record_span){ NULL, 0 };
+	if (history_is_unknown(known))
+		return 0;
+	int err = history_holds(&view->state, known);
+
+	if (err == 0)
+		err = history_prove(&proof, &view->state, known->batch,
+		    view->state.counters.batches - 1);
+	if (err == 0)
+		err = copy_hashes(inclusion, proof.inclusion,
+		    proof.inclusion_len, arena);
+	if (err == 0)
+		err = copy_hashes(consistency, proof.consistency,
+		    proof.consistency_len, arena);
+	return err;
+}
+
+/* An erased subject has no name any more. */
+int
+view_subject(char *out, size_t size, struct ledger_view *view,
+    const uint8_t id[SUBJECT_BYTES])
+{
+	struct subject subject;
+	int err = subject_get(&subject, &view->state, view->ledger->keys, id);
+
+	if (err == ERR_NOT_FOUND_INTERNAL) {
+		out[0] = '\0';
+		return 0;
+	}
+	if (err != 0)
+		return err;
+	size_t len = strlen(subject.value);
+
+	if (len >= size)
+		return ERR_CORRUPT;
+	memcpy(out, subject.value, len + 1);
+	return 0;
+}
+
+int
+ledger_device(struct ledger_device *out, struct ledger_view *view,
+    uint64_t device, struct arena *arena)
+{
+	struct state_device state;
+	int err = state_device(&state, &view->state, device);
+
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return ERR_UNKNOWN_DEVICE;
+	if (err != 0)
+		return err;
+	struct record_span key = { state.public_key, state.public_key_len };
+
+	*out = (struct ledger_device){ .device = device,
+		.class_ = state.class_,
+		.revoked = state.revoked };
+	err = copy_span(&out->public_key, &key, arena);
+	if (err == 0)
+		err =
+		    view_subject(out->name, sizeof out->name, view, state.name);
+	if (err != 0)
+		return err;
+	return state.revoked ? ERR_DEVICE_REVOKED : 0;
+}
+
+/* --- rows -------------------------------------------------------------------
+ */
+
+int
+view_batch(struct journal_batch *out, const struct record_span *blob,
+    struct arena *arena)
+{
+	int err = record_read_msgpack(out, &journal_batch_record, blob->data,
+	    blob->len, NULL, arena, NULL);
+
+	return err == 0 || err == ERR_NOMEM ? err : ERR_CORRUPT;
+}
+
+int
+view_row(struct record_span *bytes, const struct state *state, uint64_t batch,
+    uint32_t index, struct arena *arena)
+{
+	struct journal_batch stored;
+	struct record_span blob;
+	int err = state_batch(&blob, state, batch);
+
+	if (err == 0)
+		err = view_batch(&stored, &blob, arena);
+	if (err != 0)
+		return err;
+	if (index >= stored.rows.count)
+		return ERR_CORRUPT;
+	*bytes = ((struct journal_row_bytes *)stored.rows.items)[index].bytes;
+	return 0;
+}
+
+static struct ledger_lease
+lease_of(const struct state_lease *state)
+{
+	return (struct ledger_lease){ .lease = state->lease,
+		.device = state->device,
+		.license = state->license,
+		.row_number = state->row_number,
+		.ttl_s = state->ttl_s,
+		.grace_s = state->grace_s };
+}
+
+int
+ledger_lease(struct ledger_lease *out, struct ledger_view *view, uint64_t lease,
+    struct arena *arena)
+{
+	struct state_lease state;
+	struct record_span bytes;
+	int err = state_lease(&state, &view->state, lease);
+
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return ERR_GONE;
+	if (err != 0)
+		return err;
+	*out = lease_of(&state);
+	if (arena == NULL)
+		return 0;
+	err = view_row(&bytes, &view->state, state.batch, state.index, arena);
+	return err == 0 ? copy_span(&out->row, &bytes, arena) : err;
+}
+
+struct each_lease {
+	int (*each)(void *ctx, const struct ledger_lease *lease);
+	void *ctx;
+};
+
+static int
+each_lease_one(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	const struct each_lease *walk = ctx;
+	struct state_lease state;
+	int err = state_lease_read(&state, key, value);
+
+	if (err != 0)
+		return err;
+	struct ledger_lease lease = lease_of(&state);
+
+	return walk->each(walk->ctx, &lease);
+}
+
+int
+ledger_each_lease(struct ledger_view *view, uint64_t after,
+    int (*each)(void *ctx, const struct ledger_lease *lease), void *ctx)
+{
+	struct each_lease walk = { each, ctx };
+	uint8_t key[8];
+
+	be64_write(key, after + 1);
+	return store_each(&view->state.txn, STORE_LEASES, key, sizeof key,
+	    each_lease_one, &walk);
+}

@@ -1,0 +1,218 @@
+/* Answers about leases. What a lease is for stands in its row, so a page reads
+ * rows batch by batch. See ledger.h. */
+#include "appliance/ledger/view_query.h"
+#include "shared/base/err.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Leases looked at for one page, at most: a page ends early when few of many
+ * match, so that a reader's snapshot stays short. */
+#define SCAN_MAX 100000
+
+/* A page in the making. The last batch read is kept: neighbours share it. */
+struct lease_walk {
+	struct ledger_view *view;
+	struct arena scratch; /* the batch's spans */
+	struct journal_batch batch;
+	uint64_t batch_number;
+	bool batch_read;
+	uint64_t license; /* only this one; 0: all */
+	struct lease_view *items;
+	uint32_t n, limit, scanned;
+	uint64_t last; /* the last lease looked at */
+	bool more;
+};
+
+static int
+walk_row(struct row *row, struct lease_walk *walk,
+    const struct state_lease *lease)
+{
+	if (!walk->batch_read || walk->batch_number != lease->batch) {
+		struct record_span blob;
+		int err = state_batch(&blob, &walk->view->state, lease->batch);
+
+		walk->batch_read = false;
+		arena_clear(&walk->scratch);
+		if (err == 0)
+			err = view_batch(&walk->batch, &blob, &walk->scratch);
+		if (err != 0)
+			return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT
+							     : err;
+		walk->batch_number = lease->batch;
+		walk->batch_read = true;
+	}
+	if (lease->index >= walk->batch.rows.count)
+		return ERR_CORRUPT;
+	const struct journal_row_bytes *rows = walk->batch.rows.items;
+	const struct record_span *bytes = &rows[lease->index].bytes;
+	int err = row_read(row, lease->row_number, bytes->data, bytes->len,
+	    &walk->scratch);
+
+	if (err == 0 && row->kind != ROW_LEASE_GRANTED)
+		err = ERR_CORRUPT;
+	return err;
+}
+
+static int
+fill_lease(struct lease_view *out, struct lease_walk *walk,
+    const struct state_lease *lease)
+{
+	struct ledger_view *view = walk->view;
+	struct state_device device;
+	struct row row;
+	int err = walk_row(&row, walk, lease);
+
+	if (err == 0)
+		err = state_device(&device, &view->state, lease->device);
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	const struct row_lease_granted *r = &row.u.lease_granted;
+
+	*out = (struct lease_view){ .lease = lease->lease,
+		.type = lease->type,
+		.slot = lease->slot,
+		.license = lease->license,
+		.device = lease->device,
+		.granted_at = lease->granted_at,
+		.ttl_s = lease->ttl_s,
+		.grace_s = lease->grace_s };
+	memcpy(out->product, r->product, sizeof out->product);
+	memcpy(out->version, r->version, sizeof out->version);
+	memcpy(out->feature, r->feature, sizeof out->feature);
+	err = view_subject(out->device_name, sizeof out->device_name, view,
+	    device.name);
+	if (err == 0)
+		err = view_subject(out->user, sizeof out->user, view, r->user);
+	if (err == 0)
+		err = view_subject(out->host, sizeof out->host, view, r->host);
+	return err;
+}
+
+/* Non-zero ends the walk; `more` says whether that was an error. */
+static int
+walk_one(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct lease_walk *walk = ctx;
+	struct state_lease lease;
+
+	if (walk->n == walk->limit || walk->scanned == SCAN_MAX) {
+		walk->more = true;
+		return ERR_FULL;
+	}
+	int err = state_lease_read(&lease, key, value);
+
+	if (err != 0)
+		return err;
+	walk->scanned++;
+	walk->last = lease.lease;
+	if (walk->license != 0 && lease.license != walk->license)
+		return 0;
+	return fill_lease(&walk->items[walk->n++], walk, &lease);
+}
+
+static int
+walk_begin(struct lease_walk *walk, struct ledger_view *view,
+    const struct lease_query *query, struct arena *arena)
+{
+	*walk = (struct lease_walk){ .view = view,
+		.limit = query_limit(query->limit) };
+	walk->items = arena_alloc(arena, walk->limit * sizeof *walk->items);
+	if (walk->items == NULL)
+		return ERR_NOMEM;
+	return query->product[0] == '\0'
+	    ? 0
+	    : state_product(&walk->license, &view->state, query->product);
+}
+
+static void
+walk_end(struct lease_page *out, struct lease_walk *walk)
+{
+	out->items = (struct record_list){ walk->items, walk->n };
+	out->next = walk->more ? walk->last : 0;
+	arena_release(&walk->scratch);
+}
+
+int
+query_leases(struct query *q)
+{
+	const struct lease_query *request = q->request;
+	struct lease_walk walk;
+	uint8_t from[8];
+	int err = walk_begin(&walk, q->view, request, q->arena);
+
+	/* A product that is not licensed has no leases. */
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return 0;
+	if (err != 0)
+		return err;
+	be64_write(from, request->after + 1);
+	err = store_each(&q->view->state.txn, STORE_LEASES, from, sizeof from,
+	    walk_one, &walk);
+	walk_end(q->reply, &walk);
+	return walk.more ? 0 : err;
+}
+
+int
+query_lease(struct query *q)
+{
+	const struct lease_ref *request = q->request;
+	struct lease_walk walk = { .view = q->view };
+	struct state_lease lease;
+	int err = state_lease(&lease, &q->view->state, request->lease);
+
+	if (err == ERR_NOT_FOUND_INTERNAL) {
+		bool was = request->lease > 0 &&
+		    request->lease < q->view->state.counters.next_lease;
+
+		return query_refuse(q->problem, was ? ERR_GONE : ERR_NOT_FOUND,
+		    was ? "lease-%" PRIu64 " has ended"
+			: "there is no lease-%" PRIu64,
+		    request->lease);
+	}
+	if (err == 0)
+		err = fill_lease(q->reply, &walk, &lease);
+	arena_release(&walk.scratch);
+	return err;
+}
+
+int
+ledger_device_leases(struct lease_page *page, struct ledger_view *view,
+    uint64_t device, const struct lease_query *query, struct arena *arena)
+{
+	struct lease_walk walk;
+	uint64_t *leases = NULL;
+	size_t n = 0, i = 0;
+	int err = walk_begin(&walk, view, query, arena);
+
+	*page = (struct lease_page){ .next = 0 };
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return 0;
+	if (err == 0) {
+		leases = malloc(LEDGER_DEVICE_LEASES_MAX * sizeof *leases);
+		if (leases == NULL)
+			return ERR_NOMEM;
+		n = requests_device(leases, LEDGER_DEVICE_LEASES_MAX,
+		    view->ledger->requests, device, query->after);
+	}
+	for (; i < n && err == 0 && walk.n < walk.limit; i++) {
+		struct state_lease lease;
+
+		err = state_lease(&lease, &view->state, leases[i]);
+		/* Memory is ahead of the snapshot. */
+		if (err == ERR_NOT_FOUND_INTERNAL) {
+			err = 0;
+			continue;
+		}
+		walk.last = leases[i];
+		if (err == 0 &&
+		    (walk.license == 0 || lease.license == walk.license))
+			err = fill_lease(&walk.items[walk.n++], &walk, &lease);
+	}
+	walk.more = i < n;
+	walk_end(page, &walk);
+	free(leases);
+	return err;
+}

@@ -1,0 +1,325 @@
+/* Answers of the query operations: site, licenses, devices, journal, subjects.
+ * Those on leases are in view_lease.c. See ledger.h. */
+#include "appliance/ledger/view_query.h"
+
+#include "shared/base/err.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Blobs of a page of the journal, about; the first one always goes. */
+#define PAGE_BYTES ((size_t)512 << 10)
+#define DAY_MS INT64_C(86400000)
+
+int
+query_refuse(struct problem *problem, int err, const char *format, ...)
+{
+	va_list args;
+
+	memset(problem, 0, sizeof *problem);
+	snprintf(problem->code, sizeof problem->code, "%s", err_code(err));
+	va_start(args, format);
+	vsnprintf(problem->detail, sizeof problem->detail, format, args);
+	va_end(args);
+	return err;
+}
+
+uint32_t
+query_limit(uint32_t limit)
+{
+	if (limit == 0)
+		return LIST_LIMIT_DEFAULT;
+	return limit < LIST_LIMIT_MAX ? limit : LIST_LIMIT_MAX;
+}
+
+/* --- site -------------------------------------------------------------------
+ */
+
+static int
+query_site(struct query *q)
+{
+	struct site_view *out = q->reply;
+	const struct ledger *ledger = q->view->ledger;
+	const struct counters *c = &q->view->state.counters;
+	struct journal_header header;
+	struct record_span token;
+	uint8_t head[32];
+	int err = ledger_newest(&header, head, &token, q->view, q->arena);
+
+	if (err != 0)
+		return err;
+	*out = (struct site_view){ .generation = header.generation,
+		.batch = header.batch,
+		.rows = c->next_row - 1,
+		.time = header.time,
+		.leases = c->totals.grants - c->totals.ends,
+		.devices = c->next_device - 1,
+		.licenses = c->next_license - 1 };
+	memcpy(out->site, ledger->site, sizeof out->site);
+	memcpy(out->tenant, ledger->tenant, sizeof out->tenant);
+	memcpy(out->site_key, ledger->site_public, sizeof out->site_key);
+	return 0;
+}
+
+/* --- licenses ----------------------------------------------------------------
+ */
+
+void
+view_license(struct license_view *out, const struct state_license *license,
+    const struct state_usage *usage, int64_t now_ms)
+{
+	const struct license *terms = &license->document;
+	int64_t start = (int64_t)terms->contract.start_date * DAY_MS;
+	int64_t end = ((int64_t)terms->contract.end_date + 1) * DAY_MS;
+	const char *state = now_ms < start ? "not_yet"
+	    : now_ms >= end                ? "expired"
+					   : "active";
+
+	*out = (struct license_view){ .license = license->license,
+		.serial = terms->serial,
+		.vendor = terms->vendor,
+		.product = terms->product,
+		.entitlement = terms->entitlement,
+		.contract = terms->contract,
+		.terms = terms->terms,
+		.used_commit = usage->commit,
+		.used_overage = usage->overage,
+		.overage_checkouts = usage->overage_checkouts };
+	memcpy(out->license_id, terms->license_id, sizeof out->license_id);
+	memcpy(out->digest, license->digest, sizeof out->digest);
+	snprintf(out->state, sizeof out->state, "%s", state);
+}
+
+static int
+query_license(struct query *q)
+{
+	const struct license_number *request = q->request;
+	struct state_license room;
+	const struct state_license *license;
+	struct state_usage usage;
+	int err =
+	    state_license(&license, &q->view->state, request->license, &room);
+
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return query_refuse(q->problem, ERR_NOT_FOUND,
+		    "there is no license %" PRIu64, request->license);
+	if (err == 0)
+		err = state_usage(&usage, &q->view->state, request->license);
+	if (err == 0)
+		view_license(q->reply, license, &usage, q->now_ms);
+	return err;
+}
+
+static int
+query_licenses(struct query *q)
+{
+	struct license_page *out = q->reply;
+	uint64_t n = q->view->state.counters.next_license - 1;
+	int err = 0;
+
+	if (n > LIST_LIMIT_MAX)
+		n = LIST_LIMIT_MAX;
+	struct license_view *items =
+	    arena_alloc(q->arena, (size_t)n * sizeof *items + 1);
+
+	if (items == NULL)
+		return ERR_NOMEM;
+	for (uint64_t i = 0; i < n && err == 0; i++) {
+		struct license_number number = { i + 1 };
+		struct query one = *q;
+
+		one.request = &number;
+		one.reply = &items[i];
+		err = query_license(&one);
+	}
+	out->items = (struct record_list){ items, (uint32_t)n };
+	return err;
+}
+
+static int
+query_license_file(struct query *q)
+{
+	const struct license_ref *request = q->request;
+	struct license_file *out = q->reply;
+	struct state_document document;
+	int err = state_document(&document, &q->view->state, request->digest);
+
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return query_refuse(q->problem, ERR_NOT_FOUND,
+		    "no license with this digest was ever installed here");
+	if (err != 0)
+		return err;
+	out->issuer.data =
+	    arena_copy(q->arena, document.issuer.data, document.issuer.len);
+	out->issuer.len = document.issuer.len;
+	out->license.data =
+	    arena_copy(q->arena, document.token.data, document.token.len);
+	out->license.len = document.token.len;
+	return out->issuer.data != NULL && out->license.data != NULL
+	    ? 0
+	    : ERR_NOMEM;
+}
+
+/* --- devices -----------------------------------------------------------------
+ */
+
+static int
+fill_device(struct device_view *out, struct query *q,
+    const struct state_device *device)
+{
+	*out = (struct device_view){ .device = device->device,
+		.class_ = device->class_,
+		.revoked = device->revoked,
+		.leases =
+		    requests_device_count_shared(q->view->ledger->requests,
+			device->device),
+		.enrolled_at = device->enrolled_at };
+	int err =
+	    view_subject(out->name, sizeof out->name, q->view, device->name);
+
+	if (err == 0)
+		err = view_subject(out->host, sizeof out->host, q->view,
+		    device->host);
+	return err;
+}
+
+static int
+query_device(struct query *q)
+{
+	const struct device_number *request = q->request;
+	struct state_device device;
+	int err = state_device(&device, &q->view->state, request->device);
+
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return query_refuse(q->problem, ERR_NOT_FOUND,
+		    "there is no device-%" PRIu64, request->device);
+	return err == 0 ? fill_device(q->reply, q, &device) : err;
+}
+
+static int
+query_devices(struct query *q)
+{
+	const struct device_query *request = q->request;
+	struct device_page *out = q->reply;
+	uint64_t end = q->view->state.counters.next_device;
+	uint64_t at = request->after + 1;
+	uint32_t limit = query_limit(request->limit), n = 0;
+	struct device_view *items =
+	    arena_alloc(q->arena, limit * sizeof *items);
+
+	if (items == NULL)
+		return ERR_NOMEM;
+	for (; at < end && n < limit; at++) {
+		struct state_device device;
+		int err = state_device(&device, &q->view->state, at);
+
+		if (err == 0)
+			err = fill_device(&items[n++], q, &device);
+		if (err != 0)
+			return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT
+							     : err;
+	}
+	out->items = (struct record_list){ items, n };
+	out->next = at < end ? at - 1 : 0;
+	return 0;
+}
+
+/* --- journal, subjects
+ * --------------------------------------------------------- */
+
+static int
+query_batches(struct query *q)
+{
+	const struct batch_query *request = q->request;
+	struct batch_page *out = q->reply;
+	uint64_t end = q->view->state.counters.batches, at = request->from;
+	uint32_t limit = query_limit(request->limit), n = 0;
+	size_t bytes = 0;
+	struct batch_item *items = arena_alloc(q->arena, limit * sizeof *items);
+
+	if (items == NULL)
+		return ERR_NOMEM;
+	for (; at < end && n < limit; at++) {
+		struct record_span blob;
+		int err = state_batch(&blob, &q->view->state, at);
+
+		if (err != 0)
+			return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT
+							     : err;
+		if (n > 0 && bytes + blob.len > PAGE_BYTES)
+			break;
+		bytes += blob.len;
+		items[n] = (struct batch_item){ .batch = at };
+		items[n].blob.data = arena_copy(q->arena, blob.data, blob.len);
+		items[n].blob.len = blob.len;
+		if (items[n++].blob.data == NULL)
+			return ERR_NOMEM;
+	}
+	out->items = (struct record_list){ items, n };
+	out->next = at < end ? at : 0;
+	return 0;
+}
+
+static int
+query_subject(struct query *q)
+{
+	const struct subject_ref *request = q->request;
+	struct subject_view *out = q->reply;
+	struct subject subject;
+	int err = subject_get(&subject, &q->view->state, q->view->ledger->keys,
+	    request->subject);
+
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return query_refuse(q->problem, ERR_NOT_FOUND,
+		    "there is no such subject, or it was erased");
+	if (err != 0)
+		return err;
+	*out = (struct subject_view){ .kind = subject.kind };
+	memcpy(out->subject, subject.id, sizeof out->subject);
+	snprintf(out->value, sizeof out->value, "%s", subject.value);
+	return 0;
+}
+
+/* --- the table
+ * ------------------------------------------------------------------ */
+
+static const struct {
+	uint32_t op;
+	size_t reply_size;
+	int (*query)(struct query *q);
+} queries[] = {
+	{ OP_SITE_SHOW, sizeof(struct site_view), query_site },
+	{ OP_LICENSE_LIST, sizeof(struct license_page), query_licenses },
+	{ OP_LICENSE_SHOW, sizeof(struct license_view), query_license },
+	{ OP_LICENSE_GET, sizeof(struct license_file), query_license_file },
+	{ OP_LEASE_LIST, sizeof(struct lease_page), query_leases },
+	{ OP_LEASE_SHOW, sizeof(struct lease_view), query_lease },
+	{ OP_DEVICE_LIST, sizeof(struct device_page), query_devices },
+	{ OP_DEVICE_SHOW, sizeof(struct device_view), query_device },
+	{ OP_JOURNAL_BATCHES, sizeof(struct batch_page), query_batches },
+	{ OP_SUBJECT_SHOW, sizeof(struct subject_view), query_subject },
+};
+
+int
+ledger_query(void *reply, struct ledger_view *view, uint32_t op,
+    const void *request, int64_t now_ms, struct arena *arena,
+    struct problem *problem)
+{
+	struct query q = { reply, view, request, now_ms, arena, problem };
+
+	for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+		if (queries[i].op != op)
+			continue;
+		memset(reply, 0, queries[i].reply_size);
+		memset(problem, 0, sizeof *problem);
+		int err = queries[i].query(&q);
+
+		if (err != 0 && problem->code[0] == '\0')
+			query_refuse(problem, err, "%s", err_str(err));
+		return err;
+	}
+	return query_refuse(problem, ERR_BAD_REQUEST,
+	    "operation %u is no query of the ledger", op);
+}

@@ -1,0 +1,25 @@
+/* What the files of queries share; see ledger_query in ledger.h. */
+#ifndef APPLIANCE_LEDGER_VIEW_QUERY_H
+#define APPLIANCE_LEDGER_VIEW_QUERY_H
+
+#include "appliance/ledger/core.h"
+
+struct query {
+	void *reply;
+	struct ledger_view *view;
+	const void *request;
+	int64_t now_ms;
+	struct arena *arena;
+	struct problem *problem;
+};
+
+/** Fills the problem; returns err. */
+int query_refuse(struct problem *problem, int err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** What a page holds at most: the asked-for, the default, the bound. */
+uint32_t query_limit(uint32_t limit);
+
+int query_lease(struct query *q);
+int query_leases(struct query *q);
+
+#endif
