@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 enum config_type {
-	CONFIG_TEXT,   /* char[size], 0 to size - 1 bytes */
+	CONFIG_TEXT, /* char[size], 0 to size - 1 bytes */
 	CONFIG_NUMBER, /* int64_t within min..max */
-	CONFIG_BOOL,   /* bool: yes, no, true, false, on, off */
+	CONFIG_BOOL, /* bool: yes, no, true, false, on, off */
 };
 
 struct config_key {
@@ -35,8 +35,8 @@ struct config_key {
  * @param error  room for one line for people: "FILE:LINE: ..."
  * Returns 0, ERR_NOT_FOUND or ERR_BAD_REQUEST. A key set twice is refused.
  */
-int config_read(void *settings, const struct config_key *keys,
-    const char *path, char *error, size_t error_size);
+int config_read(void *settings, const struct config_key *keys, const char *path,
+    char *error, size_t error_size);
 
 /** The same for text in memory (tests, fuzzers); `name` stands for the file. */
 int config_read_text(void *settings, const struct config_key *keys,

@@ -27,12 +27,15 @@
 	X(ERR_BAD_SIGNATURE, -20, "bad_proof", "the signature does not hold")  \
 	X(ERR_BAD_TOKEN, -21, "bad_request", "not a signed document")          \
 	X(ERR_BAD_PATH, -22, "bad_proof", "the row is not in the journal")     \
-	X(ERR_FORK, -23, "rolled_back", "the journal was forked or rolled back") \
-	X(ERR_MISMATCH, -24, "bad_proof", "the answer is for another question") \
+	X(ERR_FORK, -23, "rolled_back",                                        \
+	    "the journal was forked or rolled back")                           \
+	X(ERR_MISMATCH, -24, "bad_proof",                                      \
+	    "the answer is for another question")                              \
 	X(ERR_EXPIRED, -25, "bad_proof", "the document is not valid now")      \
 	X(ERR_UNTRUSTED, -26, "bad_proof", "not signed by a trusted key")      \
 	/* refusals: the stable codes of the wire */                           \
-	X(ERR_UNAUTHENTICATED, -40, "unauthenticated", "say who you are first") \
+	X(ERR_UNAUTHENTICATED, -40, "unauthenticated",                         \
+	    "say who you are first")                                           \
 	X(ERR_FORBIDDEN, -41, "forbidden", "not allowed to do this")           \
 	X(ERR_NOT_FOUND, -42, "not_found", "there is no such thing")           \
 	X(ERR_CONFLICT, -43, "conflict", "it contradicts what is there")       \
@@ -53,8 +56,10 @@
 	X(ERR_LICENSE_SUSPENDED, -54, "license_suspended",                     \
 	    "the vendor has suspended the license")                            \
 	X(ERR_EXCLUDED, -55, "excluded", "the site's policy excludes you")     \
-	X(ERR_MAX_REACHED, -56, "max_reached", "the site's maximum is reached") \
-	X(ERR_BORROW_LIMIT, -57, "borrow_limit", "the borrow limit is reached") \
+	X(ERR_MAX_REACHED, -56, "max_reached",                                 \
+	    "the site's maximum is reached")                                   \
+	X(ERR_BORROW_LIMIT, -57, "borrow_limit",                               \
+	    "the borrow limit is reached")                                     \
 	X(ERR_QUEUE_FULL, -58, "queue_full", "the queue is full")              \
 	X(ERR_UNKNOWN_DEVICE, -59, "unknown_device",                           \
 	    "the site does not know this device")                              \

@@ -20,9 +20,9 @@ struct event_base;
 
 struct ipc_message {
 	uint16_t kind;
-	uint16_t op;   /* operation id, or what the kind makes of it */
+	uint16_t op; /* operation id, or what the kind makes of it */
 	uint64_t conn; /* connection: index and generation */
-	uint64_t tag;  /* request on that connection */
+	uint64_t tag; /* request on that connection */
 	const uint8_t *payload;
 	uint32_t len;
 };
