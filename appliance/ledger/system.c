@@ -43,8 +43,6 @@ static const struct record_field system_clock_fields[] = {
 	R_TEXT(system_clock, boot, 0, 63, 0, "Boot id of the kernel"),
 	R_I64(system_clock, offset_ms, INT64_MIN, INT64_MAX, 0,
 	    "Site time less CLOCK_BOOTTIME"),
-	R_I64(system_clock, held_wall, 0, INT64_MAX, 0,
-	    "Wall clock of a jump that waits; 0: none"),
 };
 static RECORD_DEFINE(system_clock, 1, "The site clock of one boot");
 

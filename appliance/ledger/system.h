@@ -39,8 +39,7 @@ struct system_key {
 /** What the site clock needs to tell a jump from a power-off (clock.h). */
 struct system_clock {
 	char boot[64]; /* the kernel's boot id */
-	int64_t offset_ms;
-	int64_t held_wall; /* a jump that waits for an admin; 0: none */
+	int64_t offset_ms; /* site time less CLOCK_BOOTTIME */
 };
 
 /** Make the empty store in an existing folder. Errors are logged. */

@@ -139,6 +139,7 @@ struct worker {
 	pthread_cond_t wake;
 	struct work_list list;
 	bool stopping;
+	bool running; /* the thread has begun */
 	struct outbox *outbox;
 };
 
@@ -148,6 +149,8 @@ worker_main(void *ctx)
 	struct worker *worker = ctx;
 
 	pthread_mutex_lock(&worker->lock);
+	worker->running = true;
+	pthread_cond_signal(&worker->wake);
 	for (;;) {
 		struct work *work = work_list_take(&worker->list);
 		struct work_list done = { 0 };
@@ -194,6 +197,12 @@ worker_new(const char *name, struct outbox *outbox)
 		free(worker);
 		return NULL;
 	}
+	/* A seccomp filter may follow: only once the thread has set itself up.
+	 */
+	pthread_mutex_lock(&worker->lock);
+	while (!worker->running)
+		pthread_cond_wait(&worker->wake, &worker->lock);
+	pthread_mutex_unlock(&worker->lock);
 	pthread_setname_np(worker->thread, name);
 	return worker;
 }

@@ -15,6 +15,7 @@ struct writer {
 	struct work_list list; /* struct write */
 	bool waiting;
 	bool stopping;
+	bool running; /* the thread has begun */
 	struct outbox *outbox;
 	struct shared_clock *clock;
 	struct writer_callbacks callbacks;
@@ -28,11 +29,9 @@ struct writer {
 struct batch_outcome {
 	struct work work;
 	struct writer *writer;
-	void *tenant;
-	struct write_event *events;
-	size_t n, size;
-	bool lost;
-	int rc;
+	struct write_outcome told;
+	struct write_event *events; /* size of them; told.n are filled */
+	size_t size;
 	uint64_t clock_turn; /* asked for by a command of the batch, or 0 */
 };
 
@@ -54,19 +53,19 @@ shared_clock_now(struct shared_clock *clock)
 static void
 add_event(struct batch_outcome *outcome, const struct write_event *event)
 {
-	if (outcome->n == outcome->size) {
+	if (outcome->told.n == outcome->size) {
 		size_t size = outcome->size == 0 ? 64 : outcome->size * 2;
 		struct write_event *events =
 		    reallocarray(outcome->events, size, sizeof(*events));
 
 		if (events == NULL) {
-			outcome->lost = true;
+			outcome->told.lost = true;
 			return;
 		}
 		outcome->events = events;
 		outcome->size = size;
 	}
-	outcome->events[outcome->n++] = *event;
+	outcome->events[outcome->told.n++] = *event;
 }
 
 /* Time turns on the committing thread, between this batch and the next, or a
@@ -97,6 +96,7 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 	struct write_event event = { 0 };
 
 	(void)time;
+	writer->outcome->told.rows++;
 	if (row->kind == ROW_LEASE_GRANTED) {
 		const struct row_lease_granted *granted = &row->u.lease_granted;
 
@@ -130,8 +130,8 @@ batch_done(struct work *work)
 	struct batch_outcome *outcome = (struct batch_outcome *)work;
 	const struct writer_callbacks *callbacks = &outcome->writer->callbacks;
 
-	callbacks->batch(callbacks->ctx, outcome->tenant, outcome->events,
-	    outcome->n, outcome->lost, outcome->rc);
+	outcome->told.events = outcome->events;
+	callbacks->batch(callbacks->ctx, &outcome->told);
 	free(outcome->events);
 	free(outcome);
 }
@@ -152,7 +152,7 @@ commit_commands(struct writer *writer, struct ledger *ledger, size_t n)
 	int rc = ledger_commit(ledger, writer->commands, n,
 	    shared_clock_now(writer->clock), &observer);
 
-	writer->outcome->rc = rc;
+	writer->outcome->told.rc = rc;
 	if (rc == 0 || n == 1 || rc == ERR_FULL || rc == ERR_IO)
 		return;
 	/* One command may be what the batch failed on, and would fail all
@@ -164,7 +164,7 @@ commit_commands(struct writer *writer, struct ledger *ledger, size_t n)
 		rc = ledger_commit(ledger, &writer->commands[i], 1,
 		    shared_clock_now(writer->clock), &observer);
 		if (rc == 0)
-			writer->outcome->rc = 0;
+			writer->outcome->told.rc = 0;
 	}
 }
 
@@ -191,7 +191,7 @@ commit_batch(struct writer *writer, struct work_list *list)
 	}
 	outcome->work.done = batch_done;
 	outcome->writer = writer;
-	outcome->tenant = first->tenant;
+	outcome->told.tenant = first->tenant;
 	writer->outcome = outcome;
 	for (struct work *work = list->first; work != NULL; work = work->next) {
 		struct write *write = (struct write *)work;
@@ -243,6 +243,8 @@ writer_main(void *ctx)
 	struct writer *writer = ctx;
 
 	pthread_mutex_lock(&writer->lock);
+	writer->running = true;
+	pthread_cond_signal(&writer->wake);
 	for (;;) {
 		struct work_list list = { 0 };
 
@@ -290,6 +292,12 @@ writer_new(struct outbox *outbox, struct shared_clock *clock,
 		free(writer);
 		return NULL;
 	}
+	/* A seccomp filter may follow: only once the thread has set itself up.
+	 */
+	pthread_mutex_lock(&writer->lock);
+	while (!writer->running)
+		pthread_cond_wait(&writer->wake, &writer->lock);
+	pthread_mutex_unlock(&writer->lock);
 	pthread_setname_np(writer->thread, "writer");
 	return writer;
 }

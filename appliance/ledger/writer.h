@@ -49,12 +49,21 @@ struct write_event {
 	uint32_t reason; /* enum lease_end */
 };
 
-/** A batch's events come before its writes' `done`. `lost`: there was no
- * memory for all of them; read the leases again. `rc`: 0 or the fault. */
+/** One batch; `lost`: there was no memory for all events, so the leases must be
+ * read again. */
+struct write_outcome {
+	void *tenant;
+	int rc; /* 0 or the fault */
+	size_t rows; /* written */
+	const struct write_event *events;
+	size_t n;
+	bool lost;
+};
+
+/** In the loop, before the `done` of the batch's writes. */
 struct writer_callbacks {
 	void *ctx;
-	void (*batch)(void *ctx, void *tenant, const struct write_event *events,
-	    size_t n, bool lost, int rc);
+	void (*batch)(void *ctx, const struct write_outcome *outcome);
 };
 
 struct writer *writer_new(struct outbox *outbox, struct shared_clock *clock,

@@ -1,0 +1,386 @@
+/* A request, a call, and how each is answered; see inside.h. */
+#include "appliance/ledger/inside.h"
+
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define OUT_KEEP ((size_t)1 << 20)
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* --- answers
+ * ------------------------------------------------------------------- */
+
+struct address {
+	struct front *front;
+	uint64_t conn, tag;
+	uint16_t op;
+};
+
+/* What stands in the process's buffer; a large one is not kept. */
+static void
+send_out(const struct address *to, enum wire_kind kind)
+{
+	struct buf *out = &to->front->process->out;
+
+	front_send(to->front,
+	    &(struct ipc_message){
+		.kind = (uint16_t)kind,
+		.op = to->op,
+		.conn = to->conn,
+		.tag = to->tag,
+		.payload = out->data,
+		.len = (uint32_t)out->len,
+	    });
+	if (out->size > OUT_KEEP)
+		buf_release(out);
+}
+
+static void
+send_problem(const struct address *to, int err, const struct problem *problem)
+{
+	struct buf *out = &to->front->process->out;
+	struct problem plain;
+
+	if (problem == NULL || problem->code[0] == '\0') {
+		problem_set(&plain, err, NULL, NULL);
+		problem = &plain;
+	}
+	buf_clear(out);
+	record_write_msgpack(out, &problem_record, problem);
+	buf_add_be32(out, (uint32_t)err);
+	if (out->failed) {
+		log_error("ledger", "no memory for a refusal");
+		buf_release(out);
+		return;
+	}
+	send_out(to, WIRE_PROBLEM);
+}
+
+static void
+send_reply(const struct address *to, const struct record *record,
+    const void *reply)
+{
+	struct process *process = to->front->process;
+	struct buf *out = &process->out;
+	uint64_t began = now_ns();
+
+	buf_clear(out);
+	record_write_msgpack(out, record, reply);
+	process->counts.write_ns += now_ns() - began;
+	if (out->failed || out->len > IPC_PAYLOAD_MAX) {
+		log_error("ledger", "an answer to %s is too large to send",
+		    operation_get(to->op)->name);
+		buf_release(out);
+		send_problem(to, ERR_TOO_LARGE, NULL);
+		return;
+	}
+	send_out(to, WIRE_REPLY);
+}
+
+/* A full disk is worth saying what to do about. */
+static const struct problem *
+explain(struct problem *room, int err, const struct problem *problem)
+{
+	if (problem->code[0] != '\0')
+		return problem;
+	if (err == ERR_FULL)
+		problem_set(room, err,
+		    "free some space on the site's disk; it goes on by itself",
+		    "the site's disk or store is full: nothing new can be "
+		    "journaled; what is held stays held");
+	else
+		problem_set(room, err, NULL, NULL);
+	return room;
+}
+
+/* --- requests
+ * ------------------------------------------------------------------- */
+
+static struct address
+address_of(const struct request *request)
+{
+	return (struct address){
+		.front = request->front,
+		.conn = request->conn,
+		.tag = request->tag,
+		.op = (uint16_t)request->op->id,
+	};
+}
+
+static int
+read_record(void *out, const struct request *request, const uint8_t *payload,
+    struct arena *arena, struct problem *problem)
+{
+	struct record_error error = { 0 };
+	uint64_t began = now_ns();
+	int rc = record_read_msgpack(out, request->op->request, payload,
+	    request->len, NULL, arena, &error);
+
+	request->process->counts.read_ns += now_ns() - began;
+	if (rc == 0)
+		return 0;
+	problem_set(problem, rc, NULL, "%s %s",
+	    error.field[0] != '\0' ? error.field : "the request", error.reason);
+	memcpy(problem->field, error.field, sizeof(problem->field));
+	return rc;
+}
+
+void *
+request_read(const struct request *request)
+{
+	struct arena *arena = &request->process->arena;
+	struct problem problem = { 0 };
+	size_t size = request->op->request->size;
+	void *out = arena_alloc(arena, size > 0 ? size : 1);
+	int rc = out == NULL
+	    ? ERR_NOMEM
+	    : read_record(out, request, request->payload, arena, &problem);
+
+	if (rc == 0)
+		return out;
+	request_refuse(request, rc, &problem);
+	return NULL;
+}
+
+void
+request_reply(const struct request *request, const void *reply)
+{
+	struct address to = address_of(request);
+
+	send_reply(&to, request->op->reply, reply);
+}
+
+void
+request_refuse(const struct request *request, int err,
+    const struct problem *problem)
+{
+	struct address to = address_of(request);
+
+	if (err == ERR_RATE_LIMITED)
+		request->process->counts.rate_limited++;
+	else if (err != ERR_UNAUTHENTICATED)
+		request->process->counts.refused++;
+	send_problem(&to, err, problem);
+}
+
+/* --- calls
+ * ---------------------------------------------------------------------- */
+
+static int
+admit(const struct request *request, struct problem *problem)
+{
+	const struct process *process = request->process;
+
+	if (process->phase == PHASE_DRAINING) {
+		problem_set(problem, ERR_UNAVAILABLE, NULL,
+		    "the site is stopping; leases stay, try again soon");
+		return ERR_UNAVAILABLE;
+	}
+	if (process->n_calls >= PROCESS_CALLS_MAX ||
+	    process->call_bytes + request->len > PROCESS_CALL_BYTES_MAX) {
+		problem_set(problem, ERR_UNAVAILABLE, NULL,
+		    "the site has too much to do right now; try again soon");
+		return ERR_UNAVAILABLE;
+	}
+	if (request->session != NULL && !session_begin_call(request->session)) {
+		problem_set(problem, ERR_RATE_LIMITED, NULL,
+		    "more than %d requests of one connection at once",
+		    SESSION_CALLS_MAX);
+		return ERR_RATE_LIMITED;
+	}
+	return 0;
+}
+
+static struct call *
+call_alloc(struct tenant *tenant)
+{
+	struct call *call = calloc(1, sizeof(*call));
+
+	if (call == NULL)
+		return NULL;
+	call->process = tenant->process;
+	call->tenant = tenant;
+	call->write.tenant = tenant;
+	call->write.ledger = tenant->ledger;
+	call->process->n_calls++;
+	return call;
+}
+
+/* The payload is copied, for the spans of the record point into it. */
+static int
+fill_call(struct call *call, const struct request *request,
+    struct problem *problem)
+{
+	size_t size = request->op->request->size;
+	uint8_t *payload =
+	    arena_copy(&call->arena, request->payload, request->len);
+
+	call->request = arena_alloc(&call->arena, size > 0 ? size : 1);
+	if (payload == NULL || call->request == NULL)
+		return ERR_NOMEM;
+	return read_record(call->request, request, payload, &call->arena,
+	    problem);
+}
+
+struct call *
+call_new(const struct request *request)
+{
+	struct problem problem = { 0 };
+	int rc = admit(request, &problem);
+
+	if (rc != 0) {
+		request_refuse(request, rc, &problem);
+		return NULL;
+	}
+	struct call *call = call_alloc(request->tenant);
+
+	if (call == NULL) {
+		if (request->session != NULL)
+			session_end_call(request->session);
+		request_refuse(request, ERR_NOMEM, NULL);
+		return NULL;
+	}
+	call->op = request->op;
+	call->front = request->front->serial;
+	call->conn = request->conn;
+	call->tag = request->tag;
+	call->bytes = request->len;
+	call->process->call_bytes += call->bytes;
+	call->write.command.op = request->op->id;
+	call->write.command.who = request->who;
+	if ((rc = fill_call(call, request, &problem)) != 0) {
+		request_refuse(request, rc, &problem);
+		call_free(call);
+		return NULL;
+	}
+	call->write.command.request = call->request;
+	return call;
+}
+
+struct call *
+call_new_own(struct tenant *tenant, uint32_t op, const void *request,
+    size_t size)
+{
+	struct call *call = call_alloc(tenant);
+
+	if (call == NULL)
+		return NULL;
+	call->write.command.op = op;
+	call->write.command.who.kind = ACTOR_SITE;
+	if (size > 0) {
+		call->request = arena_copy(&call->arena, request, size);
+		if (call->request == NULL) {
+			call_free(call);
+			return NULL;
+		}
+		call->write.command.request = call->request;
+	}
+	return call;
+}
+
+/* The session may have gone meanwhile; its name is never used again. */
+static struct front *
+end_session_call(struct call *call)
+{
+	if (call->front == 0)
+		return NULL;
+	struct front *front = front_by_serial(call->process, call->front);
+
+	if (front != NULL && call->op->method == NULL) {
+		struct session *session =
+		    table_get(&front->sessions, call->conn);
+
+		if (session != NULL)
+			session_end_call(session);
+	}
+	call->front = 0;
+	return front;
+}
+
+void
+call_free(struct call *call)
+{
+	if (call == NULL)
+		return;
+	struct process *process = call->process;
+
+	end_session_call(call);
+	process->n_calls--;
+	process->call_bytes -= call->bytes;
+	arena_release(&call->write.command.arena);
+	arena_release(&call->arena);
+	free(call);
+	if (process->phase == PHASE_DRAINING)
+		process_settle(process);
+}
+
+void
+call_answer(struct call *call)
+{
+	const struct command *command = &call->write.command;
+	struct front *front = end_session_call(call);
+	struct problem room;
+
+	if (front != NULL) {
+		struct address to = { front, call->conn, call->tag,
+			(uint16_t)call->op->id };
+
+		if (command->err == 0)
+			send_reply(&to, call->op->reply,
+			    call->reply != NULL ? call->reply
+						: &command->reply);
+		else
+			send_problem(&to, command->err,
+			    explain(&room, command->err, &command->problem));
+	}
+	call_free(call);
+}
+
+static void
+call_done(struct work *work)
+{
+	struct call *call = (struct call *)work;
+
+	if (call->finish != NULL)
+		call->finish(call);
+	else
+		call_answer(call);
+}
+
+void
+call_commit(struct call *call)
+{
+	call->write.work.run = NULL;
+	call->write.work.done = call_done;
+	entropy_take(call->write.command.entropy, call->process->entropy,
+	    LEDGER_ENTROPY);
+	writer_put(call->tenant->writer, &call->write);
+}
+
+void
+call_query(struct call *call, void (*run)(struct work *work))
+{
+	call->write.work.run = run;
+	call->write.work.done = call_done;
+	worker_put(call->process->reader, &call->write.work);
+}
+
+void
+call_help(struct call *call, void (*run)(struct work *work))
+{
+	call->write.work.run = run;
+	call->write.work.done = call_done;
+	worker_put(call->process->helper, &call->write.work);
+}

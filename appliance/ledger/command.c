@@ -1,0 +1,85 @@
+/* Operations that go through decide and fold. */
+#include "appliance/ledger/inside.h"
+
+#include "shared/base/err.h"
+
+/* A refusal of a device that proved itself is a fact (DESIGN 5). */
+static void
+note_denial(const struct call *call)
+{
+	const struct command *command = &call->write.command;
+
+	if (command->op != OP_LEASE_CHECKOUT || !denials_want(command->err))
+		return;
+	const struct checkout *checkout = command->request;
+
+	denials_add(&call->tenant->denials, command->who.id, checkout->product,
+	    err_code(command->err), process_now(call->process));
+}
+
+static void
+finish_plain(struct call *call)
+{
+	if (call->write.command.err != 0) {
+		call->process->counts.refused++;
+		note_denial(call);
+	}
+	call_answer(call);
+}
+
+void
+command_plain(const struct request *request)
+{
+	struct call *call = call_new(request);
+
+	if (call == NULL)
+		return;
+	call->finish = finish_plain;
+	call_commit(call);
+}
+
+/* --- what ends a lease
+ * --------------------------------------------------------------- */
+
+/* While the command is on its way no span is signed for the lease, or a client
+ * would believe in a seat that is given to another. Committed, the lease is
+ * gone from here before its answer goes out. */
+static void
+finish_end(struct call *call)
+{
+	struct live_lease *lease =
+	    liveness_get(&call->tenant->liveness, call->lease);
+
+	if (lease != NULL && lease->ending > 0)
+		lease->ending--;
+	finish_plain(call);
+}
+
+static uint64_t
+lease_to_end(const struct call *call)
+{
+	if (call->write.command.op == OP_LEASE_RETURN)
+		return ((const struct lease_return *)call->request)->lease;
+	return ((const struct lease_ref *)call->request)->lease;
+}
+
+void
+command_end_lease(const struct request *request)
+{
+	struct call *call = call_new(request);
+
+	if (call == NULL)
+		return;
+	call->finish = finish_end;
+	call->lease = lease_to_end(call);
+	struct live_lease *lease =
+	    liveness_get(&call->tenant->liveness, call->lease);
+
+	/* A device cannot hold up the leases of others. */
+	if (lease != NULL &&
+	    (request->session == NULL || lease->device == request->who.id))
+		lease->ending++;
+	else
+		call->finish = finish_plain;
+	call_commit(call);
+}

@@ -1,0 +1,197 @@
+/*
+ * From a message to its handler. Who may do it is decided by the operation's
+ * id, before a byte of the request is decoded; what stands in no row is
+ * refused (DESIGN 6).
+ */
+#include "appliance/ledger/inside.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <string.h>
+
+static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
+	[OP_SESSION_HELLO] = session_hello,
+	[OP_SESSION_PROVE] = session_prove,
+	[OP_DEVICE_ENROLL] = session_enroll,
+	[OP_LEASE_CHECKOUT] = command_plain,
+	[OP_LEASE_RENEW] = lease_renew,
+	[OP_LEASE_RETURN] = command_end_lease,
+	[OP_LEASE_ATTACH] = lease_attach,
+	[OP_LICENSE_GET] = query_plain,
+	[OP_LEASE_MINE] = lease_mine,
+	[OP_SITE_SHOW] = query_plain,
+	[OP_SITE_REQUEST] = site_request,
+	[OP_LICENSE_INSTALL] = command_plain,
+	[OP_LICENSE_LIST] = query_plain,
+	[OP_LICENSE_SHOW] = query_plain,
+	[OP_LEASE_LIST] = query_plain,
+	[OP_LEASE_SHOW] = query_plain,
+	[OP_LEASE_RELEASE] = command_end_lease,
+	[OP_JOIN_CREATE] = command_plain,
+	[OP_DEVICE_LIST] = query_plain,
+	[OP_DEVICE_SHOW] = query_plain,
+	[OP_DEVICE_REVOKE] = command_plain,
+	[OP_JOURNAL_BATCHES] = query_plain,
+	[OP_JOURNAL_CHECKPOINT] = checkpoint_asked,
+	[OP_SUBJECT_SHOW] = query_plain,
+	[OP_CLOCK_CONFIRM] = clock_confirm_asked,
+	[OP_CLOCK_CORRECT] = clock_correct_asked,
+	[OP_HEALTHZ] = site_health,
+	[OP_READYZ] = site_health,
+};
+
+/* So that a refusal has an operation to be about. */
+static const struct operation nothing = { .id = OP_NONE, .name = "nothing" };
+
+static const struct operation *
+find_operation(struct request *request, uint16_t op)
+{
+	const struct operation *found = operation_get(op);
+
+	request->op = found != NULL ? found : &nothing;
+	if (found != NULL && handlers[op] != NULL)
+		return found;
+	request_refuse(request, ERR_NOT_FOUND, NULL);
+	return NULL;
+}
+
+static void
+run_handler(const struct request *request)
+{
+	handlers[request->op->id](request);
+	arena_clear(&request->process->arena);
+}
+
+static void
+refuse_stranger(const struct request *request, int err)
+{
+	request->process->counts.unauthenticated++;
+	request_refuse(request, err, NULL);
+}
+
+/* The journal must hold the start before anything else. */
+static bool
+is_starting(const struct request *request)
+{
+	struct problem problem;
+
+	if (request->tenant->started)
+		return false;
+	problem_set(&problem, ERR_UNAVAILABLE, NULL,
+	    "the site is starting; try again soon");
+	request_refuse(request, ERR_UNAVAILABLE, &problem);
+	return true;
+}
+
+/* --- agents
+ * -------------------------------------------------------------------- */
+
+void
+dispatch_request(struct front *front, const struct ipc_message *message)
+{
+	struct request request = {
+		.process = front->process,
+		.front = front,
+		.session = table_get(&front->sessions, message->conn),
+		.conn = message->conn,
+		.tag = message->tag,
+		.payload = message->payload,
+		.len = message->len,
+	};
+	const struct operation *op = find_operation(&request, message->op);
+
+	/* No session: it was closed a moment ago. */
+	if (op == NULL || request.session == NULL)
+		return;
+	if ((op->scope != SCOPE_SESSION && op->scope != SCOPE_DEVICE) ||
+	    (op->scope == SCOPE_DEVICE &&
+		!session_is_proved(request.session))) {
+		refuse_stranger(&request, ERR_UNAUTHENTICATED);
+		return;
+	}
+	request.tenant = session_tenant(request.session);
+	session_fill_who(&request.who, request.session);
+	if (!is_starting(&request))
+		run_handler(&request);
+}
+
+/* --- admins and the open operations
+ * -------------------------------------------- */
+
+static int
+find_admin(struct request *request, const struct wire_caller *caller)
+{
+	struct process *process = request->process;
+	struct system_key key;
+	int rc = system_key_find(&key, process->system, caller->key.data,
+	    caller->key.len);
+
+	if (rc == ERR_UNAUTHENTICATED &&
+	    !auth_count_bad(&process->auth, caller->address,
+		clock_boottime_ms()))
+		return ERR_RATE_LIMITED;
+	if (rc != 0)
+		return rc;
+	request->tenant = process_tenant(process, key.tenant);
+	if (request->tenant == NULL)
+		return ERR_UNAUTHENTICATED;
+	request->who = (struct principal){
+		.kind = ACTOR_ADMIN,
+		.id = key.number,
+	};
+	text_copy(request->who.address, sizeof(request->who.address),
+	    caller->address);
+	return 0;
+}
+
+/* The caller stands before the request's record. */
+static int
+read_caller(struct wire_caller *caller, struct request *request)
+{
+	size_t used = 0;
+	int rc =
+	    record_read_msgpack(caller, &wire_caller_record, request->payload,
+		request->len, &used, &request->process->arena, NULL);
+
+	if (rc == 0) {
+		request->payload += used;
+		request->len -= used;
+	}
+	return rc;
+}
+
+void
+dispatch_call(struct front *front, const struct ipc_message *message)
+{
+	struct request request = {
+		.process = front->process,
+		.tenant = front->process->tenants[0],
+		.front = front,
+		.conn = message->conn,
+		.tag = message->tag,
+		.payload = message->payload,
+		.len = message->len,
+	};
+	struct wire_caller caller;
+	const struct operation *op = find_operation(&request, message->op);
+
+	if (op == NULL)
+		return;
+	int rc = op->scope == SCOPE_ADMIN || op->scope == SCOPE_OPEN
+	    ? read_caller(&caller, &request)
+	    : ERR_NOT_FOUND;
+
+	if (rc == 0 && op->scope == SCOPE_ADMIN)
+		rc = find_admin(&request, &caller);
+	if (rc == ERR_UNAUTHENTICATED) {
+		refuse_stranger(&request, rc);
+	} else if (rc != 0) {
+		request_refuse(&request, rc, NULL);
+	} else if (op->scope == SCOPE_OPEN || !is_starting(&request)) {
+		run_handler(&request);
+		return;
+	}
+	arena_clear(&front->process->arena);
+}

@@ -1,0 +1,191 @@
+/* The fronts: one ipc each, with the sessions that came through it. */
+#include "appliance/ledger/inside.h"
+
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void
+read_opened(struct front *front, const struct ipc_message *message)
+{
+	struct arena *arena = &front->process->arena;
+	struct wire_peer peer;
+
+	int rc = record_read_msgpack(&peer, &wire_peer_record, message->payload,
+	    message->len, NULL, arena, NULL);
+
+	if (rc == 0)
+		session_new(front, message->conn, &peer);
+	else
+		log_error("ledger", "front %d: a peer that cannot be read",
+		    front->index);
+	arena_clear(arena);
+}
+
+/* A front that does not take its answers is not listened to either, until it
+ * does: the tick resumes it. */
+static void
+hold_back(struct front *front)
+{
+	if (front->paused || ipc_queued(front->ipc) <= FRONT_QUEUE_MAX)
+		return;
+	log_warn("ledger", "front %d is slow: not reading from it for now",
+	    front->index);
+	front->paused = true;
+	ipc_pause(front->ipc);
+}
+
+static void
+got_message(void *ctx, const struct ipc_message *message)
+{
+	struct front *front = ctx;
+
+	switch (message->kind) {
+	case WIRE_OPENED:
+		read_opened(front, message);
+		break;
+	case WIRE_CLOSED:
+		session_free(table_get(&front->sessions, message->conn));
+		break;
+	case WIRE_REQUEST:
+		front->process->counts.requests++;
+		dispatch_request(front, message);
+		break;
+	case WIRE_CALL:
+		front->process->counts.requests++;
+		dispatch_call(front, message);
+		break;
+	default:
+		log_error("ledger", "front %d: a message of unknown kind %u",
+		    front->index, message->kind);
+	}
+	hold_back(front);
+}
+
+static void
+got_closed(void *ctx)
+{
+	struct front *front = ctx;
+
+	log_info("ledger", "front %d is gone", front->index);
+	front_free(front);
+}
+
+static void
+tell_state(struct front *front)
+{
+	static const uint16_t states[] = {
+		[PHASE_STARTING] = 0,
+		[PHASE_READY] = 1,
+		[PHASE_DRAINING] = 2,
+	};
+
+	front_send(front,
+	    &(struct ipc_message){
+		.kind = WIRE_STATE,
+		.op = states[front->process->phase],
+	    });
+}
+
+int
+front_add(struct process *process, int fd, int index)
+{
+	static const struct ipc_callbacks callbacks = {
+		.message = got_message,
+		.closed = got_closed,
+	};
+	struct front *front = calloc(1, sizeof(*front));
+
+	if (front == NULL)
+		return ERR_NOMEM;
+	front->process = process;
+	front->index = index;
+	front->serial = ++process->next_serial;
+	front->ipc = ipc_new(process->base, fd, &callbacks, front);
+	if (front->ipc == NULL) {
+		free(front);
+		return ERR_NOMEM;
+	}
+	front->next = process->fronts;
+	process->fronts = front;
+	tell_state(front);
+	return 0;
+}
+
+struct front *
+front_by_serial(const struct process *process, uint64_t serial)
+{
+	struct front *front = process->fronts;
+
+	while (front != NULL && front->serial != serial)
+		front = front->next;
+	return front;
+}
+
+void
+front_free(struct front *front)
+{
+	struct front **link = &front->process->fronts;
+	struct session *session;
+	size_t at = 0;
+
+	while (*link != front)
+		link = &(*link)->next;
+	*link = front->next;
+	/* Freeing one takes it out of the table, so begin anew each time. */
+	while ((session = table_next(&front->sessions, &at)) != NULL) {
+		session_free(session);
+		at = 0;
+	}
+	table_release(&front->sessions);
+	ipc_free(front->ipc);
+	free(front);
+}
+
+void
+front_tell_state(struct process *process)
+{
+	for (struct front *front = process->fronts; front != NULL;
+	     front = front->next)
+		tell_state(front);
+}
+
+void
+front_resume(struct process *process)
+{
+	for (struct front *front = process->fronts; front != NULL;
+	     front = front->next) {
+		if (!front->paused ||
+		    ipc_queued(front->ipc) > FRONT_QUEUE_MAX / 2)
+			continue;
+		front->paused = false;
+		ipc_resume(front->ipc);
+	}
+}
+
+void
+front_send(struct front *front, const struct ipc_message *message)
+{
+	int rc = ipc_send(front->ipc, message);
+
+	/* A closed one is told by its callback. */
+	if (rc != 0 && rc != ERR_CLOSED)
+		log_error("ledger", "cannot send to front %d: %s", front->index,
+		    err_str(rc));
+}
+
+void
+front_close(struct front *front, uint64_t conn, uint16_t code,
+    const char *reason)
+{
+	front_send(front,
+	    &(struct ipc_message){
+		.kind = WIRE_CLOSE,
+		.op = code,
+		.conn = conn,
+		.payload = (const uint8_t *)reason,
+		.len = (uint32_t)strlen(reason),
+	    });
+}

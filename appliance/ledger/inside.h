@@ -1,0 +1,274 @@
+/*
+ * What the parts of the ledger process share: the process, its tenants, its
+ * fronts, and a call on its way to an answer. All of it belongs to the loop's
+ * thread, but what says otherwise. The core (ledger.h) must not know any of
+ * it.
+ */
+#ifndef APPLIANCE_LEDGER_INSIDE_H
+#define APPLIANCE_LEDGER_INSIDE_H
+
+#include "appliance/ledger/auth.h"
+#include "appliance/ledger/denials.h"
+#include "appliance/ledger/entropy.h"
+#include "appliance/ledger/ledger.h"
+#include "appliance/ledger/liveness.h"
+#include "appliance/ledger/process.h"
+#include "appliance/ledger/system.h"
+#include "appliance/ledger/table.h"
+#include "appliance/ledger/wire.h"
+#include "appliance/ledger/work.h"
+#include "appliance/ledger/writer.h"
+#include "appliance/setup/setup.h"
+#include "shared/ipc/ipc.h"
+#include "shared/rpc/rpc.h"
+
+struct event_base;
+struct event;
+struct session;
+
+#define PROCESS_SOFTWARE "leaseholdd " LEASEHOLD_VERSION
+#define PROCESS_WRITERS 4
+#define PROCESS_SIGNALS 4
+/** Calls that wait for a commit or a reader, and the bytes of their requests,
+ * at most; beyond, `unavailable`. */
+#define PROCESS_CALLS_MAX 65536
+#define PROCESS_CALL_BYTES_MAX ((size_t)64 << 20)
+/** Calls of one connection under way at once; beyond, `rate_limited`. */
+#define SESSION_CALLS_MAX 4096
+/** Answers that wait for a slow front before it is not read from any more. */
+#define FRONT_QUEUE_MAX ((size_t)32 << 20)
+
+enum process_phase {
+	PHASE_STARTING, /* the start is not journaled yet */
+	PHASE_READY,
+	PHASE_DRAINING, /* SIGTERM: what is queued is still done */
+};
+
+/** One tenant and what lives around its ledger. */
+struct tenant {
+	struct process *process;
+	char name[64];
+	struct ledger *ledger;
+	uint8_t *key; /* guarded */
+	struct writer *writer;
+	struct liveness liveness;
+	struct table sessions; /* device -> its live session */
+	struct table devices; /* device -> struct device_memory */
+	struct denials denials;
+	bool started; /* its ROW_STARTED is committed */
+	bool starting; /* on its way */
+	int fault; /* of the last commit; 0: it went well */
+	bool room_told; /* the alarm of a filling map was raised */
+	bool drained; /* its last words were journaled */
+	bool checking; /* a checkpoint is on its way */
+	uint64_t checkpoint_batch;
+	int64_t checkpoint_boottime;
+};
+
+/** What is remembered of a device while the process lives. */
+struct device_memory {
+	uint64_t counter; /* of its last proof */
+};
+
+struct front {
+	struct process *process;
+	struct front *next;
+	uint64_t serial; /* never used again, so a late answer hits nothing */
+	int index;
+	struct ipc *ipc;
+	struct table sessions; /* conn -> session */
+	bool paused;
+};
+
+/** Counters of what leaves no row. */
+struct process_counts {
+	uint64_t requests;
+	uint64_t unauthenticated;
+	uint64_t rate_limited;
+	uint64_t refused; /* other refusals */
+	uint64_t rolled_back; /* clients that saw a newer journal */
+	int64_t rolled_back_told;
+	uint64_t read_ns, write_ns; /* records in and out */
+};
+
+struct process {
+	const struct ledger_process_options *options;
+	const struct supervisor_child *child;
+	struct event_base *base;
+	struct event *signals[PROCESS_SIGNALS];
+	struct event *control; /* new fronts arrive here */
+	struct event *tick; /* once a second */
+	struct site_file site;
+	uint8_t *secret; /* of the site, guarded */
+	uint8_t ca_sha256[32];
+	struct system_store *system; /* any thread */
+	struct tenant **tenants;
+	size_t n_tenants;
+	struct front *fronts;
+	uint64_t next_serial;
+	size_t n_sessions;
+	struct shared_clock clock; /* any thread, by its functions */
+	struct system_clock clock_saved;
+	bool clock_saving; /* its offset is being kept */
+	bool clock_turning; /* an admin confirms or corrects it */
+	struct outbox *outbox; /* any thread, by its functions */
+	struct writer *writers[PROCESS_WRITERS];
+	size_t n_writers;
+	struct worker *reader; /* queries */
+	struct worker *helper; /* hashes, the system store */
+	struct entropy *entropy;
+	struct auth auth;
+	struct process_counts counts;
+	enum process_phase phase;
+	size_t n_calls; /* under way, the process's own included */
+	size_t call_bytes; /* of their requests */
+	int status; /* to exit with */
+	struct arena arena; /* of the request at hand */
+	struct buf out; /* of the answer at hand */
+};
+
+/** Site time, ms. Any thread. */
+int64_t process_now(struct process *process);
+struct tenant *process_tenant(const struct process *process, const char *name);
+/** Open its store, read its leases; `time`: from where its journal goes on.
+ * Errors are logged. */
+int tenant_open(struct tenant **tenant, struct process *process,
+    const char *name, int64_t *time);
+/** Its writer has ended. Takes NULL. */
+void tenant_close(struct tenant *tenant);
+/** An alarm when its store fills. */
+void tenant_watch_room(struct tenant *tenant);
+void tenant_log_timing(const struct tenant *tenant);
+/** Drained and nothing under way: stop for good. */
+void process_settle(struct process *process);
+
+/* --- a request as it came in
+ * -------------------------------------------------- */
+
+/** Borrowed by a handler until it returns. */
+struct request {
+	struct process *process;
+	struct tenant *tenant;
+	struct front *front;
+	struct session *session; /* NULL on HTTP */
+	const struct operation *op;
+	uint64_t conn, tag;
+	const uint8_t *payload; /* the request record */
+	size_t len;
+	struct principal who;
+};
+
+/** Read the request's record into the process's arena; refuses it otherwise
+ * and returns NULL. */
+void *request_read(const struct request *request);
+void request_reply(const struct request *request, const void *reply);
+/** problem NULL: the words of `err`. */
+void request_refuse(const struct request *request, int err,
+    const struct problem *problem);
+
+/* --- a call: a request that is answered later
+ * ----------------------------------- */
+
+struct call {
+	struct write write; /* first; its work serves readers too */
+	struct process *process;
+	struct tenant *tenant;
+	const struct operation *op; /* NULL: the process's own */
+	uint64_t front; /* serial; 0: nobody waits */
+	uint64_t conn, tag;
+	struct arena arena; /* request; a query's reply */
+	void *request;
+	void *reply; /* of a query */
+	size_t bytes; /* counted in call_bytes */
+	uint64_t lease; /* marked as ending, or 0 */
+	/** In the loop, before the answer; may be NULL. */
+	void (*finish)(struct call *call);
+};
+
+/** For a request: copies and reads its record; refuses it (too much under way,
+ * malformed) and returns NULL. Work for the caller to queue. */
+struct call *call_new(const struct request *request);
+/** Of the process's own; `request` is copied. NULL when out of memory. */
+struct call *call_new_own(struct tenant *tenant, uint32_t op,
+    const void *request, size_t size);
+/** Answer it, if somebody waits, and free it; write.command.err tells. */
+void call_answer(struct call *call);
+void call_free(struct call *call);
+
+/** Queue for the tenant's writer, reader or helper; owned by it until
+ * `finish`. */
+void call_commit(struct call *call);
+void call_query(struct call *call, void (*run)(struct work *work));
+void call_help(struct call *call, void (*run)(struct work *work));
+
+/* --- handlers; each answers or queues its request
+ * ------------------------------- */
+
+void session_hello(const struct request *request);
+void session_prove(const struct request *request);
+void session_enroll(const struct request *request);
+void lease_renew(const struct request *request);
+void lease_attach(const struct request *request);
+void lease_mine(const struct request *request);
+void command_plain(const struct request *request);
+void command_end_lease(const struct request *request);
+void query_plain(const struct request *request);
+void site_request(const struct request *request);
+void site_health(const struct request *request);
+void clock_confirm_asked(const struct request *request);
+void clock_correct_asked(const struct request *request);
+void checkpoint_asked(const struct request *request);
+
+/* --- fronts and sessions
+ * ---------------------------------------------------------- */
+
+int front_add(struct process *process, int fd, int index);
+struct front *front_by_serial(const struct process *process, uint64_t serial);
+void front_free(struct front *front);
+/** Tell every front the phase (WIRE_STATE). */
+void front_tell_state(struct process *process);
+/** Listen again to those that took their answers. */
+void front_resume(struct process *process);
+void front_send(struct front *front, const struct ipc_message *message);
+/** Have it close a WebSocket; its session is freed by who calls. */
+void front_close(struct front *front, uint64_t conn, uint16_t code,
+    const char *reason);
+
+struct session *session_new(struct front *front, uint64_t conn,
+    const struct wire_peer *peer);
+void session_free(struct session *session);
+bool session_is_proved(const struct session *session);
+void session_fill_who(struct principal *who, const struct session *session);
+struct tenant *session_tenant(const struct session *session);
+/** Count a call under way in or out; false: too many. */
+bool session_begin_call(struct session *session);
+void session_end_call(struct session *session);
+/** Tell a device's live session, if there is one, that a lease was taken. */
+void session_tell_revoked(struct tenant *tenant, uint64_t device,
+    uint64_t lease, const char *code);
+/** Close a device's live session, if there is one. */
+void session_close_device(struct tenant *tenant, uint64_t device, uint16_t code,
+    const char *reason);
+
+/** A WIRE_REQUEST or WIRE_CALL: scope first, by the table of operations. */
+void dispatch_request(struct front *front, const struct ipc_message *message);
+void dispatch_call(struct front *front, const struct ipc_message *message);
+
+/* --- the process's own commands
+ * ----------------------------------------------------- */
+
+/** Read the leases into memory, every deadline from now. */
+int own_load_leases(struct tenant *tenant);
+void own_start(struct tenant *tenant);
+void own_expire_due(struct tenant *tenant);
+/** Those of minutes that are over; all with `now`. */
+void own_flush_denials(struct tenant *tenant, bool now);
+void own_checkpoint(struct tenant *tenant);
+void own_step_clock(struct process *process);
+/** Journal what the clock found, in every tenant. */
+void own_clock_row(struct process *process, const struct row_clock *row,
+    const struct tenant *except, uint64_t turn);
+/** The writer's callback: what a batch changed. */
+void own_batch(void *ctx, const struct write_outcome *outcome);
+
+#endif

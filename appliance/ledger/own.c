@@ -1,0 +1,253 @@
+/*
+ * Commands of the process itself, each carrying the fact it rests on: the
+ * start, deadlines that passed, refusals of a minute, checkpoints; and what a
+ * committed batch changes around the ledger.
+ */
+#include "appliance/ledger/inside.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A deadline whose command came to nothing (a full disk) is tried again. */
+#define EXPIRE_AGAIN_MS 5000
+/* Deadlines in one turn: the rest in the next, so that agents are heard. */
+#define EXPIRE_TURN_MAX 2048
+#define CLOSE_REVOKED 4003
+
+/* --- the start
+ * ----------------------------------------------------------------------- */
+
+static bool
+all_started(const struct process *process)
+{
+	for (size_t i = 0; i < process->n_tenants; i++)
+		if (!process->tenants[i]->started)
+			return false;
+	return true;
+}
+
+static void
+finish_start(struct call *call)
+{
+	struct tenant *tenant = call->tenant;
+	struct process *process = call->process;
+
+	tenant->starting = false;
+	tenant->started = call->write.command.err == 0;
+	call_free(call);
+	if (process->phase != PHASE_STARTING || !all_started(process))
+		return;
+	process->phase = PHASE_READY;
+	log_info("ledger", "ready: site=%s", process->site.site);
+	front_tell_state(process);
+}
+
+void
+own_start(struct tenant *tenant)
+{
+	struct row_started row = {
+		.generation = 1,
+		.clean = ledger_was_clean(tenant->ledger),
+	};
+
+	if (tenant->started || tenant->starting)
+		return;
+	text_copy(row.software, sizeof(row.software), PROCESS_SOFTWARE);
+	struct call *call =
+	    call_new_own(tenant, LEDGER_START, &row, sizeof(row));
+
+	if (call == NULL)
+		return; /* the next tick tries again */
+	tenant->starting = true;
+	call->finish = finish_start;
+	call_commit(call);
+}
+
+static int
+load_lease(void *ctx, const struct ledger_lease *lease)
+{
+	struct tenant *tenant = ctx;
+
+	return liveness_add(&tenant->liveness, lease->lease, lease->device,
+	    lease->ttl_s, lease->grace_s, clock_boottime_ms());
+}
+
+int
+own_load_leases(struct tenant *tenant)
+{
+	struct ledger_view *view;
+	int rc = ledger_view_open(&view, tenant->ledger);
+
+	if (rc != 0)
+		return rc;
+	liveness_release(&tenant->liveness);
+	rc = ledger_each_lease(view, 0, load_lease, tenant);
+	ledger_view_close(view);
+	return rc;
+}
+
+/* --- deadlines
+ * ------------------------------------------------------------------------ */
+
+static void
+finish_expire(struct call *call)
+{
+	struct live_lease *lease =
+	    liveness_get(&call->tenant->liveness, call->lease);
+	int err = call->write.command.err;
+
+	if (lease != NULL && lease->ending > 0)
+		lease->ending--;
+	if (err == ERR_GONE || err == ERR_NOT_FOUND)
+		liveness_remove(&call->tenant->liveness, call->lease);
+	call_free(call);
+}
+
+static bool
+expire(struct tenant *tenant, struct live_lease *lease, int64_t boottime)
+{
+	/* The deadline as the journal's time has it. */
+	const struct ledger_expire request = {
+		.lease = lease->lease,
+		.deadline =
+		    process_now(tenant->process) - (boottime - lease->deadline),
+	};
+	struct call *call =
+	    call_new_own(tenant, LEDGER_EXPIRE, &request, sizeof(request));
+
+	if (call == NULL)
+		return false;
+	lease->ending++;
+	call->lease = lease->lease;
+	call->finish = finish_expire;
+	call_commit(call);
+	return true;
+}
+
+void
+own_expire_due(struct tenant *tenant)
+{
+	int64_t boottime = clock_boottime_ms();
+
+	for (int i = 0; i < EXPIRE_TURN_MAX; i++) {
+		struct live_lease *lease =
+		    liveness_due(&tenant->liveness, boottime, EXPIRE_AGAIN_MS);
+
+		if (lease == NULL || !expire(tenant, lease, boottime))
+			return;
+	}
+}
+
+/* --- refusals
+ * -------------------------------------------------------------------------- */
+
+void
+own_flush_denials(struct tenant *tenant, bool now)
+{
+	int64_t time = process_now(tenant->process);
+	int64_t minute = now ? INT64_MAX : time - time % 60000;
+	struct denial *denial;
+
+	/* Nothing can be journaled: keep counting until it can. */
+	if (tenant->fault != 0)
+		return;
+	for (int i = 0; i < DENIALS_FLUSH &&
+	     (denial = denials_take(&tenant->denials, minute)) != NULL;
+	     i++) {
+		struct call *call = call_new_own(tenant, LEDGER_DENIED,
+		    &denial->row, sizeof(denial->row));
+
+		free(denial);
+		if (call == NULL)
+			return;
+		call->finish = call_free;
+		call_commit(call);
+	}
+	if (tenant->denials.lost > 0) {
+		log_warn("ledger", "refusals that got no row: %llu",
+		    (unsigned long long)tenant->denials.lost);
+		tenant->denials.lost = 0;
+	}
+}
+
+/* --- what a batch changed
+ * ---------------------------------------------------------------- */
+
+static const char *
+end_code(uint32_t reason)
+{
+	return err_code(
+	    reason == LEASE_REVOKED ? ERR_DEVICE_REVOKED : ERR_GONE);
+}
+
+static void
+apply_ended(struct tenant *tenant, const struct write_event *event)
+{
+	const struct live_lease *lease =
+	    liveness_get(&tenant->liveness, event->lease);
+
+	if (lease == NULL)
+		return;
+	uint64_t device = lease->device;
+
+	liveness_remove(&tenant->liveness, event->lease);
+	if (event->reason != LEASE_RETURNED && event->reason != LEASE_EXITED)
+		session_tell_revoked(tenant, device, event->lease,
+		    end_code(event->reason));
+}
+
+static void
+apply_events(struct tenant *tenant, const struct write_outcome *outcome)
+{
+	int64_t boottime = clock_boottime_ms();
+	bool lost = outcome->lost;
+
+	for (size_t i = 0; i < outcome->n; i++) {
+		const struct write_event *event = &outcome->events[i];
+
+		if (event->kind == WRITE_GRANTED)
+			lost |= liveness_add(&tenant->liveness, event->lease,
+				    event->device, event->ttl_s, event->grace_s,
+				    boottime) != 0;
+		else if (event->kind == WRITE_ENDED)
+			apply_ended(tenant, event);
+	}
+	/* After the notices about its leases. */
+	for (size_t i = 0; i < outcome->n; i++)
+		if (outcome->events[i].kind == WRITE_REVOKED)
+			session_close_device(tenant, outcome->events[i].device,
+			    CLOSE_REVOKED, "this device was revoked");
+	if (!lost)
+		return;
+	int rc = own_load_leases(tenant);
+
+	log_error("ledger", "no memory for deadlines; reading all leases: %s",
+	    err_str(rc));
+}
+
+void
+own_batch(void *ctx, const struct write_outcome *outcome)
+{
+	struct tenant *tenant = outcome->tenant;
+
+	(void)ctx;
+	if (outcome->rc != 0 && tenant->fault == 0)
+		log_error("ledger",
+		    "tenant %s: nothing can be journaled (%s); reads go on, "
+		    "writes are refused until it works again",
+		    tenant->name, err_str(outcome->rc));
+	/* A batch of refusals alone writes nothing and proves nothing. */
+	if (outcome->rc != 0) {
+		tenant->fault = outcome->rc;
+	} else if (outcome->rows > 0 && tenant->fault != 0) {
+		tenant->fault = 0;
+		log_info("ledger", "tenant %s: the journal goes on",
+		    tenant->name);
+	}
+	apply_events(tenant, outcome);
+}

@@ -1,0 +1,78 @@
+/* Operations that only read: on the reader thread, in a view of their own;
+ * what the process knows and the store does not is added in the loop. */
+#include "appliance/ledger/inside.h"
+
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <string.h>
+
+static void
+run_query(struct work *work)
+{
+	struct call *call = (struct call *)work;
+	struct command *command = &call->write.command;
+	struct ledger_view *view;
+
+	call->reply = arena_alloc(&call->arena, call->op->reply->size);
+	command->err = call->reply == NULL
+	    ? ERR_NOMEM
+	    : ledger_view_open(&view, call->tenant->ledger);
+	if (command->err != 0)
+		return;
+	command->err =
+	    ledger_query(call->reply, view, call->op->id, call->request,
+		process_now(call->process), &call->arena, &command->problem);
+	ledger_view_close(view);
+}
+
+static void
+add_site(struct site_view *site, const struct call *call)
+{
+	struct process *process = call->process;
+
+	memcpy(site->name, process->site.name, sizeof(site->name));
+	text_copy(site->software, sizeof(site->software), PROCESS_SOFTWARE);
+	site->sessions = call->tenant->sessions.count;
+	pthread_mutex_lock(&process->clock.lock);
+	site->clock_held = process->clock.clock.held;
+	site->clock_wall = process->clock.clock.held_wall;
+	pthread_mutex_unlock(&process->clock.lock);
+}
+
+static void
+add_device(struct device_view *device, const struct call *call)
+{
+	device->connected =
+	    table_get(&call->tenant->sessions, device->device) != NULL;
+}
+
+static void
+finish_query(struct call *call)
+{
+	if (call->write.command.err != 0) {
+		call->process->counts.refused++;
+	} else if (call->op->id == OP_SITE_SHOW) {
+		add_site(call->reply, call);
+	} else if (call->op->id == OP_DEVICE_SHOW) {
+		add_device(call->reply, call);
+	} else if (call->op->id == OP_DEVICE_LIST) {
+		struct device_page *page = call->reply;
+		struct device_view *items = page->items.items;
+
+		for (uint32_t i = 0; i < page->items.count; i++)
+			add_device(&items[i], call);
+	}
+	call_answer(call);
+}
+
+void
+query_plain(const struct request *request)
+{
+	struct call *call = call_new(request);
+
+	if (call == NULL)
+		return;
+	call->finish = finish_query;
+	call_query(call, run_query);
+}

@@ -1,0 +1,176 @@
+/* Opening and closing a tenant of the process. */
+#include "appliance/ledger/inside.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int
+open_failed(const struct tenant *tenant, const char *path, int rc)
+{
+	if (rc == ERR_BUSY)
+		log_error("ledger",
+		    "another process has the store of tenant %s open: %s; stop "
+		    "it first",
+		    tenant->name, path);
+	else
+		log_error("ledger",
+		    "cannot open the store of tenant %s: %s: %s", tenant->name,
+		    path, err_str(rc));
+	return rc;
+}
+
+static int
+open_ledger(struct tenant *tenant)
+{
+	struct process *process = tenant->process;
+	char path[SETUP_PATH_MAX], name[96];
+
+	snprintf(name, sizeof(name), "tenants/%s/ledger", tenant->name);
+	int rc = setup_path(path, process->options->state, name);
+
+	if (rc != 0)
+		return rc;
+	const struct ledger_options options = {
+		.path = path,
+		.site = process->site.site,
+		.tenant = tenant->name,
+		.site_public = process->secret + 32,
+		.site_secret = process->secret,
+		.tenant_key = tenant->key,
+		.ca_sha256 = process->ca_sha256,
+		.generation = 1,
+		.map_bytes = process->options->map_bytes,
+	};
+
+	rc = ledger_open(&tenant->ledger, &options);
+	return rc == 0 ? 0 : open_failed(tenant, path, rc);
+}
+
+/* Where its time goes on, and from which batch checkpoints count. */
+static int
+read_newest(struct tenant *tenant, int64_t *time)
+{
+	struct arena arena = { 0 };
+	struct journal_header header;
+	struct record_span token;
+	struct ledger_view *view;
+	uint8_t head[32];
+	int rc = ledger_view_open(&view, tenant->ledger);
+
+	if (rc != 0)
+		return rc;
+	rc = ledger_newest(&header, head, &token, view, &arena);
+	*time = ledger_time(view);
+	ledger_view_close(view);
+	arena_release(&arena);
+	tenant->checkpoint_batch = header.batch;
+	tenant->checkpoint_boottime = clock_boottime_ms();
+	return rc;
+}
+
+static int
+fill(struct tenant *tenant, int64_t *time)
+{
+	tenant->key = sodium_malloc(SETUP_KEY_BYTES);
+	if (tenant->key == NULL)
+		return ERR_NOMEM;
+	int rc = setup_key(tenant->key, tenant->process->options->state,
+	    tenant->name);
+
+	if (rc == 0)
+		rc = open_ledger(tenant);
+	if (rc == 0)
+		rc = read_newest(tenant, time);
+	if (rc == 0)
+		rc = own_load_leases(tenant);
+	return rc;
+}
+
+int
+tenant_open(struct tenant **out, struct process *process, const char *name,
+    int64_t *time)
+{
+	struct tenant *tenant = calloc(1, sizeof(*tenant));
+
+	if (tenant == NULL)
+		return ERR_NOMEM;
+	tenant->process = process;
+	text_copy(tenant->name, sizeof(tenant->name), name);
+	int rc = fill(tenant, time);
+
+	if (rc != 0) {
+		tenant_close(tenant);
+		return rc;
+	}
+	*out = tenant;
+	return 0;
+}
+
+void
+tenant_close(struct tenant *tenant)
+{
+	struct device_memory *memory;
+	size_t at = 0;
+
+	if (tenant == NULL)
+		return;
+	ledger_close(tenant->ledger);
+	liveness_release(&tenant->liveness);
+	denials_release(&tenant->denials);
+	while ((memory = table_next(&tenant->devices, &at)) != NULL)
+		free(memory);
+	table_release(&tenant->devices);
+	table_release(&tenant->sessions);
+	sodium_free(tenant->key);
+	free(tenant);
+}
+
+#define ROOM_ALARM_PERCENT 70
+
+void
+tenant_watch_room(struct tenant *tenant)
+{
+	size_t used, size;
+
+	ledger_room(&used, &size, tenant->ledger);
+	bool filling =
+	    size > 0 && used / (size / 100 + 1) >= ROOM_ALARM_PERCENT;
+
+	if (filling && !tenant->room_told)
+		log_error("ledger",
+		    "ALERT: the store of tenant %s is over %d %% full: %zu of "
+		    "%zu MiB; give it more room: [limits] map_gib",
+		    tenant->name, ROOM_ALARM_PERCENT, used >> 20, size >> 20);
+	tenant->room_told = filling;
+}
+
+static double
+per(uint64_t ns, uint64_t n)
+{
+	return n == 0 ? 0.0 : (double)ns / (double)n / 1000.0;
+}
+
+void
+tenant_log_timing(const struct tenant *tenant)
+{
+	struct ledger_timing t;
+
+	ledger_timing(&t, tenant->ledger);
+	log_info("ledger",
+	    "timing tenant=%s commits=%llu commands=%llu rows=%llu "
+	    "commands_a_commit=%.1f us a command: decide=%.2f fold=%.2f "
+	    "tree=%.2f sign=%.2f commit=%.2f",
+	    tenant->name, (unsigned long long)t.commits,
+	    (unsigned long long)t.commands, (unsigned long long)t.rows,
+	    t.commits == 0 ? 0.0 : (double)t.commands / (double)t.commits,
+	    per(t.decide_ns, t.commands), per(t.fold_ns, t.commands),
+	    per(t.tree_ns, t.commands), per(t.sign_ns, t.commands),
+	    per(t.commit_ns, t.commands));
+}
