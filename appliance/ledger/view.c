@@ -230,3 +230,9 @@ ledger_each_lease(struct ledger_view *view, uint64_t after,
 	return store_each(&view->state.txn, STORE_LEASES, key, sizeof key,
 	    each_lease_one, &walk);
 }
+
+int64_t
+ledger_time(const struct ledger_view *view)
+{
+	return view->state.counters.time;
+}
