@@ -2,6 +2,7 @@
 
 #include "shared/base/err.h"
 #include "shared/base/text.h"
+#include "shared/record/plain.h"
 
 #include <string.h>
 
@@ -148,6 +149,7 @@ json_read_string(struct json_reader *reader, struct json_token *token)
 	for (;;) {
 		size_t at = reader->at;
 
+		at += plain_run(text + at, reader->len - at);
 		while (at < reader->len && !byte_is(text[at], BYTE_STOP))
 			seen |= (uint8_t)text[at++];
 		reader->at = at;

@@ -1,6 +1,7 @@
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 #include "shared/record/json.h"
+#include "shared/record/plain.h"
 
 #include <string.h>
 
@@ -174,7 +175,7 @@ json_add_string(struct buf *buf, const char *text, size_t len)
 	size_t extra = 0;
 	uint8_t seen = 0;
 
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = plain_run(text, len); i < len; i++) {
 		uint8_t c = (uint8_t)text[i];
 
 		seen |= c;

@@ -1,5 +1,6 @@
 #include "shared/base/err.h"
 #include "shared/base/text.h"
+#include "shared/record/plain.h"
 #include "shared/record/record_fields.h"
 
 #include <assert.h>
@@ -156,9 +157,16 @@ record_text_is_valid(enum record_type type, const char *text, size_t len)
 
 	if (len == 0)
 		return true; /* text may be NULL then */
-	if (type == RECORD_TEXT)
-		return text_is_printable(text, len);
-	for (size_t i = 0; i < len; i++) {
+	for (;;) {
+		start += plain_run(text + start, len - start);
+		if (start == len)
+			return true;
+		if (text[start] != '"' && text[start] != '\\')
+			break;
+		start++;
+	}
+	/* The rest has more than plain ASCII in it. */
+	for (size_t i = start; i < len && type == RECORD_STRING; i++) {
 		if (text[i] != '\n' && text[i] != '\t')
 			continue;
 		if (!text_is_printable(text + start, i - start))

@@ -1,6 +1,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
+#include "shared/record/base64.h"
 #include "shared/record/record_json.h"
 
 #include <string.h>
@@ -218,34 +219,42 @@ read_text(struct reading *reading, const struct record_field *field, void *at,
 	return 0;
 }
 
+/* `out` holds base64_size(token->len). */
+static bool
+bytes_decode(uint8_t *out, const struct record_field *field,
+    const struct json_token *token)
+{
+	size_t len;
+
+	if ((field->flags & RECORD_SECRET) == 0)
+		return base64_read(out, token->text, token->len);
+	return text_from_base64(out, base64_size(token->len), &len, token->text,
+		   token->len) == 0;
+}
+
 static int
 read_bytes(struct reading *reading, const struct record_field *field, void *at,
     const struct json_token *token, const struct record_path *path)
 {
 	bool optional = (field->flags & RECORD_OPTIONAL) != 0;
-	size_t len = 0;
+	size_t len = base64_size(token->len);
 
 	if (token->escaped)
 		return record_fail_bounds(reading->error, path, field);
 	if (field->type == RECORD_FIXED) {
-		if (text_from_base64(at, field->size, &len, token->text,
-			token->len) < 0 ||
-		    len != field->size)
+		if (len != field->size || !bytes_decode(at, field, token))
 			return record_fail_bounds(reading->error, path, field);
 		return 0;
 	}
-	size_t room = token->len / 4 * 3 + 3;
-
-	if (token->len / 4 * 3 > field->max)
-		return record_fail_bounds(reading->error, path, field);
 	if (token->len == 0 && (optional || field->min == 0))
 		return 0;
-	uint8_t *data = arena_alloc(reading->arena, room);
+	if (len < field->min || len > field->max)
+		return record_fail_bounds(reading->error, path, field);
+	uint8_t *data = arena_alloc(reading->arena, len > 0 ? len : 1);
 
 	if (data == NULL)
 		return ERR_TOO_LARGE;
-	if (text_from_base64(data, room, &len, token->text, token->len) < 0 ||
-	    len < field->min || len > field->max)
+	if (!bytes_decode(data, field, token))
 		return record_fail_bounds(reading->error, path, field);
 	record_store_span(at, (struct record_span){ data, (uint32_t)len });
 	return 0;

@@ -1,5 +1,6 @@
 #include "shared/base/clock.h"
 #include "shared/base/text.h"
+#include "shared/record/base64.h"
 #include "shared/record/json.h"
 #include "shared/record/record_fields.h"
 
@@ -97,19 +98,23 @@ write_quoted(struct buf *buf, const char *text)
 }
 
 static void
-write_base64(struct buf *buf, const void *data, size_t len)
+write_base64(struct buf *buf, const struct record_field *field,
+    const void *data, size_t len)
 {
-	size_t room = TEXT_BASE64_SIZE(len);
+	size_t room = TEXT_BASE64_SIZE(len); /* a NUL included */
 	uint8_t *out = buf_extend(buf, room + 2);
 
 	if (out == NULL)
 		return;
-	out[0] = '"';
-	size_t written =
-	    len == 0 ? 0 : text_to_base64((char *)out + 1, data, len);
+	char *text = (char *)out + 1;
 
-	out[written + 1] = '"';
-	buf->len -= room - written;
+	out[0] = '"';
+	if (len > 0 && (field->flags & RECORD_SECRET) != 0)
+		text_to_base64(text, data, len);
+	else if (len > 0)
+		base64_write(text, data, len);
+	out[room] = '"';
+	buf->len--;
 }
 
 /* An amount whose currency is not known cannot be written down; only a record
@@ -199,11 +204,11 @@ write_value(struct writing *writing, const struct record *record,
 		json_add_string(buf, at, strnlen(at, field->size));
 		return;
 	case RECORD_FIXED:
-		write_base64(buf, at, field->size);
+		write_base64(buf, field, at, field->size);
 		return;
 	case RECORD_BLOB:
 		span = record_load_span(at);
-		write_base64(buf, span.data, span.len);
+		write_base64(buf, field, span.data, span.len);
 		return;
 	case RECORD_STRING:
 		span = record_load_span(at);

@@ -126,6 +126,28 @@ START_TEST(every_prefix_of_a_text_is_refused)
 }
 END_TEST
 
+START_TEST(every_byte_at_every_place_of_a_string_is_judged_alike)
+{
+	char text[32];
+
+	for (size_t len = 1; len <= 24; len++) {
+		for (size_t at = 1; at <= len; at++) {
+			for (unsigned int byte = 0; byte < 256; byte++) {
+				bool good = byte >= 0x20 && byte < 0x80 &&
+				    byte != '"' && byte != '\\';
+
+				memset(text, 'a', len + 1);
+				text[0] = text[len + 1] = '"';
+				text[at] = (char)byte;
+				ck_assert_msg((json_check(text, len + 2, 1) ==
+						  0) == good,
+				    "byte %u at %zu of %zu", byte, at, len);
+			}
+		}
+	}
+}
+END_TEST
+
 START_TEST(depth_is_bounded)
 {
 	char text[200];
@@ -319,6 +341,8 @@ suite(void)
 	tcase_add_test(t, values_of_every_kind_are_read_at_the_top);
 	tcase_add_test(t, text_that_is_not_json_is_refused);
 	tcase_add_test(t, every_prefix_of_a_text_is_refused);
+	tcase_add_test(t,
+	    every_byte_at_every_place_of_a_string_is_judged_alike);
 	tcase_add_test(t, depth_is_bounded);
 	tcase_add_test(t, tokens_come_in_order_with_their_text);
 	tcase_add_test(t, a_skipped_value_is_checked_whole);

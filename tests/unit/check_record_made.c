@@ -1,5 +1,7 @@
 /* Records made in code: amounts, the check, what is written, the schema. */
+#include "shared/base/text.h"
 #include "shared/record/json.h"
+#include "shared/record/record_fields.h"
 #include "tests/unit/record_tables.h"
 
 #include <stdio.h>
@@ -248,6 +250,32 @@ START_TEST(a_closure_names_each_record_once)
 }
 END_TEST
 
+/* The fast step over plain text changes nothing. */
+START_TEST(every_byte_at_every_place_of_a_text_is_judged_alike)
+{
+	char text[24];
+
+	for (size_t len = 1; len <= sizeof(text); len++) {
+		for (size_t at = 0; at < len; at++) {
+			for (unsigned int byte = 0; byte < 256; byte++) {
+				memset(text, 'a', len);
+				text[at / 2] = '\\';
+				text[at] = (char)byte;
+				bool good = text_is_printable(text, len);
+
+				ck_assert_int_eq(record_text_is_valid(
+						     RECORD_TEXT, text, len),
+				    good);
+				good |= byte == '\n' || byte == '\t';
+				ck_assert_int_eq(record_text_is_valid(
+						     RECORD_STRING, text, len),
+				    good);
+			}
+		}
+	}
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -263,6 +291,7 @@ suite(void)
 	tcase_add_test(t, people_s_files_are_indented);
 	tcase_add_test(t, a_schema_says_what_the_table_says);
 	tcase_add_test(t, a_closure_names_each_record_once);
+	tcase_add_test(t, every_byte_at_every_place_of_a_text_is_judged_alike);
 	suite_add_tcase(s, t);
 	return s;
 }
