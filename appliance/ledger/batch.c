@@ -38,8 +38,10 @@ batch_begin(struct batch *batch, int64_t now_ms)
 	batch->fold_ns = 0;
 	buf_clear(&batch->bytes);
 	memset(batch->proof_made, 0, sizeof batch->proof_made);
-	fold_batch(&batch->state, &batch->place);
-	return 0;
+	err = fold_batch(&batch->state, &batch->place);
+	if (err != 0)
+		state_abort(&batch->state);
+	return err;
 }
 
 static int

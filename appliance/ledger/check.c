@@ -1,6 +1,7 @@
 /* The invariants of DESIGN 5 over the whole state, and the hash of its logical
  * dump. See ledger.h. */
 #include "appliance/ledger/core.h"
+#include "appliance/ledger/linger.h"
 #include "appliance/ledger/slots.h"
 #include "shared/base/err.h"
 
@@ -68,7 +69,7 @@ ledger_state_hash(uint8_t hash[32], struct journal_header *after,
 
 /* What the walks add up, per license. */
 struct tally {
-	uint64_t commit, overage, slots;
+	uint64_t commit, overage, lingering, slots;
 };
 
 struct check {
@@ -193,6 +194,20 @@ check_slots(void *ctx, uint64_t license, uint32_t taken)
 }
 
 static int
+check_lingering(void *ctx, uint64_t license, uint32_t slot)
+{
+	struct check *check = ctx;
+	bool taken = false;
+
+	if (license == 0 || license > check->n_licenses)
+		return broken(check, "a slot of no license lingers");
+	check->licenses[license].lingering++;
+	if (slots_is_taken(&taken, check->state, license, slot) != 0 || !taken)
+		return broken(check, "lingering slot %u is free", slot);
+	return 0;
+}
+
+static int
 check_license(struct check *check, uint64_t number)
 {
 	const struct tally *tally = &check->licenses[number];
@@ -211,7 +226,12 @@ check_license(struct check *check, uint64_t number)
 		    "leases are %" PRIu64 " and %" PRIu64,
 		    number, usage.commit, usage.overage, tally->commit,
 		    tally->overage);
-	if (tally->slots != tally->commit + tally->overage)
+	if (usage.lingering != tally->lingering)
+		return broken(check,
+		    "license %" PRIu64 " counts %u lingering slots, and has "
+		    "%" PRIu64,
+		    number, usage.lingering, tally->lingering);
+	if (tally->slots != tally->commit + tally->overage + tally->lingering)
 		return broken(check,
 		    "license %" PRIu64 " has %" PRIu64 " slots taken and "
 		    "%" PRIu64 " leases",
@@ -318,6 +338,8 @@ check_all(struct check *check)
 	if (err == 0)
 		err = slots_check(check->state, check_slots, check,
 		    check->error, check->error_size);
+	if (err == 0)
+		err = linger_each(check->state, check_lingering, check);
 	for (uint64_t i = 1; i <= check->n_licenses && err == 0; i++)
 		err = check_license(check, i);
 	if (err == 0)

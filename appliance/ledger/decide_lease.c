@@ -46,19 +46,23 @@ refuse_seats(struct command *command, const struct grant *grant)
 	const struct license *terms = &grant->license->document;
 	const struct license_entitlement *e = &terms->entitlement;
 	int err = e->max_overage == 0 ? ERR_NO_SEATS : ERR_OVERAGE_EXHAUSTED;
-	char hint[192];
+	char hint[192], released[64] = "";
 
 	snprintf(hint, sizeof hint,
 	    "see who holds them: leasehold leases --product %s",
 	    terms->product.id);
+	if (grant->usage.lingering > 0)
+		snprintf(released, sizeof released,
+		    ", %u released but not yet free", grant->usage.lingering);
 	if (e->max_overage == 0)
 		return decide_refuse(command, err, hint,
-		    "all %u seats of %s are taken", e->total_licenses,
-		    terms->product.id);
+		    e->total_licenses == 1 ? "the %u seat of %s is taken%s"
+					   : "all %u seats of %s are taken%s",
+		    e->total_licenses, terms->product.id, released);
 	return decide_refuse(command, err, hint,
-	    "all %u seats of %s are taken (%u commit, %u overage)",
+	    "all %u seats of %s are taken (%u commit, %u overage%s)",
 	    e->total_licenses, terms->product.id, grant->usage.commit,
-	    grant->usage.overage);
+	    grant->usage.overage, released);
 }
 
 /* The lowest free slot says what it is: below commit_qty commit, else overage.
@@ -74,7 +78,8 @@ choose_slot(struct grant *grant, struct batch *batch, struct command *command)
 
 	if (err != 0)
 		return err;
-	held = (uint64_t)grant->usage.commit + grant->usage.overage;
+	held = (uint64_t)grant->usage.commit + grant->usage.overage +
+	    grant->usage.lingering;
 	if (held >= e->total_licenses)
 		return refuse_seats(command, grant);
 	err = slots_lowest_free(&grant->slot, &batch->state, license->license,
@@ -297,7 +302,7 @@ decide_end(struct batch *batch, const struct state_lease *lease,
 		.slot = lease->slot,
 		.type = lease->type,
 		.reason = reason,
-		.deadline = deadline,
+		.deadline = deadline > 0 ? deadline : 0,
 		.by = decide_actor(who),
 	};
 	return batch_emit(batch);
@@ -359,7 +364,8 @@ decide_release(struct batch *batch, struct command *command)
 
 	if (err != 0 || command->err != 0)
 		return err;
-	return end_found(batch, command, &lease, LEASE_RELEASED, 0);
+	return end_found(batch, command, &lease, LEASE_RELEASED,
+	    command->held_until);
 }
 
 int

@@ -1,5 +1,6 @@
 #include "appliance/ledger/fold.h"
 
+#include "appliance/ledger/linger.h"
 #include "appliance/ledger/slots.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -194,7 +195,8 @@ fold_lease_granted(struct state *state, const struct row *row,
 }
 
 static int
-fold_lease_ended(struct state *state, const struct row *row)
+fold_lease_ended(struct state *state, const struct row *row,
+    const struct fold_place *place)
 {
 	const struct row_lease_ended *r = &row->u.lease_ended;
 	struct state_usage usage;
@@ -212,16 +214,19 @@ fold_lease_ended(struct state *state, const struct row *row)
 		return contradicted(row, "no seat of its type is taken");
 	(*used)--;
 	state->counters.totals.ends++;
-	err = slots_give(state, r->license, r->slot);
-	if (err == 0)
-		err = state_usage_put(state, r->license, &usage);
-	return err;
+	err = state_usage_put(state, r->license, &usage);
+	if (err != 0)
+		return err;
+	return r->deadline > place->time
+	    ? linger_add(state, r->deadline, r->license, r->slot)
+	    : slots_give(state, r->license, r->slot);
 }
 
-void
+int
 fold_batch(struct state *state, const struct fold_place *place)
 {
 	state->counters.time = place->time;
+	return linger_end(state, place->time);
 }
 
 int
@@ -251,7 +256,7 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_LEASE_GRANTED:
 		return fold_lease_granted(state, row, place);
 	case ROW_LEASE_ENDED:
-		return fold_lease_ended(state, row);
+		return fold_lease_ended(state, row, place);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

@@ -16,8 +16,8 @@ struct fold_place {
 	int64_t time; /* of the batch */
 };
 
-/** Before the first row of a batch. */
-void fold_batch(struct state *state, const struct fold_place *place);
+/** Before the first row of a batch: what its time alone brings about. */
+int fold_batch(struct state *state, const struct fold_place *place);
 
 /** Write state from one fact, the next one. 0, ERR_UNKNOWN_ROW, ERR_CORRUPT or
  * a fault of the store. */

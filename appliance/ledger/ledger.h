@@ -86,6 +86,11 @@ struct command {
 	struct principal who;
 	const void *request; /* the record of the operation */
 	uint8_t entropy[LEDGER_ENTROPY];
+	/** lease.release and device.revoke: until when, in ledger time, a
+	 * holder that could not be told may go on believing (its last signed
+	 * span, grace and skew); the slot stays taken until then. 0: it was
+	 * told. */
+	int64_t held_until;
 
 	/* outcome */
 	int err; /* 0, a refusal, or the fault of the whole batch */

@@ -25,12 +25,14 @@ static int
 refold_row(void *ctx, const struct row *row, int64_t time)
 {
 	struct refold *refold = ctx;
+	int err = 0;
 
 	if (refold->place.index == 0) {
 		refold->place.time = time;
-		fold_batch(&refold->state, &refold->place);
+		err = fold_batch(&refold->state, &refold->place);
 	}
-	int err = fold_row(&refold->state, row, &refold->place);
+	if (err == 0)
+		err = fold_row(&refold->state, row, &refold->place);
 
 	refold->place.index++;
 	return err;

@@ -95,6 +95,7 @@ counters_read(struct counters *c, const struct state *state)
 	c->totals.grants = codec_get_u64(&r);
 	c->totals.ends = codec_get_u64(&r);
 	c->totals.overage = codec_get_u64(&r);
+	c->lingering = codec_get_u64(&r);
 	return codec_end(&r, "set of counters");
 }
 
@@ -114,6 +115,7 @@ counters_write(struct state *state)
 	codec_put_u64(&w, c->totals.grants);
 	codec_put_u64(&w, c->totals.ends);
 	codec_put_u64(&w, c->totals.overage);
+	codec_put_u64(&w, c->lingering);
 	return store_put(&state->txn, STORE_COUNTERS, counters_key,
 	    sizeof counters_key, w.data, w.len);
 }
@@ -172,6 +174,7 @@ state_usage(struct state_usage *out, const struct state *state,
 
 	out->commit = codec_get_u32(&r);
 	out->overage = codec_get_u32(&r);
+	out->lingering = codec_get_u32(&r);
 	out->overage_checkouts = codec_get_u64(&r);
 	return codec_end(&r, "usage");
 }
@@ -185,6 +188,7 @@ state_usage_put(struct state *state, uint64_t license,
 	codec_put_u8(&w, CODEC_FORMAT);
 	codec_put_u32(&w, usage->commit);
 	codec_put_u32(&w, usage->overage);
+	codec_put_u32(&w, usage->lingering);
 	codec_put_u64(&w, usage->overage_checkouts);
 	return put_by_u64(state, STORE_USAGE, license, &w);
 }

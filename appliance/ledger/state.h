@@ -19,6 +19,7 @@ struct counters {
 	uint64_t next_device;
 	int64_t time;
 	struct journal_totals totals;
+	uint64_t lingering; /* slots taken without a lease: see linger.h */
 };
 
 struct state_license {
@@ -39,6 +40,7 @@ struct state_document {
 struct state_usage {
 	uint32_t commit; /* seats in use */
 	uint32_t overage;
+	uint32_t lingering;
 	uint64_t overage_checkouts; /* the last overage number given */
 };
 

@@ -23,6 +23,7 @@
 	X(STORE_VENDORS, "vendors", 1)         \
 	X(STORE_USAGE, "usage", 1)             \
 	X(STORE_SLOTS, "slots", 1)             \
+	X(STORE_LINGER, "linger", 1)           \
 	X(STORE_LEASES, "leases", 1)           \
 	X(STORE_DEVICES, "devices", 1)         \
 	X(STORE_DEVICE_KEYS, "device_keys", 1) \

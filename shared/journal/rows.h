@@ -144,7 +144,10 @@ struct row_lease_ended {
 	uint32_t slot;
 	uint32_t type;
 	uint32_t reason;
-	int64_t deadline; /* the fact it rests on: LEASE_EXPIRED only, else 0 */
+	/** LEASE_EXPIRED: the fact it rests on. LEASE_RELEASED, LEASE_REVOKED:
+	 * its slot stays taken until then, for its holder could not be told.
+	 * Else 0. */
+	int64_t deadline;
 	struct row_actor by;
 };
 

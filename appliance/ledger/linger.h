@@ -1,0 +1,25 @@
+/*
+ * Slots of leases that were ended by force while their holder could not be
+ * told: it may go on believing until the last span it was signed is over, so
+ * its slot stays taken until then (DESIGN 5: seats an unreachable client may
+ * still believe in count). The time is in the row that ended the lease; slots
+ * come free when the journal's time passes it, which is a fact and no policy.
+ * It must not know who ended what.
+ */
+#ifndef APPLIANCE_LEDGER_LINGER_H
+#define APPLIANCE_LEDGER_LINGER_H
+
+#include "appliance/ledger/state.h"
+
+/** The slot, already without its lease, stays taken until then. */
+int linger_add(struct state *state, int64_t until, uint64_t license,
+    uint32_t slot);
+
+/** Give back every slot whose time is over. */
+int linger_end(struct state *state, int64_t now);
+
+/** Calls `each` for every slot that lingers. */
+int linger_each(const struct state *state,
+    int (*each)(void *ctx, uint64_t license, uint32_t slot), void *ctx);
+
+#endif
