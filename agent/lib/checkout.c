@@ -7,6 +7,7 @@
 #include "shared/base/version.h"
 #include "shared/rpc/rpc.h"
 
+#include <poll.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,13 +91,12 @@ attempt_take(struct lh_client *client, const struct local_checkout *request)
 	if (attempt != NULL)
 		*at = attempt->next;
 	pthread_mutex_unlock(&client->lock);
-	if (attempt == NULL) {
-		attempt = calloc(1, sizeof(*attempt));
-		if (attempt != NULL)
-			attempt->request = *request;
-	} else {
+	/* But for the wait, which is between us and the agent, a retry says
+	 * word for word the same: the site would call it a conflict. */
+	if (attempt != NULL)
 		attempt->request.wait_s = request->wait_s;
-	}
+	else if ((attempt = calloc(1, sizeof(*attempt))) != NULL)
+		attempt->request = *request;
 	return attempt;
 }
 
@@ -285,11 +285,43 @@ hold(struct lh_seat **out, struct lh_client *client,
 		if (!lh_seat_valid(seat))
 			error = renewed == LH_OK ? LH_E_TIMEOUT : renewed;
 	}
+	pthread_mutex_lock(&client->lock);
+	seat->fresh = false;
+	pthread_mutex_unlock(&client->lock);
 	if (error != LH_OK)
 		lh_return(seat);
 	else
 		*out = seat;
 	return error;
+}
+
+/* An agent that was restarted hangs up in the midst; the request's id makes a
+ * second try harmless. ERR_*, and on 0 the connection that answered. */
+static int
+ask_twice(struct connection **connection, struct local_checkout_reply *reply,
+    struct attempt *attempt, struct lh_client *client, struct arena *arena,
+    struct problem *problem)
+{
+	int64_t until_ms = 0;
+	int err, asked = 0;
+
+	for (;;) {
+		err = client_connect(connection, client, problem);
+		if (err == ERR_CLOSED && clock_boottime_ms() < until_ms) {
+			(void)poll(NULL, 0, CLIENT_RESTART_POLL_MS);
+			continue;
+		}
+		if (err != 0)
+			return err;
+		err = attempt_ask(reply, attempt, client, *connection, arena,
+		    problem);
+		if (err == 0)
+			return 0;
+		client_release(client, *connection);
+		if (err != ERR_CLOSED || ++asked == 2)
+			return err;
+		until_ms = clock_boottime_ms() + CLIENT_RESTART_MS;
+	}
 }
 
 static int
@@ -301,28 +333,14 @@ checkout(struct lh_seat **seat, struct lh_client *client,
 	struct connection *connection;
 	struct verify_lease lease;
 	struct problem problem;
-	int err = ERR_CLOSED;
-
-	*unknown = true;
-	/* An agent that was restarted since the last call hangs up on the
-	 * first word; the request's id makes a second one harmless. */
-	for (int tries = 0; tries < 2 && err == ERR_CLOSED; tries++) {
-		int error = client_connect(&connection, client, &problem);
-
-		if (error != LH_OK)
-			return detail_problem(error, &problem);
-		err = attempt_ask(&reply, attempt, client, connection, &arena,
-		    &problem);
-		if (err != 0)
-			client_release(client, connection);
-	}
+	int err =
+	    ask_twice(&connection, &reply, attempt, client, &arena, &problem);
 	int error = error_from_err(err);
 
+	*unknown = is_unknown(err);
 	if (err != 0) {
-		*unknown = is_unknown(err);
 		detail_problem(error, &problem);
 	} else {
-		*unknown = false;
 		error = check_answer(&lease, client, attempt, &reply);
 		if (error == LH_OK)
 			error = hold(seat, client, &lease, &reply, attempt,

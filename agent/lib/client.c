@@ -155,9 +155,9 @@ client_connect(struct connection **out, struct lh_client *client,
 	}
 	pthread_mutex_unlock(&client->lock);
 	if (err != 0)
-		return err == ERR_TIMEOUT ? LH_E_AGENT : error_from_err(err);
+		return err == ERR_TIMEOUT ? ERR_CLOSED : err;
 	*out = connection;
-	return LH_OK;
+	return 0;
 }
 
 /* --- making and freeing ----------------------------------------------------

@@ -5,7 +5,7 @@
  * Threads. `client->lock` guards everything in the client and its seats but
  * what is atomic or says otherwise; it is never held while waiting for the
  * agent nor while calling the application. Renewals move forward in
- * beat_pass(), which one thread at a time runs (`driving`): the client's own,
+ * pass_run(), which one thread at a time runs (`driving`): the client's own,
  * or lh_beat() with manual beats. lh_seat_valid() reads three words and a
  * clock.
  *
@@ -32,6 +32,10 @@
 #define CLIENT_SITE_MS 20000
 /** lh_return() waits this long to hear that the seat is back. */
 #define CLIENT_RETURN_MS 2000
+/** An agent that hung up in the midst of a checkout is being restarted, and
+ * may be back within this; how often to look. */
+#define CLIENT_RESTART_MS 2000
+#define CLIENT_RESTART_POLL_MS 50
 /** Between attempts to reach the agent: at first and at most. */
 #define CLIENT_RETRY_FIRST_MS 100
 #define CLIENT_RETRY_MAX_MS 5000
@@ -78,6 +82,7 @@ struct lh_seat {
 	unsigned int failures; /* in a row */
 	int last_error; /* why it was not renewed */
 	char why[VERIFY_WHY];
+	bool fresh; /* not yet the application's: it cannot lose it */
 	bool ended; /* the agent says that the lease is over */
 	bool lost; /* the application has been told */
 	bool returned; /* lh_return() was called */
@@ -144,7 +149,8 @@ int detail_problem(int error, const struct problem *problem);
 bool client_is_foreign(const struct lh_client *client);
 void client_wake(struct lh_client *client);
 /** The connection, made if there is none or it has ended; to be released.
- * LH_*, with words in `problem`. Without the lock. */
+ * ERR_*, with words in `problem`; ERR_CLOSED: nobody is there. Without the
+ * lock. */
 int client_connect(struct connection **connection, struct lh_client *client,
     struct problem *problem);
 /** The connection if there is a good one, else NULL. With the lock. */
@@ -187,6 +193,16 @@ void renew_failed(struct lh_seat *seat, int error, const char *why);
 void renew_ended(struct lh_seat *seat, const char *why);
 /** When a question is given up; ms after it was sent. */
 int64_t renew_patience_ms(const struct lh_seat *seat);
+
+/* --- pass.c ----------------------------------------------------------------
+ */
+
+/** Do for all seats what is to be done now: take answers, tell losses, ask.
+ * Never waits for an answer. Returns when there is more to do, ms of
+ * CLOCK_BOOTTIME; -1: when something happens. */
+int64_t pass_run(struct lh_client *client);
+/** Neither lost nor returned. With the lock. */
+bool pass_is_held(const struct lh_seat *seat);
 
 /* --- beat.c ----------------------------------------------------------------
  */

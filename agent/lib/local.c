@@ -23,7 +23,7 @@ struct local {
 	bool parked; /* somebody is in local_wait without being the reader */
 	int handoff_fd; /* eventfd: wakes him when the reader steps back */
 	int err;
-	char why[192]; /* what ended it, for people */
+	char why[STREAM_WHY]; /* what ended it, for people */
 	uint64_t next_id;
 	struct local_waiter *waiters;
 	void (*notice)(void *ctx, enum local_id id, const void *params);
@@ -201,22 +201,23 @@ take_answer(struct local *local, const struct rpc_envelope *envelope)
 /* One line, as the reader and without the lock. */
 static int
 take_line(struct local *local, const char *line, size_t len,
-    char why[static 192])
+    char why[static STREAM_WHY])
 {
 	struct rpc_envelope envelope;
 	struct record_error error = { .field = "" };
 	int err = ERR_CORRUPT;
 
 	if (rpc_read(&envelope, line, len, &error) != 0)
-		snprintf(why, 192, "the agent's answer is no JSON-RPC: %s",
-		    error.reason);
+		snprintf(why, STREAM_WHY,
+		    "the agent's answer is no JSON-RPC: %s", error.reason);
 	else if (envelope.method != NULL && envelope.id == 0)
 		err = take_notice(local, &envelope, &error);
 	else if (envelope.id != 0 &&
 	    (envelope.result != NULL || envelope.error != NULL))
 		err = take_answer(local, &envelope);
 	if (err != 0 && why[0] == '\0')
-		snprintf(why, 192, "the agent said something impossible");
+		snprintf(why, STREAM_WHY,
+		    "the agent said something impossible");
 	return err;
 }
 
@@ -227,7 +228,7 @@ take_line(struct local *local, const char *line, size_t len,
 static int
 read_some(struct local *local, int wake_fd, int64_t deadline)
 {
-	char why[192] = "";
+	char why[STREAM_WHY] = "";
 	int err = stream_read(&local->stream, wake_fd, deadline, why);
 	const char *line;
 	size_t len;
@@ -286,7 +287,7 @@ wait_change(struct local *local, int64_t deadline)
 static int
 send_line(struct local *local, const struct buf *line, int64_t deadline)
 {
-	char why[192] = "";
+	char why[STREAM_WHY] = "";
 	int err = 0;
 
 	while (local->err == 0 && local->writing && err == 0)

@@ -56,6 +56,7 @@ seat_new(struct lh_seat **out, struct lh_client *client,
 		return LH_E_MEMORY;
 	seat->client = client;
 	seat->refs = 1;
+	seat->fresh = true;
 	seat->mark = client->mark;
 	seat->lease = *lease;
 	seat->row_number = reply->row_number;
@@ -138,7 +139,7 @@ seat_tell_return(struct lh_client *client, uint64_t lease)
 	struct connection *connection;
 	struct problem problem;
 
-	if (client_connect(&connection, client, &problem) != LH_OK) {
+	if (client_connect(&connection, client, &problem) != 0) {
 		tell_later(client, lease);
 		return;
 	}

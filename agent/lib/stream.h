@@ -14,7 +14,7 @@
 
 #include <time.h>
 
-#define STREAM_WHY 192
+#define STREAM_WHY 224
 
 struct stream {
 	int fd;
