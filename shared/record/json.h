@@ -19,7 +19,7 @@ enum json_type {
 	JSON_NUMBER, /* text: as written */
 	JSON_STRING, /* text: between the quotes, escapes still in it */
 	JSON_OBJECT, /* entered; text: its brace */
-	JSON_ARRAY,  /* entered; text: its bracket */
+	JSON_ARRAY, /* entered; text: its bracket */
 };
 
 struct json_reader {
@@ -30,7 +30,7 @@ struct json_reader {
 	unsigned int depth_max;
 	uint64_t in_object; /* bit per depth */
 	uint64_t not_first; /* bit per depth */
-	const char *error;  /* static words, NULL while all is well */
+	const char *error; /* static words, NULL while all is well */
 };
 
 struct json_token {

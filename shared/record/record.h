@@ -16,25 +16,25 @@
 #include <stdint.h>
 
 enum record_type {
-	RECORD_BOOL,  /* bool */
-	RECORD_U32,   /* uint32_t, min..max; JSON integer */
-	RECORD_U64,   /* uint64_t, min..max (max <= 2^53 - 1); JSON integer */
-	RECORD_I64,   /* int64_t, (int64_t)min..(int64_t)max; JSON integer */
-	RECORD_ENUM,  /* uint32_t index into names; JSON string */
-	RECORD_TEXT,  /* char[size]; UTF-8 without control characters, min..max
-			 bytes, NUL-terminated */
+	RECORD_BOOL, /* bool */
+	RECORD_U32, /* uint32_t, min..max; JSON integer */
+	RECORD_U64, /* uint64_t, min..max (max <= 2^53 - 1); JSON integer */
+	RECORD_I64, /* int64_t, (int64_t)min..(int64_t)max; JSON integer */
+	RECORD_ENUM, /* uint32_t index into names; JSON string */
+	RECORD_TEXT, /* char[size]; UTF-8 without control characters, min..max
+			bytes, NUL-terminated */
 	RECORD_FIXED, /* uint8_t[size], exactly; base64url in JSON */
-	RECORD_BLOB,  /* struct record_span; base64url in JSON; min..max bytes */
+	RECORD_BLOB, /* struct record_span; base64url in JSON; min..max bytes */
 	RECORD_STRING, /* struct record_span; long UTF-8 text (tokens); min..max
 			 bytes; new lines and tabs allowed */
-	RECORD_TIME,   /* int64_t, ms since 1970; RFC 3339 UTC in JSON */
-	RECORD_DATE,   /* int32_t, days since 1970; "2026-01-31" in JSON */
-	RECORD_MONEY,  /* int64_t, minor units, >= 0; JSON number with at most
-			 as many decimals as the currency of the same record
-			 has (the field at `currency_offset`, a RECORD_TEXT
-			 read first or after: resolved when the object ends) */
+	RECORD_TIME, /* int64_t, ms since 1970; RFC 3339 UTC in JSON */
+	RECORD_DATE, /* int32_t, days since 1970; "2026-01-31" in JSON */
+	RECORD_MONEY, /* int64_t, minor units, >= 0; JSON number with at most
+			as many decimals as the currency of the same record
+			has (the field at `currency_offset`, a RECORD_TEXT
+			read first or after: resolved when the object ends) */
 	RECORD_STRUCT, /* nested record, inline */
-	RECORD_LIST,   /* struct record_list of nested records, min..max items */
+	RECORD_LIST, /* struct record_list of nested records, min..max items */
 };
 
 /** Bytes that live in the arena or in the caller's input; no NUL. */
@@ -69,15 +69,15 @@ struct record_field {
 	size_t size;
 	uint64_t min, max;
 	const char *const *names; /* RECORD_ENUM, ends with NULL */
-	const struct record *of;  /* RECORD_STRUCT, RECORD_LIST */
-	size_t currency_offset;	  /* RECORD_MONEY */
+	const struct record *of; /* RECORD_STRUCT, RECORD_LIST */
+	size_t currency_offset; /* RECORD_MONEY */
 };
 
 struct record {
 	const char *name; /* OpenAPI component and error prefix */
 	const char *doc;
 	uint32_t version; /* first item of the MessagePack array */
-	size_t size;	  /* sizeof the struct */
+	size_t size; /* sizeof the struct */
 	const struct record_field *fields;
 	size_t n_fields; /* at most 64 */
 	/** The record has one field and stands for it: a JSON list of such
@@ -85,6 +85,7 @@ struct record {
 	bool bare;
 };
 
+/* clang-format off */
 /* Rows of a table. S is the struct's tag, f the member and the key. */
 #define RECORD_AT(S, f)                                                        \
 	.key = #f, .offset = offsetof(struct S, f),                            \
@@ -141,10 +142,11 @@ struct record {
 		.fields = NAME##_fields,                                       \
 		.n_fields = sizeof(NAME##_fields) / sizeof(NAME##_fields[0]),  \
 	}
+/* clang-format on */
 
 /** What was wrong, for people: the path of the field and the reason. */
 struct record_error {
-	char field[96];	  /* "entitlement.commit_qty"; "" for the whole */
+	char field[96]; /* "entitlement.commit_qty"; "" for the whole */
 	char reason[160]; /* "must be a whole number from 0 to 1000000" */
 };
 

@@ -11,8 +11,8 @@
 /** RECORD_TIME and RECORD_DATE end with the year 9999. */
 #define RECORD_TIME_MAX INT64_C(253402300799999)
 #define RECORD_DATE_MAX INT32_C(2932896)
-/** RECORD_MONEY ends here: the last whole number that every JSON reader
- * keeps exactly (RFC 8259 section 6). */
+/** RECORD_MONEY ends here: up to it every whole number is exact even in a
+ * reader that makes doubles of numbers (RFC 8259 section 6). */
 #define RECORD_MONEY_MAX (INT64_C(1) << 53)
 
 /** Where we are, from the inside out; lives on the stack of the readers. Text
