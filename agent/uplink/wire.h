@@ -9,6 +9,9 @@
 
 #include "shared/record/record.h"
 
+/* `conn` of a message numbers the attempt to connect: the keeper chooses it in
+ * UPLINK_CONNECT, the uplink repeats it, and what comes late from an earlier
+ * connection is told apart. */
 enum uplink_kind {
 	/* keeper to uplink */
 	UPLINK_CONNECT = 1, /* uplink_target: connect now (drops the old one) */

@@ -1,0 +1,629 @@
+/*
+ * From an application's question to its lease: hash the executable, ask the
+ * site, fetch the license, write the lease down, answer. Each question is one
+ * checkout_way; it outlives its connection, because what was once sent must be
+ * heard to its end: a grant that nobody waits for any more goes back.
+ */
+#include "agent/keeper/private.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <event2/event.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+/* How long a question waits for a site that is not reached. */
+#define PATIENCE_MS 10000
+/* And one that was sent before the connection broke. */
+#define PATIENCE_UNKNOWN_MS 30000
+#define POLL_MS 1000
+
+static void way_ask(struct checkout_way *way);
+
+static void
+way_free(struct checkout_way *way)
+{
+	struct keeper *keeper = way->keeper;
+
+	TAILQ_REMOVE(&keeper->checkouts, way, entry);
+	digests_forget(keeper->digests, way);
+	if (way->timer != NULL)
+		event_free(way->timer);
+	process_unref(way->process);
+	way->user->leases--;
+	user_unref(way->user);
+	buf_release(&way->grant);
+	free(way);
+}
+
+static void
+way_refuse(struct checkout_way *way, int err, const struct problem *problem)
+{
+	application_refuse(way->keeper, &way->asker, err, problem);
+	way_free(way);
+}
+
+/* Does anybody still wait? */
+static bool
+way_is_wanted(const struct checkout_way *way)
+{
+	return application_find(way->keeper, way->asker.application) != NULL;
+}
+
+static void
+way_wake_after(struct checkout_way *way, int64_t ms)
+{
+	struct timeval wait = {
+		.tv_sec = ms / 1000,
+		.tv_usec = (ms % 1000) * 1000,
+	};
+
+	if (event_add(way->timer, &wait) < 0)
+		log_error("keeper", "no memory for a timer");
+}
+
+/* --- the end: a lease ----------------------------------------------------- */
+
+static void
+give_up_grant(struct checkout_way *way, uint64_t lease, int err)
+{
+	if (lease_find(way->keeper, lease) == NULL)
+		leases_return_stray(way->keeper, lease);
+	way_refuse(way, err, NULL);
+}
+
+static void
+answer(struct checkout_way *way, const struct checkout_reply *grant,
+    const struct license_file *license)
+{
+	struct local_checkout_reply reply = {
+		.lease = grant->lease,
+		.row_number = grant->row_number,
+		.row = grant->row,
+		.path = grant->path,
+		.header = grant->header,
+		.issuer = license->issuer,
+		.license = license->license,
+		.device = way->keeper->site.device,
+	};
+
+	/* Proofs are for the one who named the known header. */
+	if (!way->own_known) {
+		reply.inclusion = grant->inclusion;
+		reply.consistency = grant->consistency;
+	}
+	application_answer(way->keeper, &way->asker,
+	    &local_checkout_reply_record, &reply);
+}
+
+static int
+write_down(struct lease **lease, struct checkout_way *way,
+    const struct checkout_reply *grant, const struct journal_header *header)
+{
+	struct lease_file file = {
+		.lease = grant->lease,
+		.row_number = grant->row_number,
+		.row = grant->row,
+		.path = grant->path,
+		.header = grant->header,
+		.uid = way->process->uid,
+		.hold = way->hold,
+		.granted_at = header->time,
+	};
+
+	memcpy(file.request, way->request, sizeof(file.request));
+	int err = lease_add(lease, way->keeper, &file, way->process);
+
+	if (err < 0)
+		return err;
+	(*lease)->nonce_ms = way->sent_ms;
+	(*lease)->valid_until_ms =
+	    way->sent_ms + (int64_t)(*lease)->ttl_s * 1000;
+	return 0;
+}
+
+/* Grant and license are both here. */
+static void
+finish(struct checkout_way *way, const struct license_file *license)
+{
+	struct keeper *keeper = way->keeper;
+	struct arena arena = { .max_bytes = 1 << 20 };
+	struct checkout_reply grant;
+	struct journal_header header;
+	struct lease *lease;
+	uint8_t head[32];
+	struct row row;
+	int err = record_read_msgpack(&grant, &checkout_reply_record,
+	    way->grant.data, way->grant.len, NULL, &arena, NULL);
+
+	if (err == 0)
+		err = session_check_grant(&header, head, &row, &arena, keeper,
+		    &grant);
+	if (err < 0) {
+		way_refuse(way, err, NULL); /* checked before: no memory */
+		goto out;
+	}
+	if (!process_lives(way->process) || !way_is_wanted(way)) {
+		give_up_grant(way, grant.lease, ERR_GONE);
+		goto out;
+	}
+	lease = lease_find(keeper, grant.lease);
+	if (lease == NULL)
+		err = write_down(&lease, way, &grant, &header);
+	else if (lease->ending || lease->process != way->process)
+		err = ERR_GONE; /* else a retry found its lease */
+	if (err < 0) {
+		give_up_grant(way, grant.lease, err);
+		goto out;
+	}
+	lease->application = way->asker.application;
+	answer(way, &grant, license);
+	renewal_schedule(keeper);
+	way_free(way);
+out:
+	arena_release(&arena);
+}
+
+static void
+on_license(void *ctx, int err, const void *reply, const struct problem *problem)
+{
+	struct checkout_way *way = ctx;
+	const struct license_file *license = reply;
+	uint8_t digest[DIGEST_BYTES];
+
+	if (err == ERR_CLOSED) {
+		/* Ask for the grant again: the site knows the request. */
+		way->unknown = true;
+		way_ask(way);
+		return;
+	}
+	if (err == 0) {
+		license_digest(digest, license->license.data,
+		    license->license.len);
+		if (memcmp(digest, way->digest, sizeof(digest)) != 0)
+			err = ERR_MISMATCH;
+	}
+	if (err != 0) {
+		struct checkout_reply grant;
+		struct arena arena = { .max_bytes = 1 << 20 };
+
+		log_error("keeper", "the license of a grant: %s",
+		    problem != NULL ? problem->detail : err_str(err));
+		if (record_read_msgpack(&grant, &checkout_reply_record,
+			way->grant.data, way->grant.len, NULL, &arena,
+			NULL) == 0)
+			give_up_grant(way, grant.lease, err);
+		else
+			way_refuse(way, err, NULL);
+		arena_release(&arena);
+		return;
+	}
+	/* Without the file it is fetched again: logged there. */
+	(void)store_write_license(&way->keeper->store, digest, license);
+	finish(way, license);
+}
+
+static void
+fetch_license(struct checkout_way *way)
+{
+	struct keeper *keeper = way->keeper;
+	struct arena arena = { .max_bytes = 1 << 20 };
+	struct license_file license;
+	struct license_ref ref;
+
+	if (store_read_license(&license, &keeper->store, way->digest, &arena) ==
+	    0) {
+		finish(way, &license);
+		arena_release(&arena);
+		return;
+	}
+	arena_release(&arena);
+	way->step = CHECKOUT_LICENSE;
+	memcpy(ref.digest, way->digest, sizeof(ref.digest));
+	int err =
+	    calls_ask(keeper->calls, OP_LICENSE_GET, &ref, on_license, way);
+
+	if (err < 0) {
+		way->unknown = true;
+		way_ask(way);
+	}
+}
+
+/* --- the site's answer ---------------------------------------------------- */
+
+/* The answer is to this question, and of this site. */
+static int
+check_grant(struct checkout_way *way, const struct checkout_reply *grant)
+{
+	struct keeper *keeper = way->keeper;
+	struct arena arena = { .max_bytes = 1 << 20 };
+	struct journal_header header;
+	uint8_t head[32];
+	struct row row;
+	int err =
+	    session_check_grant(&header, head, &row, &arena, keeper, grant);
+
+	if (err == 0) {
+		const struct row_lease_granted *lease = &row.u.lease_granted;
+
+		if (lease->lease != grant->lease ||
+		    lease->device != keeper->site.device ||
+		    memcmp(lease->nonce, way->ask.nonce, NONCE_BYTES) != 0)
+			err = ERR_MISMATCH;
+		memcpy(way->digest, lease->license_digest, sizeof(way->digest));
+	}
+	if (err < 0) {
+		log_error("keeper",
+		    "the site's grant of lease-%llu is no "
+		    "proof: %s",
+		    (unsigned long long)grant->lease, err_str(err));
+	} else {
+		session_saw(keeper, header.batch, head);
+		if (way->own_known &&
+		    memcmp(&way->ask.known, &keeper->session.seen.known,
+			sizeof(way->ask.known)) == 0)
+			session_advance(keeper, &header, head,
+			    &grant->inclusion, &grant->consistency);
+	}
+	arena_release(&arena);
+	return err;
+}
+
+static void
+take_grant(struct checkout_way *way, const struct checkout_reply *grant)
+{
+	int err = check_grant(way, grant);
+
+	if (err < 0) {
+		give_up_grant(way, grant->lease, err);
+		return;
+	}
+	buf_clear(&way->grant);
+	record_write_msgpack(&way->grant, &checkout_reply_record, grant);
+	if (way->grant.failed) {
+		give_up_grant(way, grant->lease, ERR_NOMEM);
+		return;
+	}
+	fetch_license(way);
+}
+
+/* The next try is a new question: an id is good for one answer. */
+static void
+way_ask_anew(struct checkout_way *way)
+{
+	randombytes_buf(way->ask.request, sizeof(way->ask.request));
+	way->unknown = false;
+	if (way->hold) {
+		randombytes_buf(way->ask.nonce, sizeof(way->ask.nonce));
+		way->sent_ms = clock_boottime_ms();
+	}
+	way_ask(way);
+}
+
+static bool
+worth_waiting(const struct checkout_way *way, int err)
+{
+	return (err == ERR_NO_SEATS || err == ERR_OVERAGE_EXHAUSTED) &&
+	    clock_boottime_ms() + POLL_MS <= way->wait_until_ms &&
+	    way_is_wanted(way);
+}
+
+static void
+on_granted(void *ctx, int err, const void *reply, const struct problem *problem)
+{
+	struct checkout_way *way = ctx;
+
+	if (err == ERR_CLOSED) {
+		way->unknown = true;
+		way_ask(way);
+	} else if (err == 0) {
+		take_grant(way, reply);
+	} else if ((err == ERR_GONE || err == ERR_CONFLICT) &&
+	    (way->unknown || way->hold) && way_is_wanted(way)) {
+		/* What the lost answer granted has ended meanwhile. */
+		way_ask_anew(way);
+	} else if (worth_waiting(way, err)) {
+		way->step = CHECKOUT_WAITING;
+		way_wake_after(way, POLL_MS);
+	} else {
+		way_refuse(way, err, problem);
+	}
+}
+
+/* --- asking --------------------------------------------------------------- */
+
+static void
+way_go_offline(struct checkout_way *way)
+{
+	int64_t now_ms = clock_boottime_ms();
+	int64_t until_ms =
+	    now_ms + (way->unknown ? PATIENCE_UNKNOWN_MS : PATIENCE_MS);
+
+	if (until_ms < way->wait_until_ms)
+		until_ms = way->wait_until_ms;
+	if (way->patience_ms == 0)
+		way->patience_ms = until_ms;
+	way->step = CHECKOUT_OFFLINE;
+	way_wake_after(way,
+	    way->patience_ms > now_ms ? way->patience_ms - now_ms : 0);
+	session_hurry(way->keeper);
+}
+
+static void
+way_ask(struct checkout_way *way)
+{
+	struct keeper *keeper = way->keeper;
+
+	if (!session_is_up(keeper) ||
+	    calls_ask(keeper->calls, OP_LEASE_CHECKOUT, &way->ask, on_granted,
+		way) < 0) {
+		way_go_offline(way);
+		return;
+	}
+	way->step = CHECKOUT_ASKED;
+	way->patience_ms = 0;
+	event_del(way->timer);
+}
+
+static void
+refuse_offline(struct checkout_way *way)
+{
+	struct local_status status;
+	struct problem problem;
+
+	session_status(&status, way->keeper);
+	problem_set(&problem, ERR_UNAVAILABLE, "leasehold status",
+	    "the site cannot be reached: %s",
+	    status.trouble[0] != '\0' ? status.trouble : "not connected");
+	application_refuse(way->keeper, &way->asker, ERR_UNAVAILABLE, &problem);
+	way->asker.application = 0;
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	struct checkout_way *way = ctx;
+
+	(void)fd;
+	(void)what;
+	if (way->step == CHECKOUT_WAITING) {
+		if (way_is_wanted(way))
+			way_ask_anew(way);
+		else
+			way_free(way);
+	} else if (way->step == CHECKOUT_OFFLINE) {
+		refuse_offline(way);
+		/* The site may have granted it: stays, to hear of it and give
+		 * it back. */
+		if (!way->unknown)
+			way_free(way);
+	}
+}
+
+static void
+on_hashed(void *ctx, const uint8_t digest[32])
+{
+	struct checkout_way *way = ctx;
+
+	memcpy(way->ask.application, digest, sizeof(way->ask.application));
+	if (!way_is_wanted(way) || !process_lives(way->process))
+		way_refuse(way, ERR_CLOSED, NULL);
+	else
+		way_ask(way);
+}
+
+static void
+hash_executable(struct checkout_way *way)
+{
+	int fd = process_open_executable(way->process);
+	int err;
+
+	if (fd < 0) {
+		/* Not ours to read: the site sees an unknown application. */
+		log_debug("keeper", "process %d: executable is not readable",
+		    (int)way->process->pid);
+		way_ask(way);
+		return;
+	}
+	err = digests_get(way->ask.application, way->keeper->digests, fd,
+	    on_hashed, way);
+	if (err == ERR_BUSY)
+		way->step = CHECKOUT_HASHING;
+	else if (err == ERR_RATE_LIMITED || err == ERR_NOMEM)
+		way_refuse(way, err, NULL);
+	else
+		way_ask(way);
+}
+
+/* --- the question --------------------------------------------------------- */
+
+/* The same question again, over another connection: it waits for the same
+ * answer. */
+static bool
+rejoin(struct application *application, const struct asker *asker,
+    const struct local_checkout *request)
+{
+	struct keeper *keeper = application->keeper;
+	struct checkout_way *way;
+
+	TAILQ_FOREACH(way, &keeper->checkouts, entry)
+	{
+		if (way->user != application->user ||
+		    memcmp(way->request, request->request, REQUEST_BYTES) != 0)
+			continue;
+		if (way_is_wanted(way) ||
+		    strcmp(way->ask.product, request->product) != 0)
+			application_refuse(keeper, asker, ERR_CONFLICT, NULL);
+		else
+			way->asker = *asker;
+		return true;
+	}
+	return false;
+}
+
+/* Of the asking process, or of another one that is the asker's to speak for. */
+static int
+find_process(struct process **process, struct application *application,
+    const struct local_checkout *request, struct problem *problem)
+{
+	uid_t uid = application->user->uid;
+
+	if (request->pid == 0) {
+		*process = process_ref(application->process);
+		return 0;
+	}
+	int err = process_take(process, &application->keeper->processes,
+	    (pid_t)request->pid);
+
+	if (err == 0 && uid != 0 &&
+	    ((*process)->uid != uid || !(*process)->one_uid)) {
+		process_unref(*process);
+		err = ERR_FORBIDDEN;
+	}
+	if (err < 0)
+		problem_set(problem, err == ERR_FORBIDDEN ? err : ERR_NOT_FOUND,
+		    NULL,
+		    err == ERR_FORBIDDEN ? "process %llu is another user's"
+					 : "there is no process %llu",
+		    (unsigned long long)request->pid);
+	return err < 0 && err != ERR_FORBIDDEN ? ERR_NOT_FOUND : err;
+}
+
+static int
+check_question(struct application *application,
+    const struct local_checkout *request, struct problem *problem)
+{
+	bool has_nonce = !sodium_is_zero(request->nonce, NONCE_BYTES);
+
+	if (!application->keeper->enrolled) {
+		problem_set(problem, ERR_UNAVAILABLE,
+		    "leasehold enroll URL --token TOKEN",
+		    "this agent is not enrolled at a site");
+		return ERR_UNAVAILABLE;
+	}
+	if (has_nonce == request->hold) {
+		problem_set(problem, ERR_BAD_REQUEST, NULL, "nonce %s",
+		    request->hold ? "must be absent with hold" : "is missing");
+		text_copy(problem->field, sizeof(problem->field), "nonce");
+		return ERR_BAD_REQUEST;
+	}
+	if (application->user->leases >= USER_LEASES_MAX) {
+		problem_set(problem, ERR_QUOTA_EXCEEDED, NULL,
+		    "this user holds %d leases on this workstation",
+		    USER_LEASES_MAX);
+		return ERR_QUOTA_EXCEEDED;
+	}
+	return 0;
+}
+
+static void
+fill_ask(struct checkout_way *way, struct application *application,
+    const struct local_checkout *request)
+{
+	struct checkout *ask = &way->ask;
+	struct keeper *keeper = way->keeper;
+
+	memcpy(ask->request, request->request, sizeof(ask->request));
+	memcpy(ask->product, request->product, sizeof(ask->product));
+	memcpy(ask->version, request->version, sizeof(ask->version));
+	memcpy(ask->feature, request->feature, sizeof(ask->feature));
+	memcpy(ask->host, keeper->host, sizeof(ask->host));
+	memcpy(ask->user,
+	    request->user[0] != '\0' ? request->user : application->user->name,
+	    sizeof(ask->user));
+	ask->count = request->count == 0 ? 1 : request->count;
+	ask->known = request->known;
+	way->own_known = sodium_is_zero((const uint8_t *)&request->known,
+	    sizeof(request->known));
+	if (way->own_known)
+		ask->known = keeper->session.seen.known;
+	way->sent_ms = clock_boottime_ms();
+	if (way->hold)
+		randombytes_buf(ask->nonce, sizeof(ask->nonce));
+	else
+		memcpy(ask->nonce, request->nonce, sizeof(ask->nonce));
+	if (request->wait_s > 0)
+		way->wait_until_ms =
+		    way->sent_ms + (int64_t)request->wait_s * 1000;
+}
+
+void
+checkout_begin(struct application *application, uint64_t id,
+    const struct local_checkout *request)
+{
+	struct keeper *keeper = application->keeper;
+	struct asker asker = { application->number, id };
+	struct process *process = NULL;
+	struct checkout_way *way;
+	struct problem problem;
+
+	if (rejoin(application, &asker, request))
+		return;
+	int err = check_question(application, request, &problem);
+
+	if (err == 0)
+		err = find_process(&process, application, request, &problem);
+	if (err < 0) {
+		application_refuse(keeper, &asker, err, &problem);
+		return;
+	}
+	way = calloc(1, sizeof(*way));
+	if (way != NULL)
+		way->timer = event_new(keeper->base, -1, 0, on_timer, way);
+	if (way == NULL || way->timer == NULL) {
+		free(way);
+		process_unref(process);
+		application_refuse(keeper, &asker, ERR_NOMEM, NULL);
+		return;
+	}
+	way->keeper = keeper;
+	way->asker = asker;
+	way->process = process;
+	way->hold = request->hold;
+	way->user = user_ref(keeper, application->user->uid);
+	way->user->leases++;
+	memcpy(way->request, request->request, sizeof(way->request));
+	fill_ask(way, application, request);
+	TAILQ_INSERT_TAIL(&keeper->checkouts, way, entry);
+	hash_executable(way);
+}
+
+void
+checkouts_resume(struct keeper *keeper)
+{
+	struct checkout_way *way, *next;
+
+	for (way = TAILQ_FIRST(&keeper->checkouts); way != NULL; way = next) {
+		next = TAILQ_NEXT(way, entry);
+		if (way->step != CHECKOUT_OFFLINE)
+			continue;
+		if (way->unknown || way_is_wanted(way))
+			way_ask(way);
+		else
+			way_free(way);
+	}
+}
+
+void
+checkouts_forget(struct keeper *keeper, uint64_t application)
+{
+	struct checkout_way *way;
+
+	TAILQ_FOREACH(way, &keeper->checkouts, entry)
+	if (way->asker.application == application)
+		way->asker.application = 0;
+}
+
+void
+checkouts_close(struct keeper *keeper)
+{
+	struct checkout_way *way;
+
+	while ((way = TAILQ_FIRST(&keeper->checkouts)) != NULL)
+		way_free(way);
+}

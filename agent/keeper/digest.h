@@ -1,0 +1,33 @@
+/*
+ * SHA-256 of executables, made on a thread of its own (a program may be
+ * hundreds of megabytes) and kept by device, inode, ctime and size. It must
+ * not know which process a file belongs to.
+ */
+#ifndef AGENT_KEEPER_DIGEST_H
+#define AGENT_KEEPER_DIGEST_H
+
+#include <stdint.h>
+
+struct event_base;
+struct digests;
+
+/** Starts the thread. */
+int digests_new(struct digests **digests, struct event_base *base);
+/** Stops the thread; callbacks that wait are not called. Takes NULL. */
+void digests_free(struct digests *digests);
+
+typedef void digest_done(void *ctx, const uint8_t digest[32]);
+
+/**
+ * The digest of an opened regular file; `fd` is taken whatever comes back.
+ * Returns 0 and the digest when it is known; ERR_BUSY when `done` will be
+ * called with it from the loop (zero bytes: it could not be read);
+ * ERR_RATE_LIMITED when too many files wait; other errors.
+ */
+int digests_get(uint8_t out[32], struct digests *digests, int fd,
+    digest_done *done, void *ctx);
+
+/** `ctx` does not wait any more. */
+void digests_forget(struct digests *digests, const void *ctx);
+
+#endif

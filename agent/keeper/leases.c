@@ -1,0 +1,532 @@
+/*
+ * Who holds what. A lease lives in its file from the grant to the site's word
+ * that it has ended; in between the keeper may be killed at any moment. All
+ * leases are kept in the order of their numbers.
+ */
+#include "agent/keeper/private.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#define SWEEP_S 15
+/* Bytes of rows in one lease.attach: in base64 they fit a message. */
+#define ATTACH_BYTES 32768
+#define ATTACH_MAX 256
+
+static struct lease_bucket *
+bucket_of(struct keeper *keeper, uint64_t lease)
+{
+	return &keeper->leases.buckets[lease % LEASE_BUCKETS];
+}
+
+struct lease *
+lease_find(struct keeper *keeper, uint64_t number)
+{
+	struct lease *lease;
+
+	LIST_FOREACH(lease, bucket_of(keeper, number), entry)
+	if (lease->lease == number)
+		return lease;
+	return NULL;
+}
+
+static void
+lease_free(struct lease *lease)
+{
+	struct keeper *keeper = lease->keeper;
+
+	renewal_forget(lease);
+	if (lease->giving_back != NULL)
+		giving_back_done(keeper, lease->giving_back);
+	if (!lease->ending) {
+		keeper->leases.held--;
+		lease->user->leases--;
+	}
+	LIST_REMOVE(lease, entry);
+	TAILQ_REMOVE(&keeper->leases.all, lease, order);
+	process_unref(lease->process);
+	user_unref(lease->user);
+	free(lease->row);
+	free(lease);
+}
+
+/* By number; new ones are nearly always the last. */
+static void
+insert(struct keeper *keeper, struct lease *lease)
+{
+	struct lease *before = TAILQ_LAST(&keeper->leases.all, lease_list);
+
+	LIST_INSERT_HEAD(bucket_of(keeper, lease->lease), lease, entry);
+	while (before != NULL && before->lease > lease->lease)
+		before = TAILQ_PREV(before, lease_list, order);
+	if (before == NULL)
+		TAILQ_INSERT_HEAD(&keeper->leases.all, lease, order);
+	else
+		TAILQ_INSERT_AFTER(&keeper->leases.all, before, lease, order);
+}
+
+static int
+read_row(struct lease *lease, const struct lease_file *file)
+{
+	struct arena arena = { .max_bytes = 1 << 16 };
+	struct row row;
+	int err = row_read(&row, file->row_number, file->row.data,
+	    file->row.len, &arena);
+
+	if (err == 0 &&
+	    (row.kind != ROW_LEASE_GRANTED ||
+		row.u.lease_granted.lease != file->lease))
+		err = ERR_CORRUPT;
+	if (err == 0) {
+		const struct row_lease_granted *granted = &row.u.lease_granted;
+
+		memcpy(lease->product, granted->product,
+		    sizeof(lease->product));
+		memcpy(lease->version, granted->version,
+		    sizeof(lease->version));
+		lease->type = granted->type;
+		lease->ttl_s = granted->ttl_s;
+		lease->grace_s = granted->grace_s;
+	}
+	arena_release(&arena);
+	return err;
+}
+
+/* In memory; the file is the caller's. */
+static int
+lease_new(struct lease **out, struct keeper *keeper,
+    const struct lease_file *file, struct process *process)
+{
+	struct lease *lease = calloc(1, sizeof(*lease));
+
+	if (lease == NULL)
+		return ERR_NOMEM;
+	lease->keeper = keeper;
+	lease->lease = file->lease;
+	lease->row_number = file->row_number;
+	lease->hold = file->hold;
+	lease->granted_at = file->granted_at;
+	memcpy(lease->request, file->request, sizeof(lease->request));
+	lease->row = malloc(file->row.len);
+	lease->user = user_ref(keeper, file->uid);
+	int err = lease->row == NULL || lease->user == NULL
+	    ? ERR_NOMEM
+	    : read_row(lease, file);
+
+	if (err < 0) {
+		free(lease->row);
+		user_unref(lease->user);
+		free(lease);
+		return err;
+	}
+	memcpy(lease->row, file->row.data, file->row.len);
+	lease->row_len = file->row.len;
+	lease->process = process == NULL ? NULL : process_ref(process);
+	lease->user->leases++;
+	keeper->leases.held++;
+	insert(keeper, lease);
+	*out = lease;
+	return 0;
+}
+
+int
+lease_add(struct lease **out, struct keeper *keeper,
+    const struct lease_file *facts, struct process *process)
+{
+	struct lease_file file = *facts;
+	struct lease *lease;
+
+	file.pid = (uint64_t)process->pid;
+	file.start = process->start;
+	memcpy(file.boot, keeper->leases.boot, sizeof(file.boot));
+	memcpy(file.command, process->command, sizeof(file.command));
+	int err = lease_new(&lease, keeper, &file, process);
+
+	if (err < 0)
+		return err;
+	err = store_write_lease(&keeper->store, &file);
+	if (err < 0) {
+		/* A lease that a restart would forget is not held. */
+		lease_free(lease);
+		return err;
+	}
+	lease->attached = true;
+	*out = lease;
+	return 0;
+}
+
+/* --- how leases end ------------------------------------------------------- */
+
+static void
+on_returned(void *ctx, int err, const void *reply,
+    const struct problem *problem)
+{
+	struct lease *lease = ctx;
+
+	(void)reply;
+	if (err == ERR_CLOSED) {
+		/* Outcome unknown; told again in the next session. */
+		lease->told = false;
+		return;
+	}
+	if (err != 0 && err != ERR_GONE && err != ERR_NOT_FOUND) {
+		log_error("keeper", "lease-%llu is not taken back: %s",
+		    (unsigned long long)lease->lease, problem->detail);
+		lease->told = false; /* the sweep tries again */
+		return;
+	}
+	store_remove_lease(&lease->keeper->store, lease->lease);
+	lease_free(lease);
+}
+
+static void
+tell_end(struct lease *lease)
+{
+	struct lease_return request = {
+		.lease = lease->lease,
+		.reason = lease->reason,
+	};
+
+	if (lease->told)
+		return;
+	lease->told = calls_ask(lease->keeper->calls, OP_LEASE_RETURN, &request,
+			  on_returned, lease) == 0;
+}
+
+/* Who gave it back need not wait for a site that cannot be reached. */
+static void
+release_giver(struct lease *lease)
+{
+	struct giving_back *giving_back = lease->giving_back;
+
+	lease->giving_back = NULL;
+	if (giving_back != NULL)
+		giving_back_done(lease->keeper, giving_back);
+}
+
+void
+lease_end(struct lease *lease, uint32_t reason, struct giving_back *giving_back)
+{
+	struct keeper *keeper = lease->keeper;
+
+	if (lease->ending) {
+		if (giving_back != NULL)
+			giving_back_done(keeper, giving_back);
+		return;
+	}
+	renewal_forget(lease);
+	lease->ending = true;
+	lease->reason = reason;
+	lease->giving_back = giving_back;
+	lease->user->leases--;
+	keeper->leases.held--;
+	store_end_lease(&keeper->store, lease->lease);
+	log_debug("keeper", "lease-%llu of process %d ends: %s",
+	    (unsigned long long)lease->lease,
+	    lease->process != NULL ? (int)lease->process->pid : 0,
+	    lease_end_names[reason]);
+	process_unref(lease->process);
+	lease->process = NULL;
+	if (session_is_up(keeper))
+		tell_end(lease);
+	if (!lease->told)
+		release_giver(lease);
+}
+
+void
+lease_lost(struct lease *lease, const char *code)
+{
+	struct keeper *keeper = lease->keeper;
+	struct local_revoked notice = { .lease = lease->lease };
+
+	if (!lease->ending) {
+		log_info("keeper", "lease-%llu was ended by the site: %s",
+		    (unsigned long long)lease->lease, code);
+		text_copy(notice.code, sizeof(notice.code), code);
+		application_notify(keeper, lease->application, LOCAL_REVOKED,
+		    &local_revoked_record, &notice);
+	}
+	if (lease->told)
+		return; /* the answer to its return frees it */
+	store_remove_lease(&keeper->store, lease->lease);
+	lease_free(lease);
+}
+
+void
+leases_process_ended(void *ctx, struct process *process)
+{
+	struct keeper *keeper = ctx;
+	struct lease *lease, *next;
+
+	for (lease = TAILQ_FIRST(&keeper->leases.all); lease != NULL;
+	     lease = next) {
+		next = TAILQ_NEXT(lease, order);
+		if (lease->process == process)
+			lease_end(lease, LEASE_EXITED, NULL);
+	}
+}
+
+static void
+on_stray_returned(void *ctx, int err, const void *reply,
+    const struct problem *problem)
+{
+	(void)ctx;
+	(void)reply;
+	if (err != 0 && err != ERR_GONE && err != ERR_CLOSED)
+		log_error("keeper", "an unused lease is not taken back: %s",
+		    problem->detail);
+}
+
+/* No file: if the answer is lost, the comparison after the next start or the
+ * end of its span takes care of it. */
+void
+leases_return_stray(struct keeper *keeper, uint64_t number)
+{
+	struct lease_return request = {
+		.lease = number,
+		.reason = LEASE_EXITED,
+	};
+
+	log_info("keeper", "lease-%llu is held by nobody here: returned",
+	    (unsigned long long)number);
+	if (calls_ask(keeper->calls, OP_LEASE_RETURN, &request,
+		on_stray_returned, keeper) < 0)
+		keeper->leases.reconciled = false;
+}
+
+/* --- a new session -------------------------------------------------------- */
+
+static void resume_next(struct keeper *keeper);
+
+static void
+on_attached(void *ctx, int err, const void *reply,
+    const struct problem *problem)
+{
+	struct keeper *keeper = ctx;
+	const struct attach_reply *said = reply;
+
+	if (err == ERR_CLOSED)
+		return;
+	if (err != 0) {
+		session_hang_up(keeper, "leases cannot be attached: %s",
+		    problem->detail);
+		return;
+	}
+	const struct lease_refused *refused = said->refused.items;
+
+	for (uint32_t i = 0; i < said->refused.count; i++) {
+		struct lease *lease = lease_find(keeper, refused[i].lease);
+
+		if (lease != NULL)
+			lease_lost(lease, refused[i].code);
+	}
+	resume_next(keeper);
+}
+
+/* The next leases that this session's site was not told of. */
+static uint32_t
+fill_attach(struct attach_item items[ATTACH_MAX], struct keeper *keeper)
+{
+	struct lease *lease;
+	uint32_t n = 0;
+	size_t bytes = 0;
+
+	TAILQ_FOREACH(lease, &keeper->leases.all, order)
+	{
+		if (lease->attached || lease->ending)
+			continue;
+		if (n == ATTACH_MAX || bytes + lease->row_len > ATTACH_BYTES)
+			break;
+		bytes += lease->row_len + 64;
+		items[n++] = (struct attach_item){
+			.lease = lease->lease,
+			.row_number = lease->row_number,
+			.row = { lease->row, lease->row_len },
+		};
+		lease->attached = true;
+	}
+	return n;
+}
+
+static void
+on_mine(void *ctx, int err, const void *reply, const struct problem *problem)
+{
+	struct keeper *keeper = ctx;
+	const struct lease_page *page = reply;
+	struct lease_query query = { .limit = LIST_LIMIT_DEFAULT };
+
+	if (err == ERR_CLOSED)
+		return;
+	if (err != 0) {
+		log_warn("keeper", "the site does not list our leases: %s",
+		    problem->detail);
+		session_ready(keeper);
+		return;
+	}
+	const struct lease_view *items = page->items.items;
+
+	for (uint32_t i = 0; i < page->items.count; i++)
+		if (lease_find(keeper, items[i].lease) == NULL)
+			leases_return_stray(keeper, items[i].lease);
+	query.after = page->next;
+	if (page->next == 0) {
+		keeper->leases.reconciled = true;
+		session_ready(keeper);
+	} else if (calls_ask(keeper->calls, OP_LEASE_MINE, &query, on_mine,
+		       keeper) < 0) {
+		session_hang_up(keeper, "the uplink takes no calls");
+	}
+}
+
+/* One question at a time: attach all, then (in the first session of this
+ * keeper) give back what the site granted to one that was killed before it
+ * could write it down. */
+static void
+resume_next(struct keeper *keeper)
+{
+	struct attach_item items[ATTACH_MAX];
+	struct attach request = { .leases = { items, 0 } };
+	struct lease_query query = { .limit = LIST_LIMIT_DEFAULT };
+	int err = 0;
+
+	request.leases.count = fill_attach(items, keeper);
+	if (request.leases.count > 0)
+		err = calls_ask(keeper->calls, OP_LEASE_ATTACH, &request,
+		    on_attached, keeper);
+	else if (!keeper->leases.reconciled)
+		err = calls_ask(keeper->calls, OP_LEASE_MINE, &query, on_mine,
+		    keeper);
+	else
+		session_ready(keeper);
+	if (err < 0)
+		session_hang_up(keeper, "the uplink takes no calls");
+}
+
+void
+leases_resume(struct keeper *keeper)
+{
+	struct lease *lease;
+
+	TAILQ_FOREACH(lease, &keeper->leases.all, order)
+	if (lease->ending)
+		tell_end(lease);
+	resume_next(keeper);
+}
+
+void
+leases_disconnected(struct keeper *keeper)
+{
+	struct lease *lease;
+
+	TAILQ_FOREACH(lease, &keeper->leases.all, order)
+	{
+		lease->attached = false;
+		lease->told = false;
+		release_giver(lease);
+	}
+}
+
+/* --- files from before ---------------------------------------------------- */
+
+static void
+load(void *ctx, const struct lease_file *file, bool ended)
+{
+	struct keeper *keeper = ctx;
+	struct process *process = NULL;
+	struct lease *lease;
+
+	if (lease_find(keeper, file->lease) != NULL)
+		return;
+	/* Only the very process counts, not a later one with its pid. */
+	if (strcmp(file->boot, keeper->leases.boot) == 0)
+		(void)process_take(&process, &keeper->processes,
+		    (pid_t)file->pid);
+	if (process != NULL && process->start != file->start) {
+		process_unref(process);
+		process = NULL;
+	}
+	int err = lease_new(&lease, keeper, file, process);
+
+	if (err < 0)
+		log_error("keeper", "lease-%llu cannot be taken up: %s",
+		    (unsigned long long)file->lease, err_str(err));
+	else if (process == NULL)
+		lease_end(lease, LEASE_EXITED, NULL);
+	else if (ended)
+		lease_end(lease, LEASE_RETURNED, NULL);
+	process_unref(process);
+}
+
+/* A library that stopped renewing holds its seat no longer, by its own clock;
+ * and ends that were not taken are told again. */
+static void
+on_sweep(evutil_socket_t fd, short what, void *ctx)
+{
+	struct keeper *keeper = ctx;
+	struct lease *lease, *next;
+	int64_t now_ms = clock_boottime_ms();
+
+	(void)fd;
+	(void)what;
+	for (lease = TAILQ_FIRST(&keeper->leases.all); lease != NULL;
+	     lease = next) {
+		int64_t over_ms = lease->valid_until_ms +
+		    (int64_t)lease->grace_s * 1000 + SWEEP_S * 1000;
+
+		next = TAILQ_NEXT(lease, order);
+		if (lease->ending && session_is_up(keeper))
+			tell_end(lease);
+		else if (!lease->ending && !lease->hold && now_ms > over_ms)
+			lease_end(lease, LEASE_RETURNED, NULL);
+	}
+}
+
+int
+leases_open(struct keeper *keeper)
+{
+	struct timeval every = { .tv_sec = SWEEP_S };
+	struct lease *lease;
+
+	for (size_t i = 0; i < LEASE_BUCKETS; i++)
+		LIST_INIT(&keeper->leases.buckets[i]);
+	TAILQ_INIT(&keeper->leases.all);
+	process_boot_id(keeper->leases.boot);
+	keeper->leases.sweep =
+	    event_new(keeper->base, -1, EV_PERSIST, on_sweep, keeper);
+	if (keeper->leases.sweep == NULL ||
+	    event_add(keeper->leases.sweep, &every) < 0)
+		return ERR_NOMEM;
+	int err = store_each_lease(&keeper->store, load, keeper);
+
+	if (err < 0)
+		return err;
+	/* When the last nonce went out is not known: give each a whole span
+	 * from now before it counts as silent. */
+	TAILQ_FOREACH(lease, &keeper->leases.all, order)
+	lease->valid_until_ms =
+	    clock_boottime_ms() + (int64_t)lease->ttl_s * 1000;
+	if (keeper->leases.held > 0)
+		log_info("keeper", "%u leases are held from before",
+		    keeper->leases.held);
+	return 0;
+}
+
+void
+leases_close(struct keeper *keeper)
+{
+	struct lease *lease;
+
+	if (keeper->leases.sweep == NULL)
+		return;
+	event_free(keeper->leases.sweep);
+	keeper->leases.sweep = NULL;
+	while ((lease = TAILQ_FIRST(&keeper->leases.all)) != NULL)
+		lease_free(lease);
+}

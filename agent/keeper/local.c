@@ -1,0 +1,219 @@
+/* The local socket's operations but checkout. */
+#include "agent/keeper/private.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Items that surely fit a line of the local socket. */
+#define LIST_PAGE 100
+
+/* A uid sees and returns its own leases only; root everybody's. */
+static bool
+may_touch(const struct application *application, const struct lease *lease)
+{
+	return application->user->uid == 0 ||
+	    application->user->uid == lease->user->uid;
+}
+
+static struct lease *
+find_own(struct application *application, uint64_t number)
+{
+	struct lease *lease = lease_find(application->keeper, number);
+
+	/* Somebody else's lease is no different from none. */
+	if (lease == NULL || lease->ending || !may_touch(application, lease))
+		return NULL;
+	return lease;
+}
+
+static void
+refuse_gone(struct application *application, const struct asker *asker,
+    uint64_t lease)
+{
+	struct problem problem;
+
+	problem_set(&problem, ERR_GONE, NULL,
+	    "lease-%llu is not held by this agent for this user",
+	    (unsigned long long)lease);
+	application_refuse(application->keeper, asker, ERR_GONE, &problem);
+}
+
+static void
+do_renew(struct application *application, const struct asker *asker,
+    const struct local_renew *request)
+{
+	struct lease *lease = find_own(application, request->lease);
+
+	if (lease == NULL) {
+		refuse_gone(application, asker, request->lease);
+		return;
+	}
+	lease->application = application->number;
+	renewal_want(lease, request->nonce, asker);
+}
+
+/* --- return --------------------------------------------------------------- */
+
+void
+giving_back_done(struct keeper *keeper, struct giving_back *giving_back)
+{
+	if (--giving_back->left > 0)
+		return;
+	application_answer(keeper, &giving_back->asker, &local_returned_record,
+	    &giving_back->reply);
+	free(giving_back);
+}
+
+static void
+do_return(struct application *application, const struct asker *asker,
+    const struct local_return *request)
+{
+	struct keeper *keeper = application->keeper;
+	struct lease *lease, *next;
+	struct giving_back *giving_back;
+
+	if (!request->all && find_own(application, request->lease) == NULL) {
+		refuse_gone(application, asker, request->lease);
+		return;
+	}
+	giving_back = calloc(1, sizeof(*giving_back));
+	if (giving_back == NULL) {
+		application_refuse(keeper, asker, ERR_NOMEM, NULL);
+		return;
+	}
+	giving_back->asker = *asker;
+	giving_back->left = 1; /* this function's */
+	for (lease = TAILQ_FIRST(&keeper->leases.all); lease != NULL;
+	     lease = next) {
+		next = TAILQ_NEXT(lease, order);
+		if (lease->ending || !may_touch(application, lease) ||
+		    (!request->all && lease->lease != request->lease))
+			continue;
+		giving_back->reply.count++;
+		giving_back->left++;
+		lease_end(lease, LEASE_RETURNED, giving_back);
+	}
+	giving_back_done(keeper, giving_back);
+}
+
+/* --- attach --------------------------------------------------------------- */
+
+/* The application came back to a keeper that knows its lease from its file:
+ * that is the way after a restart. A lease without a file has ended, or was
+ * never this agent's. */
+static void
+do_attach(struct application *application, const struct asker *asker,
+    const struct local_attach *request)
+{
+	static const struct empty nothing = { 0 };
+	struct lease *lease = find_own(application, request->lease);
+
+	if (lease == NULL || lease->row_number != request->row_number ||
+	    lease->row_len != request->row.len ||
+	    memcmp(lease->row, request->row.data, lease->row_len) != 0) {
+		refuse_gone(application, asker, request->lease);
+		return;
+	}
+	lease->application = application->number;
+	application_answer(application->keeper, asker, &empty_record, &nothing);
+}
+
+/* --- list and status ------------------------------------------------------ */
+
+static void
+describe(struct local_lease *out, const struct lease *lease)
+{
+	int64_t left_ms = lease->valid_until_ms - clock_boottime_ms();
+
+	memset(out, 0, sizeof(*out));
+	out->lease = lease->lease;
+	memcpy(out->product, lease->product, sizeof(out->product));
+	memcpy(out->version, lease->version, sizeof(out->version));
+	out->type = lease->type;
+	out->uid = lease->user->uid;
+	out->granted_at = lease->granted_at;
+	out->left_s = left_ms > 0 ? (uint32_t)(left_ms / 1000) : 0;
+	if (lease->process == NULL)
+		return;
+	out->pid = (uint64_t)lease->process->pid;
+	memcpy(out->command, lease->process->command, sizeof(out->command));
+}
+
+static void
+do_list(struct application *application, const struct asker *asker,
+    const struct local_list *request)
+{
+	struct keeper *keeper = application->keeper;
+	struct local_leases reply = { 0 };
+	struct local_lease *items = calloc(LIST_PAGE, sizeof(*items));
+	struct lease *lease;
+
+	if (items == NULL) {
+		application_refuse(keeper, asker, ERR_NOMEM, NULL);
+		return;
+	}
+	reply.items.items = items;
+	TAILQ_FOREACH(lease, &keeper->leases.all, order)
+	{
+		if (lease->ending || lease->lease <= request->after ||
+		    !may_touch(application, lease))
+			continue;
+		if (reply.items.count == LIST_PAGE) {
+			reply.next = items[LIST_PAGE - 1].lease;
+			break;
+		}
+		describe(&items[reply.items.count++], lease);
+	}
+	application_answer(keeper, asker, &local_leases_record, &reply);
+	free(items);
+}
+
+static void
+do_status(struct application *application, const struct asker *asker)
+{
+	struct keeper *keeper = application->keeper;
+	struct local_status reply;
+
+	session_status(&reply, keeper);
+	application_answer(keeper, asker, &local_status_record, &reply);
+}
+
+void
+local_dispatch(struct application *application, uint64_t id,
+    const struct local_operation *op, const void *request)
+{
+	struct asker asker = { application->number, id };
+
+	switch (op->id) {
+	case LOCAL_CHECKOUT:
+		checkout_begin(application, id, request);
+		return;
+	case LOCAL_RENEW:
+		do_renew(application, &asker, request);
+		return;
+	case LOCAL_RETURN:
+		do_return(application, &asker, request);
+		return;
+	case LOCAL_ATTACH:
+		do_attach(application, &asker, request);
+		return;
+	case LOCAL_LIST:
+		do_list(application, &asker, request);
+		return;
+	case LOCAL_STATUS:
+		do_status(application, &asker);
+		return;
+	case LOCAL_ENROLL:
+		enroll_begin(application, id, request);
+		return;
+	case LOCAL_NONE:
+	case LOCAL_REVOKED:
+	case LOCAL_COUNT:
+		break;
+	}
+	application_refuse(application->keeper, &asker, ERR_BAD_REQUEST, NULL);
+}

@@ -1,0 +1,340 @@
+/*
+ * What the parts of the keeper share: one struct, one loop, one thread. Each
+ * part owns its struct in here and is spoken to by its functions.
+ *
+ *   applications.c  connections of the local socket, lines, limits per user
+ *   local.c         its operations but checkout
+ *   checkout.c      from the question to the lease
+ *   leases.c        who holds what; how leases end
+ *   renewal.c       rounds of nonces, beats
+ *   session.c       connecting to the site, again and again
+ *   enroll.c        becoming a device
+ *
+ * Only this folder may include it.
+ */
+#ifndef AGENT_KEEPER_PRIVATE_H
+#define AGENT_KEEPER_PRIVATE_H
+
+#include "agent/keeper/calls.h"
+#include "agent/keeper/digest.h"
+#include "agent/keeper/keeper.h"
+#include "agent/keeper/process.h"
+#include "agent/keeper/store.h"
+#include "shared/rpc/local.h"
+#include "shared/rpc/rpc.h"
+
+#include <sys/queue.h>
+
+struct event;
+struct evconnlistener;
+struct bufferevent;
+
+#define SOFTWARE "leasehold-agent " LEASEHOLD_VERSION
+
+/* Of one user. */
+#define USER_CONNECTIONS_MAX 64
+#define USER_LEASES_MAX 1024
+#define USER_CALLS_MAX 256
+/* Of everybody. */
+#define CONNECTIONS_MAX 4096
+
+/* --- applications.c --------------------------------------------------------
+ */
+
+struct user {
+	LIST_ENTRY(user) entry;
+	uid_t uid;
+	char name[64]; /* login name, or "uid-1000" */
+	unsigned int refs; /* connections, leases, checkouts */
+	unsigned int connections;
+	unsigned int leases; /* and checkouts on their way */
+	unsigned int calls;
+};
+
+/* One connection of the local socket. */
+struct application {
+	LIST_ENTRY(application) entry;
+	struct keeper *keeper;
+	uint64_t number; /* never used again: a late answer hits nobody */
+	struct bufferevent *bev;
+	struct user *user;
+	struct process *process; /* the one that connected */
+	bool privileged; /* may enroll */
+	bool closing; /* after the last answer left */
+	unsigned int calls; /* not answered yet */
+};
+
+/* Who waits for an answer: a connection by number, and the question's id. */
+struct asker {
+	uint64_t application;
+	uint64_t id;
+};
+
+#define APPLICATION_BUCKETS 256
+LIST_HEAD(application_list, application);
+struct applications {
+	struct evconnlistener *listener;
+	struct application_list buckets[APPLICATION_BUCKETS];
+	LIST_HEAD(, user) users;
+	uint64_t next_number;
+	unsigned int count;
+};
+
+int applications_open(struct keeper *keeper, int listen_fd);
+void applications_close(struct keeper *keeper);
+/** NULL: it has hung up. */
+struct application *application_find(struct keeper *keeper, uint64_t number);
+/** One answer to each question; nothing happens when the asker is gone. */
+void application_answer(struct keeper *keeper, const struct asker *asker,
+    const struct record *record, const void *reply);
+void application_refuse(struct keeper *keeper, const struct asker *asker,
+    int err, const struct problem *problem);
+void application_notify(struct keeper *keeper, uint64_t number,
+    enum local_id id, const struct record *record, const void *notice);
+/** In local.c: act on a question. Answers now or later. */
+void local_dispatch(struct application *application, uint64_t id,
+    const struct local_operation *op, const void *request);
+
+struct user *user_ref(struct keeper *keeper, uid_t uid); /* NULL: no memory */
+void user_unref(struct user *user);
+
+/* --- leases.c --------------------------------------------------------------
+ */
+
+/* Several leases given back by one question. */
+struct giving_back {
+	struct asker asker;
+	struct local_returned reply;
+	unsigned int left;
+};
+
+struct lease {
+	LIST_ENTRY(lease) entry; /* of its bucket */
+	TAILQ_ENTRY(lease) order; /* of all, oldest first */
+	struct keeper *keeper;
+	uint64_t lease;
+	uint64_t row_number;
+	uint8_t *row;
+	uint32_t row_len;
+	struct process *process; /* NULL: ended with it */
+	struct user *user;
+	uint64_t application; /* connection that speaks for it; 0: none */
+	bool hold;
+	uint8_t request[REQUEST_BYTES];
+	char product[64];
+	char version[32];
+	uint32_t type;
+	uint32_t ttl_s;
+	uint32_t grace_s;
+	int64_t granted_at;
+	int64_t valid_until_ms; /* CLOCK_BOOTTIME: end of the signed span */
+	bool attached; /* this session's site knows that we hold it */
+
+	/* renewal.c */
+	bool wanted; /* wants to be in the next round, with `nonce` */
+	uint8_t nonce[NONCE_BYTES];
+	int64_t nonce_ms; /* when it came here */
+	struct asker asker;
+
+	/* its end: the site has not heard of it, or not answered */
+	bool ending;
+	bool told; /* in this session */
+	uint32_t reason;
+	struct giving_back *giving_back;
+};
+
+#define LEASE_BUCKETS 1024
+LIST_HEAD(lease_bucket, lease);
+TAILQ_HEAD(lease_list, lease);
+struct leases {
+	struct lease_bucket buckets[LEASE_BUCKETS];
+	struct lease_list all;
+	unsigned int held; /* not ending */
+	struct event *sweep;
+	char boot[40];
+	bool reconciled; /* the site's list was compared with ours */
+};
+
+int leases_open(struct keeper *keeper);
+void leases_close(struct keeper *keeper);
+struct lease *lease_find(struct keeper *keeper, uint64_t lease);
+/** A lease of a process, kept in memory and in its file; refs are taken.
+ * `file` holds the facts and evidence. */
+int lease_add(struct lease **lease, struct keeper *keeper,
+    const struct lease_file *file, struct process *process);
+/** Give it back: the site is told now or when it is reached again. */
+void lease_end(struct lease *lease, uint32_t reason,
+    struct giving_back *giving_back);
+/** The site says that it has ended: the application is told. */
+void lease_lost(struct lease *lease, const char *code);
+/** A process ended. */
+void leases_process_ended(void *ctx, struct process *process);
+/** The session is proved: attach what is held, tell what ended, compare with
+ * the site's list; session_ready() when that is done. */
+void leases_resume(struct keeper *keeper);
+void leases_disconnected(struct keeper *keeper);
+void giving_back_done(struct keeper *keeper, struct giving_back *giving_back);
+/** A grant nobody wants any more. */
+void leases_return_stray(struct keeper *keeper, uint64_t lease);
+
+/* --- checkout.c ------------------------------------------------------------
+ */
+
+enum checkout_step {
+	CHECKOUT_HASHING, /* the executable */
+	CHECKOUT_OFFLINE, /* to be asked when the site is reached */
+	CHECKOUT_ASKED,
+	CHECKOUT_LICENSE, /* granted; the license is being fetched */
+	CHECKOUT_WAITING, /* no seat; asked again in a second */
+};
+
+struct checkout_way {
+	TAILQ_ENTRY(checkout_way) entry;
+	struct keeper *keeper;
+	enum checkout_step step;
+	struct asker asker; /* application 0: nobody waits any more */
+	struct user *user;
+	struct process *process;
+	uint8_t request[REQUEST_BYTES]; /* the application's */
+	bool hold;
+	struct checkout ask; /* what the site is asked */
+	bool own_known; /* ask.known is the keeper's */
+	bool unknown; /* was sent, and the answer lost */
+	int64_t sent_ms; /* when the nonce in `ask` came or was made */
+	int64_t patience_ms; /* offline until then */
+	int64_t wait_until_ms; /* for a seat */
+	struct event *timer;
+	/* the grant, while the license is fetched */
+	struct buf grant; /* checkout_reply in MessagePack */
+	uint8_t digest[DIGEST_BYTES];
+};
+TAILQ_HEAD(checkout_list, checkout_way);
+
+void checkout_begin(struct application *application, uint64_t id,
+    const struct local_checkout *request);
+/** The site is reached: ask what waits. */
+void checkouts_resume(struct keeper *keeper);
+void checkouts_close(struct keeper *keeper);
+/** The connection hung up: nobody waits. */
+void checkouts_forget(struct keeper *keeper, uint64_t application);
+
+/* --- renewal.c -------------------------------------------------------------
+ */
+
+struct renewal {
+	struct event *round; /* leases that the keeper itself renews */
+	struct event *soon; /* gathers nonces for a moment */
+	struct renewal_round *flying;
+	uint32_t renew_s; /* the site's upper bound */
+};
+
+int renewal_open(struct keeper *keeper);
+void renewal_close(struct keeper *keeper);
+void renewal_want(struct lease *lease, const uint8_t nonce[NONCE_BYTES],
+    const struct asker *asker);
+/** A lease came or a session began: (re)arm the timers. */
+void renewal_schedule(struct keeper *keeper);
+void renewal_resume(struct keeper *keeper, uint32_t renew_s);
+/** The lease is about to be freed. */
+void renewal_forget(struct lease *lease);
+
+/* --- session.c -------------------------------------------------------------
+ */
+
+enum session_state {
+	SESSION_IDLE, /* not enrolled, or no uplink */
+	SESSION_WAITING, /* for the next attempt */
+	SESSION_CONNECTING,
+	SESSION_HELLO, /* said; waiting for the nonce */
+	SESSION_PROVING,
+	SESSION_RESUMING, /* leases are being attached */
+	SESSION_UP,
+};
+
+struct session {
+	enum session_state state;
+	struct event *timer; /* next attempt */
+	struct event *watch; /* calls without an answer; what to write */
+	unsigned int failures;
+	int64_t tried_ms; /* the last attempt began */
+	int64_t retry_at_ms;
+	int64_t since; /* wall clock: connected or disconnected */
+	uint8_t exporter[32];
+	bool told; /* `trouble` says already why this attempt ended */
+	bool resumed; /* leases were taken up in this session */
+	char trouble[256];
+	char rollback[256]; /* "" or what is wrong with the site's journal */
+	struct journal_seen seen;
+	bool seen_dirty;
+	bool asked_plain; /* hello without a known header, after a refusal */
+};
+
+int session_open(struct keeper *keeper);
+void session_close(struct keeper *keeper);
+/** Connect now, if there is a site and an uplink. */
+void session_start(struct keeper *keeper);
+/** No session, no attempts, until session_start. */
+void session_stop(struct keeper *keeper);
+void session_hang_up(struct keeper *keeper, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/** Somebody wants the site: do not sit out a long pause. */
+void session_hurry(struct keeper *keeper);
+bool session_is_up(const struct keeper *keeper);
+/** From leases.c: all is attached. */
+void session_ready(struct keeper *keeper);
+/** A header that the site signed passed by: its batch may not go back. */
+void session_saw(struct keeper *keeper, uint64_t batch, const uint8_t head[32]);
+/** A grant's evidence, checked against the site's key; the header's fields
+ * come back. */
+int session_check_grant(struct journal_header *header, uint8_t head[32],
+    struct row *row, struct arena *arena, struct keeper *keeper,
+    const struct checkout_reply *reply);
+/** The keeper's own known header goes on to this one, if it is proved. */
+void session_advance(struct keeper *keeper, const struct journal_header *header,
+    const uint8_t head[32], const struct record_span *inclusion,
+    const struct record_span *consistency);
+/** "" or why the site is not reached. */
+void session_status(struct local_status *status, const struct keeper *keeper);
+
+/* --- enroll.c --------------------------------------------------------------
+ */
+
+struct enrolling;
+/** The connection is an enrolment's and not a session's. */
+bool enroll_is_talking(const struct keeper *keeper);
+void enroll_begin(struct application *application, uint64_t id,
+    const struct local_enroll *request);
+/** Called by session.c while it is. */
+void enroll_opened(struct keeper *keeper, const struct uplink_peer *peer);
+void enroll_closed(struct keeper *keeper, const char *reason);
+/** The first session after it came about or did not. */
+void enroll_session_result(struct keeper *keeper);
+void enroll_close(struct keeper *keeper);
+/** "https://host[:port]" or "https://[v6]:port"; the port is 7443 if absent. */
+int enroll_parse_url(char host[256], uint32_t *port, const char *url);
+
+/* ---------------------------------------------------------------------------
+ */
+
+struct keeper {
+	struct event_base *base;
+	struct keeper_options options;
+	char host[128];
+	struct store store;
+	struct identity *identity;
+	bool enrolled;
+	struct enrolment site;
+	char *ca_pem;
+	struct processes processes;
+	struct digests *digests;
+	struct calls *calls;
+	struct applications applications;
+	struct leases leases;
+	struct checkout_list checkouts;
+	struct renewal renewal;
+	struct session session;
+	struct enrolling *enrolling;
+	bool draining;
+};
+
+#endif

@@ -1,0 +1,606 @@
+/*
+ * The session with the site: connect, hello with the last header seen, check
+ * that the journal continues it, prove who we are, take up the leases. It
+ * connects again and again, with full jitter, so that the agents of a site
+ * that was away do not come all at once. A journal that was rolled back or
+ * forked is reported as loudly as possible, and the session goes on: whether a
+ * lease is good is the library's to decide.
+ */
+#include "agent/keeper/private.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <event2/event.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+
+#define BACKOFF_FIRST_MS 200
+#define BACKOFF_MAX_MS 30000
+#define BACKOFF_DOUBLINGS 8
+#define HURRY_MS 1000
+#define WATCH_S 10
+#define ANSWER_MAX_MS 30000
+
+static void say_hello(struct keeper *keeper);
+
+bool
+session_is_up(const struct keeper *keeper)
+{
+	return keeper->session.state == SESSION_UP;
+}
+
+/* --- attempts ------------------------------------------------------------- */
+
+static void
+arm_attempt(struct keeper *keeper, int64_t ms)
+{
+	struct session *session = &keeper->session;
+	struct timeval wait = {
+		.tv_sec = ms / 1000,
+		.tv_usec = (ms % 1000) * 1000,
+	};
+
+	session->state = SESSION_WAITING;
+	session->retry_at_ms = clock_boottime_ms() + ms;
+	if (event_add(session->timer, &wait) < 0)
+		log_error("keeper", "no memory for a timer");
+}
+
+static void
+wait_for_attempt(struct keeper *keeper)
+{
+	struct session *session = &keeper->session;
+	unsigned int doublings = session->failures < BACKOFF_DOUBLINGS
+	    ? session->failures
+	    : BACKOFF_DOUBLINGS;
+	uint32_t most = (uint32_t)BACKOFF_FIRST_MS << doublings;
+
+	if (most > BACKOFF_MAX_MS)
+		most = BACKOFF_MAX_MS;
+	session->failures++;
+	arm_attempt(keeper, randombytes_uniform(most + 1));
+}
+
+static void
+connect_now(struct keeper *keeper)
+{
+	struct session *session = &keeper->session;
+	struct uplink_target target = {
+		.port = keeper->site.port,
+		.ca_pem = { keeper->ca_pem, (uint32_t)strlen(keeper->ca_pem) },
+	};
+
+	memcpy(target.host, keeper->site.host, sizeof(target.host));
+	/* The end of a connection that this replaces is told in here. */
+	int err = calls_connect(keeper->calls, &target);
+
+	event_del(session->timer);
+	session->tried_ms = clock_boottime_ms();
+	session->told = false;
+	/* Without an uplink: until one is there. */
+	session->state = err < 0 ? SESSION_IDLE : SESSION_CONNECTING;
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	connect_now(ctx);
+}
+
+void
+session_start(struct keeper *keeper)
+{
+	if (keeper->session.state != SESSION_IDLE || !keeper->enrolled ||
+	    enroll_is_talking(keeper) || !calls_have_uplink(keeper->calls))
+		return;
+	connect_now(keeper);
+}
+
+void
+session_stop(struct keeper *keeper)
+{
+	keeper->session.state = SESSION_IDLE;
+	event_del(keeper->session.timer);
+}
+
+void
+session_hurry(struct keeper *keeper)
+{
+	struct session *session = &keeper->session;
+	int64_t now_ms = clock_boottime_ms();
+	int64_t soon_ms = session->tried_ms + HURRY_MS;
+
+	if (session->state != SESSION_WAITING)
+		return;
+	if (soon_ms < now_ms)
+		soon_ms = now_ms;
+	soon_ms += randombytes_uniform(HURRY_MS / 4);
+	if (soon_ms < session->retry_at_ms)
+		arm_attempt(keeper, soon_ms - now_ms);
+}
+
+static void set_trouble(struct keeper *keeper, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+set_trouble(struct keeper *keeper, const char *format, ...)
+{
+	struct problem problem;
+	char words[256];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(words, sizeof(words), format, arguments);
+	va_end(arguments);
+	/* Makes the words fit for a record, whoever they came from. */
+	problem_set(&problem, ERR_UNAVAILABLE, NULL, "%s", words);
+	if (strcmp(problem.detail, keeper->session.trouble) != 0)
+		log_warn("keeper", "no session with the site: %s",
+		    problem.detail);
+	text_copy(keeper->session.trouble, sizeof(keeper->session.trouble),
+	    problem.detail);
+}
+
+void
+session_hang_up(struct keeper *keeper, const char *format, ...)
+{
+	char words[256];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(words, sizeof(words), format, arguments);
+	va_end(arguments);
+	set_trouble(keeper, "%s", words);
+	keeper->session.told = true;
+	if (keeper->session.state > SESSION_CONNECTING)
+		keeper->session.state = SESSION_CONNECTING;
+	calls_hang_up(keeper->calls);
+}
+
+/* --- the site's journal --------------------------------------------------- */
+
+static void
+write_seen(struct keeper *keeper)
+{
+	if (!keeper->session.seen_dirty)
+		return;
+	if (store_write_seen(&keeper->store, &keeper->session.seen) == 0)
+		keeper->session.seen_dirty = false;
+}
+
+void
+session_saw(struct keeper *keeper, uint64_t batch, const uint8_t head[32])
+{
+	struct journal_seen *seen = &keeper->session.seen;
+
+	if (batch <= seen->seen_batch &&
+	    !sodium_is_zero(seen->seen_head, sizeof(seen->seen_head)))
+		return;
+	seen->seen_batch = batch;
+	memcpy(seen->seen_head, head, sizeof(seen->seen_head));
+	keeper->session.seen_dirty = true; /* written by the watch */
+}
+
+static bool
+knows(const struct journal_known *known)
+{
+	return !sodium_is_zero(known->head, sizeof(known->head));
+}
+
+static int
+continues(const struct journal_seen *seen, const struct journal_header *header,
+    const uint8_t head[32], const struct record_span *inclusion,
+    const struct record_span *consistency)
+{
+	if (inclusion->len % MERKLE_BYTES != 0 ||
+	    consistency->len % MERKLE_BYTES != 0)
+		return ERR_BAD_PATH;
+	if (header->batch < seen->seen_batch)
+		return ERR_ROLLED_BACK;
+	if (header->batch == seen->seen_batch &&
+	    !sodium_is_zero(seen->seen_head, sizeof(seen->seen_head)) &&
+	    memcmp(head, seen->seen_head, 32) != 0)
+		return ERR_FORK;
+	if (!knows(&seen->known))
+		return 0;
+	return journal_continues(&seen->known, header, head, inclusion->data,
+	    inclusion->len / MERKLE_BYTES, consistency->data,
+	    consistency->len / MERKLE_BYTES);
+}
+
+void
+session_advance(struct keeper *keeper, const struct journal_header *header,
+    const uint8_t head[32], const struct record_span *inclusion,
+    const struct record_span *consistency)
+{
+	struct journal_seen *seen = &keeper->session.seen;
+
+	if (keeper->session.rollback[0] != '\0' ||
+	    header->batch <= seen->known.batch ||
+	    inclusion->len % MERKLE_BYTES != 0 ||
+	    consistency->len % MERKLE_BYTES != 0)
+		return;
+	if (knows(&seen->known) &&
+	    journal_continues(&seen->known, header, head, inclusion->data,
+		inclusion->len / MERKLE_BYTES, consistency->data,
+		consistency->len / MERKLE_BYTES) < 0)
+		return;
+	seen->known.batch = header->batch;
+	memcpy(seen->known.head, head, 32);
+	memcpy(seen->known.history, header->history, 32);
+	keeper->session.seen_dirty = true;
+}
+
+int
+session_check_grant(struct journal_header *header, uint8_t head[32],
+    struct row *row, struct arena *arena, struct keeper *keeper,
+    const struct checkout_reply *reply)
+{
+	int err = journal_header_verify(header, head, reply->header.data,
+	    reply->header.len, keeper->site.site_key);
+
+	if (err == 0 &&
+	    (strcmp(header->site, keeper->site.site) != 0 ||
+		strcmp(header->tenant, keeper->site.tenant) != 0))
+		err = ERR_MISMATCH;
+	if (err == 0 && reply->path.len % MERKLE_BYTES != 0)
+		err = ERR_BAD_PATH;
+	if (err == 0)
+		err = journal_row_verify(header, reply->row_number,
+		    reply->row.data, reply->row.len, reply->path.data,
+		    reply->path.len / MERKLE_BYTES);
+	if (err == 0)
+		err = row_read(row, reply->row_number, reply->row.data,
+		    reply->row.len, arena);
+	if (err == 0 && row->kind != ROW_LEASE_GRANTED)
+		err = ERR_MISMATCH;
+	return err;
+}
+
+static void
+report_rollback(struct keeper *keeper, const char *how)
+{
+	struct session *session = &keeper->session;
+
+	if (session->rollback[0] == '\0')
+		log_error("keeper",
+		    "the journal of site %s was rolled back or forked: %s. "
+		    "Applications that saw more of it refuse its leases. The "
+		    "site's admin must look into it",
+		    keeper->site.site, how);
+	snprintf(session->rollback, sizeof(session->rollback),
+	    "the site's journal was rolled back or forked: %.200s", how);
+}
+
+/* The header is the site's own; does it go on from what was seen? */
+static void
+judge_journal(struct keeper *keeper, const struct hello_reply *reply,
+    const struct journal_header *header, const uint8_t head[32])
+{
+	struct session *session = &keeper->session;
+	struct journal_seen *seen = &session->seen;
+	char how[128];
+
+	if (session->asked_plain)
+		return; /* the site itself said so */
+	if (continues(seen, header, head, &reply->inclusion,
+		&reply->consistency) < 0) {
+		snprintf(how, sizeof(how),
+		    "it stands at batch %llu, batch %llu was seen before",
+		    (unsigned long long)header->batch,
+		    (unsigned long long)(seen->seen_batch > seen->known.batch
+			    ? seen->seen_batch
+			    : seen->known.batch));
+		report_rollback(keeper, how);
+		return;
+	}
+	if (session->rollback[0] != '\0')
+		log_info("keeper", "the site's journal is the known one again");
+	session->rollback[0] = '\0';
+	if (header->batch != seen->known.batch || !knows(&seen->known)) {
+		seen->known.batch = header->batch;
+		memcpy(seen->known.head, head, 32);
+		memcpy(seen->known.history, header->history, 32);
+		session->seen_dirty = true;
+	}
+	session_saw(keeper, header->batch, head);
+	write_seen(keeper);
+}
+
+/* --- hello and proof ------------------------------------------------------ */
+
+static void
+on_proved(void *ctx, int err, const void *reply, const struct problem *problem)
+{
+	struct keeper *keeper = ctx;
+	const struct prove_reply *said = reply;
+
+	if (err == ERR_CLOSED)
+		return;
+	if (err != 0) {
+		/* These do not get better by asking often. */
+		if (err == ERR_DEVICE_REVOKED || err == ERR_UNKNOWN_DEVICE ||
+		    err == ERR_BAD_PROOF)
+			keeper->session.failures = BACKOFF_DOUBLINGS;
+		session_hang_up(keeper, "the site refuses this device: %s",
+		    problem->detail);
+		return;
+	}
+	keeper->session.state = SESSION_RESUMING;
+	keeper->session.resumed = true;
+	keeper->renewal.renew_s = said->renew_s;
+	leases_resume(keeper);
+}
+
+static void
+prove(struct keeper *keeper, const struct hello_reply *said)
+{
+	struct prove request;
+	struct proof_subject subject = {
+		.purpose = PROOF_LOGIN,
+		.site = keeper->site.site,
+		.tenant = keeper->site.tenant,
+		.device = keeper->site.device,
+	};
+
+	memcpy(subject.nonce, said->nonce, sizeof(subject.nonce));
+	memcpy(subject.exporter, keeper->session.exporter,
+	    sizeof(subject.exporter));
+	int err = proof_make(&request.proof, keeper->identity, &subject);
+
+	if (err == 0)
+		err = calls_ask(keeper->calls, OP_SESSION_PROVE, &request,
+		    on_proved, keeper);
+	if (err < 0)
+		session_hang_up(keeper, "no proof can be made: %s",
+		    err_str(err));
+	else
+		keeper->session.state = SESSION_PROVING;
+}
+
+static void
+take_hello(struct keeper *keeper, const struct hello_reply *said)
+{
+	struct journal_header header;
+	uint8_t head[32];
+
+	if (strcmp(said->site, keeper->site.site) != 0 ||
+	    strcmp(said->tenant, keeper->site.tenant) != 0) {
+		session_hang_up(keeper, "another site answers: %s, tenant %s",
+		    said->site, said->tenant);
+		return;
+	}
+	int err = journal_header_verify(&header, head, said->header.data,
+	    said->header.len, keeper->site.site_key);
+
+	if (err == 0 &&
+	    (strcmp(header.site, keeper->site.site) != 0 ||
+		strcmp(header.tenant, keeper->site.tenant) != 0))
+		err = ERR_MISMATCH;
+	if (err < 0) {
+		session_hang_up(keeper,
+		    "the site's journal is not signed by the key this device "
+		    "was enrolled with: %s",
+		    err_str(err));
+		return;
+	}
+	judge_journal(keeper, said, &header, head);
+	prove(keeper, said);
+}
+
+static void
+on_hello(void *ctx, int err, const void *reply, const struct problem *problem)
+{
+	struct keeper *keeper = ctx;
+
+	if (err == ERR_CLOSED)
+		return;
+	if (err == 0) {
+		take_hello(keeper, reply);
+	} else if (err == ERR_ROLLED_BACK && !keeper->session.asked_plain) {
+		report_rollback(keeper, problem->detail);
+		keeper->session.asked_plain = true;
+		say_hello(keeper);
+	} else {
+		session_hang_up(keeper, "the site refuses a session: %s",
+		    problem->detail);
+	}
+}
+
+static void
+say_hello(struct keeper *keeper)
+{
+	struct hello request = {
+		.protocol = PROTOCOL_VERSION,
+		.software = SOFTWARE,
+		.device = keeper->site.device,
+	};
+
+	if (!keeper->session.asked_plain)
+		request.known = keeper->session.seen.known;
+	keeper->session.state = SESSION_HELLO;
+	int err = calls_ask(keeper->calls, OP_SESSION_HELLO, &request, on_hello,
+	    keeper);
+
+	if (err < 0)
+		session_hang_up(keeper, "the uplink takes no calls: %s",
+		    err_str(err));
+}
+
+void
+session_ready(struct keeper *keeper)
+{
+	struct session *session = &keeper->session;
+
+	if (session->state != SESSION_RESUMING)
+		return;
+	session->state = SESSION_UP;
+	session->failures = 0;
+	session->since = clock_wall_ms();
+	session->trouble[0] = '\0';
+	log_info("keeper", "connected to site %s as device-%llu",
+	    keeper->site.site, (unsigned long long)keeper->site.device);
+	enroll_session_result(keeper);
+	checkouts_resume(keeper);
+	renewal_resume(keeper, keeper->renewal.renew_s);
+}
+
+/* --- what the channel tells ----------------------------------------------- */
+
+static void
+on_opened(void *ctx, const struct uplink_peer *peer)
+{
+	struct keeper *keeper = ctx;
+
+	if (enroll_is_talking(keeper)) {
+		enroll_opened(keeper, peer);
+		return;
+	}
+	if (keeper->session.state != SESSION_CONNECTING)
+		return;
+	memcpy(keeper->session.exporter, peer->exporter,
+	    sizeof(keeper->session.exporter));
+	keeper->session.asked_plain = false;
+	say_hello(keeper);
+}
+
+static void
+on_closed(void *ctx, const char *reason)
+{
+	struct keeper *keeper = ctx;
+	struct session *session = &keeper->session;
+
+	if (enroll_is_talking(keeper)) {
+		enroll_closed(keeper, reason);
+		return;
+	}
+	if (session->state == SESSION_IDLE)
+		return;
+	if (!session->told)
+		set_trouble(keeper, "%s", reason);
+	if (session->resumed) {
+		session->resumed = false;
+		session->since = clock_wall_ms();
+		leases_disconnected(keeper);
+	}
+	if (calls_have_uplink(keeper->calls))
+		wait_for_attempt(keeper);
+	else
+		session->state = SESSION_IDLE;
+	enroll_session_result(keeper);
+}
+
+static void
+on_notice(void *ctx, enum operation_id op, const void *record)
+{
+	struct keeper *keeper = ctx;
+	const struct lease_refused *ended = record;
+
+	if (op == OP_SERVER_DRAINING) {
+		log_info("keeper", "the site is about to stop");
+	} else if (op == OP_LEASE_REVOKED) {
+		struct lease *lease = lease_find(keeper, ended->lease);
+
+		if (lease != NULL)
+			lease_lost(lease, ended->code);
+	}
+}
+
+static void
+on_ready(void *ctx)
+{
+	session_start(ctx);
+}
+
+/* --- keeping watch -------------------------------------------------------- */
+
+static void
+on_watch(evutil_socket_t fd, short what, void *ctx)
+{
+	struct keeper *keeper = ctx;
+
+	(void)fd;
+	(void)what;
+	write_seen(keeper);
+	if (keeper->session.state == SESSION_CONNECTING &&
+	    clock_boottime_ms() - keeper->session.tried_ms > ANSWER_MAX_MS)
+		connect_now(keeper); /* the uplink never said how it went */
+	else if (keeper->session.state > SESSION_CONNECTING &&
+	    calls_oldest_ms(keeper->calls) > ANSWER_MAX_MS)
+		session_hang_up(keeper, "the site does not answer");
+}
+
+void
+session_status(struct local_status *status, const struct keeper *keeper)
+{
+	const struct session *session = &keeper->session;
+	int64_t left_ms = session->retry_at_ms - clock_boottime_ms();
+
+	memset(status, 0, sizeof(*status));
+	text_copy(status->software, sizeof(status->software), SOFTWARE);
+	status->class_ = identity_class(keeper->identity);
+	status->leases = keeper->leases.held;
+	status->since = session->since;
+	if (!keeper->enrolled)
+		return;
+	memcpy(status->url, keeper->site.url, sizeof(status->url));
+	memcpy(status->site, keeper->site.site, sizeof(status->site));
+	memcpy(status->tenant, keeper->site.tenant, sizeof(status->tenant));
+	memcpy(status->name, keeper->site.name, sizeof(status->name));
+	status->device = keeper->site.device;
+	status->connected = session_is_up(keeper);
+	memcpy(status->trouble,
+	    session->rollback[0] != '\0' ? session->rollback : session->trouble,
+	    sizeof(status->trouble));
+	if (session->state == SESSION_WAITING && left_ms > 0)
+		status->retry_s = (uint32_t)((left_ms + 999) / 1000);
+}
+
+int
+session_open(struct keeper *keeper)
+{
+	static const struct calls_callbacks callbacks = {
+		.opened = on_opened,
+		.closed = on_closed,
+		.notice = on_notice,
+		.ready = on_ready,
+	};
+	struct session *session = &keeper->session;
+	struct timeval every = { .tv_sec = WATCH_S };
+
+	session->since = clock_wall_ms();
+	session->timer = event_new(keeper->base, -1, 0, on_timer, keeper);
+	session->watch =
+	    event_new(keeper->base, -1, EV_PERSIST, on_watch, keeper);
+	if (session->timer == NULL || session->watch == NULL ||
+	    event_add(session->watch, &every) < 0)
+		return ERR_NOMEM;
+	int err = store_read_seen(&session->seen, &keeper->store);
+
+	if (err < 0)
+		return err;
+	return calls_new(&keeper->calls, keeper->base, &callbacks, keeper);
+}
+
+void
+session_close(struct keeper *keeper)
+{
+	struct session *session = &keeper->session;
+
+	write_seen(keeper);
+	calls_free(keeper->calls);
+	keeper->calls = NULL;
+	if (session->timer != NULL)
+		event_free(session->timer);
+	if (session->watch != NULL)
+		event_free(session->watch);
+	session->timer = session->watch = NULL;
+}

@@ -1,0 +1,96 @@
+/*
+ * The keeper's state folder. What must survive a power cut (the enrolment, the
+ * journal's last header) is written with fsync; leases and licenses are not:
+ * after a power cut no process is left to hold a seat, and licenses can be
+ * fetched again. Every file is whole or absent. It must not know what follows
+ * from what it reads.
+ *
+ *   STATE/identity/            the device's key (shared/proof)
+ *   STATE/site.json, ca.pem    which site this is a device of
+ *   STATE/known.json           the last header seen of its journal
+ *   STATE/leases/N.json        a lease held
+ *   STATE/leases/N.ended       a lease whose end the site has not heard of
+ *   STATE/licenses/HEX.json    a license by its digest
+ */
+#ifndef AGENT_KEEPER_STORE_H
+#define AGENT_KEEPER_STORE_H
+
+#include "shared/rpc/messages.h"
+
+#include <limits.h>
+
+struct store {
+	char path[PATH_MAX - 128];
+};
+
+/** site.json */
+struct enrolment {
+	char url[256];
+	char host[256];
+	uint32_t port;
+	char site[64];
+	char tenant[64];
+	uint8_t site_key[32];
+	uint64_t device;
+	char name[64];
+};
+
+/** known.json: `known` was proved to continue all before; `seen` is the newest
+ * header that any answer carried. */
+struct journal_seen {
+	struct journal_known known;
+	uint64_t seen_batch;
+	uint8_t seen_head[32];
+};
+
+/** leases/N.json */
+struct lease_file {
+	uint64_t lease;
+	uint64_t row_number;
+	struct record_span row;
+	struct record_span path;
+	struct record_span header;
+	uint64_t pid;
+	uint64_t start; /* of the process, ticks since boot */
+	char boot[40]; /* boot id those ticks count from */
+	uint32_t uid;
+	bool hold;
+	uint8_t request[REQUEST_BYTES];
+	char command[64];
+	int64_t granted_at;
+};
+extern const struct record enrolment_record, journal_seen_record,
+    lease_file_record;
+
+/** Makes what is missing, mode 0700. Errors are logged, here and below. */
+int store_open(struct store *store, const char *path);
+
+/** ERR_NOT_FOUND: not enrolled. The CA is malloc'd text. */
+int store_read_enrolment(struct enrolment *enrolment, char **ca_pem,
+    const struct store *store);
+/** Forgets what was known of an earlier site's journal. */
+int store_write_enrolment(const struct store *store,
+    const struct enrolment *enrolment, const char *ca_pem);
+
+/** Zero when there is none. */
+int store_read_seen(struct journal_seen *seen, const struct store *store);
+int store_write_seen(const struct store *store,
+    const struct journal_seen *seen);
+
+int store_write_lease(const struct store *store,
+    const struct lease_file *lease);
+/** It has ended, but the site does not know yet. */
+void store_end_lease(const struct store *store, uint64_t lease);
+void store_remove_lease(const struct store *store, uint64_t lease);
+/** Every lease file; damaged ones are logged and passed over. */
+int store_each_lease(const struct store *store,
+    void (*each)(void *ctx, const struct lease_file *lease, bool ended),
+    void *ctx);
+
+/** Both tokens of a license, in the arena. ERR_NOT_FOUND. */
+int store_read_license(struct license_file *license, const struct store *store,
+    const uint8_t digest[32], struct arena *arena);
+int store_write_license(const struct store *store, const uint8_t digest[32],
+    const struct license_file *license);
+
+#endif

@@ -1,0 +1,385 @@
+/*
+ * leasehold-agent: reads its options and its configuration file, opens the
+ * local socket, and runs keeper and uplink under a supervisor. This process
+ * holds nothing but the listening descriptor.
+ */
+#include "agent/keeper/keeper.h"
+#include "agent/uplink/uplink.h"
+#include "shared/base/config.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/sandbox.h"
+#include "shared/base/text.h"
+#include "shared/rpc/local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <grp.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CONFIG_DEFAULT "/etc/leasehold/agent.ini"
+#define STATE_DEFAULT "/var/lib/leasehold-agent"
+#define EXIT_CONFIG 2
+#define BACKLOG 128
+#define DRAIN_S 5
+
+struct settings {
+	char state[PATH_MAX - 256];
+	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char user[64];
+	char uplink_user[64];
+	char group[64];
+	char log[16];
+	char tcti[256];
+};
+
+/* clang-format off */
+#define TEXT(name_, doc_)                                                      \
+	{ .section = "agent", .name = #name_, .type = CONFIG_TEXT,             \
+	  .offset = offsetof(struct settings, name_),                          \
+	  .size = sizeof(((struct settings *)0)->name_), .doc = doc_ }
+/* clang-format on */
+static const struct config_key keys[] = {
+	TEXT(state, "folder of the device's key, enrolment and leases"),
+	TEXT(socket, "the local socket that applications ask on"),
+	TEXT(user, "the keeper's user, if started as root"),
+	TEXT(uplink_user, "the uplink's user, if started as root"),
+	TEXT(group, "its members may enroll"),
+	TEXT(log, "debug, info, warn or error"),
+	TEXT(tcti, "of the TPM; empty: a key file"),
+	{ .name = NULL },
+};
+
+struct agent {
+	struct settings settings;
+	struct keeper_options keeper;
+	struct uplink_options uplink;
+};
+
+static const char usage[] =
+    "usage: leasehold-agent [OPTION]...\n"
+    "\n"
+    "The agent of a workstation: holds the leases of its applications.\n"
+    "\n"
+    "  --config FILE   configuration (default " CONFIG_DEFAULT ")\n"
+    "  --state FOLDER  the device's key, enrolment and leases\n"
+    "                  (default " STATE_DEFAULT ")\n"
+    "  --socket PATH   local socket (default " LOCAL_SOCKET_DEFAULT ")\n"
+    "  --foreground    stay in the foreground (it always does)\n"
+    "  --help          this text\n"
+    "  --version       the version\n"
+    "\n"
+    "example:\n"
+    "  leasehold-agent --state ~/agent --socket ~/agent/agent.sock\n"
+    "  leasehold --socket ~/agent/agent.sock status\n";
+
+/* --- options and configuration -------------------------------------------- */
+
+struct options {
+	const char *config;
+	const char *state;
+	const char *socket;
+};
+
+/* Returns an exit status, or -1 to go on. */
+static int
+read_options(struct options *options, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "state", required_argument, NULL, 's' },
+		{ "socket", required_argument, NULL, 'S' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			options->config = optarg;
+			break;
+		case 's':
+			options->state = optarg;
+			break;
+		case 'S':
+			options->socket = optarg;
+			break;
+		case 'f':
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		case 'V':
+			puts("leasehold-agent " LEASEHOLD_VERSION);
+			return 0;
+		default:
+			fputs("try: leasehold-agent --help\n", stderr);
+			return EXIT_CONFIG;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "leasehold-agent: %s: takes no arguments\n",
+	    argv[optind]);
+	return EXIT_CONFIG;
+}
+
+static int
+complain(const char *what, const char *why)
+{
+	fprintf(stderr, "leasehold-agent: %s: %s\n", what, why);
+	return ERR_BAD_REQUEST;
+}
+
+/* A relative path is of the folder we were started in, also for children. */
+static int
+make_absolute(char *path, size_t size)
+{
+	char whole[2 * PATH_MAX];
+	char here[PATH_MAX];
+
+	if (path[0] == '/')
+		return 0;
+	if (getcwd(here, sizeof(here)) == NULL)
+		return complain("working folder", strerror(errno));
+	snprintf(whole, sizeof(whole), "%s/%s", here, path);
+	if (path[0] == '\0' || !text_copy(path, size, whole))
+		return complain("path", "is empty or too long");
+	return 0;
+}
+
+static int
+read_settings(struct settings *settings, const struct options *options)
+{
+	const char *path =
+	    options->config != NULL ? options->config : CONFIG_DEFAULT;
+	char error[512];
+
+	text_copy(settings->state, sizeof(settings->state), STATE_DEFAULT);
+	text_copy(settings->socket, sizeof(settings->socket),
+	    LOCAL_SOCKET_DEFAULT);
+	text_copy(settings->group, sizeof(settings->group), "leasehold");
+	text_copy(settings->log, sizeof(settings->log), "info");
+	int err = config_read(settings, keys, path, error, sizeof(error));
+
+	/* The default file may be absent, a named one not. */
+	if (err < 0 && (err != ERR_NOT_FOUND || options->config != NULL)) {
+		fprintf(stderr, "leasehold-agent: %s\n", error);
+		return ERR_BAD_REQUEST;
+	}
+	if (options->state != NULL &&
+	    !text_copy(settings->state, sizeof(settings->state),
+		options->state))
+		return complain("--state", "is too long");
+	if (options->socket != NULL &&
+	    !text_copy(settings->socket, sizeof(settings->socket),
+		options->socket))
+		return complain("--socket", "is too long for a Unix socket");
+	if (log_level_parse(settings->log) < 0)
+		return complain("[agent] log",
+		    "must be debug, info, warn or error");
+	err = make_absolute(settings->state, sizeof(settings->state));
+	return err < 0
+	    ? err
+	    : make_absolute(settings->socket, sizeof(settings->socket));
+}
+
+/* --- users ---------------------------------------------------------------- */
+
+static int
+choose_users(struct agent *agent)
+{
+	const struct settings *settings = &agent->settings;
+	const struct group *group = getgrnam(settings->group);
+
+	agent->keeper.admin_gid = group != NULL ? group->gr_gid : (gid_t)-1;
+	if (geteuid() != 0)
+		return 0; /* tests and trials run as who they are */
+	if (settings->user[0] == '\0' || settings->uplink_user[0] == '\0')
+		log_warn("agent",
+		    "started as root without [agent] user and "
+		    "uplink_user: keeps root's rights");
+	if (settings->user[0] != '\0') {
+		agent->keeper.drop = true;
+		if (sandbox_user_parse(&agent->keeper.uid, &agent->keeper.gid,
+			settings->user) < 0)
+			return complain("[agent] user",
+			    "there is no such user");
+	}
+	if (settings->uplink_user[0] != '\0') {
+		agent->uplink.drop = true;
+		if (sandbox_user_parse(&agent->uplink.uid, &agent->uplink.gid,
+			settings->uplink_user) < 0)
+			return complain("[agent] uplink_user",
+			    "there is no such user");
+	}
+	return 0;
+}
+
+/* The state folder is the keeper's, who is no root by then. */
+static int
+make_state(const struct agent *agent)
+{
+	const char *path = agent->settings.state;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return complain(path, strerror(errno));
+	if (!agent->keeper.drop)
+		return 0;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int failed = fd < 0 ||
+	    fchown(fd, agent->keeper.uid, agent->keeper.gid) < 0 ||
+	    fchmod(fd, 0700) < 0;
+	int saved = errno;
+
+	if (fd >= 0)
+		close(fd);
+	return failed ? complain(path, strerror(saved)) : 0;
+}
+
+/* --- the local socket ----------------------------------------------------- */
+
+/* Does an agent answer there? A file that is no socket is not ours to remove.
+ */
+static int
+remove_stale(const struct sockaddr_un *address)
+{
+	struct stat st;
+
+	if (lstat(address->sun_path, &st) < 0)
+		return errno == ENOENT
+		    ? 0
+		    : complain(address->sun_path, strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return complain(address->sun_path, "is there and no socket");
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return complain("socket", strerror(errno));
+	int answered = connect(fd, (const struct sockaddr *)address,
+			   sizeof(*address)) == 0;
+
+	close(fd);
+	if (answered)
+		return complain(address->sun_path,
+		    "another agent listens there");
+	if (unlink(address->sun_path) < 0)
+		return complain(address->sun_path, strerror(errno));
+	return 0;
+}
+
+static int
+open_socket(int *out, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	text_copy(address.sun_path, sizeof(address.sun_path), path);
+	int err = remove_stale(&address);
+
+	if (err < 0)
+		return err;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return complain("socket", strerror(errno));
+	/* Anybody may ask: the kernel says who it is. The folder decides who
+	 * finds it. */
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    chmod(path, 0666) < 0 || listen(fd, BACKLOG) < 0) {
+		err = complain(path, strerror(errno));
+		close(fd);
+		return err;
+	}
+	*out = fd;
+	return 0;
+}
+
+/* --- children ------------------------------------------------------------- */
+
+static int
+run_keeper(void *ctx, const struct supervisor_child *child)
+{
+	const struct agent *agent = ctx;
+
+	log_open("keeper", log_level_parse(agent->settings.log),
+	    getenv("JOURNAL_STREAM") != NULL);
+	return keeper_main(&agent->keeper, child);
+}
+
+static int
+run_uplink(void *ctx, const struct supervisor_child *child)
+{
+	const struct agent *agent = ctx;
+
+	log_open("uplink", log_level_parse(agent->settings.log),
+	    getenv("JOURNAL_STREAM") != NULL);
+	close(agent->keeper.listen_fd);
+	return uplink_main(&agent->uplink, child);
+}
+
+static void
+on_started(void *ctx)
+{
+	const struct agent *agent = ctx;
+
+	log_info("agent", "ready: socket %s, state %s", agent->settings.socket,
+	    agent->settings.state);
+}
+
+static int
+run(struct agent *agent)
+{
+	struct supervisor supervisor = {
+		.name = "leasehold-agent",
+		.core_name = "keeper",
+		.edge_name = "uplink",
+		.edges = 1,
+		.ctx = agent,
+		.core_main = run_keeper,
+		.edge_main = run_uplink,
+		.started = on_started,
+		.drain_s = DRAIN_S,
+	};
+	int status = supervisor_run(&supervisor);
+
+	unlink(agent->settings.socket);
+	close(agent->keeper.listen_fd);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct agent agent; /* too large for a stack in a container */
+	struct options options = { 0 };
+	int status = read_options(&options, argc, argv);
+
+	if (status >= 0)
+		return status;
+	if (sodium_init() < 0)
+		return EXIT_FAILURE;
+	if (read_settings(&agent.settings, &options) < 0)
+		return EXIT_CONFIG;
+	log_open("agent", log_level_parse(agent.settings.log),
+	    getenv("JOURNAL_STREAM") != NULL);
+	agent.keeper.state = agent.settings.state;
+	if (agent.settings.tcti[0] != '\0')
+		agent.keeper.tcti = agent.settings.tcti;
+	if (choose_users(&agent) < 0 || make_state(&agent) < 0 ||
+	    open_socket(&agent.keeper.listen_fd, agent.settings.socket) < 0)
+		return EXIT_CONFIG;
+	return run(&agent);
+}
