@@ -65,7 +65,7 @@ struct digests {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct digest_queue todo, finished;
-	bool stop;
+	bool started, stop;
 	/* neither changes */
 	int wake; /* eventfd: something is finished */
 	pthread_t thread;
@@ -138,6 +138,8 @@ run(void *ctx)
 	uint64_t one = 1;
 
 	pthread_mutex_lock(&digests->lock);
+	digests->started = true;
+	pthread_cond_broadcast(&digests->changed);
 	while (room != NULL && !digests->stop) {
 		struct digest_job *job = STAILQ_FIRST(&digests->todo);
 
@@ -249,6 +251,12 @@ start_thread(struct digests *digests)
 		return ERR_SYSTEM;
 	}
 	digests->running = true;
+	/* A filter may be loaded after this: the calls that begin a thread are
+	 * not in it. */
+	pthread_mutex_lock(&digests->lock);
+	while (!digests->started)
+		pthread_cond_wait(&digests->changed, &digests->lock);
+	pthread_mutex_unlock(&digests->lock);
 	return 0;
 }
 
