@@ -1,6 +1,7 @@
 /* Operations that go through decide and fold. */
 #include "appliance/ledger/inside.h"
 
+#include "shared/base/clock.h"
 #include "shared/base/err.h"
 
 /* A refusal of a device that proved itself is a fact (DESIGN 5). */
@@ -63,6 +64,20 @@ lease_to_end(const struct call *call)
 	return ((const struct lease_ref *)call->request)->lease;
 }
 
+/* Taken by force: where the holder cannot be told, its seat stays taken until
+ * it does not believe in it any more. */
+static void
+hold_until(struct call *call, const struct live_lease *lease)
+{
+	struct command *command = &call->write.command;
+	int64_t left = lease->deadline - clock_boottime_ms();
+	int64_t until = process_now(call->process) + (left > 0 ? left : 0);
+
+	if (!session_is_reachable(call->tenant, lease->device) &&
+	    until > command->held_until)
+		command->held_until = until;
+}
+
 void
 command_end_lease(const struct request *request)
 {
@@ -70,16 +85,51 @@ command_end_lease(const struct request *request)
 
 	if (call == NULL)
 		return;
-	call->finish = finish_end;
-	call->lease = lease_to_end(call);
+	uint64_t number = lease_to_end(call);
 	struct live_lease *lease =
-	    liveness_get(&call->tenant->liveness, call->lease);
+	    liveness_get(&call->tenant->liveness, number);
+	bool by_admin = request->session == NULL;
 
+	call->finish = finish_plain;
 	/* A device cannot hold up the leases of others. */
-	if (lease != NULL &&
-	    (request->session == NULL || lease->device == request->who.id))
+	if (lease != NULL && (by_admin || lease->device == request->who.id)) {
+		if (by_admin)
+			hold_until(call, lease);
 		lease->ending++;
-	else
-		call->finish = finish_plain;
+		call->lease = number;
+		call->finish = finish_end;
+	}
+	call_commit(call);
+}
+
+static void
+finish_revoke(struct call *call)
+{
+	struct live_lease *lease =
+	    liveness_of_device(&call->tenant->liveness, call->device);
+
+	/* Refused, or it had none: those that are there go on. */
+	for (; lease != NULL; lease = lease->next)
+		if (lease->ending > 0)
+			lease->ending--;
+	finish_plain(call);
+}
+
+void
+command_revoke(const struct request *request)
+{
+	struct call *call = call_new(request);
+
+	if (call == NULL)
+		return;
+	call->device = ((const struct device_number *)call->request)->device;
+	struct live_lease *lease =
+	    liveness_of_device(&call->tenant->liveness, call->device);
+
+	for (; lease != NULL; lease = lease->next) {
+		hold_until(call, lease);
+		lease->ending++;
+	}
+	call->finish = finish_revoke;
 	call_commit(call);
 }

@@ -32,7 +32,7 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_JOIN_CREATE] = command_plain,
 	[OP_DEVICE_LIST] = query_plain,
 	[OP_DEVICE_SHOW] = query_plain,
-	[OP_DEVICE_REVOKE] = command_plain,
+	[OP_DEVICE_REVOKE] = command_revoke,
 	[OP_JOURNAL_BATCHES] = query_plain,
 	[OP_JOURNAL_CHECKPOINT] = checkpoint_asked,
 	[OP_SUBJECT_SHOW] = query_plain,
@@ -113,6 +113,7 @@ dispatch_request(struct front *front, const struct ipc_message *message)
 	}
 	request.tenant = session_tenant(request.session);
 	session_fill_who(&request.who, request.session);
+	session_heard(request.session);
 	if (!is_starting(&request))
 		run_handler(&request);
 }

@@ -110,6 +110,7 @@ struct process {
 	struct shared_clock clock; /* any thread, by its functions */
 	struct system_clock clock_saved;
 	bool clock_saving; /* its offset is being kept */
+	bool clock_untold; /* held at start: to be journaled once ready */
 	bool clock_turning; /* an admin confirms or corrects it */
 	struct outbox *outbox; /* any thread, by its functions */
 	struct writer *writers[PROCESS_WRITERS];
@@ -181,6 +182,7 @@ struct call {
 	void *reply; /* of a query */
 	size_t bytes; /* counted in call_bytes */
 	uint64_t lease; /* marked as ending, or 0 */
+	uint64_t device; /* whose leases are marked as ending, or 0 */
 	/** In the loop, before the answer; may be NULL. */
 	void (*finish)(struct call *call);
 };
@@ -212,6 +214,7 @@ void lease_attach(const struct request *request);
 void lease_mine(const struct request *request);
 void command_plain(const struct request *request);
 void command_end_lease(const struct request *request);
+void command_revoke(const struct request *request);
 void query_plain(const struct request *request);
 void site_request(const struct request *request);
 void site_health(const struct request *request);
@@ -240,6 +243,10 @@ void session_free(struct session *session);
 bool session_is_proved(const struct session *session);
 void session_fill_who(struct principal *who, const struct session *session);
 struct tenant *session_tenant(const struct session *session);
+/** Something came in on it. */
+void session_heard(struct session *session);
+/** Will a notice to the device's live session most likely arrive? */
+bool session_is_reachable(const struct tenant *tenant, uint64_t device);
 /** Count a call under way in or out; false: too many. */
 bool session_begin_call(struct session *session);
 void session_end_call(struct session *session);
@@ -265,6 +272,8 @@ void own_expire_due(struct tenant *tenant);
 void own_flush_denials(struct tenant *tenant, bool now);
 void own_checkpoint(struct tenant *tenant);
 void own_step_clock(struct process *process);
+/** A jump is held since the start: alert and row. */
+void own_tell_held(struct process *process);
 /** Journal what the clock found, in every tenant. */
 void own_clock_row(struct process *process, const struct row_clock *row,
     const struct tenant *except, uint64_t turn);

@@ -45,6 +45,8 @@ finish_start(struct call *call)
 	process->phase = PHASE_READY;
 	log_info("ledger", "ready: site=%s", process->site.site);
 	front_tell_state(process);
+	if (process->clock_untold)
+		own_tell_held(process);
 }
 
 void

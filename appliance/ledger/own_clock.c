@@ -92,6 +92,30 @@ own_clock_row(struct process *process, const struct row_clock *row,
 }
 
 void
+own_tell_held(struct process *process)
+{
+	struct row_clock row = {
+		.event = CLOCK_JUMP_SEEN,
+		.by = { .kind = ACTOR_SITE },
+	};
+	char held_text[CLOCK_TEXT_SIZE], wall_text[CLOCK_TEXT_SIZE];
+
+	pthread_mutex_lock(&process->clock.lock);
+	row.held = clock_time(&process->clock.clock, clock_boottime_ms());
+	row.wall = process->clock.clock.held_wall;
+	pthread_mutex_unlock(&process->clock.lock);
+	process->clock_untold = false;
+	clock_format(held_text, row.held);
+	clock_format(wall_text, row.wall);
+	log_error("ledger",
+	    "ALERT: the wall clock jumped ahead to %s; the site goes on with "
+	    "%s until an admin confirms (/api/v1/site/clock/confirm) or the "
+	    "clock is set right",
+	    wall_text, held_text);
+	own_clock_row(process, &row, NULL, 0);
+}
+
+void
 own_step_clock(struct process *process)
 {
 	int64_t boottime = clock_boottime_ms(), wall = clock_wall_ms();
@@ -99,27 +123,11 @@ own_step_clock(struct process *process)
 	pthread_mutex_lock(&process->clock.lock);
 	struct site_clock *clock = &process->clock.clock;
 	enum clock_finding finding = clock_step(clock, boottime, wall);
-	int64_t now = clock_time(clock, boottime), offset = clock->offset;
+	int64_t offset = clock->offset;
 
 	pthread_mutex_unlock(&process->clock.lock);
-	if (finding == CLOCK_HELD_NOW) {
-		const struct row_clock row = {
-			.event = CLOCK_JUMP_SEEN,
-			.held = now,
-			.wall = wall,
-			.by = { .kind = ACTOR_SITE },
-		};
-		char held_text[CLOCK_TEXT_SIZE], wall_text[CLOCK_TEXT_SIZE];
-
-		clock_format(held_text, now);
-		clock_format(wall_text, wall);
-		log_error("ledger",
-		    "ALERT: the wall clock jumped ahead to %s; the site goes "
-		    "on with %s until an admin confirms "
-		    "(/api/v1/site/clock/confirm) or the clock is set right",
-		    wall_text, held_text);
-		own_clock_row(process, &row, NULL, 0);
-	}
+	if (finding == CLOCK_HELD_NOW)
+		own_tell_held(process);
 	save_offset(process, offset);
 }
 

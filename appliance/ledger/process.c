@@ -280,14 +280,12 @@ read_boot_id(char out[64])
 }
 
 static void
-log_clock(enum clock_start start, int64_t last, int64_t wall, int64_t now)
+log_clock(enum clock_start start, int64_t last, int64_t wall)
 {
 	char last_text[CLOCK_TEXT_SIZE], wall_text[CLOCK_TEXT_SIZE];
-	char now_text[CLOCK_TEXT_SIZE];
 
 	clock_format(last_text, last);
 	clock_format(wall_text, wall);
-	clock_format(now_text, now);
 	switch (start) {
 	case CLOCK_START_FINE:
 		break;
@@ -306,11 +304,9 @@ log_clock(enum clock_start start, int64_t last, int64_t wall, int64_t now)
 		    last_text, wall_text);
 		break;
 	case CLOCK_START_HELD:
-		log_error("ledger",
-		    "ALERT: the wall clock was set ahead to %s while the site "
-		    "was stopped; it goes on with %s until an admin confirms "
-		    "(/api/v1/site/clock/confirm)",
-		    wall_text, now_text);
+		/* Alerted when it is journaled. */
+		log_warn("ledger",
+		    "the wall clock was set ahead while the site was stopped");
 		break;
 	}
 }
@@ -335,7 +331,8 @@ start_clock(struct process *process, int64_t last)
 	enum clock_start start = clock_begin(clock, last, same_boot,
 	    saved->offset_ms, boottime, wall);
 
-	log_clock(start, last, wall, clock_time(clock, boottime));
+	process->clock_untold = start == CLOCK_START_HELD;
+	log_clock(start, last, wall);
 	memcpy(saved->boot, boot, sizeof(saved->boot));
 	saved->offset_ms = clock->offset;
 	/* A full disk must not keep the site from reading. */

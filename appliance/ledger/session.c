@@ -16,6 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Agents renew every 40 s and answer pings; a session that said something
+ * within this long will most likely get a notice. */
+#define REACHABLE_MS ((int64_t)60 * 1000)
+
 #define CLOSE_REPLACED 4001
 #define CLOSE_CROWDED 1013 /* RFC 6455: try again later */
 
@@ -34,6 +38,7 @@ struct session {
 	uint8_t nonce[PROOF_NONCE_BYTES];
 	uint64_t device; /* as in hello; who it is once proved */
 	uint32_t n_calls;
+	int64_t heard; /* boottime of its last request */
 };
 
 struct session *
@@ -96,6 +101,21 @@ session_fill_who(struct principal *who, const struct session *session)
 	*who = (struct principal){ .kind = ACTOR_DEVICE };
 	who->id = session->proved ? session->device : 0;
 	text_copy(who->address, sizeof(who->address), session->peer.address);
+}
+
+void
+session_heard(struct session *session)
+{
+	session->heard = clock_boottime_ms();
+}
+
+bool
+session_is_reachable(const struct tenant *tenant, uint64_t device)
+{
+	const struct session *session = table_get(&tenant->sessions, device);
+
+	return session != NULL &&
+	    clock_boottime_ms() - session->heard <= REACHABLE_MS;
 }
 
 bool
