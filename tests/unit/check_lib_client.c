@@ -3,7 +3,6 @@
 #include "tests/unit/lib_agent.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 
 static struct agent agent;
 static struct lh_client *client;
@@ -351,52 +350,6 @@ START_TEST(words_of_the_question_arrive)
 }
 END_TEST
 
-/* ThreadSanitizer allows no new thread in a child of threads. */
-#ifdef __SANITIZE_THREAD__
-#define CHILD_MANUAL 1
-#else
-#define CHILD_MANUAL 0
-#endif
-
-START_TEST(seat_is_not_the_childs)
-{
-	struct lh_seat *seat, *other = NULL;
-	int status;
-
-	ck_assert_int_eq(checkout(&seat), LH_OK);
-	pid_t child = fork();
-
-	if (child == 0) {
-		int wrong = 0;
-
-		wrong |= lh_seat_valid(seat) != 0;
-		wrong |= lh_seat_left_ms(seat) != 0;
-		wrong |= lh_checkout(&other, client, "tool", "8", NULL, NULL,
-			     0) != LH_E_ARGUMENT;
-		wrong |= lh_beat(client, 100) != LH_E_ARGUMENT;
-		lh_return(seat);
-		lh_client_free(client);
-		/* But it may make a client of its own. */
-		struct lh_options given = options();
-
-		given.manual_beats = CHILD_MANUAL;
-		wrong |= lh_client_new(&client, &given) != LH_OK;
-		wrong |= checkout(&other) != LH_OK;
-		wrong |= lh_seat_valid(other) != 1;
-		lh_client_free(client);
-		_exit(wrong);
-	}
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert_int_eq(status, 0);
-	ck_assert_int_eq(lh_seat_valid(seat), 1);
-	/* The child's own seat came back, and no other. */
-	ck_assert_uint_eq(AGENT_GET(&agent, returns), 1);
-	ck_assert_uint_eq(AGENT_GET(&agent, last_lease), 2);
-	lh_return(seat);
-	ck_assert_uint_eq(AGENT_GET(&agent, last_lease), 1);
-}
-END_TEST
-
 /* --- threads ---------------------------------------------------------------
  */
 
@@ -501,7 +454,6 @@ suite(void)
 	tcase_add_test(tc, arguments_have_bounds);
 	tcase_add_test(tc, options_of_a_newer_header_must_be_empty);
 	tcase_add_test(tc, words_of_the_question_arrive);
-	tcase_add_test(tc, seat_is_not_the_childs);
 	tcase_add_test(tc, threads_share_a_client);
 	tcase_add_test(tc, signals_interrupt_nothing);
 	suite_add_tcase(s, tc);
