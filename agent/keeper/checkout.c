@@ -204,7 +204,7 @@ on_license(void *ctx, int err, const void *reply, const struct problem *problem)
 		return;
 	}
 	/* Without the file it is fetched again: logged there. */
-	(void)store_write_license(&way->keeper->store, digest, license);
+	(void)files_write_license(&way->keeper->files, digest, license);
 	finish(way, license);
 }
 
@@ -216,7 +216,7 @@ fetch_license(struct checkout_way *way)
 	struct license_file license;
 	struct license_ref ref;
 
-	if (store_read_license(&license, &keeper->store, way->digest, &arena) ==
+	if (files_read_license(&license, &keeper->files, way->digest, &arena) ==
 	    0) {
 		finish(way, &license);
 		arena_release(&arena);

@@ -133,11 +133,11 @@ static void
 adopt(struct keeper *keeper)
 {
 	struct enrolling *enrolling = keeper->enrolling;
-	int err = store_write_enrolment(&keeper->store, &enrolling->site,
+	int err = files_write_enrolment(&keeper->files, &enrolling->site,
 	    enrolling->ca_pem);
 
 	if (err == 0)
-		err = store_write_seen(&keeper->store, &enrolling->seen);
+		err = files_write_seen(&keeper->files, &enrolling->seen);
 	if (err < 0) {
 		fail_words(keeper, err, "the enrolment cannot be written down");
 		return;

@@ -23,15 +23,15 @@ open_identity(struct keeper *keeper)
 {
 	char folder[PATH_MAX];
 
-	snprintf(folder, sizeof(folder), "%s/identity", keeper->store.path);
+	snprintf(folder, sizeof(folder), "%s/identity", keeper->files.path);
 	return identity_open(&keeper->identity, folder, keeper->options.tcti);
 }
 
 static int
 open_enrolment(struct keeper *keeper)
 {
-	int err = store_read_enrolment(&keeper->site, &keeper->ca_pem,
-	    &keeper->store);
+	int err = files_read_enrolment(&keeper->site, &keeper->ca_pem,
+	    &keeper->files);
 
 	if (err == ERR_NOT_FOUND) {
 		log_info("keeper", "not enrolled at a site yet");
@@ -64,7 +64,7 @@ keeper_new(struct keeper **out, struct event_base *base,
 	TAILQ_INIT(&keeper->leases.all);
 	name_host(keeper);
 	processes_init(&keeper->processes, base, leases_process_ended, keeper);
-	int err = store_open(&keeper->store, options->state);
+	int err = files_open(&keeper->files, options->state);
 
 	if (err == 0)
 		err = open_identity(keeper);

@@ -151,7 +151,7 @@ lease_add(struct lease **out, struct keeper *keeper,
 
 	if (err < 0)
 		return err;
-	err = store_write_lease(&keeper->store, &file);
+	err = files_write_lease(&keeper->files, &file);
 	if (err < 0) {
 		/* A lease that a restart would forget is not held. */
 		lease_free(lease);
@@ -182,7 +182,7 @@ on_returned(void *ctx, int err, const void *reply,
 		lease->told = false; /* the sweep tries again */
 		return;
 	}
-	store_remove_lease(&lease->keeper->store, lease->lease);
+	files_remove_lease(&lease->keeper->files, lease->lease);
 	lease_free(lease);
 }
 
@@ -227,7 +227,7 @@ lease_end(struct lease *lease, uint32_t reason, struct giving_back *giving_back)
 	lease->giving_back = giving_back;
 	lease->user->leases--;
 	keeper->leases.held--;
-	store_end_lease(&keeper->store, lease->lease);
+	files_end_lease(&keeper->files, lease->lease);
 	log_debug("keeper", "lease-%llu of process %d ends: %s",
 	    (unsigned long long)lease->lease,
 	    lease->process != NULL ? (int)lease->process->pid : 0,
@@ -255,7 +255,7 @@ lease_lost(struct lease *lease, const char *code)
 	}
 	if (lease->told)
 		return; /* the answer to its return frees it */
-	store_remove_lease(&keeper->store, lease->lease);
+	files_remove_lease(&keeper->files, lease->lease);
 	lease_free(lease);
 }
 
@@ -503,7 +503,7 @@ leases_open(struct keeper *keeper)
 	if (keeper->leases.sweep == NULL ||
 	    event_add(keeper->leases.sweep, &every) < 0)
 		return ERR_NOMEM;
-	int err = store_each_lease(&keeper->store, load, keeper);
+	int err = files_each_lease(&keeper->files, load, keeper);
 
 	if (err < 0)
 		return err;

@@ -17,9 +17,9 @@
 
 #include "agent/keeper/calls.h"
 #include "agent/keeper/digest.h"
+#include "agent/keeper/files.h"
 #include "agent/keeper/keeper.h"
 #include "agent/keeper/process.h"
-#include "agent/keeper/store.h"
 #include "shared/rpc/local.h"
 #include "shared/rpc/rpc.h"
 
@@ -320,7 +320,7 @@ struct keeper {
 	struct event_base *base;
 	struct keeper_options options;
 	char host[128];
-	struct store store;
+	struct files files;
 	struct identity *identity;
 	bool enrolled;
 	struct enrolment site;

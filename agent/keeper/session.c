@@ -172,7 +172,7 @@ write_seen(struct keeper *keeper)
 {
 	if (!keeper->session.seen_dirty)
 		return;
-	if (store_write_seen(&keeper->store, &keeper->session.seen) == 0)
+	if (files_write_seen(&keeper->files, &keeper->session.seen) == 0)
 		keeper->session.seen_dirty = false;
 }
 
@@ -583,7 +583,7 @@ session_open(struct keeper *keeper)
 	if (session->timer == NULL || session->watch == NULL ||
 	    event_add(session->watch, &every) < 0)
 		return ERR_NOMEM;
-	int err = store_read_seen(&session->seen, &keeper->store);
+	int err = files_read_seen(&session->seen, &keeper->files);
 
 	if (err < 0)
 		return err;

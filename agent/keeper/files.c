@@ -1,4 +1,4 @@
-#include "agent/keeper/store.h"
+#include "agent/keeper/files.h"
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -66,26 +66,26 @@ make_folder(const char *path)
 }
 
 static void
-path_of(char out[PATH_MAX], const struct store *store, const char *name)
+path_of(char out[PATH_MAX], const struct files *files, const char *name)
 {
-	snprintf(out, PATH_MAX, "%s/%s", store->path, name);
+	snprintf(out, PATH_MAX, "%s/%s", files->path, name);
 }
 
 int
-store_open(struct store *store, const char *path)
+files_open(struct files *files, const char *path)
 {
 	char folder[PATH_MAX];
 
-	if (!text_copy(store->path, sizeof(store->path), path)) {
+	if (!text_copy(files->path, sizeof(files->path), path)) {
 		log_error("keeper", "the state folder's name is too long");
 		return ERR_TOO_LARGE;
 	}
 	int err = make_folder(path);
 
-	path_of(folder, store, "leases");
+	path_of(folder, files, "leases");
 	if (err == 0)
 		err = make_folder(folder);
-	path_of(folder, store, "licenses");
+	path_of(folder, files, "licenses");
 	if (err == 0)
 		err = make_folder(folder);
 	return err;
@@ -184,20 +184,20 @@ write_quickly(const char *path, const struct record *record, const void *value)
 /* --- the site ------------------------------------------------------------- */
 
 int
-store_read_enrolment(struct enrolment *enrolment, char **ca_pem,
-    const struct store *store)
+files_read_enrolment(struct enrolment *enrolment, char **ca_pem,
+    const struct files *files)
 {
 	struct arena arena = { .max_bytes = ARENA_BYTES_MAX };
 	char path[PATH_MAX];
 	size_t len;
 
-	path_of(path, store, "site.json");
+	path_of(path, files, "site.json");
 	int err = read_record(enrolment, &enrolment_record, path, &arena);
 
 	arena_release(&arena);
 	if (err < 0)
 		return err;
-	path_of(path, store, "ca.pem");
+	path_of(path, files, "ca.pem");
 	err = file_read((uint8_t **)ca_pem, &len, path, FILE_BYTES_MAX);
 	if (err < 0) {
 		log_error("keeper", "cannot read %s: %s", path, err_str(err));
@@ -207,25 +207,25 @@ store_read_enrolment(struct enrolment *enrolment, char **ca_pem,
 }
 
 int
-store_write_enrolment(const struct store *store,
+files_write_enrolment(const struct files *files,
     const struct enrolment *enrolment, const char *ca_pem)
 {
 	char path[PATH_MAX];
 
 	/* site.json comes last: it alone says that there is an enrolment. */
-	path_of(path, store, "site.json");
+	path_of(path, files, "site.json");
 	if (unlink(path) < 0 && errno != ENOENT) {
 		log_error("keeper", "cannot remove %s: %s", path,
 		    strerror(errno));
 		return ERR_IO;
 	}
-	path_of(path, store, "known.json");
+	path_of(path, files, "known.json");
 	if (unlink(path) < 0 && errno != ENOENT) {
 		log_error("keeper", "cannot remove %s: %s", path,
 		    strerror(errno));
 		return ERR_IO;
 	}
-	path_of(path, store, "ca.pem");
+	path_of(path, files, "ca.pem");
 	int err = file_write(path, ca_pem, strlen(ca_pem), 0600);
 
 	if (err < 0) {
@@ -233,17 +233,17 @@ store_write_enrolment(const struct store *store,
 		    strerror(errno));
 		return err;
 	}
-	path_of(path, store, "site.json");
+	path_of(path, files, "site.json");
 	return write_durably(path, &enrolment_record, enrolment);
 }
 
 int
-store_read_seen(struct journal_seen *seen, const struct store *store)
+files_read_seen(struct journal_seen *seen, const struct files *files)
 {
 	struct arena arena = { .max_bytes = ARENA_BYTES_MAX };
 	char path[PATH_MAX];
 
-	path_of(path, store, "known.json");
+	path_of(path, files, "known.json");
 	int err = read_record(seen, &journal_seen_record, path, &arena);
 
 	arena_release(&arena);
@@ -255,40 +255,40 @@ store_read_seen(struct journal_seen *seen, const struct store *store)
 }
 
 int
-store_write_seen(const struct store *store, const struct journal_seen *seen)
+files_write_seen(const struct files *files, const struct journal_seen *seen)
 {
 	char path[PATH_MAX];
 
-	path_of(path, store, "known.json");
+	path_of(path, files, "known.json");
 	return write_durably(path, &journal_seen_record, seen);
 }
 
 /* --- leases --------------------------------------------------------------- */
 
 static void
-lease_path(char out[PATH_MAX], const struct store *store, uint64_t lease,
+lease_path(char out[PATH_MAX], const struct files *files, uint64_t lease,
     const char *suffix)
 {
-	snprintf(out, PATH_MAX, "%s/leases/%llu.%s", store->path,
+	snprintf(out, PATH_MAX, "%s/leases/%llu.%s", files->path,
 	    (unsigned long long)lease, suffix);
 }
 
 int
-store_write_lease(const struct store *store, const struct lease_file *lease)
+files_write_lease(const struct files *files, const struct lease_file *lease)
 {
 	char path[PATH_MAX];
 
-	lease_path(path, store, lease->lease, "json");
+	lease_path(path, files, lease->lease, "json");
 	return write_quickly(path, &lease_file_record, lease);
 }
 
 void
-store_end_lease(const struct store *store, uint64_t lease)
+files_end_lease(const struct files *files, uint64_t lease)
 {
 	char from[PATH_MAX], to[PATH_MAX];
 
-	lease_path(from, store, lease, "json");
-	lease_path(to, store, lease, "ended");
+	lease_path(from, files, lease, "json");
+	lease_path(to, files, lease, "ended");
 	if (rename(from, to) < 0 && errno != ENOENT)
 		log_error("keeper", "cannot rename %s: %s", from,
 		    strerror(errno));
@@ -303,13 +303,13 @@ remove_file(const char *path)
 }
 
 void
-store_remove_lease(const struct store *store, uint64_t lease)
+files_remove_lease(const struct files *files, uint64_t lease)
 {
 	char path[PATH_MAX];
 
-	lease_path(path, store, lease, "ended");
+	lease_path(path, files, lease, "ended");
 	remove_file(path);
-	lease_path(path, store, lease, "json");
+	lease_path(path, files, lease, "json");
 	remove_file(path);
 }
 
@@ -325,7 +325,7 @@ parse_name(uint64_t *lease, bool *ended, const char *name)
 }
 
 int
-store_each_lease(const struct store *store,
+files_each_lease(const struct files *files,
     void (*each)(void *ctx, const struct lease_file *lease, bool ended),
     void *ctx)
 {
@@ -336,7 +336,7 @@ store_each_lease(const struct store *store,
 	uint64_t lease;
 	bool ended;
 
-	path_of(path, store, "leases");
+	path_of(path, files, "leases");
 	DIR *folder = opendir(path);
 
 	if (folder == NULL) {
@@ -347,7 +347,7 @@ store_each_lease(const struct store *store,
 	while ((entry = readdir(folder)) != NULL) {
 		if (!parse_name(&lease, &ended, entry->d_name))
 			continue;
-		lease_path(path, store, lease, ended ? "ended" : "json");
+		lease_path(path, files, lease, ended ? "ended" : "json");
 		if (read_record(&file, &lease_file_record, path, &arena) == 0 &&
 		    file.lease == lease)
 			each(ctx, &file, ended);
@@ -361,31 +361,31 @@ store_each_lease(const struct store *store,
 /* --- licenses ------------------------------------------------------------- */
 
 static void
-license_path(char out[PATH_MAX], const struct store *store,
+license_path(char out[PATH_MAX], const struct files *files,
     const uint8_t digest[32])
 {
 	char hex[65];
 
 	text_to_hex(hex, digest, 32);
-	snprintf(out, PATH_MAX, "%s/licenses/%s.json", store->path, hex);
+	snprintf(out, PATH_MAX, "%s/licenses/%s.json", files->path, hex);
 }
 
 int
-store_read_license(struct license_file *license, const struct store *store,
+files_read_license(struct license_file *license, const struct files *files,
     const uint8_t digest[32], struct arena *arena)
 {
 	char path[PATH_MAX];
 
-	license_path(path, store, digest);
+	license_path(path, files, digest);
 	return read_record(license, &license_file_record, path, arena);
 }
 
 int
-store_write_license(const struct store *store, const uint8_t digest[32],
+files_write_license(const struct files *files, const uint8_t digest[32],
     const struct license_file *license)
 {
 	char path[PATH_MAX];
 
-	license_path(path, store, digest);
+	license_path(path, files, digest);
 	return write_quickly(path, &license_file_record, license);
 }

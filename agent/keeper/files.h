@@ -12,14 +12,14 @@
  *   STATE/leases/N.ended       a lease whose end the site has not heard of
  *   STATE/licenses/HEX.json    a license by its digest
  */
-#ifndef AGENT_KEEPER_STORE_H
-#define AGENT_KEEPER_STORE_H
+#ifndef AGENT_KEEPER_FILES_H
+#define AGENT_KEEPER_FILES_H
 
 #include "shared/rpc/messages.h"
 
 #include <limits.h>
 
-struct store {
+struct files {
 	char path[PATH_MAX - 128];
 };
 
@@ -63,34 +63,34 @@ extern const struct record enrolment_record, journal_seen_record,
     lease_file_record;
 
 /** Makes what is missing, mode 0700. Errors are logged, here and below. */
-int store_open(struct store *store, const char *path);
+int files_open(struct files *files, const char *path);
 
 /** ERR_NOT_FOUND: not enrolled. The CA is malloc'd text. */
-int store_read_enrolment(struct enrolment *enrolment, char **ca_pem,
-    const struct store *store);
+int files_read_enrolment(struct enrolment *enrolment, char **ca_pem,
+    const struct files *files);
 /** Forgets what was known of an earlier site's journal. */
-int store_write_enrolment(const struct store *store,
+int files_write_enrolment(const struct files *files,
     const struct enrolment *enrolment, const char *ca_pem);
 
 /** Zero when there is none. */
-int store_read_seen(struct journal_seen *seen, const struct store *store);
-int store_write_seen(const struct store *store,
+int files_read_seen(struct journal_seen *seen, const struct files *files);
+int files_write_seen(const struct files *files,
     const struct journal_seen *seen);
 
-int store_write_lease(const struct store *store,
+int files_write_lease(const struct files *files,
     const struct lease_file *lease);
 /** It has ended, but the site does not know yet. */
-void store_end_lease(const struct store *store, uint64_t lease);
-void store_remove_lease(const struct store *store, uint64_t lease);
+void files_end_lease(const struct files *files, uint64_t lease);
+void files_remove_lease(const struct files *files, uint64_t lease);
 /** Every lease file; damaged ones are logged and passed over. */
-int store_each_lease(const struct store *store,
+int files_each_lease(const struct files *files,
     void (*each)(void *ctx, const struct lease_file *lease, bool ended),
     void *ctx);
 
 /** Both tokens of a license, in the arena. ERR_NOT_FOUND. */
-int store_read_license(struct license_file *license, const struct store *store,
+int files_read_license(struct license_file *license, const struct files *files,
     const uint8_t digest[32], struct arena *arena);
-int store_write_license(const struct store *store, const uint8_t digest[32],
+int files_write_license(const struct files *files, const uint8_t digest[32],
     const struct license_file *license);
 
 #endif

@@ -1,0 +1,439 @@
+/* Envelopes, the table of operations, routes, and what is made of them. */
+#include "shared/rpc/local.h"
+#include "shared/rpc/operations.h"
+#include "shared/rpc/rpc.h"
+
+#include "shared/base/err.h"
+#include "shared/record/json.h"
+#include "tests/unit/suite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int
+read_text(struct rpc_envelope *envelope, const char *text)
+{
+	struct record_error error;
+
+	return rpc_read(envelope, text, strlen(text), &error);
+}
+
+START_TEST(request_is_taken_apart)
+{
+	struct rpc_envelope envelope;
+
+	ck_assert_int_eq(read_text(&envelope,
+			     " {\"params\": {\"a\": [1, {\"b\": \"}\"}]} , "
+			     "\"id\":7,\"method\":\"lease.renew\","
+			     "\"jsonrpc\":\"2.0\"}\n"),
+	    0);
+	ck_assert_uint_eq(envelope.id, 7);
+	ck_assert_uint_eq(envelope.method_len, 11);
+	ck_assert_mem_eq(envelope.method, "lease.renew", 11);
+	ck_assert_uint_eq(envelope.params_len,
+	    strlen("{\"a\": [1, {\"b\": \"}\"}]}"));
+	ck_assert_mem_eq(envelope.params, "{\"a\": [1, {\"b\": \"}\"}]}",
+	    envelope.params_len);
+	ck_assert_ptr_null(envelope.result);
+}
+END_TEST
+
+START_TEST(notice_has_no_id)
+{
+	struct rpc_envelope envelope;
+
+	ck_assert_int_eq(read_text(&envelope,
+			     "{\"jsonrpc\":\"2.0\",\"method\":\"x\"}"),
+	    0);
+	ck_assert_uint_eq(envelope.id, 0);
+	ck_assert_ptr_null(envelope.params);
+}
+END_TEST
+
+static const char *const broken[] = {
+	"",
+	"[]",
+	"1",
+	"{",
+	"{}",
+	"{\"jsonrpc\":\"2.0\"}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1}",
+	"{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"x\"}",
+	"{\"jsonrpc\":2.0,\"id\":1,\"method\":\"x\"}",
+	"{\"id\":1,\"method\":\"x\"}",
+	"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"x\"}",
+	"{\"jsonrpc\":\"2.0\",\"id\":-1,\"method\":\"x\"}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"x\"}",
+	"{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"method\":\"x\"}",
+	"{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"x\"}",
+	"{\"jsonrpc\":\"2.0\",\"id\":9007199254740992,\"method\":\"x\"}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":1,\"method\":\"x\"}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"extra\":1}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\"}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\\u0062\"}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":[]}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":null}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"result\":{}}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{},\"error\":{}}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{},\"params\":{}}",
+	"{\"jsonrpc\":\"2.0\",\"id\":null,\"result\":{}}",
+	"{\"jsonrpc\":\"2.0\",\"result\":{}}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\"} x",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\"}{}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":{\"a\":}}",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":{\"a\":1}",
+};
+
+START_TEST(broken_envelope_is_refused)
+{
+	struct rpc_envelope envelope;
+
+	ck_assert_msg(read_text(&envelope, broken[_i]) == ERR_BAD_REQUEST, "%s",
+	    broken[_i]);
+}
+END_TEST
+
+START_TEST(refusal_can_name_the_id)
+{
+	struct rpc_envelope envelope;
+
+	ck_assert_int_eq(read_text(&envelope,
+			     "{\"jsonrpc\":\"2.0\",\"id\":12,\"method\":3}"),
+	    ERR_BAD_REQUEST);
+	ck_assert_uint_eq(envelope.id, 12);
+}
+END_TEST
+
+START_TEST(what_is_written_reads_back)
+{
+	struct renew_item item = { .lease = 9 }, back;
+	struct rpc_envelope envelope;
+	struct arena arena = { 0 };
+	struct buf text = { 0 };
+
+	memset(item.nonce, 7, sizeof(item.nonce));
+	rpc_write_request(&text, 3, "lease.renew", &renew_item_record, &item);
+	ck_assert_int_eq(read_text(&envelope, buf_text(&text)), 0);
+	ck_assert_uint_eq(envelope.id, 3);
+	ck_assert_int_eq(record_read_json(&back, &renew_item_record,
+			     envelope.params, envelope.params_len, &arena,
+			     NULL),
+	    0);
+	ck_assert_mem_eq(&item, &back, sizeof(item));
+	buf_clear(&text);
+	rpc_write_result(&text, 4, &renew_item_record, &item);
+	ck_assert_int_eq(read_text(&envelope, buf_text(&text)), 0);
+	ck_assert_ptr_null(envelope.method);
+	ck_assert_int_eq(record_read_json(&back, &renew_item_record,
+			     envelope.result, envelope.result_len, &arena,
+			     NULL),
+	    0);
+	ck_assert_uint_eq(back.lease, 9);
+	buf_clear(&text);
+	rpc_write_request(&text, 0, "lease.revoked", &renew_item_record, &item);
+	ck_assert_ptr_null(strstr(buf_text(&text), "\"id\""));
+	buf_release(&text);
+	arena_release(&arena);
+}
+END_TEST
+
+START_TEST(every_refusal_survives_the_wire)
+{
+#define X(name, value, code, text) name,
+	static const int all[] = { ERR_LIST(X) };
+#undef X
+	struct buf text = { 0 };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct problem problem, back;
+		struct rpc_envelope envelope;
+
+		if (all[i] > ERR_UNAUTHENTICATED)
+			continue; /* faults travel as what they mean */
+		problem_set(&problem, all[i], "type this", NULL);
+		buf_clear(&text);
+		rpc_write_error(&text, 5, all[i], &problem);
+		ck_assert_int_eq(read_text(&envelope, buf_text(&text)), 0);
+		ck_assert_int_eq(rpc_read_error(&back, envelope.error,
+				     envelope.error_len),
+		    all[i]);
+		ck_assert_mem_eq(&problem, &back, sizeof(problem));
+	}
+	buf_release(&text);
+}
+END_TEST
+
+START_TEST(error_without_an_id_says_null)
+{
+	struct problem problem;
+	struct rpc_envelope envelope;
+	struct buf text = { 0 };
+
+	problem_set(&problem, ERR_BAD_REQUEST, NULL, "not JSON");
+	rpc_write_error(&text, 0, RPC_PARSE, &problem);
+	ck_assert_ptr_nonnull(strstr(buf_text(&text), "\"id\":null"));
+	ck_assert_ptr_nonnull(strstr(buf_text(&text), "-32700"));
+	ck_assert_int_eq(read_text(&envelope, buf_text(&text)), 0);
+	ck_assert_uint_eq(envelope.id, 0);
+	ck_assert_ptr_nonnull(envelope.error);
+	buf_release(&text);
+}
+END_TEST
+
+START_TEST(words_of_strangers_are_made_harmless)
+{
+	static const char error[] =
+	    "{\"code\":-32049,\"message\":\"m\",\"data\":{\"new\":[1,{}],"
+	    "\"detail\":\"a\\u001b[31m\\nb\",\"code\":\"no_seats\","
+	    "\"hint\":\"\\u00e4\"}}";
+	struct problem problem;
+	struct buf packed = { 0 };
+
+	ck_assert_int_eq(rpc_read_error(&problem, error, strlen(error)),
+	    ERR_NO_SEATS);
+	ck_assert_str_eq(problem.detail, "a?[31m?b");
+	ck_assert_str_eq(problem.hint, "\xc3\xa4");
+	ck_assert_int_eq(record_check(&problem_record, &problem, NULL), 0);
+	buf_release(&packed);
+}
+END_TEST
+
+START_TEST(long_words_are_cut_at_a_character)
+{
+	char error[2048] =
+	    "{\"code\":1,\"message\":\"\",\"data\":{\"detail\":\"";
+	struct problem problem;
+
+	for (int i = 0; i < 200; i++)
+		strcat(error, "\xc3\xa4");
+	strcat(error, "\",\"code\":\"gone\"}}");
+	ck_assert_int_eq(rpc_read_error(&problem, error, strlen(error)),
+	    ERR_GONE);
+	ck_assert_uint_eq(strlen(problem.detail), 254);
+	ck_assert_int_eq(record_check(&problem_record, &problem, NULL), 0);
+	problem_set(&problem, ERR_GONE, NULL, "%s", error + 45);
+	ck_assert_int_eq(record_check(&problem_record, &problem, NULL), 0);
+}
+END_TEST
+
+START_TEST(malformed_error_is_unavailable)
+{
+	struct problem problem;
+
+	ck_assert_int_eq(rpc_read_error(&problem, "{\"code\":", 8),
+	    ERR_UNAVAILABLE);
+	ck_assert_int_eq(rpc_read_error(&problem, "{}", 2), ERR_BAD_REQUEST);
+}
+END_TEST
+
+/* --- operations ----------------------------------------------------------- */
+
+START_TEST(every_id_has_its_row)
+{
+	ck_assert_ptr_null(operation_get(OP_NONE));
+	ck_assert_ptr_null(operation_get(OPERATION_COUNT));
+	for (uint32_t id = OP_NONE + 1; id < OPERATION_COUNT; id++) {
+		const struct operation *op = operation_get(id);
+
+		ck_assert_uint_eq(op->id, id);
+		ck_assert_ptr_nonnull(op->request);
+		ck_assert_ptr_nonnull(op->reply);
+		ck_assert((op->method == NULL) == (op->path == NULL));
+		ck_assert((op->scope == SCOPE_ADMIN ||
+			      op->scope == SCOPE_OPEN) == (op->path != NULL));
+	}
+}
+END_TEST
+
+START_TEST(agents_find_only_their_own_operations)
+{
+	ck_assert_uint_eq(operation_by_name("lease.list", 10)->id,
+	    OP_LEASE_MINE);
+	ck_assert_uint_eq(operation_by_name("lease.checkout", 14)->id,
+	    OP_LEASE_CHECKOUT);
+	ck_assert_ptr_null(operation_by_name("lease.release", 13));
+	ck_assert_ptr_null(operation_by_name("site.show", 9));
+	ck_assert_ptr_null(operation_by_name("healthz", 7));
+	ck_assert_ptr_null(operation_by_name("lease.checkou", 13));
+	ck_assert_ptr_null(operation_by_name("", 0));
+}
+END_TEST
+
+static const struct operation *
+route(int *status, char *allow, struct operation_parameter *parameters,
+    size_t *n, const char *method, const char *path)
+{
+	return operation_by_route(parameters, n, status, allow, 64, method,
+	    path);
+}
+
+START_TEST(routes_find_their_operation)
+{
+	struct operation_parameter parameters[OPERATION_PARAMETERS_MAX];
+	char allow[64];
+	int status;
+	size_t n;
+
+	for (uint32_t id = OP_NONE + 1; id < OPERATION_COUNT; id++) {
+		const struct operation *op = operation_get(id);
+		char path[128], *brace;
+
+		if (op->path == NULL)
+			continue;
+		strcpy(path, op->path);
+		brace = strchr(path, '{');
+		if (brace != NULL)
+			strcpy(brace, "17");
+		ck_assert_ptr_eq(route(&status, allow, parameters, &n,
+				     op->method, path),
+		    op);
+		ck_assert_uint_eq(n, brace != NULL);
+		if (brace != NULL)
+			ck_assert_mem_eq(parameters[0].value, "17", 2);
+	}
+}
+END_TEST
+
+START_TEST(parameters_are_named)
+{
+	struct operation_parameter parameters[OPERATION_PARAMETERS_MAX];
+	char allow[64];
+	int status;
+	size_t n;
+
+	route(&status, allow, parameters, &n, "GET", "/api/v1/leases/1042");
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(parameters[0].key_len, 5);
+	ck_assert_mem_eq(parameters[0].key, "lease", 5);
+	ck_assert_uint_eq(parameters[0].value_len, 4);
+}
+END_TEST
+
+START_TEST(unknown_paths_are_404)
+{
+	static const char *const paths[] = { "/", "", "/api/v1", "/api/v1/",
+		"/api/v1/leases/", "/api/v1/leases/1/2", "/api/v1/leases//",
+		"/api/v2/leases", "/api/v1/leasesx", "//api/v1/leases",
+		"/healthz/", "api/v1/leases" };
+	struct operation_parameter parameters[OPERATION_PARAMETERS_MAX];
+	char allow[64];
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		int status = 0;
+
+		ck_assert_msg(route(&status, allow, parameters, &n, "GET",
+				  paths[i]) == NULL,
+		    "%s", paths[i]);
+		ck_assert_int_eq(status, 404);
+	}
+}
+END_TEST
+
+START_TEST(other_methods_are_405_and_named)
+{
+	struct operation_parameter parameters[OPERATION_PARAMETERS_MAX];
+	char allow[64], tiny[6];
+	int status;
+	size_t n;
+
+	ck_assert_ptr_null(
+	    route(&status, allow, parameters, &n, "PUT", "/api/v1/leases/7"));
+	ck_assert_int_eq(status, 405);
+	ck_assert_str_eq(allow, "GET, DELETE");
+	/* A literal path is not shadowed by the one with a parameter. */
+	ck_assert_ptr_null(route(&status, allow, parameters, &n, "GET",
+	    "/api/v1/devices/tokens"));
+	ck_assert_int_eq(status, 405);
+	ck_assert_str_eq(allow, "POST");
+	operation_by_route(parameters, &n, &status, tiny, sizeof(tiny), "PUT",
+	    "/api/v1/leases/7");
+	ck_assert_str_eq(tiny, "GET");
+}
+END_TEST
+
+static size_t
+count(const char *text, const char *word)
+{
+	size_t n = 0;
+
+	for (const char *at = text; (at = strstr(at, word)) != NULL; at++)
+		n++;
+	return n;
+}
+
+START_TEST(openapi_names_every_http_operation_once)
+{
+	struct buf out = { 0 };
+	char word[96];
+
+	operations_write_openapi(&out, "0.1.0");
+	const char *text = buf_text(&out);
+
+	ck_assert(!out.failed);
+	ck_assert_int_eq(json_check(text, out.len, 64), 0);
+	for (uint32_t id = OP_NONE + 1; id < OPERATION_COUNT; id++) {
+		const struct operation *op = operation_get(id);
+
+		if (op->path == NULL)
+			continue;
+		snprintf(word, sizeof(word), "\"operationId\":\"%s\"",
+		    op->name);
+		ck_assert_uint_eq(count(text, word), 1);
+		snprintf(word, sizeof(word), "\"%s\":{", op->path);
+		ck_assert_uint_eq(count(text, word), 1);
+		snprintf(word, sizeof(word), "\"%s\":{\"", op->reply->name);
+		if (op->reply->n_fields > 0)
+			ck_assert_uint_ge(count(text, word), 1);
+	}
+	ck_assert_uint_ge(count(text, "\"license_vendor\":{"), 1);
+	ck_assert_ptr_null(strstr(text, "session.hello"));
+	buf_release(&out);
+}
+END_TEST
+
+START_TEST(local_operations_are_found)
+{
+	for (uint32_t id = LOCAL_NONE + 1; id < LOCAL_COUNT; id++) {
+		const struct local_operation *op = local_get(id);
+
+		ck_assert_ptr_nonnull(op);
+		ck_assert_ptr_eq(local_by_name(op->name, strlen(op->name)), op);
+		ck_assert(op->privileged == (id == LOCAL_ENROLL));
+	}
+	ck_assert_ptr_null(local_get(LOCAL_NONE));
+	ck_assert_ptr_null(local_get(LOCAL_COUNT));
+	ck_assert_ptr_null(local_by_name("session.hello", 13));
+}
+END_TEST
+
+Suite *
+suite(void)
+{
+	Suite *s = suite_create("rpc");
+	TCase *envelopes = tcase_create("envelope");
+	TCase *table = tcase_create("operations");
+
+	tcase_add_test(envelopes, request_is_taken_apart);
+	tcase_add_test(envelopes, notice_has_no_id);
+	tcase_add_loop_test(envelopes, broken_envelope_is_refused, 0,
+	    sizeof(broken) / sizeof(broken[0]));
+	tcase_add_test(envelopes, refusal_can_name_the_id);
+	tcase_add_test(envelopes, what_is_written_reads_back);
+	tcase_add_test(envelopes, every_refusal_survives_the_wire);
+	tcase_add_test(envelopes, error_without_an_id_says_null);
+	tcase_add_test(envelopes, words_of_strangers_are_made_harmless);
+	tcase_add_test(envelopes, long_words_are_cut_at_a_character);
+	tcase_add_test(envelopes, malformed_error_is_unavailable);
+	suite_add_tcase(s, envelopes);
+	tcase_add_test(table, every_id_has_its_row);
+	tcase_add_test(table, agents_find_only_their_own_operations);
+	tcase_add_test(table, routes_find_their_operation);
+	tcase_add_test(table, parameters_are_named);
+	tcase_add_test(table, unknown_paths_are_404);
+	tcase_add_test(table, other_methods_are_405_and_named);
+	tcase_add_test(table, openapi_names_every_http_operation_once);
+	tcase_add_test(table, local_operations_are_found);
+	suite_add_tcase(s, table);
+	return s;
+}
