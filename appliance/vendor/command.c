@@ -16,7 +16,7 @@ static const struct vendor_command *const commands[] = { &vendor_init_command,
 	&vendor_issuer_command, &vendor_issue_command, &vendor_show_command,
 	NULL };
 
-/* --- saying -------------------------------------------------------------- */
+/* --- saying --------------------------------------------------------------- */
 
 void
 vendor_add_member(struct buf *out, const char *key, const char *text)
@@ -135,7 +135,7 @@ vendor_print(const struct vendor_call *call, struct buf *out)
 	return VENDOR_DONE;
 }
 
-/* --- help ---------------------------------------------------------------- */
+/* --- help ----------------------------------------------------------------- */
 
 static void
 help_all(FILE *out)
@@ -170,8 +170,7 @@ help_one(const struct vendor_command *command)
 	printf("\nExample:\n  %s\n", command->example);
 }
 
-/* --- reading the command line ------------------------------------------------
- */
+/* --- reading the command line --------------------------------------------- */
 
 static int usage(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

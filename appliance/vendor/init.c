@@ -53,18 +53,18 @@ write_vendor(const struct license_vendor *vendor,
 {
 	char pub[PATH_MAX];
 	char about[PATH_MAX];
-	char text[TOKEN_PUBLIC_TEXT + 1];
+	char text[TOKEN_PUBLIC_TEXT];
 	struct buf json = { 0 };
 
 	if (!vendor_path(pub, folder, "root.pub") ||
 	    !vendor_path(about, folder, "vendor.json"))
 		return ERR_BAD_REQUEST;
 	token_public_format(text, root);
-	strcat(text, "\n");
+	text[TOKEN_PUBLIC_TEXT - 1] = '\n';
 	record_write_json_pretty(&json, &license_vendor_record, vendor);
 	buf_add_byte(&json, '\n');
-	int err =
-	    json.failed ? ERR_NOMEM : file_write(pub, text, strlen(text), 0644);
+	int err = json.failed ? ERR_NOMEM
+			      : file_write(pub, text, TOKEN_PUBLIC_TEXT, 0644);
 
 	if (err == 0) {
 		err = file_write(about, json.data, json.len, 0644);

@@ -22,11 +22,12 @@
 static int
 fail_request(const struct vendor_call *call, int err, const char *words)
 {
-	return vendor_fail(call, err,
+	vendor_fail(call, err,
 	    "Only a site's own request says truly which key the license is "
 	    "for",
 	    "on the site: leasehold site request --out request.txt", "%s: %s",
 	    vendor_option(call, "--request"), words);
+	return VENDOR_FAILED;
 }
 
 /* The request is signed with the key it names: whoever sent it holds that key,
@@ -230,6 +231,33 @@ fill_license(struct license *license, const struct license_request *request,
 	license->issued_at = clock_wall_ms();
 }
 
+/* A license is replaced by its renewal; anything else that lies there (a key,
+ * by a slip of the finger) is not. */
+static int
+check_out(const struct vendor_call *call)
+{
+	const char *path = vendor_option(call, "--out");
+	struct license_file file;
+	struct arena arena = { 0 };
+	uint8_t *text = NULL;
+	size_t len;
+	int err = file_read(&text, &len, path, VENDOR_FILE_MAX);
+
+	if (err == ERR_NOT_FOUND)
+		return VENDOR_DONE;
+	if (err == 0)
+		err = record_read_json(&file, &license_file_record,
+		    (const char *)text, len, &arena, NULL);
+	free(text);
+	arena_release(&arena);
+	if (err == 0)
+		return VENDOR_DONE;
+	return vendor_fail(call, ERR_CONFLICT,
+	    "Only a license file is overwritten; nothing was issued",
+	    "choose another name with --out",
+	    "%s is there already and is no license file", path);
+}
+
 /* Both tokens as one file, after looking at them as an application will. */
 static int
 write_license(const struct license *license, const struct buf *issuer_token,
@@ -326,10 +354,13 @@ issue(struct license *license, const struct license_request *request,
 	struct license_issuer issuer;
 	struct buf token = { 0 };
 	uint8_t *secret = sodium_malloc(TOKEN_SECRET_BYTES);
-	int status = secret != NULL
-	    ? vendor_issuer_read(&issuer, &token, folder, call)
-	    : vendor_fail(call, ERR_NOMEM, "Nothing was issued", NULL, "%s",
-		  err_str(ERR_NOMEM));
+
+	if (secret == NULL) {
+		vendor_fail(call, ERR_NOMEM, "Nothing was issued", NULL, "%s",
+		    err_str(ERR_NOMEM));
+		return VENDOR_FAILED;
+	}
+	int status = vendor_issuer_read(&issuer, &token, folder, call);
 
 	if (status == VENDOR_DONE)
 		status = read_issuing_key(secret, &issuer, folder, call);
@@ -384,7 +415,9 @@ run_issue(struct vendor_call *call)
 
 	if (status != VENDOR_DONE)
 		return status;
-	status = read_request(&request, call);
+	status = check_out(call);
+	if (status == VENDOR_DONE)
+		status = read_request(&request, call);
 	if (status == VENDOR_DONE)
 		status = read_terms(&terms, call);
 	if (status == VENDOR_DONE) {

@@ -24,12 +24,12 @@ enum vendor_status { VENDOR_DONE, VENDOR_FAILED, VENDOR_USAGE };
 /** Files that people hand in are small; more is refused unread. */
 #define VENDOR_FILE_MAX ((size_t)1 << 20)
 
-/* --- the command line -------------------------------------------------------- */
+/* --- the command line ----------------------------------------------------- */
 
 #define VENDOR_OPTIONS_MAX 8
 
 struct vendor_option {
-	const char *name;  /* "--days" */
+	const char *name; /* "--days" */
 	const char *value; /* "N"; NULL: it stands alone */
 	const char *doc;
 	bool required;
@@ -90,7 +90,7 @@ int vendor_print(const struct vendor_call *call, struct buf *out);
 /** Append `"key":"text"`. */
 void vendor_add_member(struct buf *out, const char *key, const char *text);
 
-/* --- the folder ---------------------------------------------------------------- */
+/* --- the folder ----------------------------------------------------------- */
 
 /** An open folder, locked against a second run. */
 struct vendor_folder {
@@ -122,7 +122,7 @@ int vendor_issuer_read(struct license_issuer *issuer, struct buf *token,
 int vendor_serial_take(uint64_t *serial, const struct vendor_folder *folder,
     uint64_t wanted, const struct vendor_call *call);
 
-/* --- showing -------------------------------------------------------------------- */
+/* --- showing -------------------------------------------------------------- */
 
 /** JSON for people: indented, control characters escaped. The text must be
  * well-formed (json_check). */

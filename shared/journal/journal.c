@@ -80,8 +80,7 @@ static const struct record_field journal_beat_fields[] = {
 };
 RECORD_DEFINE(journal_beat, 1, "The site renews leases.");
 
-/* --- leaves ----------------------------------------------------------------
- */
+/* --- leaves --------------------------------------------------------------- */
 
 void
 journal_row_leaf(uint8_t leaf[32], const char *tenant, uint64_t number,
@@ -131,8 +130,7 @@ journal_beat_leaf(uint8_t leaf[32], uint64_t lease, const uint8_t nonce[32],
 	merkle_leaf(leaf, &merkle_blake2b, parts, 3);
 }
 
-/* --- headers ---------------------------------------------------------------
- */
+/* --- headers -------------------------------------------------------------- */
 
 int
 journal_header_sign(struct buf *token, uint8_t head[32],

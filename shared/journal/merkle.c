@@ -57,8 +57,7 @@ merkle_node(uint8_t out[MERKLE_BYTES], const struct merkle_hash *hash,
 	hash->hash(out, all, 3);
 }
 
-/* --- small trees, from their leaves ----------------------------------------
- */
+/* --- small trees, from their leaves --------------------------------------- */
 
 void
 merkle_root(uint8_t out[MERKLE_BYTES], const struct merkle_hash *hash,
@@ -134,8 +133,7 @@ merkle_path(uint8_t out[][MERKLE_BYTES], const struct merkle_hash *hash,
 	return len;
 }
 
-/* --- growing trees, from their complete subtrees ----------------------------
- */
+/* --- growing trees, from their complete subtrees -------------------------- */
 
 /* Root over the leaves start to end - 1, at least one of them. `start` is a
  * multiple of the smallest power of two that is not below their number, so that
@@ -273,8 +271,7 @@ merkle_append(const struct merkle_source *source,
 	return err;
 }
 
-/* --- verifying -------------------------------------------------------------
- */
+/* --- verifying ------------------------------------------------------------ */
 
 int
 merkle_verify_path(const struct merkle_hash *hash,

@@ -184,8 +184,7 @@ static const struct record_field row_clock_fields[] = {
 };
 RECORD_DEFINE(row_clock, 1, "The clock jumped, and what became of it.");
 
-/* --- kinds -----------------------------------------------------------------
- */
+/* --- kinds ---------------------------------------------------------------- */
 
 static const struct {
 	const struct record *record;

@@ -48,8 +48,7 @@ journal_walk_init(struct journal_walk *walk, const uint8_t site_key[32])
 	walk->next_row = 1;
 }
 
-/* --- the header ------------------------------------------------------------
- */
+/* --- the header ----------------------------------------------------------- */
 
 static int
 check_header(struct walking *w)
@@ -153,8 +152,7 @@ check_history(struct walking *w)
 	return 0;
 }
 
-/* --- the rows --------------------------------------------------------------
- */
+/* --- the rows ------------------------------------------------------------- */
 
 static int
 check_genesis(struct walking *w, const struct row *row)

@@ -31,8 +31,7 @@ fail(int err, struct record_error *error, const char *field, const char *format,
 	return err;
 }
 
-/* --- terms -----------------------------------------------------------------
- */
+/* --- terms ---------------------------------------------------------------- */
 
 static int
 check_entitlement(const struct license_entitlement *e,
@@ -97,8 +96,7 @@ check_license_terms(struct license *license, struct record_error *error)
 	return err;
 }
 
-/* --- documents -------------------------------------------------------------
- */
+/* --- documents ------------------------------------------------------------ */
 
 /* Why a token is not what it should be, in words. */
 static int
@@ -181,8 +179,7 @@ license_digest(uint8_t out[32], const char *token, size_t len)
 	crypto_generichash(out, 32, (const uint8_t *)token, len, NULL, 0);
 }
 
-/* --- the chain -------------------------------------------------------------
- */
+/* --- the chain ------------------------------------------------------------ */
 
 static int
 read_issuer(struct license_issuer *issuer, const char *token, size_t len,
@@ -250,8 +247,7 @@ license_verify(struct license *license, struct license_issuer *issuer,
 	return err;
 }
 
-/* --- what it is for --------------------------------------------------------
- */
+/* --- what it is for ------------------------------------------------------- */
 
 int
 license_check_for(const struct license *license, const char *site,

@@ -69,8 +69,7 @@ token_key_id(char kid[TOKEN_KID_TEXT],
 	text_to_base64(kid + sizeof(KID_PREFIX) - 1, hash, sizeof(hash));
 }
 
-/* --- key files -------------------------------------------------------------
- */
+/* --- key files ------------------------------------------------------------ */
 
 static int
 system_error(void)

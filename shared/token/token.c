@@ -48,8 +48,7 @@ token_kind_assertion(enum token_kind kind)
 	return kind_assertions[kind];
 }
 
-/* --- PASETO ----------------------------------------------------------------
- */
+/* --- PASETO --------------------------------------------------------------- */
 
 /* PASETO section 2.2.1: lengths in PAE are 64-bit little-endian. */
 static void
@@ -259,8 +258,7 @@ token_verify_raw(struct buf *payload, struct buf *footer, const char *token,
 	return footer->failed ? ERR_NOMEM : 0;
 }
 
-/* --- documents -------------------------------------------------------------
- */
+/* --- documents ------------------------------------------------------------ */
 
 static void
 kid_footer(char footer[KID_FOOTER_LEN + 1], const char kid[TOKEN_KID_TEXT])

@@ -288,8 +288,10 @@ START_TEST(a_journal_has_one_genesis_and_it_is_first)
 	struct maker *maker = maker_with_past(7);
 	struct row genesis = { .kind = ROW_GENESIS };
 
-	strcpy(genesis.u.genesis.site, "site-test");
-	strcpy(genesis.u.genesis.tenant, "default");
+	text_copy(genesis.u.genesis.site, sizeof(genesis.u.genesis.site),
+	    "site-test");
+	text_copy(genesis.u.genesis.tenant, sizeof(genesis.u.genesis.tenant),
+	    "default");
 	memcpy(genesis.u.genesis.site_key, maker->secret + 32, 32);
 	genesis.u.genesis.format = 1;
 	add(maker, genesis);

@@ -1,10 +1,11 @@
-/* Vendors' and sites' documents: the chain, the terms, and every way to get
- * them wrong. */
+/* Vendors' and sites' documents: the chain from root to site, and every way to
+ * break it. */
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 #include "shared/license/license.h"
 #include "shared/proof/proof.h"
+#include "tests/unit/license_terms.h"
 #include "tests/unit/suite.h"
 
 #include <sodium.h>
@@ -14,21 +15,6 @@
 
 #define DAY_MS INT64_C(86400000)
 #define NOW (20000 * DAY_MS)
-
-#define TERMS_HEAD                                                  \
-	"{\"product\":{\"id\":\"davinci\",\"name\":\"DaVinci SE\"," \
-	"\"version\":\">=8.0.0\"},"
-#define PRICING                                        \
-	"\"pricing\":{\"commit_fee_monthly\":5000.00," \
-	"\"overage_per_use\":500.00,\"currency\":\"EUR\"}"
-#define ENTITLEMENT                                                \
-	"\"entitlement\":{\"total_licenses\":20,\"commit_qty\":5," \
-	"\"max_overage\":15," PRICING "},"
-#define CONTRACT                                           \
-	"\"contract\":{\"start_date\":\"2024-10-01\","     \
-	"\"end_date\":\"2024-10-31\",\"auto_renew\":true," \
-	"\"billing_cycle\":\"monthly\"}"
-#define TERMS TERMS_HEAD ENTITLEMENT CONTRACT "}"
 
 /* Keys of everybody, from fixed seeds. */
 struct keys {
@@ -50,20 +36,6 @@ keys_make(struct keys *keys)
 
 		crypto_sign_seed_keypair(public_key, all[i], seed);
 	}
-}
-
-static int
-terms_read(struct license_terms *terms, const char *json,
-    struct record_error *error)
-{
-	struct arena arena = { 0 };
-	int err = record_read_json(terms, &license_terms_record, json,
-	    strlen(json), &arena, error);
-
-	if (err == 0)
-		err = license_terms_check(terms, error);
-	arena_release(&arena);
-	return err;
 }
 
 /* A license and an issuer as a vendor makes them; tests bend them. */
@@ -346,179 +318,7 @@ START_TEST(a_contract_runs_from_its_first_to_the_end_of_its_last_day)
 }
 END_TEST
 
-/* --- terms -----------------------------------------------------------------
- */
-
-START_TEST(terms_without_bounds_get_the_defaults)
-{
-	struct license_terms terms;
-	struct record_error error;
-
-	ck_assert_int_eq(terms_read(&terms, TERMS, &error), 0);
-	ck_assert_uint_eq(terms.terms.ttl_s, 120);
-	ck_assert_uint_eq(terms.terms.grace_s, 300);
-	ck_assert_uint_eq(terms.terms.enforce, LICENSE_HARD);
-	ck_assert_uint_eq(terms.contract.billing_cycle, LICENSE_MONTHLY);
-	ck_assert(terms.contract.auto_renew);
-}
-END_TEST
-
-START_TEST(a_grace_of_zero_can_be_said)
-{
-	struct license_terms terms;
-	struct record_error error;
-
-	ck_assert_int_eq(terms_read(&terms,
-			     TERMS_HEAD ENTITLEMENT CONTRACT
-			     ",\"terms\":{\"ttl_s\":30,\"grace_s\":0,"
-			     "\"enforce\":\"advisory\"}}",
-			     &error),
-	    0);
-	ck_assert_uint_eq(terms.terms.ttl_s, 30);
-	ck_assert_uint_eq(terms.terms.grace_s, 0);
-	ck_assert_uint_eq(terms.terms.enforce, LICENSE_ADVISORY);
-	/* And is still 0 when it is written and read again. */
-	struct buf json = { 0 };
-	struct license_terms again;
-
-	record_write_json(&json, &license_terms_record, &terms);
-	ck_assert_int_eq(terms_read(&again, buf_text(&json), &error), 0);
-	ck_assert_mem_eq(&again, &terms, sizeof(terms));
-	buf_release(&json);
-}
-END_TEST
-
-#define E(total, commit, overage, pricing)                                     \
-	"\"entitlement\":{\"total_licenses\":" total ",\"commit_qty\":" commit \
-	",\"max_overage\":" overage "," pricing "},"
-#define P(fee, price, currency)                    \
-	"\"pricing\":{\"commit_fee_monthly\":" fee \
-	",\"overage_per_use\":" price ",\"currency\":\"" currency "\"}"
-#define C(start, end)                                                    \
-	"\"contract\":{\"start_date\":\"" start "\",\"end_date\":\"" end \
-	"\",\"auto_renew\":false,\"billing_cycle\":\"annual\"}"
-#define V(version) "{\"product\":{\"id\":\"p\",\"version\":\"" version "\"},"
-
-/* json, field, and the reason or a part of it */
-static const struct {
-	const char *json;
-	const char *field;
-	const char *reason;
-} bad_terms[] = {
-	{ TERMS_HEAD E("20", "30", "15", PRICING) CONTRACT "}",
-	    "entitlement.commit_qty", "30 is above total_licenses 20" },
-	{ TERMS_HEAD E("20", "5", "10", PRICING) CONTRACT "}",
-	    "entitlement.total_licenses",
-	    "must be commit_qty + max_overage (5 + 10 = 15), is 20" },
-	{ TERMS_HEAD E("20", "5", "21", PRICING) CONTRACT "}",
-	    "entitlement.max_overage", "21 is above total_licenses 20" },
-	{ TERMS_HEAD E("0", "0", "0", PRICING) CONTRACT "}",
-	    "entitlement.total_licenses", "whole number from 1" },
-	{ TERMS_HEAD E("10000001", "10000001", "0", PRICING) CONTRACT "}",
-	    "entitlement.total_licenses", "to 10000000" },
-	{ TERMS_HEAD E("20", "-5", "25", PRICING) CONTRACT "}",
-	    "entitlement.commit_qty", "whole number from 0" },
-	{ TERMS_HEAD E("20", "5.0", "15", PRICING) CONTRACT "}",
-	    "entitlement.commit_qty", "whole number" },
-	{ TERMS_HEAD E("20", "\"5\"", "15", PRICING) CONTRACT "}",
-	    "entitlement.commit_qty", "whole number" },
-	{ TERMS_HEAD E("20", "5", "15", P("5000.001", "1", "EUR")) CONTRACT "}",
-	    "entitlement.pricing.commit_fee_monthly", "" },
-	{ TERMS_HEAD E("20", "5", "15", P("5000", "1.5", "JPY")) CONTRACT "}",
-	    "entitlement.pricing.overage_per_use", "" },
-	{ TERMS_HEAD E("20", "5", "15", P("-1", "1", "EUR")) CONTRACT "}",
-	    "entitlement.pricing.commit_fee_monthly", "" },
-	{ TERMS_HEAD E("20", "5", "15", P("1e3", "1", "EUR")) CONTRACT "}",
-	    "entitlement.pricing.commit_fee_monthly", "" },
-	{ TERMS_HEAD E("20", "5", "15", P("1", "1", "EUX")) CONTRACT "}",
-	    "entitlement.pricing.currency", "ISO 4217" },
-	{ TERMS_HEAD E("20", "5", "15", P("1", "1", "eur")) CONTRACT "}",
-	    "entitlement.pricing.currency", "ISO 4217" },
-	{ V(">=x") ENTITLEMENT CONTRACT "}", "product.version",
-	    "\">=x\" is not a version range" },
-	{ V("latest") ENTITLEMENT CONTRACT "}", "product.version",
-	    "\"latest\" is not a version range" },
-	{ TERMS_HEAD ENTITLEMENT C("2024-10-02", "2024-10-01") "}",
-	    "contract.end_date", "is before start_date" },
-	{ TERMS_HEAD ENTITLEMENT C("2024-02-30", "2024-10-01") "}",
-	    "contract.start_date", "must be a date" },
-	{ TERMS_HEAD ENTITLEMENT C("2024-2-3", "2024-10-01") "}",
-	    "contract.start_date", "must be a date" },
-	{ TERMS_HEAD ENTITLEMENT CONTRACT ",\"terms\":{}}", "terms.ttl_s",
-	    "is missing" },
-	{ TERMS_HEAD ENTITLEMENT CONTRACT ",\"terms\":{\"ttl_s\":0,"
-					  "\"grace_s\":0}}",
-	    "terms.ttl_s", "whole number from 1 to 86400" },
-	{ TERMS_HEAD ENTITLEMENT CONTRACT ",\"terms\":{\"ttl_s\":60,"
-					  "\"grace_s\":604801}}",
-	    "terms.grace_s", "whole number from 0 to 604800" },
-	{ TERMS_HEAD ENTITLEMENT CONTRACT ",\"terms\":{\"ttl_s\":60,"
-					  "\"grace_s\":1,\"enforce\":\"x\"}}",
-	    "terms.enforce", "\"hard\", \"grace\", \"advisory\"" },
-	{ TERMS_HEAD ENTITLEMENT CONTRACT ",\"seats\":1}", "seats",
-	    "is not known here" },
-	{ TERMS_HEAD TERMS_HEAD, "", "is not JSON" },
-	{ TERMS_HEAD ENTITLEMENT CONTRACT "," CONTRACT "}", "contract",
-	    "is given twice" },
-	{ TERMS_HEAD ENTITLEMENT "\"x\":1}", "x", "is not known here" },
-	{ TERMS_HEAD CONTRACT "}", "entitlement", "is missing" },
-	{ TERMS_HEAD "\"entitlement\":{\"total_licenses\":1,\"commit_qty\":1,"
-		     "\"max_overage\":0}," CONTRACT "}",
-	    "entitlement.pricing", "is missing" },
-	{ "", "", "is not JSON" },
-	{ "[]", "", "must be an object" },
-};
-
-START_TEST(bad_terms_name_the_field_and_the_reason)
-{
-	struct license_terms terms;
-	struct record_error error = { "", "" };
-
-	ck_assert_int_eq(terms_read(&terms, bad_terms[_i].json, &error),
-	    ERR_BAD_REQUEST);
-	ck_assert_str_eq(error.field, bad_terms[_i].field);
-	ck_assert_str_ne(error.reason, "");
-	ck_assert_msg(strstr(error.reason, bad_terms[_i].reason) != NULL,
-	    "%s: %s", error.field, error.reason);
-}
-END_TEST
-
-START_TEST(money_of_terms_is_exact)
-{
-	static const struct {
-		const char *json;
-		int64_t fee;
-		int64_t price;
-	} cases[] = {
-		{ TERMS_HEAD E("1", "1", "0", P("0.29", "1.1", "EUR")) CONTRACT
-		    "}",
-		    29, 110 },
-		{ TERMS_HEAD E("1", "1", "0",
-		      P("4503599627370.49", "0.07", "USD")) CONTRACT "}",
-		    450359962737049, 7 },
-		{ TERMS_HEAD E("1", "1", "0", P("100000", "1", "JPY")) CONTRACT
-		    "}",
-		    100000, 1 },
-		{ TERMS_HEAD E("1", "1", "0", P("1.001", "0", "KWD")) CONTRACT
-		    "}",
-		    1001, 0 },
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct license_terms terms;
-		struct record_error error = { "", "" };
-
-		ck_assert_int_eq(terms_read(&terms, cases[i].json, &error), 0);
-		ck_assert_int_eq(terms.entitlement.pricing.commit_fee_monthly,
-		    cases[i].fee);
-		ck_assert_int_eq(terms.entitlement.pricing.overage_per_use,
-		    cases[i].price);
-	}
-}
-END_TEST
-
-/* --- the other documents ----------------------------------------------------
- */
+/* --- the other documents -------------------------------------------------- */
 
 START_TEST(a_request_is_read_as_it_was_signed)
 {
@@ -651,11 +451,6 @@ suite(void)
 	tcase_add_test(tc, a_license_for_another_site_names_the_difference);
 	tcase_add_test(tc,
 	    a_contract_runs_from_its_first_to_the_end_of_its_last_day);
-	tcase_add_test(tc, terms_without_bounds_get_the_defaults);
-	tcase_add_test(tc, a_grace_of_zero_can_be_said);
-	tcase_add_loop_test(tc, bad_terms_name_the_field_and_the_reason, 0,
-	    (int)(sizeof(bad_terms) / sizeof(bad_terms[0])));
-	tcase_add_test(tc, money_of_terms_is_exact);
 	tcase_add_test(tc, a_request_is_read_as_it_was_signed);
 	tcase_add_test(tc, a_join_token_names_its_class_and_hosts);
 	tcase_add_test(tc, a_document_with_an_unknown_field_is_refused);

@@ -6,6 +6,7 @@
 #ifndef TESTS_UNIT_JOURNAL_MAKER_H
 #define TESTS_UNIT_JOURNAL_MAKER_H
 
+#include "shared/base/text.h"
 #include "shared/journal/journal.h"
 
 #include <check.h>
@@ -111,12 +112,13 @@ maker_new(uint8_t seed)
 
 	memset(maker, 0, sizeof(*maker));
 	crypto_sign_seed_keypair(public_key, maker->secret, seed_bytes);
-	strcpy(maker->next.site, "site-test");
-	strcpy(maker->next.tenant, "default");
+	text_copy(maker->next.site, sizeof(maker->next.site), "site-test");
+	text_copy(maker->next.tenant, sizeof(maker->next.tenant), "default");
 	maker->next.first_row = 1;
 	maker->next.time = MAKER_TIME;
-	strcpy(row.u.genesis.site, "site-test");
-	strcpy(row.u.genesis.tenant, "default");
+	text_copy(row.u.genesis.site, sizeof(row.u.genesis.site), "site-test");
+	text_copy(row.u.genesis.tenant, sizeof(row.u.genesis.tenant),
+	    "default");
 	memcpy(row.u.genesis.site_key, public_key, 32);
 	row.u.genesis.format = 1;
 	maker_add(maker, &row);
@@ -146,8 +148,8 @@ maker_grant(uint64_t lease, uint64_t license, uint64_t overage)
 	grant->type = overage != 0 ? SEAT_OVERAGE : SEAT_COMMIT;
 	grant->overage = overage;
 	grant->count = 1;
-	strcpy(grant->product, "davinci");
-	strcpy(grant->version, "8.1.0");
+	text_copy(grant->product, sizeof(grant->product), "davinci");
+	text_copy(grant->version, sizeof(grant->version), "8.1.0");
 	grant->ttl_s = 120;
 	grant->grace_s = 300;
 	return row;

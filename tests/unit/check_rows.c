@@ -1,0 +1,292 @@
+/* Rows: each kind is read as it was written, in one way only. */
+#include "shared/base/err.h"
+#include "shared/proof/proof.h"
+#include "tests/unit/journal_maker.h"
+#include "tests/unit/suite.h"
+
+static void
+fill(void *out, size_t len, uint8_t byte)
+{
+	memset(out, byte, len);
+}
+
+static void
+fill_license(struct license *l)
+{
+	text_copy(l->license_id, sizeof(l->license_id),
+	    "lic-vector-test-2026-001");
+	l->serial = 3;
+	text_copy(l->vendor.id, sizeof(l->vendor.id), "vector");
+	text_copy(l->vendor.name, sizeof(l->vendor.name), "Vector Informatik");
+	text_copy(l->site, sizeof(l->site), "site-test");
+	text_copy(l->tenant, sizeof(l->tenant), "default");
+	fill(l->site_key, 32, 0xa1);
+	text_copy(l->product.id, sizeof(l->product.id), "davinci");
+	text_copy(l->product.name, sizeof(l->product.name),
+	    "DaVinci \xe2\x82\xac");
+	text_copy(l->product.version, sizeof(l->product.version), ">=8.0.0 <9");
+	l->entitlement.total_licenses = 20;
+	l->entitlement.commit_qty = 5;
+	l->entitlement.max_overage = 15;
+	l->entitlement.pricing.commit_fee_monthly = 500000;
+	l->entitlement.pricing.overage_per_use = 50000;
+	text_copy(l->entitlement.pricing.currency,
+	    sizeof(l->entitlement.pricing.currency), "EUR");
+	l->contract.start_date = 20454;
+	l->contract.end_date = 20818;
+	l->contract.auto_renew = true;
+	l->contract.billing_cycle = LICENSE_ANNUAL;
+	l->terms.ttl_s = 120;
+	l->terms.grace_s = 0;
+	l->terms.enforce = LICENSE_GRACE;
+	l->issued_at = MAKER_TIME;
+}
+
+static void
+fill_installed(struct row *row)
+{
+	struct row_license_installed *r = &row->u.license_installed;
+
+	r->license = 2;
+	fill(r->digest, 32, 0xb2);
+	fill_license(&r->document);
+	r->issuer_token = (struct record_span){ "v4.public.abc", 13 };
+	r->license_token = (struct record_span){ "v4.public.defg", 14 };
+	r->by = (struct row_actor){ ACTOR_ADMIN, 7 };
+}
+
+static void
+fill_granted(struct row *row)
+{
+	struct row_lease_granted *r;
+
+	*row = maker_grant(1042, 2, 9);
+	r = &row->u.lease_granted;
+	fill(r->license_digest, 32, 0xb2);
+	r->slot = 13;
+	fill(r->nonce, 32, 0xc3);
+	fill(r->request, 16, 0xd4);
+	fill(r->request_digest, 16, 0xe5);
+	text_copy(r->feature, sizeof(r->feature), "calibration");
+	fill(r->user, 16, 1);
+	fill(r->host, 16, 2);
+	fill(r->application, 32, 3);
+}
+
+/* One full row of each kind. */
+static void
+fill_row(struct row *row, enum row_kind kind)
+{
+	static const uint8_t key[32] = { 5, 6, 7 };
+
+	memset(row, 0, sizeof(*row));
+	row->kind = kind;
+	switch (kind) {
+	case ROW_GENESIS:
+		text_copy(row->u.genesis.site, sizeof(row->u.genesis.site),
+		    "site-test");
+		text_copy(row->u.genesis.tenant, sizeof(row->u.genesis.tenant),
+		    "default");
+		fill(row->u.genesis.site_key, 32, 4);
+		row->u.genesis.format = 1;
+		return;
+	case ROW_STARTED:
+		text_copy(row->u.started.software,
+		    sizeof(row->u.started.software), "leaseholdd 0.1.0");
+		row->u.started.generation = 2;
+		row->u.started.clean = true;
+		return;
+	case ROW_SUBJECT_ADDED:
+		fill(row->u.subject_added.subject, 16, 8);
+		row->u.subject_added.kind = SUBJECT_ADDRESS;
+		fill(row->u.subject_added.commitment, 32, 9);
+		return;
+	case ROW_LICENSE_INSTALLED:
+		fill_installed(row);
+		return;
+	case ROW_JOIN_CREATED:
+		fill(row->u.join_created.join, 16, 10);
+		row->u.join_created.uses = 21;
+		row->u.join_created.expires_at = MAKER_TIME;
+		row->u.join_created.class_ = PROOF_ASSIGNED;
+		return;
+	case ROW_DEVICE_ENROLLED:
+		row->u.device_enrolled.device = 3;
+		row->u.device_enrolled.class_ = PROOF_SOFTWARE;
+		row->u.device_enrolled.public_key =
+		    (struct record_span){ key, 32 };
+		fill(row->u.device_enrolled.name, 16, 11);
+		fill(row->u.device_enrolled.host, 16, 12);
+		fill(row->u.device_enrolled.join, 16, 10);
+		return;
+	case ROW_DEVICE_REVOKED:
+		row->u.device_revoked.device = 3;
+		row->u.device_revoked.by = (struct row_actor){ ACTOR_ADMIN, 1 };
+		return;
+	case ROW_LEASE_GRANTED:
+		fill_granted(row);
+		return;
+	case ROW_LEASE_ENDED:
+		*row = maker_end(1042, 2);
+		row->u.lease_ended.slot = 13;
+		row->u.lease_ended.type = SEAT_OVERAGE;
+		row->u.lease_ended.reason = LEASE_EXPIRED;
+		row->u.lease_ended.deadline = MAKER_TIME;
+		row->u.lease_ended.by = (struct row_actor){ ACTOR_DEVICE, 3 };
+		return;
+	case ROW_DENIED:
+		row->u.denied.device = 3;
+		row->u.denied.license = 2;
+		text_copy(row->u.denied.product, sizeof(row->u.denied.product),
+		    "davinci");
+		text_copy(row->u.denied.code, sizeof(row->u.denied.code),
+		    "overage_exhausted");
+		row->u.denied.count = 400;
+		row->u.denied.minute = MAKER_TIME;
+		return;
+	case ROW_CHECKPOINT:
+		row->u.checkpoint.batch = 70000;
+		fill(row->u.checkpoint.head, 32, 13);
+		fill(row->u.checkpoint.state_hash, 32, 14);
+		return;
+	case ROW_CLOCK:
+		row->u.clock.event = CLOCK_CORRECTED;
+		row->u.clock.held = MAKER_TIME;
+		row->u.clock.wall = MAKER_TIME - 5;
+		row->u.clock.by = (struct row_actor){ ACTOR_ADMIN, 1 };
+		return;
+	}
+}
+
+#define KINDS ((int)ROW_CLOCK + 1)
+
+START_TEST(a_row_of_each_kind_is_read_as_it_was_written)
+{
+	struct row row;
+	struct row found;
+	struct buf bytes = { 0 };
+	struct buf again = { 0 };
+	struct arena arena = { 0 };
+
+	fill_row(&row, (enum row_kind)_i);
+	ck_assert_int_eq(record_check(row_record((uint32_t)_i), &row.u, NULL),
+	    0);
+	row_write(&bytes, &row);
+	ck_assert_uint_eq(be16_read(bytes.data), (unsigned int)_i);
+	ck_assert_int_eq(row_read(&found, 77, bytes.data, bytes.len, &arena),
+	    0);
+	ck_assert_uint_eq(found.number, 77);
+	ck_assert_uint_eq(found.kind, (unsigned int)_i);
+	row_write(&again, &found);
+	ck_assert_uint_eq(again.len, bytes.len);
+	ck_assert_mem_eq(again.data, bytes.data, bytes.len);
+	buf_release(&bytes);
+	buf_release(&again);
+	arena_release(&arena);
+}
+END_TEST
+
+/* Cut anywhere, longer by a byte, or with any byte changed: refused, or else a
+ * row with exactly these bytes (there are no two ways to write one). */
+START_TEST(damaged_rows_are_refused_or_other_rows)
+{
+	struct row row;
+	struct row found;
+	struct buf bytes = { 0 };
+	struct buf again = { 0 };
+	struct arena arena = { 0 };
+
+	fill_row(&row, (enum row_kind)_i);
+	row_write(&bytes, &row);
+	size_t len = bytes.len;
+
+	for (size_t n = 0; n < len; n++)
+		ck_assert_int_eq(row_read(&found, 1, bytes.data, n, &arena),
+		    ERR_CORRUPT);
+	buf_add_byte(&bytes, 0);
+	ck_assert_int_eq(row_read(&found, 1, bytes.data, bytes.len, &arena),
+	    ERR_CORRUPT);
+	for (size_t i = 0; i < len; i++) {
+		uint8_t was = bytes.data[i];
+
+		for (int c = 0; c < 256; c++) {
+			bytes.data[i] = (uint8_t)c;
+			arena_clear(&arena);
+			int err = row_read(&found, 1, bytes.data, len, &arena);
+
+			if (err != 0) {
+				ck_assert(err == ERR_CORRUPT ||
+				    err == ERR_UNKNOWN_ROW);
+				continue;
+			}
+			buf_clear(&again);
+			row_write(&again, &found);
+			ck_assert_uint_eq(again.len, len);
+			ck_assert_mem_eq(again.data, bytes.data, len);
+		}
+		bytes.data[i] = was;
+	}
+	buf_release(&bytes);
+	buf_release(&again);
+	arena_release(&arena);
+}
+END_TEST
+
+START_TEST(unknown_kinds_are_named_as_such)
+{
+	static const uint32_t unknown[] = { 0, ROW_CLOCK + 1, 255, 65535 };
+	struct row row;
+	struct arena arena = { 0 };
+
+	for (size_t i = 0; i < 4; i++) {
+		uint8_t bytes[] = { (uint8_t)(unknown[i] >> 8),
+			(uint8_t)unknown[i], 0x91, 0x01 };
+
+		ck_assert_ptr_null(row_record(unknown[i]));
+		ck_assert_str_eq(row_kind_name(unknown[i]), "unknown");
+		ck_assert_int_eq(row_read(&row, 1, bytes, sizeof(bytes),
+				     &arena),
+		    ERR_UNKNOWN_ROW);
+	}
+	ck_assert_ptr_null(row_record(UINT32_MAX));
+	ck_assert_str_eq(row_kind_name(ROW_LEASE_GRANTED), "lease.granted");
+	arena_release(&arena);
+}
+END_TEST
+
+/* The bytes are a promise: a journal of today is read for ever. */
+START_TEST(the_bytes_of_a_row_never_change)
+{
+	struct row row;
+	struct buf bytes = { 0 };
+	char hex[4096];
+
+	fill_row(&row, ROW_LEASE_ENDED);
+	row_write(&bytes, &row);
+	text_to_hex(hex, bytes.data, bytes.len);
+	ck_assert_str_eq(hex,
+	    "0009" /* kind */
+	    "9801" /* seven fields, version 1 */
+	    "cd0412020d0102" /* 1042, 2, 13, overage, expired */
+	    "cf000001977420dc00" /* deadline */
+	    "93010103" /* by device 3 */);
+	buf_release(&bytes);
+}
+END_TEST
+
+Suite *
+suite(void)
+{
+	Suite *s = suite_create("rows");
+	TCase *rows = tcase_create("rows");
+
+	tcase_add_loop_test(rows, a_row_of_each_kind_is_read_as_it_was_written,
+	    1, KINDS);
+	tcase_add_loop_test(rows, damaged_rows_are_refused_or_other_rows, 1,
+	    KINDS);
+	tcase_add_test(rows, unknown_kinds_are_named_as_such);
+	tcase_add_test(rows, the_bytes_of_a_row_never_change);
+	tcase_set_timeout(rows, 60);
+	suite_add_tcase(s, rows);
+	return s;
+}
