@@ -37,9 +37,9 @@ struct net_peer {
 
 struct net_request {
 	const char *method; /* "GET" */
-	const char *path;   /* "/api/v1/leases/7", decoded, no query */
-	const char *query;  /* "limit=10&cursor=x", or "" */
-	const char *host;   /* Host header without port, or "" */
+	const char *path; /* "/api/v1/leases/7", decoded, no query */
+	const char *query; /* "limit=10&cursor=x", or "" */
+	const char *host; /* Host header without port, or "" */
 	const char *authorization; /* or "" */
 	const char *idempotency_key;
 	const char *content_type;
@@ -47,6 +47,10 @@ struct net_request {
 	const uint8_t *body;
 	size_t len;
 	const struct net_peer *peer;
+	/** Not 0: the status with which to refuse it, because its body cannot
+	 * be read (411 no length or chunked, 413 too large, 400, 503). Answer
+	 * with it at once; the connection ends. */
+	int refusal;
 };
 
 struct net_server_callbacks {
@@ -57,8 +61,8 @@ struct net_server_callbacks {
 	void (*ws_close)(void *ctx, net_conn conn);
 	/** A whole HTTP request; answer it with net_reply, now or later. Its
 	 * strings are valid until the return. */
-	void (*http)(void *ctx, net_conn conn,
-	    const struct net_request *request);
+	void (
+	    *http)(void *ctx, net_conn conn, const struct net_request *request);
 	/** An HTTP request ended without waiting for its answer. */
 	void (*http_abort)(void *ctx, net_conn conn);
 };
@@ -67,9 +71,9 @@ struct net_server_options {
 	const char *cert_pem; /* chain; text in memory */
 	const char *key_pem;
 	const char *client_ca_pem; /* NULL: client certificates not asked for */
-	const char *ws_path;	   /* "/agent/v1" */
-	const char *ws_protocol;   /* "leasehold.v1" */
-	const char *server_name;   /* "Server:" header, "leasehold" */
+	const char *ws_path; /* "/agent/v1" */
+	const char *ws_protocol; /* "leasehold.v1" */
+	const char *server_name; /* "Server:" header, "leasehold" */
 	int connections_max;
 };
 
@@ -95,7 +99,8 @@ struct net_client_options {
 	int connect_timeout_s;
 };
 
-/** One context on one base; for servers, clients or both. NULL: log says why. */
+/** One context on one base; for servers, clients or both. NULL: log says why.
+ */
 struct net *net_new(struct event_base *base);
 /** Closes everything; callbacks for closing are not called. */
 void net_free(struct net *net);

@@ -1,0 +1,345 @@
+/*
+ * The head of a request out of libwebsockets' header table, and the head of an
+ * answer. Strings of strangers are bounded and hold no NUL; what a header says
+ * twice is refused where it matters.
+ */
+#include "shared/net/net_private.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/text.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* libwebsockets takes 4 KiB of headers; the query grows when encoded. */
+#define HEAD_MAX 4096
+#define QUERY_MAX (3 * HEAD_MAX)
+
+static const struct {
+	enum lws_token_indexes token;
+	const char *name;
+	bool body;
+} methods[] = {
+	{ WSI_TOKEN_GET_URI, "GET", false },
+	{ WSI_TOKEN_HEAD_URI, "HEAD", false },
+	{ WSI_TOKEN_POST_URI, "POST", true },
+	{ WSI_TOKEN_PUT_URI, "PUT", true },
+	{ WSI_TOKEN_PATCH_URI, "PATCH", true },
+	{ WSI_TOKEN_DELETE_URI, "DELETE", false },
+	{ WSI_TOKEN_OPTIONS_URI, "OPTIONS", false },
+};
+#define N_METHODS (sizeof(methods) / sizeof(methods[0]))
+
+static void
+trim(char *text)
+{
+	size_t skip = strspn(text, " \t");
+	size_t len = strlen(text + skip);
+
+	memmove(text, text + skip, len + 1);
+	while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+		text[--len] = '\0';
+}
+
+bool
+net_http_header(char *out, size_t size, struct lws *wsi,
+    enum lws_token_indexes token)
+{
+	int len = lws_hdr_total_length(wsi, token);
+
+	out[0] = '\0';
+	if (len <= 0 || (size_t)len >= size ||
+	    lws_hdr_copy(wsi, out, (int)size, token) != len)
+		return false;
+	if (strlen(out) != (size_t)len) {
+		out[0] = '\0'; /* a NUL inside */
+		return false;
+	}
+	trim(out);
+	return true;
+}
+
+static bool
+custom_header(char *out, size_t size, struct lws *wsi, const char *name)
+{
+	int name_len = (int)strlen(name);
+	int len = lws_hdr_custom_length(wsi, name, name_len);
+
+	out[0] = '\0';
+	if (len <= 0 || (size_t)len >= size)
+		return len <= 0;
+	if (lws_hdr_custom_copy(wsi, out, (int)size, name, name_len) != len ||
+	    strlen(out) != (size_t)len)
+		return false;
+	trim(out);
+	return true;
+}
+
+/* --- the query ------------------------------------------------------------ */
+
+static void
+add_encoded(struct buf *out, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (isalnum(c) || strchr("-._~", c) != NULL)
+			buf_add_byte(out, c);
+		else
+			buf_printf(out, "%%%02X", c);
+	}
+}
+
+/* libwebsockets has cut the query at its "&" and decoded the pieces: encode
+ * them again, so that an encoded "&" does not become a separator. */
+static int
+read_query(struct buf *out, struct lws *wsi)
+{
+	char piece[HEAD_MAX];
+
+	for (int i = 0;; i++) {
+		int len = lws_hdr_copy_fragment(wsi, piece, sizeof(piece),
+		    WSI_TOKEN_HTTP_URI_ARGS, i);
+
+		if (len < 0)
+			break;
+		const char *equals = memchr(piece, '=', (size_t)len);
+		size_t key =
+		    equals != NULL ? (size_t)(equals - piece) : (size_t)len;
+
+		if (memchr(piece, '\0', (size_t)len) != NULL)
+			return 400;
+		if (i > 0)
+			buf_add_byte(out, '&');
+		add_encoded(out, piece, key);
+		if (equals != NULL) {
+			buf_add_byte(out, '=');
+			add_encoded(out, equals + 1, (size_t)len - key - 1);
+		}
+	}
+	return out->failed ? 400 : 0;
+}
+
+/* --- the request -----------------------------------------------------------
+ */
+
+/* "site.example:7443" and "[::1]:7443" without the port. */
+static void
+cut_port(char *host)
+{
+	char *end = host[0] == '[' ? strchr(host, ']') : NULL;
+	char *colon = strchr(end != NULL ? end : host, ':');
+
+	if (colon != NULL)
+		*colon = '\0';
+}
+
+static int
+read_length(struct net_http *http, struct lws *wsi, bool wants_body)
+{
+	char text[32];
+	uint64_t length;
+
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
+		return 411; /* chunked bodies hang libwebsockets */
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) == 0)
+		return wants_body ? 411 : 0;
+	if (!net_http_header(text, sizeof(text), wsi,
+		WSI_TOKEN_HTTP_CONTENT_LENGTH) ||
+	    !text_to_u64(&length, text, strlen(text)))
+		return 400;
+	if (length > NET_BODY_MAX)
+		return 413;
+	http->content_length = (size_t)length;
+	return 0;
+}
+
+/* Strings of the request as one block: offsets while the block may move. */
+struct strings {
+	struct buf block;
+	size_t at[7];
+	size_t n;
+};
+
+static void
+keep(struct strings *strings, const char *text)
+{
+	strings->at[strings->n++] = strings->block.len;
+	buf_add(&strings->block, text, strlen(text) + 1);
+}
+
+static int
+keep_header(struct strings *strings, struct lws *wsi,
+    enum lws_token_indexes token)
+{
+	char text[HEAD_MAX];
+	bool there = lws_hdr_total_length(wsi, token) > 0;
+	bool good = net_http_header(text, sizeof(text), wsi, token);
+
+	if (token == WSI_TOKEN_HOST)
+		cut_port(text);
+	keep(strings, text);
+	return there && !good ? 400 : 0;
+}
+
+static int
+read_strings(struct strings *strings, struct lws *wsi,
+    enum lws_token_indexes method)
+{
+	char text[HEAD_MAX];
+	struct buf query = { .max = QUERY_MAX };
+	int refusal = 0;
+
+	if (!net_http_header(text, sizeof(text), wsi, method) || text[0] != '/')
+		refusal = 400;
+	keep(strings, text);
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) > 0 &&
+	    refusal == 0)
+		refusal = read_query(&query, wsi);
+	keep(strings, buf_text(&query));
+	buf_release(&query);
+	const enum lws_token_indexes tokens[] = { WSI_TOKEN_HOST,
+		WSI_TOKEN_HTTP_AUTHORIZATION, WSI_TOKEN_HTTP_CONTENT_TYPE,
+		WSI_TOKEN_HTTP_ACCEPT };
+
+	for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++)
+		if (keep_header(strings, wsi, tokens[i]) != 0)
+			refusal = 400;
+	if (!custom_header(text, sizeof(text), wsi, "idempotency-key:"))
+		refusal = 400;
+	keep(strings, text);
+	return refusal;
+}
+
+static bool
+ends_after(struct lws *wsi)
+{
+	char text[64];
+
+	if (!net_http_header(text, sizeof(text), wsi, WSI_TOKEN_HTTP) ||
+	    strcmp(text, "HTTP/1.1") != 0)
+		return true;
+	return net_http_header(text, sizeof(text), wsi, WSI_TOKEN_CONNECTION) &&
+	    strcasecmp(text, "close") == 0;
+}
+
+struct net_http *
+net_http_read(struct lws *wsi)
+{
+	struct strings strings = { 0 };
+	struct net_http *http = calloc(1, sizeof(*http));
+	size_t m = 0;
+
+	if (http == NULL)
+		return NULL;
+	while (m < N_METHODS - 1 &&
+	    lws_hdr_total_length(wsi, methods[m].token) == 0)
+		m++;
+	text_copy(http->method, sizeof(http->method), methods[m].name);
+	http->head = methods[m].token == WSI_TOKEN_HEAD_URI;
+	http->refusal = read_strings(&strings, wsi, methods[m].token);
+	if (strings.block.failed) {
+		buf_release(&strings.block);
+		free(http);
+		return NULL;
+	}
+	http->path = (char *)strings.block.data;
+	const char **fields[] = { &http->query, &http->host,
+		&http->authorization, &http->content_type, &http->accept,
+		&http->idempotency_key };
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		*fields[i] = http->path + strings.at[i + 1];
+	int length = read_length(http, wsi, methods[m].body);
+
+	if (http->refusal == 0)
+		http->refusal = length;
+	http->close_after = http->refusal != 0 || ends_after(wsi);
+	return http;
+}
+
+/* --- the answer ------------------------------------------------------------
+ */
+
+static const char *
+status_words(int status)
+{
+	static const struct {
+		int status;
+		const char *words;
+	} list[] = {
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 202, "Accepted" },
+		{ 204, "No Content" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 406, "Not Acceptable" },
+		{ 409, "Conflict" },
+		{ 410, "Gone" },
+		{ 411, "Length Required" },
+		{ 413, "Content Too Large" },
+		{ 415, "Unsupported Media Type" },
+		{ 422, "Unprocessable Content" },
+		{ 429, "Too Many Requests" },
+		{ 500, "Internal Server Error" },
+		{ 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },
+		{ 507, "Insufficient Storage" },
+	};
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		if (list[i].status == status)
+			return list[i].words;
+	return "Status"; /* RFC 9112: clients should ignore it */
+}
+
+/* "Sun, 22 Nov 2026 05:20:00 GMT" by hand: gmtime_r reads a file the first
+ * time, which a front may not. */
+static void
+add_date(struct buf *out)
+{
+	static const char *const days[] = { "Thu", "Fri", "Sat", "Sun", "Mon",
+		"Tue", "Wed" };
+	static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May",
+		"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	char now[CLOCK_TEXT_SIZE];
+	int32_t day = 0;
+
+	clock_format(now, clock_wall_ms());
+	if (clock_parse_date(&day, now, 10) != 0 || day < 0)
+		return;
+	unsigned int month =
+	    (unsigned int)((now[5] - '0') * 10 + (now[6] - '0') - 1);
+
+	if (month < 12)
+		buf_printf(out, "Date: %s, %.2s %s %.4s %.8s GMT\r\n",
+		    days[day % 7], now + 8, months[month], now, now + 11);
+}
+
+void
+net_http_write_head(struct buf *out, const struct net *net,
+    const struct net_http *http, int status, const char *content_type,
+    const char *extra_headers, size_t len)
+{
+	buf_printf(out, "HTTP/1.1 %d %s\r\n", status, status_words(status));
+	add_date(out);
+	buf_printf(out, "Server: %s\r\n", net->options.server_name);
+	if (content_type != NULL)
+		buf_printf(out, "Content-Type: %s\r\n", content_type);
+	if (status != 204)
+		buf_printf(out, "Content-Length: %zu\r\n", len);
+	buf_add_str(out,
+	    "Cache-Control: no-store\r\n"
+	    "X-Content-Type-Options: nosniff\r\n");
+	if (http->close_after)
+		buf_add_str(out, "Connection: close\r\n");
+	if (extra_headers != NULL)
+		buf_add_str(out, extra_headers);
+	buf_add_str(out, "\r\n");
+}

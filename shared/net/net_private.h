@@ -1,0 +1,225 @@
+/*
+ * What the files of this part share: the context, its connections and the few
+ * calls between them. Connections are found by name (index and generation),
+ * never by libwebsockets' wsi: the name is what libwebsockets is given as
+ * opaque data, so that a callback for a connection that is gone finds nothing.
+ */
+#ifndef SHARED_NET_NET_PRIVATE_H
+#define SHARED_NET_NET_PRIVATE_H
+
+#include "shared/base/buf.h"
+#include "shared/net/net.h"
+
+#include <libwebsockets.h>
+#include <openssl/ssl.h>
+#include <uv.h>
+
+struct event;
+struct evconnlistener;
+struct addrinfo;
+
+_Static_assert(sizeof(void *) == sizeof(net_conn),
+    "a connection's name travels as a pointer");
+
+/** Bytes of unfinished messages and bodies, of all connections. */
+#define NET_INPUT_TOTAL_MAX ((size_t)64 << 20)
+/** Bytes waiting to be sent, of all connections. */
+#define NET_OUTPUT_TOTAL_MAX ((size_t)256 << 20)
+/** From the end of a request to the end of its answer. */
+#define NET_ANSWER_S 60
+/** A refused request's body is read and thrown away for so long. */
+#define NET_LINGER_MS 3000
+/** TLS, request headers, each piece of a body. */
+#define NET_STEP_S 10
+#define NET_KEEPALIVE_S 30
+#define NET_CLOSE_S 5
+/** libwebsockets sizes its tables by RLIMIT_NOFILE: never above this. */
+#define NET_DESCRIPTORS_MAX 65536
+/** Above the 16 KiB of a TLS record: libwebsockets forgets what is left of a
+ * record that did not fit (README). */
+#define NET_READ_BYTES ((unsigned int)32 << 10)
+#define NET_REASON_SIZE 124 /* RFC 6455: 123 bytes */
+
+enum net_kind {
+	NET_HTTP, /* server side, until an upgrade */
+	NET_SOCKET, /* server side WebSocket */
+	NET_CLIENT,
+};
+
+/** A message that waits; LWS_PRE bytes of room before the data. */
+struct net_message {
+	struct net_message *next;
+	size_t len;
+	unsigned char data[];
+};
+
+/** One HTTP request and its answer. */
+struct net_http {
+	char method[8];
+	char *path; /* one block of memory with all strings */
+	const char *query, *host, *authorization, *idempotency_key,
+	    *content_type, *accept;
+	size_t content_length;
+	struct buf body;
+	int refusal;
+	bool head;
+	bool close_after;
+	bool delivered; /* the callback has it: an answer is owed */
+	bool answered;
+	unsigned char *reply; /* LWS_PRE, headers, body */
+	size_t reply_len;
+	size_t reply_at;
+	struct event *stalled; /* waits until the socket takes more */
+};
+
+/** What only a client's connection has. */
+struct net_target {
+	char host[256];
+	uint16_t port;
+	char path[64];
+	char protocol[32];
+	uint8_t ca_sha256[32];
+	bool pinned;
+	bool refused; /* by us: another address would not help */
+	X509 *ca; /* the one to trust; with a pin, once it was seen */
+	struct addrinfo *addresses;
+	struct addrinfo *next_address;
+	int connect_timeout_s;
+	struct event *deadline;
+	struct event *step; /* the next address, or the end, soon */
+	struct net_client_callbacks callbacks;
+	void *ctx;
+	char reason[384];
+};
+
+struct net_connection {
+	net_conn name;
+	struct net *net;
+	struct lws *wsi;
+	enum net_kind kind;
+	bool open; /* the user knows of it: messages may be sent */
+	bool closing; /* no more messages either way */
+	bool may_upgrade;
+	uint16_t close_code;
+	char *close_reason;
+	struct net_peer *peer;
+	struct buf input; /* the message that is not whole yet */
+	struct net_message *first, *last;
+	size_t queued_bytes;
+	struct net_http *http;
+	uint64_t read_bytes; /* when the last answer was complete */
+	struct net_target *target;
+};
+
+struct net_slot {
+	struct net_connection *conn;
+	uint32_t generation;
+	uint32_t next_free;
+};
+
+struct net {
+	struct event_base *base;
+	uv_loop_t uv;
+	struct event *uv_event;
+	struct event *uv_timer;
+	struct lws_context *lws;
+	bool running; /* inside uv_run */
+	bool dying;
+
+	struct net_slot *slots;
+	uint32_t n_slots;
+	uint32_t first_free; /* index + 1, 0: none */
+	size_t n_connections;
+	size_t n_accepted; /* of them, server side */
+	size_t input_bytes;
+	size_t output_bytes;
+	unsigned char *scratch; /* LWS_PRE + NET_MESSAGE_MAX */
+
+	/* server */
+	struct lws_vhost *server;
+	SSL_CTX *server_tls; /* the vhost's */
+	struct lws_protocols server_protocols[3];
+	struct net_server_options options; /* strings of its own */
+	struct net_server_callbacks callbacks;
+	void *ctx;
+	struct evconnlistener *listener;
+	struct event *listener_retry;
+	bool stopped; /* no more accepting */
+	const char *cert_pem, *key_pem; /* only while net_serve runs */
+	const char *client_ca_pem;
+	int tls_error;
+
+	/* client */
+	struct lws_vhost *client;
+	SSL_CTX *client_tls;
+	struct lws_protocols client_protocols[2];
+};
+
+/* net.c */
+struct net_connection *net_connection_new(struct net *net, enum net_kind kind);
+/** NULL for a stale name. */
+struct net_connection *net_connection_get(struct net *net, net_conn name);
+/** The connection of a callback, or NULL. */
+struct net_connection *net_connection_of(struct lws *wsi);
+/** Forget it and free what it holds; tells nobody. */
+void net_connection_remove(struct net_connection *conn);
+/** Run the pump soon; `timers`: libwebsockets' timers changed outside it. */
+void net_schedule(struct net *net, bool timers);
+/** Run it now; only from an event of libevent. */
+void net_pump(struct net *net);
+/** End a connection without ceremony, soon. */
+void net_kill(struct net_connection *conn);
+void net_log_quietly(void);
+void net_log_loudly(void);
+
+/* message.c */
+/** Add a piece of a message. Returns 0 and, when whole, *data and *len (valid
+ * until the next call); else an RFC 6455 close code. */
+int net_input(const uint8_t **data, size_t *len, struct net_connection *conn,
+    const uint8_t *piece, size_t piece_len, bool binary);
+void net_input_release(struct net_connection *conn);
+/** Send what waits, then the close that was asked for; -1: it is broken. */
+int net_flush(struct net_connection *conn);
+void net_output_release(struct net_connection *conn);
+
+/* server.c */
+void net_server_free(struct net *net);
+/** A place became free: accept again, if accepting had stopped for it. */
+void net_server_resume(struct net *net);
+
+/* http.c */
+int net_http_callback(struct lws *wsi, enum lws_callback_reasons reason,
+    void *user, void *in, size_t len);
+void net_http_free(struct net_connection *conn);
+
+/* http_head.c */
+/** Read the request line and headers; NULL when out of memory. `refusal` is
+ * set where the request cannot be served. */
+struct net_http *net_http_read(struct lws *wsi);
+/** A header's value without surrounding blanks into out; false when there is
+ * none or it does not fit. */
+bool net_http_header(char *out, size_t size, struct lws *wsi,
+    enum lws_token_indexes token);
+/** Status line and headers of an answer. */
+void net_http_write_head(struct buf *out, const struct net *net,
+    const struct net_http *http, int status, const char *content_type,
+    const char *extra_headers, size_t len);
+
+/* client.c */
+void net_client_free(struct net *net);
+/** Give up a connection that is not open yet. */
+void net_client_abort(struct net_connection *conn, const char *reason);
+void net_target_free(struct net_connection *conn);
+
+/* tls.c */
+int net_tls_server(SSL_CTX *tls, const char *cert_pem, const char *key_pem,
+    const char *client_ca_pem);
+int net_tls_use(SSL_CTX *tls, const char *cert_pem, const char *key_pem);
+SSL_CTX *net_tls_client(struct net *net);
+/** The first certificate of a text; NULL: there is none. */
+X509 *net_tls_read_certificate(const char *pem);
+/** Exporter and client certificate into the peer; ERR_SYSTEM when the
+ * handshake is not done or is not TLS 1.3. */
+int net_tls_describe(struct net_peer *peer, struct lws *wsi);
+
+#endif
