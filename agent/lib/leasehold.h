@@ -7,6 +7,24 @@
  * version, device, window, nonce; and every header it saw must continue the one
  * before.
  *
+ * Threads. A client may be used by several threads at once, a seat too;
+ * lh_client_free() and lh_return() are the last calls on what they free. The
+ * client starts one thread with all signals blocked when the first seat is
+ * taken (none with manual_beats). Strings given are copied, and nothing that is
+ * returned is to be freed but clients and seats.
+ *
+ * Forks. In a child of fork() every seat is invalid and the client answers
+ * LH_E_ARGUMENT: a seat is for the process that took it. Make a new client
+ * after the fork, daemon() included. In the child lh_client_free() closes the
+ * inherited descriptors and frees no memory; lh_return() does nothing.
+ *
+ * Time. A seat is valid for the license's ttl_s plus its signed grace_s from
+ * the moment its last renewal was asked for, by CLOCK_BOOTTIME: setting the
+ * wall clock changes nothing, sleeping counts.
+ *
+ * The library writes to no descriptor of the application, logs nothing, raises
+ * no SIGPIPE, installs no signal handler, and its descriptors close on exec.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef LEASEHOLD_H
@@ -87,7 +105,9 @@ struct lh_options {
 LH_API LH_MUST_CHECK int lh_client_new(struct lh_client **client,
     const struct lh_options *options);
 
-/** Return every seat and free everything. Takes NULL. */
+/** Return every seat and free everything, the seats included; waits at most
+ * two seconds a seat for the agent. Takes NULL. No other thread may be in a
+ * call of the client, nor begin one. */
 LH_API void lh_client_free(struct lh_client *client);
 
 /**
@@ -105,14 +125,20 @@ LH_API void lh_client_free(struct lh_client *client);
  * @retval LH_E_BAD_SIGNATURE The answer does not chain to the vendor's key.
  * @retval LH_E_NOT_IN_JOURNAL The lease stands in no signed journal.
  * @retval LH_E_FORK          The site's journal is not the one seen before.
- * @retval LH_E_TIMEOUT       Outcome unknown; a retry takes no second seat.
+ * @retval LH_E_MISMATCH      A true lease, but for another question, or more
+ *                            than the license allows.
+ * @retval LH_E_TIMEOUT       Outcome unknown; a retry takes no second seat. So
+ *                            too LH_E_SITE, LH_E_AGENT and LH_E_PROTOCOL.
+ * Blocks for wait_s and at most 20 s more. What is refused by the verifier is
+ * given back to the agent.
  */
 LH_API LH_MUST_CHECK int lh_checkout(struct lh_seat **seat,
     struct lh_client *client, const char *product, const char *version,
     const char *feature, const char *user, int wait_s);
 
 /** Give the seat back and free it, also when the site cannot be told now (the
- * agent tells it later). Takes NULL. */
+ * agent tells it later). Waits at most two seconds to hear that it is back, and
+ * for a `lost` that runs for it. Takes NULL. */
 LH_API void lh_return(struct lh_seat *seat);
 
 /**
@@ -129,8 +155,9 @@ LH_API uint64_t lh_seat_id(const struct lh_seat *seat);
 /** Milliseconds until it is no longer valid, grace included; 0: it is not. */
 LH_API int64_t lh_seat_left_ms(const struct lh_seat *seat);
 
-/** Renew every seat now (manual beats). Blocks until the agent answered, at
- * most timeout_ms. The first error is returned; seats stay valid to the end of
+/** Renew every seat now (manual beats; beside the thread too). Blocks until the
+ * agent answered, at most timeout_ms: then LH_E_TIMEOUT, and a late answer
+ * still counts. The first error is returned; seats stay valid to the end of
  * what was signed. */
 LH_API int lh_beat(struct lh_client *client, int timeout_ms);
 /** How often to call it; 0 when no seat is held. */
