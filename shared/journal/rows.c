@@ -2,6 +2,7 @@
 #include "shared/journal/rows.h"
 
 #include "shared/base/err.h"
+#include "shared/base/log.h"
 #include "shared/journal/journal.h"
 #include "shared/proof/proof.h"
 
@@ -224,8 +225,17 @@ void
 row_write(struct buf *out, const struct row *row)
 {
 	const struct record *record = row_record(row->kind);
+	struct record_error why = { "", "" };
 
 	assert(record != NULL);
+	/* What could not be read again must not be written: better one batch
+	 * that fails than a journal that ends there. */
+	if (record_check(record, &row->u, &why) != 0) {
+		log_error("journal", "row %s: %s %s: not written",
+		    row_kind_name(row->kind), why.field, why.reason);
+		out->failed = true;
+		return;
+	}
 	buf_add_be16(out, (uint16_t)row->kind);
 	record_write_msgpack(out, record, &row->u);
 }

@@ -208,7 +208,8 @@ const struct record *row_record(uint32_t kind);
 /** "lease.granted", for people and JSON. */
 const char *row_kind_name(uint32_t kind);
 
-/** Append a row's bytes. */
+/** Append a row's bytes. A row out of its bounds is logged and sets `failed`: it
+ * could not be read again. */
 void row_write(struct buf *out, const struct row *row);
 
 /** Read a row's bytes; spans point into `data`. Returns 0, ERR_UNKNOWN_ROW or

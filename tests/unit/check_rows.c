@@ -254,6 +254,25 @@ START_TEST(unknown_kinds_are_named_as_such)
 }
 END_TEST
 
+START_TEST(a_row_that_could_not_be_read_is_not_written)
+{
+	struct row row;
+	struct buf bytes = { 0 };
+
+	fill_row(&row, ROW_LEASE_GRANTED);
+	row.u.lease_granted.ttl_s = 0;
+	row_write(&bytes, &row);
+	ck_assert(bytes.failed);
+	ck_assert_uint_eq(bytes.len, 0);
+	buf_clear(&bytes);
+	row.u.lease_granted.ttl_s = 1;
+	row.u.lease_granted.type = 2;
+	row_write(&bytes, &row);
+	ck_assert(bytes.failed);
+	buf_release(&bytes);
+}
+END_TEST
+
 /* The bytes are a promise: a journal of today is read for ever. */
 START_TEST(the_bytes_of_a_row_never_change)
 {
@@ -285,6 +304,7 @@ suite(void)
 	tcase_add_loop_test(rows, damaged_rows_are_refused_or_other_rows, 1,
 	    KINDS);
 	tcase_add_test(rows, unknown_kinds_are_named_as_such);
+	tcase_add_test(rows, a_row_that_could_not_be_read_is_not_written);
 	tcase_add_test(rows, the_bytes_of_a_row_never_change);
 	tcase_set_timeout(rows, 60);
 	suite_add_tcase(s, rows);
