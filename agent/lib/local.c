@@ -261,7 +261,8 @@ be_reader(struct local *local, int wake_fd, int64_t deadline)
 	if (local->parked)
 		(void)eventfd_write(local->handoff_fd, 1);
 	pthread_cond_broadcast(&local->changed);
-	return err;
+	/* An agent that never stops talking outlasts no deadline. */
+	return err == 0 && stream_left(deadline) == 0 ? ERR_TIMEOUT : err;
 }
 
 /* With the lock. Returns 0 or ERR_TIMEOUT. */
@@ -356,12 +357,23 @@ local_begin(struct local_waiter *waiter, struct local *local, enum local_id op,
 	if (err == 0)
 		err = send_line(local, &line, stream_deadline(timeout_ms));
 	if (err != 0) {
+		/* An agent may have answered half a question. */
 		forget_waiter(local, waiter);
+		buf_release(&waiter->answer);
 		tell(local, err, problem);
 	}
 	pthread_mutex_unlock(&local->lock);
 	buf_release(&line);
 	return err;
+}
+
+void
+local_cancel(struct local_waiter *waiter, struct local *local)
+{
+	pthread_mutex_lock(&local->lock);
+	forget_waiter(local, waiter);
+	pthread_mutex_unlock(&local->lock);
+	buf_release(&waiter->answer);
 }
 
 bool
@@ -372,6 +384,15 @@ local_done(struct local *local, const struct local_waiter *waiter)
 
 	pthread_mutex_unlock(&local->lock);
 	return done;
+}
+
+void
+local_cancel(struct local_waiter *waiter, struct local *local)
+{
+	pthread_mutex_lock(&local->lock);
+	forget_waiter(local, waiter);
+	pthread_mutex_unlock(&local->lock);
+	buf_release(&waiter->answer);
 }
 
 static int
@@ -388,9 +409,14 @@ read_answer(void *reply, struct local_waiter *waiter, struct arena *arena,
 			problem_set(problem, ERR_NOMEM, NULL, NULL);
 		return ERR_NOMEM;
 	}
-	if (waiter->refused)
-		return rpc_read_error(problem == NULL ? &told : problem, text,
-		    waiter->answer.len);
+	if (waiter->refused) {
+		struct problem *out = problem == NULL ? &told : problem;
+		int refusal = rpc_read_error(out, text, waiter->answer.len);
+
+		/* Whatever it calls itself, a refusal is no success: `reply`
+		 * has not been filled. */
+		return refusal < 0 ? refusal : ERR_UNAVAILABLE;
+	}
 	if (reply == NULL)
 		return 0;
 	int err = record_read_json(reply, op->reply, text, waiter->answer.len,
@@ -419,6 +445,9 @@ local_end(void *reply, struct local_waiter *waiter, struct local *local,
 			err = wait_change(local, deadline);
 		else
 			err = be_reader(local, -1, deadline);
+		/* However much there is to read that is not for us. */
+		if (stream_left(deadline) == 0)
+			err = ERR_TIMEOUT;
 	}
 	if (!waiter->done) {
 		forget_waiter(local, waiter);
@@ -460,6 +489,8 @@ local_wait(struct local *local, int wake_fd, int timeout_ms)
 	while (err == 0 && local->err == 0) {
 		if (!local->reading) {
 			err = be_reader(local, wake_fd, deadline);
+			if (stream_left(deadline) == 0)
+				break;
 			continue;
 		}
 		/* Somebody else reads; both the end of that and `wake_fd`

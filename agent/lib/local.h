@@ -68,10 +68,15 @@ int local_begin(struct local_waiter *waiter, struct local *local,
     struct problem *problem);
 /** Has it been answered? */
 bool local_done(struct local *local, const struct local_waiter *waiter);
-/** Wait for its answer. The waiter is released whatever comes back, so with
- * timeout_ms 0 it is a cancellation too. */
+/** Stop waiting for it: nothing is read, so no notice comes from here. */
+void local_cancel(struct local_waiter *waiter, struct local *local);
+/** Wait for its answer. The waiter is released whatever comes back. With
+ * timeout_ms 0 what has arrived is read, once. */
 int local_end(void *reply, struct local_waiter *waiter, struct local *local,
     struct arena *arena, int timeout_ms, struct problem *problem);
+/** The answer is not wanted any more. Reads nothing, so that no notice comes
+ * meanwhile: for callers with locks of their own. */
+void local_cancel(struct local_waiter *waiter, struct local *local);
 
 /**
  * Who gets notices (LOCAL_REVOKED). `notice` is called by whichever thread

@@ -27,9 +27,9 @@ seat_span_ms(const struct lh_seat *seat)
 static void
 seat_free(struct lh_seat *seat)
 {
+	/* With the lock, so nothing may be read: a notice would want it. */
 	if (seat->asked != NULL) {
-		(void)local_end(NULL, &seat->waiter, seat->asked->local, NULL,
-		    0, NULL);
+		local_cancel(&seat->waiter, seat->asked->local);
 		client_release_locked(seat->asked);
 	}
 	buf_release(&seat->row);
@@ -170,8 +170,7 @@ seat_tell_returns(struct lh_client *client, struct connection *connection)
 
 		if (local_begin(&waiter, connection->local, LOCAL_RETURN,
 			&request, -1, CLIENT_LOCAL_MS, NULL) == 0)
-			(void)local_end(NULL, &waiter, connection->local, NULL,
-			    0, NULL);
+			local_cancel(&waiter, connection->local);
 		else
 			tell_later(client, leases[i]);
 	}

@@ -161,7 +161,8 @@ stream_read(struct stream *stream, int wake_fd, int64_t deadline,
 		return broken(why, "reading from");
 	if (ready == 0)
 		return ERR_TIMEOUT;
-	if (fds[0].revents == 0)
+	/* First who wakes, or a flood of bytes would drown it. */
+	if (fds[1].revents != 0)
 		return ERR_BUSY;
 
 	/* What was handed out makes room for what comes. */

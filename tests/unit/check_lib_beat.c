@@ -449,6 +449,32 @@ START_TEST(manual_beat_names_the_first_error)
 }
 END_TEST
 
+/* A refusal by the code of success would leave the answer unread. */
+START_TEST(refusal_that_says_ok_renews_nothing)
+{
+	struct lh_seat *seat = take();
+
+	AGENT_SET(&agent, renew, VICE_REFUSES);
+	AGENT_SET(&agent, refusal, ERR_OK);
+	ck_assert_int_eq(lh_beat(client, 1000), LH_E_SITE);
+	ck_assert_int_le(lh_seat_left_ms(seat), 1000);
+}
+END_TEST
+
+/* The notice arrives while the question is being given up. */
+START_TEST(return_of_a_revoked_lease_that_is_being_renewed_ends)
+{
+	agent_terms(&agent, 100, 0);
+	struct lh_seat *seat = take();
+
+	AGENT_SET(&agent, renew, VICE_SILENT);
+	ck_assert_int_eq(lh_beat(client, 50), LH_E_TIMEOUT);
+	agent_revoke(&agent, lh_seat_id(seat));
+	lh_return(seat);
+	ck_assert_int_eq(lost_calls(), 0);
+}
+END_TEST
+
 START_TEST(beat_works_beside_the_thread_too)
 {
 	agent_terms(&agent, 100, 0);
@@ -499,6 +525,9 @@ suite(void)
 	tcase_add_test(tc,
 	    manual_beat_gives_up_in_time_and_takes_a_late_answer);
 	tcase_add_test(tc, manual_beat_names_the_first_error);
+	tcase_add_test(tc, refusal_that_says_ok_renews_nothing);
+	tcase_add_test(tc,
+	    return_of_a_revoked_lease_that_is_being_renewed_ends);
 	suite_add_tcase(s, tc);
 	return s;
 }
