@@ -56,6 +56,10 @@ struct heard {
 /* --- the process
  * ---------------------------------------------------------------- */
 
+/* There under AddressSanitizer only: a fork ends by _exit and would not be
+ * checked. */
+extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
 static inline void
 process_hand_front(struct process_world *world)
 {
@@ -97,7 +101,12 @@ process_start(struct process_world *world)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(control[0]);
 		log_open("ledger", LOG_ERROR, 0);
-		_exit(ledger_main(&world->options, &child));
+		int status = ledger_main(&world->options, &child);
+
+		if (__lsan_do_recoverable_leak_check != NULL &&
+		    __lsan_do_recoverable_leak_check() != 0)
+			status = 99;
+		_exit(status);
 	}
 	close(control[1]);
 	world->control = control[0];
