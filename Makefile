@@ -157,6 +157,12 @@ $(O)/tests/unit/check_%: $(O)/tests/unit/check_%.o $(O)/tests/unit/main.o \
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(O)/tests/unit/main.o \
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
 		-Wl,--as-needed $(TEST_LIBS)
+SIM_PARTS := $(patsubst %.c,$(O)/%.o,$(wildcard tests/sim/sim_*.c))
+SIM_ROOMS := $(call archives,appliance/ledger $(WIRE_ROOMS))
+$(O)/tests/sim/ledger_sim: $(O)/tests/sim/ledger_sim.o $(SIM_PARTS) $(SIM_ROOMS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(SIM_PARTS) \
+		-Wl,--start-group $(SIM_ROOMS) -Wl,--end-group \
+		-Wl,--as-needed $(LIBS_ledger) $(LIBS_ipc) -lcrypto $(LIBS_base)
 $(O)/tests/%: $(O)/tests/%.o $(call archives,$(ROOMS))
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< \
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
@@ -198,6 +204,11 @@ demo: dependencies ## the main job, told as a story (KEEP=1 leaves it running)
 
 demo-stop: ## end what KEEP=1 left running
 	@packaging/demo-stop $(BUILD)/demo
+
+sim: dependencies ## the ledger against a model: SEED= RUNS= SECONDS=
+	@$(SELF) $(JOBS) $(O)/tests/sim/ledger_sim
+	@$(O)/tests/sim/ledger_sim $(if $(SEED),--seed $(SEED)) \
+		$(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 torture: dependencies ## kill -9 at random: ROUNDS=200 SEED=
 	@$(SELF) $(JOBS) build-tests

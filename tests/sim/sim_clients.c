@@ -1,0 +1,486 @@
+/* What clients, admins and the process around the core do next. Messages get
+ * lost here, workstations vanish, and the process keeps its deadlines. See
+ * sim.h. */
+#include "tests/sim/sim.h"
+
+struct sim_command *
+sim_add(struct sim *sim, enum sim_kind kind)
+{
+	static const struct {
+		uint32_t op;
+		uint32_t actor;
+	} kinds[] = {
+		[SIM_CHECKOUT] = { OP_LEASE_CHECKOUT, ACTOR_DEVICE },
+		[SIM_RETURN] = { OP_LEASE_RETURN, ACTOR_DEVICE },
+		[SIM_RELEASE] = { OP_LEASE_RELEASE, ACTOR_ADMIN },
+		[SIM_EXPIRE] = { LEDGER_EXPIRE, ACTOR_SITE },
+		[SIM_REVOKE] = { OP_DEVICE_REVOKE, ACTOR_ADMIN },
+		[SIM_ENROLL] = { OP_DEVICE_ENROLL, ACTOR_DEVICE },
+		[SIM_JOIN] = { OP_JOIN_CREATE, ACTOR_ADMIN },
+		[SIM_INSTALL] = { OP_LICENSE_INSTALL, ACTOR_ADMIN },
+		[SIM_DENIED] = { LEDGER_DENIED, ACTOR_SITE },
+		[SIM_START] = { LEDGER_START, ACTOR_SITE },
+		[SIM_CLOCK] = { LEDGER_CLOCK, ACTOR_ADMIN },
+		[SIM_CHECKPOINT] = { LEDGER_CHECKPOINT, ACTOR_SITE },
+	};
+	struct sim_command *c = &sim->commands[sim->n_commands++];
+
+	c->kind = kind;
+	c->client = c->index = 0;
+	c->bad_known = false;
+	c->lost = sim_one_in(sim, sim->lose_in);
+	c->command.op = kinds[kind].op;
+	c->command.who.kind = kinds[kind].actor;
+	c->command.who.id = kinds[kind].actor == ACTOR_ADMIN;
+	c->command.request = &c->request;
+	c->command.held_until = 0;
+	sim_bytes(sim, c->command.entropy, sizeof c->command.entropy);
+	arena_clear(&c->command.arena);
+	memset(&c->request, 0, sizeof c->request);
+	return c;
+}
+
+/* --- clients ---------------------------------------------------------------
+ */
+
+static bool
+reachable(const struct sim *sim, const struct sim_client *client)
+{
+	return client->silent_until <= sim->now;
+}
+
+static void
+send_checkout(struct sim *sim, struct sim_client *client)
+{
+	struct sim_command *c = sim_add(sim, SIM_CHECKOUT);
+	const struct sim_device *device = &sim->devices[client->device];
+
+	client->spoke_in = sim->tally.batches + 1;
+	c->client = (uint32_t)(client - sim->clients);
+	c->index = client->device;
+	c->command.who.id = device->number;
+	c->request.checkout = client->body;
+	if (sim_one_in(sim, 4000)) { /* another body under the same id */
+		snprintf(c->request.checkout.user,
+		    sizeof c->request.checkout.user, "mallory");
+	}
+	if (sim_one_in(sim, 4000)) { /* a journal that is not this one */
+		c->bad_known = true;
+		if (sim_one_in(sim, 2))
+			c->request.checkout.known.batch += 1000000;
+		c->request.checkout.known.head[7] ^= 1;
+	}
+}
+
+/* A new wish. Now and then for what is not to be had. */
+static void
+ask(struct sim *sim, struct sim_client *client)
+{
+	struct checkout *body = &client->body;
+	uint32_t license = sim_below(sim, sim->n_licenses);
+
+	/* The model follows one request of a client at a time. */
+	if (client->spoke_in == sim->tally.batches + 1)
+		return;
+	while (sim->devices[client->device].revoked)
+		client->device = sim_below(sim, sim->n_devices);
+	memset(body, 0, sizeof *body);
+	sim_bytes(sim, body->request, sizeof body->request);
+	sim_bytes(sim, body->nonce, sizeof body->nonce);
+	body->count = sim_below(sim, 2);
+	snprintf(body->product, sizeof body->product, "product-%u",
+	    sim_one_in(sim, 500) ? 99 : license);
+	snprintf(body->version, sizeof body->version, "%s",
+	    sim_one_in(sim, 500) ? "7.1" : "8.2.1");
+	snprintf(body->feature, sizeof body->feature, "%s",
+	    sim_one_in(sim, 1000) ? "autosar" : "");
+	snprintf(body->user, sizeof body->user, "user-%u",
+	    sim_below(sim, 1000));
+	snprintf(body->host, sizeof body->host, "ws-%u", client->device);
+	if (sim_one_in(sim, 2))
+		body->known = sim->newest;
+	client->granted = 0;
+	client->lease = 0;
+	client->believes_until = 0;
+	client->sent_at = sim->now;
+	client->state = SIM_ASKING;
+	/* Lost on its way to the site: it will be sent again. */
+	if (!sim_one_in(sim, sim->lose_in))
+		send_checkout(sim, client);
+	/* The network delivers twice. */
+	if (sim_one_in(sim, 200) && sim->n_commands < SIM_BATCH_MAX)
+		send_checkout(sim, client);
+}
+
+static void
+stop_believing(struct sim *sim, struct sim_client *client)
+{
+	const struct sim_lease *lease = &sim->leases[client->lease];
+	struct sim_slot *slot =
+	    &sim->licenses[lease->license].slots[lease->slot];
+
+	client->believes_until = 0;
+	if (slot->believed == client->lease)
+		slot->believed_until = 0;
+}
+
+static void
+give(struct sim *sim, struct sim_client *client)
+{
+	stop_believing(sim, client);
+	client->state = SIM_GIVING;
+	if (sim_one_in(sim, sim->lose_in))
+		return;
+	struct sim_command *c = sim_add(sim, SIM_RETURN);
+	const struct sim_lease *lease = &sim->leases[client->lease];
+
+	c->client = (uint32_t)(client - sim->clients);
+	c->index = lease->device;
+	c->request.give.lease = client->lease;
+	c->request.give.reason =
+	    sim_one_in(sim, 3) ? LEASE_EXITED : LEASE_RETURNED;
+	if (sim_one_in(sim, 300)) /* by somebody else */
+		c->index = sim_below(sim, sim->n_devices);
+	if (sim_one_in(sim, 300)) /* of what never was */
+		c->request.give.lease = sim->n_leases + 5000;
+	c->command.who.id = sim->devices[c->index].number;
+}
+
+/* Soft: a beat. The process moves the deadline when it answers, whether the
+ * answer arrives or not. */
+static void
+renew(struct sim *sim, struct sim_client *client)
+{
+	struct sim_lease *lease = &sim->leases[client->lease];
+	struct sim_slot *slot =
+	    &sim->licenses[lease->license].slots[lease->slot];
+	int64_t span = (int64_t)lease->span_s * 1000;
+
+	if (sim_one_in(sim, sim->lose_in) ||
+	    lease->ending_in == sim->tally.batches + 1)
+		return;
+	if (!lease->held) {
+		stop_believing(sim, client);
+		client->state = SIM_IDLE;
+		return;
+	}
+	lease->deadline = sim->now + span + LEDGER_SKEW_MS;
+	if (sim_one_in(sim, sim->lose_in))
+		return;
+	sim_must(sim,
+	    slot->believed == client->lease ||
+		slot->believed_until <= sim->now);
+	client->believes_until = sim->now + span + lease->span_s / 10;
+	slot->believed = client->lease;
+	slot->believed_until = client->believes_until;
+}
+
+static void
+step_holding(struct sim *sim, struct sim_client *client)
+{
+	if (client->believes_until <= sim->now) {
+		give(sim, client); /* too late for it: the keeper tidies up */
+		return;
+	}
+	switch (sim_below(sim, 8)) {
+	case 0:
+	case 1:
+		give(sim, client);
+		return;
+	case 2: /* the application asks again: a late retry */
+		if (sim_one_in(sim, 4))
+			send_checkout(sim, client);
+		return;
+	case 3:
+		if (!sim_one_in(sim, sim->silent_in))
+			return;
+		/* Cut off: it goes on believing. Or gone for good. */
+		client->silent_until = sim->now +
+		    (int64_t)sim_below(sim, 2 * sim->longest_s + 60) * 1000;
+		if (sim_one_in(sim, 3)) {
+			stop_believing(sim, client);
+			client->state = SIM_IDLE;
+		}
+		return;
+	default:
+		renew(sim, client);
+		return;
+	}
+}
+
+static void
+step_client(struct sim *sim, struct sim_client *client)
+{
+	if (!reachable(sim, client))
+		return;
+	switch (client->state) {
+	case SIM_IDLE:
+		/* A retry of what is over, from a confused keeper. */
+		if (client->granted != 0 && sim_one_in(sim, 100) &&
+		    !sim->devices[client->device].revoked)
+			send_checkout(sim, client);
+		else
+			ask(sim, client);
+		return;
+	case SIM_ASKING:
+		if (sim->devices[client->device].revoked || sim_one_in(sim, 50))
+			client->state = SIM_IDLE; /* it gives up */
+		else
+			send_checkout(sim, client);
+		return;
+	case SIM_HOLDING:
+		step_holding(sim, client);
+		return;
+	case SIM_GIVING:
+		give(sim, client);
+		return;
+	}
+}
+
+/* --- the process: deadlines ------------------------------------------------
+ */
+
+static void
+expire_due(struct sim *sim)
+{
+	uint32_t end = sim->n_licenses * SIM_SLOTS_MAX;
+
+	for (uint32_t i = 0; i < 1024 && sim->n_commands < 64; i++) {
+		uint32_t at = sim->scan;
+		uint64_t number = sim->licenses[at / SIM_SLOTS_MAX]
+				      .slots[at % SIM_SLOTS_MAX]
+				      .lease;
+
+		sim->scan = (at + 1) % end;
+		if (number == 0 || sim->leases[number].deadline > sim->now)
+			continue;
+		struct sim_command *c = sim_add(sim, SIM_EXPIRE);
+
+		sim->leases[number].ending_in = sim->tally.batches + 1;
+		c->request.expire.lease = number;
+		c->request.expire.deadline = sim_ledger_now(sim);
+	}
+}
+
+/* --- admins ----------------------------------------------------------------
+ */
+
+static uint64_t
+any_lease(struct sim *sim)
+{
+	struct sim_license *license =
+	    &sim->licenses[sim_below(sim, sim->n_licenses)];
+	uint32_t total = license->document.entitlement.total_licenses;
+	uint64_t held = license->slots[sim_below(sim, total)].lease;
+
+	/* Mostly one that has ended; or never was. */
+	return held != 0 ? held
+			 : 1 + sim_below(sim, 10 + (uint32_t)sim->n_leases);
+}
+
+/* Until when the holder may go on believing; told first, it stops at once. The
+ * journal's clock may be stepped forward meanwhile. */
+static int64_t
+held_until(struct sim *sim, uint64_t number)
+{
+	struct sim_lease *lease = &sim->leases[number];
+	struct sim_client *client = &sim->clients[lease->client];
+
+	lease->ending_in = sim->tally.batches + 1;
+	if (client->lease == number && client->state == SIM_HOLDING &&
+	    reachable(sim, client) && !sim_one_in(sim, 4)) {
+		stop_believing(sim, client);
+		client->state = SIM_IDLE;
+		client->granted = 0;
+		return 0;
+	}
+	return sim->ahead + lease->deadline + SIM_STEP_MAX;
+}
+
+static void
+release(struct sim *sim)
+{
+	uint64_t number = any_lease(sim);
+	bool held =
+	    number > 0 && number <= sim->n_leases && sim->leases[number].held;
+	int64_t until = held ? held_until(sim, number) : 0;
+	struct sim_command *c = sim_add(sim, SIM_RELEASE);
+
+	c->request.ref.lease = number;
+	c->command.held_until = until;
+}
+
+static void
+revoke_device(struct sim *sim)
+{
+	uint32_t index = sim_below(sim, sim->n_devices);
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < sim->n_devices; i++)
+		left += !sim->devices[i].revoked;
+	if (left < 10)
+		return;
+	struct sim_command *c = sim_add(sim, SIM_REVOKE);
+	int64_t last = 0;
+
+	c->index = index;
+	c->request.device.device = sim->devices[index].number;
+	for (uint32_t i = 0; i < sim->n_licenses * SIM_SLOTS_MAX; i++) {
+		uint64_t number = sim->licenses[i / SIM_SLOTS_MAX]
+				      .slots[i % SIM_SLOTS_MAX]
+				      .lease;
+
+		if (number == 0 || sim->leases[number].device != index)
+			continue;
+		sim->leases[number].ending_in = sim->tally.batches + 1;
+		if (sim->leases[number].deadline > last)
+			last = sim->leases[number].deadline;
+	}
+	if (last != 0)
+		c->command.held_until = sim->ahead + last + SIM_STEP_MAX;
+}
+
+static void
+enroll(struct sim *sim)
+{
+	uint32_t index = sim_below(sim, SIM_JOINS);
+	struct sim_join *join = &sim->joins[index];
+
+	if (join->token.len == 0 || sim->n_devices + 8 >= sim->devices_max)
+		return;
+	struct sim_command *c = sim_add(sim, SIM_ENROLL);
+	struct enroll *request = &c->request.enroll;
+
+	c->index = index;
+	c->command.who.id = 0;
+	if (sim_one_in(sim, 3)) /* one that is in already */
+		memcpy(c->key, sim->devices[sim_below(sim, sim->n_devices)].key,
+		    32);
+	else
+		sim_bytes(sim, c->key, 32);
+	request->join =
+	    (struct record_span){ join->token.data, (uint32_t)join->token.len };
+	request->public_key = (struct record_span){ c->key, 32 };
+	request->proof.counter = 1;
+	snprintf(request->name, sizeof request->name, "device-%u",
+	    sim->n_devices);
+	snprintf(request->host, sizeof request->host, "ws-%u", sim->n_devices);
+}
+
+static void
+install(struct sim *sim)
+{
+	uint32_t index = sim_below(sim, sim->n_licenses);
+	struct sim_command *c = sim_add(sim, SIM_INSTALL);
+	struct license_entitlement *e;
+
+	c->index = index;
+	c->document = sim->licenses[index].document;
+	c->document.serial += sim_below(sim, 4);
+	if (sim_one_in(sim, 2))
+		c->document.contract.end_date = WORLD_TODAY + 400;
+	e = &c->document.entitlement;
+	e->commit_qty = sim_below(sim, e->commit_qty * 2 + 4);
+	e->max_overage =
+	    sim_one_in(sim, 3) ? 0 : sim_below(sim, e->max_overage * 2 + 4);
+	if (e->commit_qty > SIM_SLOTS_MAX / 2)
+		e->commit_qty = SIM_SLOTS_MAX / 2;
+	if (e->max_overage > SIM_SLOTS_MAX / 2)
+		e->max_overage = SIM_SLOTS_MAX / 2;
+	if (e->commit_qty + e->max_overage == 0)
+		e->commit_qty = 1;
+	e->total_licenses = e->commit_qty + e->max_overage;
+	c->document.terms.ttl_s = 20 + sim_below(sim, 200);
+	c->document.terms.grace_s = sim_below(sim, 400);
+	sim_sign_license(sim, c);
+}
+
+/* --- the batch -------------------------------------------------------------
+ */
+
+static void
+correct_clock(struct sim *sim)
+{
+	struct sim_command *c = sim_add(sim, SIM_CLOCK);
+	int64_t now = sim_ledger_now(sim);
+
+	c->request.clock = (struct row_clock){ .event = CLOCK_CORRECTED,
+		.held = now,
+		.wall = now - sim_below(sim, 600000),
+		.by = { ACTOR_ADMIN, 1 } };
+}
+
+static void
+choose_rare(struct sim *sim)
+{
+	struct sim_command *c;
+
+	if (sim_one_in(sim, 40))
+		release(sim);
+	if (sim_one_in(sim, 1500))
+		revoke_device(sim);
+	if (sim_one_in(sim, 100))
+		enroll(sim);
+	if (sim_one_in(sim, 100)) {
+		uint32_t index = sim_below(sim, SIM_JOINS);
+
+		/* Only one that no command of this batch speaks of. */
+		for (uint32_t i = 0; i < sim->n_commands; i++)
+			if (sim->commands[i].kind == SIM_ENROLL)
+				return;
+		c = sim_add(sim, SIM_JOIN);
+		c->index = index;
+		c->request.join.uses = 1 + sim_below(sim, 5);
+		c->request.join.valid_s = 60 + sim_below(sim, 3600);
+		c->lost = false;
+	}
+	if (sim_one_in(sim, 100))
+		install(sim);
+	if (sim_one_in(sim, 30)) {
+		c = sim_add(sim, SIM_DENIED);
+		c->request.denied = (struct row_denied){ .device = 1,
+			.product = "product-0",
+			.code = "no_seats",
+			.count = 1 + sim_below(sim, 100),
+			.minute = sim_ledger_now(sim) };
+	}
+	if (sim_one_in(sim, 200)) {
+		c = sim_add(sim, SIM_CHECKPOINT);
+		c->request.checkpoint.batch = sim->newest.batch;
+		memcpy(c->request.checkpoint.head, sim->newest.head, 32);
+	}
+}
+
+/* Time goes on; now and then the wall clock is stepped: forward it is adopted,
+ * backward it is not. */
+static void
+pass_time(struct sim *sim)
+{
+	sim->now += sim_below(sim, 2 * sim->step_ms);
+	if (sim_one_in(sim, 300)) /* nobody came for a while */
+		sim->now += sim_below(sim, 120000);
+	int64_t quiet =
+	    SIM_STEP_MAX + 2 * (int64_t)sim->longest_s * 1000 + LEDGER_SKEW_MS;
+
+	if (sim->now - sim->stepped_at > quiet && sim_one_in(sim, 50)) {
+		sim->stepped_at = sim->now;
+		sim->ahead += sim_below(sim, (uint32_t)SIM_STEP_MAX);
+	}
+}
+
+void
+sim_choose(struct sim *sim)
+{
+	uint32_t n = 1 + sim_below(sim, 2 * sim->batch_mean);
+
+	if (n > SIM_BATCH_MAX - 16)
+		n = SIM_BATCH_MAX - 16;
+	sim->n_commands = 0;
+	pass_time(sim);
+	expire_due(sim);
+	choose_rare(sim);
+	for (uint32_t i = 0; i < 4 * n && sim->n_commands < n; i++)
+		step_client(sim, &sim->clients[sim_below(sim, sim->n_clients)]);
+	if (sim_one_in(sim, 3000))
+		correct_clock(sim); /* last: what follows is earlier */
+}

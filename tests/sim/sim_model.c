@@ -1,0 +1,575 @@
+/* The model: arrays and counts. It foresees the outcome of every command, in
+ * the order of the batch, and follows who believes in which seat. See sim.h. */
+#include "tests/sim/sim.h"
+
+/* A client may be told something, or the site may have died before it could
+ * say it: then the model goes on and nobody hears. */
+struct applying {
+	struct sim *sim;
+	struct sim_command *c;
+	bool told;
+	int64_t time; /* of the batch */
+};
+
+static void
+expect(const struct applying *a, int err)
+{
+	const struct command *command = &a->c->command;
+
+	if (!a->told || command->err == err)
+		return;
+	fprintf(stderr, "command of kind %d: got %s (%s), the model says %s\n",
+	    (int)a->c->kind, err_name(command->err), command->problem.detail,
+	    err_name(err));
+	sim_fail(a->sim, __FILE__, __LINE__, "the outcome is as foreseen");
+}
+
+static struct sim_lease *
+lease_get(struct sim *sim, uint64_t lease)
+{
+	return lease > 0 && lease <= sim->n_leases ? &sim->leases[lease] : NULL;
+}
+
+/* --- seats -----------------------------------------------------------------
+ */
+
+static void
+slot_free(struct sim_license *license, uint32_t slot)
+{
+	license->slots[slot].lease = 0;
+	license->slots[slot].lingers_until = 0;
+	if (slot < license->lowest)
+		license->lowest = slot;
+}
+
+static uint32_t
+slot_lowest(struct sim_license *license)
+{
+	uint32_t slot = license->lowest;
+
+	while (slot < SIM_SLOTS_MAX &&
+	    (license->slots[slot].lease != 0 ||
+		license->slots[slot].lingers_until != 0))
+		slot++;
+	license->lowest = slot;
+	return slot;
+}
+
+/* The journal's time frees what lingers. */
+static void
+end_lingering(struct sim *sim, int64_t time)
+{
+	sim->n_freed = 0;
+	for (uint32_t i = 0; i < sim->n_licenses; i++) {
+		struct sim_license *license = &sim->licenses[i];
+
+		if (license->lingering == 0)
+			continue;
+		for (uint32_t slot = 0; slot < SIM_SLOTS_MAX; slot++) {
+			int64_t until = license->slots[slot].lingers_until;
+
+			if (until == 0 || until > time)
+				continue;
+			slot_free(license, slot);
+			license->lingering--;
+			sim->freed[sim->n_freed++] =
+			    (struct sim_freed){ i, slot, until };
+		}
+	}
+}
+
+/* A batch without rows is no batch: its time was never journaled. */
+static void
+undo_lingering(struct sim *sim)
+{
+	while (sim->n_freed > 0) {
+		const struct sim_freed *freed = &sim->freed[--sim->n_freed];
+		struct sim_license *license = &sim->licenses[freed->license];
+
+		license->slots[freed->slot].lingers_until = freed->until;
+		license->lingering++;
+	}
+}
+
+/* Somebody begins to believe in a lease: nobody else may. */
+static void
+believe(struct sim *sim, struct sim_client *client, uint64_t number)
+{
+	const struct sim_lease *lease = &sim->leases[number];
+	struct sim_slot *slot =
+	    &sim->licenses[lease->license].slots[lease->slot];
+	int64_t until = client->sent_at + (int64_t)lease->span_s * 1000;
+
+	/* Its clock may be slow: 100 ppm. */
+	until += (int64_t)lease->span_s / 10;
+	client->state = SIM_HOLDING;
+	client->lease = number;
+	client->believes_until = until;
+	if (until <= sim->now)
+		return;
+	if (slot->believed != number && slot->believed_until > sim->now) {
+		fprintf(stderr,
+		    "slot %u of license %u: lease-%llu is believed in for "
+		    "%lld ms more, now lease-%llu too\n",
+		    lease->slot, lease->license,
+		    (unsigned long long)slot->believed,
+		    (long long)(slot->believed_until - sim->now),
+		    (unsigned long long)number);
+		sim_fail(sim, __FILE__, __LINE__,
+		    "no seat is believed in by two");
+	}
+	slot->believed = number;
+	slot->believed_until = until;
+}
+
+static void
+lease_end(struct sim *sim, uint64_t number, int64_t lingers_until, int64_t time)
+{
+	struct sim_lease *lease = &sim->leases[number];
+	struct sim_license *license = &sim->licenses[lease->license];
+
+	sim_must(sim, lease->held);
+	sim->wrote = true;
+	lease->held = false;
+	lease->ended_as = ++sim->ended;
+	sim->totals.ends++;
+	if (lease->type == SEAT_OVERAGE)
+		license->overage--;
+	else
+		license->commit--;
+	if (lingers_until > time) {
+		license->slots[lease->slot].lease = 0;
+		license->slots[lease->slot].lingers_until = lingers_until;
+		license->lingering++;
+	} else {
+		slot_free(license, lease->slot);
+	}
+}
+
+/* --- checkout --------------------------------------------------------------
+ */
+
+static struct sim_license *
+license_of(struct sim *sim, const char *product)
+{
+	for (uint32_t i = 0; i < sim->n_licenses; i++) {
+		struct sim_license *license = &sim->licenses[i];
+
+		if (license->number != 0 &&
+		    strcmp(license->document.product.id, product) == 0)
+			return license;
+	}
+	return NULL;
+}
+
+static int
+refusal(struct applying *a, const struct sim_license *license)
+{
+	const struct checkout *body = &a->c->request.checkout;
+
+	if (license == NULL)
+		return ERR_NOT_ENTITLED;
+	const struct license *terms = &license->document;
+	int64_t day = a->time / WORLD_DAY;
+
+	if (day < terms->contract.start_date || day > terms->contract.end_date)
+		return ERR_LICENSE_EXPIRED;
+	if (body->version[0] < '8') /* every range here is >=8.0.0 */
+		return ERR_VERSION_NOT_COVERED;
+	if (body->feature[0] != '\0')
+		return ERR_NOT_ENTITLED;
+	return 0;
+}
+
+static int
+full(const struct license_entitlement *e)
+{
+	return e->max_overage == 0 ? ERR_NO_SEATS : ERR_OVERAGE_EXHAUSTED;
+}
+
+/* The slot a checkout must get, or SIM_SLOTS_MAX. */
+static uint32_t
+seat_for(struct sim_license *license)
+{
+	const struct license_entitlement *e = &license->document.entitlement;
+	uint32_t held = license->commit + license->overage + license->lingering;
+	uint32_t slot = slot_lowest(license);
+
+	if (held >= e->total_licenses || slot >= e->total_licenses)
+		return SIM_SLOTS_MAX;
+	if (slot >= e->commit_qty && license->overage >= e->max_overage)
+		return SIM_SLOTS_MAX;
+	return slot;
+}
+
+static void
+hear_grant(struct applying *a, uint64_t number)
+{
+	struct sim *sim = a->sim;
+	struct sim_client *client = &sim->clients[a->c->client];
+
+	if (!a->told)
+		return;
+	sim_must(sim, a->c->command.reply.checkout.lease == number);
+	sim_check_grant(sim, a->c);
+	/* An answer to a question it no longer asks is given back. */
+	if (a->c->lost || client->silent_until > sim->now ||
+	    client->state != SIM_ASKING ||
+	    memcmp(client->body.request, a->c->request.checkout.request,
+		REQUEST_BYTES) != 0)
+		return;
+	believe(sim, client, number);
+}
+
+static void
+grant(struct applying *a, struct sim_license *license, uint32_t slot)
+{
+	struct sim *sim = a->sim;
+	const struct license *terms = &license->document;
+	struct sim_client *client = &sim->clients[a->c->client];
+	uint64_t number = ++sim->n_leases;
+
+	if (number >= sim->leases_size) {
+		sim->leases_size = sim->leases_size * 2 + 1024;
+		sim->leases = realloc(sim->leases,
+		    sim->leases_size * sizeof *sim->leases);
+		world_must(sim->leases != NULL);
+	}
+	struct sim_lease *lease = &sim->leases[number];
+
+	*lease = (struct sim_lease){ .client = a->c->client,
+		.device = client->device,
+		.license = (uint32_t)(license - sim->licenses),
+		.slot = slot,
+		.type = slot < terms->entitlement.commit_qty ? SEAT_COMMIT
+							     : SEAT_OVERAGE,
+		.span_s = terms->terms.ttl_s + terms->terms.grace_s,
+		.held = true };
+	lease->deadline =
+	    sim->now + (int64_t)lease->span_s * 1000 + LEDGER_SKEW_MS;
+	license->slots[slot].lease = number;
+	sim->wrote = true;
+	sim->totals.grants++;
+	sim->tally.grants++;
+	if (lease->type == SEAT_OVERAGE) {
+		license->overage++;
+		license->overage_checkouts++;
+		sim->totals.overage++;
+	} else {
+		license->commit++;
+	}
+	if (memcmp(client->body.request, a->c->request.checkout.request,
+		REQUEST_BYTES) == 0) {
+		client->granted = number;
+		memcpy(client->granted_user, a->c->request.checkout.user,
+		    sizeof client->granted_user);
+	}
+	hear_grant(a, number);
+}
+
+/* A request that the ledger answered with a grant before. Returns true when
+ * that settles it; false when it may have been forgotten and was granted. */
+static bool
+retry(struct applying *a, uint64_t granted)
+{
+	struct sim *sim = a->sim;
+	const struct sim_client *client = &sim->clients[a->c->client];
+	const struct sim_lease *lease = &sim->leases[granted];
+	bool same =
+	    strcmp(client->granted_user, a->c->request.checkout.user) == 0;
+
+	sim->tally.retries++;
+	if (lease->held) {
+		expect(a, same ? 0 : ERR_CONFLICT);
+		if (same)
+			hear_grant(a, granted);
+		return true;
+	}
+	/* Forgotten at the earliest when so many ended after it; a restart
+	 * remembers by the order of grants. */
+	bool may_forget = sim->ended - lease->ended_as >= SIM_ENDED_MAX ||
+	    sim->n_leases - granted >= SIM_ENDED_MAX;
+
+	if (may_forget && (!a->told || a->c->command.err != ERR_GONE))
+		return false;
+	expect(a, same ? ERR_GONE : ERR_CONFLICT);
+	return true;
+}
+
+static void
+apply_checkout(struct applying *a)
+{
+	struct sim *sim = a->sim;
+	const struct checkout *body = &a->c->request.checkout;
+	struct sim_client *client = &sim->clients[a->c->client];
+	const struct sim_device *device = &sim->devices[a->c->index];
+
+	if (device->revoked) {
+		expect(a, ERR_DEVICE_REVOKED);
+		return;
+	}
+	if (a->c->bad_known) {
+		expect(a, ERR_ROLLED_BACK);
+		return;
+	}
+	if (client->granted != 0 &&
+	    memcmp(client->body.request, body->request, REQUEST_BYTES) == 0 &&
+	    retry(a, client->granted))
+		return;
+	struct sim_license *license = license_of(sim, body->product);
+	int err = refusal(a, license);
+	uint32_t slot = err == 0 ? seat_for(license) : SIM_SLOTS_MAX;
+
+	if (err == 0 && slot == SIM_SLOTS_MAX)
+		err = full(&license->document.entitlement);
+	expect(a, err);
+	if (err == 0) {
+		grant(a, license, slot);
+		return;
+	}
+	sim->tally.refusals++;
+	if (a->told && !a->c->lost && client->state == SIM_ASKING &&
+	    memcmp(client->body.request, body->request, REQUEST_BYTES) == 0) {
+		client->state = SIM_IDLE;
+		/* Somebody who was refused comes back later. */
+		client->silent_until = sim->now + sim_below(sim, 120000);
+	}
+}
+
+/* --- ends ------------------------------------------------------------------
+ */
+
+static void
+apply_return(struct applying *a)
+{
+	struct sim *sim = a->sim;
+	struct sim_client *client = &sim->clients[a->c->client];
+	uint64_t number = a->c->request.give.lease;
+	const struct sim_lease *lease = lease_get(sim, number);
+	int err = 0;
+
+	if (lease == NULL)
+		err = ERR_NOT_FOUND;
+	else if (!lease->held)
+		err = ERR_GONE;
+	else if (lease->device != a->c->index)
+		err = ERR_NOT_FOUND;
+	expect(a, err);
+	if (err == 0)
+		lease_end(sim, number, 0, a->time);
+	/* Any answer ends the giving. */
+	if (a->told && !a->c->lost && client->state == SIM_GIVING &&
+	    client->lease == number)
+		client->state = SIM_IDLE;
+}
+
+static void
+apply_release(struct applying *a)
+{
+	uint64_t number = a->c->request.ref.lease;
+	const struct sim_lease *lease = lease_get(a->sim, number);
+	int err = lease == NULL ? ERR_NOT_FOUND : lease->held ? 0 : ERR_GONE;
+
+	expect(a, err);
+	if (err == 0)
+		lease_end(a->sim, number, a->c->command.held_until, a->time);
+}
+
+static void
+apply_expire(struct applying *a)
+{
+	uint64_t number = a->c->request.expire.lease;
+	const struct sim_lease *lease = lease_get(a->sim, number);
+	int err = 0;
+
+	if (a->c->request.expire.deadline > a->time)
+		err = ERR_CONFLICT;
+	else if (lease == NULL)
+		err = ERR_NOT_FOUND;
+	else if (!lease->held)
+		err = ERR_GONE;
+	expect(a, err);
+	if (err != 0)
+		return;
+	a->sim->tally.expiries++;
+	lease_end(a->sim, number, 0, a->time);
+}
+
+static void
+apply_revoke(struct applying *a)
+{
+	struct sim *sim = a->sim;
+	struct sim_device *device = &sim->devices[a->c->index];
+
+	expect(a, 0);
+	if (device->revoked)
+		return;
+	device->revoked = true;
+	sim->wrote = true;
+	for (uint32_t i = 0; i < sim->n_licenses; i++) {
+		for (uint32_t s = 0; s < SIM_SLOTS_MAX; s++) {
+			uint64_t number = sim->licenses[i].slots[s].lease;
+
+			if (number != 0 &&
+			    sim->leases[number].device == a->c->index)
+				lease_end(sim, number, a->c->command.held_until,
+				    a->time);
+		}
+	}
+}
+
+/* --- devices and licenses --------------------------------------------------
+ */
+
+/* The device that has this key, or n_devices. */
+static uint32_t
+device_by_key(const struct sim *sim, const uint8_t key[32])
+{
+	uint32_t i = 0;
+
+	while (i < sim->n_devices && memcmp(sim->devices[i].key, key, 32) != 0)
+		i++;
+	return i;
+}
+
+static void
+apply_enroll(struct applying *a)
+{
+	struct sim *sim = a->sim;
+	struct sim_join *join = &sim->joins[a->c->index];
+	uint32_t i = device_by_key(sim, a->c->key);
+	struct sim_device *device = &sim->devices[i];
+	bool known = i < sim->n_devices;
+	int err = 0;
+
+	if (a->time >= join->expires_at)
+		err = ERR_GONE;
+	else if (known && device->revoked)
+		err = ERR_DEVICE_REVOKED;
+	else if (known && device->join_serial == join->serial)
+		err = 0; /* once more, and nothing is used up */
+	else if (join->used >= join->uses)
+		err = ERR_GONE;
+	else
+		sim->wrote = true;
+	expect(a, err);
+	if (err != 0)
+		return;
+	join->used += !known || device->join_serial != join->serial;
+	if (!known) {
+		*device = (struct sim_device){ .number = i + 1 };
+		memcpy(device->key, a->c->key, sizeof device->key);
+		sim->n_devices++;
+	}
+	device->join_serial = join->serial;
+	if (a->told)
+		sim_must(sim,
+		    a->c->command.reply.enroll.device == device->number);
+}
+
+static void
+apply_join(struct applying *a)
+{
+	struct sim *sim = a->sim;
+	struct sim_join *join = &sim->joins[a->c->index];
+	const struct join_create *request = &a->c->request.join;
+
+	expect(a, 0);
+	sim->wrote = true;
+	if (!a->told)
+		return; /* made, and nobody will ever have it */
+	buf_clear(&join->token);
+	buf_add(&join->token, a->c->command.reply.join.join.data,
+	    a->c->command.reply.join.join.len);
+	join->serial = ++sim->join_serial;
+	join->uses = request->uses;
+	join->used = 0;
+	join->expires_at = a->time + (int64_t)request->valid_s * 1000;
+	sim_must(sim, a->c->command.reply.join.expires_at == join->expires_at);
+}
+
+static void
+apply_install(struct applying *a)
+{
+	struct sim *sim = a->sim;
+	struct sim_license *license = &sim->licenses[a->c->index];
+	const struct license *new = &a->c->document;
+	int err = 0;
+
+	if (a->time / WORLD_DAY > new->contract.end_date)
+		err = ERR_LICENSE_EXPIRED;
+	else if (license->number != 0 &&
+	    new->serial <= license->document.serial)
+		err = ERR_CONFLICT;
+	expect(a, err);
+	if (err != 0)
+		return;
+	if (license->number == 0)
+		license->number = a->c->index + 1;
+	license->document = *new;
+	sim->wrote = true;
+	if (new->terms.ttl_s + new->terms.grace_s > sim->longest_s)
+		sim->longest_s = new->terms.ttl_s + new->terms.grace_s;
+}
+
+static void
+apply_one(struct applying *a)
+{
+	switch (a->c->kind) {
+	case SIM_CHECKOUT:
+		apply_checkout(a);
+		return;
+	case SIM_RETURN:
+		apply_return(a);
+		return;
+	case SIM_RELEASE:
+		apply_release(a);
+		return;
+	case SIM_EXPIRE:
+		apply_expire(a);
+		return;
+	case SIM_REVOKE:
+		apply_revoke(a);
+		return;
+	case SIM_ENROLL:
+		apply_enroll(a);
+		return;
+	case SIM_JOIN:
+		apply_join(a);
+		return;
+	case SIM_INSTALL:
+		apply_install(a);
+		return;
+	case SIM_CLOCK:
+		expect(a, 0);
+		a->sim->wrote = true;
+		a->sim->last = a->c->request.clock.wall;
+		a->sim->ahead = a->sim->last - a->sim->now;
+		return;
+	case SIM_DENIED:
+	case SIM_START:
+	case SIM_CHECKPOINT:
+		expect(a, 0);
+		a->sim->wrote = true;
+		return;
+	}
+}
+
+void
+sim_apply(struct sim *sim, bool told, int64_t time)
+{
+	int64_t before = sim->last;
+
+	sim->last = time;
+	sim->wrote = false;
+	end_lingering(sim, time);
+	for (uint32_t i = 0; i < sim->n_commands; i++) {
+		struct applying a = { sim, &sim->commands[i], told, time };
+
+		apply_one(&a);
+	}
+	if (!sim->wrote) {
+		sim->last = before;
+		undo_lingering(sim);
+	}
+}
