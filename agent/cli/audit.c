@@ -247,6 +247,10 @@ audit_verify(struct cli *cli, int argc, char **argv)
 		    (unsigned long long)verify.walk.totals.grants,
 		    (unsigned long long)verify.walk.totals.overage,
 		    (unsigned long long)verify.walk.totals.ends, head, time);
+	if (verify.walk.overage_unchecked > 0)
+		cli_say("the numbers of %llu overage checkouts of licenses "
+			"beyond the first 4096 were counted but not followed",
+		    (unsigned long long)verify.walk.overage_unchecked);
 out:
 	arena_release(&arena);
 	return status;

@@ -93,8 +93,10 @@ leases_release(struct cli *cli, int argc, char **argv)
 	if (status == CLI_DONE && cli->json)
 		cli_print_json(&lease_ended_record, &reply);
 	else if (status == CLI_DONE)
-		printf("lease-%llu is released; its seat is free. An "
-		       "application that still runs on it is told.\n",
+		printf("lease-%llu is released and its workstation told. The "
+		       "seat is free when the span last signed for it is "
+		       "over: until then an application that was not reached "
+		       "may still run on it.\n",
 		    (unsigned long long)reply.lease);
 	arena_release(&arena);
 	return status;
