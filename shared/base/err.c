@@ -59,10 +59,9 @@ err_from_code(const char *code)
 {
 	if (code == NULL)
 		return ERR_UNAVAILABLE;
-	if (strcmp(code, "ok") == 0)
-		return ERR_OK;
 	/* Every code of a fault is a refusal's code too, so that a client
-	 * never takes a peer's fault for its own. */
+	 * never takes a peer's fault for its own. No code is success: who
+	 * refuses with "ok" has sent no answer that could be read. */
 	for (size_t i = 0; i < ENTRIES; i++)
 		if (entries[i].err <= FIRST_REFUSAL &&
 		    strcmp(entries[i].code, code) == 0)

@@ -96,8 +96,9 @@ const char *err_name(int err);
 
 /**
  * The refusal a stable code names, for clients that read one off the wire.
- * Unknown codes give ERR_UNAVAILABLE. The refusals come first in the search,
- * so that "unavailable" gives ERR_UNAVAILABLE and not a fault.
+ * Unknown codes, and "ok", give ERR_UNAVAILABLE: never 0. The refusals come
+ * first in the search, so that "unavailable" gives ERR_UNAVAILABLE and not a
+ * fault.
  */
 int err_from_code(const char *code);
 
