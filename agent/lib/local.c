@@ -261,8 +261,7 @@ be_reader(struct local *local, int wake_fd, int64_t deadline)
 	if (local->parked)
 		(void)eventfd_write(local->handoff_fd, 1);
 	pthread_cond_broadcast(&local->changed);
-	/* An agent that never stops talking outlasts no deadline. */
-	return err == 0 && stream_left(deadline) == 0 ? ERR_TIMEOUT : err;
+	return err;
 }
 
 /* With the lock. Returns 0 or ERR_TIMEOUT. */
@@ -365,15 +364,6 @@ local_begin(struct local_waiter *waiter, struct local *local, enum local_id op,
 	pthread_mutex_unlock(&local->lock);
 	buf_release(&line);
 	return err;
-}
-
-void
-local_cancel(struct local_waiter *waiter, struct local *local)
-{
-	pthread_mutex_lock(&local->lock);
-	forget_waiter(local, waiter);
-	pthread_mutex_unlock(&local->lock);
-	buf_release(&waiter->answer);
 }
 
 bool

@@ -74,9 +74,6 @@ void local_cancel(struct local_waiter *waiter, struct local *local);
  * timeout_ms 0 what has arrived is read, once. */
 int local_end(void *reply, struct local_waiter *waiter, struct local *local,
     struct arena *arena, int timeout_ms, struct problem *problem);
-/** The answer is not wanted any more. Reads nothing, so that no notice comes
- * meanwhile: for callers with locks of their own. */
-void local_cancel(struct local_waiter *waiter, struct local *local);
 
 /**
  * Who gets notices (LOCAL_REVOKED). `notice` is called by whichever thread
