@@ -119,29 +119,34 @@ attempt_keep(struct lh_client *client, struct attempt *attempt)
 /* --- ask -------------------------------------------------------------------
  */
 
-/* Which journal will the answer come from, and what was seen of it? */
+/* Which journal will the answer come from? */
 static int
-attempt_prepare(struct attempt *attempt, struct lh_client *client,
-    struct local *local, struct problem *problem)
+ask_site(struct local_status *status, struct local *local,
+    struct problem *problem)
 {
 	struct arena arena = { .max_bytes = REPLY_BYTES };
-	struct local_status status;
-	int err = local_call(&status, local, LOCAL_STATUS, NULL, &arena,
+	int err = local_call(status, local, LOCAL_STATUS, NULL, &arena,
 	    CLIENT_LOCAL_MS, problem);
 
 	arena_release(&arena);
-	if (err != 0)
-		return err;
-	memcpy(attempt->site, status.site, sizeof(attempt->site));
-	memcpy(attempt->tenant, status.tenant, sizeof(attempt->tenant));
-	known_get(&attempt->request.known, &attempt->floor, client->known,
+	return err;
+}
+
+/* A new question to this site, with what was seen of its journal. */
+static void
+attempt_begin(struct attempt *attempt, struct lh_client *client,
+    const struct local_status *status)
+{
+	struct local_checkout *request = &attempt->request;
+
+	memcpy(attempt->site, status->site, sizeof(attempt->site));
+	memcpy(attempt->tenant, status->tenant, sizeof(attempt->tenant));
+	known_get(&request->known, &attempt->floor, client->known,
 	    attempt->site, attempt->tenant);
-	randombytes_buf(attempt->request.request,
-	    sizeof(attempt->request.request));
-	randombytes_buf(attempt->request.nonce, sizeof(attempt->request.nonce));
+	randombytes_buf(request->request, sizeof(request->request));
+	randombytes_buf(request->nonce, sizeof(request->nonce));
 	/* The span counts from here, before anybody can know the nonce. */
 	attempt->sent_ms = clock_boottime_ms();
-	return 0;
 }
 
 /* ERR_*; `reply` lives in `arena`. */
@@ -151,20 +156,25 @@ attempt_ask(struct local_checkout_reply *reply, struct attempt *attempt,
     struct arena *arena, struct problem *problem)
 {
 	int timeout_ms = (int)attempt->request.wait_s * 1000 + CLIENT_SITE_MS;
-	bool retry = attempt->sent_ms != 0;
-	int err = 0;
+	struct local_status status;
+	int err = ask_site(&status, connection->local, problem);
+
+	if (err != 0)
+		return err;
+	/* The agent may be another site's by now, and know nothing of it. */
+	bool retry = attempt->sent_ms != 0 &&
+	    strcmp(attempt->site, status.site) == 0 &&
+	    strcmp(attempt->tenant, status.tenant) == 0;
 
 	if (!retry)
-		err = attempt_prepare(attempt, client, connection->local,
-		    problem);
-	if (err == 0)
-		err = local_call(reply, connection->local, LOCAL_CHECKOUT,
-		    &attempt->request, arena, timeout_ms, problem);
+		attempt_begin(attempt, client, &status);
+	err = local_call(reply, connection->local, LOCAL_CHECKOUT,
+	    &attempt->request, arena, timeout_ms, problem);
 	/* What the first try got has ended meanwhile: ask anew. */
 	if (retry && (err == ERR_GONE || err == ERR_CONFLICT)) {
-		attempt->sent_ms = 0;
-		return attempt_ask(reply, attempt, client, connection, arena,
-		    problem);
+		attempt_begin(attempt, client, &status);
+		err = local_call(reply, connection->local, LOCAL_CHECKOUT,
+		    &attempt->request, arena, timeout_ms, problem);
 	}
 	return err;
 }
@@ -262,6 +272,36 @@ give_back(struct lh_client *client, uint64_t lease)
 		seat_tell_return(client, lease);
 }
 
+/* Was more of the journal seen while the answer was on its way? Then its
+ * header proves nothing against that. */
+static bool
+is_behind(struct lh_client *client, const struct verify_lease *lease)
+{
+	struct journal_known kept, floor;
+
+	known_get(&kept, &floor, client->known, lease->header.site,
+	    lease->header.tenant);
+	return floor.batch > lease->header.batch;
+}
+
+/* A grant of some time ago: a beat over a fresh nonce shows that the lease is
+ * still ours, and that the journal goes on from the newest batch seen. */
+static int
+refresh(struct lh_client *client, struct lh_seat *seat)
+{
+	int error = beat_now(client, seat, CLIENT_SITE_MS);
+
+	if (error <= LH_E_BAD_SIGNATURE)
+		return error;
+	/* The agent was slow; what was signed before still stands. */
+	if (lh_seat_valid(seat))
+		return LH_OK;
+	return error != LH_OK ? error
+			      : detail_set(LH_E_TIMEOUT,
+				    "the lease ran out before it was shown "
+				    "to be still held");
+}
+
 static int
 hold(struct lh_seat **out, struct lh_client *client,
     const struct verify_lease *lease, const struct local_checkout_reply *reply,
@@ -276,15 +316,11 @@ hold(struct lh_seat **out, struct lh_client *client,
 		return detail_set(error, "out of memory");
 	}
 	error = beat_start(client);
-	/* Waiting in the queue used up the span: the lease is ours, and a
-	 * fresh nonce shows that it still is. */
 	if (error == LH_OK &&
-	    clock_boottime_ms() - attempt->sent_ms > seat_interval_ms(seat)) {
-		int renewed = beat_now(client, seat, CLIENT_SITE_MS);
-
-		if (!lh_seat_valid(seat))
-			error = renewed == LH_OK ? LH_E_TIMEOUT : renewed;
-	}
+	    (is_behind(client, lease) ||
+		clock_boottime_ms() - attempt->sent_ms >
+		    seat_interval_ms(seat)))
+		error = refresh(client, seat);
 	pthread_mutex_lock(&client->lock);
 	seat->fresh = false;
 	pthread_mutex_unlock(&client->lock);

@@ -180,6 +180,49 @@ START_TEST(retry_of_what_has_ended_asks_anew)
 }
 END_TEST
 
+START_TEST(retry_at_another_site_is_a_new_question)
+{
+	struct lh_seat *seat;
+
+	ck_assert_int_eq(checkout(&seat), LH_OK);
+	lh_return(seat);
+	/* Asked while the agent was at another site, unanswered; meanwhile it
+	 * is back at the one of which a header is kept. */
+	strcpy(agent.status_site, "site-2");
+	AGENT_SET(&agent, refusal, ERR_UNAVAILABLE);
+	AGENT_SET(&agent, checkout, VICE_REFUSES);
+	ck_assert_int_eq(checkout(&seat), LH_E_SITE);
+	AGENT_SET(&agent, checkout, VICE_NONE);
+	pthread_mutex_lock(&agent.lock);
+	strcpy(agent.status_site, "");
+	pthread_mutex_unlock(&agent.lock);
+	ck_assert_int_eq(checkout(&seat), LH_OK);
+}
+END_TEST
+
+START_TEST(retry_hides_no_fork)
+{
+	struct lh_seat *seat, *others[2];
+
+	/* Asked before anything was known, and never answered. */
+	AGENT_SET(&agent, checkout, VICE_GARBAGE);
+	ck_assert_int_eq(checkout(&seat), LH_E_PROTOCOL);
+	AGENT_SET(&agent, checkout, VICE_NONE);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(lh_checkout(&others[i], client, "tool",
+				     "8.2.0", NULL, NULL, 0),
+		    LH_OK);
+	/* The site is put back to before all that, and grants it again. */
+	pthread_mutex_lock(&agent.lock);
+	agent.chain.next_batch = 0;
+	agent.chain.next_row = 1;
+	agent.chain.time++;
+	memset(agent.last_request, 0, sizeof(agent.last_request));
+	pthread_mutex_unlock(&agent.lock);
+	ck_assert_int_eq(checkout(&seat), LH_E_FORK);
+}
+END_TEST
+
 START_TEST(agent_that_hangs_up_is_asked_once_more)
 {
 	struct lh_seat *seat;
@@ -444,6 +487,8 @@ suite(void)
 	tcase_add_test(tc, impossible_answers_are_errors_of_the_protocol);
 	tcase_add_test(tc, retry_of_an_unknown_outcome_takes_no_second_seat);
 	tcase_add_test(tc, retry_of_what_has_ended_asks_anew);
+	tcase_add_test(tc, retry_at_another_site_is_a_new_question);
+	tcase_add_test(tc, retry_hides_no_fork);
 	tcase_add_test(tc, agent_that_hangs_up_is_asked_once_more);
 	tcase_add_test(tc, agent_restarted_between_two_calls_goes_unnoticed);
 	tcase_add_test(tc, no_agent_is_said_so);
