@@ -583,6 +583,14 @@ world_call(void *reply, struct world *world, enum local_id op,
 /* --- the keeper ----------------------------------------------------------- */
 
 static inline void
+world_on_terminate(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(ctx);
+}
+
+static inline void
 world_run_keeper(const struct world *world, int channel)
 {
 	struct keeper_options options = { .state = world->folder,
@@ -596,8 +604,15 @@ world_run_keeper(const struct world *world, int channel)
 	if (base == NULL || keeper_new(&keeper, base, &options) != 0 ||
 	    keeper_add_uplink(keeper, channel) != 0)
 		_exit(1);
+	struct event *terminate =
+	    evsignal_new(base, SIGTERM, world_on_terminate, base);
+
+	event_add(terminate, NULL);
 	event_base_dispatch(base);
-	_exit(0);
+	event_free(terminate);
+	keeper_free(keeper);
+	event_base_free(base);
+	exit(0); /* a sanitizer looks for leaks now */
 }
 
 static inline void
@@ -687,7 +702,12 @@ world_open(struct world *world)
 static inline void
 world_close(struct world *world)
 {
-	world_kill_keeper(world);
+	int state = -1;
+
+	kill(world->keeper, SIGTERM);
+	waitpid(world->keeper, &state, 0);
+	ck_assert_msg(state == 0, "the keeper's status is %d", state);
+	close(world->channel);
 	if (world->app >= 0)
 		close(world->app);
 	close(world->listen_fd);
