@@ -37,7 +37,8 @@ each_batch(struct cli *cli, uint64_t *from,
 				goto out;
 			*from = items[i].batch + 1;
 		}
-		if (page.next == 0)
+		/* A site that gives nothing more has no next page. */
+		if (page.next == 0 || page.items.count == 0)
 			break;
 	}
 out:
@@ -224,6 +225,16 @@ audit_verify(struct cli *cli, int argc, char **argv)
 			"only %llu batches",
 		    (unsigned long long)site.batch,
 		    (unsigned long long)verify.batches);
+		status = CLI_FAILED;
+		goto out;
+	}
+	/* One key signs the journals of all tenants. */
+	if (strcmp(verify.walk.site, site.site) != 0 ||
+	    strcmp(verify.walk.tenant, site.tenant) != 0) {
+		cli_say("the site says that it is %s, tenant %s, but gave the "
+			"journal of %s, tenant %s",
+		    site.site, site.tenant, verify.walk.site,
+		    verify.walk.tenant);
 		status = CLI_FAILED;
 		goto out;
 	}

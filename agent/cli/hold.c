@@ -227,8 +227,10 @@ start_child(int *go, const sigset_t *mask, char **command)
 			_exit(CLI_FAILED);
 		sigprocmask(SIG_SETMASK, mask, NULL);
 		execvp(command[0], command);
-		cli_say("%s: %s", command[0], strerror(errno));
-		_exit(errno == ENOENT ? 127 : 126);
+		int failed = errno;
+
+		cli_say("%s: %s", command[0], strerror(failed));
+		_exit(failed == ENOENT ? 127 : 126);
 	}
 	close(gate[0]);
 	if (pid < 0)

@@ -179,7 +179,8 @@ read_problem(struct problem *problem, const struct buf *answer,
 		const char *value = value_of(&len, (const char *)answer->data,
 		    answer->len, members[i].key, strlen(members[i].key), arena);
 
-		if (value != NULL)
+		/* What is shown must not steer the terminal. */
+		if (value != NULL && text_is_printable(value, len))
 			text_copy_n(members[i].out, members[i].size, value,
 			    len);
 	}
