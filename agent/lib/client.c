@@ -71,8 +71,10 @@ client_connection(struct lh_client *client)
 	struct connection *connection = client->connection;
 
 	if (connection != NULL && local_error(connection->local) != 0) {
+		/* First, so that a child of fork never sees it freed. */
+		client->connection = NULL;
 		client_release_locked(connection);
-		client->connection = connection = NULL;
+		connection = NULL;
 	}
 	if (connection != NULL)
 		connection->refs++;
