@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <ini.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -297,6 +298,8 @@ config_read(void *settings, const struct config_key *keys, const char *path,
 		err = config_read_text(settings, keys, path, (char *)text,
 		    error, error_size);
 	}
+	/* A file of settings may hold a key. */
+	sodium_memzero(text, len);
 	free(text);
 	return err;
 }
