@@ -238,6 +238,14 @@ START_TEST(beat_on_another_head_of_the_known_batch_is_a_fork)
 }
 END_TEST
 
+START_TEST(beat_of_another_site_is_a_mismatch)
+{
+	beat(120, 1);
+	strcpy(lease.header.site, "site-2");
+	ck_assert_int_eq(check_beat(&nothing, beat_nonces[1]), LH_E_MISMATCH);
+}
+END_TEST
+
 START_TEST(beat_of_another_tenant_is_a_mismatch)
 {
 	beat(120, 1);
@@ -269,6 +277,7 @@ suite(void)
 	    beat_over_another_nonce_or_lease_or_span_renews_nothing);
 	tcase_add_test(tc, beat_behind_what_is_known_is_a_fork);
 	tcase_add_test(tc, beat_on_another_head_of_the_known_batch_is_a_fork);
+	tcase_add_test(tc, beat_of_another_site_is_a_mismatch);
 	tcase_add_test(tc, beat_of_another_tenant_is_a_mismatch);
 	suite_add_tcase(s, tc);
 	return s;

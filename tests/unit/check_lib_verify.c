@@ -29,6 +29,7 @@ START_TEST(other_vendor_root_is_a_bad_signature)
 	chain_new_keys(&other);
 	memcpy(question.root, other.public_key, 32);
 	ck_assert_int_eq(verify(), LH_E_BAD_SIGNATURE);
+	ck_assert_ptr_nonnull(strstr(why, "does not come from the vendor"));
 }
 END_TEST
 
@@ -294,6 +295,32 @@ START_TEST(row_that_grants_nothing_is_a_mismatch)
 	chain.row.kind = ROW_CHECKPOINT;
 	commit_again();
 	ck_assert_int_eq(verify(), LH_E_MISMATCH);
+	ck_assert_ptr_nonnull(strstr(why, "grants no lease"));
+}
+END_TEST
+
+START_TEST(row_that_is_no_row_is_an_error_of_the_protocol)
+{
+	static const char *const raw[] = { "", "x", "\x7f\x7f\x91\x01",
+		"\x01\x08 no MessagePack" };
+
+	for (size_t i = 0; i < sizeof(raw) / sizeof(raw[0]); i++) {
+		chain.raw = raw[i];
+		commit_again();
+		ck_assert_int_eq(verify(), LH_E_PROTOCOL);
+	}
+}
+END_TEST
+
+START_TEST(true_lease_of_a_product_not_asked_for_is_a_mismatch)
+{
+	/* License and row agree with each other, and not with the question. */
+	strcpy(chain.license.product.id, "tool-2");
+	chain_sign(&chain);
+	chain_prepare(&chain, &request, 0);
+	strcpy(granted()->product, "tool-2");
+	commit_again();
+	ck_assert_int_eq(verify(), LH_E_MISMATCH);
 }
 END_TEST
 
@@ -373,6 +400,16 @@ START_TEST(slot_beyond_the_license_is_a_mismatch)
 }
 END_TEST
 
+START_TEST(advisory_license_grants_beyond_its_seats_as_overage)
+{
+	chain.license.terms.enforce = LICENSE_ADVISORY;
+	chain_sign(&chain);
+	grant(5);
+	ck_assert_int_eq(verify(), LH_OK);
+	ck_assert_uint_eq(lease.type, SEAT_OVERAGE);
+}
+END_TEST
+
 START_TEST(span_above_the_terms_is_a_mismatch)
 {
 	granted()->ttl_s = chain.license.terms.ttl_s + 1;
@@ -425,6 +462,8 @@ add_grant_tests(TCase *tc)
 	tcase_add_test(tc, lease_under_another_number_is_a_mismatch);
 	tcase_add_test(tc, lease_under_another_license_is_a_mismatch);
 	tcase_add_test(tc, row_that_grants_nothing_is_a_mismatch);
+	tcase_add_test(tc, row_that_is_no_row_is_an_error_of_the_protocol);
+	tcase_add_test(tc, true_lease_of_a_product_not_asked_for_is_a_mismatch);
 	tcase_add_test(tc, version_outside_the_range_is_not_covered);
 	tcase_add_test(tc, contract_over_at_header_time_is_expired);
 	tcase_add_test(tc, contract_not_begun_at_header_time_is_expired);
@@ -432,6 +471,7 @@ add_grant_tests(TCase *tc)
 	tcase_add_test(tc, overage_called_commit_is_a_mismatch);
 	tcase_add_test(tc, commit_called_overage_is_a_mismatch);
 	tcase_add_test(tc, slot_beyond_the_license_is_a_mismatch);
+	tcase_add_test(tc, advisory_license_grants_beyond_its_seats_as_overage);
 	tcase_add_test(tc, span_above_the_terms_is_a_mismatch);
 }
 

@@ -40,6 +40,7 @@ struct chain {
 	/* of the last grant */
 	struct row row;
 	struct buf row_bytes, header_token;
+	const char *raw; /* written in place of the row, when set */
 	uint8_t path[8][32];
 	size_t path_hashes;
 	uint8_t inclusion[64][32], consistency[64][32];
@@ -158,7 +159,10 @@ chain_commit(struct chain *chain)
 		uint64_t number = chain->next_row + i;
 
 		other.u.checkpoint.batch = number;
-		row_write(&bytes, i == at ? &chain->row : &other);
+		if (i == at && chain->raw != NULL)
+			buf_add_str(&bytes, chain->raw);
+		else
+			row_write(&bytes, i == at ? &chain->row : &other);
 		journal_row_leaf(leaves[i], chain->license.tenant, number,
 		    bytes.data, bytes.len);
 		if (i == at) {
