@@ -19,8 +19,7 @@ now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* --- answers
- * ------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------- */
 
 struct address {
 	struct front *front;
@@ -93,7 +92,7 @@ send_reply(const struct address *to, const struct record *record,
 static const struct problem *
 explain(struct problem *room, int err, const struct problem *problem)
 {
-	if (problem->code[0] != '\0')
+	if (problem->code[0] != '\0' && err != ERR_FULL)
 		return problem;
 	if (err == ERR_FULL)
 		problem_set(room, err,
@@ -105,8 +104,7 @@ explain(struct problem *room, int err, const struct problem *problem)
 	return room;
 }
 
-/* --- requests
- * ------------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------ */
 
 static struct address
 address_of(const struct request *request)
@@ -175,8 +173,7 @@ request_refuse(const struct request *request, int err,
 	send_problem(&to, err, problem);
 }
 
-/* --- calls
- * ---------------------------------------------------------------------- */
+/* --- calls --------------------------------------------------------------- */
 
 static int
 admit(const struct request *request, struct problem *problem)

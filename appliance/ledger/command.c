@@ -39,8 +39,7 @@ command_plain(const struct request *request)
 	call_commit(call);
 }
 
-/* --- what ends a lease
- * --------------------------------------------------------------- */
+/* --- what ends a lease --------------------------------------------------- */
 
 /* While the command is on its way no span is signed for the lease, or a client
  * would believe in a seat that is given to another. Committed, the lease is

@@ -85,8 +85,7 @@ is_starting(const struct request *request)
 	return true;
 }
 
-/* --- agents
- * -------------------------------------------------------------------- */
+/* --- agents -------------------------------------------------------------- */
 
 void
 dispatch_request(struct front *front, const struct ipc_message *message)
@@ -118,8 +117,7 @@ dispatch_request(struct front *front, const struct ipc_message *message)
 		run_handler(&request);
 }
 
-/* --- admins and the open operations
- * -------------------------------------------- */
+/* --- admins and the open operations -------------------------------------- */
 
 static int
 find_admin(struct request *request, const struct wire_caller *caller)

@@ -7,6 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Once a front: a taken one could fill the disk with it. */
+static void
+tell_odd(struct front *front, const struct ipc_message *message)
+{
+	if (!front->odd_told)
+		log_error("ledger",
+		    "front %d sends what no front would: kind=%u op=%u len=%u",
+		    front->index, message->kind, message->op, message->len);
+	front->odd_told = true;
+}
+
 static void
 read_opened(struct front *front, const struct ipc_message *message)
 {
@@ -19,8 +30,7 @@ read_opened(struct front *front, const struct ipc_message *message)
 	if (rc == 0)
 		session_new(front, message->conn, &peer);
 	else
-		log_error("ledger", "front %d: a peer that cannot be read",
-		    front->index);
+		tell_odd(front, message);
 	arena_clear(arena);
 }
 
@@ -58,8 +68,7 @@ got_message(void *ctx, const struct ipc_message *message)
 		dispatch_call(front, message);
 		break;
 	default:
-		log_error("ledger", "front %d: a message of unknown kind %u",
-		    front->index, message->kind);
+		tell_odd(front, message);
 	}
 	hold_back(front);
 }

@@ -78,6 +78,7 @@ struct front {
 	struct ipc *ipc;
 	struct table sessions; /* conn -> session */
 	bool paused;
+	bool odd_told; /* that it sends what no front would */
 };
 
 /** Counters of what leaves no row. */
@@ -143,8 +144,7 @@ void tenant_log_timing(const struct tenant *tenant);
 /** Drained and nothing under way: stop for good. */
 void process_settle(struct process *process);
 
-/* --- a request as it came in
- * -------------------------------------------------- */
+/* --- a request as it came in --------------------------------------------- */
 
 /** Borrowed by a handler until it returns. */
 struct request {
@@ -167,8 +167,7 @@ void request_reply(const struct request *request, const void *reply);
 void request_refuse(const struct request *request, int err,
     const struct problem *problem);
 
-/* --- a call: a request that is answered later
- * ----------------------------------- */
+/* --- a call: a request that is answered later ---------------------------- */
 
 struct call {
 	struct write write; /* first; its work serves readers too */
@@ -203,8 +202,7 @@ void call_commit(struct call *call);
 void call_query(struct call *call, void (*run)(struct work *work));
 void call_help(struct call *call, void (*run)(struct work *work));
 
-/* --- handlers; each answers or queues its request
- * ------------------------------- */
+/* --- handlers; each answers or queues its request ------------------------ */
 
 void session_hello(const struct request *request);
 void session_prove(const struct request *request);
@@ -222,8 +220,7 @@ void clock_confirm_asked(const struct request *request);
 void clock_correct_asked(const struct request *request);
 void checkpoint_asked(const struct request *request);
 
-/* --- fronts and sessions
- * ---------------------------------------------------------- */
+/* --- fronts and sessions ------------------------------------------------- */
 
 int front_add(struct process *process, int fd, int index);
 struct front *front_by_serial(const struct process *process, uint64_t serial);
@@ -261,8 +258,7 @@ void session_close_device(struct tenant *tenant, uint64_t device, uint16_t code,
 void dispatch_request(struct front *front, const struct ipc_message *message);
 void dispatch_call(struct front *front, const struct ipc_message *message);
 
-/* --- the process's own commands
- * ----------------------------------------------------- */
+/* --- the process's own commands ------------------------------------------ */
 
 /** Read the leases into memory, every deadline from now. */
 int own_load_leases(struct tenant *tenant);

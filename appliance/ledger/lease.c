@@ -33,8 +33,7 @@ refuse_item(struct record_list *refused, uint64_t lease)
 	text_copy(item->code, sizeof(item->code), err_code(ERR_GONE));
 }
 
-/* --- renewal
- * ----------------------------------------------------------------------- */
+/* --- renewal ------------------------------------------------------------- */
 
 /* Each accepted lease gets a leaf and a new deadline; from here on the span
  * that is about to be signed is believed in. */
@@ -117,8 +116,7 @@ lease_renew(const struct request *request)
 	buf_release(&token);
 }
 
-/* --- reattachment
- * --------------------------------------------------------------------- */
+/* --- reattachment -------------------------------------------------------- */
 
 /* 0: it goes on; ERR_GONE: not this device's any more; else a fault. */
 static int
@@ -177,8 +175,7 @@ lease_attach(const struct request *request)
 		request_refuse(request, rc, NULL);
 }
 
-/* --- its own list
- * -------------------------------------------------------------------- */
+/* --- its own list -------------------------------------------------------- */
 
 void
 lease_mine(const struct request *request)

@@ -19,8 +19,7 @@
 #define EXPIRE_TURN_MAX 2048
 #define CLOSE_REVOKED 4003
 
-/* --- the start
- * ----------------------------------------------------------------------- */
+/* --- the start ----------------------------------------------------------- */
 
 static bool
 all_started(const struct process *process)
@@ -93,8 +92,7 @@ own_load_leases(struct tenant *tenant)
 	return rc;
 }
 
-/* --- deadlines
- * ------------------------------------------------------------------------ */
+/* --- deadlines ----------------------------------------------------------- */
 
 static void
 finish_expire(struct call *call)
@@ -145,8 +143,7 @@ own_expire_due(struct tenant *tenant)
 	}
 }
 
-/* --- refusals
- * -------------------------------------------------------------------------- */
+/* --- refusals ------------------------------------------------------------ */
 
 void
 own_flush_denials(struct tenant *tenant, bool now)
@@ -177,8 +174,7 @@ own_flush_denials(struct tenant *tenant, bool now)
 	}
 }
 
-/* --- what a batch changed
- * ---------------------------------------------------------------- */
+/* --- what a batch changed ------------------------------------------------ */
 
 static const char *
 end_code(uint32_t reason)

@@ -14,8 +14,7 @@
  * makes up for it. */
 #define CLOCK_SAVE_MS 1000
 
-/* --- keeping the offset
- * ---------------------------------------------------------------- */
+/* --- keeping the offset -------------------------------------------------- */
 
 struct clock_save {
 	struct work work;
@@ -131,8 +130,7 @@ own_step_clock(struct process *process)
 	save_offset(process, offset);
 }
 
-/* --- confirm and correct
- * ------------------------------------------------------------------ */
+/* --- confirm and correct ------------------------------------------------- */
 
 /* The call becomes a LEDGER_CLOCK; the other tenants' journals get the same
  * row. The writer turns the clock when the first of them is committed. */
@@ -299,9 +297,7 @@ clock_correct_asked(const struct request *request)
 	call_help(call, run_keep);
 }
 
-/* --- checkpoints
- * -----------------------------------------------------------------------------
- */
+/* --- checkpoints --------------------------------------------------------- */
 
 static void
 run_hash(struct work *work)

@@ -53,8 +53,7 @@ log_timing(const struct process *process)
 		tenant_log_timing(process->tenants[i]);
 }
 
-/* --- stopping ----------------------------------------------------------------
- */
+/* --- stopping ------------------------------------------------------------ */
 
 static uint64_t
 batches_since_checkpoint(const struct tenant *tenant)
@@ -113,8 +112,7 @@ begin_drain(struct process *process)
 	process_settle(process);
 }
 
-/* --- events
- * -------------------------------------------------------------------- */
+/* --- events -------------------------------------------------------------- */
 
 static void
 got_signal(evutil_socket_t number, short what, void *ctx)
@@ -207,8 +205,7 @@ add_events(struct process *process)
 	return 0;
 }
 
-/* --- starting
- * -------------------------------------------------------------------- */
+/* --- starting ------------------------------------------------------------ */
 
 static int
 open_site(struct process *process)
@@ -415,8 +412,7 @@ start(struct process *process)
 	return supervisor_ready(process->child);
 }
 
-/* --- the end
- * ----------------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------- */
 
 static void
 stop_threads(struct process *process)

@@ -133,8 +133,7 @@ session_end_call(struct session *session)
 	session->n_calls--;
 }
 
-/* --- to the live session of a device
- * --------------------------------------------- */
+/* --- to the live session of a device ------------------------------------- */
 
 void
 session_tell_revoked(struct tenant *tenant, uint64_t device, uint64_t lease,
@@ -172,8 +171,7 @@ session_close_device(struct tenant *tenant, uint64_t device, uint16_t code,
 	session_free(session);
 }
 
-/* --- hello
- * ------------------------------------------------------------------------- */
+/* --- hello --------------------------------------------------------------- */
 
 static void
 tell_rolled_back(struct process *process, const struct session *session,
@@ -275,8 +273,7 @@ session_hello(const struct request *request)
 	request_reply(request, &reply);
 }
 
-/* --- proofs
- * ------------------------------------------------------------------------ */
+/* --- proofs -------------------------------------------------------------- */
 
 /* The nonce is used up, whatever comes of it. */
 static int
@@ -414,8 +411,7 @@ session_prove(const struct request *request)
 	request_reply(request, &reply);
 }
 
-/* --- enrolment
- * ----------------------------------------------------------------------- */
+/* --- enrolment ----------------------------------------------------------- */
 
 /* The join token itself is the core's to judge; here: whoever asks holds the
  * key that becomes the device's. */

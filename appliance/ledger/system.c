@@ -146,8 +146,7 @@ system_close(struct system_store *system)
 	free(system);
 }
 
-/* --- one value --------------------------------------------------------------
- */
+/* --- one value ----------------------------------------------------------- */
 
 static int
 put(MDB_txn *txn, MDB_dbi table, const void *key, size_t key_len,
@@ -198,8 +197,7 @@ finish(MDB_txn *txn, int rc, const char *what)
 	return rc == 0 ? 0 : store_failed(rc, what);
 }
 
-/* --- tenants -----------------------------------------------------------------
- */
+/* --- tenants ------------------------------------------------------------- */
 
 bool
 system_tenant_is_valid(const char *name)
@@ -271,8 +269,7 @@ system_each_tenant(struct system_store *system,
 	return rc;
 }
 
-/* --- admins' keys ------------------------------------------------------------
- */
+/* --- admins' keys -------------------------------------------------------- */
 
 /* Keyed, so that the order of the table says nothing about the keys and a
  * look-up by hash leaks nothing that a caller could steer by its timing. */
@@ -404,8 +401,7 @@ system_key_find(struct system_key *key, struct system_store *system,
 	return 0;
 }
 
-/* --- the clock
- * ---------------------------------------------------------------- */
+/* --- the clock ----------------------------------------------------------- */
 
 static const char clock_name[] = "clock";
 

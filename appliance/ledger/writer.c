@@ -47,8 +47,7 @@ shared_clock_now(struct shared_clock *clock)
 	return now;
 }
 
-/* --- what the rows say -------------------------------------------------------
- */
+/* --- what the rows say --------------------------------------------------- */
 
 static void
 add_event(struct batch_outcome *outcome, const struct write_event *event)
@@ -121,8 +120,7 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 	add_event(writer->outcome, &event);
 }
 
-/* --- a batch
- * -------------------------------------------------------------------- */
+/* --- a batch ------------------------------------------------------------- */
 
 static void
 batch_done(struct work *work)

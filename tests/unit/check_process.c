@@ -39,8 +39,7 @@ renew_one(struct renew_reply *reply, const struct agent *agent, uint64_t lease,
 	    NULL);
 }
 
-/* --- sessions ----------------------------------------------------------------
- */
+/* --- sessions ------------------------------------------------------------ */
 
 START_TEST(hello_shows_the_journal_and_gives_a_nonce)
 {
@@ -207,8 +206,7 @@ START_TEST(revoked_device_is_shut_out)
 }
 END_TEST
 
-/* --- leases
- * --------------------------------------------------------------------- */
+/* --- leases -------------------------------------------------------------- */
 
 START_TEST(one_beat_renews_all_and_refuses_what_is_gone)
 {
@@ -406,8 +404,7 @@ START_TEST(seat_of_a_silent_device_comes_back_after_span_and_skew)
 }
 END_TEST
 
-/* --- admins
- * ----------------------------------------------------------------------- */
+/* --- admins -------------------------------------------------------------- */
 
 START_TEST(bad_keys_are_refused_and_limited_by_address)
 {
@@ -533,8 +530,7 @@ START_TEST(time_goes_back_by_correction_only_and_stays_so)
 }
 END_TEST
 
-/* --- starting and stopping
- * ------------------------------------------------------------ */
+/* --- starting and stopping ----------------------------------------------- */
 
 static void
 read_last_start(struct row_started *started)
@@ -653,6 +649,115 @@ START_TEST(refusals_of_a_minute_make_one_row_at_a_stop)
 }
 END_TEST
 
+/* --- trouble ------------------------------------------------------------- */
+
+/* What a taken front could send: anything that is framed. */
+START_TEST(nonsense_from_a_front_does_no_harm)
+{
+	const struct empty empty = { 0 };
+	struct buf payload = { 0 };
+	struct site_view site;
+	struct heard heard;
+	int peers = 0;
+
+	srand(4711);
+	agent_enroll(&world, &alice, "alice", 1);
+	for (int i = 0; i < 20000; i++) {
+		uint16_t op = (uint16_t)(rand() % (OPERATION_COUNT + 4));
+		uint8_t bytes[64];
+
+		randombytes_buf(bytes, sizeof(bytes));
+		/* Some that begin like a record: an array of few items. */
+		if (rand() % 2 == 0)
+			bytes[0] = (uint8_t)(0x90 + rand() % 8);
+		if (rand() % 2 == 0)
+			bytes[1] = 1;
+		buf_clear(&payload);
+		buf_add(&payload, bytes, (size_t)(rand() % 64));
+		front_write(&world, (uint16_t)(rand() % 7), op,
+		    (uint64_t)(rand() % 3), (uint64_t)i, &payload);
+		while (front_hear(&world, &heard, 0))
+			peers++;
+	}
+	while (front_hear(&world, &heard, 200))
+		peers++;
+	ck_assert_int_gt(peers, 0);
+	ck_assert_int_eq(admin_do(&world, &site, OP_SITE_SHOW, &empty), 0);
+	ck_assert_uint_eq(site.leases, 0);
+	buf_release(&payload);
+}
+END_TEST
+
+START_TEST(front_that_breaks_the_framing_is_dropped_and_replaced)
+{
+	const struct empty empty = { 0 };
+	struct site_view site;
+	uint8_t bytes[64];
+	char byte;
+
+	memset(bytes, 0xff, sizeof(bytes));
+	agent_enroll(&world, &alice, "alice", 1);
+	ck_assert_int_eq(send(world.front, bytes, sizeof(bytes), 0),
+	    sizeof(bytes));
+	ck_assert_int_eq(recv(world.front, &byte, 1, 0), 0);
+	close(world.front);
+	process_hand_front(&world);
+	ck_assert_int_eq(admin_do(&world, &site, OP_SITE_SHOW, &empty), 0);
+	ck_assert_uint_eq(site.sessions, 0);
+	agent_login(&world, &alice, 1);
+}
+END_TEST
+
+START_TEST(full_store_refuses_writes_and_goes_on_reading_and_renewing)
+{
+	const struct empty empty = { 0 };
+	struct checkout_reply granted;
+	struct renew_reply renewed;
+	struct lease_page page;
+	struct lease_query query = { .limit = 10 };
+	struct problem problem;
+	struct health health;
+	const uint8_t nonce[32] = { 1 };
+	uint64_t first = 0;
+	int rc = 0;
+
+	install_license(&world, PRODUCT, 1000000, 120, 300);
+	agent_enroll(&world, &alice, "alice", 1);
+	process_stop(&world, SIGTERM);
+	world.options.map_bytes = (size_t)1 << 20;
+	process_start(&world);
+	process_await_ready(&world);
+	agent_login(&world, &alice, 1);
+	for (int i = 0; rc == 0 && i < 4000; i++) {
+		rc =
+		    agent_checkout(&world, &granted, &alice, PRODUCT, &problem);
+		if (first == 0)
+			first = granted.lease;
+	}
+	ck_assert_int_eq(rc, ERR_FULL);
+	ck_assert_str_eq(problem.code, "unavailable");
+	ck_assert_ptr_nonnull(strstr(problem.detail, "full"));
+	ck_assert_int_eq(admin_ask(&world, &health, "", "192.0.2.1", OP_READYZ,
+			     &empty, NULL),
+	    ERR_UNAVAILABLE);
+	ck_assert_int_eq(renew_one(&renewed, &alice, first, nonce), 0);
+	ck_assert_uint_eq(renewed.refused.count, 0);
+	ck_assert_int_eq(admin_do(&world, &page, OP_LEASE_LIST, &query), 0);
+	ck_assert_uint_eq(page.items.count, 10);
+	/* With room again all goes on, with what was held. */
+	process_stop(&world, SIGTERM);
+	world.options.map_bytes = (size_t)256 << 20;
+	process_start(&world);
+	process_await_ready(&world);
+	agent_login(&world, &alice, 1);
+	ck_assert_int_eq(renew_one(&renewed, &alice, first, nonce), 0);
+	ck_assert_uint_eq(renewed.refused.count, 0);
+	ck_assert_int_eq(agent_checkout(&world, &granted, &alice, PRODUCT,
+			     NULL),
+	    0);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -661,6 +766,7 @@ suite(void)
 	TCase *leases = tcase_create("leases");
 	TCase *admins = tcase_create("admins");
 	TCase *life = tcase_create("life");
+	TCase *trouble = tcase_create("trouble");
 
 	tcase_add_test(sessions, hello_shows_the_journal_and_gives_a_nonce);
 	tcase_add_test(sessions, other_protocol_is_refused);
@@ -689,9 +795,14 @@ suite(void)
 	tcase_add_test(life, start_says_whether_the_last_stop_was_clean);
 	tcase_add_test(life, second_process_on_the_store_is_refused);
 	tcase_add_test(life, refusals_of_a_minute_make_one_row_at_a_stop);
-	TCase *all[] = { sessions, leases, admins, life };
+	tcase_add_test(trouble, nonsense_from_a_front_does_no_harm);
+	tcase_add_test(trouble,
+	    front_that_breaks_the_framing_is_dropped_and_replaced);
+	tcase_add_test(trouble,
+	    full_store_refuses_writes_and_goes_on_reading_and_renewing);
+	TCase *all[] = { sessions, leases, admins, life, trouble };
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		tcase_add_checked_fixture(all[i], set_up, tear_down);
 		tcase_set_timeout(all[i], 60);
 		suite_add_tcase(suite, all[i]);

@@ -53,8 +53,7 @@ struct heard {
 	uint32_t len;
 };
 
-/* --- the process
- * ---------------------------------------------------------------- */
+/* --- the process --------------------------------------------------------- */
 
 /* There under AddressSanitizer only: a fork ends by _exit and would not be
  * checked. */
@@ -172,8 +171,7 @@ process_world_free(struct process_world *world)
 	ck_assert_int_eq(system(command), 0);
 }
 
-/* --- the front
- * -------------------------------------------------------------------- */
+/* --- the front ----------------------------------------------------------- */
 
 static inline void
 front_write(struct process_world *world, uint16_t kind, uint16_t op,
@@ -330,8 +328,7 @@ process_await_ready(struct process_world *world)
 	ck_abort_msg("the ledger does not get ready");
 }
 
-/* --- agents
- * -------------------------------------------------------------------------- */
+/* --- agents -------------------------------------------------------------- */
 
 struct agent {
 	struct identity *identity;
@@ -462,8 +459,7 @@ agent_checkout(struct process_world *world, struct checkout_reply *reply,
 	    &checkout, problem);
 }
 
-/* --- a vendor
- * -------------------------------------------------------------------------- */
+/* --- a vendor ------------------------------------------------------------ */
 
 static inline void
 install_license(struct process_world *world, const char *product,
