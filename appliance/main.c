@@ -18,6 +18,7 @@
 
 #include <getopt.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,10 @@ static const char usage[] =
     "      [--json]   Make a site: keys, certificate, journal, admin key.\n"
     "  leaseholdd request [--state DIR]\n"
     "      Print the activation request for a vendor.\n"
+    "  leaseholdd certificate [--state DIR] --host HOST...\n"
+    "      A new certificate for the server; then: kill -HUP its process.\n"
+    "  leaseholdd key [--state DIR] --name NAME\n"
+    "      One more admin key, shown once.\n"
     "  leaseholdd --check-config [--config FILE]\n"
     "  leaseholdd --help | --version\n"
     "\n"
@@ -71,8 +76,7 @@ complain(const char *text)
 	return STATUS_CONFIG;
 }
 
-/* --- the command line --------------------------------------------------------
- */
+/* --- the command line ---------------------------------------------------- */
 
 static int
 take_state(struct arguments *arguments, const char *path)
@@ -146,8 +150,7 @@ read_arguments(struct arguments *arguments, int argc, char **argv)
 	return rc == 0 ? -1 : rc;
 }
 
-/* --- leaseholdd init
- * ------------------------------------------------------------ */
+/* --- leaseholdd init ----------------------------------------------------- */
 
 static void
 print_site_json(const struct site_file *site, const char *state,
@@ -243,8 +246,35 @@ run_request(const struct arguments *arguments)
 	return rc == 0 && fflush(stdout) == 0 ? 0 : STATUS_FAILED;
 }
 
-/* --- the daemon
- * --------------------------------------------------------------------- */
+static int
+run_certificate(const struct arguments *arguments)
+{
+	if (arguments->n_hosts == 0)
+		return complain("certificate needs the names or addresses that "
+				"agents use: --host HOST");
+	if (setup_renew(arguments->state, arguments->hosts) != 0)
+		return STATUS_FAILED;
+	printf("The certificate is new. A running leaseholdd takes it with:\n"
+	       "  kill -HUP $(cat %s/lock)\n",
+	    arguments->state);
+	return 0;
+}
+
+static int
+run_key(const struct arguments *arguments)
+{
+	char key[96];
+
+	if (arguments->name == NULL)
+		return complain("key needs a name for people: --name NAME");
+	if (setup_add_key(key, arguments->state, arguments->name) != 0)
+		return STATUS_FAILED;
+	printf("Admin key, shown once: %s\n", key);
+	sodium_memzero(key, sizeof(key));
+	return fflush(stdout) == 0 ? 0 : STATUS_FAILED;
+}
+
+/* --- the daemon ---------------------------------------------------------- */
 
 struct daemon {
 	struct settings settings;
@@ -412,6 +442,8 @@ run_daemon(const struct arguments *arguments)
 	if ((status = open_site(&daemon)) != 0)
 		return status;
 	raise_limit(&daemon.settings);
+	/* It tells the ledger to log its timing, and nothing to the parent. */
+	signal(SIGUSR1, SIG_IGN);
 	const struct supervisor supervisor = {
 		.name = "leaseholdd",
 		.core_name = "ledger",
@@ -432,11 +464,29 @@ run_daemon(const struct arguments *arguments)
 	return status;
 }
 
+static int (*find_verb(const char *verb))(const struct arguments *)
+{
+	static const struct {
+		const char *name;
+		int (*run)(const struct arguments *arguments);
+	} verbs[] = {
+		{ "", run_daemon },
+		{ "init", run_init },
+		{ "request", run_request },
+		{ "certificate", run_certificate },
+		{ "key", run_key },
+	};
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(verbs[i].name, verb) == 0)
+			return verbs[i].run;
+	return NULL;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct arguments arguments = { 0 };
-	const char *verb = "";
 
 	if (sodium_init() < 0)
 		return STATUS_FAILED;
@@ -444,22 +494,18 @@ main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	if (optind < argc)
-		verb = argv[optind++];
-	log_open("leaseholdd", LOG_INFO, 0);
-	bool init = strcmp(verb, "init") == 0;
+	int (*run)(const struct arguments *) =
+	    find_verb(optind < argc ? argv[optind++] : "");
 
 	/* --host A B C: the words that are left are hosts as well. */
-	while (init && optind < argc)
+	while (arguments.n_hosts > 0 && optind < argc)
 		if (take_host(&arguments, argv[optind++]) != 0)
 			return STATUS_CONFIG;
-	if (optind < argc ||
-	    (verb[0] != '\0' && !init && strcmp(verb, "request") != 0))
+	if (run == NULL || optind < argc)
 		return complain("an unknown word; see: leaseholdd --help");
-	if (verb[0] == '\0')
-		return run_daemon(&arguments);
-	if (arguments.state[0] == '\0')
+	log_open("leaseholdd", LOG_INFO, 0);
+	if (run != run_daemon && arguments.state[0] == '\0')
 		text_copy(arguments.state, sizeof(arguments.state),
 		    SETTINGS_STATE_DEFAULT);
-	return init ? run_init(&arguments) : run_request(&arguments);
+	return run(&arguments);
 }

@@ -296,6 +296,35 @@ certificate_write_key(struct buf *pem, const struct certificate *certificate)
 		    NULL, NULL));
 }
 
+static BIO *
+read_bio(const void *data, size_t len)
+{
+	return len > 0 && len <= 1 << 20 ? BIO_new_mem_buf(data, (int)len)
+					 : NULL;
+}
+
+int
+certificate_read(struct certificate *certificate, const void *pem, size_t len,
+    const void *key_pem, size_t key_len)
+{
+	BIO *cert = read_bio(pem, len), *key = read_bio(key_pem, key_len);
+
+	if (cert != NULL && key != NULL) {
+		certificate->x509 = PEM_read_bio_X509(cert, NULL, NULL, NULL);
+		certificate->key =
+		    PEM_read_bio_PrivateKey(key, NULL, NULL, NULL);
+	}
+	int ok = certificate->x509 != NULL && certificate->key != NULL &&
+	    X509_check_private_key(certificate->x509, certificate->key) == 1;
+
+	ERR_clear_error();
+	BIO_free(cert);
+	BIO_free(key);
+	if (!ok)
+		certificate_release(certificate);
+	return ok ? 0 : ERR_CORRUPT;
+}
+
 int
 certificate_digest(uint8_t sha256[32], const void *pem, size_t len)
 {

@@ -42,6 +42,11 @@ int certificate_write(struct buf *pem, const struct certificate *certificate);
 int certificate_write_key(struct buf *pem,
     const struct certificate *certificate);
 
+/** A certificate and its key from PEM texts; ERR_CORRUPT when they are not or
+ * do not belong together. */
+int certificate_read(struct certificate *certificate, const void *pem,
+    size_t len, const void *key_pem, size_t key_len);
+
 /** SHA-256 of the DER of the first certificate in a PEM text. */
 int certificate_digest(uint8_t sha256[32], const void *pem, size_t len);
 

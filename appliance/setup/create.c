@@ -71,8 +71,7 @@ write_file(const struct making *making, const char *name, const void *data,
 	return rc;
 }
 
-/* --- the folder ------------------------------------------------------------
- */
+/* --- the folder ---------------------------------------------------------- */
 
 static int
 remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -175,8 +174,7 @@ make_folders(const struct making *making)
 	return 0;
 }
 
-/* --- what goes into it ------------------------------------------------------
- */
+/* --- what goes into it --------------------------------------------------- */
 
 static int
 make_site_key(struct making *making)
@@ -354,8 +352,7 @@ write_site(const struct making *making)
 	return rc;
 }
 
-/* --- owners ------------------------------------------------------------------
- */
+/* --- owners -------------------------------------------------------------- */
 
 struct owner {
 	uid_t uid;
@@ -421,8 +418,7 @@ give_away(const struct making *making)
 	return owner.rc;
 }
 
-/* --- the whole
- * ---------------------------------------------------------------- */
+/* --- the whole ----------------------------------------------------------- */
 
 static int
 fill_folder(struct making *making, char admin_key[96])

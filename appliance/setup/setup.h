@@ -56,6 +56,14 @@ struct setup_options {
  */
 int setup_create(char admin_key[96], const struct setup_options *options);
 
+/** A new key and certificate for the server, signed by the site's CA, for these
+ * hosts (ends with NULL); a running daemon takes them at SIGHUP. As root or
+ * whoever owns STATE/tls. Errors are logged. */
+int setup_renew(const char *state, const char *const *hosts);
+
+/** One more admin key, also while a daemon runs. Errors are logged. */
+int setup_add_key(char admin_key[96], const char *state, const char *name);
+
 /** ERR_NOT_FOUND: no site there. Errors are logged in words. */
 int setup_read(struct site_file *site, const char *state);
 

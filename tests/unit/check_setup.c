@@ -99,8 +99,7 @@ days_valid(const X509 *x509)
 	return days;
 }
 
-/* --- a site
- * -------------------------------------------------------------------- */
+/* --- a site -------------------------------------------------------------- */
 
 START_TEST(site_is_whole)
 {
@@ -348,8 +347,7 @@ START_TEST(folder_of_a_later_release_is_refused)
 }
 END_TEST
 
-/* --- certificates
- * --------------------------------------------------------------- */
+/* --- certificates -------------------------------------------------------- */
 
 START_TEST(certificates_say_what_they_may)
 {
@@ -436,8 +434,24 @@ START_TEST(page_takes_new_certificates_and_keeps_good_ones)
 }
 END_TEST
 
-/* --- settings
- * ---------------------------------------------------------------------- */
+START_TEST(renewed_certificate_is_of_the_same_ca)
+{
+	static const char *const others[] = { "new.example", NULL };
+
+	ck_assert_int_eq(create(), 0);
+	ck_assert_int_eq(setup_renew(state, others), 0);
+	X509 *ca = read_certificate("tls/ca.pem");
+	X509 *server = read_certificate("tls/server.pem");
+
+	ck_assert_int_eq(X509_verify(server, X509_get0_pubkey(ca)), 1);
+	ck_assert_int_eq(X509_check_host(server, "new.example", 0, 0, NULL), 1);
+	ck_assert_int_eq(mode_of("tls/server.key"), 0600);
+	X509_free(ca);
+	X509_free(server);
+}
+END_TEST
+
+/* --- settings ------------------------------------------------------------ */
 
 static int
 read_text(struct settings *settings, char *error, const char *text)
@@ -641,6 +655,7 @@ suite(void)
 	tcase_add_test(site, folder_of_a_later_release_is_refused);
 	tcase_add_test(tls, certificates_say_what_they_may);
 	tcase_add_test(tls, digest_of_the_ca_is_that_of_its_der);
+	tcase_add_test(tls, renewed_certificate_is_of_the_same_ca);
 	tcase_add_test(tls, hosts_are_names_or_addresses);
 	tcase_add_test(tls, page_takes_new_certificates_and_keeps_good_ones);
 	tcase_add_test(settings, settings_are_read_over_defaults);
