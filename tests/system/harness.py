@@ -265,10 +265,14 @@ class Site:
 
     def kill(self):
         """Every process of the daemon at once, as a power cut would."""
-        for pids in children(self.process.pid).values():
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
+        family = [pid for pids in children(self.process.pid).values()
+                  for pid in pids]
         self.process.kill()
+        for pid in family:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it died with its parent
         self.process.wait()
 
     def child(self, name):

@@ -32,7 +32,7 @@ def commit_then_overage_then_refusal():
         expect(fourth.status == 3, "status %d" % fourth.status)
         expect("2 commit, 1 overage" in fourth.errors(), fourth.errors())
         expect("leasehold leases" in fourth.errors(), fourth.errors())
-        apps[0].stop()
+        next(a for a in apps if a.lease["type"] == "commit").stop()
         wait_for(lambda: len(site.leases()) == 2, "the seat comes back", 1)
         fifth = App(world, agent.socket)
         expect(fifth.wait()["type"] == "commit", "a freed commit seat")

@@ -11,7 +11,7 @@ import sys
 import time
 
 from harness import (PRODUCT, SLOW, Agent, App, World, Site, binary, children,
-                     expect, main, run, terms, wait_for)
+                     expect, free_port, main, run, terms, wait_for)
 
 
 def a_misspelt_key_is_named():
@@ -44,7 +44,7 @@ def two_daemons_on_one_store():
         site.start()
         config = world.path("second.ini")
         with open(site.config) as f, open(config, "w") as g:
-            g.write(f.read().replace("port=%d" % site.port, "port=0"))
+            g.write(f.read().replace("port=%d" % site.port, "port=%d" % free_port()))
         done = run(binary("leaseholdd"), "--config", config)
         expect(done.status == 1, "status %d" % done.status)
         expect("another" in done.err, done.err)
@@ -109,7 +109,9 @@ def the_api_refuses_by_default():
             ("GET", "/api/v1/leases?limit=1&limit=2", None, 400),
             ("GET", "/../etc/passwd", None, 404),
             ("POST", "/api/v1/devices/tokens", "{", 400),
-            ("POST", "/api/v1/devices/tokens", '{"uses": 0}', 400),
+            ("POST", "/api/v1/devices/tokens", '{"uses": -1}', 400),
+            ("POST", "/api/v1/devices/tokens", '{"uses": 1e6}', 400),
+            ("POST", "/api/v1/devices/tokens", '{"use": 1}', 400),
             ("POST", "/api/v1/devices/tokens", "[" * 5000, 400),
         ]
         for method, path, body, status in cases:

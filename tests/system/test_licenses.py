@@ -29,7 +29,7 @@ def site_refuses_what_is_not_for_it():
         other = Site(world, "other")
         site.start()
         path = world.issue(other, terms())
-        refused(site, path, "site", "another site")
+        refused(site, path, "site: the license is for site")
         # Altered by one byte, in each of the two tokens.
         path = world.issue(site, terms())
         with open(path) as f:
