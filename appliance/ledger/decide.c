@@ -32,9 +32,7 @@ decide_refuse_document(struct command *command, int err,
 	const char *reason =
 	    error->reason[0] != '\0' ? error->reason : err_str(err);
 
-	if (error->field[0] == '\0')
-		return decide_refuse(command, err, "", "%s", reason);
-	decide_refuse(command, err, "", "%s %s", error->field, reason);
+	decide_refuse(command, err, "", "%s", reason);
 	snprintf(command->problem.field, sizeof command->problem.field, "%s",
 	    error->field);
 	return 0;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -216,6 +217,21 @@ setup_request(struct buf *token, const char *state)
 	return rc;
 }
 
+/* The children of a daemon that was killed a moment ago hold the lock until
+ * they have ended too: wait a little before calling it another daemon. */
+static bool
+lock_soon(int fd)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+
+	for (int tries = 0; tries < 100; tries++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
 int
 setup_lock(int *out, const char *state)
 {
@@ -230,7 +246,7 @@ setup_lock(int *out, const char *state)
 		log_error("setup", "cannot open %s: %s", path, strerror(errno));
 		return ERR_IO;
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+	if (!lock_soon(fd)) {
 		ssize_t len = read(fd, pid, sizeof(pid) - 1);
 
 		pid[len > 0 ? len : 0] = '\0';
