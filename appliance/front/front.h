@@ -20,7 +20,7 @@ struct front_options {
 	const char *cert_pem;
 	const char *key_pem;
 	int connections_max; /* of this front */
-	bool drop;	     /* root at start: empty root, then uid and gid */
+	bool drop; /* root at start: empty root, then uid and gid */
 	uid_t uid;
 	gid_t gid;
 	const char *empty_root; /* folder for chroot; with drop */

@@ -54,8 +54,7 @@ finish(struct net_connection *conn, const char *reason)
 	callbacks.close(ctx, name, words);
 }
 
-/* --- connecting ------------------------------------------------------------
- */
+/* --- connecting ---------------------------------------------------------- */
 
 static int
 connect_to(struct net_connection *conn, const struct addrinfo *address)
@@ -175,8 +174,7 @@ net_client_abort(struct net_connection *conn, const char *reason)
 		event_active(target->step, EV_TIMEOUT, 0);
 }
 
-/* --- libwebsockets' events ---------------------------------------------------
- */
+/* --- libwebsockets' events ----------------------------------------------- */
 
 /* This attempt is over; there may be another address. */
 static void
@@ -305,8 +303,7 @@ client_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	return 0;
 }
 
-/* --- net_connect
- * -------------------------------------------------------------- */
+/* --- net_connect --------------------------------------------------------- */
 
 static int
 open_vhost(struct net *net)

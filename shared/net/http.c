@@ -35,8 +35,7 @@ net_http_free(struct net_connection *conn)
 	free(http);
 }
 
-/* --- requests --------------------------------------------------------------
- */
+/* --- requests ------------------------------------------------------------ */
 
 static void
 deliver(struct net_connection *conn)
@@ -160,8 +159,7 @@ body_ended(struct net_connection *conn)
 	return 0;
 }
 
-/* --- answers ---------------------------------------------------------------
- */
+/* --- answers ------------------------------------------------------------- */
 
 static void writable_again(evutil_socket_t fd, short what, void *ctx);
 

@@ -77,7 +77,7 @@ custom_header(char *out, size_t size, struct lws *wsi, const char *name)
 	return true;
 }
 
-/* --- the query ------------------------------------------------------------ */
+/* --- the query ----------------------------------------------------------- */
 
 static void
 add_encoded(struct buf *out, const char *text, size_t len)
@@ -122,8 +122,7 @@ read_query(struct buf *out, struct lws *wsi)
 	return out->failed ? 400 : 0;
 }
 
-/* --- the request -----------------------------------------------------------
- */
+/* --- the request --------------------------------------------------------- */
 
 /* "site.example:7443" and "[::1]:7443" without the port. */
 static void
@@ -260,8 +259,7 @@ net_http_read(struct lws *wsi)
 	return http;
 }
 
-/* --- the answer ------------------------------------------------------------
- */
+/* --- the answer ---------------------------------------------------------- */
 
 static const char *
 status_words(int status)

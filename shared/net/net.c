@@ -48,7 +48,7 @@ net_log_quietly(void)
 	lws_set_log_level(LLL_ERR | LLL_WARN, log_quiet);
 }
 
-/* --- connections by name ------------------------------------------------ */
+/* --- connections by name ------------------------------------------------- */
 
 static int
 slots_grow(struct net *net)
@@ -217,7 +217,7 @@ net_schedule(struct net *net, bool timers)
 		event_active(net->uv_event, EV_READ, 0);
 }
 
-/* --- the context ------------------------------------------------------- */
+/* --- the context --------------------------------------------------------- */
 
 static void
 limit_descriptors(void)

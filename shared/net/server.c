@@ -220,7 +220,7 @@ first_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	return net_http_callback(wsi, reason, user, in, len);
 }
 
-/* --- accepting ------------------------------------------------------------ */
+/* --- accepting ----------------------------------------------------------- */
 
 static void
 describe_address(struct net_peer *peer, const struct sockaddr *address)
@@ -325,7 +325,7 @@ accept_failed(struct evconnlistener *listener, void *ctx)
 	evtimer_add(net->listener_retry, &wait);
 }
 
-/* --- starting and stopping ------------------------------------------------ */
+/* --- starting and stopping ----------------------------------------------- */
 
 static int
 open_vhost(struct net *net)

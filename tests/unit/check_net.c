@@ -18,8 +18,7 @@ teardown(void)
 	net_world_close(&world);
 }
 
-/* --- TLS -------------------------------------------------------------------
- */
+/* --- TLS ----------------------------------------------------------------- */
 
 START_TEST(plain_bytes_get_no_plain_answer)
 {
@@ -267,8 +266,7 @@ START_TEST(a_client_certificate_is_named)
 }
 END_TEST
 
-/* --- WebSockets
- * --------------------------------------------------------------- */
+/* --- WebSockets ---------------------------------------------------------- */
 
 static void
 expect_upgrade_refused(const char *request, const char *status)

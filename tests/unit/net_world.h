@@ -74,8 +74,7 @@ net_listen(uint16_t *port)
 	return fd;
 }
 
-/* --- the server's callbacks ------------------------------------------------
- */
+/* --- the server's callbacks ---------------------------------------------- */
 
 static inline void
 on_ws_open(void *ctx, net_conn conn, const struct net_peer *peer)
@@ -166,8 +165,7 @@ on_http_abort(void *ctx, net_conn conn)
 static const struct net_server_callbacks net_world_server = { on_ws_open,
 	on_ws_message, on_ws_close, on_http, on_http_abort };
 
-/* --- the client's callbacks ------------------------------------------------
- */
+/* --- the client's callbacks ---------------------------------------------- */
 
 static inline void
 on_open(void *ctx, net_conn conn, const struct net_peer *peer)
@@ -203,8 +201,7 @@ on_close(void *ctx, net_conn conn, const char *reason)
 static const struct net_client_callbacks net_world_client = { on_open,
 	on_message, on_close };
 
-/* --- the world ---------------------------------------------------------------
- */
+/* --- the world ----------------------------------------------------------- */
 
 static inline struct net_server_options
 net_world_options(const struct net_world *w)
@@ -317,8 +314,7 @@ net_world_join(struct net_world *w)
 	return conn;
 }
 
-/* --- a stranger who writes bytes into TLS
- * ------------------------------------- */
+/* --- a stranger who writes bytes into TLS -------------------------------- */
 
 struct net_stranger {
 	SSL_CTX *tls;

@@ -1,0 +1,298 @@
+/*
+ * HTTP: a request becomes the record of its operation and goes to the ledger
+ * with the caller's credentials; what is wrong with it as a request is
+ * answered here. Who may do it is not this file's business.
+ */
+#include "appliance/front/inside.h"
+
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <sodium.h>
+#include <string.h>
+#include <strings.h>
+
+static void
+refuse(struct front *front, net_conn conn, int status, int err,
+    const char *words)
+{
+	struct problem problem;
+
+	problem_set(&problem, err, NULL, "%s", words);
+	answer_problem(front, conn, status, &problem, NULL);
+}
+
+/* --- what the front answers by itself ------------------------------------ */
+
+static void
+refuse_unread(struct front *front, net_conn conn, int status)
+{
+	if (status == 411)
+		refuse(front, conn, 411, ERR_BAD_REQUEST,
+		    "a body needs its Content-Length; chunks are not taken");
+	else if (status == 413)
+		refuse(front, conn, 413, ERR_TOO_LARGE,
+		    "the body is larger than 1 MiB");
+	else if (status == 503)
+		refuse(front, conn, 503, ERR_UNAVAILABLE,
+		    "the site has too much to do right now");
+	else
+		refuse(front, conn, 400, ERR_BAD_REQUEST,
+		    "the request's head is malformed");
+}
+
+static void
+answer_ready(struct front *front, net_conn conn)
+{
+	struct health health = { .status = "ok" };
+
+	if (front->state == LEDGER_READY && !front->draining)
+		answer_record(front, conn, 200, &health_record, &health);
+	else if (front->state == LEDGER_STARTING)
+		refuse(front, conn, 503, ERR_UNAVAILABLE,
+		    "the site is starting");
+	else if (front->state == LEDGER_UNAVAILABLE)
+		refuse(front, conn, 503, ERR_UNAVAILABLE,
+		    "the site's ledger cannot serve");
+	else
+		refuse(front, conn, 503, ERR_UNAVAILABLE,
+		    "the site is stopping");
+}
+
+static bool
+answer_here(struct front *front, net_conn conn, enum operation_id id)
+{
+	struct health health = { .status = "ok" };
+
+	if (id == OP_HEALTHZ) {
+		answer_record(front, conn, 200, &health_record, &health);
+		return true;
+	}
+	if (id == OP_READYZ) {
+		answer_ready(front, conn);
+		return true;
+	}
+	if (id == OP_OPENAPI) {
+		(void)net_reply(front->net, conn, 200, "application/json", NULL,
+		    front->openapi.data, front->openapi.len);
+		return true;
+	}
+	return false;
+}
+
+/* --- reading ------------------------------------------------------------- */
+
+static bool
+is_json(const char *content_type)
+{
+	static const char json[] = "application/json";
+	size_t n = sizeof(json) - 1;
+
+	return strncasecmp(content_type, json, n) == 0 &&
+	    (content_type[n] == '\0' || content_type[n] == ';' ||
+		content_type[n] == ' ');
+}
+
+static int
+read_caller(struct wire_caller *caller, const struct net_request *request,
+    struct problem *problem)
+{
+	static const char scheme[] = "Bearer ";
+	const char *credentials = request->authorization;
+	struct record_error error = { 0 };
+
+	memset(caller, 0, sizeof(*caller));
+	if (strncasecmp(credentials, scheme, sizeof(scheme) - 1) == 0) {
+		credentials += sizeof(scheme) - 1;
+		credentials += strspn(credentials, " ");
+		caller->key.data = credentials;
+		caller->key.len = (uint32_t)strlen(credentials);
+	} else if (credentials[0] != '\0') {
+		problem_set(problem, ERR_UNAUTHENTICATED,
+		    "send the key as \"Authorization: Bearer KEY\"",
+		    "the Authorization header is not of the kind Bearer");
+		return ERR_UNAUTHENTICATED;
+	}
+	if (!text_copy(caller->address, sizeof(caller->address),
+		request->peer->address) ||
+	    !text_copy(caller->client_cn, sizeof(caller->client_cn),
+		request->peer->client_cn) ||
+	    !text_copy(caller->host, sizeof(caller->host), request->host) ||
+	    !text_copy(caller->idempotency_key, sizeof(caller->idempotency_key),
+		request->idempotency_key) ||
+	    record_check(&wire_caller_record, caller, &error) != 0) {
+		problem_set(problem, ERR_BAD_REQUEST, NULL,
+		    "Authorization, Host or Idempotency-Key is too long or "
+		    "malformed");
+		return ERR_BAD_REQUEST;
+	}
+	return 0;
+}
+
+static int
+read_request(void **out, struct front *front, const struct operation *op,
+    const struct operation_parameter *parameters, size_t n_parameters,
+    const struct net_request *request, struct problem *problem)
+{
+	struct record_error error = { 0 };
+	int err = query_to_json(&front->text, op->request, parameters,
+	    n_parameters, request->query, request->body, request->len, problem);
+
+	if (err != 0)
+		return err;
+	*out = arena_alloc(&front->arena,
+	    op->request->size > 0 ? op->request->size : 1);
+	if (*out == NULL)
+		return ERR_NOMEM;
+	err =
+	    record_read_json(*out, op->request, (const char *)front->text.data,
+		front->text.len, &front->arena, &error);
+	if (err == 0)
+		return 0;
+	problem_set(problem, err, NULL, "%s%s%s",
+	    error.field[0] != '\0' ? error.field : "the request",
+	    error.reason[0] != '\0' ? " " : "", error.reason);
+	text_copy(problem->field, sizeof(problem->field), error.field);
+	return err;
+}
+
+/* --- handing on ---------------------------------------------------------- */
+
+static int
+hand_on(struct front *front, net_conn conn, const struct operation *op,
+    const struct wire_caller *caller, const void *request)
+{
+	struct peer *peer = peer_new(front, conn, true);
+	struct buf *payload = &front->payload;
+
+	if (peer == NULL)
+		return ERR_NOMEM;
+	buf_clear(payload);
+	record_write_msgpack(payload, &wire_caller_record, caller);
+	record_write_msgpack(payload, op->request, request);
+	peer->op = op;
+	peer->tag = ++front->next_tag;
+	peer->waiting = 1;
+	front->n_waiting++;
+	int err = payload->failed ? ERR_NOMEM
+				  : front_tell(front,
+					&(struct ipc_message){
+					    .kind = WIRE_CALL,
+					    .op = (uint16_t)op->id,
+					    .conn = conn,
+					    .tag = peer->tag,
+					    .payload = payload->data,
+					    .len = (uint32_t)payload->len,
+					});
+
+	/* It held a key. */
+	if (payload->data != NULL)
+		sodium_memzero(payload->data, payload->len);
+	if (err != 0)
+		peer_free(front, peer);
+	return err;
+}
+
+static void
+serve(struct front *front, net_conn conn, const struct operation *op,
+    const struct operation_parameter *parameters, size_t n_parameters,
+    const struct net_request *request)
+{
+	struct wire_caller caller;
+	struct problem problem = { 0 };
+	void *record = NULL;
+	int err = 0;
+
+	if (request->len > 0 && strcmp(op->method, "POST") != 0 &&
+	    strcmp(op->method, "PUT") != 0) {
+		refuse(front, conn, 400, ERR_BAD_REQUEST,
+		    "this operation takes no body");
+		return;
+	}
+	if (request->len > 0 && !is_json(request->content_type)) {
+		refuse(front, conn, 415, ERR_BAD_REQUEST,
+		    "the body must be sent as Content-Type application/json");
+		return;
+	}
+	if (front->draining)
+		err = ERR_UNAVAILABLE;
+	if (err == 0)
+		err = read_caller(&caller, request, &problem);
+	if (err == 0)
+		err = read_request(&record, front, op, parameters, n_parameters,
+		    request, &problem);
+	if (err == 0)
+		err = hand_on(front, conn, op, &caller, record);
+	arena_clear(&front->arena);
+	if (err == 0)
+		return;
+	if (problem.code[0] == '\0')
+		problem_set(&problem, err, NULL, NULL);
+	answer_problem(front, conn, err_http_status(err), &problem, NULL);
+}
+
+void
+call_request(void *ctx, net_conn conn, const struct net_request *request)
+{
+	struct operation_parameter parameters[OPERATION_PARAMETERS_MAX];
+	struct front *front = ctx;
+	size_t n_parameters = 0;
+	struct problem problem;
+	char allow[64] = "";
+	int status = 404;
+
+	if (request->refusal != 0) {
+		refuse_unread(front, conn, request->refusal);
+		return;
+	}
+	/* RFC 9110: whatever has GET has HEAD; shared/net drops the body. */
+	const char *method =
+	    strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+	const struct operation *op =
+	    operation_by_route(parameters, &n_parameters, &status, allow,
+		sizeof(allow), method, request->path);
+
+	if (op == NULL) {
+		problem_set(&problem,
+		    status == 404 ? ERR_NOT_FOUND : ERR_BAD_REQUEST,
+		    "GET /api/v1/openapi.json lists what there is",
+		    status == 404 ? "there is nothing at this path"
+				  : "this path does not take that method");
+		answer_problem(front, conn, status, &problem, allow);
+		return;
+	}
+	if (!answer_here(front, conn, op->id))
+		serve(front, conn, op, parameters, n_parameters, request);
+}
+
+void
+call_aborted(void *ctx, net_conn conn)
+{
+	struct front *front = ctx;
+	struct peer *peer = peer_get(front, conn);
+
+	/* The ledger does not hear of it: what it was told to do is done. */
+	if (peer != NULL && peer->is_call)
+		peer_free(front, peer);
+}
+
+void
+call_reply(struct front *front, struct peer *peer, const void *reply)
+{
+	net_conn conn = peer->conn;
+	const struct operation *op = peer->op;
+
+	peer_free(front, peer);
+	answer_record(front, conn, op->status, op->reply, reply);
+}
+
+void
+call_refuse(struct front *front, struct peer *peer, int err,
+    const struct problem *problem)
+{
+	net_conn conn = peer->conn;
+
+	peer_free(front, peer);
+	answer_problem(front, conn, err_http_status(err), problem, NULL);
+}

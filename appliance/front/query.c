@@ -1,0 +1,194 @@
+/*
+ * A request's parameters as the JSON object that its record's reader takes:
+ * one way in for path, query and body, so that bounds, unknown and doubled
+ * names are judged in one place.
+ */
+#include "appliance/front/inside.h"
+
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+#include "shared/record/json.h"
+
+#include <string.h>
+
+/* headers are 4 KiB: no value is longer */
+#define VALUE_MAX 4096
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Percent-decoding; false when it is malformed, too long or holds a NUL. */
+static bool
+decode(char *out, size_t size, size_t *out_len, const char *text, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+
+		if (c == '%') {
+			int high = i + 2 < len ? hex_digit(text[i + 1]) : -1;
+			int low = i + 2 < len ? hex_digit(text[i + 2]) : -1;
+
+			if (high < 0 || low < 0)
+				return false;
+			c = (char)(high << 4 | low);
+			i += 2;
+		}
+		if (c == '\0' || n + 1 >= size)
+			return false;
+		out[n++] = c;
+	}
+	out[n] = '\0';
+	*out_len = n;
+	return true;
+}
+
+static const struct record_field *
+find_field(const struct record *record, const char *key, size_t len)
+{
+	for (size_t i = 0; i < record->n_fields; i++) {
+		const struct record_field *field = &record->fields[i];
+
+		if (strlen(field->key) == len &&
+		    memcmp(field->key, key, len) == 0)
+			return field;
+	}
+	return NULL;
+}
+
+static bool
+is_number(const char *text, size_t len)
+{
+	size_t sign = len > 0 && text[0] == '-' ? 1 : 0;
+
+	return len > sign && len < 24 &&
+	    strspn(text + sign, "0123456789") == len - sign;
+}
+
+/* What is no number where one belongs goes on as a string: the reader says
+ * what it wanted instead. */
+static bool
+is_bare(const struct record_field *field, const char *text, size_t len)
+{
+	if (field == NULL)
+		return false;
+	switch (field->type) {
+	case RECORD_U32:
+	case RECORD_U64:
+	case RECORD_I64:
+		return is_number(text, len);
+	case RECORD_BOOL:
+		return strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+	case RECORD_ENUM:
+	case RECORD_TEXT:
+	case RECORD_FIXED:
+	case RECORD_BLOB:
+	case RECORD_STRING:
+	case RECORD_TIME:
+	case RECORD_DATE:
+	case RECORD_MONEY:
+	case RECORD_STRUCT:
+	case RECORD_LIST:
+		return false;
+	}
+	return false;
+}
+
+static void
+add_member(struct buf *out, const struct record *record, const char *key,
+    size_t key_len, const char *value, size_t value_len)
+{
+	const struct record_field *field = find_field(record, key, key_len);
+
+	if (out->len > 1)
+		buf_add_byte(out, ',');
+	json_add_string(out, key, key_len);
+	buf_add_byte(out, ':');
+	if (is_bare(field, value, value_len))
+		buf_add(out, value, value_len);
+	else
+		json_add_string(out, value, value_len);
+}
+
+static int
+refuse(struct problem *problem, const char *field, const char *words)
+{
+	problem_set(problem, ERR_BAD_REQUEST, NULL, "%s", words);
+	text_copy(problem->field, sizeof(problem->field), field);
+	return ERR_BAD_REQUEST;
+}
+
+static int
+add_query(struct buf *out, const struct record *record, const char *query,
+    struct problem *problem)
+{
+	char key[128], value[VALUE_MAX];
+	size_t key_len = 0, value_len = 0;
+
+	for (const char *p = query; *p != '\0';) {
+		size_t n = strcspn(p, "&");
+		const char *equals = memchr(p, '=', n);
+		size_t name = equals != NULL ? (size_t)(equals - p) : n;
+		size_t rest = equals != NULL ? n - name - 1 : 0;
+
+		if (n > 0 &&
+		    (name == 0 ||
+			!decode(key, sizeof(key), &key_len, p, name) ||
+			!text_is_utf8(key, key_len)))
+			return refuse(problem, "",
+			    "a parameter of the query has no readable name");
+		if (n > 0 &&
+		    (equals == NULL ||
+			!decode(value, sizeof(value), &value_len, equals + 1,
+			    rest) ||
+			!text_is_utf8(value, value_len)))
+			return refuse(problem, key,
+			    "a parameter of the query has no readable value");
+		if (n > 0)
+			add_member(out, record, key, key_len, value, value_len);
+		p += n + (p[n] == '&' ? 1 : 0);
+	}
+	return 0;
+}
+
+int
+query_to_json(struct buf *out, const struct record *record,
+    const struct operation_parameter *parameters, size_t n_parameters,
+    const char *query, const uint8_t *body, size_t body_len,
+    struct problem *problem)
+{
+	buf_clear(out);
+	if (body_len > 0 && (n_parameters > 0 || query[0] != '\0'))
+		return refuse(problem, "",
+		    "this operation takes its parameters from the body only");
+	if (body_len > 0) {
+		buf_add(out, body, body_len);
+		return out->failed ? ERR_NOMEM : 0;
+	}
+	buf_add_byte(out, '{');
+	for (size_t i = 0; i < n_parameters; i++) {
+		const struct operation_parameter *p = &parameters[i];
+		char value[VALUE_MAX];
+
+		if (!text_copy_n(value, sizeof(value), p->value,
+			p->value_len) ||
+		    !text_is_utf8(value, p->value_len))
+			return refuse(problem, "", "the path is malformed");
+		add_member(out, record, p->key, p->key_len, value,
+		    p->value_len);
+	}
+	int err = add_query(out, record, query, problem);
+
+	buf_add_byte(out, '}');
+	return err != 0 ? err : out->failed ? ERR_NOMEM : 0;
+}

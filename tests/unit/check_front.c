@@ -1,0 +1,688 @@
+/* appliance/front: agents and admins on one side, a ledger on the other. */
+#include "tests/unit/front_world.h"
+
+#include "shared/record/json.h"
+#include "tests/unit/suite.h"
+
+/* What a site_view must have besides. */
+#define SITE_REST .tenant = "default", .software = "leaseholdd 0"
+
+static struct front_world world;
+static struct visitor v;
+
+static void
+setup(void)
+{
+	front_world_open(&world);
+}
+
+static void
+teardown(void)
+{
+	front_world_close(&world);
+}
+
+/* --- what the front answers itself --------------------------------------- */
+
+START_TEST(health_is_good_and_readiness_is_the_ledgers)
+{
+	visitor_open(&v, &world);
+	visitor_asks(&v, "GET", "/healthz", "", NULL);
+	ck_assert_int_eq(visitor_hears(&v), 200);
+	ck_assert(visitor_got(&v, "{\"status\":\"ok\"}"));
+	visitor_asks(&v, "GET", "/readyz", "", NULL);
+	ck_assert_int_eq(visitor_hears(&v), 503);
+	ck_assert(visitor_got(&v, "application/problem+json"));
+	ck_assert(visitor_got(&v, "\"code\":\"unavailable\""));
+	ledger_says(&world, 1);
+	int status = 0;
+
+	for (int i = 0; i < 100 && status != 200; i++) {
+		usleep(5000);
+		visitor_asks(&v, "GET", "/readyz", "", NULL);
+		status = visitor_hears(&v);
+	}
+	ck_assert_int_eq(status, 200);
+	ck_assert(ledger_hears_nothing(&world));
+	visitor_leave(&v);
+}
+END_TEST
+
+START_TEST(the_description_is_json)
+{
+	visitor_open(&v, &world);
+	visitor_asks(&v, "GET", "/api/v1/openapi.json", "", NULL);
+	ck_assert_int_eq(visitor_hears(&v), 200);
+	const char *body = strstr(v.text, "\r\n\r\n") + 4;
+
+	ck_assert_int_eq(json_check(body, strlen(body), 32), 0);
+	ck_assert_ptr_nonnull(strstr(body, "/api/v1/leases/{lease}"));
+	visitor_leave(&v);
+}
+END_TEST
+
+START_TEST(an_unknown_path_is_a_problem)
+{
+	visitor_open(&v, &world);
+	visitor_asks(&v, "GET", "/api/v1/nothing", "", NULL);
+	ck_assert_int_eq(visitor_hears(&v), 404);
+	ck_assert(visitor_got(&v, "application/problem+json"));
+	ck_assert(
+	    visitor_got(&v, "\"type\":\"urn:leasehold:problem:not_found\""));
+	ck_assert(visitor_got(&v, "\"title\":\""));
+	ck_assert(visitor_got(&v, "\"status\":404"));
+	ck_assert(visitor_got(&v, "\"hint\":\""));
+	visitor_leave(&v);
+}
+END_TEST
+
+START_TEST(a_wrong_method_is_told_the_right_ones)
+{
+	visitor_open(&v, &world);
+	visitor_asks(&v, "PUT", "/api/v1/leases/7", "", "{}");
+	ck_assert_int_eq(visitor_hears(&v), 405);
+	ck_assert(visitor_got(&v, "Allow: GET, DELETE\r\n"));
+	visitor_leave(&v);
+}
+END_TEST
+
+START_TEST(a_body_that_cannot_be_read_is_a_problem)
+{
+	visitor_open(&v, &world);
+	visitor_asks(&v, "POST", "/api/v1/licenses",
+	    "Transfer-Encoding: chunked\r\n", NULL);
+	ck_assert_int_eq(visitor_hears(&v), 411);
+	ck_assert(visitor_got(&v, "\"code\":\"bad_request\""));
+	visitor_leave(&v);
+	visitor_open(&v, &world);
+	visitor_asks(&v, "POST", "/api/v1/licenses",
+	    "Content-Length: 2000000\r\n", NULL);
+	ck_assert_int_eq(visitor_hears(&v), 413);
+	ck_assert(visitor_got(&v, "\"code\":\"too_large\""));
+	visitor_leave(&v);
+}
+END_TEST
+
+/* --- calls --------------------------------------------------------------- */
+
+START_TEST(a_call_reaches_the_ledger_with_its_credentials)
+{
+	struct wire_caller caller;
+	struct lease_ref request;
+	struct lease_view reply = { .lease = 7,
+		.product = "configurator",
+		.license = 1,
+		.device = 1 };
+
+	visitor_open(&v, &world);
+	visitor_asks(&v, "GET", "/api/v1/leases/7",
+	    "Authorization: bearer clsk_default_abc\r\n"
+	    "Idempotency-Key: again-1\r\n",
+	    NULL);
+	ledger_hears(&world, WIRE_CALL);
+	ck_assert_int_eq(world.heard.op, OP_LEASE_SHOW);
+	ledger_reads_call(&world, &caller, &lease_ref_record, &request);
+	ck_assert_uint_eq(request.lease, 7);
+	ck_assert_uint_eq(caller.key.len, strlen("clsk_default_abc"));
+	ck_assert_mem_eq(caller.key.data, "clsk_default_abc", caller.key.len);
+	ck_assert_str_eq(caller.address, "127.0.0.1");
+	ck_assert_str_eq(caller.host, "localhost");
+	ck_assert_str_eq(caller.idempotency_key, "again-1");
+	ledger_replies(&world, &lease_view_record, &reply);
+	ck_assert_int_eq(visitor_hears(&v), 200);
+	ck_assert(visitor_got(&v, "Content-Type: application/json\r\n"));
+	ck_assert(visitor_got(&v, "\"product\":\"configurator\""));
+	visitor_leave(&v);
+}
+END_TEST
+
+START_TEST(parameters_of_the_query_are_decoded)
+{
+	struct wire_caller caller;
+	struct lease_query request;
+	struct lease_page reply = { 0 };
+
+	visitor_open(&v, &world);
+	visitor_asks(&v, "GET",
+	    "/api/v1/leases?product=a%26b%20c&limit=25&after=12", "", NULL);
+	ledger_hears(&world, WIRE_CALL);
+	ck_assert_int_eq(world.heard.op, OP_LEASE_LIST);
+	ledger_reads_call(&world, &caller, &lease_query_record, &request);
+	ck_assert_str_eq(request.product, "a&b c");
+	ck_assert_uint_eq(request.limit, 25);
+	ck_assert_uint_eq(request.after, 12);
+	ck_assert_uint_eq(caller.key.len, 0);
+	ledger_replies(&world, &lease_page_record, &reply);
+	ck_assert_int_eq(visitor_hears(&v), 200);
+	visitor_leave(&v);
+}
+END_TEST
+
+static void
+expect_bad(const char *method, const char *path, const char *headers,
+    const char *body, int status, const char *words)
+{
+	visitor_open(&v, &world);
+	visitor_asks(&v, method, path, headers, body);
+	ck_assert_int_eq(visitor_hears(&v), status);
+	ck_assert(visitor_got(&v, "application/problem+json"));
+	ck_assert_msg(visitor_got(&v, words), "answer is %s", v.text);
+	ck_assert(ledger_hears_nothing(&world));
+	visitor_leave(&v);
+}
+
+#define AS_JSON "Content-Type: application/json; charset=utf-8\r\n"
+
+START_TEST(an_unknown_parameter_is_refused_by_name)
+{
+	expect_bad("GET", "/api/v1/leases?limit=1&colour=red", "", NULL, 400,
+	    "\"field\":\"colour\"");
+}
+END_TEST
+
+START_TEST(a_doubled_parameter_is_refused_by_name)
+{
+	expect_bad("GET", "/api/v1/leases?limit=1&limit=2", "", NULL, 400,
+	    "\"field\":\"limit\"");
+}
+END_TEST
+
+START_TEST(a_number_that_is_none_is_refused_by_name)
+{
+	expect_bad("GET", "/api/v1/leases?limit=many", "", NULL, 400,
+	    "\"field\":\"limit\"");
+}
+END_TEST
+
+START_TEST(a_parameter_cannot_smuggle_members_in)
+{
+	expect_bad("GET", "/api/v1/leases?limit=1%2C%22after%22%3A2", "", NULL,
+	    400, "\"field\":\"limit\"");
+}
+END_TEST
+
+START_TEST(a_path_parameter_must_fit)
+{
+	expect_bad("GET", "/api/v1/leases/seven", "", NULL, 400,
+	    "\"field\":\"lease\"");
+}
+END_TEST
+
+START_TEST(an_unknown_member_is_refused_by_name)
+{
+	expect_bad("POST", "/api/v1/devices/tokens", AS_JSON,
+	    "{\"uses\":1,\"colour\":\"red\"}", 400, "\"field\":\"colour\"");
+}
+END_TEST
+
+START_TEST(a_body_that_is_no_json_is_refused)
+{
+	expect_bad("POST", "/api/v1/devices/tokens", AS_JSON, "{\"uses\":", 400,
+	    "\"code\":\"bad_request\"");
+}
+END_TEST
+
+START_TEST(a_body_of_another_type_gets_415)
+{
+	expect_bad("POST", "/api/v1/devices/tokens",
+	    "Content-Type: text/plain\r\n", "{\"uses\":1}", 415,
+	    "application/json");
+	expect_bad("POST", "/api/v1/devices/tokens", "", "{\"uses\":1}", 415,
+	    "application/json");
+}
+END_TEST
+
+START_TEST(a_get_takes_no_body)
+{
+	expect_bad("GET", "/api/v1/leases", AS_JSON, "{\"limit\":1}", 400,
+	    "takes no body");
+}
+END_TEST
+
+START_TEST(parameters_beside_a_body_are_refused)
+{
+	expect_bad("POST", "/api/v1/devices/tokens?uses=1", AS_JSON,
+	    "{\"uses\":1}", 400, "from the body only");
+}
+END_TEST
+
+START_TEST(another_scheme_than_bearer_gets_401)
+{
+	expect_bad("GET", "/api/v1/site", "Authorization: Basic YTpi\r\n", NULL,
+	    401, "WWW-Authenticate: Bearer");
+}
+END_TEST
+
+START_TEST(too_long_a_header_is_refused)
+{
+	char headers[400];
+
+	snprintf(headers, sizeof(headers), "Idempotency-Key: %0200d\r\n", 7);
+	expect_bad("GET", "/api/v1/site", headers, NULL, 400,
+	    "Idempotency-Key");
+}
+END_TEST
+
+START_TEST(a_body_becomes_a_record_and_a_reply_has_its_status)
+{
+	struct wire_caller caller;
+	struct join_create request;
+	struct join_created reply = { .join = { "token", 5 } };
+
+	visitor_open(&v, &world);
+	visitor_asks(&v, "POST", "/api/v1/devices/tokens", AS_JSON,
+	    "{\"uses\":3}");
+	ledger_hears(&world, WIRE_CALL);
+	ck_assert_int_eq(world.heard.op, OP_JOIN_CREATE);
+	ledger_reads_call(&world, &caller, &join_create_record, &request);
+	ck_assert_uint_eq(request.uses, 3);
+	ledger_replies(&world, &join_created_record, &reply);
+	ck_assert_int_eq(visitor_hears(&v), 201);
+	ck_assert(visitor_got(&v, "\"join\":\"token\""));
+	visitor_leave(&v);
+}
+END_TEST
+
+START_TEST(a_refusal_has_its_status_and_hint)
+{
+	visitor_open(&v, &world);
+	visitor_asks(&v, "GET", "/api/v1/site", "", NULL);
+	ledger_hears(&world, WIRE_CALL);
+	ledger_refuses(&world, ERR_UNAUTHENTICATED, "log in first");
+	ck_assert_int_eq(visitor_hears(&v), 401);
+	ck_assert(visitor_got(&v, "WWW-Authenticate: Bearer"));
+	ck_assert(visitor_got(&v, "\"code\":\"unauthenticated\""));
+	ck_assert(visitor_got(&v, "\"hint\":\"log in first\""));
+	visitor_asks(&v, "GET", "/api/v1/site", "", NULL);
+	ledger_hears(&world, WIRE_CALL);
+	ledger_refuses(&world, ERR_FORBIDDEN, NULL);
+	ck_assert_int_eq(visitor_hears(&v), 403);
+	visitor_leave(&v);
+}
+END_TEST
+
+START_TEST(an_answer_for_another_call_is_dropped)
+{
+	struct site_view wrong = { .site = "wrong", SITE_REST };
+	struct site_view right = { .site = "right", SITE_REST };
+
+	visitor_open(&v, &world);
+	visitor_asks(&v, "GET", "/api/v1/site", "", NULL);
+	ledger_hears(&world, WIRE_CALL);
+	world.heard.tag++;
+	ledger_replies(&world, &site_view_record, &wrong);
+	world.heard.tag--;
+	ledger_replies(&world, &site_view_record, &right);
+	ck_assert_int_eq(visitor_hears(&v), 200);
+	ck_assert(visitor_got(&v, "\"site\":\"right\""));
+	/* And one to many. */
+	ledger_replies(&world, &site_view_record, &wrong);
+	visitor_asks(&v, "GET", "/healthz", "", NULL);
+	ck_assert_int_eq(visitor_hears(&v), 200);
+	ck_assert(!visitor_got(&v, "wrong"));
+	visitor_leave(&v);
+}
+END_TEST
+
+START_TEST(a_head_request_is_a_get_without_a_body)
+{
+	visitor_open(&v, &world);
+	visitor_asks(&v, "HEAD", "/healthz", "Connection: close\r\n", NULL);
+	while (SSL_read(v.ssl, v.text + v.len, 1) == 1)
+		v.text[++v.len] = '\0';
+	ck_assert(visitor_got(&v, "HTTP/1.1 200"));
+	ck_assert(visitor_got(&v, "Content-Length: 15\r\n"));
+	ck_assert(!visitor_got(&v, "status"));
+	visitor_leave(&v);
+}
+END_TEST
+
+/* --- sessions ------------------------------------------------------------ */
+
+START_TEST(an_agent_is_announced_with_its_exporter)
+{
+	struct wire_peer peer;
+	uint8_t exporter[NET_EXPORTER_BYTES];
+
+	agent_opens(&v, &world);
+	ck_assert_int_eq(record_read_msgpack(&peer, &wire_peer_record,
+			     world.payload, world.heard.len, NULL, &world.arena,
+			     NULL),
+	    0);
+	ck_assert_int_eq(SSL_export_keying_material(v.ssl, exporter,
+			     sizeof(exporter), NET_EXPORTER_LABEL,
+			     strlen(NET_EXPORTER_LABEL), NULL, 0, 0),
+	    1);
+	ck_assert_mem_eq(peer.exporter, exporter, sizeof(exporter));
+	ck_assert_str_eq(peer.address, "127.0.0.1");
+	uint64_t conn = world.heard.conn;
+
+	visitor_leave(&v);
+	ledger_hears(&world, WIRE_CLOSED);
+	ck_assert_uint_eq(world.heard.conn, conn);
+}
+END_TEST
+
+#define RENEW(id)                                                         \
+	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"lease.return\"," \
+	"\"params\":{\"lease\":9,\"reason\":\"returned\"}}"
+
+START_TEST(a_request_and_its_reply_keep_their_id)
+{
+	struct lease_return request;
+	struct lease_ended reply = { .lease = 9 };
+
+	agent_opens(&v, &world);
+	agent_says(&v, RENEW("4711"));
+	ledger_hears(&world, WIRE_REQUEST);
+	ck_assert_int_eq(world.heard.op, OP_LEASE_RETURN);
+	ck_assert_uint_eq(world.heard.tag, 4711);
+	ck_assert_int_eq(record_read_msgpack(&request, &lease_return_record,
+			     world.payload, world.heard.len, NULL, &world.arena,
+			     NULL),
+	    0);
+	ck_assert_uint_eq(request.lease, 9);
+	ledger_replies(&world, &lease_ended_record, &reply);
+	ck_assert(agent_hears(&v));
+	ck_assert(visitor_got(&v, "\"id\":4711,\"result\":{\"lease\":9,"));
+	visitor_leave(&v);
+	ledger_hears(&world, WIRE_CLOSED);
+}
+END_TEST
+
+START_TEST(a_refusal_has_its_code)
+{
+	agent_opens(&v, &world);
+	agent_says(&v, RENEW("1"));
+	ledger_hears(&world, WIRE_REQUEST);
+	ledger_refuses(&world, ERR_NO_SEATS, "wait for one");
+	ck_assert(agent_hears(&v));
+	ck_assert(visitor_got(&v, "\"id\":1,\"error\":{\"code\":-32049,"));
+	ck_assert(visitor_got(&v, "\"code\":\"no_seats\""));
+	ck_assert(visitor_got(&v, "wait for one"));
+	visitor_leave(&v);
+	ledger_hears(&world, WIRE_CLOSED);
+}
+END_TEST
+
+static void
+expect_error(const char *message, const char *words)
+{
+	agent_says(&v, message);
+	ck_assert(agent_hears(&v));
+	ck_assert_int_eq(v.opcode, 1);
+	ck_assert_msg(visitor_got(&v, words), "answer is %s", v.text);
+	ck_assert(ledger_hears_nothing(&world));
+}
+
+START_TEST(broken_messages_get_json_rpcs_own_errors)
+{
+	agent_opens(&v, &world);
+	expect_error("{\"jsonrpc\":", "\"id\":null,\"error\":{\"code\":-32700");
+	expect_error("[]", "\"code\":-32600");
+	expect_error("{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"no.such\"}",
+	    "\"id\":5,\"error\":{\"code\":-32601");
+	/* What is on HTTP only, and what only the site says. */
+	expect_error("{\"jsonrpc\":\"2.0\",\"id\":6,\"method\":\"site.show\"}",
+	    "\"code\":-32601");
+	expect_error("{\"jsonrpc\":\"2.0\",\"id\":7,"
+		     "\"method\":\"server.draining\"}",
+	    "\"code\":-32601");
+	expect_error("{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"lease."
+		     "return\","
+		     "\"params\":{\"lease\":9,\"reason\":\"returned\","
+		     "\"x\":1}}",
+	    "\"code\":-32602");
+	ck_assert(visitor_got(&v, "\"field\":\"x\""));
+	expect_error("{\"jsonrpc\":\"2.0\",\"method\":\"lease.return\"}",
+	    "\"code\":-32600");
+	expect_error("{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{}}",
+	    "\"code\":-32600");
+	visitor_leave(&v);
+	ledger_hears(&world, WIRE_CLOSED);
+}
+END_TEST
+
+START_TEST(who_sends_only_rubbish_is_sent_away)
+{
+	agent_opens(&v, &world);
+	for (int i = 0; i < 17; i++)
+		agent_says(&v, "rubbish");
+	ck_assert_uint_eq(agent_is_sent_away(&v), 1008);
+	visitor_leave(&v);
+	ledger_hears(&world, WIRE_CLOSED);
+}
+END_TEST
+
+START_TEST(too_many_requests_at_once_are_sent_away)
+{
+	char request[128];
+
+	agent_opens(&v, &world);
+	for (int i = 1; i <= 257; i++) {
+		snprintf(request, sizeof(request),
+		    "{\"jsonrpc\":\"2.0\",\"id\":%d,"
+		    "\"method\":\"lease.list\",\"params\":{}}",
+		    i);
+		agent_says(&v, request);
+	}
+	ck_assert_uint_eq(agent_is_sent_away(&v), 1013);
+	for (int i = 1; i <= 256; i++)
+		ledger_hears(&world, WIRE_REQUEST);
+	visitor_leave(&v);
+	ledger_hears(&world, WIRE_CLOSED);
+}
+END_TEST
+
+START_TEST(a_notice_reaches_its_agent)
+{
+	struct lease_refused notice = { .lease = 5, .code = "gone" };
+	struct buf out = { 0 };
+
+	agent_opens(&v, &world);
+	record_write_msgpack(&out, &lease_refused_record, &notice);
+	ledger_sends(&world,
+	    &(struct ipc_message){ .kind = WIRE_NOTICE,
+		.op = OP_LEASE_REVOKED,
+		.conn = world.heard.conn,
+		.payload = out.data,
+		.len = (uint32_t)out.len });
+	ck_assert(agent_hears(&v));
+	ck_assert_str_eq(v.text,
+	    "{\"jsonrpc\":\"2.0\",\"method\":\"lease.revoked\","
+	    "\"params\":{\"lease\":5,\"code\":\"gone\"}}");
+	buf_release(&out);
+	visitor_leave(&v);
+	ledger_hears(&world, WIRE_CLOSED);
+}
+END_TEST
+
+START_TEST(the_ledger_can_send_an_agent_away)
+{
+	agent_opens(&v, &world);
+	ledger_sends(&world,
+	    &(struct ipc_message){ .kind = WIRE_CLOSE,
+		.op = 1008,
+		.conn = world.heard.conn,
+		.payload = (const uint8_t *)"device revoked",
+		.len = 14 });
+	ck_assert_uint_eq(agent_is_sent_away(&v), 1008);
+	ck_assert_str_eq(v.text + 2, "device revoked");
+	ledger_hears(&world, WIRE_CLOSED);
+	visitor_leave(&v);
+}
+END_TEST
+
+/* --- the end ------------------------------------------------------------- */
+
+START_TEST(when_the_ledger_goes_everybody_is_told)
+{
+	static struct visitor agent;
+
+	agent_opens(&agent, &world);
+	visitor_open(&v, &world);
+	visitor_asks(&v, "GET", "/api/v1/site", "", NULL);
+	ledger_hears(&world, WIRE_CALL);
+	close(world.ledger);
+	world.ledger = -1;
+	ck_assert_int_eq(visitor_hears(&v), 503);
+	ck_assert(visitor_got(&v, "restarting"));
+	ck_assert_uint_eq(agent_is_sent_away(&agent), 1012);
+	ck_assert_int_eq(front_world_wait(&world), 1);
+	visitor_leave(&v);
+	visitor_leave(&agent);
+}
+END_TEST
+
+START_TEST(a_stop_waits_for_the_answers_that_are_out)
+{
+	static struct visitor agent;
+	struct site_view site = { .site = "here", SITE_REST };
+	struct lease_ended ended = { .lease = 9 };
+	struct ipc_message call;
+
+	agent_opens(&agent, &world);
+	visitor_open(&v, &world);
+	visitor_asks(&v, "GET", "/api/v1/site", "", NULL);
+	ledger_hears(&world, WIRE_CALL);
+	call = world.heard;
+	agent_says(&agent, RENEW("2"));
+	ledger_hears(&world, WIRE_REQUEST);
+	kill(world.pid, SIGTERM);
+	ck_assert(agent_hears(&agent));
+	ck_assert(visitor_got(&agent, "\"method\":\"server.draining\""));
+	/* Nothing new any more, but what was asked is answered. */
+	agent_says(&agent, RENEW("3"));
+	ck_assert(agent_hears(&agent));
+	ck_assert(visitor_got(&agent, "\"id\":3,\"error\""));
+	ck_assert(visitor_got(&agent, "\"unavailable\""));
+	ledger_replies(&world, &lease_ended_record, &ended);
+	ck_assert(agent_hears(&agent));
+	ck_assert(visitor_got(&agent, "\"id\":2,\"result\""));
+	world.heard = call;
+	ledger_replies(&world, &site_view_record, &site);
+	ck_assert_int_eq(visitor_hears(&v), 200);
+	ck_assert_uint_eq(agent_is_sent_away(&agent), 1001);
+	visitor_leave(&agent);
+	visitor_leave(&v);
+	ck_assert_int_eq(front_world_wait(&world), 0);
+}
+END_TEST
+
+START_TEST(a_stop_does_not_wait_for_ever)
+{
+	visitor_open(&v, &world);
+	visitor_asks(&v, "GET", "/api/v1/site", "", NULL);
+	ledger_hears(&world, WIRE_CALL);
+	kill(world.pid, SIGTERM);
+	ck_assert_int_eq(visitor_hears(&v), 503);
+	visitor_leave(&v);
+	ck_assert_int_eq(front_world_wait(&world), 0);
+}
+END_TEST
+
+static long
+serial_seen(void)
+{
+	visitor_open(&v, &world);
+	X509 *certificate = SSL_get1_peer_certificate(v.ssl);
+	long serial =
+	    (long)X509_NAME_hash_ex(X509_get_subject_name(certificate), NULL,
+		NULL, NULL);
+
+	X509_free(certificate);
+	visitor_leave(&v);
+	return serial;
+}
+
+START_TEST(a_hangup_brings_the_new_certificate)
+{
+	struct pki_leaf leaf = pki_leaf_new(&world.ca, "renewed",
+	    "DNS:localhost", "serverAuth", -60, 3600);
+	long before = serial_seen();
+	static struct visitor agent;
+
+	agent_opens(&agent, &world);
+	front_world_share(&world, &leaf);
+	kill(world.pid, SIGHUP);
+	long now = before;
+
+	for (int i = 0; i < 100 && now == before; i++) {
+		usleep(10000);
+		now = serial_seen();
+	}
+	ck_assert_int_ne(now, before);
+	/* Who was there stays. */
+	agent_says(&agent, "rubbish");
+	ck_assert(agent_hears(&agent));
+	visitor_leave(&agent);
+	ledger_hears(&world, WIRE_CLOSED);
+	pki_leaf_release(&leaf);
+}
+END_TEST
+
+static TCase *
+call_case(void)
+{
+	TCase *call = tcase_create("front");
+
+	tcase_add_checked_fixture(call, setup, teardown);
+	tcase_set_timeout(call, 30);
+	tcase_add_test(call, health_is_good_and_readiness_is_the_ledgers);
+	tcase_add_test(call, the_description_is_json);
+	tcase_add_test(call, an_unknown_path_is_a_problem);
+	tcase_add_test(call, a_wrong_method_is_told_the_right_ones);
+	tcase_add_test(call, a_body_that_cannot_be_read_is_a_problem);
+	tcase_add_test(call, a_call_reaches_the_ledger_with_its_credentials);
+	tcase_add_test(call, parameters_of_the_query_are_decoded);
+	tcase_add_test(call, an_unknown_parameter_is_refused_by_name);
+	tcase_add_test(call, a_doubled_parameter_is_refused_by_name);
+	tcase_add_test(call, a_number_that_is_none_is_refused_by_name);
+	tcase_add_test(call, a_parameter_cannot_smuggle_members_in);
+	tcase_add_test(call, a_path_parameter_must_fit);
+	tcase_add_test(call, an_unknown_member_is_refused_by_name);
+	tcase_add_test(call, a_body_that_is_no_json_is_refused);
+	tcase_add_test(call, a_body_of_another_type_gets_415);
+	tcase_add_test(call, a_get_takes_no_body);
+	tcase_add_test(call, parameters_beside_a_body_are_refused);
+	tcase_add_test(call, another_scheme_than_bearer_gets_401);
+	tcase_add_test(call, too_long_a_header_is_refused);
+	tcase_add_test(call,
+	    a_body_becomes_a_record_and_a_reply_has_its_status);
+	tcase_add_test(call, a_refusal_has_its_status_and_hint);
+	tcase_add_test(call, an_answer_for_another_call_is_dropped);
+	tcase_add_test(call, a_head_request_is_a_get_without_a_body);
+	return call;
+}
+
+static TCase *
+session_case(void)
+{
+	TCase *session = tcase_create("front-session");
+
+	tcase_add_checked_fixture(session, setup, teardown);
+	tcase_set_timeout(session, 30);
+	tcase_add_test(session, an_agent_is_announced_with_its_exporter);
+	tcase_add_test(session, a_request_and_its_reply_keep_their_id);
+	tcase_add_test(session, a_refusal_has_its_code);
+	tcase_add_test(session, broken_messages_get_json_rpcs_own_errors);
+	tcase_add_test(session, who_sends_only_rubbish_is_sent_away);
+	tcase_add_test(session, too_many_requests_at_once_are_sent_away);
+	tcase_add_test(session, a_notice_reaches_its_agent);
+	tcase_add_test(session, the_ledger_can_send_an_agent_away);
+	tcase_add_test(session, when_the_ledger_goes_everybody_is_told);
+	tcase_add_test(session, a_stop_waits_for_the_answers_that_are_out);
+	tcase_add_test(session, a_stop_does_not_wait_for_ever);
+	tcase_add_test(session, a_hangup_brings_the_new_certificate);
+	return session;
+}
+
+Suite *
+suite(void)
+{
+	Suite *front = suite_create("front");
+
+	suite_add_tcase(front, call_case());
+	suite_add_tcase(front, session_case());
+	return front;
+}
