@@ -90,12 +90,12 @@ static struct license
 first_license(struct sim *sim, uint32_t index)
 {
 	char product[32];
-	uint32_t seats = sim->n_clients / sim->n_licenses;
+	uint32_t seats = 2 * sim->n_clients / sim->n_licenses;
 	uint32_t commit, overage;
 
 	/* From scarce to enough for all. */
 	if (sim_one_in(sim, 3))
-		seats = seats / 10 + 2;
+		seats = seats / 20 + 2;
 	if (seats > SIM_SLOTS_MAX / 2)
 		seats = SIM_SLOTS_MAX / 2;
 	commit = sim_below(sim, seats + 1);
