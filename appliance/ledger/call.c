@@ -129,8 +129,8 @@ read_record(void *out, const struct request *request, const uint8_t *payload,
 	request->process->counts.read_ns += now_ns() - began;
 	if (rc == 0)
 		return 0;
-	problem_set(problem, rc, NULL, "%s %s",
-	    error.field[0] != '\0' ? error.field : "the request", error.reason);
+	problem_set(problem, rc, NULL, "%s",
+	    error.reason[0] != '\0' ? error.reason : err_str(rc));
 	memcpy(problem->field, error.field, sizeof(problem->field));
 	return rc;
 }
