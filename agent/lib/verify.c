@@ -198,6 +198,9 @@ verify_grant(struct verify_lease *lease,
 	const struct row_lease_granted *grant = &row.u.lease_granted;
 
 	why[0] = '\0';
+	/* What no check filled in must match nothing. */
+	memset(&license, 0, sizeof(license));
+	memset(&row, 0, sizeof(row));
 	int error = verify_chain(lease, &license, reply, question->root, why);
 
 	if (error == LH_OK)

@@ -188,13 +188,13 @@ START_TEST(retry_at_another_site_is_a_new_question)
 	lh_return(seat);
 	/* Asked while the agent was at another site, unanswered; meanwhile it
 	 * is back at the one of which a header is kept. */
-	strcpy(agent.status_site, "site-2");
+	text_copy(agent.status_site, sizeof(agent.status_site), "site-2");
 	AGENT_SET(&agent, refusal, ERR_UNAVAILABLE);
 	AGENT_SET(&agent, checkout, VICE_REFUSES);
 	ck_assert_int_eq(checkout(&seat), LH_E_SITE);
 	AGENT_SET(&agent, checkout, VICE_NONE);
 	pthread_mutex_lock(&agent.lock);
-	strcpy(agent.status_site, "");
+	text_copy(agent.status_site, sizeof(agent.status_site), "");
 	pthread_mutex_unlock(&agent.lock);
 	ck_assert_int_eq(checkout(&seat), LH_OK);
 }
@@ -315,7 +315,7 @@ START_TEST(agent_that_names_another_site_hides_no_fork)
 	agent.chain.time++;
 	/* Nothing is known of that one, so no header is sent. */
 	pthread_mutex_lock(&agent.lock);
-	strcpy(agent.status_site, "site-2");
+	text_copy(agent.status_site, sizeof(agent.status_site), "site-2");
 	pthread_mutex_unlock(&agent.lock);
 	ck_assert_int_eq(checkout(&seat), LH_E_FORK);
 	ck_assert_uint_eq(AGENT_GET(&agent, last_known.batch), 0);

@@ -241,7 +241,7 @@ END_TEST
 START_TEST(beat_of_another_site_is_a_mismatch)
 {
 	beat(120, 1);
-	strcpy(lease.header.site, "site-2");
+	text_copy(lease.header.site, sizeof(lease.header.site), "site-2");
 	ck_assert_int_eq(check_beat(&nothing, beat_nonces[1]), LH_E_MISMATCH);
 }
 END_TEST
@@ -249,7 +249,7 @@ END_TEST
 START_TEST(beat_of_another_tenant_is_a_mismatch)
 {
 	beat(120, 1);
-	strcpy(lease.header.tenant, "other");
+	text_copy(lease.header.tenant, sizeof(lease.header.tenant), "other");
 	ck_assert_int_eq(check_beat(&nothing, beat_nonces[1]), LH_E_MISMATCH);
 }
 END_TEST

@@ -1,6 +1,7 @@
 /* Kept headers: they move forward, and outlive the process. */
 #include "agent/lib/known.h"
 #include "shared/base/err.h"
+#include "shared/base/text.h"
 #include "tests/unit/suite.h"
 
 #include <stdio.h>
@@ -19,7 +20,7 @@ static const uint8_t root_1[32] = { 1 }, root_2[32] = { 2 };
 static void
 setup_folder(void)
 {
-	strcpy(folder, "/tmp/check-known-XXXXXX");
+	text_copy(folder, sizeof(folder), "/tmp/check-known-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 }
 

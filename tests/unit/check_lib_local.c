@@ -2,6 +2,7 @@
 #include "agent/lib/local.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
+#include "shared/base/text.h"
 #include "shared/rpc/rpc.h"
 #include "tests/unit/suite.h"
 
@@ -26,7 +27,7 @@ setup(void)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	snprintf(path, sizeof(path), "/tmp/check-local-%d.sock", getpid());
-	strcpy(address.sun_path, path);
+	text_copy(address.sun_path, sizeof(address.sun_path), path);
 	unlink(path);
 	listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address,
@@ -221,7 +222,7 @@ START_TEST(line_of_the_limit_is_read)
 
 	memset(line, ' ', LOCAL_LINE_MAX);
 	memcpy(line, words, sizeof(words) - 1);
-	strcpy(line + LOCAL_LINE_MAX, "\n");
+	memcpy(line + LOCAL_LINE_MAX, "\n", 2);
 	ck_assert_int_eq(begin(&waiter), 0);
 	say(line);
 	ck_assert_int_eq(end(&waiter, 1000), 6);
@@ -298,7 +299,7 @@ on_notice(void *ctx, enum local_id id, const void *params)
 	ck_assert_int_eq((int)id, LOCAL_REVOKED);
 	noticed.n++;
 	noticed.lease = revoked->lease;
-	strcpy(noticed.code, revoked->code);
+	text_copy(noticed.code, sizeof(noticed.code), revoked->code);
 }
 
 START_TEST(notices_come_while_waiting_and_calling)

@@ -128,7 +128,7 @@ START_TEST(journal_of_another_site_of_the_same_key_is_a_mismatch)
 {
 	struct license was = chain.license;
 
-	strcpy(chain.license.site, "site-2");
+	text_copy(chain.license.site, sizeof(chain.license.site), "site-2");
 	commit_again();
 	chain.license = was;
 	ck_assert_int_eq(verify(), LH_E_MISMATCH);
@@ -139,7 +139,7 @@ START_TEST(journal_of_another_tenant_of_the_same_site_is_a_mismatch)
 {
 	struct license was = chain.license;
 
-	strcpy(chain.license.tenant, "other");
+	text_copy(chain.license.tenant, sizeof(chain.license.tenant), "other");
 	commit_again();
 	chain.license = was;
 	ck_assert_int_eq(verify(), LH_E_MISMATCH);
@@ -228,7 +228,7 @@ END_TEST
 
 START_TEST(lease_of_another_product_is_a_mismatch)
 {
-	strcpy(granted()->product, "tool-2");
+	text_copy(granted()->product, sizeof(granted()->product), "tool-2");
 	commit_again();
 	ck_assert_int_eq(verify(), LH_E_MISMATCH);
 }
@@ -236,8 +236,8 @@ END_TEST
 
 START_TEST(license_of_another_product_is_a_mismatch)
 {
-	strcpy(question.product, "tool-2");
-	strcpy(granted()->product, "tool-2");
+	text_copy(question.product, sizeof(question.product), "tool-2");
+	text_copy(granted()->product, sizeof(granted()->product), "tool-2");
 	commit_again();
 	ck_assert_int_eq(verify(), LH_E_MISMATCH);
 }
@@ -245,7 +245,7 @@ END_TEST
 
 START_TEST(lease_of_another_version_is_a_mismatch)
 {
-	strcpy(granted()->version, "8.2.0");
+	text_copy(granted()->version, sizeof(granted()->version), "8.2.0");
 	commit_again();
 	ck_assert_int_eq(verify(), LH_E_MISMATCH);
 }
@@ -253,7 +253,7 @@ END_TEST
 
 START_TEST(lease_of_another_feature_is_a_mismatch)
 {
-	strcpy(granted()->feature, "simulation");
+	text_copy(granted()->feature, sizeof(granted()->feature), "simulation");
 	commit_again();
 	ck_assert_int_eq(verify(), LH_E_MISMATCH);
 }
@@ -315,10 +315,11 @@ END_TEST
 START_TEST(true_lease_of_a_product_not_asked_for_is_a_mismatch)
 {
 	/* License and row agree with each other, and not with the question. */
-	strcpy(chain.license.product.id, "tool-2");
+	text_copy(chain.license.product.id, sizeof(chain.license.product.id),
+	    "tool-2");
 	chain_sign(&chain);
 	chain_prepare(&chain, &request, 0);
-	strcpy(granted()->product, "tool-2");
+	text_copy(granted()->product, sizeof(granted()->product), "tool-2");
 	commit_again();
 	ck_assert_int_eq(verify(), LH_E_MISMATCH);
 }
@@ -326,8 +327,8 @@ END_TEST
 
 START_TEST(version_outside_the_range_is_not_covered)
 {
-	strcpy(question.version, "9.0.0");
-	strcpy(granted()->version, "9.0.0");
+	text_copy(question.version, sizeof(question.version), "9.0.0");
+	text_copy(granted()->version, sizeof(granted()->version), "9.0.0");
 	commit_again();
 	ck_assert_int_eq(verify(), LH_E_VERSION);
 }

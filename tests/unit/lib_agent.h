@@ -222,10 +222,11 @@ agent_status(struct agent *agent, int fd, uint64_t id)
 	agent->statuses++;
 	if (agent_misbehaves(agent, fd, id, agent->status))
 		return;
-	strcpy(status.site,
+	text_copy(status.site, sizeof(status.site),
 	    agent->status_site[0] != '\0' ? agent->status_site
 					  : agent->chain.license.site);
-	strcpy(status.tenant, agent->chain.license.tenant);
+	text_copy(status.tenant, sizeof(status.tenant),
+	    agent->chain.license.tenant);
 	agent_answer(fd, id, &local_status_record, &status);
 }
 
@@ -356,7 +357,7 @@ agent_start(struct agent *agent)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	strcpy(address.sun_path, agent->path);
+	text_copy(address.sun_path, sizeof(address.sun_path), agent->path);
 	unlink(agent->path);
 	agent->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(bind(agent->listener, (struct sockaddr *)&address,
@@ -390,7 +391,8 @@ agent_open(struct agent *agent)
 {
 	memset(agent, 0, sizeof(*agent));
 	pthread_mutex_init(&agent->lock, NULL);
-	strcpy(agent->folder, "/tmp/check-agent-XXXXXX");
+	text_copy(agent->folder, sizeof(agent->folder),
+	    "/tmp/check-agent-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(agent->folder));
 	snprintf(agent->path, sizeof(agent->path), "%s/agent.sock",
 	    agent->folder);

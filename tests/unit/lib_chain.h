@@ -8,6 +8,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
+#include "shared/base/text.h"
 #include "shared/journal/journal.h"
 #include "shared/license/license.h"
 #include "shared/rpc/local.h"
@@ -181,8 +182,10 @@ chain_commit(struct chain *chain)
 		.rows = CHAIN_ROWS,
 		.time = chain->time,
 	};
-	strcpy(chain->header.site, chain->license.site);
-	strcpy(chain->header.tenant, chain->license.tenant);
+	text_copy(chain->header.site, sizeof(chain->header.site),
+	    chain->license.site);
+	text_copy(chain->header.tenant, sizeof(chain->header.tenant),
+	    chain->license.tenant);
 	merkle_root(chain->header.root, &merkle_blake2b, leaves[0], CHAIN_ROWS);
 	merkle_root(chain->header.history, &merkle_blake2b, chain->heads[0],
 	    chain->next_batch);
@@ -264,8 +267,8 @@ chain_beat(struct buf *token, uint8_t path[][32], size_t *path_hashes,
 	uint8_t leaves[16][32];
 
 	ck_assert_uint_le(n, 16);
-	strcpy(beat.site, chain->license.site);
-	strcpy(beat.tenant, chain->license.tenant);
+	text_copy(beat.site, sizeof(beat.site), chain->license.site);
+	text_copy(beat.tenant, sizeof(beat.tenant), chain->license.tenant);
 	memcpy(beat.head, chain->head, 32);
 	for (uint32_t i = 0; i < n; i++)
 		journal_beat_leaf(leaves[i], leases[i], nonces[i], ttl_s);

@@ -20,15 +20,15 @@ static inline void
 ask(void)
 {
 	memset(&request, 0, sizeof(request));
-	strcpy(request.product, "tool");
-	strcpy(request.version, "8.1.0");
+	text_copy(request.product, sizeof(request.product), "tool");
+	text_copy(request.version, sizeof(request.version), "8.1.0");
 	request.count = 1;
 	randombytes_buf(request.nonce, sizeof(request.nonce));
 	randombytes_buf(request.request, sizeof(request.request));
 	question = (struct verify_question){ .count = 1 };
 	memcpy(question.root, chain.root.public_key, 32);
-	strcpy(question.product, request.product);
-	strcpy(question.version, request.version);
+	text_copy(question.product, sizeof(question.product), request.product);
+	text_copy(question.version, sizeof(question.version), request.version);
 	memcpy(question.nonce, request.nonce, 32);
 }
 
