@@ -8,10 +8,6 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,59 +16,6 @@
 
 /* Answers that an application does not read. */
 #define OUTPUT_MAX ((size_t)1 << 20)
-#define GROUPS_MAX 1024
-
-/* --- users ---------------------------------------------------------------- */
-
-/* Of /etc/passwd alone: name services would block the loop, and need calls
- * that the sandbox does not have. */
-static void
-name_user(struct user *user)
-{
-	FILE *file = fopen("/etc/passwd", "re");
-	struct passwd *entry;
-
-	snprintf(user->name, sizeof(user->name), "uid-%u", user->uid);
-	if (file == NULL)
-		return;
-	while ((entry = fgetpwent(file)) != NULL)
-		if (entry->pw_uid == user->uid &&
-		    text_is_printable(entry->pw_name, strlen(entry->pw_name))) {
-			snprintf(user->name, sizeof(user->name), "%.63s",
-			    entry->pw_name);
-			break;
-		}
-	fclose(file);
-}
-
-struct user *
-user_ref(struct keeper *keeper, uid_t uid)
-{
-	struct user *user;
-
-	LIST_FOREACH(user, &keeper->applications.users, entry)
-	if (user->uid == uid) {
-		user->refs++;
-		return user;
-	}
-	user = calloc(1, sizeof(*user));
-	if (user == NULL)
-		return NULL;
-	user->uid = uid;
-	user->refs = 1;
-	name_user(user);
-	LIST_INSERT_HEAD(&keeper->applications.users, user, entry);
-	return user;
-}
-
-void
-user_unref(struct user *user)
-{
-	if (user == NULL || --user->refs > 0)
-		return;
-	LIST_REMOVE(user, entry);
-	free(user);
-}
 
 /* --- connections ---------------------------------------------------------- */
 
@@ -332,71 +275,7 @@ on_event(struct bufferevent *bev, short what, void *ctx)
 		application_free(ctx);
 }
 
-/* --- who connects --------------------------------------------------------- */
-
-/* Member of the group, by the kernel's list at the time of connecting. */
-static bool
-in_group(int fd, gid_t primary, gid_t wanted)
-{
-	gid_t groups[GROUPS_MAX];
-	socklen_t len = sizeof(groups);
-
-	if (wanted == (gid_t)-1)
-		return false;
-	if (primary == wanted)
-		return true;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
-		return false;
-	for (size_t i = 0; i < len / sizeof(groups[0]); i++)
-		if (groups[i] == wanted)
-			return true;
-	return false;
-}
-
-/* The peer has not hung up: the process that the credentials name, or one it
- * gave the socket to, was there after its pidfd was opened. */
-static bool
-still_open(int fd)
-{
-	struct pollfd poll_fd = { .fd = fd }; /* POLLHUP comes unasked */
-
-	return poll(&poll_fd, 1, 0) == 0;
-}
-
-static int
-identify(struct application *application, int fd)
-{
-	struct keeper *keeper = application->keeper;
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-		return ERR_SYSTEM;
-	if (peer.pid == 0) {
-		log_warn("keeper",
-		    "a process of another pid namespace "
-		    "connected: the agent cannot watch it");
-		return ERR_FORBIDDEN;
-	}
-	int err =
-	    process_take(&application->process, &keeper->processes, peer.pid);
-
-	if (err < 0)
-		return err;
-	if (!still_open(fd))
-		return ERR_CLOSED;
-	application->privileged = peer.uid == 0 || peer.uid == geteuid() ||
-	    in_group(fd, peer.gid, keeper->options.admin_gid);
-	application->user = user_ref(keeper, peer.uid);
-	if (application->user == NULL)
-		return ERR_NOMEM;
-	if (application->user->connections >= USER_CONNECTIONS_MAX) {
-		log_warn("keeper", "user %u has %d connections: refused",
-		    peer.uid, USER_CONNECTIONS_MAX);
-		return ERR_RATE_LIMITED;
-	}
-	return 0;
-}
+/* --- accepting ------------------------------------------------------------ */
 
 /* A last word to somebody who gets no connection; best effort. */
 static void
@@ -424,7 +303,7 @@ open_application(struct keeper *keeper, int fd)
 	if (application == NULL)
 		return err;
 	application->keeper = keeper;
-	err = identify(application, fd);
+	err = application_identify(application, fd);
 	if (err == 0) {
 		err = ERR_NOMEM;
 		application->bev = bufferevent_socket_new(keeper->base, fd,

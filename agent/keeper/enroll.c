@@ -152,6 +152,7 @@ adopt(struct keeper *keeper)
 	keeper->session.rollback[0] = '\0';
 	keeper->session.trouble[0] = '\0';
 	keeper->session.failures = 0;
+	keeper->session.refused = 0;
 	keeper->leases.reconciled = true; /* a new device holds nothing */
 	log_info("keeper", "enrolled at site %s as device-%llu",
 	    keeper->site.site, (unsigned long long)keeper->site.device);

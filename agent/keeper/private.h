@@ -2,12 +2,16 @@
  * What the parts of the keeper share: one struct, one loop, one thread. Each
  * part owns its struct in here and is spoken to by its functions.
  *
- *   applications.c  connections of the local socket, lines, limits per user
+ *   applications.c  connections of the local socket, and their lines
+ *   users.c         who connects, and limits per user
  *   local.c         its operations but checkout
- *   checkout.c      from the question to the lease
+ *   checkout.c      from the question to the site's answer
+ *   grant.c         from there to the lease
  *   leases.c        who holds what; how leases end
+ *   resume.c        leases of before: this keeper, or this session
  *   renewal.c       rounds of nonces, beats
  *   session.c       connecting to the site, again and again
+ *   journal.c       what was seen of its journal
  *   enroll.c        becoming a device
  *
  * Only this folder may include it.
@@ -95,8 +99,12 @@ void application_notify(struct keeper *keeper, uint64_t number,
 void local_dispatch(struct application *application, uint64_t id,
     const struct local_operation *op, const void *request);
 
-struct user *user_ref(struct keeper *keeper, uid_t uid); /* NULL: no memory */
+/** In users.c. NULL: no memory. */
+struct user *user_ref(struct keeper *keeper, uid_t uid);
 void user_unref(struct user *user);
+/** Who is at the other end: fills in user, process and rights. Errors leave
+ * what was taken to be released. */
+int application_identify(struct application *application, int fd);
 
 /* --- leases.c --------------------------------------------------------------
  */
@@ -156,12 +164,19 @@ struct leases {
 };
 
 int leases_open(struct keeper *keeper);
+/** Those of a keeper that was killed, from their files. */
+int leases_load(struct keeper *keeper);
 void leases_close(struct keeper *keeper);
 struct lease *lease_find(struct keeper *keeper, uint64_t lease);
 /** A lease of a process, kept in memory and in its file; refs are taken.
  * `file` holds the facts and evidence. */
 int lease_add(struct lease **lease, struct keeper *keeper,
     const struct lease_file *file, struct process *process);
+/** In memory only. */
+int lease_new(struct lease **lease, struct keeper *keeper,
+    const struct lease_file *file, struct process *process);
+/** Tell the site that it has ended, unless it was told in this session. */
+void lease_tell_end(struct lease *lease);
 /** Give it back: the site is told now or when it is reached again. */
 void lease_end(struct lease *lease, uint32_t reason,
     struct giving_back *giving_back);
@@ -180,40 +195,14 @@ void leases_return_stray(struct keeper *keeper, uint64_t lease);
 /* --- checkout.c ------------------------------------------------------------
  */
 
-enum checkout_step {
-	CHECKOUT_HASHING, /* the executable */
-	CHECKOUT_OFFLINE, /* to be asked when the site is reached */
-	CHECKOUT_ASKED,
-	CHECKOUT_LICENSE, /* granted; the license is being fetched */
-	CHECKOUT_WAITING, /* no seat; asked again in a second */
-};
-
-struct checkout_way {
-	TAILQ_ENTRY(checkout_way) entry;
-	struct keeper *keeper;
-	enum checkout_step step;
-	struct asker asker; /* application 0: nobody waits any more */
-	struct user *user;
-	struct process *process;
-	uint8_t request[REQUEST_BYTES]; /* the application's */
-	bool hold;
-	struct checkout ask; /* what the site is asked */
-	bool own_known; /* ask.known is the keeper's */
-	bool unknown; /* was sent, and the answer lost */
-	int64_t sent_ms; /* when the nonce in `ask` came or was made */
-	int64_t patience_ms; /* offline until then */
-	int64_t wait_until_ms; /* for a seat */
-	struct event *timer;
-	/* the grant, while the license is fetched */
-	struct buf grant; /* checkout_reply in MessagePack */
-	uint8_t digest[DIGEST_BYTES];
-};
 TAILQ_HEAD(checkout_list, checkout_way);
 
 void checkout_begin(struct application *application, uint64_t id,
     const struct local_checkout *request);
 /** The site is reached: ask what waits. */
 void checkouts_resume(struct keeper *keeper);
+/** The site will not have this device: nobody waits any longer. */
+void checkouts_refuse(struct keeper *keeper);
 void checkouts_close(struct keeper *keeper);
 /** The connection hung up: nobody waits. */
 void checkouts_forget(struct keeper *keeper, uint64_t application);
@@ -262,6 +251,7 @@ struct session {
 	uint8_t exporter[32];
 	bool told; /* `trouble` says already why this attempt ended */
 	bool resumed; /* leases were taken up in this session */
+	int refused; /* 0, or why the site will not have this device */
 	char trouble[256];
 	char rollback[256]; /* "" or what is wrong with the site's journal */
 	struct journal_seen seen;
@@ -282,7 +272,8 @@ void session_hurry(struct keeper *keeper);
 bool session_is_up(const struct keeper *keeper);
 /** From leases.c: all is attached. */
 void session_ready(struct keeper *keeper);
-/** A header that the site signed passed by: its batch may not go back. */
+/** In journal.c: a header that the site signed passed by: its batch may not go
+ * back. */
 void session_saw(struct keeper *keeper, uint64_t batch, const uint8_t head[32]);
 /** A grant's evidence, checked against the site's key; the header's fields
  * come back. */
@@ -293,7 +284,15 @@ int session_check_grant(struct journal_header *header, uint8_t head[32],
 void session_advance(struct keeper *keeper, const struct journal_header *header,
     const uint8_t head[32], const struct record_span *inclusion,
     const struct record_span *consistency);
-/** "" or why the site is not reached. */
+/** The header of a hello is the site's own: does it go on from what was seen?
+ */
+void session_judge_journal(struct keeper *keeper,
+    const struct hello_reply *reply, const struct journal_header *header,
+    const uint8_t head[32]);
+void session_report_rollback(struct keeper *keeper, const char *how);
+/** To the disk, if it changed. */
+void session_write_seen(struct keeper *keeper);
+/** For people. */
 void session_status(struct local_status *status, const struct keeper *keeper);
 
 /* --- enroll.c --------------------------------------------------------------

@@ -165,157 +165,19 @@ session_hang_up(struct keeper *keeper, const char *format, ...)
 	calls_hang_up(keeper->calls);
 }
 
-/* --- the site's journal --------------------------------------------------- */
-
-static void
-write_seen(struct keeper *keeper)
-{
-	if (!keeper->session.seen_dirty)
-		return;
-	if (files_write_seen(&keeper->files, &keeper->session.seen) == 0)
-		keeper->session.seen_dirty = false;
-}
-
-void
-session_saw(struct keeper *keeper, uint64_t batch, const uint8_t head[32])
-{
-	struct journal_seen *seen = &keeper->session.seen;
-
-	if (batch <= seen->seen_batch &&
-	    !sodium_is_zero(seen->seen_head, sizeof(seen->seen_head)))
-		return;
-	seen->seen_batch = batch;
-	memcpy(seen->seen_head, head, sizeof(seen->seen_head));
-	keeper->session.seen_dirty = true; /* written by the watch */
-}
-
-static bool
-knows(const struct journal_known *known)
-{
-	return !sodium_is_zero(known->head, sizeof(known->head));
-}
-
-static int
-continues(const struct journal_seen *seen, const struct journal_header *header,
-    const uint8_t head[32], const struct record_span *inclusion,
-    const struct record_span *consistency)
-{
-	if (inclusion->len % MERKLE_BYTES != 0 ||
-	    consistency->len % MERKLE_BYTES != 0)
-		return ERR_BAD_PATH;
-	if (header->batch < seen->seen_batch)
-		return ERR_ROLLED_BACK;
-	if (header->batch == seen->seen_batch &&
-	    !sodium_is_zero(seen->seen_head, sizeof(seen->seen_head)) &&
-	    memcmp(head, seen->seen_head, 32) != 0)
-		return ERR_FORK;
-	if (!knows(&seen->known))
-		return 0;
-	return journal_continues(&seen->known, header, head, inclusion->data,
-	    inclusion->len / MERKLE_BYTES, consistency->data,
-	    consistency->len / MERKLE_BYTES);
-}
-
-void
-session_advance(struct keeper *keeper, const struct journal_header *header,
-    const uint8_t head[32], const struct record_span *inclusion,
-    const struct record_span *consistency)
-{
-	struct journal_seen *seen = &keeper->session.seen;
-
-	if (keeper->session.rollback[0] != '\0' ||
-	    header->batch <= seen->known.batch ||
-	    inclusion->len % MERKLE_BYTES != 0 ||
-	    consistency->len % MERKLE_BYTES != 0)
-		return;
-	if (knows(&seen->known) &&
-	    journal_continues(&seen->known, header, head, inclusion->data,
-		inclusion->len / MERKLE_BYTES, consistency->data,
-		consistency->len / MERKLE_BYTES) < 0)
-		return;
-	seen->known.batch = header->batch;
-	memcpy(seen->known.head, head, 32);
-	memcpy(seen->known.history, header->history, 32);
-	keeper->session.seen_dirty = true;
-}
-
-int
-session_check_grant(struct journal_header *header, uint8_t head[32],
-    struct row *row, struct arena *arena, struct keeper *keeper,
-    const struct checkout_reply *reply)
-{
-	int err = journal_header_verify(header, head, reply->header.data,
-	    reply->header.len, keeper->site.site_key);
-
-	if (err == 0 &&
-	    (strcmp(header->site, keeper->site.site) != 0 ||
-		strcmp(header->tenant, keeper->site.tenant) != 0))
-		err = ERR_MISMATCH;
-	if (err == 0 && reply->path.len % MERKLE_BYTES != 0)
-		err = ERR_BAD_PATH;
-	if (err == 0)
-		err = journal_row_verify(header, reply->row_number,
-		    reply->row.data, reply->row.len, reply->path.data,
-		    reply->path.len / MERKLE_BYTES);
-	if (err == 0)
-		err = row_read(row, reply->row_number, reply->row.data,
-		    reply->row.len, arena);
-	if (err == 0 && row->kind != ROW_LEASE_GRANTED)
-		err = ERR_MISMATCH;
-	return err;
-}
-
-static void
-report_rollback(struct keeper *keeper, const char *how)
-{
-	struct session *session = &keeper->session;
-
-	if (session->rollback[0] == '\0')
-		log_error("keeper",
-		    "the journal of site %s was rolled back or forked: %s. "
-		    "Applications that saw more of it refuse its leases. The "
-		    "site's admin must look into it",
-		    keeper->site.site, how);
-	snprintf(session->rollback, sizeof(session->rollback),
-	    "the site's journal was rolled back or forked: %.200s", how);
-}
-
-/* The header is the site's own; does it go on from what was seen? */
-static void
-judge_journal(struct keeper *keeper, const struct hello_reply *reply,
-    const struct journal_header *header, const uint8_t head[32])
-{
-	struct session *session = &keeper->session;
-	struct journal_seen *seen = &session->seen;
-	char how[128];
-
-	if (session->asked_plain)
-		return; /* the site itself said so */
-	if (continues(seen, header, head, &reply->inclusion,
-		&reply->consistency) < 0) {
-		snprintf(how, sizeof(how),
-		    "it stands at batch %llu, batch %llu was seen before",
-		    (unsigned long long)header->batch,
-		    (unsigned long long)(seen->seen_batch > seen->known.batch
-			    ? seen->seen_batch
-			    : seen->known.batch));
-		report_rollback(keeper, how);
-		return;
-	}
-	if (session->rollback[0] != '\0')
-		log_info("keeper", "the site's journal is the known one again");
-	session->rollback[0] = '\0';
-	if (header->batch != seen->known.batch || !knows(&seen->known)) {
-		seen->known.batch = header->batch;
-		memcpy(seen->known.head, head, 32);
-		memcpy(seen->known.history, header->history, 32);
-		session->seen_dirty = true;
-	}
-	session_saw(keeper, header->batch, head);
-	write_seen(keeper);
-}
-
 /* --- hello and proof ------------------------------------------------------ */
+
+/* These do not get better by asking often, nor by waiting. */
+static void
+refused(struct keeper *keeper, int err)
+{
+	if (err != ERR_DEVICE_REVOKED && err != ERR_UNKNOWN_DEVICE &&
+	    err != ERR_BAD_PROOF && err != ERR_CLASS_NOT_ALLOWED)
+		return;
+	keeper->session.failures = BACKOFF_DOUBLINGS;
+	keeper->session.refused = err;
+	checkouts_refuse(keeper);
+}
 
 static void
 on_proved(void *ctx, int err, const void *reply, const struct problem *problem)
@@ -326,12 +188,9 @@ on_proved(void *ctx, int err, const void *reply, const struct problem *problem)
 	if (err == ERR_CLOSED)
 		return;
 	if (err != 0) {
-		/* These do not get better by asking often. */
-		if (err == ERR_DEVICE_REVOKED || err == ERR_UNKNOWN_DEVICE ||
-		    err == ERR_BAD_PROOF)
-			keeper->session.failures = BACKOFF_DOUBLINGS;
 		session_hang_up(keeper, "the site refuses this device: %s",
 		    problem->detail);
+		refused(keeper, err);
 		return;
 	}
 	keeper->session.state = SESSION_RESUMING;
@@ -392,7 +251,7 @@ take_hello(struct keeper *keeper, const struct hello_reply *said)
 		    err_str(err));
 		return;
 	}
-	judge_journal(keeper, said, &header, head);
+	session_judge_journal(keeper, said, &header, head);
 	prove(keeper, said);
 }
 
@@ -406,12 +265,13 @@ on_hello(void *ctx, int err, const void *reply, const struct problem *problem)
 	if (err == 0) {
 		take_hello(keeper, reply);
 	} else if (err == ERR_ROLLED_BACK && !keeper->session.asked_plain) {
-		report_rollback(keeper, problem->detail);
+		session_report_rollback(keeper, problem->detail);
 		keeper->session.asked_plain = true;
 		say_hello(keeper);
 	} else {
 		session_hang_up(keeper, "the site refuses a session: %s",
 		    problem->detail);
+		refused(keeper, err);
 	}
 }
 
@@ -444,6 +304,7 @@ session_ready(struct keeper *keeper)
 		return;
 	session->state = SESSION_UP;
 	session->failures = 0;
+	session->refused = 0;
 	session->since = clock_wall_ms();
 	session->trouble[0] = '\0';
 	log_info("keeper", "connected to site %s as device-%llu",
@@ -529,7 +390,7 @@ on_watch(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	write_seen(keeper);
+	session_write_seen(keeper);
 	if (keeper->session.state == SESSION_CONNECTING &&
 	    clock_boottime_ms() - keeper->session.tried_ms > ANSWER_MAX_MS)
 		connect_now(keeper); /* the uplink never said how it went */
@@ -543,6 +404,7 @@ session_status(struct local_status *status, const struct keeper *keeper)
 {
 	const struct session *session = &keeper->session;
 	int64_t left_ms = session->retry_at_ms - clock_boottime_ms();
+	struct problem words; /* cut at whole characters */
 
 	memset(status, 0, sizeof(*status));
 	text_copy(status->software, sizeof(status->software), SOFTWARE);
@@ -557,9 +419,12 @@ session_status(struct local_status *status, const struct keeper *keeper)
 	memcpy(status->name, keeper->site.name, sizeof(status->name));
 	status->device = keeper->site.device;
 	status->connected = session_is_up(keeper);
-	memcpy(status->trouble,
-	    session->rollback[0] != '\0' ? session->rollback : session->trouble,
-	    sizeof(status->trouble));
+	problem_set(&words, ERR_UNAVAILABLE, NULL, "%.160s%s%.90s",
+	    session->rollback,
+	    session->rollback[0] != '\0' && session->trouble[0] != '\0' ? "; "
+									: "",
+	    session->trouble);
+	memcpy(status->trouble, words.detail, sizeof(status->trouble));
 	if (session->state == SESSION_WAITING && left_ms > 0)
 		status->retry_s = (uint32_t)((left_ms + 999) / 1000);
 }
@@ -595,7 +460,7 @@ session_close(struct keeper *keeper)
 {
 	struct session *session = &keeper->session;
 
-	write_seen(keeper);
+	session_write_seen(keeper);
 	calls_free(keeper->calls);
 	keeper->calls = NULL;
 	if (session->timer != NULL)

@@ -642,6 +642,25 @@ START_TEST(site_without_the_key_gets_no_proof)
 }
 END_TEST
 
+START_TEST(revoked_device_is_told_at_once)
+{
+	struct local_checkout ask = question();
+	struct local_checkout_reply reply;
+
+	wait_connected();
+	world.device_key[0] ^= 1; /* the site takes its proofs no more */
+	world_disconnect(&world);
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_CHECKOUT, &ask,
+			     &arena, &problem),
+	    ERR_BAD_PROOF);
+	ck_assert_ptr_nonnull(strstr(problem.detail, "refuses this device"));
+	ask = question();
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_CHECKOUT, &ask,
+			     &arena, &problem),
+	    ERR_BAD_PROOF);
+}
+END_TEST
+
 /* --- enrolment ------------------------------------------------------------ */
 
 static struct local_enroll
@@ -804,6 +823,7 @@ suite(void)
 	tcase_add_test(sessions,
 	    forked_journal_is_reported_after_a_restart_too);
 	tcase_add_test(sessions, site_without_the_key_gets_no_proof);
+	tcase_add_test(sessions, revoked_device_is_told_at_once);
 	tcase_add_test(sessions, leases_stand_in_the_way_of_another_enrolment);
 	suite_add_tcase(s, sessions);
 	tcase_add_checked_fixture(fresh, setup_fresh, teardown);

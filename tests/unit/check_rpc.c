@@ -392,6 +392,22 @@ START_TEST(openapi_names_every_http_operation_once)
 }
 END_TEST
 
+START_TEST(zero_uses_are_refused_and_none_is_one)
+{
+	struct join_create create;
+	struct arena arena = { 0 };
+
+	ck_assert_int_eq(record_read_json(&create, &join_create_record, "{}", 2,
+			     &arena, NULL),
+	    0);
+	ck_assert_uint_eq(create.uses, 0);
+	ck_assert_int_lt(record_read_json(&create, &join_create_record,
+			     "{\"uses\":0}", 10, &arena, NULL),
+	    0);
+	arena_release(&arena);
+}
+END_TEST
+
 START_TEST(local_operations_are_found)
 {
 	for (uint32_t id = LOCAL_NONE + 1; id < LOCAL_COUNT; id++) {
@@ -433,6 +449,7 @@ suite(void)
 	tcase_add_test(table, unknown_paths_are_404);
 	tcase_add_test(table, other_methods_are_405_and_named);
 	tcase_add_test(table, openapi_names_every_http_operation_once);
+	tcase_add_test(table, zero_uses_are_refused_and_none_is_one);
 	tcase_add_test(table, local_operations_are_found);
 	suite_add_tcase(s, table);
 	return s;

@@ -1,0 +1,184 @@
+/*
+ * Leases of before: those in the files of a keeper that was killed, and those
+ * that a new session's site must hear of.
+ */
+#include "agent/keeper/private.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+
+#include <string.h>
+
+/* Bytes of rows in one lease.attach: in base64 they fit a message. */
+#define ATTACH_BYTES 32768
+#define ATTACH_MAX 256
+
+/* --- a new session -------------------------------------------------------- */
+
+static void resume_next(struct keeper *keeper);
+
+static void
+on_attached(void *ctx, int err, const void *reply,
+    const struct problem *problem)
+{
+	struct keeper *keeper = ctx;
+	const struct attach_reply *said = reply;
+
+	if (err == ERR_CLOSED)
+		return;
+	if (err != 0) {
+		session_hang_up(keeper, "leases cannot be attached: %s",
+		    problem->detail);
+		return;
+	}
+	const struct lease_refused *refused = said->refused.items;
+
+	for (uint32_t i = 0; i < said->refused.count; i++) {
+		struct lease *lease = lease_find(keeper, refused[i].lease);
+
+		if (lease != NULL)
+			lease_lost(lease, refused[i].code);
+	}
+	resume_next(keeper);
+}
+
+/* The next leases that this session's site was not told of. */
+static uint32_t
+fill_attach(struct attach_item items[ATTACH_MAX], struct keeper *keeper)
+{
+	struct lease *lease;
+	uint32_t n = 0;
+	size_t bytes = 0;
+
+	TAILQ_FOREACH(lease, &keeper->leases.all, order)
+	{
+		if (lease->attached || lease->ending)
+			continue;
+		if (n == ATTACH_MAX || bytes + lease->row_len > ATTACH_BYTES)
+			break;
+		bytes += lease->row_len + 64;
+		items[n++] = (struct attach_item){
+			.lease = lease->lease,
+			.row_number = lease->row_number,
+			.row = { lease->row, lease->row_len },
+		};
+		lease->attached = true;
+	}
+	return n;
+}
+
+static void
+on_mine(void *ctx, int err, const void *reply, const struct problem *problem)
+{
+	struct keeper *keeper = ctx;
+	const struct lease_page *page = reply;
+	struct lease_query query = { .limit = LIST_LIMIT_DEFAULT };
+
+	if (err == ERR_CLOSED)
+		return;
+	if (err != 0) {
+		log_warn("keeper", "the site does not list our leases: %s",
+		    problem->detail);
+		session_ready(keeper);
+		return;
+	}
+	const struct lease_view *items = page->items.items;
+
+	for (uint32_t i = 0; i < page->items.count; i++)
+		if (lease_find(keeper, items[i].lease) == NULL)
+			leases_return_stray(keeper, items[i].lease);
+	query.after = page->next;
+	if (page->next == 0) {
+		keeper->leases.reconciled = true;
+		session_ready(keeper);
+	} else if (calls_ask(keeper->calls, OP_LEASE_MINE, &query, on_mine,
+		       keeper) < 0) {
+		session_hang_up(keeper, "the uplink takes no calls");
+	}
+}
+
+/* One question at a time: attach all, then (in the first session of this
+ * keeper) give back what the site granted to one that was killed before it
+ * could write it down. */
+static void
+resume_next(struct keeper *keeper)
+{
+	struct attach_item items[ATTACH_MAX];
+	struct attach request = { .leases = { items, 0 } };
+	struct lease_query query = { .limit = LIST_LIMIT_DEFAULT };
+	int err = 0;
+
+	request.leases.count = fill_attach(items, keeper);
+	if (request.leases.count > 0)
+		err = calls_ask(keeper->calls, OP_LEASE_ATTACH, &request,
+		    on_attached, keeper);
+	else if (!keeper->leases.reconciled)
+		err = calls_ask(keeper->calls, OP_LEASE_MINE, &query, on_mine,
+		    keeper);
+	else
+		session_ready(keeper);
+	if (err < 0)
+		session_hang_up(keeper, "the uplink takes no calls");
+}
+
+void
+leases_resume(struct keeper *keeper)
+{
+	struct lease *lease;
+
+	TAILQ_FOREACH(lease, &keeper->leases.all, order)
+	if (lease->ending)
+		lease_tell_end(lease);
+	resume_next(keeper);
+}
+
+/* --- files from before ---------------------------------------------------- */
+
+static void
+load(void *ctx, const struct lease_file *file, bool ended)
+{
+	struct keeper *keeper = ctx;
+	struct process *process = NULL;
+	struct lease *lease;
+
+	if (lease_find(keeper, file->lease) != NULL)
+		return;
+	/* Only the very process counts, not a later one with its pid. */
+	if (strcmp(file->boot, keeper->leases.boot) == 0)
+		(void)process_take(&process, &keeper->processes,
+		    (pid_t)file->pid);
+	if (process != NULL && process->start != file->start) {
+		process_unref(process);
+		process = NULL;
+	}
+	int err = lease_new(&lease, keeper, file, process);
+
+	if (err < 0)
+		log_error("keeper", "lease-%llu cannot be taken up: %s",
+		    (unsigned long long)file->lease, err_str(err));
+	else if (process == NULL)
+		lease_end(lease, LEASE_EXITED, NULL);
+	else if (ended)
+		lease_end(lease, LEASE_RETURNED, NULL);
+	process_unref(process);
+}
+
+int
+leases_load(struct keeper *keeper)
+{
+	struct lease *lease;
+	int err = files_each_lease(&keeper->files, load, keeper);
+
+	if (err < 0)
+		return err;
+	/* When the last nonce went out is not known: give each a whole span
+	 * from now before it counts as silent. */
+	TAILQ_FOREACH(lease, &keeper->leases.all, order)
+	lease->valid_until_ms =
+	    clock_boottime_ms() + (int64_t)lease->ttl_s * 1000;
+	if (keeper->leases.held > 0)
+		log_info("keeper", "%u leases are held from before",
+		    keeper->leases.held);
+	return 0;
+}
