@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-/* --- the heap: smallest key on top ------------------------------------------
- */
+/* --- the heap: smallest key on top --------------------------------------- */
 
 static void
 heap_set(struct liveness *liveness, size_t at, struct live_lease *lease)
@@ -81,8 +80,7 @@ heap_remove(struct liveness *liveness, struct live_lease *lease)
 		heap_down(liveness, at, last);
 }
 
-/* --- devices
- * ------------------------------------------------------------------ */
+/* --- devices ------------------------------------------------------------- */
 
 static int
 join_device(struct liveness *liveness, struct live_lease *lease)
@@ -122,8 +120,7 @@ leave_device(struct liveness *liveness, struct live_lease *lease)
 		free(table_remove(&liveness->devices, lease->device));
 }
 
-/* --- leases
- * ------------------------------------------------------------------- */
+/* --- leases -------------------------------------------------------------- */
 
 static int64_t
 deadline_from(const struct live_lease *lease, int64_t boottime)

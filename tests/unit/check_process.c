@@ -649,6 +649,47 @@ START_TEST(refusals_of_a_minute_make_one_row_at_a_stop)
 }
 END_TEST
 
+START_TEST(stop_after_many_batches_leaves_a_checkpoint)
+{
+	const struct empty empty = { 0 };
+	struct batch_query query = { .limit = 10 };
+	struct checkout_reply granted;
+	struct site_view site;
+	struct batch_page page;
+	struct journal_batch batch;
+
+	install_license(&world, PRODUCT, 2000, 120, 300);
+	agent_enroll(&world, &alice, "alice", 1);
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(agent_checkout(&world, &granted, &alice,
+				     PRODUCT, NULL),
+		    0);
+	ck_assert_int_eq(admin_do(&world, &site, OP_SITE_SHOW, &empty), 0);
+	ck_assert_int_eq(process_stop(&world, SIGTERM), 0);
+	process_start(&world);
+	process_await_ready(&world);
+	query.from = site.batch + 1;
+	ck_assert_int_eq(admin_do(&world, &page, OP_JOURNAL_BATCHES, &query),
+	    0);
+	/* The checkpoint, then the new start. */
+	ck_assert_uint_eq(page.items.count, 2);
+	const struct batch_item *item = page.items.items;
+
+	ck_assert_int_eq(record_read_msgpack(&batch, &journal_batch_record,
+			     item->blob.data, item->blob.len, NULL,
+			     &world.arena, NULL),
+	    0);
+	const struct journal_row_bytes *bytes = batch.rows.items;
+	struct row row;
+
+	ck_assert_int_eq(row_read(&row, 1, bytes->bytes.data, bytes->bytes.len,
+			     &world.arena),
+	    0);
+	ck_assert_int_eq(row.kind, ROW_CHECKPOINT);
+	ck_assert_uint_eq(row.u.checkpoint.batch, site.batch);
+}
+END_TEST
+
 /* --- trouble ------------------------------------------------------------- */
 
 /* What a taken front could send: anything that is framed. */
@@ -795,6 +836,7 @@ suite(void)
 	tcase_add_test(life, start_says_whether_the_last_stop_was_clean);
 	tcase_add_test(life, second_process_on_the_store_is_refused);
 	tcase_add_test(life, refusals_of_a_minute_make_one_row_at_a_stop);
+	tcase_add_test(life, stop_after_many_batches_leaves_a_checkpoint);
 	tcase_add_test(trouble, nonsense_from_a_front_does_no_harm);
 	tcase_add_test(trouble,
 	    front_that_breaks_the_framing_is_dropped_and_replaced);
