@@ -70,6 +70,7 @@ read_license(struct license_install *request, const char *path,
 		    error.reason);
 		return CLI_FAILED;
 	}
+	memcpy(request->vendor_key, file.vendor_key, sizeof(file.vendor_key));
 	request->issuer = file.issuer;
 	request->license = file.license;
 	return CLI_DONE;

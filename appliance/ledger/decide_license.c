@@ -16,8 +16,8 @@ struct install {
 	uint64_t license; /* its number */
 };
 
-/* The chain vendor -> issuer -> license -> this site. The site cannot check the
- * vendor's root: it holds none. Applications do. */
+/* The chain vendor -> issuer -> license -> this site, from the root key that
+ * came with the documents; check_vendor says whether it is the vendor's. */
 static int
 check_documents(struct install *in, struct batch *batch,
     struct command *command)
@@ -28,7 +28,7 @@ check_documents(struct install *in, struct batch *batch,
 	struct record_error error = { .reason = "" };
 	int err = license_verify(&in->document, &issuer, request->issuer.data,
 	    request->issuer.len, request->license.data, request->license.len,
-	    NULL, &error);
+	    request->vendor_key, &error);
 
 	if (err == 0)
 		err = license_check_for(&in->document, ledger->site,
@@ -50,8 +50,9 @@ check_documents(struct install *in, struct batch *batch,
 	return 0;
 }
 
-/* The first license of a vendor pins its root key: another root with the same
- * name is somebody else. */
+/* The first license of a vendor pins its root key, whose id stands in the
+ * issuer token and was verified with it: another root with the same name is
+ * somebody else. */
 static int
 check_vendor(const struct install *in, struct batch *batch,
     struct command *command)

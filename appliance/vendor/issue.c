@@ -278,12 +278,13 @@ write_license(const struct license *license, const struct buf *issuer_token,
 		    (const char *)issuer_token->data, issuer_token->len,
 		    (const char *)token.data, token.len, folder->root, &why);
 	if (err == 0) {
-		const struct license_file file = {
+		struct license_file file = {
 			.issuer = { issuer_token->data,
 			    (uint32_t)issuer_token->len },
 			.license = { token.data, (uint32_t)token.len },
 		};
 
+		memcpy(file.vendor_key, folder->root, sizeof(file.vendor_key));
 		record_write_json_pretty(&out, &license_file_record, &file);
 		buf_add_byte(&out, '\n');
 		err = out.failed ? ERR_NOMEM

@@ -113,8 +113,11 @@ struct license_join {
 	uint8_t ca_sha256[32]; /* of the DER of the site's CA */
 };
 
-/** The file that `leasehold-vendor issue` writes: both tokens, as JSON. */
+/** The file that `leasehold-vendor issue` writes, as JSON: both tokens and the
+ * root key that a site pins with the first license of a vendor. Nobody else
+ * believes the key here: applications bring their own. */
 struct license_file {
+	uint8_t vendor_key[TOKEN_PUBLIC_BYTES]; /* zero: not told */
 	struct record_span issuer;  /* token */
 	struct record_span license; /* token */
 };
@@ -138,9 +141,8 @@ void license_digest(uint8_t out[32], const char *token, size_t len);
 
 /**
  * Verify issuer and license tokens.
- * @param root  pinned vendor root, or NULL for a site that knows none yet:
- *              then the issuer token's signature cannot be checked, and the
- *              caller must pin `issuer` by other means
+ * @param root  pinned vendor root; NULL leaves the issuer token's signature
+ *              unchecked: only for showing what a document says
  * Checks signatures, that vendor of both agree, that the license was issued
  * while the issuing key was valid, and license_terms_check. Not dates, not the
  * site: see license_check_for. Errors: ERR_BAD_TOKEN, ERR_BAD_SIGNATURE,

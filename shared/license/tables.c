@@ -128,6 +128,8 @@ RECORD_DEFINE(license_request, 1, "A site asks a vendor for a license.");
 #define LICENSE_TOKEN_MAX 16384
 
 static const struct record_field license_file_fields[] = {
+	R_FIXED(license_file, vendor_key, RECORD_OPTIONAL,
+	    "The vendor's root key, which the site pins."),
 	R_STRING(license_file, issuer, 1, LICENSE_TOKEN_MAX, 0,
 	    "Token of the issuing key, signed by the vendor's root key."),
 	R_STRING(license_file, license, 1, LICENSE_TOKEN_MAX, 0,

@@ -196,6 +196,7 @@ struct site_request_reply {
 };
 
 struct license_install {
+	uint8_t vendor_key[TOKEN_PUBLIC_BYTES]; /* root; pinned when first seen */
 	struct record_span issuer;
 	struct record_span license;
 };

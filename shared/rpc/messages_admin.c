@@ -31,6 +31,8 @@ static const struct record_field site_request_reply_fields[] = {
 RECORD_DEFINE(site_request_reply, 1, "What the vendor needs.");
 
 static const struct record_field license_install_fields[] = {
+	R_FIXED(license_install, vendor_key, 0,
+	    "The vendor's root key; the first license of a vendor pins it."),
 	R_STRING(license_install, issuer, 1, TOKEN_MAX, 0,
 	    "The vendor's issuing key, a signed document."),
 	R_STRING(license_install, license, 1, TOKEN_MAX, 0,

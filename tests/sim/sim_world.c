@@ -120,6 +120,8 @@ sim_sign_license(struct sim *sim, struct sim_command *command)
 	struct license_install *install = &command->request.install;
 	const struct buf *issuer = &sim->world.vendor.issuer;
 
+	memcpy(install->vendor_key, sim->world.vendor.root_public,
+	    sizeof install->vendor_key);
 	buf_clear(&command->token);
 	world_must(license_document_sign(&command->token, &license_record,
 		       &command->document, TOKEN_LICENSE,
@@ -216,6 +218,8 @@ sim_reopen(struct sim *sim)
 	sim->tally.reopens++;
 	sim_must(sim,
 	    ledger_open(&sim->world.ledger, &sim->world.options) == 0);
+	sim_must(sim, ledger_was_clean(sim->world.ledger) == sim->stopped);
+	sim->started = true;
 	for (uint32_t i = 0; i < sim->n_licenses * SIM_SLOTS_MAX; i++) {
 		uint64_t number = sim->licenses[i / SIM_SLOTS_MAX]
 				      .slots[i % SIM_SLOTS_MAX]

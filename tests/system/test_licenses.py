@@ -41,8 +41,7 @@ def site_refuses_what_is_not_for_it():
             bad[name] = bad[name][:at] + swapped + bad[name][at + 1:]
             with open(world.path("bad.lic"), "w") as f:
                 json.dump(bad, f)
-            if name == "license":
-                refused(site, world.path("bad.lic"), "signature")
+            refused(site, world.path("bad.lic"), "signature")
         # Unknown and doubled members of the file.
         with open(world.path("bad.lic"), "w") as f:
             json.dump(dict(good, extra=1), f)

@@ -68,6 +68,41 @@ START_TEST(a_license_for_another_site_tenant_or_key_is_refused)
 }
 END_TEST
 
+/* The kid in a footer is only a word: somebody else's issuing key under the
+ * vendor's root id must not pass. */
+START_TEST(an_issuer_that_the_root_did_not_sign_is_refused)
+{
+	struct world_vendor pirate;
+	struct license_issuer issuer = { .not_before = 0,
+		.not_after = WORLD_NOW + WORLD_DAY };
+	struct buf forged = { .len = 0 }, payload = { .len = 0 };
+	struct command command;
+
+	world_vendor_new(&pirate, &world, world.vendor.id);
+	issuer.vendor = license.vendor;
+	memcpy(issuer.key, pirate.key_public, sizeof issuer.key);
+	record_write_json(&payload, &license_issuer_record, &issuer);
+	char kid[TOKEN_KID_TEXT], footer[96];
+
+	token_key_id(kid, world.vendor.root_public);
+	snprintf(footer, sizeof footer, "{\"kid\":\"%s\"}", kid);
+	const char *implicit = token_kind_assertion(TOKEN_ISSUER);
+
+	ck_assert_int_eq(token_sign_raw(&forged, payload.data, payload.len,
+			     footer, strlen(footer), implicit, strlen(implicit),
+			     pirate.root_secret),
+	    0);
+	buf_release(&pirate.issuer);
+	pirate.issuer = forged;
+	memcpy(pirate.root_public, world.vendor.root_public, 32);
+	ck_assert_int_eq(world_install_by(&world, &command, &license, &pirate),
+	    ERR_BAD_SIGNATURE);
+	ck_assert_uint_eq(world_known(&world).batch, 0);
+	buf_release(&pirate.issuer);
+	buf_release(&payload);
+}
+END_TEST
+
 START_TEST(an_altered_license_is_refused)
 {
 	struct buf token = { .len = 0 };
@@ -79,6 +114,8 @@ START_TEST(an_altered_license_is_refused)
 	ck_assert_int_eq(license_document_sign(&token, &license_record,
 			     &license, TOKEN_LICENSE, world.vendor.key_secret),
 	    0);
+	memcpy(request.vendor_key, world.vendor.root_public,
+	    sizeof request.vendor_key);
 	token.data[40] ^= 1;
 	request.license =
 	    (struct record_span){ token.data, (uint32_t)token.len };
@@ -305,6 +342,7 @@ suite(void)
 	tcase_add_test(t, an_installed_license_shows_its_terms_and_use);
 	tcase_add_test(t, a_license_for_another_site_tenant_or_key_is_refused);
 	tcase_add_test(t, an_altered_license_is_refused);
+	tcase_add_test(t, an_issuer_that_the_root_did_not_sign_is_refused);
 	tcase_add_test(t, an_expired_contract_is_not_installed);
 	tcase_add_test(t,
 	    a_contract_to_come_is_installed_and_grants_from_its_first_day);

@@ -246,6 +246,8 @@ world_install_by(struct world *world, struct command *command,
 		.license = { token.data, (uint32_t)token.len },
 	};
 
+	memcpy(install.vendor_key, vendor->root_public, 32);
+
 	*command =
 	    world_command(world, OP_LICENSE_INSTALL, ACTOR_ADMIN, 1, &install);
 	int err = world_do(world, command);

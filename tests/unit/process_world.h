@@ -503,10 +503,14 @@ install_license(struct process_world *world, const char *product,
 	ck_assert_int_eq(license_document_sign(&tokens[1], &license_record,
 			     &license, TOKEN_LICENSE, world->issuer_secret),
 	    0);
-	const struct license_install install = {
+	struct license_install install = {
 		.issuer = { tokens[0].data, (uint32_t)tokens[0].len },
 		.license = { tokens[1].data, (uint32_t)tokens[1].len },
 	};
+
+	memcpy(install.vendor_key,
+	    world->vendor_secret + TOKEN_SECRET_BYTES - TOKEN_PUBLIC_BYTES,
+	    sizeof(install.vendor_key));
 
 	ck_assert_int_eq(admin_do(world, &view, OP_LICENSE_INSTALL, &install),
 	    0);
