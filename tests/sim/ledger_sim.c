@@ -42,7 +42,7 @@ choose_fault(struct sim *sim)
 	}
 	if (sim->fault != NULL &&
 	    (sim->fault == steps[1] || sim->fault == steps[2]))
-		sim->fault_after = sim_below(sim, sim->n_commands + 1);
+		sim->fault_after = sim_below(sim, sim->batch_mean + 1);
 }
 
 /* Nothing has happened: what was granted before is still there, and what was
@@ -72,8 +72,8 @@ run_batch(struct sim *sim)
 	struct command *list[SIM_BATCH_MAX];
 	int64_t now, time;
 
-	sim_choose(sim);
 	choose_fault(sim);
+	sim_choose(sim);
 	const char *planned = sim->fault;
 	int planned_err = sim->fault_err;
 
@@ -108,6 +108,11 @@ run_batch(struct sim *sim)
 	} else {
 		sim_must(sim, err == 0);
 		sim_apply(sim, true, time);
+	}
+	if (sim_one_in(sim, 1000) && !sim->small_map) { /* an orderly stop */
+		sim_must(sim, ledger_stop_clean(sim->world.ledger) == 0);
+		sim->stopped = true;
+		sim_reopen(sim);
 	}
 	sim_check_batch(sim);
 	if (sim->tally.batches % 512 == 0)

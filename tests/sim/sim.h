@@ -189,6 +189,8 @@ struct sim {
 	uint32_t scan; /* the next slot to look at for a deadline */
 	struct journal_totals totals;
 	bool wrote; /* the batch has a row */
+	bool started; /* anew, and has not yet journaled it */
+	bool stopped; /* in order, and nothing was written since */
 	struct sim_freed freed[SIM_LICENSES_MAX * SIM_SLOTS_MAX];
 	uint32_t n_freed; /* by the batch's time */
 

@@ -49,9 +49,25 @@ reachable(const struct sim *sim, const struct sim_client *client)
 	return client->silent_until <= sim->now;
 }
 
+/* Where the answer will be lost the model must know it alone: it does not know
+ * what has been forgotten by now. */
+static bool
+is_uncertain(const struct sim *sim, const struct sim_client *client)
+{
+	const struct sim_lease *lease = &sim->leases[client->granted];
+
+	return sim->fault != NULL && strcmp(sim->fault, "committed") == 0 &&
+	    client->granted != 0 && !lease->held &&
+	    (sim->ended - lease->ended_as + SIM_BATCH_MAX >= SIM_ENDED_MAX ||
+		sim->n_leases - client->granted + SIM_BATCH_MAX >=
+		    SIM_ENDED_MAX);
+}
+
 static void
 send_checkout(struct sim *sim, struct sim_client *client)
 {
+	if (is_uncertain(sim, client))
+		return;
 	struct sim_command *c = sim_add(sim, SIM_CHECKOUT);
 	const struct sim_device *device = &sim->devices[client->device];
 
@@ -443,6 +459,12 @@ choose_rare(struct sim *sim)
 			.code = "no_seats",
 			.count = 1 + sim_below(sim, 100),
 			.minute = sim_ledger_now(sim) };
+	}
+	if (sim->started) {
+		sim->started = false;
+		c = sim_add(sim, SIM_START);
+		c->request.started =
+		    (struct row_started){ .software = "sim", .generation = 1 };
 	}
 	if (sim_one_in(sim, 200)) {
 		c = sim_add(sim, SIM_CHECKPOINT);

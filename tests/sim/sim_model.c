@@ -568,7 +568,9 @@ sim_apply(struct sim *sim, bool told, int64_t time)
 
 		apply_one(&a);
 	}
-	if (!sim->wrote) {
+	if (sim->wrote) {
+		sim->stopped = false;
+	} else {
 		sim->last = before;
 		undo_lingering(sim);
 	}
