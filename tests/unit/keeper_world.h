@@ -358,8 +358,8 @@ world_mine(struct world *world, uint64_t tag)
 static inline void
 world_answer(struct world *world, uint32_t op, uint64_t tag, void *request)
 {
-	struct license_file license = { { "issuer-token", 12 },
-		{ "license-token", 13 } };
+	struct license_file license = { .issuer = { "issuer-token", 12 },
+		.license = { "license-token", 13 } };
 	struct lease_return *returned = request;
 	struct enroll *enroll = request;
 
