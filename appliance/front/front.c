@@ -39,6 +39,7 @@ front_leave(struct front *front, uint16_t code, const char *reason)
 
 	if (front->leaving)
 		return;
+	event_del(front->on_look);
 	front->leaving = true;
 	front->draining = true;
 	net_stop_accepting(front->net);
@@ -80,13 +81,21 @@ drain(struct front *front)
 		set_farewell(front, DRAIN_MS);
 }
 
-static int64_t
-now_ms(void)
+int64_t
+front_now_ms(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void
+on_look(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	session_look(ctx);
 }
 
 static void
@@ -98,13 +107,13 @@ on_farewell(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	if (!front->leaving) {
 		front_leave(front, CLOSE_GOING_AWAY, "the site is stopping");
-		front->leave_by_ms = now_ms() + FAREWELL_MS;
+		front->leave_by_ms = front_now_ms() + FAREWELL_MS;
 		return;
 	}
 	if (front->leave_by_ms == 0)
-		front->leave_by_ms = now_ms() + FAREWELL_MS;
+		front->leave_by_ms = front_now_ms() + FAREWELL_MS;
 	/* HTTP connections kept alive have nothing to wait for. */
-	if (front->n_peers == 0 || now_ms() >= front->leave_by_ms)
+	if (front->n_peers == 0 || front_now_ms() >= front->leave_by_ms)
 		event_base_loopbreak(front->base);
 	else
 		set_farewell(front, 20);
@@ -170,6 +179,8 @@ on_control(evutil_socket_t control, short what, void *ctx)
 static int
 open_events(struct front *front, const struct supervisor_child *child)
 {
+	const struct timeval second = { .tv_sec = 1 };
+
 	front->base = event_base_new();
 	if (front->base == NULL)
 		return ERR_NOMEM;
@@ -178,11 +189,13 @@ open_events(struct front *front, const struct supervisor_child *child)
 	front->on_control = event_new(front->base, child->control,
 	    EV_READ | EV_PERSIST, on_control, front);
 	front->on_farewell = evtimer_new(front->base, on_farewell, front);
+	front->on_look = event_new(front->base, -1, EV_PERSIST, on_look, front);
 	if (front->on_term == NULL || front->on_hup == NULL ||
 	    front->on_control == NULL || front->on_farewell == NULL ||
-	    event_add(front->on_term, NULL) != 0 ||
+	    front->on_look == NULL || event_add(front->on_term, NULL) != 0 ||
 	    event_add(front->on_hup, NULL) != 0 ||
-	    event_add(front->on_control, NULL) != 0)
+	    event_add(front->on_control, NULL) != 0 ||
+	    event_add(front->on_look, &second) != 0)
 		return ERR_NOMEM;
 	return 0;
 }
@@ -271,7 +284,7 @@ stop(struct front *front)
 	ipc_free(front->ledger);
 	peer_free_all(front);
 	struct event **events[] = { &front->on_term, &front->on_hup,
-		&front->on_control, &front->on_farewell };
+		&front->on_control, &front->on_farewell, &front->on_look };
 
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (*events[i] != NULL)

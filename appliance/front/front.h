@@ -20,6 +20,7 @@ struct front_options {
 	const char *cert_pem;
 	const char *key_pem;
 	int connections_max; /* of this front */
+	int prove_ms; /* an agent proves itself in this time; 0: 30 s */
 	bool drop; /* root at start: empty root, then uid and gid */
 	uid_t uid;
 	gid_t gid;

@@ -27,6 +27,8 @@ struct event_base;
 #define LEDGER_QUEUE_MAX ((size_t)16 << 20)
 /** What one request may unfold to. */
 #define REQUEST_ARENA_MAX ((size_t)16 << 20)
+/** Time for an agent to prove itself: strangers do not keep connections. */
+#define PROVE_MS 30000
 /** Answers that are still out get so long when the site stops. */
 #define DRAIN_MS 2000
 /** And connections so long to end. */
@@ -45,6 +47,8 @@ struct peer {
 	bool is_call;
 	uint32_t waiting; /* answers owed */
 	uint32_t faults;
+	bool proved; /* the ledger knows which device it is */
+	int64_t opened_ms;
 	uint64_t tag; /* of the call */
 	const struct operation *op; /* of the call */
 };
@@ -61,7 +65,7 @@ struct front {
 	struct event_base *base;
 	struct net *net;
 	struct ipc *ledger;
-	struct event *on_term, *on_hup, *on_control, *on_farewell;
+	struct event *on_term, *on_hup, *on_control, *on_farewell, *on_look;
 	void *peers; /* tsearch(3), by name */
 	size_t n_waiting; /* answers owed, in all */
 	size_t n_peers;
@@ -96,10 +100,13 @@ int front_tell(struct front *front, const struct ipc_message *message);
 void ledger_message(void *ctx, const struct ipc_message *message);
 
 /* front.c */
+int64_t front_now_ms(void);
 /** Tell everybody to go, and end when they have, or soon. */
 void front_leave(struct front *front, uint16_t code, const char *reason);
 
 /* session.c */
+/** Send away who has not proved itself in time. */
+void session_look(struct front *front);
 void session_opened(void *ctx, net_conn conn, const struct net_peer *peer);
 void session_message(void *ctx, net_conn conn, const uint8_t *data, size_t len);
 void session_closed(void *ctx, net_conn conn);

@@ -48,6 +48,8 @@ session_reply(struct front *front, struct peer *peer, uint64_t tag,
 {
 	struct problem problem;
 
+	if (op->id == OP_SESSION_PROVE)
+		peer->proved = true;
 	buf_clear(&front->text);
 	rpc_write_result(&front->text, tag, op->reply, reply);
 	if (!front->text.failed && front->text.len > NET_MESSAGE_MAX) {
@@ -221,6 +223,24 @@ session_message(void *ctx, net_conn conn, const uint8_t *data, size_t len)
 /* --- coming and going ---------------------------------------------------- */
 
 void
+session_look(struct front *front)
+{
+	int limit_ms =
+	    front->options->prove_ms > 0 ? front->options->prove_ms : PROVE_MS;
+	int64_t now_ms = front_now_ms();
+	struct buf list = { 0 };
+	size_t n;
+	struct peer **peers = peer_list(&list, front, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (!peers[i]->is_call && !peers[i]->proved &&
+		    now_ms - peers[i]->opened_ms > limit_ms)
+			net_close(front->net, peers[i]->conn, CLOSE_POLICY,
+			    "say which device you are sooner");
+	buf_release(&list);
+}
+
+void
 session_opened(void *ctx, net_conn conn, const struct net_peer *net_peer)
 {
 	struct front *front = ctx;
@@ -228,6 +248,8 @@ session_opened(void *ctx, net_conn conn, const struct net_peer *net_peer)
 	struct wire_peer wire = { 0 };
 	struct peer *peer = peer_new(front, conn, false);
 
+	if (peer != NULL)
+		peer->opened_ms = front_now_ms();
 	text_copy(wire.address, sizeof(wire.address), net_peer->address);
 	text_copy(wire.client_cn, sizeof(wire.client_cn), net_peer->client_cn);
 	memcpy(wire.exporter, net_peer->exporter, sizeof(wire.exporter));

@@ -82,10 +82,8 @@ bytes_read(const struct net_connection *conn)
 	return ssl != NULL ? BIO_number_read(SSL_get_rbio(ssl)) : 0;
 }
 
-/* A request whose bytes came with the one before. libwebsockets loops for ever
- * over one that says it has a body (README); nobody needs such a thing. */
-static bool
-is_pipelined(const struct net_connection *conn)
+bool
+net_http_is_pipelined(const struct net_connection *conn)
 {
 	return conn->read_bytes == bytes_read(conn);
 }
@@ -97,7 +95,9 @@ began(struct net_connection *conn)
 	unsigned char text[LWS_PRE + sizeof(go_on)];
 
 	net_http_free(conn);
-	if (net_tls_describe(conn->peer, conn->wsi) != 0)
+	/* After a refusal nothing more is believed: what is left of its body
+	 * may look like a request. */
+	if (conn->closing || net_tls_describe(conn->peer, conn->wsi) != 0)
 		return -1;
 	conn->http = net_http_read(conn->wsi);
 	if (conn->http == NULL) {
@@ -107,7 +107,9 @@ began(struct net_connection *conn)
 	bool has_body =
 	    conn->http->refusal != 0 || conn->http->content_length != 0;
 
-	if (has_body && is_pipelined(conn))
+	/* libwebsockets would loop for ever over it (README), and nobody needs
+	 * such a thing. */
+	if (has_body && net_http_is_pipelined(conn))
 		return -1;
 	if (conn->http->refusal != 0 || !has_body) {
 		deliver(conn);
@@ -119,6 +121,9 @@ began(struct net_connection *conn)
 			LWS_WRITE_HTTP_HEADERS) < 0)
 			return -1;
 	}
+	/* A byte now and then would hold a connection for ever. It cannot be
+	 * cancelled (README): it looks when it comes. */
+	lws_set_timer_usecs(conn->wsi, NET_BODY_S * (lws_usec_t)LWS_US_PER_SEC);
 	return 0;
 }
 
@@ -157,6 +162,13 @@ body_ended(struct net_connection *conn)
 		return -1;
 	deliver(conn);
 	return 0;
+}
+
+/* For the rest of a refused body, or for one that does not end. */
+static bool
+time_is_up(const struct net_connection *conn)
+{
+	return conn->closing || (conn->http != NULL && !conn->http->delivered);
 }
 
 /* --- answers ------------------------------------------------------------- */
@@ -247,6 +259,7 @@ writable(struct net_connection *conn)
 
 	net_http_free(conn);
 	if (refused) {
+		conn->closing = true;
 		/* An end at once would be a reset, and the answer lost: read
 		 * on for a while and throw it away. */
 		lws_set_timer_usecs(conn->wsi,
@@ -315,7 +328,7 @@ net_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return writable(conn);
 	case LWS_CALLBACK_TIMER:
-		return -1;
+		return time_is_up(conn) ? -1 : 0;
 	}
 	return 0;
 }

@@ -213,12 +213,20 @@ read_strings(struct strings *strings, struct lws *wsi,
 }
 
 static bool
+is_http_1_1(struct lws *wsi)
+{
+	char text[64];
+
+	return net_http_header(text, sizeof(text), wsi, WSI_TOKEN_HTTP) &&
+	    strcmp(text, "HTTP/1.1") == 0;
+}
+
+static bool
 ends_after(struct lws *wsi)
 {
 	char text[64];
 
-	if (!net_http_header(text, sizeof(text), wsi, WSI_TOKEN_HTTP) ||
-	    strcmp(text, "HTTP/1.1") != 0)
+	if (!is_http_1_1(wsi))
 		return true;
 	return net_http_header(text, sizeof(text), wsi, WSI_TOKEN_CONNECTION) &&
 	    strcasecmp(text, "close") == 0;
@@ -252,6 +260,10 @@ net_http_read(struct lws *wsi)
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		*fields[i] = http->path + strings.at[i + 1];
 	int length = read_length(http, wsi, methods[m].body);
+
+	/* RFC 9112, section 3.2. */
+	if (http->host[0] == '\0' && is_http_1_1(wsi))
+		http->refusal = 400;
 
 	if (http->refusal == 0)
 		http->refusal = length;

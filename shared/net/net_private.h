@@ -27,6 +27,8 @@ _Static_assert(sizeof(void *) == sizeof(net_conn),
 #define NET_OUTPUT_TOTAL_MAX ((size_t)256 << 20)
 /** From the end of a request to the end of its answer. */
 #define NET_ANSWER_S 60
+/** From the head of a request to the end of its body. */
+#define NET_BODY_S 60
 /** A refused request's body is read and thrown away for so long. */
 #define NET_LINGER_MS 3000
 /** TLS, request headers, each piece of a body. */
@@ -191,6 +193,8 @@ void net_server_resume(struct net *net);
 int net_http_callback(struct lws *wsi, enum lws_callback_reasons reason,
     void *user, void *in, size_t len);
 void net_http_free(struct net_connection *conn);
+/** Did this request come in the same bytes as the one before? */
+bool net_http_is_pipelined(const struct net_connection *conn);
 
 /* http_head.c */
 /** Read the request line and headers; NULL when out of memory. `refusal` is

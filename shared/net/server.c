@@ -76,8 +76,11 @@ static int
 confirm_upgrade(struct net_connection *conn)
 {
 	char answer[192];
-	const char *status = refuse_upgrade(conn->net, conn->wsi);
 	SSL *ssl = lws_get_ssl(conn->wsi);
+
+	if (conn->closing || net_http_is_pipelined(conn))
+		return -1;
+	const char *status = refuse_upgrade(conn->net, conn->wsi);
 
 	if (status == NULL && net_tls_describe(conn->peer, conn->wsi) == 0) {
 		conn->may_upgrade = true;

@@ -13,6 +13,15 @@ static struct visitor v;
 static void
 setup(void)
 {
+	memset(&world, 0, sizeof(world));
+	front_world_open(&world);
+}
+
+static void
+setup_hasty(void)
+{
+	memset(&world, 0, sizeof(world));
+	world.prove_ms = 1500;
 	front_world_open(&world);
 }
 
@@ -621,6 +630,39 @@ START_TEST(a_hangup_brings_the_new_certificate)
 }
 END_TEST
 
+START_TEST(who_does_not_prove_itself_is_sent_away)
+{
+	static struct visitor agent;
+	struct prove_reply reply = { .device = 3, .name = "x", .renew_s = 60 };
+	char proof[600];
+
+	agent_opens(&agent, &world);
+	uint64_t proved = world.heard.conn;
+
+	snprintf(proof, sizeof(proof),
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"session.prove\","
+	    "\"params\":{\"proof\":%s}}",
+	    "{\"evidence\":\"AAAA\"}");
+	agent_says(&agent, proof);
+	ck_assert(agent_hears(&agent)); /* whatever a proof looks like */
+	/* The ledger's word counts, not the agent's. */
+	world.heard = (struct ipc_message){ .op = OP_SESSION_PROVE,
+		.conn = proved,
+		.tag = 1 };
+	ledger_replies(&world, &prove_reply_record, &reply);
+	ck_assert(agent_hears(&agent));
+	ck_assert(visitor_got(&agent, "\"device\":3"));
+	agent_opens(&v, &world);
+	ck_assert_uint_eq(agent_is_sent_away(&v), 1008);
+	ledger_hears(&world, WIRE_CLOSED);
+	ck_assert_uint_ne(world.heard.conn, proved);
+	ck_assert(ledger_hears_nothing(&world));
+	visitor_leave(&v);
+	visitor_leave(&agent);
+	ledger_hears(&world, WIRE_CLOSED);
+}
+END_TEST
+
 static TCase *
 call_case(void)
 {
@@ -681,8 +723,14 @@ Suite *
 suite(void)
 {
 	Suite *front = suite_create("front");
+	TCase *hasty = tcase_create("front-hasty");
+
+	tcase_add_checked_fixture(hasty, setup_hasty, teardown);
+	tcase_set_timeout(hasty, 30);
+	tcase_add_test(hasty, who_does_not_prove_itself_is_sent_away);
 
 	suite_add_tcase(front, call_case());
 	suite_add_tcase(front, session_case());
+	suite_add_tcase(front, hasty);
 	return front;
 }

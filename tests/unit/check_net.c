@@ -426,6 +426,23 @@ START_TEST(a_fragmented_message_is_put_together)
 }
 END_TEST
 
+START_TEST(a_message_right_behind_the_upgrade_is_heard)
+{
+	struct net_stranger s;
+	struct buf bytes = { 0 };
+
+	net_stranger_join(&s, &world);
+	buf_add_str(&bytes, NET_UPGRADE NET_PROTOCOL "\r\n");
+	add_frame(&bytes, 0x81, "early", 5);
+	add_frame(&bytes, 0x81, "bird", 4);
+	net_stranger_write(&s, &world, bytes.data, bytes.len);
+	NET_WAIT(&world, world.seen.messages == 2);
+	ck_assert_str_eq(buf_text(&world.seen.message), "bird");
+	buf_release(&bytes);
+	net_stranger_leave(&s);
+}
+END_TEST
+
 static unsigned int
 close_code(struct net_stranger *s)
 {
@@ -755,6 +772,7 @@ socket_case(void)
 	tcase_add_test(ws, messages_go_both_ways);
 	tcase_add_test(ws, the_largest_message_arrives_whole);
 	tcase_add_test(ws, a_fragmented_message_is_put_together);
+	tcase_add_test(ws, a_message_right_behind_the_upgrade_is_heard);
 	tcase_add_test(ws, a_message_above_the_bound_closes_1009);
 	tcase_add_test(ws, fragments_above_the_bound_close_1009);
 	tcase_add_test(ws, a_binary_message_closes_1003);

@@ -165,6 +165,34 @@ START_TEST(two_lengths_get_400)
 }
 END_TEST
 
+START_TEST(http_1_1_without_a_host_gets_400)
+{
+	expect_status("GET /x HTTP/1.1\r\n\r\n", "HTTP/1.1 400");
+}
+END_TEST
+
+/* What follows a refused body is no request, whatever it looks like. */
+START_TEST(nothing_is_believed_after_a_refusal)
+{
+	struct buf bytes = { 0 };
+	char *body = calloc(1, NET_BODY_MAX + 1);
+
+	buf_printf(&bytes,
+	    "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+	    NET_BODY_MAX + 1);
+	buf_add(&bytes, body, NET_BODY_MAX + 1);
+	buf_add_str(&bytes,
+	    "POST /y HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
+	    "GET /z HTTP/1.1\r\nHost: x\r\n\r\n");
+	net_stranger_write(&s, &world, bytes.data, bytes.len);
+	NET_WAIT(&world, (net_stranger_read(&s), s.ended));
+	ck_assert_int_eq(answers("HTTP/1.1 413"), 1);
+	ck_assert_int_eq(world.seen.requests, 1);
+	free(body);
+	buf_release(&bytes);
+}
+END_TEST
+
 START_TEST(an_empty_post_is_a_request)
 {
 	expect_status("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
@@ -401,6 +429,44 @@ START_TEST(an_unknown_upgrade_after_a_request_is_harmless)
 }
 END_TEST
 
+START_TEST(a_pipelined_upgrade_ends_the_connection)
+{
+	expect_end(
+	    "GET /one HTTP/1.1\r\nHost: x\r\n\r\n" NET_UPGRADE NET_PROTOCOL
+	    "\r\n\x81\x80\0\0\0\0");
+	ck_assert_int_eq(world.seen.opened, 0);
+}
+END_TEST
+
+/* Before TLS, before a request, within its head, within its body, and between
+ * two: nobody holds a connection by saying nothing. */
+START_TEST(who_stops_talking_is_cut_off)
+{
+	struct net_stranger head, half, between;
+	int mute = net_dial(world.port, 0);
+	char byte;
+
+	net_stranger_join(&head, &world);
+	net_stranger_say(&head, &world, "GET /x HTTP/1.1\r\nHost");
+	net_stranger_join(&half, &world);
+	net_stranger_say(&half, &world,
+	    "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf");
+	net_stranger_join(&between, &world);
+	net_stranger_say(&between, &world,
+	    "GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+	NET_UNTIL(&world, net_connections(world.server) == 1, 15000);
+	/* Only the one that has spoken may wait longer. */
+	ck_assert_uint_eq(net_connections(world.server), 1);
+	ck_assert_int_eq(recv(mute, &byte, 1, 0), 0);
+	ck_assert(net_stranger_has(&between, "HTTP/1.1 200"));
+	ck_assert(!between.ended);
+	net_stranger_leave(&head);
+	net_stranger_leave(&half);
+	net_stranger_leave(&between);
+	close(mute);
+}
+END_TEST
+
 START_TEST(connect_makes_no_tunnel)
 {
 	net_stranger_say(&s, &world, "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -459,6 +525,8 @@ suite(void)
 	tcase_add_test(http, a_post_without_length_gets_411);
 	tcase_add_test(http, a_length_that_is_no_number_gets_400);
 	tcase_add_test(http, two_lengths_get_400);
+	tcase_add_test(http, http_1_1_without_a_host_gets_400);
+	tcase_add_test(http, nothing_is_believed_after_a_refusal);
 	tcase_add_test(http, an_empty_post_is_a_request);
 	tcase_add_test(http, an_empty_put_is_a_request);
 	tcase_add_test(http, a_connection_serves_two_requests);
@@ -477,6 +545,8 @@ suite(void)
 	tcase_add_test(http, connection_close_ends_after_the_answer);
 	tcase_add_test(http, expect_continue_is_told_to_go_on);
 	tcase_add_test(http, an_unknown_upgrade_after_a_request_is_harmless);
+	tcase_add_test(http, a_pipelined_upgrade_ends_the_connection);
+	tcase_add_test(http, who_stops_talking_is_cut_off);
 	tcase_add_test(http, connect_makes_no_tunnel);
 	tcase_add_test(http, a_nul_in_the_path_gets_400);
 	tcase_add_test(http, random_bytes_do_no_harm);

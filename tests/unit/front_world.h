@@ -39,6 +39,7 @@ struct front_world {
 	struct pki_leaf leaf;
 	char *page; /* shared: certificate, then key */
 	uint16_t port;
+	int prove_ms;
 	pid_t pid;
 	int control;
 	int ledger; /* the ledger's end */
@@ -81,7 +82,6 @@ front_world_open(struct front_world *w)
 	int control[2], stream[2];
 	char byte;
 
-	memset(w, 0, sizeof(*w));
 	w->ca = pki_ca_new("Test CA");
 	w->leaf = pki_leaf_new(&w->ca, "site", "DNS:localhost,IP:127.0.0.1",
 	    "serverAuth", -60, 3600);
@@ -101,6 +101,7 @@ front_world_open(struct front_world *w)
 			.cert_pem = w->page,
 			.key_pem = w->page + FRONT_PEM_MAX,
 			.connections_max = 50,
+			.prove_ms = w->prove_ms,
 		};
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
