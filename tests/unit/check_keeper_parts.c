@@ -1,9 +1,9 @@
 /* The keeper's parts that need no site: processes, digests, beats, files. */
 #include "agent/keeper/beat.h"
 #include "agent/keeper/digest.h"
+#include "agent/keeper/files.h"
 #include "agent/keeper/private.h"
 #include "agent/keeper/process.h"
-#include "agent/keeper/files.h"
 
 #include "shared/base/err.h"
 #include "shared/journal/merkle.h"
@@ -437,7 +437,8 @@ END_TEST
 
 START_TEST(licenses_are_kept_by_digest)
 {
-	struct license_file license = { { "issuer", 6 }, { "license", 7 } };
+	struct license_file license = { .issuer = { "issuer", 6 },
+		.license = { "license", 7 } };
 	struct license_file back;
 	struct arena arena = { 0 };
 	uint8_t digest[32] = { 1, 2, 3 };
