@@ -33,8 +33,8 @@ application_find(struct keeper *keeper, uint64_t number)
 	if (number == 0)
 		return NULL;
 	LIST_FOREACH(application, bucket_of(keeper, number), entry)
-	if (application->number == number)
-		return application;
+		if (application->number == number)
+			return application;
 	return NULL;
 }
 

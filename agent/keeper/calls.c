@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/queue.h>
 
-/* Below what the uplink can remember. */
-#define CALLS_MAX 4096
+/* On their way at once: a site hangs up on who asks too much at a time. The
+ * others wait here for their turn. */
+#define CALLS_FLYING 64
+#define CALLS_MAX 8192
 /* A reply with its lists, decoded. */
 #define REPLY_BYTES_MAX ((size_t)4 << 20)
 
@@ -22,7 +24,8 @@ struct call {
 	enum operation_id op;
 	calls_done *done;
 	void *ctx;
-	int64_t asked_ms;
+	int64_t flown_ms; /* when it left */
+	struct buf request; /* until then */
 };
 TAILQ_HEAD(call_list, call);
 
@@ -34,8 +37,10 @@ struct calls {
 	uint64_t attempt;
 	bool connecting; /* or open: a CLOSED will come */
 	uint64_t next_tag;
-	struct call_list waiting; /* oldest first: answers come about so */
-	unsigned int n_waiting;
+	struct call_list flying; /* oldest first: answers come about so */
+	unsigned int n_flying;
+	struct call_list queued;
+	unsigned int n_queued;
 	struct arena arena;
 	struct buf out;
 };
@@ -53,9 +58,17 @@ calls_new(struct calls **out, struct event_base *base,
 	calls->ctx = ctx;
 	calls->next_tag = 1;
 	calls->arena.max_bytes = REPLY_BYTES_MAX;
-	TAILQ_INIT(&calls->waiting);
+	TAILQ_INIT(&calls->flying);
+	TAILQ_INIT(&calls->queued);
 	*out = calls;
 	return 0;
+}
+
+static void
+call_free(struct call *call)
+{
+	buf_release(&call->request);
+	free(call);
 }
 
 void
@@ -65,9 +78,10 @@ calls_free(struct calls *calls)
 
 	if (calls == NULL)
 		return;
-	while ((call = TAILQ_FIRST(&calls->waiting)) != NULL) {
-		TAILQ_REMOVE(&calls->waiting, call, entry);
-		free(call);
+	TAILQ_CONCAT(&calls->flying, &calls->queued, entry);
+	while ((call = TAILQ_FIRST(&calls->flying)) != NULL) {
+		TAILQ_REMOVE(&calls->flying, call, entry);
+		call_free(call);
 	}
 	ipc_free(calls->uplink);
 	arena_release(&calls->arena);
@@ -94,14 +108,60 @@ connection_ended(struct calls *calls, const char *reason)
 		return;
 	calls->connecting = false;
 	problem_set(&problem, ERR_CLOSED, NULL, "%s", reason);
-	TAILQ_CONCAT(&ended, &calls->waiting, entry);
-	calls->n_waiting = 0;
+	TAILQ_CONCAT(&ended, &calls->flying, entry);
+	TAILQ_CONCAT(&ended, &calls->queued, entry);
+	calls->n_flying = calls->n_queued = 0;
 	while ((call = TAILQ_FIRST(&ended)) != NULL) {
 		TAILQ_REMOVE(&ended, call, entry);
 		call->done(call->ctx, ERR_CLOSED, NULL, &problem);
-		free(call);
+		call_free(call);
 	}
 	calls->callbacks->closed(calls->ctx, reason);
+}
+
+/* --- to the uplink -------------------------------------------------------- */
+
+static int
+tell(struct calls *calls, enum uplink_kind kind, enum operation_id op,
+    uint64_t tag, const struct buf *payload)
+{
+	struct ipc_message message = {
+		.kind = (uint16_t)kind,
+		.op = (uint16_t)op,
+		.conn = calls->attempt,
+		.tag = tag,
+	};
+
+	if (calls->uplink == NULL)
+		return ERR_CLOSED;
+	if (payload != NULL) {
+		message.payload = payload->data;
+		message.len = (uint32_t)payload->len;
+	}
+	return ipc_send(calls->uplink, &message);
+}
+
+/* As many as may be on their way. */
+static void
+let_fly(struct calls *calls)
+{
+	struct call *call;
+
+	while (calls->n_flying < CALLS_FLYING &&
+	    (call = TAILQ_FIRST(&calls->queued)) != NULL) {
+		if (tell(calls, UPLINK_CALL, call->op, call->tag,
+			&call->request) < 0) {
+			/* Full or gone: what ends it ends the calls too. */
+			log_error("keeper", "the uplink takes no calls");
+			return;
+		}
+		buf_release(&call->request);
+		call->flown_ms = clock_boottime_ms();
+		TAILQ_REMOVE(&calls->queued, call, entry);
+		calls->n_queued--;
+		TAILQ_INSERT_TAIL(&calls->flying, call, entry);
+		calls->n_flying++;
+	}
 }
 
 /* --- from the uplink ------------------------------------------------------ */
@@ -111,12 +171,12 @@ take_call(struct calls *calls, const struct ipc_message *message)
 {
 	struct call *call;
 
-	TAILQ_FOREACH(call, &calls->waiting, entry)
-	if (call->tag == message->tag) {
-		TAILQ_REMOVE(&calls->waiting, call, entry);
-		calls->n_waiting--;
-		return call;
-	}
+	TAILQ_FOREACH(call, &calls->flying, entry)
+		if (call->tag == message->tag) {
+			TAILQ_REMOVE(&calls->flying, call, entry);
+			calls->n_flying--;
+			return call;
+		}
 	return NULL;
 }
 
@@ -145,7 +205,7 @@ take_reply(struct calls *calls, const struct ipc_message *message)
 		problem_set(&problem, ERR_CORRUPT, NULL, NULL);
 		call->done(call->ctx, ERR_CORRUPT, NULL, &problem);
 	}
-	free(call);
+	call_free(call);
 }
 
 static void
@@ -169,7 +229,7 @@ take_problem(struct calls *calls, const struct ipc_message *message)
 	if (err == ERR_CORRUPT)
 		problem_set(&problem, err, NULL, NULL);
 	call->done(call->ctx, err, NULL, &problem);
-	free(call);
+	call_free(call);
 }
 
 static void
@@ -248,6 +308,7 @@ on_message(void *ctx, const struct ipc_message *message)
 		log_error("keeper", "the uplink said kind %u", message->kind);
 	}
 	arena_clear(&calls->arena);
+	let_fly(calls);
 }
 
 static void
@@ -261,7 +322,7 @@ on_closed(void *ctx)
 	connection_ended(calls, "the agent's uplink ended");
 }
 
-/* --- to the uplink -------------------------------------------------------- */
+/* --- for the other parts -------------------------------------------------- */
 
 int
 calls_take_uplink(struct calls *calls, int fd)
@@ -281,38 +342,16 @@ calls_take_uplink(struct calls *calls, int fd)
 	return 0;
 }
 
-static int
-tell(struct calls *calls, enum uplink_kind kind, enum operation_id op,
-    uint64_t tag, const struct record *record, const void *value)
-{
-	struct ipc_message message = {
-		.kind = (uint16_t)kind,
-		.op = (uint16_t)op,
-		.conn = calls->attempt,
-		.tag = tag,
-	};
-
-	if (calls->uplink == NULL)
-		return ERR_CLOSED;
-	buf_clear(&calls->out);
-	if (record != NULL)
-		record_write_msgpack(&calls->out, record, value);
-	if (calls->out.failed) {
-		buf_release(&calls->out);
-		return ERR_NOMEM;
-	}
-	message.payload = calls->out.data;
-	message.len = (uint32_t)calls->out.len;
-	return ipc_send(calls->uplink, &message);
-}
-
 int
 calls_connect(struct calls *calls, const struct uplink_target *target)
 {
 	connection_ended(calls, "replaced by a new connection");
 	calls->attempt++;
-	int err = tell(calls, UPLINK_CONNECT, OP_NONE, 0, &uplink_target_record,
-	    target);
+	buf_clear(&calls->out);
+	record_write_msgpack(&calls->out, &uplink_target_record, target);
+	int err = calls->out.failed
+	    ? ERR_NOMEM
+	    : tell(calls, UPLINK_CONNECT, OP_NONE, 0, &calls->out);
 
 	calls->connecting = err == 0;
 	return err;
@@ -322,7 +361,7 @@ void
 calls_hang_up(struct calls *calls)
 {
 	if (calls->connecting)
-		tell(calls, UPLINK_HANGUP, OP_NONE, 0, NULL, NULL);
+		tell(calls, UPLINK_HANGUP, OP_NONE, 0, NULL);
 }
 
 int
@@ -331,7 +370,7 @@ calls_ask(struct calls *calls, enum operation_id op, const void *request,
 {
 	if (!calls->connecting)
 		return ERR_CLOSED;
-	if (calls->n_waiting >= CALLS_MAX)
+	if (calls->n_queued >= CALLS_MAX)
 		return ERR_BUSY;
 	struct call *call = calloc(1, sizeof(*call));
 
@@ -341,25 +380,24 @@ calls_ask(struct calls *calls, enum operation_id op, const void *request,
 	call->op = op;
 	call->done = done;
 	call->ctx = ctx;
-	call->asked_ms = clock_boottime_ms();
-	int err = tell(calls, UPLINK_CALL, op, call->tag,
-	    operation_get(op)->request, request);
-
-	if (err < 0) {
-		free(call);
-		return err;
+	record_write_msgpack(&call->request, operation_get(op)->request,
+	    request);
+	if (call->request.failed) {
+		call_free(call);
+		return ERR_NOMEM;
 	}
-	TAILQ_INSERT_TAIL(&calls->waiting, call, entry);
-	calls->n_waiting++;
+	TAILQ_INSERT_TAIL(&calls->queued, call, entry);
+	calls->n_queued++;
+	let_fly(calls);
 	return 0;
 }
 
 int64_t
 calls_oldest_ms(const struct calls *calls)
 {
-	const struct call *call = TAILQ_FIRST(&calls->waiting);
+	const struct call *call = TAILQ_FIRST(&calls->flying);
 
-	return call == NULL ? 0 : clock_boottime_ms() - call->asked_ms;
+	return call == NULL ? 0 : clock_boottime_ms() - call->flown_ms;
 }
 
 void

@@ -231,8 +231,7 @@ rejoin(struct application *application, const struct asker *asker,
 	struct keeper *keeper = application->keeper;
 	struct checkout_way *way;
 
-	TAILQ_FOREACH(way, &keeper->checkouts, entry)
-	{
+	TAILQ_FOREACH(way, &keeper->checkouts, entry) {
 		if (way->user != application->user ||
 		    memcmp(way->request, request->request, REQUEST_BYTES) != 0)
 			continue;
@@ -407,8 +406,8 @@ checkouts_forget(struct keeper *keeper, uint64_t application)
 	struct checkout_way *way;
 
 	TAILQ_FOREACH(way, &keeper->checkouts, entry)
-	if (way->asker.application == application)
-		way->asker.application = 0;
+		if (way->asker.application == application)
+			way->asker.application = 0;
 }
 
 void

@@ -323,11 +323,11 @@ find_job(struct digest_job **out, struct digests *digests,
 	struct digest_job *job;
 
 	LIST_FOREACH(job, &digests->live, live)
-	if (same_key(&job->key, key)) {
-		close(fd);
-		*out = job;
-		return 0;
-	}
+		if (same_key(&job->key, key)) {
+			close(fd);
+			*out = job;
+			return 0;
+		}
 	job = digests->n_live < JOBS_MAX ? calloc(1, sizeof(*job)) : NULL;
 	if (job == NULL) {
 		close(fd);
@@ -385,8 +385,7 @@ digests_forget(struct digests *digests, const void *ctx)
 	struct digest_waiter *waiter, *next;
 	struct digest_job *job;
 
-	LIST_FOREACH(job, &digests->live, live)
-	{
+	LIST_FOREACH(job, &digests->live, live) {
 		for (waiter = SLIST_FIRST(&job->waiters); waiter != NULL;
 		     waiter = next) {
 			next = SLIST_NEXT(waiter, entry);

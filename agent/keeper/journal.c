@@ -112,18 +112,20 @@ session_check_grant(struct journal_header *header, uint8_t head[32],
 }
 
 void
-session_report_rollback(struct keeper *keeper, const char *how)
+session_report_rollback(struct keeper *keeper, uint64_t batch, const char *how)
 {
 	struct session *session = &keeper->session;
 
 	if (session->rollback[0] == '\0')
 		log_error("keeper",
-		    "the journal of site %s was rolled back or forked: %s. "
-		    "Applications that saw more of it refuse its leases. The "
-		    "site's admin must look into it",
-		    keeper->site.site, how);
+		    "the journal of site %s was rolled back or forked: batch "
+		    "%llu was seen, %s. Applications that saw as much refuse "
+		    "its leases. The site's admin must look into it",
+		    keeper->site.site, (unsigned long long)batch, how);
 	snprintf(session->rollback, sizeof(session->rollback),
-	    "the site's journal was rolled back or forked: %.200s", how);
+	    "the site's journal was rolled back or forked: batch %llu was "
+	    "seen, %s",
+	    (unsigned long long)batch, how);
 }
 
 void
@@ -132,19 +134,19 @@ session_judge_journal(struct keeper *keeper, const struct hello_reply *reply,
 {
 	struct session *session = &keeper->session;
 	struct journal_seen *seen = &session->seen;
+	uint64_t newest = seen->seen_batch > seen->known.batch
+	    ? seen->seen_batch
+	    : seen->known.batch;
 	char how[128];
 
 	if (session->asked_plain)
 		return; /* the site itself said so */
 	if (continues(seen, header, head, &reply->inclusion,
 		&reply->consistency) < 0) {
-		snprintf(how, sizeof(how),
-		    "it stands at batch %llu, batch %llu was seen before",
+		snprintf(how, sizeof(how), "and now it stands at batch %llu%s",
 		    (unsigned long long)header->batch,
-		    (unsigned long long)(seen->seen_batch > seen->known.batch
-			    ? seen->seen_batch
-			    : seen->known.batch));
-		session_report_rollback(keeper, how);
+		    header->batch < newest ? "" : " of another past");
+		session_report_rollback(keeper, newest, how);
 		return;
 	}
 	if (session->rollback[0] != '\0')

@@ -29,8 +29,8 @@ lease_find(struct keeper *keeper, uint64_t number)
 	struct lease *lease;
 
 	LIST_FOREACH(lease, bucket_of(keeper, number), entry)
-	if (lease->lease == number)
-		return lease;
+		if (lease->lease == number)
+			return lease;
 	return NULL;
 }
 
@@ -302,8 +302,7 @@ leases_disconnected(struct keeper *keeper)
 {
 	struct lease *lease;
 
-	TAILQ_FOREACH(lease, &keeper->leases.all, order)
-	{
+	TAILQ_FOREACH(lease, &keeper->leases.all, order) {
 		lease->attached = false;
 		lease->told = false;
 		release_giver(lease);

@@ -157,8 +157,7 @@ do_list(struct application *application, const struct asker *asker,
 		return;
 	}
 	reply.items.items = items;
-	TAILQ_FOREACH(lease, &keeper->leases.all, order)
-	{
+	TAILQ_FOREACH(lease, &keeper->leases.all, order) {
 		if (lease->ending || lease->lease <= request->after ||
 		    !may_touch(application, lease))
 			continue;
@@ -177,8 +176,12 @@ do_status(struct application *application, const struct asker *asker)
 {
 	struct keeper *keeper = application->keeper;
 	struct local_status reply;
+	struct lease *lease;
 
 	session_status(&reply, keeper);
+	reply.leases = 0;
+	TAILQ_FOREACH(lease, &keeper->leases.all, order)
+		reply.leases += !lease->ending && may_touch(application, lease);
 	application_answer(keeper, asker, &local_status_record, &reply);
 }
 

@@ -289,7 +289,8 @@ void session_advance(struct keeper *keeper, const struct journal_header *header,
 void session_judge_journal(struct keeper *keeper,
     const struct hello_reply *reply, const struct journal_header *header,
     const uint8_t head[32]);
-void session_report_rollback(struct keeper *keeper, const char *how);
+void session_report_rollback(struct keeper *keeper, uint64_t batch,
+    const char *how);
 /** To the disk, if it changed. */
 void session_write_seen(struct keeper *keeper);
 /** For people. */

@@ -206,10 +206,10 @@ process_take(struct process **out, struct processes *table, pid_t pid)
 	if (pid <= 0)
 		return ERR_NOT_FOUND;
 	LIST_FOREACH(process, bucket, entry)
-	if (process->pid == pid && process_lives(process)) {
-		*out = process_ref(process);
-		return 0;
-	}
+		if (process->pid == pid && process_lives(process)) {
+			*out = process_ref(process);
+			return 0;
+		}
 	process = calloc(1, sizeof(*process));
 	if (process == NULL)
 		return ERR_NOMEM;

@@ -48,9 +48,9 @@ interval_ms(const struct keeper *keeper)
 	struct lease *lease;
 
 	TAILQ_FOREACH(lease, &keeper->leases.all, order)
-	if (lease->hold && !lease->ending &&
-	    (int64_t)lease->ttl_s * 1000 < shortest)
-		shortest = (int64_t)lease->ttl_s * 1000;
+		if (lease->hold && !lease->ending &&
+		    (int64_t)lease->ttl_s * 1000 < shortest)
+			shortest = (int64_t)lease->ttl_s * 1000;
 	if (shortest == INT64_MAX)
 		return 0;
 	shortest /= 3;
@@ -80,8 +80,7 @@ want_held(struct keeper *keeper, int64_t age_ms)
 	int64_t now_ms = clock_boottime_ms();
 	struct lease *lease;
 
-	TAILQ_FOREACH(lease, &keeper->leases.all, order)
-	{
+	TAILQ_FOREACH(lease, &keeper->leases.all, order) {
 		if (!lease->hold || lease->ending || lease->wanted ||
 		    now_ms - lease->nonce_ms < age_ms)
 			continue;
@@ -297,8 +296,7 @@ gather(struct keeper *keeper)
 	struct renewal_round *round = NULL;
 	struct lease *lease;
 
-	TAILQ_FOREACH(lease, &keeper->leases.all, order)
-	{
+	TAILQ_FOREACH(lease, &keeper->leases.all, order) {
 		struct round_item *item;
 
 		if (!lease->wanted || !lease->attached || lease->ending)
@@ -387,9 +385,9 @@ renewal_schedule(struct keeper *keeper)
 	if (interval == 0)
 		return;
 	TAILQ_FOREACH(lease, &keeper->leases.all, order)
-	if (lease->hold && !lease->ending && !lease->wanted &&
-	    lease->nonce_ms < oldest)
-		oldest = lease->nonce_ms;
+		if (lease->hold && !lease->ending && !lease->wanted &&
+		    lease->nonce_ms < oldest)
+			oldest = lease->nonce_ms;
 	int64_t wait = oldest + interval - now_ms;
 
 	arm(keeper->renewal.round,

@@ -51,8 +51,7 @@ fill_attach(struct attach_item items[ATTACH_MAX], struct keeper *keeper)
 	uint32_t n = 0;
 	size_t bytes = 0;
 
-	TAILQ_FOREACH(lease, &keeper->leases.all, order)
-	{
+	TAILQ_FOREACH(lease, &keeper->leases.all, order) {
 		if (lease->attached || lease->ending)
 			continue;
 		if (n == ATTACH_MAX || bytes + lease->row_len > ATTACH_BYTES)
@@ -128,8 +127,8 @@ leases_resume(struct keeper *keeper)
 	struct lease *lease;
 
 	TAILQ_FOREACH(lease, &keeper->leases.all, order)
-	if (lease->ending)
-		lease_tell_end(lease);
+		if (lease->ending)
+			lease_tell_end(lease);
 	resume_next(keeper);
 }
 
@@ -175,8 +174,8 @@ leases_load(struct keeper *keeper)
 	/* When the last nonce went out is not known: give each a whole span
 	 * from now before it counts as silent. */
 	TAILQ_FOREACH(lease, &keeper->leases.all, order)
-	lease->valid_until_ms =
-	    clock_boottime_ms() + (int64_t)lease->ttl_s * 1000;
+		lease->valid_until_ms =
+		    clock_boottime_ms() + (int64_t)lease->ttl_s * 1000;
 	if (keeper->leases.held > 0)
 		log_info("keeper", "%u leases are held from before",
 		    keeper->leases.held);

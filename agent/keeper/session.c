@@ -265,7 +265,10 @@ on_hello(void *ctx, int err, const void *reply, const struct problem *problem)
 	if (err == 0) {
 		take_hello(keeper, reply);
 	} else if (err == ERR_ROLLED_BACK && !keeper->session.asked_plain) {
-		session_report_rollback(keeper, problem->detail);
+		log_error("keeper", "the site says: %s", problem->detail);
+		session_report_rollback(keeper,
+		    keeper->session.seen.known.batch,
+		    "and does not stand in its journal now");
 		keeper->session.asked_plain = true;
 		say_hello(keeper);
 	} else {
@@ -419,8 +422,7 @@ session_status(struct local_status *status, const struct keeper *keeper)
 	memcpy(status->name, keeper->site.name, sizeof(status->name));
 	status->device = keeper->site.device;
 	status->connected = session_is_up(keeper);
-	problem_set(&words, ERR_UNAVAILABLE, NULL, "%.160s%s%.90s",
-	    session->rollback,
+	problem_set(&words, ERR_UNAVAILABLE, NULL, "%s%s%s", session->rollback,
 	    session->rollback[0] != '\0' && session->trouble[0] != '\0' ? "; "
 									: "",
 	    session->trouble);

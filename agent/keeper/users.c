@@ -42,10 +42,10 @@ user_ref(struct keeper *keeper, uid_t uid)
 	struct user *user;
 
 	LIST_FOREACH(user, &keeper->applications.users, entry)
-	if (user->uid == uid) {
-		user->refs++;
-		return user;
-	}
+		if (user->uid == uid) {
+			user->refs++;
+			return user;
+		}
 	user = calloc(1, sizeof(*user));
 	if (user == NULL)
 		return NULL;

@@ -126,7 +126,8 @@ static const struct record_field local_status_fields[] = {
 	R_TEXT(local_status, trouble, 0, 255, OPT, "What is wrong."),
 	R_U32(local_status, retry_s, 0, UINT32_MAX, OPT,
 	    "Seconds to the next attempt."),
-	R_U32(local_status, leases, 0, UINT32_MAX, 0, "Leases held."),
+	R_U32(local_status, leases, 0, UINT32_MAX, 0,
+	    "Leases held by the asking user; root: by everybody."),
 };
 RECORD_DEFINE(local_status, 1, "The agent at a glance.");
 

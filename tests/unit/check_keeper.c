@@ -286,6 +286,25 @@ START_TEST(grant_for_nobody_goes_back)
 }
 END_TEST
 
+START_TEST(site_is_not_asked_too_much_at_a_time)
+{
+	struct local_checkout ask;
+
+	wait_connected();
+	world.silent = true;
+	for (int i = 0; i < 100; i++) {
+		ask = question();
+		world_ask(&world, LOCAL_CHECKOUT, &ask);
+	}
+	world_serve_for(&world, 200);
+	ck_assert_uint_eq(world.asked[OP_LEASE_CHECKOUT], 64);
+	world.silent = false;
+	world.refuse_checkouts = 1000;
+	world_disconnect(&world);
+	world_serve_until(&world, OP_LEASE_CHECKOUT, 164);
+}
+END_TEST
+
 /* --- the end of leases ---------------------------------------------------- */
 
 START_TEST(killed_process_returns_its_seat_at_once)
@@ -800,6 +819,7 @@ suite(void)
 	tcase_add_test(leases, cut_line_asks_again_with_the_same_request);
 	tcase_add_test(leases, retry_over_another_connection_gets_the_answer);
 	tcase_add_test(leases, grant_for_nobody_goes_back);
+	tcase_add_test(leases, site_is_not_asked_too_much_at_a_time);
 	tcase_add_test(leases, killed_process_returns_its_seat_at_once);
 	tcase_add_test(leases, return_is_answered_when_the_site_has_it);
 	tcase_add_test(leases, return_without_the_site_is_told_later);
