@@ -154,7 +154,7 @@ world_remove(const char *path)
 {
 	static const char *const files[] = { "data.mdb", "lock.mdb",
 		"writer.lock" };
-	char name[160];
+	char name[512];
 
 	for (size_t i = 0; i < 3; i++) {
 		snprintf(name, sizeof name, "%s/%s", path, files[i]);
