@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- state hash --------------------------------------------------------------
- */
+/* --- state hash -------------------------------------------------------- */
 
 static void
 hash_u32(crypto_generichash_state *st, uint32_t value)
@@ -64,8 +63,7 @@ ledger_state_hash(uint8_t hash[32], struct journal_header *after,
 	return err;
 }
 
-/* --- invariants
- * ---------------------------------------------------------------- */
+/* --- invariants -------------------------------------------------------- */
 
 /* What the walks add up, per license. */
 struct tally {

@@ -147,8 +147,7 @@ int decide_end(struct batch *batch, const struct state_lease *lease,
     enum lease_end reason, int64_t deadline, const struct principal *who);
 struct row_actor decide_actor(const struct principal *who);
 
-/* --- recall.c ---------------------------------------------------------------
- */
+/* --- recall.c ---------------------------------------------------------- */
 
 /** Fill the empty memory of requests from what is stored. */
 int recall_requests(struct ledger *ledger, const struct state *state);

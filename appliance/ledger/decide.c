@@ -138,8 +138,7 @@ decide_clock(struct batch *batch, struct command *command)
 	return batch_emit(batch);
 }
 
-/* --- the table --------------------------------------------------------------
- */
+/* --- the table --------------------------------------------------------- */
 
 static const struct record_field expire_fields[] = {
 	{ .key = "lease",

@@ -7,8 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* --- join.create
- * -------------------------------------------------------------- */
+/* --- join.create ------------------------------------------------------- */
 
 static int
 sign_join(struct command *command, const struct batch *batch,
@@ -68,8 +67,7 @@ decide_join(struct batch *batch, struct command *command)
 	return batch_emit(batch);
 }
 
-/* --- device.enroll
- * ------------------------------------------------------------ */
+/* --- device.enroll ----------------------------------------------------- */
 
 static const char ask_admin[] =
     "ask an admin for a new token: leasehold join create";
@@ -235,8 +233,7 @@ decide_enroll(struct batch *batch, struct command *command)
 	return emit_enrolled(batch, command, number, &join);
 }
 
-/* --- device.revoke
- * ------------------------------------------------------------ */
+/* --- device.revoke ----------------------------------------------------- */
 
 static int
 end_leases(struct batch *batch, struct command *command, uint64_t device)

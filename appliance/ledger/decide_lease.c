@@ -285,8 +285,7 @@ decide_checkout(struct batch *batch, struct command *command)
 	return emit_grant(batch, command, &grant);
 }
 
-/* --- ends -------------------------------------------------------------------
- */
+/* --- ends -------------------------------------------------------------- */
 
 int
 decide_end(struct batch *batch, const struct state_lease *lease,

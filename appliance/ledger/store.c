@@ -11,7 +11,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+/* Less than a batch may need: no room. */
+#define DISK_FULL_BYTES ((uint64_t)4 << 20)
 
 struct store {
 	MDB_env *env;
@@ -212,12 +216,24 @@ store_begin(struct store_txn *txn, struct store *store, bool write)
 	return store_error(rc, write ? "begin to write" : "begin to read");
 }
 
+/* LMDB calls a short write an input/output error; on a full disk it is one. */
+static bool
+store_disk_is_full(const struct store *store)
+{
+	struct statvfs fs;
+
+	return fstatvfs(store->lock_fd, &fs) == 0 &&
+	    (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BYTES;
+}
+
 int
 store_commit(struct store_txn *txn)
 {
 	int rc = mdb_txn_commit(txn->txn);
 
 	txn->txn = NULL;
+	if (rc == EIO && store_disk_is_full(txn->store))
+		rc = ENOSPC;
 	return store_error(rc, "commit");
 }
 

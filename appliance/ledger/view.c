@@ -138,8 +138,7 @@ ledger_device(struct ledger_device *out, struct ledger_view *view,
 	return state.revoked ? ERR_DEVICE_REVOKED : 0;
 }
 
-/* --- rows -------------------------------------------------------------------
- */
+/* --- rows -------------------------------------------------------------- */
 
 int
 view_batch(struct journal_batch *out, const struct record_span *blob,

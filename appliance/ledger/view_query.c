@@ -34,8 +34,7 @@ query_limit(uint32_t limit)
 	return limit < LIST_LIMIT_MAX ? limit : LIST_LIMIT_MAX;
 }
 
-/* --- site -------------------------------------------------------------------
- */
+/* --- site -------------------------------------------------------------- */
 
 static int
 query_site(struct query *q)
@@ -63,8 +62,7 @@ query_site(struct query *q)
 	return 0;
 }
 
-/* --- licenses ----------------------------------------------------------------
- */
+/* --- licenses ---------------------------------------------------------- */
 
 void
 view_license(struct license_view *out, const struct state_license *license,
@@ -162,8 +160,7 @@ query_license_file(struct query *q)
 	    : ERR_NOMEM;
 }
 
-/* --- devices -----------------------------------------------------------------
- */
+/* --- devices ----------------------------------------------------------- */
 
 static int
 fill_device(struct device_view *out, struct query *q,
@@ -226,8 +223,7 @@ query_devices(struct query *q)
 	return 0;
 }
 
-/* --- journal, subjects
- * --------------------------------------------------------- */
+/* --- journal, subjects ------------------------------------------------- */
 
 static int
 query_batches(struct query *q)
@@ -282,8 +278,7 @@ query_subject(struct query *q)
 	return 0;
 }
 
-/* --- the table
- * ------------------------------------------------------------------ */
+/* --- the table --------------------------------------------------------- */
 
 static const struct {
 	uint32_t op;

@@ -31,8 +31,7 @@
 			sim_fail((sim), __FILE__, __LINE__, #x); \
 	} while (0)
 
-/* --- the model -------------------------------------------------------------
- */
+/* --- the model --------------------------------------------------------- */
 
 struct sim_lease {
 	uint32_t client;
@@ -105,8 +104,7 @@ struct sim_client {
 	uint64_t spoke_in; /* number of the batch it last sent a checkout in */
 };
 
-/* --- commands of a batch ---------------------------------------------------
- */
+/* --- commands of a batch ----------------------------------------------- */
 
 enum sim_kind {
 	SIM_CHECKOUT,

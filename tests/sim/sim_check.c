@@ -87,8 +87,7 @@ sim_check_all(struct sim *sim)
 	check_beliefs(sim);
 }
 
-/* --- evidence --------------------------------------------------------------
- */
+/* --- evidence ---------------------------------------------------------- */
 
 static void
 check_row(struct sim *sim, const struct sim_command *c)
@@ -160,8 +159,7 @@ sim_check_grant(struct sim *sim, const struct sim_command *c)
 	sim_must(sim, continues(known, &header, head, reply) == 0);
 }
 
-/* --- the end of a run -------------------------------------------------------
- */
+/* --- the end of a run -------------------------------------------------- */
 
 /* The journal as an auditor reads it: page by page, every signature. */
 static void

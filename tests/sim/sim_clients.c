@@ -40,8 +40,7 @@ sim_add(struct sim *sim, enum sim_kind kind)
 	return c;
 }
 
-/* --- clients ---------------------------------------------------------------
- */
+/* --- clients ----------------------------------------------------------- */
 
 static bool
 reachable(const struct sim *sim, const struct sim_client *client)
@@ -253,8 +252,7 @@ step_client(struct sim *sim, struct sim_client *client)
 	}
 }
 
-/* --- the process: deadlines ------------------------------------------------
- */
+/* --- the process: deadlines -------------------------------------------- */
 
 static void
 expire_due(struct sim *sim)
@@ -278,8 +276,7 @@ expire_due(struct sim *sim)
 	}
 }
 
-/* --- admins ----------------------------------------------------------------
- */
+/* --- admins ------------------------------------------------------------ */
 
 static uint64_t
 any_lease(struct sim *sim)
@@ -411,8 +408,7 @@ install(struct sim *sim)
 	sim_sign_license(sim, c);
 }
 
-/* --- the batch -------------------------------------------------------------
- */
+/* --- the batch --------------------------------------------------------- */
 
 static void
 correct_clock(struct sim *sim)

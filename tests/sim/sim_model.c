@@ -30,8 +30,7 @@ lease_get(struct sim *sim, uint64_t lease)
 	return lease > 0 && lease <= sim->n_leases ? &sim->leases[lease] : NULL;
 }
 
-/* --- seats -----------------------------------------------------------------
- */
+/* --- seats ------------------------------------------------------------- */
 
 static void
 slot_free(struct sim_license *license, uint32_t slot)
@@ -146,8 +145,7 @@ lease_end(struct sim *sim, uint64_t number, int64_t lingers_until, int64_t time)
 	}
 }
 
-/* --- checkout --------------------------------------------------------------
- */
+/* --- checkout ---------------------------------------------------------- */
 
 static struct sim_license *
 license_of(struct sim *sim, const char *product)
@@ -336,8 +334,7 @@ apply_checkout(struct applying *a)
 	}
 }
 
-/* --- ends ------------------------------------------------------------------
- */
+/* --- ends -------------------------------------------------------------- */
 
 static void
 apply_return(struct applying *a)
@@ -418,8 +415,7 @@ apply_revoke(struct applying *a)
 	}
 }
 
-/* --- devices and licenses --------------------------------------------------
- */
+/* --- devices and licenses ---------------------------------------------- */
 
 /* The device that has this key, or n_devices. */
 static uint32_t

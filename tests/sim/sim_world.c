@@ -1,8 +1,7 @@
 /* A run's beginning and end: how this world is, and its restarts. See sim.h. */
 #include "tests/sim/sim.h"
 
-/* --- randomness: xoroshiro128+ (Blackman and Vigna) -------------------------
- */
+/* --- randomness: xoroshiro128+ (Blackman and Vigna) -------------------- */
 
 uint64_t
 sim_random(struct sim *sim)
@@ -62,8 +61,7 @@ sim_ledger_now(const struct sim *sim)
 	return now > sim->last ? now : sim->last;
 }
 
-/* --- the world ---------------------------------------------------------------
- */
+/* --- the world --------------------------------------------------------- */
 
 static void
 choose_shape(struct sim *sim)

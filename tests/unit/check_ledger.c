@@ -50,8 +50,7 @@ granted(const struct command *command)
 	return row.u.lease_granted;
 }
 
-/* --- seats ------------------------------------------------------------------
- */
+/* --- seats ------------------------------------------------------------- */
 
 START_TEST(commit_seats_come_first_then_overage_then_a_refusal)
 {
@@ -127,8 +126,7 @@ START_TEST(the_lowest_slot_given_back_is_given_out_again)
 }
 END_TEST
 
-/* --- what is refused
- * ---------------------------------------------------------- */
+/* --- what is refused --------------------------------------------------- */
 
 START_TEST(a_product_without_a_license_is_not_entitled)
 {
@@ -262,8 +260,7 @@ START_TEST(a_device_holds_no_more_leases_than_one_renewal_carries)
 }
 END_TEST
 
-/* --- retries
- * -------------------------------------------------------------------- */
+/* --- retries ----------------------------------------------------------- */
 
 START_TEST(retry_takes_no_second_seat)
 {
@@ -401,8 +398,7 @@ START_TEST(a_retry_may_meet_its_return_in_one_batch)
 }
 END_TEST
 
-/* --- ends
- * ------------------------------------------------------------------------ */
+/* --- ends -------------------------------------------------------------- */
 
 static int
 expire(uint64_t lease, int64_t deadline)
@@ -464,8 +460,7 @@ START_TEST(a_device_cannot_release_by_force)
 }
 END_TEST
 
-/* --- who holds what
- * --------------------------------------------------------------- */
+/* --- who holds what ---------------------------------------------------- */
 
 START_TEST(leases_are_listed_with_names_and_pages)
 {

@@ -214,8 +214,7 @@ START_TEST(a_host_must_match_the_tokens_patterns)
 }
 END_TEST
 
-/* --- revocation
- * --------------------------------------------------------------- */
+/* --- revocation -------------------------------------------------------- */
 
 static int
 revoke_device(uint64_t device, int64_t held_until)

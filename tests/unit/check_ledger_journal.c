@@ -2,6 +2,10 @@
 #include "tests/unit/ledger_world.h"
 #include "tests/unit/suite.h"
 
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
 #define PRODUCT "davinci-configurator-se"
 
 static struct world world;
@@ -24,8 +28,7 @@ teardown(void)
 	world_free(&world);
 }
 
-/* --- evidence
- * ----------------------------------------------------------------- */
+/* --- evidence ---------------------------------------------------------- */
 
 /* As a library checks a reply that came for `known`. */
 static int
@@ -190,8 +193,7 @@ START_TEST(a_session_learns_that_the_journal_goes_on)
 }
 END_TEST
 
-/* --- batches
- * -------------------------------------------------------------------- */
+/* --- batches ----------------------------------------------------------- */
 
 START_TEST(a_batch_without_rows_is_none)
 {
@@ -350,8 +352,7 @@ START_TEST(more_than_a_batch_holds_is_put_off_command_by_command)
 }
 END_TEST
 
-/* --- faults
- * ----------------------------------------------------------------------- */
+/* --- faults ------------------------------------------------------------ */
 
 START_TEST(a_fault_at_any_step_leaves_nothing_and_everything_usable)
 {
@@ -422,8 +423,71 @@ START_TEST(a_full_map_refuses_writes_and_serves_reads)
 }
 END_TEST
 
-/* --- restarts
- * ----------------------------------------------------------------------- */
+/* A file system of a few MB that only this process sees. */
+static bool
+mount_small(const char *path)
+{
+	return mkdir(path, 0700) == 0 && unshare(CLONE_NEWNS) == 0 &&
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	    mount("tmpfs", path, "tmpfs", 0, "size=6m") == 0;
+}
+
+static int
+start_until_it_fails(void)
+{
+	int err = 0;
+
+	for (int n = 0; n < 30000 && err == 0; n++) {
+		struct row_started started = { .software = "test" };
+		struct command command = world_command(&world, LEDGER_START,
+		    ACTOR_SITE, 0, &started);
+
+		err = world_do(&world, &command);
+		arena_release(&command.arena);
+	}
+	return err;
+}
+
+START_TEST(a_full_disk_refuses_writes_until_there_is_room)
+{
+	char mount_path[96], path[128];
+	struct ledger *before = world.ledger;
+	struct ledger_options options = world.options;
+
+	snprintf(mount_path, sizeof mount_path, "%s/small", world.dir);
+	if (!mount_small(mount_path)) {
+		test_skip("ledger_journal:a_full_disk_refuses_writes_until_"
+			  "there_is_room",
+		    "it cannot mount a file system");
+		rmdir(mount_path);
+		return;
+	}
+	snprintf(path, sizeof path, "%s/store", mount_path);
+	world.options.path = path;
+	world.options.volatile_ = false;
+	ck_assert_int_eq(ledger_create(&world.options, world.now), 0);
+	world_open(&world);
+	ck_assert_int_eq(start_until_it_fails(), ERR_FULL);
+	ck_assert_int_eq(start_until_it_fails(), ERR_FULL);
+	world_check(&world);
+	ck_assert_int_eq(mount(NULL, mount_path, NULL, MS_REMOUNT, "size=9m"),
+	    0);
+	struct license license = world_license(&world, PRODUCT, 1, 0);
+
+	ck_assert_int_eq(world_install(&world, &license), 0);
+	world_check(&world);
+	world_reopen(&world);
+	world_check(&world);
+	ledger_close(world.ledger);
+	world_remove(path);
+	umount(mount_path);
+	rmdir(mount_path);
+	world.options = options;
+	world.ledger = before;
+}
+END_TEST
+
+/* --- restarts ---------------------------------------------------------- */
 
 START_TEST(a_second_process_is_told_that_it_is_busy)
 {
@@ -476,8 +540,7 @@ START_TEST(a_clean_stop_is_remembered_until_something_is_written)
 }
 END_TEST
 
-/* --- folding
- * ------------------------------------------------------------------------- */
+/* --- folding ----------------------------------------------------------- */
 
 START_TEST(folding_the_journal_gives_the_same_state)
 {
@@ -583,6 +646,7 @@ suite(void)
 	    a_fault_at_any_step_leaves_nothing_and_everything_usable);
 	tcase_add_test(t, a_crash_after_the_commit_loses_only_the_answer);
 	tcase_add_test(t, a_full_map_refuses_writes_and_serves_reads);
+	tcase_add_test(t, a_full_disk_refuses_writes_until_there_is_room);
 	tcase_add_test(t, a_second_process_is_told_that_it_is_busy);
 	tcase_add_test(t, a_journal_is_created_once);
 	tcase_add_test(t, a_journal_of_another_site_or_key_is_not_opened);

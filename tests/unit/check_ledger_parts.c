@@ -44,8 +44,7 @@ teardown(void)
 	rmdir(dir);
 }
 
-/* --- slots ------------------------------------------------------------------
- */
+/* --- slots ------------------------------------------------------------- */
 
 static uint32_t
 lowest(uint32_t end)
@@ -105,8 +104,7 @@ START_TEST(the_highest_slots_of_the_largest_license_are_found)
 }
 END_TEST
 
-/* --- tree -------------------------------------------------------------------
- */
+/* --- tree -------------------------------------------------------------- */
 
 START_TEST(paths_and_roots_are_those_of_the_published_tree)
 {
@@ -139,8 +137,7 @@ START_TEST(paths_and_roots_are_those_of_the_published_tree)
 }
 END_TEST
 
-/* --- requests ---------------------------------------------------------------
- */
+/* --- requests ---------------------------------------------------------- */
 
 static struct request
 request_of(uint64_t device, uint64_t lease)
@@ -226,8 +223,7 @@ START_TEST(the_leases_of_a_device_come_in_order_and_pages)
 }
 END_TEST
 
-/* --- subjects ---------------------------------------------------------------
- */
+/* --- subjects ---------------------------------------------------------- */
 
 START_TEST(a_subject_is_found_by_value_and_read_by_id)
 {
@@ -315,8 +311,7 @@ START_TEST(nobody_is_the_zero_subject)
 }
 END_TEST
 
-/* --- store ------------------------------------------------------------------
- */
+/* --- store ------------------------------------------------------------- */
 
 START_TEST(a_store_is_open_once)
 {

@@ -172,8 +172,7 @@ world_free(struct world *world)
 	rmdir(world->dir);
 }
 
-/* --- commands ---------------------------------------------------------------
- */
+/* --- commands ---------------------------------------------------------- */
 
 static inline struct command
 world_command(struct world *world, uint32_t op, uint32_t kind, uint64_t id,
@@ -371,8 +370,7 @@ world_return(struct world *world, uint64_t device, uint64_t lease)
 	return err;
 }
 
-/* --- looking ----------------------------------------------------------------
- */
+/* --- looking ----------------------------------------------------------- */
 
 static inline void
 world_check(struct world *world)
