@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- open -------------------------------------------------------------------
- */
+/* --- open -------------------------------------------------------------- */
 
 static int
 ledger_new(struct ledger **out, const struct ledger_options *options,
@@ -182,8 +181,7 @@ ledger_create(const struct ledger_options *options, int64_t now_ms)
 	return err;
 }
 
-/* --- commit ------------------------------------------------------------------
- */
+/* --- commit ------------------------------------------------------------ */
 
 static int
 decide_all(struct batch *batch, struct command *const *commands, size_t n)

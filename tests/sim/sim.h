@@ -226,6 +226,23 @@ void sim_choose(struct sim *sim);
 /** A command in this batch; its request is zeroed. */
 struct sim_command *sim_add(struct sim *sim, enum sim_kind kind);
 
+/* sim_admins.c: what does not happen often */
+void sim_choose_rare(struct sim *sim);
+void sim_choose_last(struct sim *sim);
+
+/* sim_seats.c: slots, and who believes in them */
+/** The lowest slot that nobody has; SIM_SLOTS_MAX: none. */
+uint32_t sim_slot_lowest(struct sim_license *license);
+/** The journal's time frees what lingers; and a batch without rows does not. */
+void sim_end_lingering(struct sim *sim, int64_t time);
+void sim_undo_lingering(struct sim *sim);
+/** A client hears of its lease: fails when somebody else believes in it. */
+void sim_believe(struct sim *sim, struct sim_client *client, uint64_t lease);
+void sim_stop_believing(struct sim *sim, struct sim_client *client);
+bool sim_is_reachable(const struct sim *sim, const struct sim_client *client);
+void sim_lease_end(struct sim *sim, uint64_t lease, int64_t lingers_until,
+    int64_t time);
+
 /* sim_model.c: what must come of it */
 void sim_apply(struct sim *sim, bool told, int64_t time);
 

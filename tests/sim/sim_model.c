@@ -30,121 +30,6 @@ lease_get(struct sim *sim, uint64_t lease)
 	return lease > 0 && lease <= sim->n_leases ? &sim->leases[lease] : NULL;
 }
 
-/* --- seats ------------------------------------------------------------- */
-
-static void
-slot_free(struct sim_license *license, uint32_t slot)
-{
-	license->slots[slot].lease = 0;
-	license->slots[slot].lingers_until = 0;
-	if (slot < license->lowest)
-		license->lowest = slot;
-}
-
-static uint32_t
-slot_lowest(struct sim_license *license)
-{
-	uint32_t slot = license->lowest;
-
-	while (slot < SIM_SLOTS_MAX &&
-	    (license->slots[slot].lease != 0 ||
-		license->slots[slot].lingers_until != 0))
-		slot++;
-	license->lowest = slot;
-	return slot;
-}
-
-/* The journal's time frees what lingers. */
-static void
-end_lingering(struct sim *sim, int64_t time)
-{
-	sim->n_freed = 0;
-	for (uint32_t i = 0; i < sim->n_licenses; i++) {
-		struct sim_license *license = &sim->licenses[i];
-
-		if (license->lingering == 0)
-			continue;
-		for (uint32_t slot = 0; slot < SIM_SLOTS_MAX; slot++) {
-			int64_t until = license->slots[slot].lingers_until;
-
-			if (until == 0 || until > time)
-				continue;
-			slot_free(license, slot);
-			license->lingering--;
-			sim->freed[sim->n_freed++] =
-			    (struct sim_freed){ i, slot, until };
-		}
-	}
-}
-
-/* A batch without rows is no batch: its time was never journaled. */
-static void
-undo_lingering(struct sim *sim)
-{
-	while (sim->n_freed > 0) {
-		const struct sim_freed *freed = &sim->freed[--sim->n_freed];
-		struct sim_license *license = &sim->licenses[freed->license];
-
-		license->slots[freed->slot].lingers_until = freed->until;
-		license->lingering++;
-	}
-}
-
-/* Somebody begins to believe in a lease: nobody else may. */
-static void
-believe(struct sim *sim, struct sim_client *client, uint64_t number)
-{
-	const struct sim_lease *lease = &sim->leases[number];
-	struct sim_slot *slot =
-	    &sim->licenses[lease->license].slots[lease->slot];
-	int64_t until = client->sent_at + (int64_t)lease->span_s * 1000;
-
-	/* Its clock may be slow: 100 ppm. */
-	until += (int64_t)lease->span_s / 10;
-	client->state = SIM_HOLDING;
-	client->lease = number;
-	client->believes_until = until;
-	if (until <= sim->now)
-		return;
-	if (slot->believed != number && slot->believed_until > sim->now) {
-		fprintf(stderr,
-		    "slot %u of license %u: lease-%llu is believed in for "
-		    "%lld ms more, now lease-%llu too\n",
-		    lease->slot, lease->license,
-		    (unsigned long long)slot->believed,
-		    (long long)(slot->believed_until - sim->now),
-		    (unsigned long long)number);
-		sim_fail(sim, __FILE__, __LINE__,
-		    "no seat is believed in by two");
-	}
-	slot->believed = number;
-	slot->believed_until = until;
-}
-
-static void
-lease_end(struct sim *sim, uint64_t number, int64_t lingers_until, int64_t time)
-{
-	struct sim_lease *lease = &sim->leases[number];
-	struct sim_license *license = &sim->licenses[lease->license];
-
-	sim_must(sim, lease->held);
-	sim->wrote = true;
-	lease->held = false;
-	lease->ended_as = ++sim->ended;
-	sim->totals.ends++;
-	if (lease->type == SEAT_OVERAGE)
-		license->overage--;
-	else
-		license->commit--;
-	if (lingers_until > time) {
-		license->slots[lease->slot].lease = 0;
-		license->slots[lease->slot].lingers_until = lingers_until;
-		license->lingering++;
-	} else {
-		slot_free(license, lease->slot);
-	}
-}
-
 /* --- checkout ---------------------------------------------------------- */
 
 static struct sim_license *
@@ -191,7 +76,7 @@ seat_for(struct sim_license *license)
 {
 	const struct license_entitlement *e = &license->document.entitlement;
 	uint32_t held = license->commit + license->overage + license->lingering;
-	uint32_t slot = slot_lowest(license);
+	uint32_t slot = sim_slot_lowest(license);
 
 	if (held >= e->total_licenses || slot >= e->total_licenses)
 		return SIM_SLOTS_MAX;
@@ -216,7 +101,7 @@ hear_grant(struct applying *a, uint64_t number)
 	    memcmp(client->body.request, a->c->request.checkout.request,
 		REQUEST_BYTES) != 0)
 		return;
-	believe(sim, client, number);
+	sim_believe(sim, client, number);
 }
 
 static void
@@ -353,7 +238,7 @@ apply_return(struct applying *a)
 		err = ERR_NOT_FOUND;
 	expect(a, err);
 	if (err == 0)
-		lease_end(sim, number, 0, a->time);
+		sim_lease_end(sim, number, 0, a->time);
 	/* Any answer ends the giving. */
 	if (a->told && !a->c->lost && client->state == SIM_GIVING &&
 	    client->lease == number)
@@ -369,7 +254,8 @@ apply_release(struct applying *a)
 
 	expect(a, err);
 	if (err == 0)
-		lease_end(a->sim, number, a->c->command.held_until, a->time);
+		sim_lease_end(a->sim, number, a->c->command.held_until,
+		    a->time);
 }
 
 static void
@@ -389,7 +275,7 @@ apply_expire(struct applying *a)
 	if (err != 0)
 		return;
 	a->sim->tally.expiries++;
-	lease_end(a->sim, number, 0, a->time);
+	sim_lease_end(a->sim, number, 0, a->time);
 }
 
 static void
@@ -409,8 +295,8 @@ apply_revoke(struct applying *a)
 
 			if (number != 0 &&
 			    sim->leases[number].device == a->c->index)
-				lease_end(sim, number, a->c->command.held_until,
-				    a->time);
+				sim_lease_end(sim, number,
+				    a->c->command.held_until, a->time);
 		}
 	}
 }
@@ -558,7 +444,7 @@ sim_apply(struct sim *sim, bool told, int64_t time)
 
 	sim->last = time;
 	sim->wrote = false;
-	end_lingering(sim, time);
+	sim_end_lingering(sim, time);
 	for (uint32_t i = 0; i < sim->n_commands; i++) {
 		struct applying a = { sim, &sim->commands[i], told, time };
 
@@ -568,6 +454,6 @@ sim_apply(struct sim *sim, bool told, int64_t time)
 		sim->stopped = false;
 	} else {
 		sim->last = before;
-		undo_lingering(sim);
+		sim_undo_lingering(sim);
 	}
 }
