@@ -54,6 +54,19 @@ struct digest_job {
 
 STAILQ_HEAD(digest_queue, digest_job);
 
+/* Small files do not wait behind a large one: each kind has its thread. */
+enum { WORKER_SMALL, WORKER_LARGE, WORKERS };
+#define SMALL_MAX ((off_t)8 << 20)
+
+struct digest_worker {
+	struct digests *digests;
+	struct digest_queue todo; /* under the lock */
+	bool started; /* under the lock */
+	pthread_t thread;
+	bool running;
+	uint8_t room[READ_BYTES];
+};
+
 struct digests {
 	/* the loop's */
 	struct event *finished_event;
@@ -64,12 +77,11 @@ struct digests {
 	/* both, under the lock */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct digest_queue todo, finished;
-	bool started, stop;
-	/* neither changes */
+	struct digest_queue finished;
+	bool stop;
+	/* does not change */
 	int wake; /* eventfd: something is finished */
-	pthread_t thread;
-	bool running;
+	struct digest_worker workers[WORKERS];
 };
 
 static bool
@@ -97,7 +109,7 @@ key_of(struct digest_key *key, int fd)
 	return 0;
 }
 
-/* --- the thread ----------------------------------------------------------- */
+/* --- the threads ---------------------------------------------------------- */
 
 static bool
 stopped(struct digests *digests)
@@ -133,23 +145,23 @@ hash_file(struct digest_job *job, struct digests *digests, uint8_t *room)
 static void *
 run(void *ctx)
 {
-	struct digests *digests = ctx;
-	uint8_t *room = malloc(READ_BYTES);
+	struct digest_worker *worker = ctx;
+	struct digests *digests = worker->digests;
 	uint64_t one = 1;
 
 	pthread_mutex_lock(&digests->lock);
-	digests->started = true;
+	worker->started = true;
 	pthread_cond_broadcast(&digests->changed);
-	while (room != NULL && !digests->stop) {
-		struct digest_job *job = STAILQ_FIRST(&digests->todo);
+	while (!digests->stop) {
+		struct digest_job *job = STAILQ_FIRST(&worker->todo);
 
 		if (job == NULL) {
 			pthread_cond_wait(&digests->changed, &digests->lock);
 			continue;
 		}
-		STAILQ_REMOVE_HEAD(&digests->todo, entry);
+		STAILQ_REMOVE_HEAD(&worker->todo, entry);
 		pthread_mutex_unlock(&digests->lock);
-		hash_file(job, digests, room);
+		hash_file(job, digests, worker->room);
 		pthread_mutex_lock(&digests->lock);
 		STAILQ_INSERT_TAIL(&digests->finished, job, entry);
 		/* Never full: it would take 2^64 - 1 wake-ups. */
@@ -157,7 +169,6 @@ run(void *ctx)
 			log_error("keeper", "eventfd: %s", strerror(errno));
 	}
 	pthread_mutex_unlock(&digests->lock);
-	free(room);
 	return NULL;
 }
 
@@ -236,25 +247,27 @@ on_finished(evutil_socket_t fd, short what, void *ctx)
 }
 
 static int
-start_thread(struct digests *digests)
+start_worker(struct digests *digests, struct digest_worker *worker)
 {
 	sigset_t all, before;
 
+	worker->digests = digests;
+	STAILQ_INIT(&worker->todo);
 	/* Signals are the loop's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int failed = pthread_create(&digests->thread, NULL, run, digests);
+	int failed = pthread_create(&worker->thread, NULL, run, worker);
 
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (failed != 0) {
 		log_error("keeper", "no thread: %s", strerror(failed));
 		return ERR_SYSTEM;
 	}
-	digests->running = true;
+	worker->running = true;
 	/* A filter may be loaded after this: the calls that begin a thread are
 	 * not in it. */
 	pthread_mutex_lock(&digests->lock);
-	while (!digests->started)
+	while (!worker->started)
 		pthread_cond_wait(&digests->changed, &digests->lock);
 	pthread_mutex_unlock(&digests->lock);
 	return 0;
@@ -269,18 +282,19 @@ digests_new(struct digests **out, struct event_base *base)
 		return ERR_NOMEM;
 	pthread_mutex_init(&digests->lock, NULL);
 	pthread_cond_init(&digests->changed, NULL);
-	STAILQ_INIT(&digests->todo);
 	STAILQ_INIT(&digests->finished);
 	LIST_INIT(&digests->live);
 	digests->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (digests->wake >= 0)
 		digests->finished_event = event_new(base, digests->wake,
 		    EV_READ | EV_PERSIST, on_finished, digests);
-	int err = ERR_SYSTEM;
+	int err = 0;
 
-	if (digests->finished_event != NULL &&
-	    event_add(digests->finished_event, NULL) == 0)
-		err = start_thread(digests);
+	if (digests->finished_event == NULL ||
+	    event_add(digests->finished_event, NULL) < 0)
+		err = ERR_SYSTEM;
+	for (int i = 0; err == 0 && i < WORKERS; i++)
+		err = start_worker(digests, &digests->workers[i]);
 	if (err < 0) {
 		digests_free(digests);
 		return err;
@@ -296,13 +310,13 @@ digests_free(struct digests *digests)
 
 	if (digests == NULL)
 		return;
-	if (digests->running) {
-		pthread_mutex_lock(&digests->lock);
-		digests->stop = true;
-		pthread_cond_signal(&digests->changed);
-		pthread_mutex_unlock(&digests->lock);
-		pthread_join(digests->thread, NULL);
-	}
+	pthread_mutex_lock(&digests->lock);
+	digests->stop = true;
+	pthread_cond_broadcast(&digests->changed);
+	pthread_mutex_unlock(&digests->lock);
+	for (int i = 0; i < WORKERS; i++)
+		if (digests->workers[i].running)
+			pthread_join(digests->workers[i].thread, NULL);
 	while ((job = LIST_FIRST(&digests->live)) != NULL)
 		job_free(digests, job);
 	if (digests->finished_event != NULL)
@@ -339,9 +353,11 @@ find_job(struct digest_job **out, struct digests *digests,
 	SLIST_INIT(&job->waiters);
 	LIST_INSERT_HEAD(&digests->live, job, live);
 	digests->n_live++;
+	int kind = key->size <= SMALL_MAX ? WORKER_SMALL : WORKER_LARGE;
+
 	pthread_mutex_lock(&digests->lock);
-	STAILQ_INSERT_TAIL(&digests->todo, job, entry);
-	pthread_cond_signal(&digests->changed);
+	STAILQ_INSERT_TAIL(&digests->workers[kind].todo, job, entry);
+	pthread_cond_broadcast(&digests->changed);
 	pthread_mutex_unlock(&digests->lock);
 	*out = job;
 	return 0;

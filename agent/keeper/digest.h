@@ -1,5 +1,5 @@
 /*
- * SHA-256 of executables, made on a thread of its own (a program may be
+ * SHA-256 of executables, made on threads of their own (a program may be
  * hundreds of megabytes) and kept by device, inode, ctime and size. It must
  * not know which process a file belongs to.
  */
@@ -11,9 +11,9 @@
 struct event_base;
 struct digests;
 
-/** Starts the thread. */
+/** Starts the threads; they run when it returns. */
 int digests_new(struct digests **digests, struct event_base *base);
-/** Stops the thread; callbacks that wait are not called. Takes NULL. */
+/** Stops them; callbacks that wait are not called. Takes NULL. */
 void digests_free(struct digests *digests);
 
 typedef void digest_done(void *ctx, const uint8_t digest[32]);
