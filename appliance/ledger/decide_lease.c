@@ -13,7 +13,7 @@
 struct grant {
 	const struct checkout *request;
 	uint8_t digest[16];
-	const struct state_license *license;
+	const struct state_license *license; /* `room` until it is found */
 	struct state_license room;
 	struct state_usage usage;
 	uint32_t slot;
@@ -257,6 +257,7 @@ decide_checkout(struct batch *batch, struct command *command)
 	struct request known;
 	int err = check_device(batch, command);
 
+	grant.license = &grant.room;
 	if (err != 0 || command->err != 0)
 		return err;
 	if (grant.request->count > 1)

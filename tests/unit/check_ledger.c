@@ -140,9 +140,9 @@ START_TEST(a_version_outside_the_range_is_not_covered)
 {
 	struct checkout body = world_checkout_body(&world, PRODUCT, "bob");
 
-	strcpy(body.version, "7.9.9");
+	snprintf(body.version, sizeof body.version, "7.9.9");
 	ck_assert_int_eq(checkout_of(&body), ERR_VERSION_NOT_COVERED);
-	strcpy(body.version, "eight");
+	snprintf(body.version, sizeof body.version, "eight");
 	ck_assert_int_eq(checkout_of(&body), ERR_BAD_REQUEST);
 }
 END_TEST
@@ -152,7 +152,7 @@ START_TEST(a_feature_that_is_not_licensed_is_refused_by_name)
 	struct checkout body = world_checkout_body(&world, PRODUCT, "bob");
 	struct command command;
 
-	strcpy(body.feature, "autosar");
+	snprintf(body.feature, sizeof body.feature, "autosar");
 	ck_assert_int_eq(world_checkout(&world, &command, device, &body),
 	    ERR_NOT_ENTITLED);
 	ck_assert_ptr_nonnull(strstr(command.problem.detail, "autosar"));

@@ -129,8 +129,8 @@ START_TEST(a_token_of_another_site_is_none)
 	uint8_t public_key[32], secret[64];
 	uint64_t device;
 
-	strcpy(join.site, "site-test");
-	strcpy(join.tenant, "default");
+	snprintf(join.site, sizeof join.site, "site-test");
+	snprintf(join.tenant, sizeof join.tenant, "default");
 	world_keypair(&world, public_key, secret);
 	buf_clear(&token);
 	ck_assert_int_eq(license_document_sign(&token, &license_join_record,
@@ -138,14 +138,14 @@ START_TEST(a_token_of_another_site_is_none)
 	    0);
 	ck_assert_int_eq(enroll(key, &device), ERR_BAD_PROOF);
 	/* Signed by this site, but for another tenant. */
-	strcpy(join.tenant, "other");
+	snprintf(join.tenant, sizeof join.tenant, "other");
 	buf_clear(&token);
 	ck_assert_int_eq(license_document_sign(&token, &license_join_record,
 			     &join, TOKEN_JOIN, world.site_secret),
 	    0);
 	ck_assert_int_eq(enroll(key, &device), ERR_FORBIDDEN);
 	/* Signed by this site, and in no journal: of before a rollback. */
-	strcpy(join.tenant, "default");
+	snprintf(join.tenant, sizeof join.tenant, "default");
 	buf_clear(&token);
 	ck_assert_int_eq(license_document_sign(&token, &license_join_record,
 			     &join, TOKEN_JOIN, world.site_secret),

@@ -56,11 +56,11 @@ START_TEST(a_license_for_another_site_tenant_or_key_is_refused)
 {
 	char detail[256];
 
-	strcpy(license.site, "site-other");
+	snprintf(license.site, sizeof license.site, "site-other");
 	ck_assert_int_eq(install_words(detail), ERR_MISMATCH);
 	ck_assert_ptr_nonnull(strstr(detail, "site"));
 	license = world_license(&world, PRODUCT, 2, 2);
-	strcpy(license.tenant, "other");
+	snprintf(license.tenant, sizeof license.tenant, "other");
 	ck_assert_int_eq(install(), ERR_MISMATCH);
 	license = world_license(&world, PRODUCT, 2, 2);
 	license.site_key[0] ^= 1;
@@ -222,7 +222,7 @@ START_TEST(another_license_for_the_same_product_is_a_conflict)
 	char detail[256];
 
 	ck_assert_int_eq(install(), 0);
-	strcpy(license.license_id, "lic-other");
+	snprintf(license.license_id, sizeof license.license_id, "lic-other");
 	ck_assert_int_eq(install_words(detail), ERR_CONFLICT);
 	ck_assert_ptr_nonnull(strstr(detail, "lic-" PRODUCT));
 }
@@ -231,7 +231,7 @@ END_TEST
 START_TEST(a_license_id_does_not_move_to_another_product)
 {
 	ck_assert_int_eq(install(), 0);
-	strcpy(license.product.id, "canoe");
+	snprintf(license.product.id, sizeof license.product.id, "canoe");
 	license.serial = 2;
 	ck_assert_int_eq(install(), ERR_CONFLICT);
 }
@@ -244,8 +244,8 @@ START_TEST(a_vendor_is_known_by_its_first_root_key)
 
 	ck_assert_int_eq(install(), 0);
 	world_vendor_new(&fake, &world, "vector");
-	strcpy(license.product.id, "canoe");
-	strcpy(license.license_id, "lic-canoe");
+	snprintf(license.product.id, sizeof license.product.id, "canoe");
+	snprintf(license.license_id, sizeof license.license_id, "lic-canoe");
 	ck_assert_int_eq(world_install_by(&world, &command, &license, &fake),
 	    ERR_CONFLICT);
 	ck_assert_ptr_nonnull(strstr(command.problem.detail, "k4.pid."));
@@ -262,13 +262,13 @@ START_TEST(two_vendors_live_side_by_side)
 	ck_assert_int_eq(install(), 0);
 	world_vendor_new(&other, &world, "etas");
 	license = world_license(&world, "inca", 1, 0);
-	strcpy(license.vendor.id, "etas");
+	snprintf(license.vendor.id, sizeof license.vendor.id, "etas");
 	ck_assert_int_eq(world_install_by(&world, &command, &license, &other),
 	    0);
 	ck_assert_uint_eq(command.reply.license.license, 2);
 	/* But one product has one vendor. */
 	license = world_license(&world, PRODUCT, 1, 0);
-	strcpy(license.vendor.id, "etas");
+	snprintf(license.vendor.id, sizeof license.vendor.id, "etas");
 	license.serial = 9;
 	ck_assert_int_eq(world_install_by(&world, &command, &license, &other),
 	    ERR_CONFLICT);

@@ -20,7 +20,7 @@ static struct state state;
 static void
 setup(void)
 {
-	strcpy(dir, "/tmp/parts-XXXXXX");
+	snprintf(dir, sizeof dir, "/tmp/parts-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof path, "%s/store", dir);
 	ck_assert_int_eq(store_open(&store, path, 64 << 20, true, true), 0);

@@ -87,7 +87,7 @@ START_TEST(another_body_with_the_same_id_is_a_conflict)
 	struct checkout body = world_checkout_body(&world, PRODUCT, "alice");
 
 	ck_assert_int_eq(checkout_of(&body), 0);
-	strcpy(body.user, "mallory");
+	snprintf(body.user, sizeof body.user, "mallory");
 	ck_assert_int_eq(checkout_of(&body), ERR_CONFLICT);
 }
 END_TEST
@@ -112,7 +112,7 @@ START_TEST(a_retry_after_the_return_is_gone)
 	ck_assert_int_eq(checkout_of(&body), ERR_GONE);
 	world_reopen(&world);
 	ck_assert_int_eq(checkout_of(&body), ERR_GONE);
-	strcpy(body.user, "mallory");
+	snprintf(body.user, sizeof body.user, "mallory");
 	ck_assert_int_eq(checkout_of(&body), ERR_CONFLICT);
 }
 END_TEST
