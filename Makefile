@@ -221,9 +221,10 @@ load: dependencies ## durable checkouts a second at 64 and 512 connections
 
 # Fuzzers: MODE=fuzz is a build tree of its own, made by clang.
 FUZZ := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
-$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(call archives,$(WIRE_ROOMS))
+FUZZ_ROOMS := appliance/front $(WIRE_ROOMS)
+$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(call archives,$(FUZZ_ROOMS))
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group \
-		$(call archives,$(WIRE_ROOMS)) -Wl,--end-group \
+		$(call archives,$(FUZZ_ROOMS)) -Wl,--end-group \
 		-Wl,--as-needed $(LIBS_ipc) -lcrypto -pthread $(LIBS_base)
 build-fuzz: $(FUZZ)
 

@@ -66,13 +66,16 @@ find_field(const struct record *record, const char *key, size_t len)
 	return NULL;
 }
 
+/* A whole number as JSON writes it: no zero in front. */
 static bool
 is_number(const char *text, size_t len)
 {
 	size_t sign = len > 0 && text[0] == '-' ? 1 : 0;
+	size_t digits = len - sign;
 
-	return len > sign && len < 24 &&
-	    strspn(text + sign, "0123456789") == len - sign;
+	return digits > 0 && digits < 24 &&
+	    strspn(text + sign, "0123456789") == digits &&
+	    (text[sign] != '0' || digits == 1);
 }
 
 /* What is no number where one belongs goes on as a string: the reader says

@@ -200,6 +200,8 @@ START_TEST(a_number_that_is_none_is_refused_by_name)
 {
 	expect_bad("GET", "/api/v1/leases?limit=many", "", NULL, 400,
 	    "\"field\":\"limit\"");
+	expect_bad("GET", "/api/v1/leases?limit=007", "", NULL, 400,
+	    "\"field\":\"limit\"");
 }
 END_TEST
 
