@@ -82,28 +82,31 @@ answered(struct application *application)
 	application->user->calls--;
 }
 
-void
+int
 application_answer(struct keeper *keeper, const struct asker *asker,
     const struct record *record, const void *reply)
 {
 	struct application *application =
 	    application_find(keeper, asker->application);
 	struct buf line = { 0 };
+	int err = 0;
 
 	if (application == NULL)
-		return;
+		return 0;
 	rpc_write_result(&line, asker->id, record, reply);
 	if (line.len >= LOCAL_LINE_MAX) {
 		struct problem problem;
 
+		err = ERR_TOO_LARGE;
 		buf_clear(&line);
-		problem_set(&problem, ERR_TOO_LARGE, NULL,
+		problem_set(&problem, err, NULL,
 		    "the answer does not fit a line");
-		rpc_write_error(&line, asker->id, ERR_TOO_LARGE, &problem);
+		rpc_write_error(&line, asker->id, err, &problem);
 	}
 	answered(application);
 	send_line(application, &line);
 	buf_release(&line);
+	return err;
 }
 
 static void

@@ -18,7 +18,7 @@ give_up_grant(struct checkout_way *way, uint64_t lease, int err)
 	way_refuse(way, err, NULL);
 }
 
-static void
+static int
 answer(struct checkout_way *way, const struct checkout_reply *grant,
     const struct license_file *license)
 {
@@ -38,7 +38,7 @@ answer(struct checkout_way *way, const struct checkout_reply *grant,
 		reply.inclusion = grant->inclusion;
 		reply.consistency = grant->consistency;
 	}
-	application_answer(way->keeper, &way->asker,
+	return application_answer(way->keeper, &way->asker,
 	    &local_checkout_reply_record, &reply);
 }
 
@@ -103,7 +103,9 @@ finish(struct checkout_way *way, const struct license_file *license)
 		goto out;
 	}
 	lease->application = way->asker.application;
-	answer(way, &grant, license);
+	/* A lease that nobody could be told of. */
+	if (answer(way, &grant, license) < 0)
+		lease_end(lease, LEASE_RETURNED, NULL);
 	renewal_schedule(keeper);
 	way_free(way);
 out:

@@ -109,7 +109,6 @@ lease_new(struct lease **out, struct keeper *keeper,
 	lease->row_number = file->row_number;
 	lease->hold = file->hold;
 	lease->granted_at = file->granted_at;
-	memcpy(lease->request, file->request, sizeof(lease->request));
 	lease->row = malloc(file->row.len);
 	lease->user = user_ref(keeper, file->uid);
 	int err = lease->row == NULL || lease->user == NULL

@@ -88,8 +88,9 @@ int applications_open(struct keeper *keeper, int listen_fd);
 void applications_close(struct keeper *keeper);
 /** NULL: it has hung up. */
 struct application *application_find(struct keeper *keeper, uint64_t number);
-/** One answer to each question; nothing happens when the asker is gone. */
-void application_answer(struct keeper *keeper, const struct asker *asker,
+/** One answer to each question; nothing happens when the asker is gone.
+ * ERR_TOO_LARGE: the answer does not fit a line, and that was the answer. */
+int application_answer(struct keeper *keeper, const struct asker *asker,
     const struct record *record, const void *reply);
 void application_refuse(struct keeper *keeper, const struct asker *asker,
     int err, const struct problem *problem);
@@ -128,7 +129,6 @@ struct lease {
 	struct user *user;
 	uint64_t application; /* connection that speaks for it; 0: none */
 	bool hold;
-	uint8_t request[REQUEST_BYTES];
 	char product[64];
 	char version[32];
 	uint32_t type;
@@ -334,7 +334,6 @@ struct keeper {
 	struct renewal renewal;
 	struct session session;
 	struct enrolling *enrolling;
-	bool draining;
 };
 
 #endif

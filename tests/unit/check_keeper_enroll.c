@@ -1,0 +1,219 @@
+/* Becoming a device, and the bounds of what one user may ask. */
+#include "tests/unit/keeper_test.h"
+
+/* --- enrolment ------------------------------------------------------------ */
+
+static struct local_enroll
+make_token(const uint8_t secret[64])
+{
+	struct license_join join = { .site = WORLD_SITE,
+		.tenant = "default",
+		.uses = 1,
+		.expires_at = 4000000000000 };
+	struct local_enroll ask = { .url = "https://site.example:7443" };
+	struct buf token = { 0 };
+
+	ck_assert_int_eq(license_document_sign(&token, &license_join_record,
+			     &join, TOKEN_JOIN, secret),
+	    0);
+	strcpy(world.join, buf_text(&token));
+	ask.join =
+	    (struct record_span){ world.join, (uint32_t)strlen(world.join) };
+	buf_release(&token);
+	return ask;
+}
+
+START_TEST(token_makes_a_device)
+{
+	struct local_enroll ask = make_token(world.site_secret);
+	struct local_status reply;
+	struct local_checkout seat = question();
+	struct local_checkout_reply granted;
+
+	ck_assert_int_eq(world_call(&granted, &world, LOCAL_CHECKOUT, &seat,
+			     &arena, &problem),
+	    ERR_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(problem.hint, "leasehold enroll"));
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_ENROLL, &ask, &arena,
+			     &problem),
+	    0);
+	ck_assert_uint_eq(reply.device, 3);
+	ck_assert_str_eq(reply.site, WORLD_SITE);
+	ck_assert(reply.connected);
+	ck_assert_int_eq(world.refused_proofs, 0);
+	take_seat(&seat);
+	/* And it stays one. */
+	world_kill_keeper(&world);
+	world_start_keeper(&world);
+	world_connect_app(&world);
+	wait_connected();
+	ck_assert_uint_eq(status().device, 3);
+}
+END_TEST
+
+START_TEST(token_of_another_key_makes_no_device)
+{
+	uint8_t public_key[32], secret[64];
+	struct local_enroll ask;
+	struct local_status reply;
+
+	crypto_sign_keypair(public_key, secret);
+	ask = make_token(secret);
+	ck_assert_int_lt(world_call(&reply, &world, LOCAL_ENROLL, &ask, &arena,
+			     &problem),
+	    0);
+	ck_assert_ptr_nonnull(strstr(problem.detail, "not signed by the site"));
+	ck_assert_str_eq(status().url, "");
+}
+END_TEST
+
+START_TEST(what_is_no_token_is_refused)
+{
+	struct local_enroll ask = { .url = "https://a", .join = { "x", 1 } };
+	struct local_status reply;
+
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_ENROLL, &ask, &arena,
+			     &problem),
+	    ERR_BAD_REQUEST);
+	ask = make_token(world.site_secret);
+	strcpy(ask.url, "http://a");
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_ENROLL, &ask, &arena,
+			     &problem),
+	    ERR_BAD_REQUEST);
+	ck_assert_str_eq(problem.field, "url");
+}
+END_TEST
+
+START_TEST(unreachable_site_is_said_so)
+{
+	struct local_enroll ask = make_token(world.site_secret);
+	struct local_status reply;
+
+	world.offline = true;
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_ENROLL, &ask, &arena,
+			     &problem),
+	    ERR_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(problem.detail, "refused"));
+	world.offline = false;
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_ENROLL, &ask, &arena,
+			     &problem),
+	    0);
+}
+END_TEST
+
+START_TEST(leases_stand_in_the_way_of_another_enrolment)
+{
+	struct local_checkout ask = question();
+	struct local_enroll again;
+	struct local_status reply;
+
+	take_seat(&ask);
+	again = make_token(world.site_secret);
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_ENROLL, &again,
+			     &arena, &problem),
+	    ERR_CONFLICT);
+}
+END_TEST
+
+/* --- limits --------------------------------------------------------------- */
+
+START_TEST(user_has_so_many_connections_and_no_more)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char line[512];
+	int fds[64];
+
+	strcpy(address.sun_path, world.socket);
+	status(); /* the first one is in */
+	for (int i = 0; i < 64; i++) {
+		fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		ck_assert_int_eq(connect(fds[i], (struct sockaddr *)&address,
+				     sizeof(address)),
+		    0);
+	}
+	struct pollfd last = { fds[63], POLLIN, 0 };
+
+	ck_assert_int_eq(poll(&last, 1, WORLD_PATIENCE_MS), 1);
+	ssize_t n = recv(fds[63], line, sizeof(line) - 1, 0);
+
+	ck_assert_int_gt(n, 0);
+	line[n] = '\0';
+	ck_assert_ptr_nonnull(strstr(line, "rate_limited"));
+	ck_assert_int_eq(recv(fds[63], line, sizeof(line), 0), 0);
+	close(fds[0]); /* makes room for one */
+	world_serve_for(&world, 50);
+	fds[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(connect(fds[0], (struct sockaddr *)&address,
+			     sizeof(address)),
+	    0);
+	last.fd = fds[0];
+	ck_assert_int_eq(poll(&last, 1, 200), 0);
+	for (int i = 0; i < 64; i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(line_without_an_end_is_cut_off)
+{
+	static char line[LOCAL_LINE_MAX + 8192];
+	struct rpc_envelope envelope;
+
+	memset(line, 'x', sizeof(line));
+	ck_assert_int_gt(send(world.app, line, sizeof(line), MSG_NOSIGNAL), 0);
+	world_line(&envelope, &world);
+	ck_assert_ptr_nonnull(envelope.error);
+	ck_assert_ptr_nonnull(
+	    memmem(envelope.error, envelope.error_len, "too long", 8));
+	world_connect_app(&world);
+	status(); /* others are served */
+}
+END_TEST
+
+START_TEST(questions_that_wait_are_bounded)
+{
+	struct local_checkout ask;
+	struct rpc_envelope envelope;
+
+	wait_connected();
+	world.silent = true;
+	for (int i = 0; i < 257; i++) {
+		ask = question();
+		world_ask(&world, LOCAL_CHECKOUT, &ask);
+	}
+	world_line(&envelope, &world);
+	ck_assert_uint_eq(envelope.id, world.next_id - 1);
+	ck_assert_ptr_nonnull(
+	    memmem(envelope.error, envelope.error_len, "rate_limited", 12));
+	world_connect_app(&world); /* what waited counts no more */
+	world_serve_for(&world, 50);
+	status();
+}
+END_TEST
+
+Suite *
+suite(void)
+{
+	Suite *s = suite_create("keeper_enroll");
+	TCase *enrolment = tcase_create("enrolment");
+	TCase *again = tcase_create("again");
+	TCase *limits = tcase_create("limits");
+
+	tcase_set_timeout(enrolment, 30);
+	tcase_add_checked_fixture(enrolment, setup_fresh, teardown);
+	tcase_add_test(enrolment, token_makes_a_device);
+	tcase_add_test(enrolment, token_of_another_key_makes_no_device);
+	tcase_add_test(enrolment, what_is_no_token_is_refused);
+	tcase_add_test(enrolment, unreachable_site_is_said_so);
+	suite_add_tcase(s, enrolment);
+	tcase_set_timeout(again, 30);
+	tcase_add_checked_fixture(again, setup, teardown);
+	tcase_add_test(again, leases_stand_in_the_way_of_another_enrolment);
+	suite_add_tcase(s, again);
+	tcase_set_timeout(limits, 30);
+	tcase_add_checked_fixture(limits, setup, teardown);
+	tcase_add_test(limits, user_has_so_many_connections_and_no_more);
+	tcase_add_test(limits, line_without_an_end_is_cut_off);
+	tcase_add_test(limits, questions_that_wait_are_bounded);
+	suite_add_tcase(s, limits);
+	return s;
+}
