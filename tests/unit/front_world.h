@@ -57,8 +57,9 @@ static inline void
 front_world_share(struct front_world *w, const struct pki_leaf *leaf)
 {
 	ck_assert_uint_lt(strlen(leaf->cert_pem), FRONT_PEM_MAX);
-	strcpy(w->page, leaf->cert_pem);
-	strcpy(w->page + FRONT_PEM_MAX, leaf->key_pem);
+	memcpy(w->page, leaf->cert_pem, strlen(leaf->cert_pem) + 1);
+	memcpy(w->page + FRONT_PEM_MAX, leaf->key_pem,
+	    strlen(leaf->key_pem) + 1);
 }
 
 static inline int
@@ -341,7 +342,7 @@ visitor_hears(struct visitor *v)
 			want = strtoul(length + 16, NULL, 10);
 		}
 		if (head > 0 && v->len >= head + want)
-			return atoi(v->text + 9);
+			return (int)strtol(v->text + 9, NULL, 10);
 	}
 }
 
