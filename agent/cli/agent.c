@@ -106,6 +106,7 @@ agent_status(struct cli *cli, int argc, char **argv)
 	struct empty nothing = { 0 };
 	struct local_status reply;
 	struct local_leases leases = { 0 };
+	struct local_list from = { 0 };
 	struct arena arena = { 0 };
 	int status = cli_arguments(argc, argv, 0, 0, "status");
 
@@ -117,10 +118,14 @@ agent_status(struct cli *cli, int argc, char **argv)
 	}
 	if (status == CLI_DONE)
 		print_status(&reply);
-	if (status == CLI_DONE)
-		status = cli_ask(cli, LOCAL_LIST, &nothing, &leases, &arena);
-	if (status == CLI_DONE && leases.items.count > 0)
-		print_leases(&leases);
+	while (status == CLI_DONE) {
+		status = cli_ask(cli, LOCAL_LIST, &from, &leases, &arena);
+		if (status == CLI_DONE && leases.items.count > 0)
+			print_leases(&leases);
+		from.after = leases.next;
+		if (from.after == 0)
+			break; /* that was the last page */
+	}
 out:
 	arena_release(&arena);
 	return status;

@@ -15,21 +15,21 @@
 enum uplink_kind {
 	/* keeper to uplink */
 	UPLINK_CONNECT = 1, /* uplink_target: connect now (drops the old one) */
-	UPLINK_CALL,	    /* tag, op; the request record in MessagePack */
-	UPLINK_HANGUP,	    /* close the connection */
+	UPLINK_CALL, /* tag, op; the request record in MessagePack */
+	UPLINK_HANGUP, /* close the connection */
 	/* uplink to keeper */
 	UPLINK_OPENED, /* uplink_peer */
 	UPLINK_CLOSED, /* reason as text; also after a failed CONNECT */
-	UPLINK_REPLY,  /* tag, op; the reply record */
+	UPLINK_REPLY, /* tag, op; the reply record */
 	UPLINK_PROBLEM, /* tag, op; problem_record, then i32 ERR_* */
-	UPLINK_NOTICE,	/* op; the notice's record */
+	UPLINK_NOTICE, /* op; the notice's record */
 };
 
 struct uplink_target {
 	char host[256];
 	uint32_t port;
 	struct record_span ca_pem; /* empty on first contact */
-	uint8_t ca_sha256[32];	   /* then this */
+	uint8_t ca_sha256[32]; /* then this */
 };
 struct uplink_peer {
 	uint8_t exporter[32];
