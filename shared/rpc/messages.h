@@ -196,7 +196,8 @@ struct site_request_reply {
 };
 
 struct license_install {
-	uint8_t vendor_key[TOKEN_PUBLIC_BYTES]; /* root; pinned when first seen */
+	/* The vendor's root; pinned when first seen. */
+	uint8_t vendor_key[TOKEN_PUBLIC_BYTES];
 	struct record_span issuer;
 	struct record_span license;
 };
