@@ -374,6 +374,51 @@ START_TEST(no_server_is_said_once)
 }
 END_TEST
 
+START_TEST(an_answer_that_is_no_upgrade_is_said)
+{
+	const struct net_client_options options = {
+		.host = "localhost",
+		.port = world.port,
+		.path = "/elsewhere",
+		.protocol = "leasehold.v1",
+		.ca_pem = world.ca.pem,
+		.connect_timeout_s = 5,
+	};
+	net_conn conn;
+
+	ck_assert_int_eq(net_connect(&conn, world.client, &options,
+			     &net_world_client, &world),
+	    0);
+	NET_WAIT(&world, world.felt.closed == 1);
+	ck_assert_int_eq(world.felt.opened, 0);
+	ck_assert_msg(strstr(world.felt.reason, "refuses") != NULL,
+	    "reason is \"%s\"", world.felt.reason);
+}
+END_TEST
+
+/* An agent tries again for weeks. */
+START_TEST(attempts_that_fail_leave_nothing_behind)
+{
+	uint16_t port;
+
+	close(net_listen(&port));
+	world.port = port;
+	int before = dup(0);
+
+	close(before);
+	for (int i = 0; i < 300; i++) {
+		world.felt.closed = 0;
+		net_world_connect(&world, "localhost", world.ca.pem, NULL);
+		NET_WAIT(&world, world.felt.closed == 1);
+	}
+	ck_assert_uint_eq(net_connections(world.client), 0);
+	int after = dup(0);
+
+	close(after);
+	ck_assert_int_le(after, before + 1);
+}
+END_TEST
+
 START_TEST(an_unknown_name_is_said_once)
 {
 	net_world_connect(&world, "no-such-host.invalid", world.ca.pem, NULL);
@@ -507,6 +552,8 @@ socket_case(void)
 	tcase_add_test(ws, a_client_can_hang_up);
 	tcase_add_test(ws, a_stale_name_hits_nothing);
 	tcase_add_test(ws, no_server_is_said_once);
+	tcase_add_test(ws, an_answer_that_is_no_upgrade_is_said);
+	tcase_add_test(ws, attempts_that_fail_leave_nothing_behind);
 	tcase_add_test(ws, an_unknown_name_is_said_once);
 	tcase_add_test(ws, a_silent_server_times_out);
 	tcase_add_test(ws, a_connection_can_be_given_up_before_it_is_there);
