@@ -12,18 +12,18 @@
 enum wire_kind {
 	/* front to ledger */
 	WIRE_OPENED = 1, /* conn; wire_peer: an agent's WebSocket is up */
-	WIRE_CLOSED,	 /* conn */
-	WIRE_REQUEST,	 /* conn, tag, op; the operation's request record */
-	WIRE_CALL,	 /* conn, tag, op; wire_caller, then the request record:
+	WIRE_CLOSED, /* conn */
+	WIRE_REQUEST, /* conn, tag, op; the operation's request record */
+	WIRE_CALL, /* conn, tag, op; wire_caller, then the request record:
 			    HTTP, each call carries its own credentials */
 	/* ledger to front */
-	WIRE_REPLY,   /* conn, tag, op; the reply record */
+	WIRE_REPLY, /* conn, tag, op; the reply record */
 	WIRE_PROBLEM, /* conn, tag, op; problem_record; then an i32 big-endian
 			 with the ERR_* (for the HTTP status) */
-	WIRE_NOTICE,  /* conn, op; the notice's record */
-	WIRE_CLOSE,   /* conn; op is the WebSocket close code, payload the
+	WIRE_NOTICE, /* conn, op; the notice's record */
+	WIRE_CLOSE, /* conn; op is the WebSocket close code, payload the
 			 reason as text */
-	WIRE_STATE,   /* op: 0 starting, 1 ready, 2 draining, 3 unavailable */
+	WIRE_STATE, /* op: 0 starting, 1 ready, 2 draining, 3 unavailable */
 };
 
 struct wire_peer {

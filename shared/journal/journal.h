@@ -35,9 +35,9 @@ struct journal_header {
 	char site[64];
 	char tenant[64];
 	uint32_t generation;
-	uint64_t batch;	    /* from 0 */
+	uint64_t batch; /* from 0 */
 	uint64_t first_row; /* number of its first row; rows count from 1 */
-	uint32_t rows;	    /* at least 1 */
+	uint32_t rows; /* at least 1 */
 	uint8_t root[32];
 	uint8_t history[32];
 	int64_t time;
@@ -51,7 +51,7 @@ struct journal_row_bytes {
 };
 struct journal_batch {
 	struct record_span header; /* token */
-	struct record_list rows;   /* journal_row_bytes, bare */
+	struct record_list rows; /* journal_row_bytes, bare */
 };
 extern const struct record journal_row_bytes_record, journal_batch_record;
 
@@ -136,7 +136,7 @@ struct journal_walk {
 	char site[64];
 	char tenant[64];
 	uint8_t frontier[64][32]; /* complete subtrees of the history */
-	uint8_t head[32];	  /* of the last batch */
+	uint8_t head[32]; /* of the last batch */
 	uint32_t generation;
 	uint64_t overage[JOURNAL_WALK_LICENSES]; /* last one by license - 1 */
 	uint64_t overage_unchecked;

@@ -83,8 +83,7 @@ int merkle_append(const struct merkle_source *source,
 /** RFC 9162 section 2.1.3.2. Returns 0 or ERR_BAD_PATH. */
 int merkle_verify_path(const struct merkle_hash *hash,
     const uint8_t root[MERKLE_BYTES], const uint8_t leaf[MERKLE_BYTES],
-    uint64_t index, uint64_t n, const uint8_t path[][MERKLE_BYTES],
-    size_t len);
+    uint64_t index, uint64_t n, const uint8_t path[][MERKLE_BYTES], size_t len);
 
 /** RFC 9162 section 2.1.4.2; m = 0 holds with an empty proof; m = n needs
  * equal roots and an empty proof. Returns 0 or ERR_FORK. */

@@ -115,7 +115,7 @@ struct row_lease_granted {
 	uint32_t slot; /* from 0; commit_qty and above is overage */
 	uint32_t type;
 	uint64_t overage; /* contiguous per license from 1; 0: commit */
-	uint32_t count;	  /* seats: 1 */
+	uint32_t count; /* seats: 1 */
 	uint8_t nonce[NONCE_BYTES]; /* the application's */
 	uint8_t request[REQUEST_BYTES];
 	uint8_t request_digest[16];
@@ -131,10 +131,10 @@ struct row_lease_granted {
 
 enum lease_end {
 	LEASE_RETURNED, /* the application gave it back */
-	LEASE_EXITED,	/* its process ended */
-	LEASE_EXPIRED,	/* the last signed span, grace and skew are over */
+	LEASE_EXITED, /* its process ended */
+	LEASE_EXPIRED, /* the last signed span, grace and skew are over */
 	LEASE_RELEASED, /* an admin took it */
-	LEASE_REVOKED,	/* its device was revoked */
+	LEASE_REVOKED, /* its device was revoked */
 };
 extern const char *const lease_end_names[];
 
@@ -171,8 +171,8 @@ enum clock_event { CLOCK_JUMP_SEEN, CLOCK_CONFIRMED, CLOCK_CORRECTED };
 extern const char *const clock_event_names[];
 struct row_clock {
 	uint32_t event;
-	int64_t held;  /* what the site went on with */
-	int64_t wall;  /* what the wall clock said */
+	int64_t held; /* what the site went on with */
+	int64_t wall; /* what the wall clock said */
 	struct row_actor by;
 };
 

@@ -21,15 +21,15 @@ struct license_vendor {
 };
 
 struct license_product {
-	char id[64];	  /* "davinci-configurator-se" */
-	char name[128];	  /* for people */
+	char id[64]; /* "davinci-configurator-se" */
+	char name[128]; /* for people */
 	char version[96]; /* a range: ">=8.0.0" */
 };
 
 struct license_pricing {
 	int64_t commit_fee_monthly; /* minor units */
-	int64_t overage_per_use;    /* minor units */
-	char currency[4];	    /* ISO 4217 */
+	int64_t overage_per_use; /* minor units */
+	char currency[4]; /* ISO 4217 */
 };
 
 struct license_entitlement {
@@ -41,7 +41,7 @@ struct license_entitlement {
 
 struct license_contract {
 	int32_t start_date; /* first day, from 00:00 UTC */
-	int32_t end_date;   /* last day, to 24:00 UTC */
+	int32_t end_date; /* last day, to 24:00 UTC */
 	bool auto_renew;
 	uint32_t billing_cycle; /* enum license_cycle */
 };
@@ -51,7 +51,7 @@ enum license_enforce { LICENSE_HARD, LICENSE_GRACE, LICENSE_ADVISORY };
 
 /** What bounds the site's policy (DESIGN 11); absent ones get defaults. */
 struct license_bounds {
-	uint32_t ttl_s;	  /* a lease without a beat, 1 s to 1 day */
+	uint32_t ttl_s; /* a lease without a beat, 1 s to 1 day */
 	uint32_t grace_s; /* after that, 0 to 7 days */
 	uint32_t enforce;
 };
@@ -67,7 +67,7 @@ struct license_terms {
 /** Payload of a TOKEN_LICENSE. */
 struct license {
 	char license_id[64]; /* "lic-vector-mercedes-2026-001" */
-	uint64_t serial;     /* a higher one replaces a lower one */
+	uint64_t serial; /* a higher one replaces a lower one */
 	struct license_vendor vendor;
 	char site[64];
 	char tenant[64];
@@ -94,7 +94,7 @@ struct license_request {
 	char tenant[64];
 	uint8_t site_key[TOKEN_PUBLIC_BYTES];
 	char key_class[16]; /* "file"; "tpm" to come */
-	char software[32];  /* "leaseholdd 0.1.0" */
+	char software[32]; /* "leaseholdd 0.1.0" */
 	int64_t created_at;
 };
 
@@ -118,7 +118,7 @@ struct license_join {
  * believes the key here: applications bring their own. */
 struct license_file {
 	uint8_t vendor_key[TOKEN_PUBLIC_BYTES]; /* zero: not told */
-	struct record_span issuer;  /* token */
+	struct record_span issuer; /* token */
 	struct record_span license; /* token */
 };
 

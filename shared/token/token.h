@@ -24,13 +24,13 @@
 #define TOKEN_KID_TEXT 52
 
 /** The kinds of documents; the name is in the implicit assertion. */
-#define TOKEN_KIND_LIST(X)                                                     \
-	X(TOKEN_ISSUER, "issuer")                                              \
-	X(TOKEN_LICENSE, "license")                                            \
-	X(TOKEN_REQUEST, "request")                                            \
-	X(TOKEN_BATCH, "batch")                                                \
-	X(TOKEN_BEAT, "beat")                                                  \
-	X(TOKEN_CHECKPOINT, "checkpoint")                                      \
+#define TOKEN_KIND_LIST(X)                \
+	X(TOKEN_ISSUER, "issuer")         \
+	X(TOKEN_LICENSE, "license")       \
+	X(TOKEN_REQUEST, "request")       \
+	X(TOKEN_BATCH, "batch")           \
+	X(TOKEN_BEAT, "beat")             \
+	X(TOKEN_CHECKPOINT, "checkpoint") \
 	X(TOKEN_JOIN, "join")
 
 enum token_kind {
