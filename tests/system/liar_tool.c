@@ -123,25 +123,27 @@ out:
 	arena_release(&arena);
 }
 
+/* A listening socket takes its name only once it listens, so that whoever sees
+ * the name can connect. */
 static int
 open_socket(const char *path, bool server)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s%s",
+	    path, server ? ".new" : "");
 
-	if (fd < 0 ||
-	    !text_copy(address.sun_path, sizeof(address.sun_path), path))
+	if (fd < 0 || n < 0 || (size_t)n >= sizeof(address.sun_path))
 		return -1;
-	if (server) {
-		unlink(path);
-		if (bind(fd, (struct sockaddr *)&address, sizeof(address)) !=
-			0 ||
-		    listen(fd, 16) != 0)
-			return -1;
-	} else if (connect(fd, (struct sockaddr *)&address, sizeof(address)) !=
-	    0) {
+	if (!server)
+		return connect(fd, (struct sockaddr *)&address,
+			   sizeof(address)) == 0
+		    ? fd
+		    : -1;
+	unlink(address.sun_path);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+	    listen(fd, 16) != 0 || rename(address.sun_path, path) != 0)
 		return -1;
-	}
 	return fd;
 }
 
