@@ -190,15 +190,13 @@ is_unknown(int err)
 /* --- verify ----------------------------------------------------------------
  */
 
+/* Newer than all that was seen when it was asked for? */
 static int
-check_floor(const struct attempt *attempt, const struct verify_lease *lease)
+check_floor(const struct journal_known *floor, const struct verify_lease *lease)
 {
-	const struct journal_known *floor = &attempt->floor;
 	const struct journal_header *header = &lease->header;
 
-	if (strcmp(header->site, attempt->site) != 0 ||
-	    strcmp(header->tenant, attempt->tenant) != 0 ||
-	    !verify_knows(floor))
+	if (!verify_knows(floor))
 		return LH_OK;
 	if (header->batch > floor->batch ||
 	    (header->batch == floor->batch &&
@@ -211,13 +209,17 @@ check_floor(const struct attempt *attempt, const struct verify_lease *lease)
 	    (unsigned long long)header->batch);
 }
 
-/* True, an answer, and of the journal we know? */
+/* True, an answer, and of the journal we know? A retry is judged by what was
+ * known when it was first sent: it gets the first grant, which may be older
+ * than what was seen since and then says nothing about that. hold() has it
+ * renewed before it is used. */
 static int
 check_answer(struct verify_lease *lease, struct lh_client *client,
     const struct attempt *attempt, const struct local_checkout_reply *reply)
 {
 	struct verify_question question = { .count = attempt->request.count };
-	struct journal_known known = attempt->request.known, floor;
+	struct journal_known known = attempt->request.known;
+	struct journal_known floor = attempt->floor;
 	char why[VERIFY_WHY];
 
 	memcpy(question.root, client->root, sizeof(question.root));
@@ -241,7 +243,7 @@ check_answer(struct verify_lease *lease, struct lh_client *client,
 	error = verify_continues(lease, reply, &known, why);
 	if (error != LH_OK)
 		return detail_set(error, "%s", why);
-	error = check_floor(attempt, lease);
+	error = check_floor(&floor, lease);
 	if (error != LH_OK)
 		return error;
 	verify_keep(&known, lease);
@@ -342,7 +344,8 @@ ask_twice(struct connection **connection, struct local_checkout_reply *reply,
 	int err, asked = 0;
 
 	for (;;) {
-		err = client_connect(connection, client, problem);
+		err = client_connect(connection, client, CLIENT_LOCAL_MS,
+		    problem);
 		if (err == ERR_CLOSED && clock_boottime_ms() < until_ms) {
 			(void)poll(NULL, 0, CLIENT_RESTART_POLL_MS);
 			continue;

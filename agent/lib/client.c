@@ -105,7 +105,7 @@ take_notice(void *ctx, enum local_id id, const void *params)
 
 static int
 open_connection(struct connection **out, struct lh_client *client,
-    struct problem *problem)
+    int timeout_ms, struct problem *problem)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 
@@ -114,7 +114,7 @@ open_connection(struct connection **out, struct lh_client *client,
 		return ERR_NOMEM;
 	}
 	int err = local_open(&connection->local, client->socket_path,
-	    CLIENT_LOCAL_MS, problem);
+	    timeout_ms, problem);
 
 	if (err != 0) {
 		free(connection);
@@ -127,7 +127,7 @@ open_connection(struct connection **out, struct lh_client *client,
 
 int
 client_connect(struct connection **out, struct lh_client *client,
-    struct problem *problem)
+    int timeout_ms, struct problem *problem)
 {
 	struct connection *connection;
 	int err = 0;
@@ -139,7 +139,7 @@ client_connect(struct connection **out, struct lh_client *client,
 	if (connection == NULL) {
 		client->connecting = true;
 		pthread_mutex_unlock(&client->lock);
-		err = open_connection(&connection, client, problem);
+		err = open_connection(&connection, client, timeout_ms, problem);
 		pthread_mutex_lock(&client->lock);
 		client->connecting = false;
 		if (err == 0) {
@@ -301,8 +301,7 @@ lh_client_free(struct lh_client *client)
 		return;
 	}
 	beat_stop(client);
-	while (client->seats != NULL)
-		lh_return(client->seats);
+	seat_return_all(client);
 	pthread_mutex_lock(&client->lock);
 	struct connection *connection = client_connection(client);
 

@@ -30,7 +30,8 @@
 #define CLIENT_LOCAL_MS 5000
 /** The agent asks the site; beyond that and the wait it is a timeout. */
 #define CLIENT_SITE_MS 20000
-/** lh_return() waits this long to hear that the seat is back. */
+/** lh_return() waits this long to hear that the seat is back, lh_client_free()
+ * that all are. */
 #define CLIENT_RETURN_MS 2000
 /** An agent that hung up in the midst of a checkout is being restarted, and
  * may be back within this; how often to look. */
@@ -148,11 +149,11 @@ int detail_problem(int error, const struct problem *problem);
 /** Not the process that made the client? Sets the detail. */
 bool client_is_foreign(const struct lh_client *client);
 void client_wake(struct lh_client *client);
-/** The connection, made if there is none or it has ended; to be released.
- * ERR_*, with words in `problem`; ERR_CLOSED: nobody is there. Without the
- * lock. */
+/** The connection, made within timeout_ms if there is none or it has ended; to
+ * be released. ERR_*, with words in `problem`; ERR_CLOSED: nobody is there.
+ * Without the lock. */
 int client_connect(struct connection **connection, struct lh_client *client,
-    struct problem *problem);
+    int timeout_ms, struct problem *problem);
 /** The connection if there is a good one, else NULL. With the lock. */
 struct connection *client_connection(struct lh_client *client);
 void client_release(struct lh_client *client, struct connection *connection);
@@ -176,6 +177,9 @@ int64_t seat_interval_ms(const struct lh_seat *seat);
 int64_t seat_span_ms(const struct lh_seat *seat);
 /** Tell the agent that a lease is not wanted; later when it cannot be now. */
 void seat_tell_return(struct lh_client *client, uint64_t lease);
+/** Give back every seat of a client that nobody drives any more, and wait
+ * CLIENT_RETURN_MS for all of them together. */
+void seat_return_all(struct lh_client *client);
 /** Tell what could not be told before, without waiting for answers. */
 void seat_tell_returns(struct lh_client *client, struct connection *connection);
 

@@ -90,7 +90,8 @@ struct lh_options {
 	 * lh_beat_interval_ms(). */
 	int manual_beats;
 	/** Called when a seat is lost, from the beat thread or lh_beat(); may
-	 * be NULL. Must not call the library but lh_seat_* and lh_detail. */
+	 * be NULL. LH_E_EXPIRED: the contract ended while the seat was held,
+	 * and after a renewal of the license a new checkout is needed. Must not call the library but lh_seat_* and lh_detail. */
 	void (*lost)(void *ctx, struct lh_seat *seat, int error);
 	void *ctx;
 };
@@ -105,8 +106,10 @@ struct lh_options {
 LH_API LH_MUST_CHECK int lh_client_new(struct lh_client **client,
     const struct lh_options *options);
 
-/** Return every seat and free everything, the seats included; waits at most
- * two seconds a seat for the agent. Takes NULL. No other thread may be in a
+/** Return every seat and free everything, the seats included. Waits for the
+ * agent at most two seconds for all seats together, and before that for the
+ * client's thread, which an agent that hangs may hold for up to five. Takes
+ * NULL. No other thread may be in a
  * call of the client, nor begin one. */
 LH_API void lh_client_free(struct lh_client *client);
 

@@ -191,7 +191,8 @@ pass_ask(struct pass *pass, struct lh_client *client, bool due[])
 
 	if (connection == NULL && (n > 0 || n_returns > 0) &&
 	    may_connect(client, pass)) {
-		int err = client_connect(&connection, client, &problem);
+		int err = client_connect(&connection, client, CLIENT_LOCAL_MS,
+		    &problem);
 
 		if (err != 0) {
 			retry_later(client, pass, due, error_from_err(err),

@@ -81,6 +81,9 @@ check_beat(struct lh_client *client, struct lh_seat *seat,
 		    beat.site, (unsigned long long)beat.batch);
 		error = LH_E_FORK;
 	}
+	/* Last: what such a beat says of the journal still counts. */
+	if (error == LH_OK)
+		error = verify_beat_contract(&beat, &seat->lease, why);
 	return error;
 }
 

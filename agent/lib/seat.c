@@ -1,6 +1,7 @@
 /* A seat: made from a verified lease, looked at, given back. */
 #include "agent/lib/client.h"
 
+#include "agent/lib/stream.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 
@@ -135,17 +136,19 @@ tell_later(struct lh_client *client, uint64_t lease)
 void
 seat_tell_return(struct lh_client *client, uint64_t lease)
 {
+	int64_t deadline = stream_deadline(CLIENT_RETURN_MS);
 	struct local_return request = { .lease = lease };
 	struct connection *connection;
 	struct problem problem;
 
-	if (client_connect(&connection, client, &problem) != 0) {
+	if (client_connect(&connection, client, CLIENT_RETURN_MS, &problem) !=
+	    0) {
 		tell_later(client, lease);
 		return;
 	}
 	/* Whatever the agent answers, and however late, it has been told. */
 	int err = local_call(NULL, connection->local, LOCAL_RETURN, &request,
-	    NULL, CLIENT_RETURN_MS, NULL);
+	    NULL, stream_left(deadline), NULL);
 
 	client_release(client, connection);
 	if (err == ERR_CLOSED)
@@ -176,6 +179,20 @@ seat_tell_returns(struct lh_client *client, struct connection *connection)
 	}
 }
 
+/* Off the client's list, and of no use from now on. With the lock. */
+static void
+take_off(struct lh_client *client, struct lh_seat *seat)
+{
+	struct lh_seat **at = &client->seats;
+
+	while (*at != NULL && *at != seat)
+		at = &(*at)->next;
+	if (*at == seat)
+		*at = seat->next;
+	seat->returned = true;
+	atomic_store(&seat->deadline_ms, 0);
+}
+
 void
 lh_return(struct lh_seat *seat)
 {
@@ -183,15 +200,9 @@ lh_return(struct lh_seat *seat)
 		return;
 	struct lh_client *client = seat->client;
 	uint64_t lease = seat->lease.lease;
-	struct lh_seat **at = &client->seats;
 
 	pthread_mutex_lock(&client->lock);
-	while (*at != NULL && *at != seat)
-		at = &(*at)->next;
-	if (*at == seat)
-		*at = seat->next;
-	seat->returned = true;
-	atomic_store(&seat->deadline_ms, 0);
+	take_off(client, seat);
 	/* After this call the application hears no more of the seat. */
 	while (seat->calling && !pthread_equal(seat->caller, pthread_self()))
 		pthread_cond_wait(&client->changed, &client->lock);
@@ -201,4 +212,62 @@ lh_return(struct lh_seat *seat)
 	pthread_mutex_unlock(&client->lock);
 	if (!ended)
 		seat_tell_return(client, lease);
+}
+
+/* The seat's own question gives way to its return. */
+static void
+begin_return(struct lh_client *client, struct lh_seat *seat,
+    struct connection *connection, int timeout_ms)
+{
+	struct local_return request = { .lease = seat->lease.lease };
+
+	if (seat->asked != NULL) {
+		local_cancel(&seat->waiter, seat->asked->local);
+		client_release(client, seat->asked);
+		seat->asked = NULL;
+	}
+	if (seat->ended ||
+	    local_begin(&seat->waiter, connection->local, LOCAL_RETURN,
+		&request, -1, timeout_ms, NULL) != 0)
+		return;
+	pthread_mutex_lock(&client->lock);
+	seat->asked = connection;
+	connection->refs++;
+	pthread_mutex_unlock(&client->lock);
+}
+
+/* All are told before the first answer is waited for. */
+void
+seat_return_all(struct lh_client *client)
+{
+	int64_t deadline = stream_deadline(CLIENT_RETURN_MS);
+	struct connection *connection = NULL;
+	struct problem problem;
+
+	if (client->seats != NULL &&
+	    client_connect(&connection, client, CLIENT_RETURN_MS, &problem) ==
+		0) {
+		for (struct lh_seat *seat = client->seats; seat != NULL;
+		     seat = seat->next)
+			begin_return(client, seat, connection,
+			    stream_left(deadline));
+		for (struct lh_seat *seat = client->seats; seat != NULL;
+		     seat = seat->next) {
+			if (seat->asked == NULL)
+				continue;
+			(void)local_end(NULL, &seat->waiter, connection->local,
+			    NULL, stream_left(deadline), NULL);
+			seat->asked = NULL;
+			client_release(client, connection);
+		}
+		client_release(client, connection);
+	}
+	pthread_mutex_lock(&client->lock);
+	while (client->seats != NULL) {
+		struct lh_seat *seat = client->seats;
+
+		take_off(client, seat);
+		seat_unref(seat);
+	}
+	pthread_mutex_unlock(&client->lock);
 }

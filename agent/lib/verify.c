@@ -174,14 +174,15 @@ verify_terms(const struct row_lease_granted *row, const struct license *license,
 	return LH_OK;
 }
 
+/* Of a verified license, at a time that the site signed. */
 static int
-verify_contract(const struct license *license,
-    const struct journal_header *header, char why[static VERIFY_WHY])
+verify_contract(const struct license *license, int64_t time_ms,
+    char why[static VERIFY_WHY])
 {
 	struct record_error error = { .field = "" };
 
 	if (license->terms.enforce == LICENSE_ADVISORY ||
-	    license_check_dates(license, header->time, &error) == 0)
+	    license_check_dates(license, time_ms, &error) == 0)
 		return LH_OK;
 	return say(why, LH_E_EXPIRED, "the license %s is not running: %s",
 	    license->license_id, error.reason);
@@ -210,13 +211,17 @@ verify_grant(struct verify_lease *lease,
 	if (error == LH_OK)
 		error = verify_terms(grant, &license, reply, why);
 	if (error == LH_OK)
-		error = verify_contract(&license, &lease->header, why);
+		error = verify_contract(&license, lease->header.time, why);
 	if (error == LH_OK) {
 		lease->lease = grant->lease;
 		lease->type = grant->type;
 		lease->slot = grant->slot;
 		lease->ttl_s = grant->ttl_s;
 		lease->grace_s = grant->grace_s;
+		memcpy(lease->license_id, license.license_id,
+		    sizeof(lease->license_id));
+		lease->contract = license.contract;
+		lease->enforce = license.terms.enforce;
 	}
 	arena_release(&arena);
 	return error;
@@ -258,6 +263,15 @@ verify_continues(const struct verify_lease *lease,
 	    (unsigned long long)lease->header.batch);
 }
 
+/* Is the beat older than that batch, or another past's? */
+static bool
+is_behind(const struct journal_beat *beat, uint64_t batch,
+    const uint8_t head[32])
+{
+	return beat->batch < batch ||
+	    (beat->batch == batch && memcmp(beat->head, head, 32) != 0);
+}
+
 int
 verify_beat_token(struct journal_beat *beat, const struct verify_lease *lease,
     const struct record_span *token, const struct journal_known *known,
@@ -276,17 +290,26 @@ verify_beat_token(struct journal_beat *beat, const struct verify_lease *lease,
 	    strcmp(beat->tenant, lease->header.tenant) != 0)
 		return say(why, LH_E_MISMATCH,
 		    "the beat is of another site or tenant");
-	if (!verify_knows(known))
-		return LH_OK;
-	if (beat->batch < known->batch ||
-	    (beat->batch == known->batch &&
-		memcmp(beat->head, known->head, sizeof(known->head)) != 0))
+	if (beat->generation < lease->header.generation)
+		return say(why, LH_E_FORK,
+		    "site %s is in generation %u of its journal, and the "
+		    "lease was granted in %u: its store was put back to an "
+		    "earlier copy",
+		    beat->site, beat->generation, lease->header.generation);
+	uint64_t seen = lease->header.batch;
+	bool behind = is_behind(beat, seen, lease->head);
+
+	if (!behind && verify_knows(known)) {
+		seen = known->batch;
+		behind = is_behind(beat, seen, known->head);
+	}
+	if (behind)
 		return say(why, LH_E_FORK,
 		    "site %s stands at batch %llu of its journal, and batch "
 		    "%llu was seen of it: its store was put back to an earlier "
 		    "copy, or it keeps two",
 		    beat->site, (unsigned long long)beat->batch,
-		    (unsigned long long)known->batch);
+		    (unsigned long long)seen);
 	return LH_OK;
 }
 
@@ -303,4 +326,16 @@ verify_beat(const struct journal_beat *beat, const struct verify_lease *lease,
 	return say(why, LH_E_NOT_IN_JOURNAL,
 	    "the site's beat does not renew lease %llu",
 	    (unsigned long long)lease->lease);
+}
+
+int
+verify_beat_contract(const struct journal_beat *beat,
+    const struct verify_lease *lease, char why[static VERIFY_WHY])
+{
+	struct license license = { .contract = lease->contract,
+		.terms = { .enforce = lease->enforce } };
+
+	memcpy(license.license_id, lease->license_id,
+	    sizeof(license.license_id));
+	return verify_contract(&license, beat->time, why);
 }

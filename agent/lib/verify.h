@@ -3,7 +3,15 @@
  * issuer -> license -> site key -> batch header -> row -> what was asked; that
  * a header continues the one kept; that a beat renews this lease. It believes
  * only the root it is given. It must not know sockets, files, clocks or
- * threads: the contract is checked at the header's own time.
+ * threads: the contract is checked at the header's own time, and then at each
+ * beat's.
+ *
+ * A beat proves less than a grant. It names a batch and its head, signed, but
+ * brings no proof that this batch continues the one kept: a beat is only held
+ * against what it contradicts outright: an older batch, another head of the
+ * same batch, an older generation. A site that was put back and has since grown
+ * past the newest batch seen is found out by the next grant, whose header comes
+ * with proofs, not by its beats.
  *
  * Functions return LH_OK or LH_E_*, and with it words in `why`.
  */
@@ -32,6 +40,10 @@ struct verify_lease {
 	uint32_t ttl_s;
 	uint32_t grace_s;
 	uint8_t site_key[32];
+	/* What a beat may not outlive. */
+	char license_id[64];
+	struct license_contract contract;
+	uint32_t enforce; /* enum license_enforce */
 	struct journal_header header;
 	uint8_t head[32];
 };
@@ -64,8 +76,9 @@ int verify_continues(const struct verify_lease *lease,
     char why[static VERIFY_WHY]);
 
 /**
- * Read a beat of the lease's site and check its signature, and that its batch
- * is not behind `known`, nor another one of the same number (LH_E_FORK).
+ * Read a beat of the lease's site and check its signature, that its batch is
+ * not behind `known` nor the lease's own, nor another one of the same number,
+ * and that its generation is not older than the lease's (LH_E_FORK).
  */
 int verify_beat_token(struct journal_beat *beat,
     const struct verify_lease *lease, const struct record_span *token,
@@ -76,5 +89,14 @@ int verify_beat_token(struct journal_beat *beat,
 int verify_beat(const struct journal_beat *beat,
     const struct verify_lease *lease, const struct local_renew_reply *reply,
     const uint8_t nonce[NONCE_BYTES], char why[static VERIFY_WHY]);
+
+/**
+ * Was the contract still running when the beat was signed? LH_E_EXPIRED. Then
+ * it renews nothing, and the seat ends with the span signed before it. A
+ * license that is only advisory outlives its contract; one that grants a grace
+ * of days does not here, because it does not sign how many.
+ */
+int verify_beat_contract(const struct journal_beat *beat,
+    const struct verify_lease *lease, char why[static VERIFY_WHY]);
 
 #endif

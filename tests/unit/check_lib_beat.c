@@ -180,6 +180,22 @@ START_TEST(beat_of_a_rolled_back_site_renews_nothing)
 }
 END_TEST
 
+START_TEST(seat_ends_with_its_span_when_the_contract_is_over)
+{
+	struct lh_seat *seat = take();
+
+	pthread_mutex_lock(&agent.lock);
+	agent.chain.time =
+	    ((int64_t)agent.chain.license.contract.end_date + 1) * CHAIN_DAY_MS;
+	pthread_mutex_unlock(&agent.lock);
+	stays_valid(seat, 900);
+	WAIT_UNTIL(lost_calls() == 1, 500);
+	ck_assert_int_eq(told.error, LH_E_EXPIRED);
+	ck_assert_int_eq(lh_seat_valid(seat), 0);
+	ck_assert_ptr_nonnull(strstr(told.detail, "over"));
+}
+END_TEST
+
 START_TEST(silent_agent_loses_the_seat_in_the_end)
 {
 	lie(VICE_SILENT, LH_E_TIMEOUT);
@@ -501,6 +517,7 @@ suite(void)
 	tcase_add_test(tc, forged_beat_renews_nothing);
 	tcase_add_test(tc, beat_over_another_nonce_renews_nothing);
 	tcase_add_test(tc, beat_of_a_rolled_back_site_renews_nothing);
+	tcase_add_test(tc, seat_ends_with_its_span_when_the_contract_is_over);
 	tcase_add_test(tc, silent_agent_loses_the_seat_in_the_end);
 	tcase_add_test(tc, babbling_agent_loses_the_seat_in_the_end);
 	tcase_add_test(tc, agent_gone_for_good_loses_the_seat_in_the_end);

@@ -96,6 +96,24 @@ START_TEST(freeing_the_client_returns_every_seat)
 }
 END_TEST
 
+START_TEST(freeing_waits_once_for_an_agent_that_hangs)
+{
+	struct lh_seat *seat;
+
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(checkout(&seat), LH_OK);
+	AGENT_SET(&agent, delay_ms, 1000);
+	int64_t began = clock_boottime_ms();
+
+	lh_client_free(client);
+	client = NULL;
+	ck_assert_int_ge(clock_boottime_ms() - began, 1900);
+	ck_assert_int_lt(clock_boottime_ms() - began, 3000);
+	/* All the same it was told of every one. */
+	WAIT_UNTIL(AGENT_GET(&agent, returns) == 4, 5000);
+}
+END_TEST
+
 START_TEST(refusals_have_their_names)
 {
 	static const struct {
@@ -163,6 +181,57 @@ START_TEST(retry_of_an_unknown_outcome_takes_no_second_seat)
 }
 END_TEST
 
+/* A question whose answer is lost, and what was granted since. */
+static void
+lose_an_answer(int since)
+{
+	struct lh_seat *seat;
+
+	AGENT_SET(&agent, checkout, VICE_GARBAGE);
+	ck_assert_int_eq(checkout(&seat), LH_E_PROTOCOL);
+	AGENT_SET(&agent, checkout, VICE_NONE);
+	for (int i = 0; i < since; i++)
+		ck_assert_int_eq(lh_checkout(&seat, client, "tool", "8.2.0",
+				     NULL, NULL, 0),
+		    LH_OK);
+}
+
+START_TEST(retry_gets_the_first_grant_though_the_journal_went_on)
+{
+	struct lh_seat *seat;
+
+	/* Something is known at the first try too. */
+	ck_assert_int_eq(checkout(&seat), LH_OK);
+	lose_an_answer(3);
+	unsigned int renewals = AGENT_GET(&agent, renewals);
+
+	ck_assert_int_eq(checkout(&seat), LH_OK);
+	ck_assert_uint_eq(lh_seat_id(seat), 2);
+	ck_assert_uint_eq(AGENT_GET(&agent, grants), 5);
+	ck_assert_int_eq(lh_seat_valid(seat), 1);
+	/* Its header is older than what was seen since: only a beat over a
+	 * fresh nonce shows that the lease is still held. */
+	ck_assert_uint_eq(AGENT_GET(&agent, renewals), renewals + 1);
+	/* And what was known has not gone back. */
+	AGENT_SET(&agent, checkout, VICE_NONE);
+	ck_assert_int_eq(lh_checkout(&seat, client, "tool", "8.3.0", NULL, NULL,
+			     0),
+	    LH_OK);
+	ck_assert_uint_eq(AGENT_GET(&agent, last_known.batch), 4);
+}
+END_TEST
+
+START_TEST(retry_whose_lease_is_not_shown_to_be_held_is_refused)
+{
+	struct lh_seat *seat = NULL;
+
+	lose_an_answer(2);
+	AGENT_SET(&agent, renew, VICE_FORGES);
+	ck_assert_int_eq(checkout(&seat), LH_E_BAD_SIGNATURE);
+	ck_assert_ptr_null(seat);
+}
+END_TEST
+
 START_TEST(retry_of_what_has_ended_asks_anew)
 {
 	struct lh_seat *seat;
@@ -218,6 +287,7 @@ START_TEST(retry_hides_no_fork)
 	agent.chain.next_row = 1;
 	agent.chain.time++;
 	memset(agent.last_request, 0, sizeof(agent.last_request));
+	buf_clear(&agent.lost);
 	pthread_mutex_unlock(&agent.lock);
 	ck_assert_int_eq(checkout(&seat), LH_E_FORK);
 }
@@ -483,9 +553,14 @@ suite(void)
 	tcase_add_test(tc, seat_is_taken_and_given_back);
 	tcase_add_test(tc, third_seat_is_overage);
 	tcase_add_test(tc, freeing_the_client_returns_every_seat);
+	tcase_add_test(tc, freeing_waits_once_for_an_agent_that_hangs);
 	tcase_add_test(tc, refusals_have_their_names);
 	tcase_add_test(tc, impossible_answers_are_errors_of_the_protocol);
 	tcase_add_test(tc, retry_of_an_unknown_outcome_takes_no_second_seat);
+	tcase_add_test(tc,
+	    retry_gets_the_first_grant_though_the_journal_went_on);
+	tcase_add_test(tc,
+	    retry_whose_lease_is_not_shown_to_be_held_is_refused);
 	tcase_add_test(tc, retry_of_what_has_ended_asks_anew);
 	tcase_add_test(tc, retry_at_another_site_is_a_new_question);
 	tcase_add_test(tc, retry_hides_no_fork);

@@ -238,6 +238,63 @@ START_TEST(beat_on_another_head_of_the_known_batch_is_a_fork)
 }
 END_TEST
 
+START_TEST(beat_behind_the_lease_itself_is_a_fork)
+{
+	struct journal_known older = { 0 };
+
+	/* Known is what was there before the grant. */
+	chain_known(&older, &chain);
+	chain_prepare(&chain, &request, 0);
+	commit_again();
+	ck_assert_int_eq(verify(), LH_OK);
+	chain.header.batch--;
+	beat(120, 1);
+	ck_assert_int_eq(check_beat(&older, beat_nonces[1]), LH_E_FORK);
+	ck_assert_int_eq(check_beat(&nothing, beat_nonces[1]), LH_E_FORK);
+}
+END_TEST
+
+START_TEST(beat_of_an_older_generation_is_a_fork)
+{
+	beat(120, 1);
+	lease.header.generation = 2;
+	ck_assert_int_eq(check_beat(&nothing, beat_nonces[1]), LH_E_FORK);
+	/* A newer one was opened by an admin. */
+	lease.header.generation = 0;
+	ck_assert_int_eq(check_beat(&nothing, beat_nonces[1]), LH_OK);
+}
+END_TEST
+
+/* What a beat of this time says to a license that enforces so. */
+static int
+beat_at(int64_t time, uint32_t enforce)
+{
+	struct journal_beat late = { .time = time };
+
+	chain.license.terms.enforce = enforce;
+	chain_sign(&chain);
+	chain_prepare(&chain, &request, 0);
+	commit_again();
+	ck_assert_int_eq(verify(), LH_OK);
+	why[0] = '\0';
+	int error = verify_beat_contract(&late, &lease, why);
+
+	ck_assert_int_eq(error != LH_OK, why[0] != '\0');
+	return error;
+}
+
+START_TEST(beat_after_the_contract_renews_only_what_is_advisory)
+{
+	int64_t end =
+	    ((int64_t)chain.license.contract.end_date + 1) * CHAIN_DAY_MS;
+
+	ck_assert_int_eq(beat_at(end - 1, LICENSE_HARD), LH_OK);
+	ck_assert_int_eq(beat_at(end, LICENSE_HARD), LH_E_EXPIRED);
+	ck_assert_int_eq(beat_at(end, LICENSE_GRACE), LH_E_EXPIRED);
+	ck_assert_int_eq(beat_at(end, LICENSE_ADVISORY), LH_OK);
+}
+END_TEST
+
 START_TEST(beat_of_another_site_is_a_mismatch)
 {
 	beat(120, 1);
@@ -277,6 +334,10 @@ suite(void)
 	    beat_over_another_nonce_or_lease_or_span_renews_nothing);
 	tcase_add_test(tc, beat_behind_what_is_known_is_a_fork);
 	tcase_add_test(tc, beat_on_another_head_of_the_known_batch_is_a_fork);
+	tcase_add_test(tc, beat_behind_the_lease_itself_is_a_fork);
+	tcase_add_test(tc, beat_of_an_older_generation_is_a_fork);
+	tcase_add_test(tc,
+	    beat_after_the_contract_renews_only_what_is_advisory);
 	tcase_add_test(tc, beat_of_another_site_is_a_mismatch);
 	tcase_add_test(tc, beat_of_another_tenant_is_a_mismatch);
 	suite_add_tcase(s, tc);

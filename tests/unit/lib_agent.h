@@ -44,6 +44,10 @@ struct agent {
 	int delay_ms; /* before each answer */
 	char status_site[64]; /* "": the true one */
 	uint8_t last_request[REQUEST_BYTES];
+	/* The first answer that was lost, for its retry, as the site keeps
+	 * it: JSON of the reply. */
+	uint8_t lost_request[REQUEST_BYTES];
+	struct buf lost;
 	struct journal_known last_known;
 	char last_user[64];
 	uint64_t last_lease;
@@ -141,6 +145,20 @@ agent_misbehaves(struct agent *agent, int fd, uint64_t id, enum agent_vice vice)
 	return false;
 }
 
+/* The same grant again, however far the journal has gone since. */
+static inline void
+agent_repeat(struct agent *agent, int fd, uint64_t id)
+{
+	struct buf out = { 0 };
+
+	buf_printf(&out, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"result\":",
+	    (unsigned long long)id);
+	buf_add(&out, agent->lost.data, agent->lost.len);
+	buf_add_str(&out, "}\n");
+	agent_send(fd, out.data, out.len);
+	buf_release(&out);
+}
+
 static inline void
 agent_checkout(struct agent *agent, int fd, uint64_t id,
     const struct local_checkout *request)
@@ -158,6 +176,11 @@ agent_checkout(struct agent *agent, int fd, uint64_t id,
 		return;
 	}
 	/* A retry gets what the first try got. */
+	if (vice == VICE_NONE && agent->lost.len > 0 &&
+	    memcmp(request->request, agent->lost_request, REQUEST_BYTES) == 0) {
+		agent_repeat(agent, fd, id);
+		return;
+	}
 	if (memcmp(request->request, agent->last_request, REQUEST_BYTES) != 0) {
 		if (vice == VICE_FORGES)
 			chain_new_keys(&chain->site_key);
@@ -170,9 +193,16 @@ agent_checkout(struct agent *agent, int fd, uint64_t id,
 		memcpy(agent->last_request, request->request, REQUEST_BYTES);
 		agent->last_lease = chain->row.u.lease_granted.lease;
 	}
-	if (agent_misbehaves(agent, fd, id, vice))
-		return;
 	chain_reply(&reply, chain, &request->known);
+	if (agent_misbehaves(agent, fd, id, vice)) {
+		if (agent->lost.len == 0) {
+			memcpy(agent->lost_request, request->request,
+			    REQUEST_BYTES);
+			record_write_json(&agent->lost,
+			    &local_checkout_reply_record, &reply);
+		}
+		return;
+	}
 	agent_answer(fd, id, &local_checkout_reply_record, &reply);
 }
 
@@ -409,6 +439,7 @@ agent_close(struct agent *agent)
 
 	agent_stop(agent);
 	chain_close(&agent->chain);
+	buf_release(&agent->lost);
 	snprintf(command, sizeof(command), "rm -rf '%s'", agent->folder);
 	ck_assert_int_eq(system(command), 0);
 }

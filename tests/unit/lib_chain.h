@@ -260,7 +260,7 @@ chain_beat(struct buf *token, uint8_t path[][32], size_t *path_hashes,
     const struct chain *chain, const uint64_t leases[],
     const uint8_t nonces[][32], uint32_t ttl_s, uint32_t n, uint32_t index)
 {
-	struct journal_beat beat = { .generation = 1,
+	struct journal_beat beat = { .generation = chain->header.generation,
 		.batch = chain->header.batch,
 		.time = chain->time,
 		.count = n };
