@@ -243,9 +243,11 @@ bench-json: dependencies ## our JSON reader against yajl, jsmn and json-c
 	@$(SELF) $(JOBS) $(O)/tests/bench/json_bench
 	@$(O)/tests/bench/json_bench $(DATA)/json
 
+lint: export LINT_CC = $(CC)
+lint: export LINT_FLAGS = $(CPPFLAGS) $(WARN)
 SOURCES = $(shell git ls-files '*.c' '*.h')
 lint: dependencies ## formatting, warnings as errors, analyzer, shellcheck
-	packaging/lint $(CC) "$(CPPFLAGS)" "$(WARN)"
+	packaging/lint
 
 format: ## rewrite the sources in the house style
 	clang-format -i $(SOURCES)

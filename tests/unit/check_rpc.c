@@ -200,19 +200,23 @@ END_TEST
 
 START_TEST(long_words_are_cut_at_a_character)
 {
-	char error[2048] =
-	    "{\"code\":1,\"message\":\"\",\"data\":{\"detail\":\"";
+	struct buf text = { 0 };
 	struct problem problem;
+	const char *error;
 
+	buf_add_str(&text,
+	    "{\"code\":1,\"message\":\"\",\"data\":{\"detail\":\"");
 	for (int i = 0; i < 200; i++)
-		strcat(error, "\xc3\xa4");
-	strcat(error, "\",\"code\":\"gone\"}}");
+		buf_add_str(&text, "\xc3\xa4");
+	buf_add_str(&text, "\",\"code\":\"gone\"}}");
+	error = buf_text(&text);
 	ck_assert_int_eq(rpc_read_error(&problem, error, strlen(error)),
 	    ERR_GONE);
 	ck_assert_uint_eq(strlen(problem.detail), 254);
 	ck_assert_int_eq(record_check(&problem_record, &problem, NULL), 0);
 	problem_set(&problem, ERR_GONE, NULL, "%s", error + 45);
 	ck_assert_int_eq(record_check(&problem_record, &problem, NULL), 0);
+	buf_release(&text);
 }
 END_TEST
 
