@@ -22,6 +22,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* An agent that was restarted: how long its answer may take, and the pauses
+ * between looking for it. */
+#define ATTACH_MS 5000
+#define PAUSE_FIRST_MS 100
+#define PAUSE_MAX_MS 5000
+
 /* What checkout and run have in common on the command line. */
 static int
 read_options(struct local_checkout *request, int *argc, char **argv)
@@ -79,7 +85,9 @@ say_lease(struct cli *cli, const struct local_checkout_reply *reply,
 	int err = row_read(&row, reply->row_number, reply->row.data,
 	    reply->row.len, &arena);
 
-	if (err == 0 && row.kind == ROW_LEASE_GRANTED) {
+	bool granted = err == 0 && row.kind == ROW_LEASE_GRANTED;
+
+	if (granted) {
 		const struct row_lease_granted *lease = &row.u.lease_granted;
 
 		if (cli->json)
@@ -97,25 +105,121 @@ say_lease(struct cli *cli, const struct local_checkout_reply *reply,
 		cli_say("the agent's answer holds no grant");
 	}
 	arena_release(&arena);
-	return err == 0 ? CLI_DONE : CLI_FAILED;
+	return granted ? CLI_DONE : CLI_FAILED;
 }
 
-struct watch {
-	uint64_t lease;
+/* A seat that is held: the connection that speaks for it, NULL while no agent
+ * answers, and its evidence, with which another connection can. */
+struct hold {
+	struct cli *cli;
+	struct local *local;
+	struct local_checkout_reply lease; /* spans in the arena */
+	struct arena arena;
+	int pause_ms; /* before the next attempt */
 	bool revoked;
 };
 
 static void
+hold_ended(struct hold *hold, const char *code)
+{
+	hold->revoked = true;
+	cli_say("lease-%llu has ended (%s): the seat is no longer held",
+	    (unsigned long long)hold->lease.lease, code);
+}
+
+static void
 on_notice(void *ctx, enum local_id id, const void *params)
 {
-	struct watch *watch = ctx;
+	struct hold *hold = ctx;
 	const struct local_revoked *notice = params;
 
-	if (id != LOCAL_REVOKED || notice->lease != watch->lease)
+	if (id == LOCAL_REVOKED && notice->lease == hold->lease.lease)
+		hold_ended(hold, notice->code);
+}
+
+static int
+hold_open(struct hold *hold, struct cli *cli)
+{
+	hold->cli = cli;
+	hold->pause_ms = PAUSE_FIRST_MS;
+	int status = ask_open(&hold->local, cli);
+
+	if (status == CLI_DONE)
+		local_on_notice(hold->local, on_notice, hold);
+	return status;
+}
+
+static void
+hold_close(struct hold *hold)
+{
+	local_close(hold->local);
+	hold->local = NULL;
+	arena_release(&hold->arena);
+}
+
+/* This connection speaks for the lease from now on. */
+static int
+attach(struct hold *hold, struct problem *problem)
+{
+	const struct local_attach request = {
+		.lease = hold->lease.lease,
+		.row_number = hold->lease.row_number,
+		.row = hold->lease.row,
+		.path = hold->lease.path,
+		.header = hold->lease.header,
+	};
+
+	local_on_notice(hold->local, on_notice, hold);
+	return local_call(NULL, hold->local, LOCAL_ATTACH, &request, NULL,
+	    ATTACH_MS, problem);
+}
+
+/* The agent is being restarted: it finds the lease and the process again by
+ * itself, but whom to tell that the lease has ended it must be told. One
+ * attempt after a pause, which signals end. */
+static void
+hold_reopen(struct hold *hold, int signals)
+{
+	struct pollfd poll_fd = { .fd = signals, .events = POLLIN };
+	struct problem problem = { 0 };
+
+	local_close(hold->local);
+	hold->local = NULL;
+	if (poll(&poll_fd, 1, hold->pause_ms) != 0)
 		return;
-	watch->revoked = true;
-	cli_say("lease-%llu has ended (%s): the seat is no longer held",
-	    (unsigned long long)notice->lease, notice->code);
+	hold->pause_ms = 2 * hold->pause_ms < PAUSE_MAX_MS ? 2 * hold->pause_ms
+							   : PAUSE_MAX_MS;
+	if (local_open(&hold->local, hold->cli->socket, ATTACH_MS, NULL) != 0) {
+		hold->local = NULL;
+		return;
+	}
+	int err = attach(hold, &problem);
+
+	if (err == 0) {
+		hold->pause_ms = PAUSE_FIRST_MS;
+	} else if (err == ERR_GONE || err == ERR_NOT_FOUND) {
+		/* A notice may have been quicker than the answer. */
+		if (!hold->revoked)
+			hold_ended(hold, problem.code);
+	} else {
+		local_close(hold->local);
+		hold->local = NULL;
+	}
+}
+
+/* Until something is to be looked at: a notice, a signal, an agent that is
+ * back. A lease that has ended needs no agent. */
+static void
+hold_wait(struct hold *hold, int signals)
+{
+	struct pollfd poll_fd = { .fd = signals, .events = POLLIN };
+
+	if (hold->local != NULL && local_wait(hold->local, signals, 1000) == 0)
+		return;
+	if (hold->revoked)
+		(void)poll(&poll_fd, 1, 1000);
+	else
+		hold_reopen(hold, signals);
 }
 
 /* Signals that should end the program, as a descriptor. */
@@ -133,36 +237,38 @@ signals_open(sigset_t *before)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Stay until a signal, a revocation, or for as long as no agent answers the
- * lease goes on by itself. */
+/* Stay until a signal or a revocation. */
 static int
-stay(struct local *local, struct watch *watch, int signals)
+stay(struct hold *hold, int signals)
 {
-	for (;;) {
-		struct pollfd poll_fd = { .fd = signals, .events = POLLIN };
+	struct pollfd poll_fd = { .fd = signals, .events = POLLIN };
 
-		if (local_wait(local, signals, 1000) != 0) {
-			/* The agent is being restarted: it finds the lease and
-			 * this process again by itself. */
-			if (poll(&poll_fd, 1, -1) < 0 && errno != EINTR)
-				return CLI_FAILED;
-		}
-		if (watch->revoked)
+	for (;;) {
+		hold_wait(hold, signals);
+		if (hold->revoked)
 			return CLI_REFUSED;
-		poll_fd.revents = 0;
 		if (poll(&poll_fd, 1, 0) > 0)
 			return CLI_DONE;
 	}
+}
+
+/* The agent sees the exit too; saying it is only quicker. */
+static void
+give_back(struct hold *hold)
+{
+	const struct local_return back = { .lease = hold->lease.lease };
+
+	if (hold->local != NULL)
+		(void)local_call(NULL, hold->local, LOCAL_RETURN, &back, NULL,
+		    ATTACH_MS, NULL);
 }
 
 int
 agent_checkout(struct cli *cli, int argc, char **argv)
 {
 	struct local_checkout request = { 0 };
-	struct local_checkout_reply reply;
-	struct watch watch = { 0 };
-	struct arena arena = { 0 };
-	struct local *local;
+	struct hold hold = { 0 };
+	char until[64] = "held until this program ends (Ctrl-C)";
 	sigset_t before;
 	int signals = -1;
 	int status = read_options(&request, &argc, argv);
@@ -172,38 +278,31 @@ agent_checkout(struct cli *cli, int argc, char **argv)
 		    "checkout PRODUCT [--version V] [--pid P] [--wait S] "
 		    "[--user U]");
 	if (status == CLI_DONE)
-		status = ask_open(&local, cli);
+		status = hold_open(&hold, cli);
 	if (status != CLI_DONE)
 		return status;
-	local_on_notice(local, on_notice, &watch);
-	status = take(&reply, local, cli, &request, argv[1], &arena);
+	status =
+	    take(&hold.lease, hold.local, cli, &request, argv[1], &hold.arena);
 	if (status != CLI_DONE)
 		goto out;
-	watch.lease = reply.lease;
-	if (request.pid != 0) {
-		char until[64];
-
+	if (request.pid != 0)
 		snprintf(until, sizeof(until), "held until process %llu ends",
 		    (unsigned long long)request.pid);
-		status = say_lease(cli, &reply, until);
+	else
+		signals = signals_open(&before);
+	status = say_lease(cli, &hold.lease, until);
+	if (status == CLI_DONE && request.pid != 0)
 		goto out;
+	if (status == CLI_DONE && signals < 0) {
+		cli_say("cannot wait for signals: %s", strerror(errno));
+		status = CLI_FAILED;
 	}
-	signals = signals_open(&before);
-	status =
-	    say_lease(cli, &reply, "held until this program ends (Ctrl-C)");
-	if (status == CLI_DONE && signals >= 0)
-		status = stay(local, &watch, signals);
-	if (status == CLI_DONE) {
-		/* The agent sees the exit too; saying it is only quicker. */
-		struct local_return back = { .lease = reply.lease };
-		struct local_returned returned;
-
-		(void)local_call(&returned, local, LOCAL_RETURN, &back, &arena,
-		    5000, NULL);
-	}
+	if (status == CLI_DONE)
+		status = stay(&hold, signals);
+	if (!hold.revoked)
+		give_back(&hold);
 out:
-	local_close(local);
-	arena_release(&arena);
+	hold_close(&hold);
 	if (signals >= 0)
 		close(signals);
 	return status;
@@ -242,11 +341,10 @@ start_child(int *go, const sigset_t *mask, char **command)
 
 /* Hand signals on to the command until it ends; its exit status. */
 static int
-wait_child(pid_t pid, struct local *local, int signals)
+wait_child(pid_t pid, struct hold *hold, int signals)
 {
 	for (;;) {
 		struct signalfd_siginfo info;
-		struct pollfd poll_fd = { .fd = signals, .events = POLLIN };
 		int state;
 
 		if (waitpid(pid, &state, WNOHANG) == pid) {
@@ -254,10 +352,7 @@ wait_child(pid_t pid, struct local *local, int signals)
 				return 128 + WTERMSIG(state);
 			return WEXITSTATUS(state);
 		}
-		if (local == NULL || local_wait(local, signals, 1000) != 0) {
-			local = NULL;
-			(void)poll(&poll_fd, 1, 1000);
-		}
+		hold_wait(hold, signals);
 		while (read(signals, &info, sizeof(info)) == sizeof(info))
 			if (info.ssi_signo != SIGCHLD &&
 			    info.ssi_code <= 0) /* sent, not typed: the
@@ -270,10 +365,7 @@ int
 agent_run(struct cli *cli, int argc, char **argv)
 {
 	struct local_checkout request = { 0 };
-	struct local_checkout_reply reply;
-	struct watch watch = { 0 };
-	struct arena arena = { 0 };
-	struct local *local = NULL;
+	struct hold hold = { 0 };
 	sigset_t before;
 	int signals, status, dash = 1, go = -1;
 	pid_t pid;
@@ -290,7 +382,7 @@ agent_run(struct cli *cli, int argc, char **argv)
 		status = CLI_USAGE;
 	}
 	if (status == CLI_DONE)
-		status = ask_open(&local, cli);
+		status = hold_open(&hold, cli);
 	if (status != CLI_DONE)
 		return status;
 	signals = signals_open(&before);
@@ -301,21 +393,17 @@ agent_run(struct cli *cli, int argc, char **argv)
 		goto out;
 	}
 	request.pid = (uint64_t)pid;
-	local_on_notice(local, on_notice, &watch);
-	status = take(&reply, local, cli, &request, argv[1], &arena);
-	if (status == CLI_DONE) {
-		watch.lease = reply.lease;
-		if (write(go, "", 1) != 1)
-			status = CLI_FAILED;
-	}
+	status =
+	    take(&hold.lease, hold.local, cli, &request, argv[1], &hold.arena);
+	if (status == CLI_DONE && write(go, "", 1) != 1)
+		status = CLI_FAILED;
 	close(go);
 	if (status != CLI_DONE)
 		waitpid(pid, NULL, 0);
 	else
-		status = wait_child(pid, local, signals);
+		status = wait_child(pid, &hold, signals);
 out:
-	local_close(local);
-	arena_release(&arena);
+	hold_close(&hold);
 	if (signals >= 0)
 		close(signals);
 	return status;
