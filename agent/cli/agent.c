@@ -122,9 +122,9 @@ agent_status(struct cli *cli, int argc, char **argv)
 		status = cli_ask(cli, LOCAL_LIST, &from, &leases, &arena);
 		if (status == CLI_DONE && leases.items.count > 0)
 			print_leases(&leases);
-		from.after = leases.next;
-		if (from.after == 0)
-			break; /* that was the last page */
+		if (status != CLI_DONE || leases.next == 0)
+			break;
+		status = cli_next_page(&from.after, leases.next);
 	}
 out:
 	arena_release(&arena);

@@ -35,7 +35,9 @@ each_batch(struct cli *cli, uint64_t *from,
 			status = each(ctx, &items[i]);
 			if (status != CLI_DONE)
 				goto out;
-			*from = items[i].batch + 1;
+			status = cli_next_page(from, items[i].batch + 1);
+			if (status != CLI_DONE)
+				goto out;
 		}
 		/* A site that gives nothing more has no next page. */
 		if (page.next == 0 || page.items.count == 0)

@@ -29,6 +29,7 @@ struct cli {
 	char key[128]; /* secret: wiped at the end */
 	char ca_file[512];
 	char socket[108];
+	char loose_file[512]; /* holds the key, and others may read it; or "" */
 	bool json;
 	const char *program; /* argv[0], to find leaseholdd beside it */
 };
@@ -72,6 +73,10 @@ bool cli_duration(uint32_t *seconds, const char *text, const char *what);
  */
 int cli_call(struct cli *cli, enum operation_id op, const void *request,
     void *reply, struct arena *arena);
+
+/** Go on after a page, if its cursor is beyond the last one: who names an
+ * old one would be asked for ever. Returns CLI_DONE or CLI_FAILED (said). */
+int cli_next_page(uint64_t *after, uint64_t next);
 
 /** Ask the agent, likewise; for one question and one answer. */
 int cli_ask(struct cli *cli, enum local_id op, const void *request, void *reply,

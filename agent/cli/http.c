@@ -222,8 +222,12 @@ perform(long *status, struct cli *cli, const struct operation *op,
     const char *url, const char *body, size_t body_len, struct buf *answer,
     char words[CURL_ERROR_SIZE])
 {
-	struct curl_slist *headers = NULL;
 	char authorization[192];
+	char content_type[] = "Content-Type: application/json";
+	/* Nodes of our own, because libcurl frees a copied key as it is. */
+	struct curl_slist bearer = { .data = authorization };
+	struct curl_slist type = { .data = content_type };
+	struct curl_slist *headers = NULL;
 	CURLcode code = CURLE_FAILED_INIT;
 	CURL *curl = curl_easy_init();
 
@@ -231,11 +235,12 @@ perform(long *status, struct cli *cli, const struct operation *op,
 		return code;
 	snprintf(authorization, sizeof(authorization),
 	    "Authorization: Bearer %s", cli->key);
-	if (cli->key[0] != '\0')
-		headers = curl_slist_append(headers, authorization);
 	if (body != NULL)
-		headers = curl_slist_append(headers,
-		    "Content-Type: application/json");
+		headers = &type;
+	if (cli->key[0] != '\0') {
+		bearer.next = headers;
+		headers = &bearer;
+	}
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, op->method);
@@ -260,7 +265,6 @@ perform(long *status, struct cli *cli, const struct operation *op,
 	if (code != CURLE_OK && words[0] == '\0')
 		snprintf(words, CURL_ERROR_SIZE, "%s",
 		    curl_easy_strerror(code));
-	curl_slist_free_all(headers);
 	curl_easy_cleanup(curl);
 	sodium_memzero(authorization, sizeof(authorization));
 	return code;
@@ -270,6 +274,9 @@ int
 cli_call(struct cli *cli, enum operation_id id, const void *request,
     void *reply, struct arena *arena)
 {
+	static const char for_admins[] =
+	    "only the site's admins ask the site; what this workstation holds: "
+	    "leasehold status";
 	const struct operation *op = operation_get(id);
 	struct buf url = { 0 };
 	struct buf json = { 0 };
@@ -284,6 +291,14 @@ cli_call(struct cli *cli, enum operation_id id, const void *request,
 		cli_say("which site? Name it with --server "
 			"https://HOST:PORT, LICENSE_SERVER_URL or [server] "
 			"url= in ~/.config/leasehold/cli.ini");
+		cli_say("%s", for_admins);
+		return CLI_USAGE;
+	}
+	if (cli->key[0] == '\0') {
+		cli_say("which key? An admin's API key (leasehold site init "
+			"printed the first) goes into LICENSE_API_KEY or "
+			"[server] key= in ~/.config/leasehold/cli.ini");
+		cli_say("%s", for_admins);
 		return CLI_USAGE;
 	}
 	record_write_json(&json, op->request, request);
@@ -310,4 +325,17 @@ out:
 	buf_release(&json);
 	buf_release(&answer);
 	return result;
+}
+
+int
+cli_next_page(uint64_t *after, uint64_t next)
+{
+	if (next > *after) {
+		*after = next;
+		return CLI_DONE;
+	}
+	cli_say("the answer goes in circles: after %llu it names %llu as the "
+		"next page",
+	    (unsigned long long)*after, (unsigned long long)next);
+	return CLI_FAILED;
 }

@@ -62,7 +62,7 @@ leases_list(struct cli *cli, int argc, char **argv)
 			add_row(&table, &items[i]);
 		if (page.next == 0)
 			break;
-		request.after = page.next;
+		status = cli_next_page(&request.after, page.next);
 		arena_clear(&arena);
 	}
 	if (status == CLI_DONE && !cli->json && total > 0)

@@ -185,6 +185,10 @@ main(int argc, char **argv)
 	status = cli_configure(&cli);
 	if (status == CLI_DONE)
 		status = global_options(&cli, &argc, argv);
+	/* With --json standard error holds one object or nothing. */
+	if (status == CLI_DONE && cli.loose_file[0] != '\0' && !cli.json)
+		cli_say("others can read the admin key in %s: chmod 600 %s",
+		    cli.loose_file, cli.loose_file);
 	if (status == CLI_DONE)
 		status = dispatch(&cli, argc, argv);
 	if (fflush(stdout) != 0 && status == CLI_DONE)

@@ -4,9 +4,11 @@
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct config_key keys[] = {
@@ -26,8 +28,19 @@ static int
 read_config(struct cli *cli, const char *path, bool required)
 {
 	char error[512];
+	char key[sizeof(cli->key)];
+	struct stat facts;
+
+	/* Is it this file that has one? */
+	memcpy(key, cli->key, sizeof(key));
+	cli->key[0] = '\0';
 	int err = config_read(cli, keys, path, error, sizeof(error));
 
+	if (cli->key[0] == '\0')
+		memcpy(cli->key, key, sizeof(key));
+	else if (stat(path, &facts) == 0 && (facts.st_mode & 077) != 0)
+		text_copy(cli->loose_file, sizeof(cli->loose_file), path);
+	sodium_memzero(key, sizeof(key));
 	if (err == 0 || (err == ERR_NOT_FOUND && !required))
 		return CLI_DONE;
 	cli_say("%s", error);

@@ -229,7 +229,7 @@ device_list(struct cli *cli, int argc, char **argv)
 		}
 		if (page.next == 0)
 			break;
-		request.after = page.next;
+		status = cli_next_page(&request.after, page.next);
 		arena_clear(&arena);
 	}
 	if (status == CLI_DONE && !cli->json)
