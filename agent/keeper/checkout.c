@@ -211,7 +211,7 @@ hash_executable(struct checkout_way *way)
 		return;
 	}
 	err = digests_get(way->ask.application, way->keeper->digests, fd,
-	    on_hashed, way);
+	    way->user->uid, on_hashed, way);
 	if (err == ERR_BUSY)
 		way->step = CHECKOUT_HASHING;
 	else if (err == ERR_RATE_LIMITED || err == ERR_NOMEM)

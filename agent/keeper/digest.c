@@ -17,7 +17,10 @@
 #include <unistd.h>
 
 #define CACHE_SIZE 512
-#define JOBS_MAX 64
+/* Of a kind; and of them of one user, whose files would keep the others'
+ * waiting. */
+#define JOBS_MAX 256
+#define JOBS_USER_MAX 16
 #define READ_BYTES ((size_t)128 << 10)
 /* Nothing that runs is larger; more would only keep the thread busy. */
 #define FILE_MAX ((off_t)8 << 30)
@@ -46,6 +49,8 @@ struct digest_job {
 	STAILQ_ENTRY(digest_job) entry; /* of todo, then of finished */
 	LIST_ENTRY(digest_job) live; /* the loop's list of all */
 	int fd;
+	int kind; /* of worker */
+	uid_t uid; /* who asked first */
 	struct digest_key key;
 	uint8_t digest[32];
 	bool good;
@@ -60,7 +65,7 @@ enum { WORKER_SMALL, WORKER_LARGE, WORKERS };
 
 struct digest_worker {
 	struct digests *digests;
-	struct digest_queue todo; /* under the lock */
+	struct digest_queue todo; /* smallest first; under the lock */
 	bool started; /* under the lock */
 	pthread_t thread;
 	bool running;
@@ -73,7 +78,6 @@ struct digests {
 	struct digest_entry cache[CACHE_SIZE];
 	uint64_t uses;
 	LIST_HEAD(, digest_job) live;
-	unsigned int n_live;
 	/* both, under the lock */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -211,7 +215,6 @@ job_free(struct digests *digests, struct digest_job *job)
 		free(waiter);
 	}
 	LIST_REMOVE(job, live);
-	digests->n_live--;
 	close(job->fd);
 	free(job);
 }
@@ -328,12 +331,45 @@ digests_free(struct digests *digests)
 	free(digests);
 }
 
+/* Anybody may run a file with gigabytes of nothing at its end: such wait until
+ * the others are done. */
+static void
+enqueue(struct digest_queue *todo, struct digest_job *job)
+{
+	struct digest_job *other, *before = NULL;
+
+	STAILQ_FOREACH(other, todo, entry) {
+		if (other->key.size > job->key.size)
+			break;
+		before = other;
+	}
+	if (before == NULL)
+		STAILQ_INSERT_HEAD(todo, job, entry);
+	else
+		STAILQ_INSERT_AFTER(todo, before, job, entry);
+}
+
+static bool
+has_room(const struct digests *digests, int kind, uid_t uid)
+{
+	const struct digest_job *job;
+	unsigned int n = 0, of_user = 0;
+
+	LIST_FOREACH(job, &digests->live, live)
+		if (job->kind == kind) {
+			n++;
+			of_user += job->uid == uid;
+		}
+	return n < JOBS_MAX && of_user < JOBS_USER_MAX;
+}
+
 /* The job for this file: one that is on its way already, or a new one, which
  * takes fd. */
 static int
 find_job(struct digest_job **out, struct digests *digests,
-    const struct digest_key *key, int fd)
+    const struct digest_key *key, int fd, uid_t uid)
 {
+	int kind = key->size <= SMALL_MAX ? WORKER_SMALL : WORKER_LARGE;
 	struct digest_job *job;
 
 	LIST_FOREACH(job, &digests->live, live)
@@ -342,21 +378,23 @@ find_job(struct digest_job **out, struct digests *digests,
 			*out = job;
 			return 0;
 		}
-	job = digests->n_live < JOBS_MAX ? calloc(1, sizeof(*job)) : NULL;
+	if (!has_room(digests, kind, uid)) {
+		close(fd);
+		return ERR_RATE_LIMITED;
+	}
+	job = calloc(1, sizeof(*job));
 	if (job == NULL) {
 		close(fd);
-		return digests->n_live < JOBS_MAX ? ERR_NOMEM
-						  : ERR_RATE_LIMITED;
+		return ERR_NOMEM;
 	}
 	job->fd = fd;
+	job->kind = kind;
+	job->uid = uid;
 	job->key = *key;
 	SLIST_INIT(&job->waiters);
 	LIST_INSERT_HEAD(&digests->live, job, live);
-	digests->n_live++;
-	int kind = key->size <= SMALL_MAX ? WORKER_SMALL : WORKER_LARGE;
-
 	pthread_mutex_lock(&digests->lock);
-	STAILQ_INSERT_TAIL(&digests->workers[kind].todo, job, entry);
+	enqueue(&digests->workers[kind].todo, job);
 	pthread_cond_broadcast(&digests->changed);
 	pthread_mutex_unlock(&digests->lock);
 	*out = job;
@@ -364,8 +402,8 @@ find_job(struct digest_job **out, struct digests *digests,
 }
 
 int
-digests_get(uint8_t out[32], struct digests *digests, int fd, digest_done *done,
-    void *ctx)
+digests_get(uint8_t out[32], struct digests *digests, int fd, uid_t uid,
+    digest_done *done, void *ctx)
 {
 	struct digest_waiter *waiter;
 	struct digest_key key;
@@ -384,7 +422,7 @@ digests_get(uint8_t out[32], struct digests *digests, int fd, digest_done *done,
 		close(fd);
 		return ERR_NOMEM;
 	}
-	err = find_job(&job, digests, &key, fd);
+	err = find_job(&job, digests, &key, fd, uid);
 	if (err < 0) {
 		free(waiter);
 		return err;

@@ -7,6 +7,7 @@
 #define AGENT_KEEPER_DIGEST_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 struct event_base;
 struct digests;
@@ -22,9 +23,10 @@ typedef void digest_done(void *ctx, const uint8_t digest[32]);
  * The digest of an opened regular file; `fd` is taken whatever comes back.
  * Returns 0 and the digest when it is known; ERR_BUSY when `done` will be
  * called with it from the loop (zero bytes: it could not be read);
- * ERR_RATE_LIMITED when too many files wait; other errors.
+ * ERR_RATE_LIMITED when too many files wait, of all users or of `uid`; other
+ * errors.
  */
-int digests_get(uint8_t out[32], struct digests *digests, int fd,
+int digests_get(uint8_t out[32], struct digests *digests, int fd, uid_t uid,
     digest_done *done, void *ctx);
 
 /** `ctx` does not wait any more. */

@@ -144,6 +144,9 @@ END_TEST
 
 /* --- digests -------------------------------------------------------------- */
 
+#define UID_A 1001
+#define UID_B 1002
+
 static uint8_t got[32];
 static int answers;
 
@@ -189,13 +192,16 @@ START_TEST(file_is_hashed_once)
 	answers = 0;
 	crypto_hash_sha256(expected, (const uint8_t *)"abc", 3);
 	ck_assert_int_eq(digests_new(&digests, base), 0);
-	ck_assert_int_eq(digests_get(digest, digests, fd, on_digest, base),
+	ck_assert_int_eq(digests_get(digest, digests, fd, UID_A, on_digest,
+			     base),
 	    ERR_BUSY);
-	ck_assert_int_eq(digests_get(digest, digests, again, on_digest, base),
+	ck_assert_int_eq(digests_get(digest, digests, again, UID_A, on_digest,
+			     base),
 	    ERR_BUSY);
 	wait_for_answers(2);
 	ck_assert_mem_eq(got, expected, 32);
-	ck_assert_int_eq(digests_get(digest, digests, third, on_digest, base),
+	ck_assert_int_eq(digests_get(digest, digests, third, UID_A, on_digest,
+			     base),
 	    0);
 	ck_assert_mem_eq(digest, expected, 32);
 	digests_free(digests);
@@ -210,11 +216,11 @@ START_TEST(who_does_not_wait_is_not_called)
 
 	answers = 0;
 	ck_assert_int_eq(digests_new(&digests, base), 0);
-	ck_assert_int_eq(digests_get(digest, digests, open_text("1"), on_digest,
-			     &here),
+	ck_assert_int_eq(digests_get(digest, digests, open_text("1"), UID_A,
+			     on_digest, &here),
 	    ERR_BUSY);
-	ck_assert_int_eq(digests_get(digest, digests, open_text("2"), on_digest,
-			     base),
+	ck_assert_int_eq(digests_get(digest, digests, open_text("2"), UID_A,
+			     on_digest, base),
 	    ERR_BUSY);
 	digests_forget(digests, &here);
 	wait_for_answers(1);
@@ -229,8 +235,46 @@ START_TEST(what_is_no_file_is_refused)
 
 	ck_assert_int_eq(digests_new(&digests, base), 0);
 	ck_assert_int_eq(digests_get(digest, digests,
-			     open("/dev/zero", O_RDONLY), on_digest, base),
+			     open("/dev/zero", O_RDONLY), UID_A, on_digest,
+			     base),
 	    ERR_TOO_LARGE);
+	digests_free(digests);
+}
+END_TEST
+
+static int
+open_hole(off_t size)
+{
+	int fd = open_text("x");
+
+	ck_assert_int_eq(ftruncate(fd, size), 0);
+	return fd;
+}
+
+/* An executable may be sparse: gigabytes that cost nothing but our time. */
+START_TEST(files_of_one_user_leave_the_others_their_turn)
+{
+	struct digests *digests;
+	uint8_t digest[32], expected[32];
+	int err, n = 0;
+	char *nine = calloc(1, 9 << 20);
+
+	answers = 0;
+	ck_assert_int_eq(digests_new(&digests, base), 0);
+	while ((err = digests_get(digest, digests, open_hole(128 << 20), UID_A,
+		    on_digest, base)) == ERR_BUSY)
+		ck_assert_int_lt(++n, 64);
+	ck_assert_int_eq(err, ERR_RATE_LIMITED);
+	digests_forget(digests, base);
+	ck_assert_int_eq(digests_get(digest, digests, open_hole(9 << 20), UID_B,
+			     on_digest, &answers),
+	    ERR_BUSY);
+	wait_for_answers(1);
+	ck_assert_ptr_nonnull(nine);
+	nine[0] = 'x';
+	crypto_hash_sha256(expected, (const uint8_t *)nine, 9 << 20);
+	ck_assert_mem_eq(got, expected, 32);
+	free(nine);
 	digests_free(digests);
 }
 END_TEST
@@ -505,6 +549,7 @@ suite(void)
 	tcase_add_test(digest, file_is_hashed_once);
 	tcase_add_test(digest, who_does_not_wait_is_not_called);
 	tcase_add_test(digest, what_is_no_file_is_refused);
+	tcase_add_test(digest, files_of_one_user_leave_the_others_their_turn);
 	suite_add_tcase(s, digest);
 	tcase_add_checked_fixture(kept, setup_files, teardown_files);
 	tcase_add_test(kept, leases_are_found_again);
