@@ -259,8 +259,7 @@ find_process(struct process **process, struct application *application,
 	int err = process_take(process, &application->keeper->processes,
 	    (pid_t)request->pid);
 
-	if (err == 0 && uid != 0 &&
-	    ((*process)->uid != uid || !(*process)->one_uid)) {
+	if (err == 0 && uid != 0 && !process_is_all(*process, uid)) {
 		process_unref(*process);
 		err = ERR_FORBIDDEN;
 	}

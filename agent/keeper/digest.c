@@ -206,7 +206,7 @@ cache_get(struct digests *digests, const struct digest_key *key)
 }
 
 static void
-job_free(struct digests *digests, struct digest_job *job)
+job_free(struct digest_job *job)
 {
 	struct digest_waiter *waiter;
 
@@ -245,7 +245,7 @@ on_finished(evutil_socket_t fd, short what, void *ctx)
 			waiter->done(waiter->ctx, job->digest);
 			free(waiter);
 		}
-		job_free(digests, job);
+		job_free(job);
 	}
 }
 
@@ -321,7 +321,7 @@ digests_free(struct digests *digests)
 		if (digests->workers[i].running)
 			pthread_join(digests->workers[i].thread, NULL);
 	while ((job = LIST_FIRST(&digests->live)) != NULL)
-		job_free(digests, job);
+		job_free(job);
 	if (digests->finished_event != NULL)
 		event_free(digests->finished_event);
 	if (digests->wake >= 0)

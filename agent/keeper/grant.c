@@ -52,7 +52,9 @@ write_down(struct lease **lease, struct checkout_way *way,
 		.row = grant->row,
 		.path = grant->path,
 		.header = grant->header,
-		.uid = way->process->uid,
+		/* Root takes seats for others. */
+		.uid = way->user->uid != 0 ? way->user->uid
+					   : way->process->uids[0],
 		.hold = way->hold,
 		.granted_at = header->time,
 	};

@@ -131,24 +131,42 @@ read_command(struct process *process)
 }
 
 static int
-read_facts(struct process *process)
+read_uids(struct process *process)
 {
 	char text[STATUS_MAX];
-	uid_t uids[3];
-	int err = read_proc(text, STAT_MAX, process->pid, "stat");
+	int err = read_proc(text, sizeof(text), process->pid, "status");
+
+	return err == 0 ? process_parse_uids(process->uids, text) : err;
+}
+
+static int
+read_facts(struct process *process)
+{
+	char text[STAT_MAX];
+	int err = read_proc(text, sizeof(text), process->pid, "stat");
 
 	if (err == 0)
 		err = process_parse_start(&process->start, text);
 	if (err == 0)
-		err = read_proc(text, sizeof(text), process->pid, "status");
-	if (err == 0)
-		err = process_parse_uids(uids, text);
+		err = read_uids(process);
 	if (err < 0)
 		return err;
-	process->uid = uids[0];
-	process->one_uid = uids[0] == uids[1] && uids[0] == uids[2];
 	read_command(process);
 	return 0;
+}
+
+bool
+process_has_uid(const struct process *process, uid_t uid)
+{
+	return process->uids[0] == uid || process->uids[1] == uid ||
+	    process->uids[2] == uid;
+}
+
+bool
+process_is_all(const struct process *process, uid_t uid)
+{
+	return process->uids[0] == uid && process->uids[1] == uid &&
+	    process->uids[2] == uid;
 }
 
 static void
@@ -207,8 +225,12 @@ process_take(struct process **out, struct processes *table, pid_t pid)
 		return ERR_NOT_FOUND;
 	LIST_FOREACH(process, bucket, entry)
 		if (process->pid == pid && process_lives(process)) {
-			*out = process_ref(process);
-			return 0;
+			/* It may have become somebody else meanwhile. */
+			int err = read_uids(process);
+
+			if (err == 0)
+				*out = process_ref(process);
+			return err;
 		}
 	process = calloc(1, sizeof(*process));
 	if (process == NULL)

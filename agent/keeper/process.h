@@ -23,8 +23,7 @@ struct process {
 	unsigned int refs;
 	pid_t pid;
 	uint64_t start; /* in clock ticks since boot, of /proc/PID/stat */
-	uid_t uid; /* real */
-	bool one_uid; /* real, effective and saved uid are the same */
+	uid_t uids[3]; /* real, effective, saved: when it was last taken */
 	bool gone;
 	int pidfd;
 	struct event *ended;
@@ -47,6 +46,10 @@ void processes_init(struct processes *table, struct event_base *base,
  * ERR_SYSTEM (logged) when the kernel does not let us see it. */
 int process_take(struct process **out, struct processes *table, pid_t pid);
 struct process *process_ref(struct process *process);
+/** Is it, or may it become, this user? */
+bool process_has_uid(const struct process *process, uid_t uid);
+/** Is it this user and nobody else? */
+bool process_is_all(const struct process *process, uid_t uid);
 void process_unref(struct process *process);
 
 /** It has not ended (asks the kernel). */

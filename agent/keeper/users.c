@@ -118,6 +118,15 @@ application_identify(struct application *application, int fd)
 		return err;
 	if (!still_open(fd))
 		return ERR_CLOSED;
+	/* Who connected may have ended and left the socket to a child: then
+	 * this is whoever has its pid by now. Of the same user, that is between
+	 * his own processes. */
+	if (peer.uid != 0 && !process_has_uid(application->process, peer.uid)) {
+		log_warn("keeper",
+		    "process %d is not user %u's, who connected as it",
+		    (int)peer.pid, peer.uid);
+		return ERR_FORBIDDEN;
+	}
 	application->privileged = peer.uid == 0 || peer.uid == geteuid() ||
 	    in_group(fd, peer.gid, keeper->options.admin_gid);
 	application->user = user_ref(keeper, peer.uid);

@@ -1,6 +1,8 @@
 /* The keeper as applications see it: taking seats and giving them back. */
 #include "tests/unit/keeper_test.h"
 
+#include <sys/stat.h>
+
 /* --- checkout ------------------------------------------------------------- */
 
 START_TEST(grant_comes_with_all_its_evidence)
@@ -311,12 +313,72 @@ START_TEST(revoked_lease_is_told_to_the_application)
 }
 END_TEST
 
+/* --- whose it is ---------------------------------------------------------- */
+
+#define UID 4242
+
+/* Connects as another user. False when not root, who alone can. */
+static bool
+connect_as_user(void)
+{
+	if (geteuid() != 0) {
+		test_skip("keeper", "needs root to be several users");
+		return false;
+	}
+	ck_assert_int_eq(chmod(world.folder, 0755), 0);
+	ck_assert_int_eq(chmod(world.socket, 0666), 0);
+	ck_assert_int_eq(seteuid(UID), 0);
+	world_connect_app(&world);
+	return true;
+}
+
+START_TEST(seat_is_of_the_user_who_connected)
+{
+	struct local_checkout ask = question();
+	struct local_return back = { 0 };
+	struct local_returned returned;
+
+	if (!connect_as_user())
+		return;
+	back.lease = take_seat(&ask).lease;
+	ck_assert_uint_eq(count_leases(), 1);
+	ck_assert_int_eq(world_call(&returned, &world, LOCAL_RETURN, &back,
+			     &arena, &problem),
+	    0);
+	ck_assert_uint_eq(returned.count, 1);
+	ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
+/* As it looks when who connected has ended, a child keeps the socket, and the
+ * pid was given out again. */
+START_TEST(pid_that_is_another_users_by_now_is_refused)
+{
+	struct rpc_envelope envelope;
+
+	kill(world.keeper, SIGSTOP);
+	bool is_root = connect_as_user();
+
+	if (is_root)
+		ck_assert_int_eq(seteuid(0), 0);
+	kill(world.keeper, SIGCONT);
+	if (!is_root)
+		return;
+	world_line(&envelope, &world);
+	ck_assert_ptr_nonnull(envelope.error);
+	ck_assert_int_eq(rpc_read_error(&problem, envelope.error,
+			     envelope.error_len),
+	    ERR_FORBIDDEN);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
 	Suite *s = suite_create("keeper");
 	TCase *checkout = tcase_create("checkout");
 	TCase *ends = tcase_create("ends");
+	TCase *users = tcase_create("users");
 
 	tcase_set_timeout(checkout, 30);
 	tcase_add_checked_fixture(checkout, setup, teardown);
@@ -343,5 +405,10 @@ suite(void)
 	tcase_add_test(ends, end_survives_a_killed_keeper);
 	tcase_add_test(ends, revoked_lease_is_told_to_the_application);
 	suite_add_tcase(s, ends);
+	tcase_set_timeout(users, 30);
+	tcase_add_checked_fixture(users, setup, teardown);
+	tcase_add_test(users, seat_is_of_the_user_who_connected);
+	tcase_add_test(users, pid_that_is_another_users_by_now_is_refused);
+	suite_add_tcase(s, users);
 	return s;
 }

@@ -95,7 +95,7 @@ START_TEST(own_process_is_seen)
 	struct process *process, *again;
 
 	ck_assert_int_eq(process_take(&process, &processes, getpid()), 0);
-	ck_assert_uint_eq(process->uid, getuid());
+	ck_assert(process_is_all(process, getuid()));
 	ck_assert_str_ne(process->command, "");
 	ck_assert_uint_gt(process->start, 0);
 	ck_assert(process_lives(process));
