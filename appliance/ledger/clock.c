@@ -9,12 +9,13 @@ begin_day(struct site_clock *clock, int64_t boottime)
 
 enum clock_start
 clock_begin(struct site_clock *clock, int64_t last, bool same_boot,
-    int64_t offset, int64_t boottime, int64_t wall)
+    int64_t offset, int64_t linger, int64_t boottime, int64_t wall)
 {
 	*clock = (struct site_clock){ .offset = last - boottime };
 	if (same_boot && offset > clock->offset)
 		clock->offset = offset;
 	begin_day(clock, boottime);
+	clock_keep_steady(clock, linger - clock->offset);
 	int64_t ahead = wall - clock_time(clock, boottime);
 
 	if (ahead <= 0)
@@ -42,8 +43,10 @@ clock_step(struct site_clock *clock, int64_t boottime, int64_t wall)
 		return CLOCK_FINE;
 	}
 	if (clock->day_sum + ahead <= CLOCK_JUMP_MS) {
-		clock->offset += ahead;
-		clock->day_sum += ahead;
+		if (!clock_is_steady(clock, boottime)) {
+			clock->offset += ahead;
+			clock->day_sum += ahead;
+		}
 		clock->held = false;
 		clock->held_wall = 0;
 		return CLOCK_FINE;
@@ -53,6 +56,19 @@ clock_step(struct site_clock *clock, int64_t boottime, int64_t wall)
 	clock->held = true;
 	clock->held_wall = wall;
 	return began ? CLOCK_HELD_NOW : CLOCK_FINE;
+}
+
+void
+clock_keep_steady(struct site_clock *clock, int64_t until)
+{
+	if (until > clock->steady_until)
+		clock->steady_until = until;
+}
+
+bool
+clock_is_steady(const struct site_clock *clock, int64_t boottime)
+{
+	return boottime < clock->steady_until;
 }
 
 int64_t

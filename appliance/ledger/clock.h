@@ -10,6 +10,10 @@
  * hour cannot be had again every minute); more is *held*: time goes on by
  * CLOCK_BOOTTIME alone and `held` says what the wall clock would have it.
  *
+ * While a slot waits for a holder that could not be told (its end is journaled
+ * in site time) the clock is kept steady: a step ahead would make the wait
+ * shorter than the span that was signed. It is adopted afterwards.
+ *
  * At start within the same boot of the machine the last offset is known (the
  * system store keeps it with the boot id), so stopping the daemon, setting the
  * clock and starting it again is held like any jump. After a reboot there is
@@ -32,6 +36,7 @@ struct site_clock {
 	int64_t day_began; /* boottime */
 	int64_t day_sum; /* adopted since then, ms */
 	bool held;
+	int64_t steady_until; /* boottime: before it no step is adopted */
 	int64_t held_wall; /* what the wall clock said when it was last read;
 			      0: it is no longer ahead */
 };
@@ -53,13 +58,22 @@ enum clock_start {
 /**
  * @param last     the earliest time that the next batch may have
  * @param same_boot  the offset is of this boot of the machine
+ * @param linger   until when it is kept steady, in site time; 0: it is not.
+ *                 After a reboot nobody knows how long the power was off, so
+ *                 the wall clock is believed then all the same
  */
 enum clock_start clock_begin(struct site_clock *clock, int64_t last,
-    bool same_boot, int64_t offset, int64_t boottime, int64_t wall);
+    bool same_boot, int64_t offset, int64_t linger, int64_t boottime,
+    int64_t wall);
 
 /** Look at the wall clock; then clock_time is the time. */
 enum clock_finding clock_step(struct site_clock *clock, int64_t boottime,
     int64_t wall);
+
+/** Adopt no step before this boottime. */
+void clock_keep_steady(struct site_clock *clock, int64_t until);
+/** Is it kept steady? Then clock_confirm is to wait. */
+bool clock_is_steady(const struct site_clock *clock, int64_t boottime);
 
 int64_t clock_time(const struct site_clock *clock, int64_t boottime);
 

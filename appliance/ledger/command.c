@@ -14,8 +14,9 @@ note_denial(const struct call *call)
 		return;
 	const struct checkout *checkout = command->request;
 
-	denials_add(&call->tenant->denials, command->who.id, checkout->product,
-	    err_code(command->err), process_now(call->process));
+	denials_add(&call->tenant->denials, command->who.id, command->license,
+	    checkout->product, err_code(command->err),
+	    process_now(call->process));
 }
 
 static void
@@ -52,6 +53,8 @@ finish_end(struct call *call)
 
 	if (lease != NULL && lease->ending > 0)
 		lease->ending--;
+	if (lease != NULL)
+		lease->told = false;
 	finish_plain(call);
 }
 
@@ -63,18 +66,38 @@ lease_to_end(const struct call *call)
 	return ((const struct lease_ref *)call->request)->lease;
 }
 
-/* Taken by force: where the holder cannot be told, its seat stays taken until
- * it does not believe in it any more. */
+/* Taken by force: its holder is told first and journaled then, or two would
+ * believe in one seat for a moment. Where it cannot be told, the seat stays
+ * taken until it does not believe in it any more; meanwhile the clock makes no
+ * steps, for that moment is journaled in site time. A command that comes to
+ * nothing costs the holder its lease all the same: nobody has it until its
+ * deadline. */
 static void
-hold_until(struct call *call, const struct live_lease *lease)
+tell_or_hold(struct call *call, struct live_lease *lease, int err)
 {
 	struct command *command = &call->write.command;
+	struct tenant *tenant = call->tenant;
+
+	lease->ending++;
+	if (session_is_reachable(tenant, lease->device)) {
+		session_tell_revoked(tenant, lease->device, lease->lease,
+		    err_code(err));
+		lease->told = true;
+		return;
+	}
+	shared_clock_steady(&call->process->clock, lease->deadline);
 	int64_t left = lease->deadline - clock_boottime_ms();
 	int64_t until = process_now(call->process) + (left > 0 ? left : 0);
 
-	if (!session_is_reachable(call->tenant, lease->device) &&
-	    until > command->held_until)
+	if (until > command->held_until)
 		command->held_until = until;
+}
+
+/* Those that are granted before its turn comes are not among the known. */
+static void
+mark_unseen(struct call *call)
+{
+	call->write.command.unseen_from = call->tenant->liveness.newest + 1;
 }
 
 void
@@ -90,11 +113,14 @@ command_end_lease(const struct request *request)
 	bool by_admin = request->session == NULL;
 
 	call->finish = finish_plain;
+	if (by_admin)
+		mark_unseen(call);
 	/* A device cannot hold up the leases of others. */
 	if (lease != NULL && (by_admin || lease->device == request->who.id)) {
 		if (by_admin)
-			hold_until(call, lease);
-		lease->ending++;
+			tell_or_hold(call, lease, ERR_GONE);
+		else
+			lease->ending++;
 		call->lease = number;
 		call->finish = finish_end;
 	}
@@ -108,9 +134,11 @@ finish_revoke(struct call *call)
 	    liveness_of_device(&call->tenant->liveness, call->device);
 
 	/* Refused, or it had none: those that are there go on. */
-	for (; lease != NULL; lease = lease->next)
+	for (; lease != NULL; lease = lease->next) {
 		if (lease->ending > 0)
 			lease->ending--;
+		lease->told = false;
+	}
 	finish_plain(call);
 }
 
@@ -125,10 +153,9 @@ command_revoke(const struct request *request)
 	struct live_lease *lease =
 	    liveness_of_device(&call->tenant->liveness, call->device);
 
-	for (; lease != NULL; lease = lease->next) {
-		hold_until(call, lease);
-		lease->ending++;
-	}
+	mark_unseen(call);
+	for (; lease != NULL; lease = lease->next)
+		tell_or_hold(call, lease, ERR_DEVICE_REVOKED);
 	call->finish = finish_revoke;
 	call_commit(call);
 }

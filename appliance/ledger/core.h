@@ -145,6 +145,9 @@ int decide_install(struct batch *batch, struct command *command);
 /** A row that ends a lease. */
 int decide_end(struct batch *batch, const struct state_lease *lease,
     enum lease_end reason, int64_t deadline, const struct principal *who);
+/** Until when the slot of a lease taken by force stays taken. */
+int64_t decide_held_until(const struct command *command,
+    const struct state_lease *lease);
 struct row_actor decide_actor(const struct principal *who);
 
 /* --- recall.c ---------------------------------------------------------- */

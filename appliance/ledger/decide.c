@@ -210,6 +210,7 @@ decide(struct batch *batch, struct command *command)
 	struct record_error error = { .reason = "" };
 
 	command->err = 0;
+	command->license = 0;
 	memset(&command->problem, 0, sizeof command->problem);
 	if (decision == NULL)
 		return decide_refuse(command, ERR_BAD_REQUEST, "",

@@ -253,7 +253,7 @@ end_leases(struct batch *batch, struct command *command, uint64_t device)
 		err = state_lease(&lease, &batch->state, leases[i]);
 		if (err == 0)
 			err = decide_end(batch, &lease, LEASE_REVOKED,
-			    command->held_until, &command->who);
+			    decide_held_until(command, &lease), &command->who);
 	}
 	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 }

@@ -115,6 +115,7 @@ find_license(struct grant *grant, struct batch *batch, struct command *command)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 	const struct license *terms = &grant->license->document;
 
+	command->license = number;
 	if (license_check_dates(terms, batch->place.time, &error) != 0)
 		return decide_refuse(command, ERR_LICENSE_EXPIRED,
 		    "ask the vendor for a renewal, then: leasehold license "
@@ -333,6 +334,21 @@ end_found(struct batch *batch, struct command *command,
 	return decide_end(batch, lease, reason, deadline, &command->who);
 }
 
+/* The holder of a lease that was granted while the command waited was told
+ * about it by nobody. */
+int64_t
+decide_held_until(const struct command *command,
+    const struct state_lease *lease)
+{
+	int64_t until = lease->granted_at +
+	    ((int64_t)lease->ttl_s + (int64_t)lease->grace_s) * 1000 +
+	    LEDGER_SKEW_MS;
+
+	if (command->unseen_from == 0 || lease->lease < command->unseen_from)
+		return command->held_until;
+	return until > command->held_until ? until : command->held_until;
+}
+
 int
 decide_return(struct batch *batch, struct command *command)
 {
@@ -365,7 +381,7 @@ decide_release(struct batch *batch, struct command *command)
 	if (err != 0 || command->err != 0)
 		return err;
 	return end_found(batch, command, &lease, LEASE_RELEASED,
-	    command->held_until);
+	    decide_held_until(command, &lease));
 }
 
 int

@@ -34,7 +34,8 @@ find(struct denials *denials, const struct row_denied *row, size_t *of_device)
 		    denial->row.minute != row->minute)
 			continue;
 		(*of_device)++;
-		if (strcmp(denial->row.product, row->product) == 0 &&
+		if (denial->row.license == row->license &&
+		    strcmp(denial->row.product, row->product) == 0 &&
 		    strcmp(denial->row.code, row->code) == 0)
 			return denial;
 	}
@@ -42,11 +43,12 @@ find(struct denials *denials, const struct row_denied *row, size_t *of_device)
 }
 
 void
-denials_add(struct denials *denials, uint64_t device, const char *product,
-    const char *code, int64_t now_ms)
+denials_add(struct denials *denials, uint64_t device, uint64_t license,
+    const char *product, const char *code, int64_t now_ms)
 {
 	struct row_denied row = {
 		.device = device,
+		.license = license,
 		.minute = now_ms - now_ms % MINUTE_MS,
 	};
 	size_t of_device;
@@ -57,6 +59,7 @@ denials_add(struct denials *denials, uint64_t device, const char *product,
 
 	if (denial == NULL && of_device >= DENIALS_PER_DEVICE) {
 		row.product[0] = '\0';
+		row.license = 0;
 		denial = find(denials, &row, &of_device);
 	}
 	if (denial == NULL) {

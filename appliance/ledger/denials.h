@@ -1,6 +1,6 @@
 /*
  * Refused checkouts of devices that proved themselves, gathered by device,
- * product, code and minute, so that a refused application that tries again and
+ * product (and its license), code and minute, so that a refused application that tries again and
  * again makes one row with a count, not a row a try (DESIGN 5). In memory until
  * its minute is over: a crash loses at most a minute of counts. Bounded: what
  * comes beyond is counted without its product, then only as `lost`. It must
@@ -34,8 +34,9 @@ struct denials {
  * the moment (unavailable) or the request (bad_request, gone). */
 bool denials_want(int err);
 
-void denials_add(struct denials *denials, uint64_t device, const char *product,
-    const char *code, int64_t now_ms);
+/** license 0: no installed one fits. */
+void denials_add(struct denials *denials, uint64_t device, uint64_t license,
+    const char *product, const char *code, int64_t now_ms);
 
 /** Take out one of a minute before `minute` (ms, its start); the caller frees
  * it. NULL when there is none. */

@@ -8,6 +8,7 @@
 #define APPLIANCE_LEDGER_INSIDE_H
 
 #include "appliance/ledger/auth.h"
+#include "appliance/ledger/contracts.h"
 #include "appliance/ledger/denials.h"
 #include "appliance/ledger/entropy.h"
 #include "appliance/ledger/ledger.h"
@@ -52,6 +53,7 @@ struct tenant {
 	uint8_t *key; /* guarded */
 	struct writer *writer;
 	struct liveness liveness;
+	struct contracts contracts;
 	struct table sessions; /* device -> its live session */
 	struct table devices; /* device -> struct device_memory */
 	struct denials denials;
@@ -63,6 +65,7 @@ struct tenant {
 	bool checking; /* a checkpoint is on its way */
 	uint64_t checkpoint_batch;
 	int64_t checkpoint_boottime;
+	int64_t linger_until; /* as the start found it; site time */
 };
 
 /** What is remembered of a device while the process lives. */
@@ -260,7 +263,7 @@ void dispatch_call(struct front *front, const struct ipc_message *message);
 
 /* --- the process's own commands ------------------------------------------ */
 
-/** Read the leases into memory, every deadline from now. */
+/** Read leases and ends of contracts into memory, every deadline from now. */
 int own_load_leases(struct tenant *tenant);
 void own_start(struct tenant *tenant);
 void own_expire_due(struct tenant *tenant);

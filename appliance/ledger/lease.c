@@ -24,13 +24,13 @@ held_by(const struct request *request, uint64_t number)
 }
 
 static void
-refuse_item(struct record_list *refused, uint64_t lease)
+refuse_item(struct record_list *refused, uint64_t lease, int err)
 {
 	struct lease_refused *item =
 	    (struct lease_refused *)refused->items + refused->count++;
 
 	item->lease = lease;
-	text_copy(item->code, sizeof(item->code), err_code(ERR_GONE));
+	text_copy(item->code, sizeof(item->code), err_code(err));
 }
 
 /* --- renewal ------------------------------------------------------------- */
@@ -42,14 +42,23 @@ accept_items(uint8_t *leaves, struct record_list *refused,
     const struct request *request, const struct renew *renew)
 {
 	const struct renew_item *items = renew->leases.items;
+	const struct contracts *contracts = &request->tenant->contracts;
 	int64_t boottime = clock_boottime_ms();
+	int64_t now = process_now(request->process);
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < renew->leases.count; i++) {
 		struct live_lease *lease = held_by(request, items[i].lease);
 
 		if (lease == NULL) {
-			refuse_item(refused, items[i].lease);
+			refuse_item(refused, items[i].lease, ERR_GONE);
+			continue;
+		}
+		/* It runs out, grace included, and its seat comes back at the
+		 * deadline. */
+		if (contracts_are_over(contracts, lease->license, now)) {
+			refuse_item(refused, items[i].lease,
+			    ERR_LICENSE_EXPIRED);
 			continue;
 		}
 		liveness_renew(lease, boottime);
@@ -118,17 +127,21 @@ lease_renew(const struct request *request)
 
 /* --- reattachment -------------------------------------------------------- */
 
-/* 0: it goes on; ERR_GONE: not this device's any more; else a fault. */
+/* 0: it goes on; ERR_GONE: not this device's any more; else a fault. A row costs
+ * the reading of its batch, so it is looked up `*left` times at most. */
 static int
 attach_item(const struct request *request, struct ledger_view *view,
-    const struct attach_item *item)
+    const struct attach_item *item, size_t *left, struct arena *arena)
 {
 	struct ledger_lease lease;
 
 	if (held_by(request, item->lease) == NULL)
 		return ERR_GONE;
-	int rc =
-	    ledger_lease(&lease, view, item->lease, &request->process->arena);
+	if (*left == 0)
+		return ERR_BAD_REQUEST;
+	(*left)--;
+	arena_clear(arena);
+	int rc = ledger_lease(&lease, view, item->lease, arena);
 
 	if (rc != 0)
 		return rc;
@@ -145,6 +158,7 @@ lease_attach(const struct request *request)
 {
 	const struct attach *attach = request_read(request);
 	struct attach_reply reply = { 0 };
+	struct arena scratch = { 0 };
 	struct ledger_view *view;
 
 	if (attach == NULL)
@@ -161,14 +175,20 @@ lease_attach(const struct request *request)
 		request_refuse(request, rc, NULL);
 		return;
 	}
+	/* Twice each: a keeper may have two rows that it takes for one's own.
+	 */
+	size_t left = 2 *
+	    liveness_count_device(&request->tenant->liveness, request->who.id);
+
 	for (uint32_t i = 0; rc == 0 && i < attach->leases.count; i++) {
-		rc = attach_item(request, view, &items[i]);
+		rc = attach_item(request, view, &items[i], &left, &scratch);
 		if (rc == ERR_GONE) {
-			refuse_item(&reply.refused, items[i].lease);
+			refuse_item(&reply.refused, items[i].lease, rc);
 			rc = 0;
 		}
 	}
 	ledger_view_close(view);
+	arena_release(&scratch);
 	if (rc == 0)
 		request_reply(request, &reply);
 	else

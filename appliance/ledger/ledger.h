@@ -91,10 +91,15 @@ struct command {
 	 * span, grace and skew); the slot stays taken until then. 0: it was
 	 * told. */
 	int64_t held_until;
+	/** The same two: leases from this number on were granted after the
+	 * command was made, so nobody told their holder; their slots stay taken
+	 * for the whole span of the grant. 0: there are none. */
+	uint64_t unseen_from;
 
 	/* outcome */
 	int err; /* 0, a refusal, or the fault of the whole batch */
 	struct problem problem; /* when err is not 0 */
+	uint64_t license; /* that a refused checkout was about, or 0 */
 	union {
 		struct enroll_reply enroll;
 		struct checkout_reply checkout;
@@ -191,6 +196,15 @@ int ledger_lease(struct ledger_lease *out, struct ledger_view *view,
 /** Every lease held, in order; stops on non-zero, which is returned. */
 int ledger_each_lease(struct ledger_view *view, uint64_t after,
     int (*each)(void *ctx, const struct ledger_lease *lease), void *ctx);
+
+/** Every license, in order; stops on non-zero, which is returned. */
+int ledger_each_license(struct ledger_view *view,
+    int (*each)(void *ctx, uint64_t number, const struct license *license),
+    void *ctx);
+
+/** When the last of the slots that wait for a holder who could not be told is
+ * free; 0: there are none. */
+int ledger_linger_end(int64_t *until, struct ledger_view *view);
 
 /** lease.mine: the leases that one device holds, by number. */
 int ledger_device_leases(struct lease_page *page, struct ledger_view *view,

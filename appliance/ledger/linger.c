@@ -130,3 +130,19 @@ linger_each(const struct state *state,
 	return store_each(&state->txn, STORE_LINGER, NULL, 0, linger_each_one,
 	    &walk);
 }
+
+int
+linger_last(int64_t *until, const struct state *state)
+{
+	struct record_span key, value;
+	int err = store_last(&key, &value, &state->txn, STORE_LINGER);
+
+	*until = 0;
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return 0;
+	if (err == 0 && key.len != KEY_BYTES)
+		err = ERR_CORRUPT;
+	if (err == 0)
+		*until = (int64_t)be64_read(key.data);
+	return err;
+}

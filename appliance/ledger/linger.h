@@ -22,4 +22,7 @@ int linger_end(struct state *state, int64_t now);
 int linger_each(const struct state *state,
     int (*each)(void *ctx, uint64_t license, uint32_t slot), void *ctx);
 
+/** When the last one ends; 0: there are none. */
+int linger_last(int64_t *until, const struct state *state);
+
 #endif

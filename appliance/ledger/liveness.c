@@ -132,7 +132,7 @@ deadline_from(const struct live_lease *lease, int64_t boottime)
 
 int
 liveness_add(struct liveness *liveness, uint64_t number, uint64_t device,
-    uint32_t ttl_s, uint32_t grace_s, int64_t boottime)
+    uint64_t license, uint32_t ttl_s, uint32_t grace_s, int64_t boottime)
 {
 	struct live_lease *lease = liveness_get(liveness, number);
 
@@ -145,6 +145,7 @@ liveness_add(struct liveness *liveness, uint64_t number, uint64_t device,
 		return ERR_NOMEM;
 	lease->lease = number;
 	lease->device = device;
+	lease->license = license;
 	lease->ttl_s = ttl_s;
 	lease->grace_s = grace_s;
 	lease->deadline = deadline_from(lease, boottime);
@@ -155,6 +156,8 @@ liveness_add(struct liveness *liveness, uint64_t number, uint64_t device,
 		goto fail_table;
 	if (heap_add(liveness, lease) != 0)
 		goto fail_device;
+	if (number > liveness->newest)
+		liveness->newest = number;
 	return 0;
 
 fail_device:

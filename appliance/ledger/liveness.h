@@ -17,6 +17,7 @@
 struct live_lease {
 	uint64_t lease;
 	uint64_t device;
+	uint64_t license;
 	uint32_t ttl_s;
 	uint32_t grace_s;
 	int64_t deadline; /* boottime, ms */
@@ -25,6 +26,7 @@ struct live_lease {
 	size_t heap_at;
 	/** A command that ends it is on its way: it is not renewed. */
 	uint32_t ending;
+	bool told; /* its holder, that it ends */
 	struct live_lease *next, **link; /* of the same device */
 };
 
@@ -40,13 +42,14 @@ struct liveness {
 	struct table devices; /* number -> live_device, while it has leases */
 	struct live_lease **heap;
 	size_t heap_len, heap_size;
+	uint64_t newest; /* number of any lease added so far */
 };
 
 void liveness_release(struct liveness *liveness);
 
 /** A lease is held from now on; known ones get the new deadline. ERR_NOMEM. */
 int liveness_add(struct liveness *liveness, uint64_t lease, uint64_t device,
-    uint32_t ttl_s, uint32_t grace_s, int64_t boottime);
+    uint64_t license, uint32_t ttl_s, uint32_t grace_s, int64_t boottime);
 
 /** It has ended; unknown ones are passed over. */
 void liveness_remove(struct liveness *liveness, uint64_t lease);

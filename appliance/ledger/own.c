@@ -75,7 +75,16 @@ load_lease(void *ctx, const struct ledger_lease *lease)
 	struct tenant *tenant = ctx;
 
 	return liveness_add(&tenant->liveness, lease->lease, lease->device,
-	    lease->ttl_s, lease->grace_s, clock_boottime_ms());
+	    lease->license, lease->ttl_s, lease->grace_s, clock_boottime_ms());
+}
+
+static int
+load_license(void *ctx, uint64_t number, const struct license *license)
+{
+	struct tenant *tenant = ctx;
+
+	return contracts_set(&tenant->contracts, number,
+	    contracts_end(license));
 }
 
 int
@@ -88,6 +97,8 @@ own_load_leases(struct tenant *tenant)
 		return rc;
 	liveness_release(&tenant->liveness);
 	rc = ledger_each_lease(view, 0, load_lease, tenant);
+	if (rc == 0)
+		rc = ledger_each_license(view, load_license, tenant);
 	ledger_view_close(view);
 	return rc;
 }
@@ -192,9 +203,11 @@ apply_ended(struct tenant *tenant, const struct write_event *event)
 	if (lease == NULL)
 		return;
 	uint64_t device = lease->device;
+	bool told = lease->told;
 
 	liveness_remove(&tenant->liveness, event->lease);
-	if (event->reason != LEASE_RETURNED && event->reason != LEASE_EXITED)
+	if (!told && event->reason != LEASE_RETURNED &&
+	    event->reason != LEASE_EXITED)
 		session_tell_revoked(tenant, device, event->lease,
 		    end_code(event->reason));
 }
@@ -210,10 +223,13 @@ apply_events(struct tenant *tenant, const struct write_outcome *outcome)
 
 		if (event->kind == WRITE_GRANTED)
 			lost |= liveness_add(&tenant->liveness, event->lease,
-				    event->device, event->ttl_s, event->grace_s,
-				    boottime) != 0;
+				    event->device, event->license, event->ttl_s,
+				    event->grace_s, boottime) != 0;
 		else if (event->kind == WRITE_ENDED)
 			apply_ended(tenant, event);
+		else if (event->kind == WRITE_LICENSED)
+			lost |= contracts_set(&tenant->contracts,
+				    event->license, event->contract_end) != 0;
 	}
 	/* After the notices about its leases. */
 	for (size_t i = 0; i < outcome->n; i++)

@@ -190,6 +190,8 @@ clock_confirm_asked(const struct request *request)
 	pthread_mutex_lock(&process->clock.lock);
 	const struct site_clock *clock = &process->clock.clock;
 	bool held = clock->held;
+	bool steady = clock_is_steady(clock, boottime);
+	int64_t until = clock->steady_until + clock->offset;
 	struct row_clock row = {
 		.event = CLOCK_CONFIRMED,
 		.held = clock_time(clock, boottime),
@@ -197,6 +199,17 @@ clock_confirm_asked(const struct request *request)
 	};
 
 	pthread_mutex_unlock(&process->clock.lock);
+	if (held && steady) {
+		char text[CLOCK_TEXT_SIZE];
+
+		clock_format(text, until);
+		problem_set(&problem, ERR_CONFLICT, "confirm it then",
+		    "a seat that was taken by force waits until %s of the "
+		    "site's time for a holder who could not be told",
+		    text);
+		request_refuse(request, ERR_CONFLICT, &problem);
+		return;
+	}
 	if (!held || process->clock_turning) {
 		problem_set(&problem, ERR_CONFLICT, NULL,
 		    held ? "another change of the clock is on its way"

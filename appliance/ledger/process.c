@@ -236,6 +236,7 @@ open_site(struct process *process)
 struct opening {
 	struct process *process;
 	int64_t time; /* the latest of all tenants */
+	int64_t linger; /* the last slot that waits; 0: none */
 };
 
 static int
@@ -255,7 +256,10 @@ open_one(void *ctx, const struct system_tenant *found)
 
 	if (rc != 0)
 		return rc;
-	process->n_tenants++;
+	int64_t linger = tenants[process->n_tenants++]->linger_until;
+
+	if (linger > opening->linger)
+		opening->linger = linger;
 	if (time > opening->time)
 		opening->time = time;
 	return 0;
@@ -309,7 +313,7 @@ log_clock(enum clock_start start, int64_t last, int64_t wall)
 }
 
 static int
-start_clock(struct process *process, int64_t last)
+start_clock(struct process *process, int64_t last, int64_t linger)
 {
 	int64_t boottime = clock_boottime_ms(), wall = clock_wall_ms();
 	struct system_clock *saved = &process->clock_saved;
@@ -326,7 +330,7 @@ start_clock(struct process *process, int64_t last)
 
 	pthread_mutex_init(&process->clock.lock, NULL);
 	enum clock_start start = clock_begin(clock, last, same_boot,
-	    saved->offset_ms, boottime, wall);
+	    saved->offset_ms, linger, boottime, wall);
 
 	process->clock_untold = start == CLOCK_START_HELD;
 	log_clock(start, last, wall);
@@ -380,7 +384,7 @@ open_store(struct process *process)
 		rc = ERR_CORRUPT;
 	}
 	if (rc == 0)
-		rc = start_clock(process, opening.time);
+		rc = start_clock(process, opening.time, opening.linger);
 	return rc;
 }
 

@@ -21,7 +21,12 @@
 #define REACHABLE_MS ((int64_t)60 * 1000)
 
 #define CLOSE_REPLACED 4001
+#define CLOSE_POLICY 1008
 #define CLOSE_CROWDED 1013 /* RFC 6455: try again later */
+
+/* One to log in, one before and one after an enrolment, and some that went
+ * wrong: a stranger may say it, and each is a walk through the store. */
+#define SESSION_HELLOS_MAX 16
 
 /* A client that saw a newer journal is told about once a minute at most: what
  * a stranger says in hello is a claim. */
@@ -32,6 +37,7 @@ struct session {
 	struct tenant *tenant;
 	uint64_t conn;
 	struct wire_peer peer;
+	uint32_t hellos;
 	bool said_hello;
 	bool has_nonce; /* good for one proof */
 	bool proved;
@@ -130,7 +136,9 @@ session_begin_call(struct session *session)
 void
 session_end_call(struct session *session)
 {
-	session->n_calls--;
+	/* A taken front may name a new connection like one that has calls. */
+	if (session->n_calls > 0)
+		session->n_calls--;
 }
 
 /* --- to the live session of a device ------------------------------------- */
@@ -238,6 +246,13 @@ session_hello(const struct request *request)
 
 	if (hello == NULL)
 		return;
+	if (++session->hellos > SESSION_HELLOS_MAX) {
+		request_refuse(request, ERR_RATE_LIMITED, NULL);
+		front_close(session->front, session->conn, CLOSE_POLICY,
+		    "too many hellos");
+		session_free(session);
+		return;
+	}
 	if (session->proved) {
 		problem_set(&problem, ERR_CONFLICT, NULL,
 		    "this connection has proved its device already; open "

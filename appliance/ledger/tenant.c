@@ -68,6 +68,8 @@ read_newest(struct tenant *tenant, int64_t *time)
 		return rc;
 	rc = ledger_newest(&header, head, &token, view, &arena);
 	*time = ledger_time(view);
+	if (rc == 0)
+		rc = ledger_linger_end(&tenant->linger_until, view);
 	ledger_view_close(view);
 	arena_release(&arena);
 	tenant->checkpoint_batch = header.batch;
@@ -123,6 +125,7 @@ tenant_close(struct tenant *tenant)
 		return;
 	ledger_close(tenant->ledger);
 	liveness_release(&tenant->liveness);
+	contracts_release(&tenant->contracts);
 	denials_release(&tenant->denials);
 	while ((memory = table_next(&tenant->devices, &at)) != NULL)
 		free(memory);

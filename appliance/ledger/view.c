@@ -1,6 +1,7 @@
 /* Views: snapshots for readers, and the values they are asked for. See
  * ledger.h. */
 #include "appliance/ledger/core.h"
+#include "appliance/ledger/linger.h"
 #include "shared/base/err.h"
 
 #include <stdlib.h>
@@ -228,6 +229,41 @@ ledger_each_lease(struct ledger_view *view, uint64_t after,
 	be64_write(key, after + 1);
 	return store_each(&view->state.txn, STORE_LEASES, key, sizeof key,
 	    each_lease_one, &walk);
+}
+
+struct each_license {
+	int (*each)(void *ctx, uint64_t number, const struct license *license);
+	void *ctx;
+};
+
+static int
+each_license_one(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	const struct each_license *walk = ctx;
+	struct state_license license;
+	int err = state_license_read(&license, key, value);
+
+	return err != 0
+	    ? err
+	    : walk->each(walk->ctx, license.license, &license.document);
+}
+
+int
+ledger_each_license(struct ledger_view *view,
+    int (*each)(void *ctx, uint64_t number, const struct license *license),
+    void *ctx)
+{
+	struct each_license walk = { each, ctx };
+
+	return store_each(&view->state.txn, STORE_LICENSES, NULL, 0,
+	    each_license_one, &walk);
+}
+
+int
+ledger_linger_end(int64_t *until, struct ledger_view *view)
+{
+	return linger_last(until, &view->state);
 }
 
 int64_t

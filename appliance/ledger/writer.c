@@ -1,5 +1,6 @@
 #include "appliance/ledger/writer.h"
 
+#include "appliance/ledger/contracts.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -45,6 +46,14 @@ shared_clock_now(struct shared_clock *clock)
 
 	pthread_mutex_unlock(&clock->lock);
 	return now;
+}
+
+void
+shared_clock_steady(struct shared_clock *clock, int64_t until)
+{
+	pthread_mutex_lock(&clock->lock);
+	clock_keep_steady(&clock->clock, until);
+	pthread_mutex_unlock(&clock->lock);
 }
 
 /* --- what the rows say --------------------------------------------------- */
@@ -94,7 +103,6 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 	struct writer *writer = ctx;
 	struct write_event event = { 0 };
 
-	(void)time;
 	writer->outcome->told.rows++;
 	if (row->kind == ROW_LEASE_GRANTED) {
 		const struct row_lease_granted *granted = &row->u.lease_granted;
@@ -102,15 +110,27 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 		event.kind = WRITE_GRANTED;
 		event.lease = granted->lease;
 		event.device = granted->device;
+		event.license = granted->license;
 		event.ttl_s = granted->ttl_s;
 		event.grace_s = granted->grace_s;
 	} else if (row->kind == ROW_LEASE_ENDED) {
 		event.kind = WRITE_ENDED;
 		event.lease = row->u.lease_ended.lease;
 		event.reason = row->u.lease_ended.reason;
+		if (row->u.lease_ended.deadline > time)
+			shared_clock_steady(writer->clock,
+			    clock_boottime_ms() + row->u.lease_ended.deadline -
+				time);
 	} else if (row->kind == ROW_DEVICE_REVOKED) {
 		event.kind = WRITE_REVOKED;
 		event.device = row->u.device_revoked.device;
+	} else if (row->kind == ROW_LICENSE_INSTALLED) {
+		const struct row_license_installed *installed =
+		    &row->u.license_installed;
+
+		event.kind = WRITE_LICENSED;
+		event.license = installed->license;
+		event.contract_end = contracts_end(&installed->document);
 	} else {
 		if (row->kind == ROW_CLOCK &&
 		    row->u.clock.event != CLOCK_JUMP_SEEN)

@@ -26,6 +26,8 @@ struct shared_clock {
 			   from several tenants count once */
 };
 int64_t shared_clock_now(struct shared_clock *clock);
+/** Adopt no step of the wall clock before this boottime. */
+void shared_clock_steady(struct shared_clock *clock, int64_t until);
 
 /** Embed it first in what waits for a commit; `work.done` is called in the
  * loop after the batch's events. `work.run` is not used. */
@@ -39,13 +41,20 @@ struct write {
 };
 
 /** What a committed batch changed, for liveness. */
-enum write_event_kind { WRITE_GRANTED, WRITE_ENDED, WRITE_REVOKED };
+enum write_event_kind {
+	WRITE_GRANTED,
+	WRITE_ENDED,
+	WRITE_REVOKED,
+	WRITE_LICENSED, /* a license was installed or renewed */
+};
 struct write_event {
 	enum write_event_kind kind;
 	uint64_t lease;
 	uint64_t device;
 	uint32_t ttl_s;
 	uint32_t grace_s;
+	uint64_t license;
+	int64_t contract_end; /* of the license; INT64_MAX: without end */
 	uint32_t reason; /* enum lease_end */
 };
 

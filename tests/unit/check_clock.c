@@ -14,7 +14,7 @@ started(void)
 {
 	struct site_clock clock;
 
-	ck_assert_int_eq(clock_begin(&clock, NOON - MINUTE, false, 0, BOOT,
+	ck_assert_int_eq(clock_begin(&clock, NOON - MINUTE, false, 0, 0, BOOT,
 			     NOON),
 	    CLOCK_START_FINE);
 	return clock;
@@ -138,11 +138,46 @@ START_TEST(put_back_under_a_wrong_wall_clock_is_held_again)
 }
 END_TEST
 
+START_TEST(no_step_ahead_shortens_a_wait)
+{
+	struct site_clock clock = { .offset = NOON - BOOT, .day_began = BOOT };
+
+	clock_keep_steady(&clock, BOOT + 10 * MINUTE);
+	ck_assert_int_eq(clock_step(&clock, BOOT + MINUTE, NOON + 40 * MINUTE),
+	    CLOCK_FINE);
+	ck_assert_int_eq(clock_time(&clock, BOOT + MINUTE), NOON + MINUTE);
+	ck_assert(clock_is_steady(&clock, BOOT + 10 * MINUTE - 1));
+	ck_assert(!clock_is_steady(&clock, BOOT + 10 * MINUTE));
+	/* A jump is told all the same. */
+	ck_assert_int_eq(clock_step(&clock, BOOT + MINUTE, NOON + DAY),
+	    CLOCK_HELD_NOW);
+	ck_assert_int_eq(clock_step(&clock, BOOT + 10 * MINUTE,
+			     NOON + 49 * MINUTE),
+	    CLOCK_FINE);
+	ck_assert_int_eq(clock_time(&clock, BOOT + 10 * MINUTE),
+	    NOON + 49 * MINUTE);
+}
+END_TEST
+
+START_TEST(start_within_one_boot_keeps_a_wait)
+{
+	struct site_clock clock;
+
+	ck_assert_int_eq(clock_begin(&clock, NOON - MINUTE, true, NOON - BOOT,
+			     NOON + MINUTE, BOOT, NOON + 30 * MINUTE),
+	    CLOCK_START_FINE);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
+	clock_step(&clock, BOOT + MINUTE, NOON + 31 * MINUTE);
+	ck_assert_int_eq(clock_time(&clock, BOOT + MINUTE), NOON + 31 * MINUTE);
+}
+END_TEST
+
 START_TEST(start_behind_the_journal_goes_on_from_it)
 {
 	struct site_clock clock;
 
-	ck_assert_int_eq(clock_begin(&clock, NOON, false, 0, BOOT, NOON - DAY),
+	ck_assert_int_eq(clock_begin(&clock, NOON, false, 0, 0, BOOT,
+			     NOON - DAY),
 	    CLOCK_START_BEHIND);
 	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
 	ck_assert_int_eq(clock_time(&clock, BOOT + MINUTE), NOON + MINUTE);
@@ -153,7 +188,7 @@ START_TEST(start_after_a_reboot_takes_a_long_power_off)
 {
 	struct site_clock clock;
 
-	ck_assert_int_eq(clock_begin(&clock, NOON - 30 * DAY, false, 0, BOOT,
+	ck_assert_int_eq(clock_begin(&clock, NOON - 30 * DAY, false, 0, 0, BOOT,
 			     NOON),
 	    CLOCK_START_AHEAD);
 	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
@@ -166,7 +201,7 @@ START_TEST(start_within_one_boot_holds_a_jump)
 	struct site_clock clock;
 
 	/* Last batch a day ago; the clock ran on with the machine. */
-	ck_assert_int_eq(clock_begin(&clock, NOON - DAY, true, NOON - BOOT,
+	ck_assert_int_eq(clock_begin(&clock, NOON - DAY, true, NOON - BOOT, 0,
 			     BOOT, NOON + 2 * HOUR),
 	    CLOCK_START_HELD);
 	ck_assert(clock.held);
@@ -178,7 +213,7 @@ START_TEST(start_within_one_boot_takes_a_long_pause)
 {
 	struct site_clock clock;
 
-	ck_assert_int_eq(clock_begin(&clock, NOON - DAY, true, NOON - BOOT,
+	ck_assert_int_eq(clock_begin(&clock, NOON - DAY, true, NOON - BOOT, 0,
 			     BOOT, NOON + 3),
 	    CLOCK_START_FINE);
 	ck_assert_int_eq(clock_time(&clock, BOOT), NOON + 3);
@@ -189,7 +224,7 @@ START_TEST(stale_offset_never_puts_time_before_the_journal)
 {
 	struct site_clock clock;
 
-	clock_begin(&clock, NOON, true, NOON - BOOT - DAY, BOOT, NOON - DAY);
+	clock_begin(&clock, NOON, true, NOON - BOOT - DAY, 0, BOOT, NOON - DAY);
 	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
 }
 END_TEST
@@ -201,6 +236,8 @@ suite(void)
 	TCase *run = tcase_create("site clock");
 	TCase *start = tcase_create("start");
 
+	tcase_add_test(run, no_step_ahead_shortens_a_wait);
+	tcase_add_test(run, start_within_one_boot_keeps_a_wait);
 	tcase_add_test(run, time_follows_the_wall_clock);
 	tcase_add_test(run, time_never_goes_back_with_the_wall_clock);
 	tcase_add_test(run, forward_step_of_an_hour_is_adopted);

@@ -285,6 +285,40 @@ START_TEST(a_seat_taken_by_force_waits_for_who_could_not_be_told)
 }
 END_TEST
 
+/* A checkout stands in the queue before the order that takes all by force. */
+START_TEST(a_lease_granted_while_its_end_was_ordered_keeps_its_slot)
+{
+	uint64_t device, other = world_device(&world, "ws-2");
+
+	ck_assert_int_eq(enroll(key, &device), 0);
+	uint64_t told = world_lease(&world, device, PRODUCT);
+	struct checkout body = world_checkout_body(&world, PRODUCT, "alice");
+	struct device_number number = { device };
+	struct command checkout = world_command(&world, OP_LEASE_CHECKOUT,
+	    ACTOR_DEVICE, device, &body);
+	struct command revoke =
+	    world_command(&world, OP_DEVICE_REVOKE, ACTOR_ADMIN, 1, &number);
+	struct command *both[] = { &checkout, &revoke };
+
+	revoke.unseen_from = told + 1;
+	ck_assert_int_eq(ledger_commit(world.ledger, both, 2, world.now, NULL),
+	    0);
+	ck_assert_int_eq(checkout.err, 0);
+	ck_assert_int_eq(revoke.err, 0);
+	arena_release(&checkout.arena);
+	arena_release(&revoke.arena);
+	int64_t until = world.now + (120 + 300) * 1000 + LEDGER_SKEW_MS;
+
+	ck_assert_uint_ne(world_lease(&world, other, PRODUCT), 0);
+	ck_assert_uint_ne(world_lease(&world, other, PRODUCT), 0);
+	world.now = until - 1;
+	ck_assert_uint_eq(world_lease(&world, other, PRODUCT), 0);
+	world_check(&world);
+	world.now = until;
+	ck_assert_uint_ne(world_lease(&world, other, PRODUCT), 0);
+}
+END_TEST
+
 START_TEST(devices_are_listed_in_pages)
 {
 	struct device_query query = { .limit = 2 };
@@ -338,6 +372,8 @@ suite(void)
 	tcase_add_test(t, a_host_must_match_the_tokens_patterns);
 	tcase_add_test(t, revoking_a_device_ends_its_leases_and_no_others);
 	tcase_add_test(t, a_revoked_key_stays_out);
+	tcase_add_test(t,
+	    a_lease_granted_while_its_end_was_ordered_keeps_its_slot);
 	tcase_add_test(t,
 	    a_seat_taken_by_force_waits_for_who_could_not_be_told);
 	tcase_add_test(t, devices_are_listed_in_pages);

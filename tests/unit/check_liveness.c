@@ -1,4 +1,5 @@
 /* Deadlines of leases, and the map under them. */
+#include "appliance/ledger/contracts.h"
 #include "appliance/ledger/ledger.h"
 #include "appliance/ledger/liveness.h"
 #include "tests/unit/suite.h"
@@ -33,7 +34,7 @@ due(int64_t boottime)
 
 START_TEST(seat_is_free_after_span_grace_and_skew)
 {
-	ck_assert_int_eq(liveness_add(&live, 7, 1, 120, 300, 1000), 0);
+	ck_assert_int_eq(liveness_add(&live, 7, 1, 1, 120, 300, 1000), 0);
 	ck_assert_int_eq(liveness_wait_ms(&live, 1000), 420000 + SKEW);
 	ck_assert_uint_eq(due(1000 + 420000 + SKEW - 1), 0);
 	ck_assert_uint_eq(due(1000 + 420000 + SKEW), 7);
@@ -42,7 +43,7 @@ END_TEST
 
 START_TEST(renewal_moves_the_deadline)
 {
-	liveness_add(&live, 7, 1, 10, 0, 0);
+	liveness_add(&live, 7, 1, 1, 10, 0, 0);
 	liveness_renew(liveness_get(&live, 7), 8000);
 	ck_assert_uint_eq(due(10000 + SKEW), 0);
 	ck_assert_int_eq(liveness_wait_ms(&live, 10000 + SKEW), 8000);
@@ -52,7 +53,7 @@ END_TEST
 
 START_TEST(deadline_that_came_to_nothing_is_told_again)
 {
-	liveness_add(&live, 7, 1, 1, 0, 0);
+	liveness_add(&live, 7, 1, 1, 1, 0, 0);
 	ck_assert_uint_eq(due(1000 + SKEW), 7);
 	ck_assert_uint_eq(due(1000 + SKEW), 0);
 	ck_assert_uint_eq(due(1000 + SKEW + AGAIN), 7);
@@ -61,7 +62,7 @@ END_TEST
 
 START_TEST(lease_that_is_ending_is_not_told)
 {
-	liveness_add(&live, 7, 1, 1, 0, 0);
+	liveness_add(&live, 7, 1, 1, 1, 0, 0);
 	liveness_get(&live, 7)->ending = 1;
 	ck_assert_uint_eq(due(1000 + SKEW), 0);
 	liveness_get(&live, 7)->ending = 0;
@@ -71,9 +72,9 @@ END_TEST
 
 START_TEST(ended_lease_leaves_its_device)
 {
-	liveness_add(&live, 1, 5, 1, 0, 0);
-	liveness_add(&live, 2, 5, 1, 0, 0);
-	liveness_add(&live, 3, 5, 1, 0, 0);
+	liveness_add(&live, 1, 5, 1, 1, 0, 0);
+	liveness_add(&live, 2, 5, 1, 1, 0, 0);
+	liveness_add(&live, 3, 5, 1, 1, 0, 0);
 	ck_assert_uint_eq(liveness_count_device(&live, 5), 3);
 	liveness_remove(&live, 2);
 	liveness_remove(&live, 2);
@@ -106,7 +107,8 @@ START_TEST(deadlines_come_as_a_plain_list_says)
 		case 0:
 			if (deadline[lease] == 0) {
 				ck_assert_int_eq(liveness_add(&live, lease,
-						     lease % 11, ttl, 1, now),
+						     lease % 11, 1, ttl, 1,
+						     now),
 				    0);
 				deadline[lease] = now + (ttl + 1) * 1000 + SKEW;
 			}

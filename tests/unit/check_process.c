@@ -530,6 +530,52 @@ START_TEST(time_goes_back_by_correction_only_and_stays_so)
 }
 END_TEST
 
+/* Running applications end with the contract: their last span and its grace.
+ * It ended yesterday, and so far the site takes it for yesterday. */
+START_TEST(lease_of_a_contract_that_is_over_is_not_renewed)
+{
+	const struct empty empty = { 0 };
+	struct clock_correct correct = { .reason = "a test" };
+	struct checkout_reply granted;
+	struct renew_reply renewed;
+	const uint8_t nonce[32] = { 1 };
+
+	make_older();
+	correct.time = clock_wall_ms() - DAY_MS;
+	ck_assert_int_eq(admin_do(&world, NULL, OP_CLOCK_CORRECT, &correct), 0);
+	install_serial(&world, PRODUCT, 1, 1, 120, 300, -1);
+	agent_enroll(&world, &alice, "alice", 1);
+	ck_assert_int_eq(agent_checkout(&world, &granted, &alice, PRODUCT,
+			     NULL),
+	    0);
+	ck_assert_int_eq(renew_one(&renewed, &alice, granted.lease, nonce), 0);
+	ck_assert_uint_eq(renewed.refused.count, 0);
+	ck_assert_int_eq(admin_do(&world, NULL, OP_CLOCK_CONFIRM, &empty), 0);
+	install_license(&world, "another", 1, 120, 300);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(renew_one(&renewed, &alice, granted.lease,
+				     nonce),
+		    0);
+		ck_assert_uint_eq(renewed.refused.count, 1);
+		ck_assert_str_eq(((struct lease_refused *)renewed.refused.items)
+				     ->code,
+		    "license_expired");
+		ck_assert_uint_eq(renewed.beat.len, 0);
+		/* A process that starts knows it from the store. */
+		if (i > 0)
+			break;
+		process_stop(&world, SIGKILL);
+		process_start(&world);
+		process_await_ready(&world);
+		agent_login(&world, &alice, 1);
+	}
+	/* The vendor renewed it: they go on. */
+	install_serial(&world, PRODUCT, 2, 1, 120, 300, 30);
+	ck_assert_int_eq(renew_one(&renewed, &alice, granted.lease, nonce), 0);
+	ck_assert_uint_eq(renewed.refused.count, 0);
+}
+END_TEST
+
 /* --- starting and stopping ----------------------------------------------- */
 
 static void
@@ -613,6 +659,14 @@ START_TEST(refusals_of_a_minute_make_one_row_at_a_stop)
 		ck_assert_int_eq(agent_checkout(&world, &granted, &alice,
 				     "unheard-of", NULL),
 		    ERR_NOT_ENTITLED);
+	install_license(&world, PRODUCT, 1, 120, 300);
+	ck_assert_int_eq(agent_checkout(&world, &granted, &alice, PRODUCT,
+			     NULL),
+	    0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(agent_checkout(&world, &granted, &alice,
+				     PRODUCT, NULL),
+		    ERR_NO_SEATS);
 	process_stop(&world, SIGTERM);
 	process_start(&world);
 	process_await_ready(&world);
@@ -638,14 +692,20 @@ START_TEST(refusals_of_a_minute_make_one_row_at_a_stop)
 			if (row.kind != ROW_DENIED)
 				continue;
 			denied++;
-			count += row.u.denied.count;
-			ck_assert_str_eq(row.u.denied.code, "not_entitled");
+			bool seats = strcmp(row.u.denied.code, "no_seats") == 0;
+
+			count += row.u.denied.count * (seats ? 10 : 1);
+			if (!seats)
+				ck_assert_str_eq(row.u.denied.code,
+				    "not_entitled");
+			/* Which license it was about, where one fits. */
+			ck_assert_uint_eq(row.u.denied.license, seats);
 		}
 	}
-	/* Two rows at most, where the minute ended in between. */
-	ck_assert_uint_ge(denied, 1);
-	ck_assert_uint_le(denied, 2);
-	ck_assert_uint_eq(count, 5);
+	/* One more at most, where the minute ended in between. */
+	ck_assert_uint_ge(denied, 2);
+	ck_assert_uint_le(denied, 3);
+	ck_assert_uint_eq(count, 5 + 10 * 3);
 }
 END_TEST
 
@@ -729,6 +789,79 @@ START_TEST(nonsense_from_a_front_does_no_harm)
 }
 END_TEST
 
+/* Each costs a walk through the store, and a stranger may ask. */
+START_TEST(stranger_that_says_hello_without_end_is_closed)
+{
+	struct problem problem;
+	struct heard heard;
+	int said = 0, rc;
+
+	agent_connect(&world, &alice, 1);
+	while ((rc = agent_hello(&world, &alice, NULL, &problem)) == 0 &&
+	    said < 1000)
+		said++;
+	ck_assert_int_eq(rc, ERR_RATE_LIMITED);
+	ck_assert_int_ge(said, 4);
+	ck_assert_int_le(said, 64);
+	ck_assert(front_await(&world, &heard, WIRE_CLOSE, 1, ANSWER_MS));
+	/* The next one is as good as the first. */
+	agent_enroll(&world, &bob, "bob", 2);
+}
+END_TEST
+
+/* A row costs the reading of its batch. */
+START_TEST(lease_named_often_in_one_attach_is_not_looked_up_often)
+{
+	struct checkout_reply granted;
+	struct attach_item items[3];
+	struct attach attach = { .leases = { items, 3 } };
+	struct attach_reply reply;
+	uint8_t row[512];
+
+	install_license(&world, PRODUCT, 1, 120, 300);
+	agent_enroll(&world, &alice, "alice", 1);
+	ck_assert_int_eq(agent_checkout(&world, &granted, &alice, PRODUCT,
+			     NULL),
+	    0);
+	memcpy(row, granted.row.data, granted.row.len);
+	for (int i = 0; i < 3; i++)
+		items[i] = (struct attach_item){ granted.lease,
+			granted.row_number, { row, granted.row.len } };
+	ck_assert_int_eq(agent_ask(&world, &reply, 1, OP_LEASE_ATTACH, &attach,
+			     NULL),
+	    ERR_BAD_REQUEST);
+	attach.leases.count = 1;
+	ck_assert_int_eq(agent_ask(&world, &reply, 1, OP_LEASE_ATTACH, &attach,
+			     NULL),
+	    0);
+	ck_assert_uint_eq(reply.refused.count, 0);
+}
+END_TEST
+
+/* A connection's name used again while calls of its first use are under way. */
+START_TEST(name_of_a_connection_used_again_does_no_harm)
+{
+	struct checkout checkout = { .version = "8.1.0", .count = 1 };
+	struct checkout_reply granted;
+	struct buf payload = { 0 };
+
+	install_license(&world, PRODUCT, 5, 120, 300);
+	agent_enroll(&world, &alice, "alice", 1);
+	randombytes_buf(checkout.request, sizeof(checkout.request));
+	snprintf(checkout.product, sizeof(checkout.product), PRODUCT);
+	record_write_msgpack(&payload, &checkout_record, &checkout);
+	front_write(&world, WIRE_REQUEST, OP_LEASE_CHECKOUT, 1, 9, &payload);
+	buf_release(&payload);
+	agent_login(&world, &alice, 1);
+	ck_assert_int_eq(agent_checkout(&world, &granted, &alice, PRODUCT,
+			     NULL),
+	    0);
+	ck_assert_int_eq(agent_checkout(&world, &granted, &alice, PRODUCT,
+			     NULL),
+	    0);
+}
+END_TEST
+
 START_TEST(front_that_breaks_the_framing_is_dropped_and_replaced)
 {
 	const struct empty empty = { 0 };
@@ -748,6 +881,25 @@ START_TEST(front_that_breaks_the_framing_is_dropped_and_replaced)
 	agent_login(&world, &alice, 1);
 }
 END_TEST
+
+/* A holder hears of a release before it is journaled: here it never is. */
+static void
+tell_before_journal(uint64_t lease)
+{
+	const struct lease_ref ref = { .lease = lease };
+	struct wire_caller caller = { .address = "192.0.2.1",
+		.key = { world.key, (uint32_t)strlen(world.key) } };
+	struct buf payload = { 0 };
+	struct heard heard;
+
+	record_write_msgpack(&payload, &wire_caller_record, &caller);
+	record_write_msgpack(&payload, &lease_ref_record, &ref);
+	front_write(&world, WIRE_CALL, OP_LEASE_RELEASE, 8, 5, &payload);
+	buf_release(&payload);
+	ck_assert(front_await(&world, &heard, WIRE_NOTICE, 1, ANSWER_MS));
+	ck_assert_uint_eq(heard.op, OP_LEASE_REVOKED);
+	ck_assert(front_await(&world, &heard, WIRE_PROBLEM, 8, ANSWER_MS));
+}
 
 START_TEST(full_store_refuses_writes_and_goes_on_reading_and_renewing)
 {
@@ -785,6 +937,7 @@ START_TEST(full_store_refuses_writes_and_goes_on_reading_and_renewing)
 	ck_assert_uint_eq(renewed.refused.count, 0);
 	ck_assert_int_eq(admin_do(&world, &page, OP_LEASE_LIST, &query), 0);
 	ck_assert_uint_eq(page.items.count, 10);
+	tell_before_journal(first);
 	/* With room again all goes on, with what was held. */
 	process_stop(&world, SIGTERM);
 	world.options.map_bytes = (size_t)256 << 20;
@@ -833,11 +986,16 @@ suite(void)
 	tcase_add_test(admins, site_is_shown_with_what_the_process_knows);
 	tcase_add_test(admins, checkpoint_is_journaled);
 	tcase_add_test(admins, time_goes_back_by_correction_only_and_stays_so);
+	tcase_add_test(admins, lease_of_a_contract_that_is_over_is_not_renewed);
 	tcase_add_test(life, start_says_whether_the_last_stop_was_clean);
 	tcase_add_test(life, second_process_on_the_store_is_refused);
 	tcase_add_test(life, refusals_of_a_minute_make_one_row_at_a_stop);
 	tcase_add_test(life, stop_after_many_batches_leaves_a_checkpoint);
 	tcase_add_test(trouble, nonsense_from_a_front_does_no_harm);
+	tcase_add_test(trouble, stranger_that_says_hello_without_end_is_closed);
+	tcase_add_test(trouble,
+	    lease_named_often_in_one_attach_is_not_looked_up_often);
+	tcase_add_test(trouble, name_of_a_connection_used_again_does_no_harm);
 	tcase_add_test(trouble,
 	    front_that_breaks_the_framing_is_dropped_and_replaced);
 	tcase_add_test(trouble,

@@ -462,8 +462,9 @@ agent_checkout(struct process_world *world, struct checkout_reply *reply,
 /* --- a vendor ------------------------------------------------------------ */
 
 static inline void
-install_license(struct process_world *world, const char *product,
-    uint32_t seats, uint32_t ttl_s, uint32_t grace_s)
+install_serial(struct process_world *world, const char *product,
+    uint64_t serial, uint32_t seats, uint32_t ttl_s, uint32_t grace_s,
+    int32_t days_left)
 {
 	int64_t now = clock_wall_ms();
 	struct site_view site;
@@ -471,12 +472,12 @@ install_license(struct process_world *world, const char *product,
 	struct license_view view;
 	struct license_issuer issuer = { .not_before = now - 10 * DAY_MS,
 		.not_after = now + 10 * DAY_MS };
-	struct license license = { .serial = 1,
+	struct license license = { .serial = serial,
 		.entitlement = { .total_licenses = seats,
 		    .commit_qty = seats,
 		    .pricing = { 100, 100, "EUR" } },
-		.contract = { .start_date = (int32_t)(now / DAY_MS - 1),
-		    .end_date = (int32_t)(now / DAY_MS + 30) },
+		.contract = { .start_date = (int32_t)(now / DAY_MS - 9),
+		    .end_date = (int32_t)(now / DAY_MS) + days_left },
 		.terms = { .ttl_s = ttl_s, .grace_s = grace_s },
 		.issued_at = now };
 	struct buf tokens[2] = { 0 };
@@ -516,6 +517,13 @@ install_license(struct process_world *world, const char *product,
 	    0);
 	buf_release(&tokens[0]);
 	buf_release(&tokens[1]);
+}
+
+static inline void
+install_license(struct process_world *world, const char *product,
+    uint32_t seats, uint32_t ttl_s, uint32_t grace_s)
+{
+	install_serial(world, product, 1, seats, ttl_s, grace_s, 30);
 }
 
 #endif
