@@ -486,9 +486,11 @@ static int (*find_verb(const char *verb))(const struct arguments *)
 int
 main(int argc, char **argv)
 {
+	const struct rlimit none = { 0, 0 };
 	struct arguments arguments = { 0 };
 
-	if (sodium_init() < 0)
+	/* Keys pass through here, those of OpenSSL in ordinary memory. */
+	if (sodium_init() < 0 || setrlimit(RLIMIT_CORE, &none) != 0)
 		return STATUS_FAILED;
 	int status = read_arguments(&arguments, argc, argv);
 
