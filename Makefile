@@ -144,6 +144,7 @@ $(O)/libleasehold.so.0: $(O)/libleasehold.o agent/lib/leasehold.map
 		-Wl,--as-needed -lsodium -lcrypto -pthread
 $(O)/libleasehold.so: $(O)/libleasehold.so.0
 	ln -sf libleasehold.so.0 $@
+# Of the prefix of this run: a later install with another writes its own.
 $(O)/leasehold.pc: agent/lib/leasehold.pc.in $(O)/flags
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' $< >$@
 
@@ -186,7 +187,10 @@ check: dependencies ## install, build, pass all tests
 	@$(SELF) $(JOBS) build-tests
 	tests/run --build $(O) --summary $(O)/check.txt
 
-conformance: ## the parts that read reference data: DATA=../shared/data
+conformance: dependencies ## JSONTestSuite, PASETO vectors: DATA=DIR
+	@test -d $(DATA)/json || { echo "conformance: $(DATA)/json is not there;" \
+		"say where the reference data is: make conformance DATA=DIR" >&2; \
+		exit 2; }
 	@$(SELF) $(JOBS) $(UNIT)
 	tests/run --build $(O) --data $(DATA) --only 'check_json' \
 		--only 'check_token'
@@ -202,7 +206,7 @@ tsan: dependencies ## the tests of what has threads, under TSan
 		--only 'check_writer' --only 'check_lib_*' \
 		--only 'test_checkout.py'
 
-demo: dependencies ## the main job, told as a story (KEEP=1 leaves it running)
+demo: dependencies ## the main job, told as a story: KEEP=1 SHORT=1 PORT=
 	@$(SELF) $(JOBS) all $(O)/tests/system/app_tool \
 		$(O)/tests/system/liar_tool >/dev/null
 	@packaging/demo $(O) $(BUILD)/demo
@@ -261,10 +265,11 @@ hardening: ## read the ELF files: fails if a protection is missing
 	@$(SELF) $(JOBS) all
 	packaging/hardening $(PROGRAMS:%=$(O)/%) $(O)/libleasehold.so.0
 
-install: ## programs and library under DESTDIR and PREFIX
+install: ## programs and library: PREFIX=/usr/local DESTDIR=
 	@$(SELF) $(JOBS) all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
-		$(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+		$(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+		$(DESTDIR)$(PREFIX)/share/doc/leasehold
 	install -m 755 $(O)/leasehold $(O)/leasehold-vendor \
 		$(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(O)/leaseholdd $(O)/leasehold-agent \
@@ -273,9 +278,16 @@ install: ## programs and library under DESTDIR and PREFIX
 	install -m 644 $(O)/libleasehold.a $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(O)/libleasehold.so.0 $(DESTDIR)$(PREFIX)/lib
 	ln -sf libleasehold.so.0 $(DESTDIR)$(PREFIX)/lib/libleasehold.so
-	install -m 644 $(O)/leasehold.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' \
+		agent/lib/leasehold.pc.in \
+		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/leasehold.pc
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/leasehold.pc
+	install -m 644 packaging/leaseholdd.ini.example \
+		packaging/agent.ini.example packaging/terms.json.example \
+		$(DESTDIR)$(PREFIX)/share/doc/leasehold
 
-clean: ## remove the build tree
+clean: ## end a kept demo, remove the build tree
+	@[ ! -e $(BUILD)/demo/env ] || packaging/demo-stop $(BUILD)/demo
 	rm -rf $(BUILD)
 
 include $(wildcard $(O)/*/*.d $(O)/*/*/*.d $(O)/*/*/*/*.d)
