@@ -403,8 +403,10 @@ give_away(const struct making *making)
 		return 0;
 	if (sandbox_user_parse(&owner.uid, &owner.gid, making->options->user) !=
 	    0) {
-		log_error("setup", "there is no user \"%s\"",
-		    making->options->user);
+		log_error("setup",
+		    "there is no user \"%s\"; make one with: useradd "
+		    "--system %s",
+		    making->options->user, making->options->user);
 		return ERR_NOT_FOUND;
 	}
 	if (geteuid() != 0 && geteuid() != owner.uid) {
