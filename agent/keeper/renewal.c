@@ -171,7 +171,9 @@ drop_refused(struct renewal_round *round, const struct renew_reply *reply)
 			struct lease *lease =
 			    lease_find(round->keeper, item->lease);
 
-			if (lease != NULL)
+			/* A contract that is over ends it with its last span
+			 * and grace; the site says when. */
+			if (lease != NULL && err != ERR_LICENSE_EXPIRED)
 				lease_lost(lease, refused[i].code);
 		}
 	}

@@ -291,6 +291,30 @@ START_TEST(end_survives_a_killed_keeper)
 }
 END_TEST
 
+/* The library ends it with its last span and grace: it is not gone yet. */
+START_TEST(lease_of_a_contract_that_is_over_runs_out)
+{
+	struct local_checkout ask = question();
+	struct local_renew renew = { .lease = take_seat(&ask).lease };
+	struct local_renew_reply reply;
+
+	world.refuse_lease = renew.lease;
+	world.refuse_code = "license_expired";
+	for (int i = 0; i < 2; i++) {
+		randombytes_buf(renew.nonce, NONCE_BYTES);
+		ck_assert_int_eq(world_call(&reply, &world, LOCAL_RENEW, &renew,
+				     &arena, &problem),
+		    ERR_LICENSE_EXPIRED);
+		ck_assert_uint_eq(count_leases(), 1);
+	}
+	world.refuse_lease = 0;
+	randombytes_buf(renew.nonce, NONCE_BYTES);
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_RENEW, &renew, &arena,
+			     &problem),
+	    0);
+}
+END_TEST
+
 START_TEST(revoked_lease_is_told_to_the_application)
 {
 	struct local_checkout ask = question();
@@ -403,6 +427,7 @@ suite(void)
 	tcase_add_test(ends, return_is_answered_when_the_site_has_it);
 	tcase_add_test(ends, return_without_the_site_is_told_later);
 	tcase_add_test(ends, end_survives_a_killed_keeper);
+	tcase_add_test(ends, lease_of_a_contract_that_is_over_runs_out);
 	tcase_add_test(ends, revoked_lease_is_told_to_the_application);
 	suite_add_tcase(s, ends);
 	tcase_set_timeout(users, 30);

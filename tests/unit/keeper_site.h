@@ -122,6 +122,9 @@ world_renew(struct world *world, uint64_t tag, const struct renew *ask)
 	for (uint32_t i = 0; i < ask->leases.count && i < 64; i++) {
 		if (items[i].lease == world->refuse_lease) {
 			refused.lease = items[i].lease;
+			if (world->refuse_code != NULL)
+				snprintf(refused.code, sizeof(refused.code),
+				    "%s", world->refuse_code);
 			reply.refused = (struct record_list){ &refused, 1 };
 			continue;
 		}

@@ -58,6 +58,7 @@ struct world {
 	bool forge; /* signs with another key */
 	bool wrong_license;
 	uint64_t refuse_lease; /* attach and renew refuse it */
+	const char *refuse_code; /* NULL: gone */
 	uint64_t stray; /* lease.list shows it */
 	bool offline; /* refuses connections */
 
