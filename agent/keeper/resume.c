@@ -18,6 +18,19 @@
 
 static void resume_next(struct keeper *keeper);
 
+/* A journal that was put back does not know leases that it did grant: that is
+ * not the same as having ended them, and who loses his seat is told so. */
+static const char *
+why_refused(const struct keeper *keeper, const struct lease_refused *refused)
+{
+	int err = err_from_code(refused->code);
+
+	if (keeper->session.rollback[0] != '\0' &&
+	    (err == ERR_GONE || err == ERR_NOT_FOUND))
+		return err_code(ERR_ROLLED_BACK);
+	return refused->code;
+}
+
 static void
 on_attached(void *ctx, int err, const void *reply,
     const struct problem *problem)
@@ -38,7 +51,7 @@ on_attached(void *ctx, int err, const void *reply,
 		struct lease *lease = lease_find(keeper, refused[i].lease);
 
 		if (lease != NULL)
-			lease_lost(lease, refused[i].code);
+			lease_lost(lease, why_refused(keeper, &refused[i]));
 	}
 	resume_next(keeper);
 }

@@ -96,8 +96,12 @@ take_notice(void *ctx, enum local_id id, const void *params)
 		if (seat->lease.lease != revoked->lease)
 			continue;
 		renew_ended(seat,
-		    "the site took the lease back: an admin released it or "
-		    "revoked this device");
+		    err_from_code(revoked->code) == ERR_ROLLED_BACK
+			? "the site's journal was rolled back or forked and "
+			  "does not know this lease any more: its admin must "
+			  "look into it"
+			: "the site took the lease back: an admin released it "
+			  "or revoked this device");
 	}
 	pthread_mutex_unlock(&client->lock);
 	client_wake(client);

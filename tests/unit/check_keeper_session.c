@@ -214,6 +214,29 @@ START_TEST(rolled_back_journal_is_reported_and_the_session_goes_on)
 }
 END_TEST
 
+START_TEST(lease_that_a_rollback_forgot_is_told_so)
+{
+	struct local_checkout ask;
+	struct rpc_envelope envelope;
+	struct local_revoked told;
+
+	for (int i = 0; i < 4; i++) {
+		ask = question();
+		world.refuse_lease = take_seat(&ask).lease;
+	}
+	world_disconnect(&world);
+	world_roll_back(&world, 2);
+	world_line(&envelope, &world);
+	ck_assert_mem_eq(envelope.method, "lease.revoked", 13);
+	ck_assert_int_eq(record_read_json(&told, &local_revoked_record,
+			     envelope.params, envelope.params_len, &arena,
+			     NULL),
+	    0);
+	ck_assert_uint_eq(told.lease, world.refuse_lease);
+	ck_assert_str_eq(told.code, "rolled_back");
+}
+END_TEST
+
 START_TEST(forked_journal_is_reported_after_a_restart_too)
 {
 	struct local_checkout ask;
@@ -297,6 +320,7 @@ suite(void)
 	tcase_add_test(sessions, journal_that_goes_on_is_no_trouble);
 	tcase_add_test(sessions,
 	    rolled_back_journal_is_reported_and_the_session_goes_on);
+	tcase_add_test(sessions, lease_that_a_rollback_forgot_is_told_so);
 	tcase_add_test(sessions,
 	    forked_journal_is_reported_after_a_restart_too);
 	tcase_add_test(sessions, site_without_the_key_gets_no_proof);
