@@ -296,10 +296,16 @@ open_socket(int *out, const char *path)
 	if (fd < 0)
 		return complain("socket", strerror(errno));
 	/* Anybody may ask: the kernel says who it is. The folder decides who
-	 * finds it. */
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    chmod(path, 0666) < 0 || listen(fd, BACKLOG) < 0) {
-		err = complain(path, strerror(errno));
+	 * finds it. Not by chmod: in a folder that others may write to, that
+	 * would be of whatever stands there by then. */
+	mode_t mask = umask(0111);
+	int failed =
+	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0;
+	int saved = errno;
+
+	umask(mask);
+	if (failed || listen(fd, BACKLOG) < 0) {
+		err = complain(path, strerror(failed ? saved : errno));
 		close(fd);
 		return err;
 	}
