@@ -26,20 +26,15 @@ ask_open(struct local **local, struct cli *cli)
 }
 
 int
-ask_call(struct local *local, struct cli *cli, enum local_id op,
-    const void *request, void *reply, struct arena *arena, int timeout_ms)
+ask_answer(const struct cli *cli, int err, struct problem *problem)
 {
-	struct problem problem = { 0 };
-	int err =
-	    local_call(reply, local, op, request, arena, timeout_ms, &problem);
-
 	if (err == 0)
 		return CLI_DONE;
 	if (err == ERR_CLOSED)
-		problem_set(&problem, ERR_UNAVAILABLE,
+		problem_set(problem, ERR_UNAVAILABLE,
 		    "try again: leasehold status",
 		    "the agent hung up before it answered");
-	cli_problem(cli, &problem);
+	cli_problem(cli, problem);
 	return cli_status(err);
 }
 
@@ -47,12 +42,15 @@ int
 cli_ask(struct cli *cli, enum local_id op, const void *request, void *reply,
     struct arena *arena)
 {
+	struct problem problem = { 0 };
 	struct local *local;
 	int status = ask_open(&local, cli);
 
 	if (status != CLI_DONE)
 		return status;
-	status = ask_call(local, cli, op, request, reply, arena, ASK_MS);
+	status = ask_answer(cli,
+	    local_call(reply, local, op, request, arena, ASK_MS, &problem),
+	    &problem);
 	local_close(local);
 	return status;
 }

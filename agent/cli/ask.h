@@ -10,7 +10,7 @@
 
 /** Returns an exit status; the problem has been said. */
 int ask_open(struct local **local, struct cli *cli);
-int ask_call(struct local *local, struct cli *cli, enum local_id op,
-    const void *request, void *reply, struct arena *arena, int timeout_ms);
+/** What local_call returned: says the problem, gives the exit status. */
+int ask_answer(const struct cli *cli, int err, struct problem *problem);
 
 #endif

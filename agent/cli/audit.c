@@ -54,32 +54,83 @@ struct tail {
 	struct journal_header header;
 };
 
-/* What a kind's record says, as compact JSON, without tokens and keys. */
+/* One field of a fact, for people: identifiers cut to what an eye compares. */
+static void
+print_field(const struct record_field *field, const uint8_t *record)
+{
+	const void *at = record + field->offset;
+	char text[65] = "";
+	uint32_t number;
+	uint64_t long_number;
+	int64_t time;
+
+	switch (field->type) {
+	case RECORD_TEXT:
+		if (((const char *)at)[0] != '\0')
+			printf(" %s=%s", field->key, (const char *)at);
+		break;
+	case RECORD_U32:
+	case RECORD_ENUM:
+		memcpy(&number, at, sizeof(number));
+		if (field->type == RECORD_ENUM)
+			printf(" %s=%s", field->key, field->names[number]);
+		else if (number != 0)
+			printf(" %s=%u", field->key, number);
+		break;
+	case RECORD_U64:
+		memcpy(&long_number, at, sizeof(long_number));
+		if (long_number != 0)
+			printf(" %s=%llu", field->key,
+			    (unsigned long long)long_number);
+		break;
+	case RECORD_TIME:
+		memcpy(&time, at, sizeof(time));
+		cli_time(text, time);
+		if (text[0] != '\0')
+			printf(" %s=%s", field->key, text);
+		break;
+	case RECORD_FIXED:
+		text_to_hex(text, at, field->size < 4 ? field->size : 4);
+		if (strspn(text, "0") != strlen(text))
+			printf(" %s=%s..", field->key, text);
+		break;
+	case RECORD_BOOL:
+		printf(" %s=%s", field->key, *(const bool *)at ? "yes" : "no");
+		break;
+	case RECORD_I64:
+	case RECORD_DATE:
+	case RECORD_MONEY:
+	case RECORD_BLOB:
+	case RECORD_STRING:
+	case RECORD_STRUCT:
+	case RECORD_LIST:
+		break;
+	}
+}
+
+/* People get the fields that one line holds, programs all of them. */
 static void
 print_row(struct tail *tail, const struct row *row, int64_t time)
 {
+	const struct record *record = row_record(row->kind);
 	struct buf json = { 0 };
-	char when[32];
-	struct row shown = *row;
+	char stamp[CLOCK_TEXT_SIZE], when[32];
 
-	if (row->kind == ROW_LICENSE_INSTALLED) {
-		shown.u.license_installed.issuer_token.len = 0;
-		shown.u.license_installed.license_token.len = 0;
-	}
-	record_write_json(&json, row_record(row->kind), &shown.u);
-	if (tail->cli->json) {
-		char stamp[CLOCK_TEXT_SIZE];
-
-		clock_format(stamp, time);
-		printf("{\"row\":%llu,\"time\":\"%s\",\"kind\":\"%s\","
-		       "\"fact\":%s}\n",
-		    (unsigned long long)row->number, stamp,
-		    row_kind_name(row->kind), buf_text(&json));
-	} else {
+	if (!tail->cli->json) {
 		cli_time(when, time);
-		printf("%6llu  %s  %-18s %s\n", (unsigned long long)row->number,
-		    when, row_kind_name(row->kind), buf_text(&json));
+		printf("%6llu  %s  %-17s", (unsigned long long)row->number,
+		    when, row_kind_name(row->kind));
+		for (size_t i = 0; i < record->n_fields; i++)
+			print_field(&record->fields[i],
+			    (const uint8_t *)&row->u);
+		putchar('\n');
+		return;
 	}
+	record_write_json(&json, record, &row->u);
+	clock_format(stamp, time);
+	printf("{\"row\":%llu,\"time\":\"%s\",\"kind\":\"%s\",\"fact\":%s}\n",
+	    (unsigned long long)row->number, stamp, row_kind_name(row->kind),
+	    buf_text(&json));
 	buf_release(&json);
 }
 

@@ -27,12 +27,14 @@
 #define ATTACH_MS 5000
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MAX_MS 5000
+/* What is asked for without --version: only licenses of all versions hold it. */
+#define VERSION_UNSAID "0"
 
 /* What checkout and run have in common on the command line. */
 static int
 read_options(struct local_checkout *request, int *argc, char **argv)
 {
-	const char *version = "0", *user = "", *feature = "", *value;
+	const char *version = VERSION_UNSAID, *user = "", *feature = "", *value;
 	uint64_t pid;
 	int found;
 
@@ -70,9 +72,16 @@ take(struct local_checkout_reply *reply, struct local *local, struct cli *cli,
 		cli_say("PRODUCT: longer than 63 bytes");
 		return CLI_USAGE;
 	}
-	return ask_call(local, cli, LOCAL_CHECKOUT, request, reply, arena,
-	    (int)(request->wait_s > 86400 ? 86400 : request->wait_s) * 1000 +
-		60000);
+	struct problem problem = { 0 };
+	int wait_s = (int)(request->wait_s > 86400 ? 86400 : request->wait_s);
+	int err = local_call(reply, local, LOCAL_CHECKOUT, request, arena,
+	    wait_s * 1000 + 60000, &problem);
+
+	if (err == ERR_VERSION_NOT_COVERED &&
+	    strcmp(request->version, VERSION_UNSAID) == 0)
+		text_copy(problem.hint, sizeof(problem.hint),
+		    "say which version runs: --version V");
+	return ask_answer(cli, err, &problem);
 }
 
 /* The facts of the grant, out of its row. */

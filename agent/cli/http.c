@@ -187,6 +187,33 @@ read_problem(struct problem *problem, const struct buf *answer,
 	return err_from_code(problem->code);
 }
 
+/* The next command, where the site left it open. */
+static void
+add_hint(struct problem *problem, int err, const struct operation *op)
+{
+	static const struct {
+		const char *of;
+		const char *hint;
+	} lists[] = {
+		{ "lease.", "see what there is: leasehold leases" },
+		{ "device.", "see what there is: leasehold device list" },
+		{ "license.", "see what there is: leasehold license list" },
+	};
+
+	if (problem->hint[0] != '\0')
+		return;
+	if (err == ERR_UNAUTHENTICATED) {
+		text_copy(problem->hint, sizeof(problem->hint),
+		    "the site does not know this key: check --key or "
+		    "LICENSE_API_KEY");
+		return;
+	}
+	for (size_t i = 0; err == ERR_NOT_FOUND && i < 3; i++)
+		if (strncmp(op->name, lists[i].of, strlen(lists[i].of)) == 0)
+			text_copy(problem->hint, sizeof(problem->hint),
+			    lists[i].hint);
+}
+
 /* The answer's meaning: the reply's record, or a problem. */
 static int
 understand(struct cli *cli, const struct operation *op, long status,
@@ -213,6 +240,7 @@ understand(struct cli *cli, const struct operation *op, long status,
 		    status);
 		return CLI_FAILED;
 	}
+	add_hint(&problem, err, op);
 	cli_problem(cli, &problem);
 	return cli_status(err);
 }

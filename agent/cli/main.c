@@ -91,8 +91,8 @@ unknown(int argc, char **argv)
 	for (const struct command_spec *c = commands; c->words != NULL; c++)
 		if (strncmp(c->words, argv[0], strlen(argv[0])) == 0 &&
 		    c->words[strlen(argv[0])] == ' ') {
-			fprintf(stderr, "  leasehold %s %s\n", c->words,
-			    c->arguments);
+			fprintf(stderr, "  leasehold %-18s %s\n", c->words,
+			    c->doc);
 			n++;
 		}
 	if (n > 0)

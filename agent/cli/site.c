@@ -9,10 +9,12 @@
 #include "shared/base/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Become leaseholdd: the one beside this program, else the one in PATH. */
@@ -52,6 +54,43 @@ become_daemon(const struct cli *cli, const char *verb, int argc, char **argv)
 	return CLI_FAILED;
 }
 
+/* The daemon's standard output into a file, which appears whole or not at all.
+ */
+static int
+daemon_to_file(const char *out, const struct cli *cli, const char *verb,
+    int argc, char **argv)
+{
+	struct buf text = { .max = (size_t)1 << 16 };
+	uint8_t chunk[4096];
+	int ends[2], state = 0, err = 0;
+	ssize_t n = 0;
+	pid_t pid = -1;
+
+	if (pipe2(ends, O_CLOEXEC) == 0) {
+		pid = fork();
+		if (pid == 0) {
+			dup2(ends[1], STDOUT_FILENO);
+			_exit(become_daemon(cli, verb, argc, argv));
+		}
+		close(ends[1]);
+		while (pid > 0 && (n = read(ends[0], chunk, sizeof(chunk))) > 0)
+			buf_add(&text, chunk, (size_t)n);
+		close(ends[0]);
+	}
+	if (pid < 0 || waitpid(pid, &state, 0) != pid || n < 0 || text.failed) {
+		cli_say("leaseholdd cannot be run: %s", strerror(errno));
+		state = CLI_FAILED;
+	} else {
+		state = WIFEXITED(state) ? WEXITSTATUS(state) : CLI_FAILED;
+	}
+	if (state == CLI_DONE)
+		err = file_write(out, text.data, text.len, 0644);
+	if (err != 0)
+		cli_say("%s cannot be written: %s", out, strerror(errno));
+	buf_release(&text);
+	return err != 0 ? CLI_FAILED : state;
+}
+
 int
 site_init(struct cli *cli, int argc, char **argv)
 {
@@ -81,11 +120,13 @@ site_request(struct cli *cli, int argc, char **argv)
 	const char *out = NULL;
 	int status;
 
-	for (int i = 1; i < argc; i++)
-		if (strncmp(argv[i], "--state", 7) == 0)
-			return become_daemon(cli, "request", argc, argv);
 	if (cli_option(&out, &argc, argv, "--out") < 0)
 		return CLI_USAGE;
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], "--state", 7) == 0)
+			return out == NULL
+			    ? become_daemon(cli, "request", argc, argv)
+			    : daemon_to_file(out, cli, "request", argc, argv);
 	status = cli_arguments(argc, argv, 0, 0,
 	    "site request [--out FILE] [--state DIR]");
 	if (status == CLI_DONE)

@@ -105,7 +105,8 @@ find_license(struct grant *grant, struct batch *batch, struct command *command)
 
 	if (err == ERR_NOT_FOUND_INTERNAL)
 		return decide_refuse(command, ERR_NOT_ENTITLED,
-		    "see what is installed: leasehold license list",
+		    "ask the site's admin; leasehold license list shows what "
+		    "is installed",
 		    "no license for %s is installed at this site",
 		    request->product);
 	if (err == 0)
