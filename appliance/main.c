@@ -284,6 +284,7 @@ struct daemon {
 	int lock;
 	int listen_fd;
 	struct tls_page *tls;
+	int tls_fd;
 	char empty_root[SETUP_PATH_MAX];
 };
 
@@ -303,7 +304,7 @@ core_main(void *ctx, const struct supervisor_child *child)
 	log_open("ledger", daemon->level, daemon->journal);
 	/* It needs neither, so it does not have them. */
 	close(daemon->listen_fd);
-	tls_page_free(daemon->tls);
+	tls_page_free(daemon->tls, daemon->tls_fd);
 	return ledger_main(&options, child);
 }
 
@@ -311,10 +312,15 @@ static int
 edge_main(void *ctx, const struct supervisor_child *child)
 {
 	struct daemon *daemon = ctx;
+	const struct tls_page *tls;
+
+	log_open("front", daemon->level, daemon->journal);
+	if (tls_page_for_reading(&tls, daemon->tls, daemon->tls_fd) != 0)
+		return STATUS_FAILED;
 	struct front_options options = {
 		.listen_fd = daemon->listen_fd,
-		.cert_pem = daemon->tls->cert_pem,
-		.key_pem = daemon->tls->key_pem,
+		.cert_pem = tls->cert_pem,
+		.key_pem = tls->key_pem,
 		.connections_max = (int)(daemon->settings.connections /
 		    daemon->settings.fronts),
 		.drop = daemon->users.drop,
@@ -323,7 +329,6 @@ edge_main(void *ctx, const struct supervisor_child *child)
 		.empty_root = daemon->empty_root,
 	};
 
-	log_open("front", daemon->level, daemon->journal);
 	return front_main(&options, child);
 }
 
@@ -410,7 +415,7 @@ open_site(struct daemon *daemon)
 	if (setup_read(&site, settings->state) != 0 ||
 	    setup_path(daemon->empty_root, settings->state, "empty") != 0 ||
 	    setup_lock(&daemon->lock, settings->state) != 0 ||
-	    tls_page_new(&daemon->tls, settings->state) != 0)
+	    tls_page_new(&daemon->tls, &daemon->tls_fd, settings->state) != 0)
 		return STATUS_FAILED;
 	if (settings_listen(&daemon->listen_fd, settings, error,
 		sizeof(error)) != 0) {
@@ -460,7 +465,7 @@ run_daemon(const struct arguments *arguments)
 	status = supervisor_run(&supervisor);
 	close(daemon.listen_fd);
 	close(daemon.lock);
-	tls_page_free(daemon.tls);
+	tls_page_free(daemon.tls, daemon.tls_fd);
 	return status;
 }
 

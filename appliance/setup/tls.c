@@ -6,10 +6,12 @@
 #include "shared/base/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static int
 read_pem(uint8_t **data, size_t *len, const char *state, const char *name,
@@ -56,14 +58,39 @@ tls_page_reload(struct tls_page *page, const char *state)
 	return rc;
 }
 
-int
-tls_page_new(struct tls_page **out, const char *state)
+/* Mappings made from now on cannot be written, this one can. */
+static struct tls_page *
+map_sealed(int fd)
 {
-	struct tls_page *page = mmap(NULL, sizeof(*page),
-	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct tls_page *page;
 
+	if (ftruncate(fd, sizeof(*page)) != 0)
+		return NULL;
+	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+	    0);
 	if (page == MAP_FAILED)
-		return ERR_NOMEM;
+		return NULL;
+	if (fcntl(fd, F_ADD_SEALS,
+		F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK |
+		    F_SEAL_SEAL) == 0)
+		return page;
+	munmap(page, sizeof(*page));
+	return NULL;
+}
+
+int
+tls_page_new(struct tls_page **out, int *out_fd, const char *state)
+{
+	int fd = memfd_create("tls", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct tls_page *page = fd < 0 ? NULL : map_sealed(fd);
+
+	if (page == NULL) {
+		log_error("setup", "cannot make the page of the TLS key: %s",
+		    strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return ERR_SYSTEM;
+	}
 	/* The key must reach neither swap nor a core file. */
 	if (mlock(page, sizeof(*page)) != 0)
 		log_debug("setup", "cannot lock the TLS key in memory: %s",
@@ -72,16 +99,36 @@ tls_page_new(struct tls_page **out, const char *state)
 	int rc = tls_page_reload(page, state);
 
 	if (rc != 0) {
-		tls_page_free(page);
+		tls_page_free(page, fd);
 		return rc;
 	}
 	*out = page;
+	*out_fd = fd;
+	return 0;
+}
+
+int
+tls_page_for_reading(const struct tls_page **out, struct tls_page *page, int fd)
+{
+	void *view = mmap(NULL, sizeof(*page), PROT_READ, MAP_SHARED, fd, 0);
+	int error = errno;
+
+	tls_page_free(page, fd);
+	if (view == MAP_FAILED) {
+		log_error("setup", "cannot map the TLS key for reading: %s",
+		    strerror(error));
+		return ERR_SYSTEM;
+	}
+	madvise(view, sizeof(*page), MADV_DONTDUMP);
+	*out = view;
 	return 0;
 }
 
 void
-tls_page_free(struct tls_page *page)
+tls_page_free(struct tls_page *page, int fd)
 {
-	if (page != NULL)
-		munmap(page, sizeof(*page));
+	if (page == NULL)
+		return;
+	munmap(page, sizeof(*page));
+	close(fd);
 }

@@ -3,7 +3,10 @@
  * memory shared by the parent, which alone reads files, and the fronts. On
  * SIGHUP the parent rereads the files into it and then passes SIGHUP on: each
  * front gives the new text to its TLS, for connections to come; those that are
- * open stay. The ledger gives the page up first thing. It must not know TLS.
+ * open stay. Only the parent can write: a front that was taken must not choose the
+ * key of its successor, so it maps the page again, read-only, and seals see to it
+ * that it stays so. The ledger gives the page up first thing. It must not know
+ * TLS.
  */
 #ifndef APPLIANCE_SETUP_TLS_H
 #define APPLIANCE_SETUP_TLS_H
@@ -19,14 +22,19 @@ struct tls_page {
 	char key_pem[TLS_KEY_MAX];
 };
 
-/** A page with STATE/tls/server.pem and .key; before any fork. Errors are
- * logged in words. */
-int tls_page_new(struct tls_page **page, const char *state);
+/** A page with STATE/tls/server.pem and .key, writable here, and the descriptor
+ * it lives behind; before any fork. Errors are logged in words. */
+int tls_page_new(struct tls_page **page, int *fd, const char *state);
+
+/** In a front: the same page for reading only; `page` and `fd`, inherited from
+ * the parent, are given up (also on failure). */
+int tls_page_for_reading(const struct tls_page **out, struct tls_page *page,
+    int fd);
 
 /** Read the files again; on an error the page stays as it was. */
 int tls_page_reload(struct tls_page *page, const char *state);
 
 /** Unmap it in this process. The parent does not wipe: others may look. */
-void tls_page_free(struct tls_page *page);
+void tls_page_free(struct tls_page *page, int fd);
 
 #endif

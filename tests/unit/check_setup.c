@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -413,11 +414,12 @@ END_TEST
 START_TEST(page_takes_new_certificates_and_keeps_good_ones)
 {
 	struct tls_page *page;
+	int fd;
 	char path[160], other[160];
 	char before[64];
 
 	ck_assert_int_eq(create(), 0);
-	ck_assert_int_eq(tls_page_new(&page, state), 0);
+	ck_assert_int_eq(tls_page_new(&page, &fd, state), 0);
 	ck_assert_ptr_nonnull(strstr(page->cert_pem, "BEGIN CERTIFICATE"));
 	ck_assert_ptr_nonnull(strstr(page->key_pem, "PRIVATE KEY"));
 	snprintf(path, sizeof(path), "%s/tls/server.pem", state);
@@ -430,7 +432,30 @@ START_TEST(page_takes_new_certificates_and_keeps_good_ones)
 	ck_assert_int_eq(rename(path, other), 0);
 	ck_assert_int_eq(tls_page_reload(page, state), ERR_NOT_FOUND);
 	ck_assert_int_eq(memcmp(page->key_pem, before, 63), 0);
-	tls_page_free(page);
+	tls_page_free(page, fd);
+}
+END_TEST
+
+START_TEST(front_cannot_write_the_certificate_it_reads)
+{
+	const struct tls_page *view;
+	struct tls_page *page;
+	int fd;
+
+	ck_assert_int_eq(create(), 0);
+	ck_assert_int_eq(tls_page_new(&page, &fd, state), 0);
+	int kept = dup(fd);
+
+	ck_assert_int_eq(tls_page_for_reading(&view, page, fd), 0);
+	ck_assert_ptr_nonnull(strstr(view->cert_pem, "BEGIN CERTIFICATE"));
+	ck_assert_int_ne(mprotect((void *)(uintptr_t)view, sizeof(*view),
+			     PROT_READ | PROT_WRITE),
+	    0);
+	ck_assert_ptr_eq(mmap(NULL, sizeof(*view), PROT_READ | PROT_WRITE,
+			     MAP_SHARED, kept, 0),
+	    MAP_FAILED);
+	ck_assert_int_lt(write(kept, "x", 1), 0);
+	close(kept);
 }
 END_TEST
 
@@ -658,6 +683,7 @@ suite(void)
 	tcase_add_test(tls, renewed_certificate_is_of_the_same_ca);
 	tcase_add_test(tls, hosts_are_names_or_addresses);
 	tcase_add_test(tls, page_takes_new_certificates_and_keeps_good_ones);
+	tcase_add_test(tls, front_cannot_write_the_certificate_it_reads);
 	tcase_add_test(settings, settings_are_read_over_defaults);
 	tcase_add_test(settings,
 	    misspelt_key_is_named_with_its_line_and_the_closest);
