@@ -200,10 +200,24 @@ read_settings(struct settings *settings, const struct options *options)
 /* --- users ---------------------------------------------------------------- */
 
 static int
+find_user(uid_t *uid, gid_t *gid, const char *setting, const char *name)
+{
+	char words[160];
+
+	if (sandbox_user_parse(uid, gid, name) == 0)
+		return 0;
+	snprintf(words, sizeof(words),
+	    "there is no user '%s'; make it with: useradd --system %s", name,
+	    name);
+	return complain(setting, words);
+}
+
+static int
 choose_users(struct agent *agent)
 {
 	const struct settings *settings = &agent->settings;
 	const struct group *group = getgrnam(settings->group);
+	int err = 0;
 
 	agent->keeper.admin_gid = group != NULL ? group->gr_gid : (gid_t)-1;
 	if (geteuid() != 0)
@@ -214,19 +228,15 @@ choose_users(struct agent *agent)
 		    "uplink_user: keeps root's rights");
 	if (settings->user[0] != '\0') {
 		agent->keeper.drop = true;
-		if (sandbox_user_parse(&agent->keeper.uid, &agent->keeper.gid,
-			settings->user) < 0)
-			return complain("[agent] user",
-			    "there is no such user");
+		err = find_user(&agent->keeper.uid, &agent->keeper.gid,
+		    "[agent] user", settings->user);
 	}
-	if (settings->uplink_user[0] != '\0') {
+	if (err == 0 && settings->uplink_user[0] != '\0') {
 		agent->uplink.drop = true;
-		if (sandbox_user_parse(&agent->uplink.uid, &agent->uplink.gid,
-			settings->uplink_user) < 0)
-			return complain("[agent] uplink_user",
-			    "there is no such user");
+		err = find_user(&agent->uplink.uid, &agent->uplink.gid,
+		    "[agent] uplink_user", settings->uplink_user);
 	}
-	return 0;
+	return err;
 }
 
 /* The state folder is the keeper's, who is no root by then. */
@@ -281,13 +291,31 @@ remove_stale(const struct sockaddr_un *address)
 	return 0;
 }
 
+/* /run is empty after a boot: the socket's own folder is made, no more. */
+static int
+make_socket_folder(const char *path)
+{
+	char folder[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL || slash == path ||
+	    !text_copy_n(folder, sizeof(folder), path, (size_t)(slash - path)))
+		return 0;
+	if (mkdir(folder, 0755) == 0 || errno == EEXIST)
+		return 0;
+	return complain(folder, strerror(errno));
+}
+
 static int
 open_socket(int *out, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	text_copy(address.sun_path, sizeof(address.sun_path), path);
-	int err = remove_stale(&address);
+	int err = make_socket_folder(path);
+
+	if (err == 0)
+		err = remove_stale(&address);
 
 	if (err < 0)
 		return err;

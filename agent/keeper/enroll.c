@@ -182,7 +182,7 @@ check_site_key(struct enrolling *enrolling)
 	    (strcmp(header.site, enrolling->site.site) != 0 ||
 		strcmp(header.tenant, enrolling->site.tenant) != 0))
 		err = ERR_MISMATCH;
-	if (err < 0)
+	if (err != 0)
 		return err;
 	enrolling->seen.known.batch = header.batch;
 	memcpy(enrolling->seen.known.head, head, 32);

@@ -197,11 +197,14 @@ fail_all(struct work_list *list, int rc)
 static void
 commit_batch(struct writer *writer, struct work_list *list)
 {
-	struct batch_outcome *outcome = calloc(1, sizeof(*outcome));
 	struct write *first = (struct write *)list->first;
+	struct batch_outcome *outcome;
 	struct work_list done = { 0 };
 	size_t n = 0;
 
+	if (first == NULL)
+		return;
+	outcome = calloc(1, sizeof(*outcome));
 	if (outcome == NULL) {
 		fail_all(list, ERR_NOMEM);
 		outbox_put(writer->outbox, list);

@@ -193,7 +193,7 @@ make_site_key(struct making *making)
 	    TOKEN_PUBLIC_BYTES, NULL, 0);
 	struct site_file *site = &making->site;
 
-	strcpy(site->site, "site-");
+	text_copy(site->site, sizeof(site->site), "site-");
 	for (size_t i = 0; i < 13; i++) {
 		size_t bit = i * 5;
 		unsigned int pair =
@@ -222,7 +222,8 @@ make_key(const struct making *making, const char *name)
 		return ERR_NOMEM;
 	randombytes_buf(making->key, SETUP_KEY_BYTES);
 	text_to_hex(text, making->key, SETUP_KEY_BYTES);
-	strcat(text, "\n");
+	text[2 * SETUP_KEY_BYTES] = '\n';
+	text[2 * SETUP_KEY_BYTES + 1] = '\0';
 	snprintf(file, sizeof(file), "keys/%s.key", name);
 	int rc = write_file(making, file, text, strlen(text), 0600);
 
@@ -452,7 +453,7 @@ sync_parent(const char *state)
 	char *slash = strrchr(path, '/');
 
 	if (slash == NULL)
-		strcpy(path, ".");
+		text_copy(path, sizeof(path), ".");
 	else if (slash == path)
 		slash[1] = '\0';
 	else
