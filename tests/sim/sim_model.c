@@ -173,9 +173,11 @@ retry(struct applying *a, uint64_t granted)
 	bool may_forget = sim->ended - lease->ended_as >= SIM_ENDED_MAX ||
 	    sim->n_leases - granted >= SIM_ENDED_MAX;
 
-	if (may_forget && (!a->told || a->c->command.err != ERR_GONE))
+	int remembered = same ? ERR_GONE : ERR_CONFLICT;
+
+	if (may_forget && (!a->told || a->c->command.err != remembered))
 		return false;
-	expect(a, same ? ERR_GONE : ERR_CONFLICT);
+	expect(a, remembered);
 	return true;
 }
 
