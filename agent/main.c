@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CONFIG_DEFAULT "/etc/leasehold/agent.ini"
@@ -262,6 +263,30 @@ make_state(const struct agent *agent)
 
 /* --- the local socket ----------------------------------------------------- */
 
+/* Does somebody listen there, and go on doing so? The children of an agent that
+ * was killed a moment ago hold its socket until they have ended too. */
+static bool
+answers(const struct sockaddr_un *address)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+
+	for (int tries = 0; tries < 100; tries++) {
+		int fd = socket(AF_UNIX,
+		    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		int rc = connect(fd, (const struct sockaddr *)address,
+		    sizeof(*address));
+		/* In doubt somebody does: his socket is not ours. */
+		bool listens = fd < 0 || rc == 0 || errno == EAGAIN;
+
+		if (fd >= 0)
+			close(fd);
+		if (!listens)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 /* Does an agent answer there? A file that is no socket is not ours to remove.
  */
 static int
@@ -275,15 +300,7 @@ remove_stale(const struct sockaddr_un *address)
 		    : complain(address->sun_path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
 		return complain(address->sun_path, "is there and no socket");
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return complain("socket", strerror(errno));
-	int answered = connect(fd, (const struct sockaddr *)address,
-			   sizeof(*address)) == 0;
-
-	close(fd);
-	if (answered)
+	if (answers(address))
 		return complain(address->sun_path,
 		    "another agent listens there");
 	if (unlink(address->sun_path) < 0)
