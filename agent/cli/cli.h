@@ -31,7 +31,6 @@ struct cli {
 	char socket[108];
 	char loose_file[512]; /* holds the key, and others may read it; or "" */
 	bool json;
-	const char *program; /* argv[0], to find leaseholdd beside it */
 };
 
 /** A command: its words, what follows them, what it does. */
@@ -113,7 +112,7 @@ void cli_span(char out[32], int64_t seconds);
 
 /* The commands, by file. */
 int site_init(struct cli *cli, int argc, char **argv);
-int site_request(struct cli *cli, int argc, char **argv);
+int site_request_file(struct cli *cli, int argc, char **argv);
 int site_show(struct cli *cli, int argc, char **argv);
 int license_install_file(struct cli *cli, int argc, char **argv);
 int license_list(struct cli *cli, int argc, char **argv);

@@ -77,7 +77,7 @@ const struct command_spec commands[] = {
 	{ "site request", "", "an activation request for the vendor",
 	    "  --out FILE    write it there\n"
 	    "  --state DIR   from the site's folder, without asking it\n",
-	    "leasehold site request --out request.txt", site_request },
+	    "leasehold site request --out request.txt", site_request_file },
 	{ "site show", "", "the site's identity and state (admin)", NULL,
 	    "leasehold site show", site_show },
 	{ 0 },

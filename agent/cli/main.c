@@ -174,7 +174,7 @@ dispatch(struct cli *cli, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct cli cli = { .program = argv[0] };
+	struct cli cli = { .json = false };
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);

@@ -112,7 +112,7 @@ write_or_print(const char *path, const char *text, size_t len)
 }
 
 int
-site_request(struct cli *cli, int argc, char **argv)
+site_request_file(struct cli *cli, int argc, char **argv)
 {
 	struct site_request_reply reply;
 	struct arena arena = { 0 };

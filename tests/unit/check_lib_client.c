@@ -1,57 +1,7 @@
 /* Taking seats and giving them back, against an agent with vices. */
-#include "agent/lib/leasehold.h"
-#include "tests/unit/lib_agent.h"
+#include "tests/unit/lib_client.h"
 
 #include <signal.h>
-
-static struct agent agent;
-static struct lh_client *client;
-static char vendor_key[TOKEN_PUBLIC_TEXT];
-
-static struct lh_options
-options(void)
-{
-	static char state[96];
-
-	snprintf(state, sizeof(state), "%s/state", agent.folder);
-	token_public_format(vendor_key, agent.chain.root.public_key);
-	return (struct lh_options){ .size = sizeof(struct lh_options),
-		.vendor_key = vendor_key,
-		.socket_path = agent.path,
-		.state_folder = state };
-}
-
-static void
-new_client(void)
-{
-	struct lh_options given = options();
-
-	ck_assert_int_eq(lh_client_new(&client, &given), LH_OK);
-}
-
-static void
-setup(void)
-{
-	agent_open(&agent);
-	new_client();
-}
-
-static void
-teardown(void)
-{
-	lh_client_free(client);
-	agent_close(&agent);
-}
-
-static int
-checkout(struct lh_seat **seat)
-{
-	int error = lh_checkout(seat, client, "tool", "8.1.0", NULL, NULL, 0);
-
-	/* Who fails says more than its name. */
-	ck_assert_int_eq(error != LH_OK, lh_detail()[0] != '\0');
-	return error;
-}
 
 START_TEST(seat_is_taken_and_given_back)
 {
