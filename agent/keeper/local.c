@@ -214,6 +214,9 @@ local_dispatch(struct application *application, uint64_t id,
 		enroll_begin(application, id, request);
 		return;
 	case LOCAL_NONE:
+	case LOCAL_CANCEL:
+	case LOCAL_WAITING:
+	case LOCAL_OFFERED:
 	case LOCAL_REVOKED:
 	case LOCAL_COUNT:
 		break;

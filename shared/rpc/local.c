@@ -9,10 +9,11 @@ static const struct record_field local_checkout_fields[] = {
 	R_TEXT(local_checkout, product, 1, 63, 0, "The product's id."),
 	R_TEXT(local_checkout, version, 1, 31, 0, "Version that runs."),
 	R_TEXT(local_checkout, feature, 0, 63, OPT, "Feature."),
-	R_U32(local_checkout, count, 0, 1, OPT, "Seats; 0 is 1."),
+	R_U32(local_checkout, count, 0, LEASE_COUNT_MAX, OPT,
+	    "Seats, all or none; 0 is 1."),
 	R_TEXT(local_checkout, user, 0, 63, OPT,
 	    "Who it is for; absent: the user's login name."),
-	R_U32(local_checkout, wait_s, 0, 86400, OPT,
+	R_U32(local_checkout, wait_s, 0, LEASE_WAIT_MAX_S, OPT,
 	    "Seconds to wait for a seat."),
 	R_FIXED(local_checkout, nonce, OPT, "Random; absent with hold."),
 	R_STRUCT(local_checkout, known, &journal_known_record, OPT,
@@ -26,25 +27,29 @@ static const struct record_field local_checkout_fields[] = {
 RECORD_DEFINE(local_checkout, 1, "One seat, please.");
 
 static const struct record_field local_checkout_reply_fields[] = {
-	R_U64(local_checkout_reply, lease, 1, U53_MAX, 0, "The lease."),
-	R_U64(local_checkout_reply, row_number, 1, U53_MAX, 0,
+	R_U64(local_checkout_reply, lease, 0, U53_MAX, OPT,
+	    "The lease; absent: it waits in the queue."),
+	R_U64(local_checkout_reply, row_number, 0, U53_MAX, OPT,
 	    "Number of the granting row."),
-	R_BLOB(local_checkout_reply, row, 1, ROW_MAX, 0, "The granting row."),
+	R_BLOB(local_checkout_reply, row, 0, ROW_MAX, OPT, "The granting row."),
 	R_BLOB(local_checkout_reply, path, 0, HASHES_MAX, OPT,
 	    "Its path to the batch's root."),
-	R_STRING(local_checkout_reply, header, 1, HEADER_MAX, 0,
+	R_STRING(local_checkout_reply, header, 0, HEADER_MAX, OPT,
 	    "The batch's header, a signed document."),
 	R_BLOB(local_checkout_reply, inclusion, 0, HASHES_MAX, OPT,
 	    "Path of the known head in the history."),
 	R_BLOB(local_checkout_reply, consistency, 0, HASHES_MAX, OPT,
 	    "Proof that the history continues the known one."),
-	R_STRING(local_checkout_reply, issuer, 1, TOKEN_MAX, 0,
+	R_STRING(local_checkout_reply, issuer, 0, TOKEN_MAX, OPT,
 	    "The vendor's issuing key, a signed document."),
-	R_STRING(local_checkout_reply, license, 1, TOKEN_MAX, 0,
+	R_STRING(local_checkout_reply, license, 0, TOKEN_MAX, OPT,
 	    "The license, a signed document."),
 	R_U64(local_checkout_reply, device, 1, U53_MAX, 0, "This device."),
+	R_STRUCT(local_checkout_reply, queue, &queue_place_record, OPT,
+	    "Its place, while it waits."),
 };
-RECORD_DEFINE(local_checkout_reply, 1, "A grant and all its evidence.");
+RECORD_DEFINE(local_checkout_reply, 1,
+    "A grant and all its evidence, or a place in the queue.");
 
 static const struct record_field local_renew_fields[] = {
 	R_U64(local_renew, lease, 1, U53_MAX, 0, "The lease."),
@@ -153,6 +158,8 @@ static const struct local_operation local_operations[] = {
 	    "Renew a lease; answered after the agent's next round." },
 	{ LOCAL_RETURN, "lease.return", &local_return_record,
 	    &local_returned_record, false, "Give seats back." },
+	{ LOCAL_CANCEL, "lease.cancel", &lease_cancel_record, &empty_record,
+	    false, "Leave the queue." },
 	{ LOCAL_ATTACH, "lease.attach", &local_attach_record, &empty_record,
 	    false, "This connection speaks for the lease again." },
 	{ LOCAL_LIST, "lease.list", &local_list_record, &local_leases_record,
@@ -163,6 +170,10 @@ static const struct local_operation local_operations[] = {
 	    &local_status_record, true, "Make this a device of a site." },
 	{ LOCAL_REVOKED, "lease.revoked", &local_revoked_record, &empty_record,
 	    false, "Notice: a lease was taken." },
+	{ LOCAL_WAITING, "lease.waiting", &lease_waiting_record, &empty_record,
+	    false, "Notice: a place in the queue changed." },
+	{ LOCAL_OFFERED, "lease.offered", &lease_offered_record, &empty_record,
+	    false, "Notice: the seat is there: ask again." },
 };
 #define N_LOCAL (sizeof(local_operations) / sizeof(local_operations[0]))
 

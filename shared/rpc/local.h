@@ -17,12 +17,15 @@ enum local_id {
 	LOCAL_CHECKOUT,
 	LOCAL_RENEW,
 	LOCAL_RETURN,
+	LOCAL_CANCEL,
 	LOCAL_ATTACH,
 	LOCAL_LIST,
 	LOCAL_STATUS,
 	LOCAL_ENROLL,
 	/* notices, agent to application */
 	LOCAL_REVOKED,
+	LOCAL_WAITING,
+	LOCAL_OFFERED,
 	LOCAL_COUNT,
 };
 
@@ -52,6 +55,11 @@ struct local_checkout_reply {
 	struct record_span issuer; /* token */
 	struct record_span license; /* token */
 	uint64_t device;
+	/** Without a lease: its place in the site's queue. lease.waiting and
+	 * lease.offered follow on this connection, by request id; an offer is
+	 * taken by the same question with a fresh nonce. A connection that
+	 * hangs up leaves the queue. */
+	struct queue_place queue;
 };
 
 /** lease.renew: answered after the agent's next round with the site. */

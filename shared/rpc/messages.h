@@ -14,6 +14,10 @@
 #define PROTOCOL_VERSION 1
 #define LIST_LIMIT_DEFAULT 100
 #define LIST_LIMIT_MAX 1000
+/** Seats of one lease, taken all or none. */
+#define LEASE_COUNT_MAX 1024
+/** Seconds that a checkout may stand in the queue. */
+#define LEASE_WAIT_MAX_S 86400
 
 struct empty {
 	uint64_t none; /* no fields: n_fields is 0 */
@@ -80,12 +84,22 @@ struct checkout {
 	uint32_t count;
 	char user[64];
 	char host[128];
-	uint32_t wait_s;
+	uint32_t wait_s; /* stand in the queue for so long; 0: do not */
 	uint8_t nonce[NONCE_BYTES];
 	uint8_t application[32];
 	struct journal_known known; /* the application's; zero: none */
 };
-/** A grant and its evidence. inclusion and consistency show that the journal of
+/** Where a checkout stands in the site's queue. The queue keeps its place by
+ * (device, request id): the same question again is answered with the place,
+ * and takes the seat once it is offered. */
+struct queue_place {
+	uint32_t place; /* 1: next; 0: it does not wait */
+	uint32_t length; /* of the queue */
+	/** Not 0: it is this one's turn. Seats are set aside for so many
+	 * seconds, for the same question with a fresh nonce. */
+	uint32_t claim_s;
+};
+/** A grant and its evidence; or lease 0 and a place in the queue. inclusion and consistency show that the journal of
  * `header` continues `known`; where a retry gets an older header than `known`
  * (the lease was granted before), they show the reverse: that the journal of
  * `known` continues `header`. */
@@ -97,6 +111,24 @@ struct checkout_reply {
 	struct record_span header;
 	struct record_span inclusion;
 	struct record_span consistency;
+	struct queue_place queue;
+};
+/** Notice lease.waiting: the place changed, or the wait is over without a seat
+ * (place 0): `code` says why. */
+struct lease_waiting {
+	uint8_t request[REQUEST_BYTES];
+	struct queue_place queue;
+	char code[32]; /* "" while it waits */
+};
+/** Notice lease.offered: ask again with this request id and a fresh nonce
+ * within claim_s, or the turn passes to the next. */
+struct lease_offered {
+	uint8_t request[REQUEST_BYTES];
+	uint32_t claim_s;
+};
+/** Nobody waits for this any more, or wants the lease that it got. */
+struct lease_cancel {
+	uint8_t request[REQUEST_BYTES];
 };
 
 struct renew_item {
@@ -170,6 +202,35 @@ struct lease_query {
 struct lease_page {
 	struct record_list items; /* lease_view */
 	uint64_t next; /* cursor; 0: that was all */
+};
+
+/** Who waits, for people. */
+struct waiter_view {
+	uint64_t waiter; /* its number; not kept over a restart */
+	char product[64];
+	char feature[64];
+	uint32_t count;
+	uint32_t place; /* in the queue of its product and feature */
+	int64_t priority; /* higher goes first */
+	uint64_t device;
+	char user[64];
+	char host[128];
+	int64_t since;
+	int64_t until; /* the wait ends */
+	bool offered;
+	bool connected; /* its agent */
+};
+struct waiter_query {
+	char product[64];
+	uint64_t after; /* cursor: the last waiter seen */
+	uint32_t limit;
+};
+struct waiter_page {
+	struct record_list items; /* waiter_view */
+	uint64_t next; /* cursor; 0: that was all */
+};
+struct waiter_number {
+	uint64_t waiter;
 };
 
 /* --- admin ------------------------------------------------------------- */
@@ -296,10 +357,13 @@ struct health {
 extern const struct record empty_record, problem_record, hello_record,
     hello_reply_record, prove_record, prove_reply_record, enroll_record,
     enroll_reply_record, checkout_record, checkout_reply_record,
-    renew_item_record, renew_record, lease_refused_record, renew_reply_record,
-    lease_return_record, lease_ref_record, lease_ended_record,
-    attach_item_record, attach_record, attach_reply_record, license_ref_record,
-    lease_view_record, lease_query_record, lease_page_record, site_view_record,
+    queue_place_record, lease_waiting_record, lease_offered_record,
+    lease_cancel_record, waiter_view_record, waiter_query_record,
+    waiter_page_record, waiter_number_record, renew_item_record, renew_record,
+    lease_refused_record, renew_reply_record, lease_return_record,
+    lease_ref_record, lease_ended_record, attach_item_record, attach_record,
+    attach_reply_record, license_ref_record, lease_view_record,
+    lease_query_record, lease_page_record, site_view_record,
     site_request_reply_record, license_install_record, license_number_record,
     license_view_record, license_page_record, join_create_record,
     join_created_record, device_number_record, device_view_record,

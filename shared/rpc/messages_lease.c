@@ -8,10 +8,11 @@ static const struct record_field checkout_fields[] = {
 	R_TEXT(checkout, product, 1, 63, 0, "The product's id."),
 	R_TEXT(checkout, version, 1, 31, 0, "Version that runs: \"8.1.0\"."),
 	R_TEXT(checkout, feature, 0, 63, OPT, "Feature of the product."),
-	R_U32(checkout, count, 0, 1, OPT, "Seats; 0 is 1."),
+	R_U32(checkout, count, 0, LEASE_COUNT_MAX, OPT,
+	    "Seats, all or none; 0 is 1."),
 	R_TEXT(checkout, user, 0, 63, OPT, "Who it is for; a claim."),
 	R_TEXT(checkout, host, 0, 127, OPT, "Where it runs; a claim."),
-	R_U32(checkout, wait_s, 0, 86400, OPT,
+	R_U32(checkout, wait_s, 0, LEASE_WAIT_MAX_S, OPT,
 	    "Seconds to wait for a seat; 0 does not wait."),
 	R_FIXED(checkout, nonce, 0, "The application's, random."),
 	R_FIXED(checkout, application, OPT,
@@ -21,21 +22,94 @@ static const struct record_field checkout_fields[] = {
 };
 RECORD_DEFINE(checkout, 1, "One seat, please.");
 
+static const struct record_field queue_place_fields[] = {
+	R_U32(queue_place, place, 0, UINT32_MAX, 0,
+	    "1: next; 0: it does not wait."),
+	R_U32(queue_place, length, 0, UINT32_MAX, 0, "Of the queue."),
+	R_U32(queue_place, claim_s, 0, UINT32_MAX, OPT,
+	    "Its turn: ask again within so many seconds."),
+};
+RECORD_DEFINE(queue_place, 1, "A place in the queue.");
+
 static const struct record_field checkout_reply_fields[] = {
-	R_U64(checkout_reply, lease, 1, U53_MAX, 0, "The lease."),
-	R_U64(checkout_reply, row_number, 1, U53_MAX, 0,
+	R_U64(checkout_reply, lease, 0, U53_MAX, OPT,
+	    "The lease; absent: it waits in the queue."),
+	R_U64(checkout_reply, row_number, 0, U53_MAX, OPT,
 	    "Number of the granting row."),
-	R_BLOB(checkout_reply, row, 1, ROW_MAX, 0, "The granting row."),
+	R_BLOB(checkout_reply, row, 0, ROW_MAX, OPT, "The granting row."),
 	R_BLOB(checkout_reply, path, 0, HASHES_MAX, OPT,
 	    "Its path to the batch's root; 32 bytes a hash."),
-	R_STRING(checkout_reply, header, 1, HEADER_MAX, 0,
+	R_STRING(checkout_reply, header, 0, HEADER_MAX, OPT,
 	    "The batch's header, a signed document."),
 	R_BLOB(checkout_reply, inclusion, 0, HASHES_MAX, OPT,
 	    "Path of the known head in the history."),
 	R_BLOB(checkout_reply, consistency, 0, HASHES_MAX, OPT,
 	    "Proof that the history continues the known one."),
+	R_STRUCT(checkout_reply, queue, &queue_place_record, OPT,
+	    "Its place, while it waits."),
 };
-RECORD_DEFINE(checkout_reply, 1, "A grant and its evidence.");
+RECORD_DEFINE(checkout_reply, 1,
+    "A grant and its evidence, or a place in the queue.");
+
+static const struct record_field lease_waiting_fields[] = {
+	R_FIXED(lease_waiting, request, 0, "Of the checkout."),
+	R_STRUCT(lease_waiting, queue, &queue_place_record, 0, "Its place."),
+	R_TEXT(lease_waiting, code, 0, 31, OPT,
+	    "Why it does not wait any more: \"no_seats\"."),
+};
+RECORD_DEFINE(lease_waiting, 1, "A place in the queue changed.");
+
+static const struct record_field lease_offered_fields[] = {
+	R_FIXED(lease_offered, request, 0, "Of the checkout."),
+	R_U32(lease_offered, claim_s, 1, UINT32_MAX, 0,
+	    "Seconds in which to ask again."),
+};
+RECORD_DEFINE(lease_offered, 1, "The seat is there: ask again.");
+
+static const struct record_field lease_cancel_fields[] = {
+	R_FIXED(lease_cancel, request, 0, "Of the checkout."),
+};
+RECORD_DEFINE(lease_cancel, 1, "Nobody waits for this any more.");
+
+static const struct record_field waiter_view_fields[] = {
+	R_U64(waiter_view, waiter, 1, U53_MAX, 0, "Its number."),
+	R_TEXT(waiter_view, product, 1, 63, 0, "The product's id."),
+	R_TEXT(waiter_view, feature, 0, 63, OPT, "Feature."),
+	R_U32(waiter_view, count, 1, LEASE_COUNT_MAX, 0, "Seats wanted."),
+	R_U32(waiter_view, place, 1, UINT32_MAX, 0, "1: next."),
+	R_I64(waiter_view, priority, INT32_MIN, INT32_MAX, OPT,
+	    "Higher goes first."),
+	R_U64(waiter_view, device, 1, U53_MAX, 0, "The device's number."),
+	R_TEXT(waiter_view, user, 0, 63, OPT, "Who it is for; a claim."),
+	R_TEXT(waiter_view, host, 0, 127, OPT, "Where it runs; a claim."),
+	R_TIME(waiter_view, since, 0, "Waits since."),
+	R_TIME(waiter_view, until, 0, "Waits until."),
+	R_BOOL(waiter_view, offered, 0, "Seats are set aside for it."),
+	R_BOOL(waiter_view, connected, 0, "Its agent is."),
+};
+RECORD_DEFINE(waiter_view, 1, "Who waits.");
+
+static const struct record_field waiter_query_fields[] = {
+	R_TEXT(waiter_query, product, 0, 63, OPT, "For this product only."),
+	R_U64(waiter_query, after, 0, U53_MAX, OPT,
+	    "Cursor: the last waiter already seen."),
+	R_U32(waiter_query, limit, 0, LIST_LIMIT_MAX, OPT,
+	    "Items at most; absent: 100."),
+};
+RECORD_DEFINE(waiter_query, 1, "Which waiters.");
+
+static const struct record_field waiter_page_fields[] = {
+	R_LIST(waiter_page, items, &waiter_view_record, 0, LIST_LIMIT_MAX, 0,
+	    "Waiters in the order of their numbers."),
+	R_U64(waiter_page, next, 0, U53_MAX, OPT,
+	    "Cursor for `after`; absent: that was all."),
+};
+RECORD_DEFINE(waiter_page, 1, "A page of waiters.");
+
+static const struct record_field waiter_number_fields[] = {
+	R_U64(waiter_number, waiter, 1, U53_MAX, 0, "The waiter's number."),
+};
+RECORD_DEFINE(waiter_number, 1, "A waiter by number.");
 
 static const struct record_field renew_item_fields[] = {
 	R_U64(renew_item, lease, 1, U53_MAX, 0, "The lease."),
