@@ -30,6 +30,8 @@ checkout_digest(uint8_t digest[16], struct batch *batch,
 
 	memset(body.request, 0, sizeof body.request);
 	memset(&body.known, 0, sizeof body.known);
+	/* What is left of a wait is less in every retry. */
+	body.wait_s = 0;
 	buf_clear(&batch->scratch);
 	record_write_msgpack(&batch->scratch, &checkout_record, &body);
 	if (batch->scratch.failed)
