@@ -9,10 +9,14 @@
 
 #include <poll.h>
 #include <sodium.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WAIT_MAX_S 86400
+/* Of the first struct lh_request that there was. */
+#define REQUEST_SIZE_FIRST                  \
+	(offsetof(struct lh_request, ctx) + \
+	    sizeof(((struct lh_request *)0)->ctx))
 #define REPLY_BYTES ((size_t)256 << 10)
 
 /* --- what to ask -----------------------------------------------------------
@@ -34,34 +38,60 @@ put_text(char *out, size_t size, const char *name, const char *text,
 	return LH_OK;
 }
 
+/* Requests grow at their end: an older application's are shorter, a newer
+ * one's longer, and then what we do not know must not have been asked for. */
 static int
-read_question(struct local_checkout *request, const char *product,
-    const char *version, const char *feature, const char *user, int wait_s)
+copy_request(struct lh_request *out, const struct lh_request *request)
+{
+	const uint8_t *bytes = (const uint8_t *)request;
+
+	*out = (struct lh_request){ 0 };
+	if (request == NULL || request->size < REQUEST_SIZE_FIRST)
+		return detail_set(LH_E_ARGUMENT,
+		    "request.size must be sizeof(struct lh_request)");
+	for (uint32_t i = sizeof(*out); i < request->size; i++) {
+		if (bytes[i] != 0)
+			return detail_set(LH_E_ARGUMENT,
+			    "the request asks for what libleasehold %s does "
+			    "not know",
+			    lh_version());
+	}
+	memcpy(out, request,
+	    request->size < sizeof(*out) ? request->size : sizeof(*out));
+	return LH_OK;
+}
+
+static int
+read_question(struct local_checkout *question, const struct lh_request *request)
 {
 	struct version parsed;
 
-	*request = (struct local_checkout){ .count = 1 };
-	int error = put_text(request->product, sizeof(request->product),
-	    "product", product, true);
+	*question = (struct local_checkout){ 0 };
+	int error = put_text(question->product, sizeof(question->product),
+	    "product", request->product, true);
 
 	if (error == LH_OK)
-		error = put_text(request->version, sizeof(request->version),
-		    "version", version, true);
+		error = put_text(question->version, sizeof(question->version),
+		    "version", request->version, true);
 	if (error == LH_OK)
-		error = put_text(request->feature, sizeof(request->feature),
-		    "feature", feature, false);
+		error = put_text(question->feature, sizeof(question->feature),
+		    "feature", request->feature, false);
 	if (error == LH_OK)
-		error = put_text(request->user, sizeof(request->user), "user",
-		    user, false);
+		error = put_text(question->user, sizeof(question->user), "user",
+		    request->user, false);
 	if (error != LH_OK)
 		return error;
-	if (version_parse(&parsed, version) != 0)
+	if (version_parse(&parsed, request->version) != 0)
 		return detail_set(LH_E_ARGUMENT,
 		    "version must be up to four numbers: \"8.1.0\"");
-	if (wait_s < 0 || wait_s > WAIT_MAX_S)
+	if (request->count > LEASE_COUNT_MAX)
+		return detail_set(LH_E_ARGUMENT, "count must be from 1 to %d",
+		    LEASE_COUNT_MAX);
+	if (request->wait_s < 0 || request->wait_s > LEASE_WAIT_MAX_S)
 		return detail_set(LH_E_ARGUMENT, "wait_s must be from 0 to %d",
-		    WAIT_MAX_S);
-	request->wait_s = (uint32_t)wait_s;
+		    LEASE_WAIT_MAX_S);
+	question->count = request->count == 0 ? 1 : request->count;
+	question->wait_s = (uint32_t)request->wait_s;
 	return LH_OK;
 }
 
@@ -74,7 +104,7 @@ is_same_question(const struct local_checkout *a, const struct local_checkout *b)
 	return strcmp(a->product, b->product) == 0 &&
 	    strcmp(a->version, b->version) == 0 &&
 	    strcmp(a->feature, b->feature) == 0 &&
-	    strcmp(a->user, b->user) == 0;
+	    strcmp(a->user, b->user) == 0 && a->count == b->count;
 }
 
 /* The attempt that asked the same and never heard, or a new one. */
@@ -393,11 +423,11 @@ checkout(struct lh_seat **seat, struct lh_client *client,
 }
 
 int
-lh_checkout(struct lh_seat **seat, struct lh_client *client,
-    const char *product, const char *version, const char *feature,
-    const char *user, int wait_s)
+lh_checkout_with(struct lh_seat **seat, struct lh_client *client,
+    const struct lh_request *given)
 {
-	struct local_checkout request;
+	struct local_checkout question;
+	struct lh_request request;
 	bool unknown;
 
 	detail_set(LH_OK, "%s", "");
@@ -405,12 +435,13 @@ lh_checkout(struct lh_seat **seat, struct lh_client *client,
 		return detail_set(LH_E_ARGUMENT, "no client");
 	if (client_is_foreign(client))
 		return LH_E_ARGUMENT;
-	int error =
-	    read_question(&request, product, version, feature, user, wait_s);
+	int error = copy_request(&request, given);
 
+	if (error == LH_OK)
+		error = read_question(&question, &request);
 	if (error != LH_OK)
 		return error;
-	struct attempt *attempt = attempt_take(client, &request);
+	struct attempt *attempt = attempt_take(client, &question);
 
 	if (attempt == NULL)
 		return detail_set(LH_E_MEMORY, "out of memory");
@@ -420,4 +451,21 @@ lh_checkout(struct lh_seat **seat, struct lh_client *client,
 	else
 		free(attempt);
 	return error;
+}
+
+int
+lh_checkout(struct lh_seat **seat, struct lh_client *client,
+    const char *product, const char *version, const char *feature,
+    const char *user, int wait_s)
+{
+	const struct lh_request request = {
+		.size = sizeof(request),
+		.product = product,
+		.version = version,
+		.feature = feature,
+		.user = user,
+		.wait_s = wait_s,
+	};
+
+	return lh_checkout_with(seat, client, &request);
 }

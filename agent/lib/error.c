@@ -45,6 +45,8 @@ lh_strerror(int error)
 		return "the site refused";
 	case LH_E_GONE:
 		return "the lease has ended";
+	case LH_E_CANCELLED:
+		return "the wait was given up";
 	case LH_E_BAD_SIGNATURE:
 		return "the answer does not come from the vendor's site";
 	case LH_E_NOT_IN_JOURNAL:

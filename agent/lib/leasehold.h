@@ -63,6 +63,7 @@ enum lh_error {
 	LH_E_SUSPENDED = -25,
 	LH_E_REFUSED = -26, /* another refusal: see lh_detail() */
 	LH_E_GONE = -27, /* the lease has ended */
+	LH_E_CANCELLED = -28, /* `waiting` said to wait no longer */
 	/* the verifier: somebody lied */
 	LH_E_BAD_SIGNATURE = -40, /* does not chain to the vendor's key */
 	LH_E_NOT_IN_JOURNAL = -41, /* the row is not in the signed batch */
@@ -113,18 +114,65 @@ LH_API LH_MUST_CHECK int lh_client_new(struct lh_client **client,
  * call of the client, nor begin one. */
 LH_API void lh_client_free(struct lh_client *client);
 
+/** What to ask for. Zero-initialise, so that what is not set is absent: the
+ * struct grows at its end. All of it is borrowed for the call. */
+struct lh_request {
+	uint32_t size; /* sizeof(struct lh_request) */
+	/** UTF-8, 1 to 63 bytes. Required. */
+	const char *product;
+	/** The version that runs: up to four numbers, "8.1.0", 1 to 31 bytes.
+	 * Required. */
+	const char *version;
+	/** A feature of the product, which has seats of its own; UTF-8, at most
+	 * 63 bytes. NULL: the product itself. */
+	const char *feature;
+	/** Who it is for; UTF-8, at most 63 bytes. NULL: the login name. */
+	const char *user;
+	/** Seats, all or none, held as one lease: 1 to 1024; 0 is 1. */
+	uint32_t count;
+	/** Seconds to stand in the site's queue when no seat is free, 0 to
+	 * 86400. 0: an answer at once. */
+	int wait_s;
+	/**
+	 * Called while this waits: when the wait begins, when the place
+	 * changes, and about once a second anyway, so that a program can show
+	 * it and can ask to stop. May be NULL.
+	 *
+	 * Runs on the thread that is in lh_checkout_with(), with nothing
+	 * locked: it may call the library (LH_E_ARGUMENT in a child of fork,
+	 * as ever), but not lh_client_free(). What it takes the wait does not
+	 * wait for: return soon, or the turn may pass to the next.
+	 *
+	 * @param place   1: next; 0: not known now, because the site or the
+	 *                agent is being reached again.
+	 * @param length  How many stand in this queue; 0 with place 0.
+	 * @return 0 to go on; anything else leaves the queue, and the checkout
+	 *         ends with LH_E_CANCELLED.
+	 */
+	int (*waiting)(void *ctx, uint32_t place, uint32_t length);
+	void *ctx; /* for `waiting` */
+};
+
 /**
- * Take one seat of a product for as long as this process lives.
+ * Take seats of a product for as long as this process lives.
+ *
+ * With a wait, the first come are the first served: who stands in the queue is
+ * offered the seat before anybody who comes later. The span that the lease is
+ * valid for counts from the claim of that offer, however long the wait was.
+ * The place is kept through a restart of the agent or the site, and given up
+ * when this process ends.
  *
  * @param[out] seat     On LH_OK the seat, owned by the caller, given back with
  *                      lh_return(). Untouched otherwise.
- * @param[in]  client   Borrowed; may be used by several threads.
- * @param[in]  product  UTF-8, 1 to 63 bytes; copied.
- * @param[in]  version  "8.1.0", 1 to 31 bytes; copied.
- * @param[in]  feature  UTF-8, at most 63 bytes, or NULL for the product itself.
- * @param[in]  user     Who it is for, at most 63 bytes; NULL: the login name.
- * @param[in]  wait_s   Seconds to wait for a seat; 0 does not wait.
- * @retval LH_E_NO_SEATS      Expected: every seat is taken.
+ * @param[in]  client   Borrowed; may be used by several threads, each of which
+ *                      may wait.
+ * @param[in]  request  Borrowed for the call.
+ * @retval LH_E_NO_SEATS      Expected: fewer seats are free than asked for, or
+ *                            others wait for them, until the wait was over.
+ * @retval LH_E_OVERAGE_EXHAUSTED The same, where a license has overage.
+ * @retval LH_E_CANCELLED     `waiting` returned other than 0. No seat is held.
+ * @retval LH_E_REFUSED       Another refusal, as queue_full: see lh_detail().
+ * @retval LH_E_ARGUMENT      A field is out of its bounds, or `size` is.
  * @retval LH_E_BAD_SIGNATURE The answer does not chain to the vendor's key.
  * @retval LH_E_NOT_IN_JOURNAL The lease stands in no signed journal.
  * @retval LH_E_FORK          The site's journal is not the one seen before.
@@ -132,9 +180,13 @@ LH_API void lh_client_free(struct lh_client *client);
  *                            than the license allows.
  * @retval LH_E_TIMEOUT       Outcome unknown; a retry takes no second seat. So
  *                            too LH_E_SITE, LH_E_AGENT and LH_E_PROTOCOL.
- * Blocks for wait_s and at most 20 s more. What is refused by the verifier is
- * given back to the agent.
+ * Blocks for wait_s and at most 20 s more; what `waiting` takes comes on top.
+ * What is refused by the verifier is given back to the agent.
  */
+LH_API LH_MUST_CHECK int lh_checkout_with(struct lh_seat **seat,
+    struct lh_client *client, const struct lh_request *request);
+
+/** lh_checkout_with() for one seat, and nothing to be told while it waits. */
 LH_API LH_MUST_CHECK int lh_checkout(struct lh_seat **seat,
     struct lh_client *client, const char *product, const char *version,
     const char *feature, const char *user, int wait_s);
@@ -155,6 +207,8 @@ LH_API int lh_seat_valid(const struct lh_seat *seat);
 enum lh_seat_type { LH_SEAT_COMMIT = 0, LH_SEAT_OVERAGE = 1 };
 LH_API enum lh_seat_type lh_seat_type(const struct lh_seat *seat);
 LH_API uint64_t lh_seat_id(const struct lh_seat *seat);
+/** How many seats the lease is of, 1 to 1024. */
+LH_API uint32_t lh_seat_count(const struct lh_seat *seat);
 /** Milliseconds until it is no longer valid, grace included; 0: it is not. */
 LH_API int64_t lh_seat_left_ms(const struct lh_seat *seat);
 

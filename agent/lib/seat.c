@@ -120,6 +120,12 @@ lh_seat_id(const struct lh_seat *seat)
 	return seat->lease.lease;
 }
 
+uint32_t
+lh_seat_count(const struct lh_seat *seat)
+{
+	return seat->lease.count;
+}
+
 /* --- giving back -----------------------------------------------------------
  */
 

@@ -216,6 +216,7 @@ verify_grant(struct verify_lease *lease,
 		lease->lease = grant->lease;
 		lease->type = grant->type;
 		lease->slot = grant->slot;
+		lease->count = grant->count;
 		lease->ttl_s = grant->ttl_s;
 		lease->grace_s = grant->grace_s;
 		memcpy(lease->license_id, license.license_id,

@@ -36,7 +36,8 @@ struct verify_question {
 struct verify_lease {
 	uint64_t lease;
 	uint32_t type; /* enum seat_type */
-	uint32_t slot;
+	uint32_t slot; /* the first */
+	uint32_t count;
 	uint32_t ttl_s;
 	uint32_t grace_s;
 	uint8_t site_key[32];
