@@ -19,8 +19,8 @@ struct grant {
 	uint32_t slot;
 };
 
-/* What a retry must repeat: everything but the id itself and what the
- * application happens to know by now. */
+/* What a retry must repeat: everything but the id itself, what the application
+ * happens to know by now, and how long it is still ready to wait. */
 static int
 checkout_digest(uint8_t digest[16], struct batch *batch,
     const struct checkout *request)
@@ -30,7 +30,6 @@ checkout_digest(uint8_t digest[16], struct batch *batch,
 
 	memset(body.request, 0, sizeof body.request);
 	memset(&body.known, 0, sizeof body.known);
-	/* What is left of a wait is less in every retry. */
 	body.wait_s = 0;
 	buf_clear(&batch->scratch);
 	record_write_msgpack(&batch->scratch, &checkout_record, &body);
@@ -81,7 +80,7 @@ choose_slot(struct grant *grant, struct batch *batch, struct command *command)
 	if (err != 0)
 		return err;
 	held = (uint64_t)grant->usage.commit + grant->usage.overage +
-	    grant->usage.lingering;
+	    grant->usage.lingering + command->reserved;
 	if (held >= e->total_licenses)
 		return refuse_seats(command, grant);
 	err = slots_lowest_free(&grant->slot, &batch->state, license->license,

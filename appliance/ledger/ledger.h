@@ -95,6 +95,9 @@ struct command {
 	 * command was made, so nobody told their holder; their slots stay taken
 	 * for the whole span of the grant. 0: there are none. */
 	uint64_t unseen_from;
+	/** lease.checkout: seats of its pool that are on offer to waiters other
+	 * than this command's; they count as taken for this decision. */
+	uint32_t reserved;
 
 	/* outcome */
 	int err; /* 0, a refusal, or the fault of the whole batch */
@@ -196,6 +199,33 @@ int ledger_lease(struct ledger_lease *out, struct ledger_view *view,
 /** Every lease held, in order; stops on non-zero, which is returned. */
 int ledger_each_lease(struct ledger_view *view, uint64_t after,
     int (*each)(void *ctx, const struct ledger_lease *lease), void *ctx);
+
+/**
+ * The seats that a checkout of this product and feature draws from: a pool. A
+ * feature's seats are its own; those of the product are the pool of feature "".
+ *
+ * A checkout of N seats with R seats reserved is granted when N + R <= free;
+ * nothing is taken otherwise. Its refusals:
+ *   ERR_NO_SEATS, ERR_OVERAGE_EXHAUSTED  not now: who waits may get them
+ *   ERR_MAX_REACHED                      N is above `max_once`, or the device
+ *                                        holds too many leases: waiting is
+ *                                        no use
+ * and others before them (ERR_NOT_ENTITLED, ERR_LICENSE_EXPIRED, ...), which no
+ * waiting helps against either.
+ */
+struct ledger_pool {
+	uint64_t license; /* its number */
+	uint32_t total; /* seats of the license in force */
+	uint32_t taken; /* by leases, and lingering; may be above total after a
+			   renewal with fewer seats */
+	uint32_t lingering; /* released, and not yet free */
+	uint32_t free; /* most that one checkout would get now */
+	uint32_t max_once; /* most that one checkout can ever get */
+};
+/** A few reads. ERR_NOT_ENTITLED when the license in force has no such pool, or
+ * there is none for the product. Versions and dates are not looked at. */
+int ledger_pool(struct ledger_pool *out, struct ledger_view *view,
+    const char *product, const char *feature);
 
 /** Every license, in order; stops on non-zero, which is returned. */
 int ledger_each_license(struct ledger_view *view,

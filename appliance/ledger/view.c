@@ -2,6 +2,7 @@
  * ledger.h. */
 #include "appliance/ledger/core.h"
 #include "appliance/ledger/linger.h"
+#include "appliance/ledger/slots.h"
 #include "shared/base/err.h"
 
 #include <stdlib.h>
@@ -258,6 +259,48 @@ ledger_each_license(struct ledger_view *view,
 
 	return store_each(&view->state.txn, STORE_LICENSES, NULL, 0,
 	    each_license_one, &walk);
+}
+
+/* One seat at a time so far. */
+int
+ledger_pool(struct ledger_pool *out, struct ledger_view *view,
+    const char *product, const char *feature)
+{
+	struct state_license room;
+	const struct state_license *license;
+	struct state_usage usage;
+	uint64_t number;
+	uint32_t slot;
+	int err = feature[0] != '\0'
+	    ? ERR_NOT_FOUND_INTERNAL
+	    : state_product(&number, &view->state, product);
+
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return ERR_NOT_ENTITLED;
+	if (err == 0)
+		err = state_license(&license, &view->state, number, &room);
+	if (err == 0)
+		err = state_usage(&usage, &view->state, number);
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	const struct license_entitlement *e = &license->document.entitlement;
+
+	*out = (struct ledger_pool){ .license = number,
+		.total = e->total_licenses,
+		.taken = usage.commit + usage.overage + usage.lingering,
+		.lingering = usage.lingering,
+		.max_once = e->total_licenses < LEASE_COUNT_MAX
+		    ? e->total_licenses
+		    : LEASE_COUNT_MAX };
+	if (out->taken >= out->total)
+		return 0;
+	err = slots_lowest_free(&slot, &view->state, number, e->total_licenses);
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return 0;
+	if (err == 0 &&
+	    (slot < e->commit_qty || usage.overage < e->max_overage))
+		out->free = out->total - out->taken;
+	return err;
 }
 
 int

@@ -72,6 +72,7 @@ fill_lease(struct lease_view *out, struct lease_walk *walk,
 
 	*out = (struct lease_view){ .lease = lease->lease,
 		.type = lease->type,
+		.count = 1,
 		.slot = lease->slot,
 		.license = lease->license,
 		.device = lease->device,

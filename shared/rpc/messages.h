@@ -183,8 +183,9 @@ struct lease_view {
 	char product[64];
 	char version[32];
 	char feature[64];
+	uint32_t count; /* seats */
 	uint32_t type;
-	uint32_t slot;
+	uint32_t slot; /* the first */
 	uint64_t license;
 	uint64_t device;
 	char device_name[64];
@@ -194,8 +195,14 @@ struct lease_view {
 	uint32_t ttl_s;
 	uint32_t grace_s;
 };
+/** Empty or 0: any. A page may hold fewer than `limit`, even none, and yet not
+ * be the last: `next` says. */
 struct lease_query {
 	char product[64];
+	char feature[64];
+	char user[64];
+	char host[128];
+	uint64_t device;
 	uint64_t after; /* cursor: the last lease seen */
 	uint32_t limit;
 };
@@ -265,6 +272,18 @@ struct license_install {
 struct license_number {
 	uint64_t license;
 };
+/** A feature has seats of its own beside those of the product. */
+struct license_feature_view {
+	char id[64];
+	char name[128];
+	uint32_t total_licenses;
+	uint32_t commit_qty;
+	uint32_t max_overage;
+	int64_t overage_per_use; /* minor units of `currency` */
+	char currency[4];
+	uint32_t used_commit;
+	uint32_t used_overage;
+};
 struct license_view {
 	uint64_t license;
 	char license_id[64];
@@ -273,11 +292,12 @@ struct license_view {
 	struct license_product product;
 	struct license_entitlement entitlement;
 	struct license_contract contract;
+	struct record_list features; /* license_feature_view */
 	struct license_bounds terms;
 	char state[16]; /* "active", "expired", "not_yet" */
-	uint32_t used_commit;
+	uint32_t used_commit; /* of the product's own seats */
 	uint32_t used_overage;
-	uint64_t overage_checkouts; /* since installation */
+	uint64_t overage_checkouts; /* since installation, features included */
 	uint8_t digest[32];
 };
 struct license_page {
@@ -365,11 +385,11 @@ extern const struct record empty_record, problem_record, hello_record,
     attach_reply_record, license_ref_record, lease_view_record,
     lease_query_record, lease_page_record, site_view_record,
     site_request_reply_record, license_install_record, license_number_record,
-    license_view_record, license_page_record, join_create_record,
-    join_created_record, device_number_record, device_view_record,
-    device_query_record, device_page_record, batch_query_record,
-    batch_item_record, batch_page_record, checkpoint_reply_record,
-    clock_correct_record, subject_ref_record, subject_view_record,
-    health_record;
+    license_feature_view_record, license_view_record, license_page_record,
+    join_create_record, join_created_record, device_number_record,
+    device_view_record, device_query_record, device_page_record,
+    batch_query_record, batch_item_record, batch_page_record,
+    checkpoint_reply_record, clock_correct_record, subject_ref_record,
+    subject_view_record, health_record;
 
 #endif

@@ -45,6 +45,25 @@ static const struct record_field license_number_fields[] = {
 };
 RECORD_DEFINE(license_number, 1, "A license by number.");
 
+static const struct record_field license_feature_view_fields[] = {
+	R_TEXT(license_feature_view, id, 1, 63, 0, "The feature's id."),
+	R_TEXT(license_feature_view, name, 0, 127, OPT, "For people."),
+	R_U32(license_feature_view, total_licenses, 1, LICENSE_SEATS_MAX, 0,
+	    "Seats in all."),
+	R_U32(license_feature_view, commit_qty, 0, LICENSE_SEATS_MAX, 0,
+	    "Seats covered by the fee."),
+	R_U32(license_feature_view, max_overage, 0, LICENSE_SEATS_MAX, 0,
+	    "Seats above them."),
+	R_MONEY(license_feature_view, overage_per_use, currency, 0,
+	    "Price of one seat of an overage checkout."),
+	R_TEXT(license_feature_view, currency, 3, 3, 0, "ISO 4217 code."),
+	R_U32(license_feature_view, used_commit, 0, UINT32_MAX, 0,
+	    "Committed seats held now."),
+	R_U32(license_feature_view, used_overage, 0, UINT32_MAX, 0,
+	    "Overage seats held now."),
+};
+RECORD_DEFINE(license_feature_view, 1, "A feature's seats and their use.");
+
 static const struct record_field license_view_fields[] = {
 	R_U64(license_view, license, 1, U53_MAX, 0, "Its number here."),
 	R_TEXT(license_view, license_id, 1, 63, 0, "The vendor's id."),
@@ -54,6 +73,8 @@ static const struct record_field license_view_fields[] = {
 	R_STRUCT(license_view, product, &license_product_record, 0, "Product."),
 	R_STRUCT(license_view, entitlement, &license_entitlement_record, 0,
 	    "Seats and prices."),
+	R_LIST(license_view, features, &license_feature_view_record, 0, 64, OPT,
+	    "Features with seats of their own."),
 	R_STRUCT(license_view, contract, &license_contract_record, 0,
 	    "Its time."),
 	R_STRUCT(license_view, terms, &license_bounds_record, 0,
@@ -64,7 +85,7 @@ static const struct record_field license_view_fields[] = {
 	R_U32(license_view, used_overage, 0, UINT32_MAX, 0,
 	    "Overage seats held now."),
 	R_U64(license_view, overage_checkouts, 0, U53_MAX, 0,
-	    "Overage checkouts since installation."),
+	    "Overage checkouts since installation, features included."),
 	R_FIXED(license_view, digest, 0, "BLAKE2b-256 of the document."),
 };
 RECORD_DEFINE(license_view, 1, "An installed license and its use.");

@@ -185,8 +185,9 @@ static const struct record_field lease_view_fields[] = {
 	R_TEXT(lease_view, product, 1, 63, 0, "The product's id."),
 	R_TEXT(lease_view, version, 0, 31, 0, "Version that runs."),
 	R_TEXT(lease_view, feature, 0, 63, OPT, "Feature."),
+	R_U32(lease_view, count, 1, LEASE_COUNT_MAX, 0, "Seats."),
 	R_ENUM(lease_view, type, seat_type_names, 0, "Commit or overage."),
-	R_U32(lease_view, slot, 0, UINT32_MAX, 0, "Seat number, from 0."),
+	R_U32(lease_view, slot, 0, UINT32_MAX, 0, "Its first seat, from 0."),
 	R_U64(lease_view, license, 1, U53_MAX, 0, "The license's number."),
 	R_U64(lease_view, device, 1, U53_MAX, 0, "The device's number."),
 	R_TEXT(lease_view, device_name, 0, 63, OPT, "The device's name."),
@@ -201,6 +202,10 @@ RECORD_DEFINE(lease_view, 1, "A lease, for people.");
 
 static const struct record_field lease_query_fields[] = {
 	R_TEXT(lease_query, product, 0, 63, OPT, "Of this product only."),
+	R_TEXT(lease_query, feature, 0, 63, OPT, "Of this feature only."),
+	R_TEXT(lease_query, user, 0, 63, OPT, "For this user only."),
+	R_TEXT(lease_query, host, 0, 127, OPT, "On this host only."),
+	R_U64(lease_query, device, 0, U53_MAX, OPT, "Of this device only."),
 	R_U64(lease_query, after, 0, U53_MAX, OPT,
 	    "Cursor: the last lease already seen."),
 	R_U32(lease_query, limit, 0, LIST_LIMIT_MAX, OPT,

@@ -111,6 +111,7 @@ START_TEST(a_call_reaches_the_ledger_with_its_credentials)
 	struct wire_caller caller;
 	struct lease_ref request;
 	struct lease_view reply = { .lease = 7,
+		.count = 1,
 		.product = "configurator",
 		.license = 1,
 		.device = 1 };

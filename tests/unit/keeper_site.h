@@ -163,6 +163,7 @@ static inline void
 world_mine(struct world *world, uint64_t tag)
 {
 	struct lease_view view = { .lease = world->stray,
+		.count = 1,
 		.product = "p",
 		.license = 1,
 		.device = 3 };
