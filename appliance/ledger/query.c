@@ -2,6 +2,7 @@
  * what the process knows and the store does not is added in the loop. */
 #include "appliance/ledger/inside.h"
 
+#include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 
@@ -48,6 +49,19 @@ add_device(struct device_view *device, const struct call *call)
 }
 
 static void
+add_lease(struct lease_view *lease, const struct call *call)
+{
+	const struct live_lease *live =
+	    liveness_get(&call->tenant->liveness, lease->lease);
+	int64_t left_ms =
+	    live != NULL ? live->deadline - clock_boottime_ms() : 0;
+
+	lease->left_s = left_ms > 0 ? (uint32_t)(left_ms / 1000) : 0;
+	lease->connected =
+	    table_get(&call->tenant->sessions, lease->device) != NULL;
+}
+
+static void
 finish_query(struct call *call)
 {
 	if (call->write.command.err != 0) {
@@ -62,6 +76,14 @@ finish_query(struct call *call)
 
 		for (uint32_t i = 0; i < page->items.count; i++)
 			add_device(&items[i], call);
+	} else if (call->op->id == OP_LEASE_SHOW) {
+		add_lease(call->reply, call);
+	} else if (call->op->id == OP_LEASE_LIST) {
+		struct lease_page *page = call->reply;
+		struct lease_view *items = page->items.items;
+
+		for (uint32_t i = 0; i < page->items.count; i++)
+			add_lease(&items[i], call);
 	}
 	call_answer(call);
 }

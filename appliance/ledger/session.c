@@ -283,6 +283,7 @@ session_hello(const struct request *request)
 	session->device = hello->device;
 	memcpy(reply.nonce, session->nonce, sizeof(reply.nonce));
 	memcpy(reply.site, request->process->site.site, sizeof(reply.site));
+	memcpy(reply.name, request->process->site.name, sizeof(reply.name));
 	memcpy(reply.tenant, request->tenant->name, sizeof(reply.tenant));
 	reply.time = process_now(request->process);
 	request_reply(request, &reply);

@@ -10,6 +10,7 @@
 #include "shared/base/log.h"
 #include "shared/base/text.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -46,12 +47,20 @@ finish(struct net_connection *conn, const char *reason)
 	struct net_client_callbacks callbacks = conn->target->callbacks;
 	void *ctx = conn->target->ctx;
 	net_conn name = conn->name;
+	struct net *net = conn->net;
 	char words[sizeof(conn->target->reason)];
 
 	text_copy(words, sizeof(words),
 	    conn->target->reason[0] != '\0' ? conn->target->reason : reason);
+	net->trouble = conn->target->trouble;
 	net_connection_remove(conn);
 	callbacks.close(ctx, name, words);
+}
+
+enum net_trouble
+net_trouble(const struct net *net)
+{
+	return net->trouble;
 }
 
 /* --- connecting ---------------------------------------------------------- */
@@ -117,6 +126,7 @@ look_up(struct net_connection *conn)
 	    getaddrinfo(target->host, NULL, &hints, &target->addresses);
 
 	if (failed != 0) {
+		target->trouble = NET_TROUBLE_NAME;
 		snprintf(target->reason, sizeof(target->reason),
 		    "cannot find %s: %s", target->host, gai_strerror(failed));
 		target->addresses = NULL;
@@ -156,6 +166,7 @@ too_late(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
+	conn->target->trouble = NET_TROUBLE_SILENT;
 	net_client_abort(conn, "no answer in time");
 }
 
@@ -176,11 +187,65 @@ net_client_abort(struct net_connection *conn, const char *reason)
 
 /* --- libwebsockets' events ----------------------------------------------- */
 
+/* What the socket itself says, which libwebsockets does not pass on. */
+static int
+socket_error(struct lws *wsi)
+{
+	int number = 0;
+	socklen_t len = sizeof(number);
+	int fd = (int)lws_get_socket_fd(wsi);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &len) < 0)
+		return 0;
+	return number;
+}
+
+/* Of the last address that was tried. */
+static void
+explain_failure(struct net_connection *conn, int number, bool answered,
+    const char *words)
+{
+	struct net_target *target = conn->target;
+
+	if (target->refused || target->trouble == NET_TROUBLE_SILENT ||
+	    target->reason[0] != '\0')
+		return;
+	if (answered) {
+		target->trouble = NET_TROUBLE_STRANGER;
+		snprintf(target->reason, sizeof(target->reason),
+		    "the site refuses the connection (%s)", words);
+	} else if (number == ECONNREFUSED) {
+		target->trouble = NET_TROUBLE_REFUSED;
+		snprintf(target->reason, sizeof(target->reason),
+		    "cannot connect: nothing listens at %s port %u",
+		    conn->peer->address, target->port);
+	} else if (number == ENETUNREACH || number == EHOSTUNREACH ||
+	    number == ENETDOWN) {
+		target->trouble = NET_TROUBLE_ROUTE;
+		snprintf(target->reason, sizeof(target->reason),
+		    "cannot connect: no way to %s: %s", conn->peer->address,
+		    strerror(number));
+	} else if (number == ETIMEDOUT) {
+		target->trouble = NET_TROUBLE_SILENT;
+		snprintf(target->reason, sizeof(target->reason),
+		    "cannot connect: no answer from %s", conn->peer->address);
+	} else if (strstr(words, "SSL") != NULL) {
+		target->trouble = NET_TROUBLE_STRANGER;
+		snprintf(target->reason, sizeof(target->reason),
+		    "cannot connect: what listens there speaks no TLS 1.3");
+	} else {
+		target->trouble = NET_TROUBLE_OTHER;
+		snprintf(target->reason, sizeof(target->reason),
+		    "cannot connect (%s)", words);
+	}
+}
+
 /* This attempt is over; there may be another address. */
 static void
 attempt_failed(struct net_connection *conn, const char *words)
 {
 	struct net_target *target = conn->target;
+	int number = socket_error(conn->wsi);
 
 	lws_set_opaque_user_data(conn->wsi, NULL);
 	conn->wsi = NULL;
@@ -192,11 +257,7 @@ attempt_failed(struct net_connection *conn, const char *words)
 		event_active(target->step, EV_TIMEOUT, 0);
 		return;
 	}
-	if (target->reason[0] == '\0')
-		snprintf(target->reason, sizeof(target->reason),
-		    answered ? "the site refuses the connection (%s)"
-			     : "cannot connect (%s)",
-		    words);
+	explain_failure(conn, number, answered, words);
 	finish(conn, "cannot connect");
 }
 
@@ -253,6 +314,7 @@ closed_by_peer(struct net_connection *conn, const uint8_t *payload, size_t len)
 	size_t n = len > 2 ? len - 2 : 0;
 
 	conn->closing = true;
+	target->trouble = NET_TROUBLE_CLOSED;
 	if (!text_is_printable(words, n))
 		n = 0;
 	if (n > 0)
@@ -297,6 +359,9 @@ client_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		return 0;
 	case LWS_CALLBACK_CLIENT_CLOSED:
 	case LWS_CALLBACK_WSI_DESTROY:
+		if (conn->target->trouble == NET_TROUBLE_OTHER &&
+		    conn->target->reason[0] == '\0')
+			conn->target->trouble = NET_TROUBLE_LOST;
 		finish(conn, "the connection was lost");
 		return 0;
 	}

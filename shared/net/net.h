@@ -33,6 +33,8 @@ struct net_peer {
 	uint16_t port;
 	uint8_t exporter[NET_EXPORTER_BYTES]; /* TLS 1.3 exporter */
 	char client_cn[65]; /* of a verified client certificate, or "" */
+	/** The server's certificate ends, ms since 1970; 0 at the server. */
+	int64_t certificate_end;
 };
 
 struct net_request {
@@ -75,6 +77,33 @@ struct net_server_options {
 	const char *ws_protocol; /* "leasehold.v1" */
 	const char *server_name; /* "Server:" header, "leasehold" */
 	int connections_max;
+	/** From one address (IPv6: one /64) at once; 0: no bound but that of
+	 * all. When strangers (net_trust) have used it up, the oldest of them
+	 * ends. */
+	int address_connections_max;
+	/** Strangers from one address; one more ends the oldest. 0: no bound. */
+	int address_strangers_max;
+	/** New connections a second from one address, after a burst of
+	 * address_connections_max; what is above is closed unread. 0: no bound.
+	 */
+	int address_rate;
+};
+
+/** Why a client's connection ended or never came about; `close` has the words
+ * for people. */
+enum net_trouble {
+	NET_TROUBLE_OTHER,
+	NET_TROUBLE_NAME, /* the host's name leads nowhere */
+	NET_TROUBLE_REFUSED, /* the machine answers, its port does not */
+	NET_TROUBLE_ROUTE, /* no way to the machine */
+	NET_TROUBLE_SILENT, /* no answer in time */
+	NET_TROUBLE_STRANGER, /* it speaks, but not as a site does */
+	NET_TROUBLE_CA, /* its certificate is not of the CA we trust */
+	NET_TROUBLE_EXPIRED, /* the certificate; or it is not valid yet */
+	NET_TROUBLE_HOST, /* the certificate is for other names */
+	NET_TROUBLE_TLS, /* the certificate is refused for another reason */
+	NET_TROUBLE_CLOSED, /* the other side ended it, with words */
+	NET_TROUBLE_LOST, /* it ended without a word */
 };
 
 struct net_client_callbacks {
@@ -118,6 +147,10 @@ int net_serve(struct net *net, int listen_fd,
 /** New certificate and key for connections to come. */
 int net_reload(struct net *net, const char *cert_pem, const char *key_pem);
 
+/** The peer has said who it is, and it is so. Until then it is a stranger:
+ * when places run short strangers are ended, oldest first. */
+void net_trust(struct net *net, net_conn conn);
+
 /** Stop accepting; what is open stays. */
 void net_stop_accepting(struct net *net);
 
@@ -125,6 +158,9 @@ void net_stop_accepting(struct net *net);
 int net_connect(net_conn *conn, struct net *net,
     const struct net_client_options *options,
     const struct net_client_callbacks *callbacks, void *ctx);
+
+/** While `close` of a client connection is called: why it ended. */
+enum net_trouble net_trouble(const struct net *net);
 
 /** After `open` of a client connection that was pinned by ca_sha256: the PEM
  * of the CA, to keep. Returns its length (0: none). */

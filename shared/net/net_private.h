@@ -12,11 +12,13 @@
 
 #include <libwebsockets.h>
 #include <openssl/ssl.h>
+#include <sys/queue.h>
 #include <uv.h>
 
 struct event;
 struct evconnlistener;
 struct addrinfo;
+struct sockaddr;
 
 _Static_assert(sizeof(void *) == sizeof(net_conn),
     "a connection's name travels as a pointer");
@@ -25,6 +27,13 @@ _Static_assert(sizeof(void *) == sizeof(net_conn),
 #define NET_INPUT_TOTAL_MAX ((size_t)64 << 20)
 /** Bytes waiting to be sent, of all connections. */
 #define NET_OUTPUT_TOTAL_MAX ((size_t)256 << 20)
+/** The same of one address. */
+#define NET_INPUT_ADDRESS_MAX ((size_t)16 << 20)
+#define NET_OUTPUT_ADDRESS_MAX ((size_t)64 << 20)
+/** What the kernel keeps for one connection each way, about twice. */
+#define NET_SOCKET_BYTES (256 << 10)
+/** A message that waits and does not move for so long ends its connection. */
+#define NET_STALL_MS 30000
 /** From the end of a request to the end of its answer. */
 #define NET_ANSWER_S 60
 /** From the head of a request to the end of its body. */
@@ -91,7 +100,22 @@ struct net_target {
 	struct event *step; /* the next address, or the end, soon */
 	struct net_client_callbacks callbacks;
 	void *ctx;
+	enum net_trouble trouble;
 	char reason[384];
+};
+
+/** Where connections come from: an IPv4 address or an IPv6 /64. */
+struct net_address {
+	uint8_t key[16];
+	uint32_t refs; /* connections that name it */
+	uint32_t n; /* those of them that are not being ended for others */
+	uint32_t n_strangers;
+	TAILQ_HEAD(, net_connection) strangers; /* oldest first */
+	size_t input_bytes;
+	size_t output_bytes;
+	int64_t due_us; /* its bucket of new connections is full again */
+	bool resting; /* nobody is there, but its bucket is not full */
+	TAILQ_ENTRY(net_address) rest;
 };
 
 struct net_connection {
@@ -111,6 +135,11 @@ struct net_connection {
 	struct net_http *http;
 	uint64_t read_bytes; /* when the last answer was complete */
 	struct net_target *target;
+	int64_t writing_since_ms; /* last progress of what waits, or 0 */
+	struct net_address *address; /* server side */
+	bool counted; /* among those of its address */
+	bool stranger; /* not trusted yet: in both lists */
+	TAILQ_ENTRY(net_connection) by_age, by_address;
 };
 
 struct net_slot {
@@ -135,6 +164,8 @@ struct net {
 	size_t n_accepted; /* of them, server side */
 	size_t input_bytes;
 	size_t output_bytes;
+	size_t n_writing; /* connections whose output waits */
+	struct event *watch; /* while something has to be looked after */
 	unsigned char *scratch; /* LWS_PRE + NET_MESSAGE_MAX */
 
 	/* server */
@@ -146,6 +177,11 @@ struct net {
 	void *ctx;
 	struct evconnlistener *listener;
 	struct event *listener_retry;
+	void *addresses; /* tsearch(3), by key */
+	TAILQ_HEAD(, net_address) resting;
+	TAILQ_HEAD(, net_connection) strangers; /* oldest first */
+	size_t n_strangers;
+	size_t n_strange_addresses; /* that have any */
 	bool stopped; /* no more accepting */
 	const char *cert_pem, *key_pem; /* only while net_serve runs */
 	const char *client_ca_pem;
@@ -155,6 +191,7 @@ struct net {
 	struct lws_vhost *client;
 	SSL_CTX *client_tls;
 	struct lws_protocols client_protocols[2];
+	enum net_trouble trouble; /* of the connection that just ended */
 };
 
 /* net.c */
@@ -183,6 +220,33 @@ void net_input_release(struct net_connection *conn);
 /** Send what waits, then the close that was asked for; -1: it is broken. */
 int net_flush(struct net_connection *conn);
 void net_output_release(struct net_connection *conn);
+
+/* address.c */
+int net_watch_open(struct net *net);
+/** Look again in a second. */
+void net_watch(struct net *net);
+int64_t net_now_ms(void);
+/** The entry of an address, to be named by a connection or put back; NULL:
+ * out of memory. */
+struct net_address *net_address_get(struct net *net,
+    const struct sockaddr *from);
+void net_address_put(struct net *net, struct net_address *address);
+/** May one more come from there? Ends strangers of it to make room. */
+bool net_address_admits(struct net *net, struct net_address *address);
+/** A stranger of this address from now on; takes the entry. */
+void net_address_join(struct net_connection *conn, struct net_address *address);
+void net_address_leave(struct net_connection *conn);
+/** End another stranger when places run short. */
+void net_make_room(struct net *net, const struct net_connection *newcomer);
+void net_evict_oldest(struct net *net, int n);
+void net_addresses_free(struct net *net);
+/** Bytes in memory: of all and of its address. */
+bool net_input_fits(const struct net_connection *conn, size_t more);
+void net_input_count(struct net_connection *conn, size_t more, size_t less);
+bool net_output_fits(const struct net_connection *conn, size_t more);
+void net_output_count(struct net_connection *conn, size_t more, size_t less);
+/** Its output waits, or has moved and still waits; or waits no longer. */
+void net_writing(struct net_connection *conn, bool waits);
 
 /* server.c */
 void net_server_free(struct net *net);

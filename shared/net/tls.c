@@ -14,6 +14,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <string.h>
+#include <time.h>
 
 /* OpenSSL's own would ask at the terminal. */
 static int
@@ -249,8 +250,20 @@ explain(struct net_target *target, int result)
 {
 	const char *words = X509_verify_cert_error_string(result);
 
+	target->trouble = NET_TROUBLE_TLS;
 	if (result == X509_V_ERR_HOSTNAME_MISMATCH ||
 	    result == X509_V_ERR_IP_ADDRESS_MISMATCH)
+		target->trouble = NET_TROUBLE_HOST;
+	else if (result == X509_V_ERR_CERT_HAS_EXPIRED ||
+	    result == X509_V_ERR_CERT_NOT_YET_VALID)
+		target->trouble = NET_TROUBLE_EXPIRED;
+	else if (result == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+	    result == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
+	    result == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
+	    result == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN)
+		target->trouble = NET_TROUBLE_CA;
+
+	if (target->trouble == NET_TROUBLE_HOST)
 		snprintf(target->reason, sizeof(target->reason),
 		    "the site's certificate is not for %s", target->host);
 	else if (result == X509_V_ERR_CERT_HAS_EXPIRED)
@@ -260,10 +273,7 @@ explain(struct net_target *target, int result)
 		snprintf(target->reason, sizeof(target->reason),
 		    "the site's certificate is not valid yet; "
 		    "is this machine's clock right?");
-	else if (result == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
-	    result == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
-	    result == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
-	    result == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN)
+	else if (target->trouble == NET_TROUBLE_CA)
 		snprintf(target->reason, sizeof(target->reason),
 		    "the site's certificate is not signed by its CA");
 	else
@@ -304,6 +314,7 @@ verify(X509_STORE_CTX *presented, void *ctx)
 		X509 *ca = find_pinned(presented, target->ca_sha256);
 
 		if (ca == NULL) {
+			target->trouble = NET_TROUBLE_CA;
 			snprintf(target->reason, sizeof(target->reason),
 			    "the site does not have the CA that the token "
 			    "names");
@@ -364,6 +375,19 @@ net_peer_ca(char *pem, size_t size, struct net *net, net_conn name)
 	return len;
 }
 
+/* When the server's certificate ends, ms; 0: unknown. */
+static int64_t
+certificate_end(const SSL *ssl)
+{
+	const X509 *certificate = SSL_get0_peer_certificate(ssl);
+	struct tm end;
+
+	if (certificate == NULL ||
+	    ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1)
+		return 0;
+	return (int64_t)timegm(&end) * 1000;
+}
+
 int
 net_tls_describe(struct net_peer *peer, struct lws *wsi)
 {
@@ -376,6 +400,8 @@ net_tls_describe(struct net_peer *peer, struct lws *wsi)
 		sizeof(peer->exporter), NET_EXPORTER_LABEL,
 		strlen(NET_EXPORTER_LABEL), NULL, 0, 0) != 1)
 		return ERR_SYSTEM;
+	if (!SSL_is_server(ssl))
+		peer->certificate_end = certificate_end(ssl);
 	X509 *certificate =
 	    SSL_is_server(ssl) ? SSL_get0_peer_certificate(ssl) : NULL;
 

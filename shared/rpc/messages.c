@@ -31,6 +31,7 @@ RECORD_DEFINE(hello, 1, "An agent's first words.");
 
 static const struct record_field hello_reply_fields[] = {
 	R_TEXT(hello_reply, site, 1, 63, 0, "The site's id."),
+	R_TEXT(hello_reply, name, 0, 127, OPT, "Its name, for people."),
 	R_TEXT(hello_reply, tenant, 1, 63, 0, "The tenant."),
 	R_FIXED(hello_reply, nonce, 0, "To be proved over; once."),
 	R_TIME(hello_reply, time, 0, "The site's time."),

@@ -42,6 +42,7 @@ struct hello {
 /** The site's journal as it stands, and that it continues what was known. */
 struct hello_reply {
 	char site[64];
+	char name[128]; /* of the site, for people */
 	char tenant[64];
 	uint8_t nonce[32]; /* to be proved over; once */
 	int64_t time;
@@ -194,6 +195,9 @@ struct lease_view {
 	int64_t granted_at;
 	uint32_t ttl_s;
 	uint32_t grace_s;
+	/** Until the seat is free, if its holder says nothing more. */
+	uint32_t left_s;
+	bool connected; /* its agent */
 };
 /** Empty or 0: any. A page may hold fewer than `limit`, even none, and yet not
  * be the last: `next` says. */

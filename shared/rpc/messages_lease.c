@@ -197,6 +197,9 @@ static const struct record_field lease_view_fields[] = {
 	R_U32(lease_view, ttl_s, 0, UINT32_MAX, 0,
 	    "Seconds that one beat is good for."),
 	R_U32(lease_view, grace_s, 0, UINT32_MAX, 0, "Seconds beyond that."),
+	R_U32(lease_view, left_s, 0, UINT32_MAX, OPT,
+	    "Seconds until the seat is free, if its holder says nothing more."),
+	R_BOOL(lease_view, connected, OPT, "Its agent is."),
 };
 RECORD_DEFINE(lease_view, 1, "A lease, for people.");
 
