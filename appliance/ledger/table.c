@@ -52,7 +52,9 @@ grow(struct table *table)
 int
 table_put(struct table *table, uint64_t key, void *value)
 {
-	if ((table->count + 1) * 4 > table->size * 3) {
+	/* Replacing needs no room. */
+	if ((table->count + 1) * 4 > table->size * 3 &&
+	    table_get(table, key) == NULL) {
 		int rc = grow(table);
 
 		if (rc != 0)

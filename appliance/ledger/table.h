@@ -23,7 +23,8 @@ struct table {
 
 void *table_get(const struct table *table, uint64_t key);
 
-/** Put or replace; value is not NULL. Returns 0 or ERR_NOMEM (unchanged). */
+/** Put or replace; value is not NULL. Returns 0 or ERR_NOMEM (unchanged);
+ * replacing does not fail. */
 int table_put(struct table *table, uint64_t key, void *value);
 
 /** Take out; NULL when it was not there. */
