@@ -308,6 +308,13 @@ core_main(void *ctx, const struct supervisor_child *child)
 	return ledger_main(&options, child);
 }
 
+/* The part of one front, at least one. */
+static int
+share(int64_t limit, const struct settings *settings)
+{
+	return (int)((limit + settings->fronts - 1) / settings->fronts);
+}
+
 static int
 edge_main(void *ctx, const struct supervisor_child *child)
 {
@@ -321,8 +328,16 @@ edge_main(void *ctx, const struct supervisor_child *child)
 		.listen_fd = daemon->listen_fd,
 		.cert_pem = tls->cert_pem,
 		.key_pem = tls->key_pem,
-		.connections_max = (int)(daemon->settings.connections /
-		    daemon->settings.fronts),
+		.connections_max =
+		    share(daemon->settings.connections, &daemon->settings),
+		.address_connections_max =
+		    share(daemon->settings.address_connections,
+			&daemon->settings),
+		.address_strangers_max =
+		    share(daemon->settings.address_strangers,
+			&daemon->settings),
+		.address_rate =
+		    share(daemon->settings.address_rate, &daemon->settings),
 		.drop = daemon->users.drop,
 		.uid = daemon->users.front_uid,
 		.gid = daemon->users.front_gid,

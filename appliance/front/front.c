@@ -229,6 +229,10 @@ open_network(struct front *front)
 		.ws_protocol = "leasehold.v1",
 		.server_name = "leasehold",
 		.connections_max = front->options->connections_max,
+		.address_connections_max =
+		    front->options->address_connections_max,
+		.address_strangers_max = front->options->address_strangers_max,
+		.address_rate = front->options->address_rate,
 	};
 	/* Taken, as net_serve takes it: the parent keeps its own. */
 	int listen_fd = front->options->listen_fd;

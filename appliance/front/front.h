@@ -20,6 +20,10 @@ struct front_options {
 	const char *cert_pem;
 	const char *key_pem;
 	int connections_max; /* of this front */
+	/** Of this front, from one address; see net_server_options. */
+	int address_connections_max;
+	int address_strangers_max;
+	int address_rate;
 	int prove_ms; /* an agent proves itself in this time; 0: 30 s */
 	bool drop; /* root at start: empty root, then uid and gid */
 	uid_t uid;

@@ -48,8 +48,10 @@ session_reply(struct front *front, struct peer *peer, uint64_t tag,
 {
 	struct problem problem;
 
-	if (op->id == OP_SESSION_PROVE)
+	if (op->id == OP_SESSION_PROVE) {
 		peer->proved = true;
+		net_trust(front->net, peer->conn);
+	}
 	buf_clear(&front->text);
 	rpc_write_result(&front->text, tag, op->reply, reply);
 	if (!front->text.failed && front->text.len > NET_MESSAGE_MAX) {

@@ -34,6 +34,13 @@ static const struct config_key keys[] = {
 	    .doc = "lowest level: debug, info, warn or error" },
 	{ "limits", "connections", CONFIG_NUMBER, AT(connections), 16, 1000000,
 	    .doc = "open connections at once, of all fronts together" },
+	{ "limits", "address_connections", CONFIG_NUMBER,
+	    AT(address_connections), 16, 1000000,
+	    .doc = "of them, from one address or IPv6 /64" },
+	{ "limits", "address_strangers", CONFIG_NUMBER, AT(address_strangers),
+	    4, 1000000, .doc = "of those, that have not said who they are" },
+	{ "limits", "address_rate", CONFIG_NUMBER, AT(address_rate), 0, 1000000,
+	    .doc = "new ones a second from one address; 0: no bound" },
 	{ "limits", "map_gib", CONFIG_NUMBER, AT(map_gib), 1, 4096,
 	    .doc = "room for one tenant's store, GiB; sparse" },
 	{ 0 },
@@ -49,6 +56,9 @@ settings_default(struct settings *settings)
 		.fronts = 1,
 		.log = "info",
 		.connections = 12000,
+		.address_connections = 4096,
+		.address_strangers = 256,
+		.address_rate = 500,
 		.map_gib = 64,
 	};
 }

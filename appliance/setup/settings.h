@@ -23,6 +23,9 @@ struct settings {
 	int64_t fronts;
 	char log[16];
 	int64_t connections; /* of all fronts together */
+	int64_t address_connections; /* of them, from one address */
+	int64_t address_strangers; /* of those, not proved yet */
+	int64_t address_rate; /* new ones a second; 0: no bound */
 	int64_t map_gib; /* room of one tenant's store */
 };
 

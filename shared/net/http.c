@@ -25,8 +25,8 @@ net_http_free(struct net_connection *conn)
 	if (http == NULL)
 		return;
 	conn->http = NULL;
-	conn->net->input_bytes -= http->body.size;
-	conn->net->output_bytes -= http->reply_len;
+	net_input_count(conn, 0, http->body.size);
+	net_output_count(conn, 0, http->reply_len);
 	if (http->stalled != NULL)
 		event_free(http->stalled);
 	buf_release(&http->body);
@@ -130,7 +130,6 @@ began(struct net_connection *conn)
 static int
 body(struct net_connection *conn, const void *data, size_t len)
 {
-	struct net *net = conn->net;
 	struct net_http *http = conn->http;
 
 	if (http == NULL || http->delivered || len == 0)
@@ -139,7 +138,7 @@ body(struct net_connection *conn, const void *data, size_t len)
 
 	if (http->body.len + len > http->content_length)
 		return -1;
-	if (net->input_bytes + len > NET_INPUT_TOTAL_MAX) {
+	if (!net_input_fits(conn, len)) {
 		http->refusal = 503;
 		http->close_after = true;
 		deliver(conn);
@@ -147,7 +146,7 @@ body(struct net_connection *conn, const void *data, size_t len)
 	}
 	http->body.max = NET_BODY_MAX + 1;
 	buf_add(&http->body, data, len);
-	net->input_bytes += http->body.size - before;
+	net_input_count(conn, http->body.size, before);
 	return http->body.failed ? -1 : 0;
 }
 
@@ -285,8 +284,7 @@ net_reply(struct net *net, net_conn name, int status, const char *content_type,
 	net_http_write_head(&head, net, http, status, content_type,
 	    extra_headers, len);
 	size_t body_len = http->head || status == 204 ? 0 : len;
-	bool fits = !head.failed &&
-	    net->output_bytes + head.len + body_len <= NET_OUTPUT_TOTAL_MAX;
+	bool fits = !head.failed && net_output_fits(conn, head.len + body_len);
 
 	if (fits)
 		http->reply = malloc(LWS_PRE + head.len + body_len);
@@ -301,7 +299,7 @@ net_reply(struct net *net, net_conn name, int status, const char *content_type,
 	if (body_len > 0)
 		memcpy(http->reply + LWS_PRE + head.len, data, body_len);
 	buf_release(&head);
-	net->output_bytes += http->reply_len;
+	net_output_count(conn, http->reply_len, 0);
 	lws_set_timeout(conn->wsi, PENDING_TIMEOUT_HTTP_CONTENT, NET_ANSWER_S);
 	if (push(conn) != 0)
 		net_kill(conn);

@@ -15,7 +15,6 @@ int
 net_input(const uint8_t **data, size_t *len, struct net_connection *conn,
     const uint8_t *piece, size_t piece_len, bool binary)
 {
-	struct net *net = conn->net;
 	struct buf *input = &conn->input;
 	size_t left = lws_remaining_packet_payload(conn->wsi);
 	bool whole = left == 0 && lws_is_final_fragment(conn->wsi);
@@ -34,11 +33,11 @@ net_input(const uint8_t **data, size_t *len, struct net_connection *conn,
 	}
 	size_t before = input->size;
 
-	if (net->input_bytes + piece_len > NET_INPUT_TOTAL_MAX)
+	if (!net_input_fits(conn, piece_len))
 		return 1013; /* try again later */
 	input->max = NET_MESSAGE_MAX;
 	buf_add(input, piece, piece_len);
-	net->input_bytes += input->size - before;
+	net_input_count(conn, input->size, before);
 	if (input->failed)
 		return LWS_CLOSE_STATUS_UNEXPECTED_CONDITION;
 	if (whole) {
@@ -51,7 +50,7 @@ net_input(const uint8_t **data, size_t *len, struct net_connection *conn,
 void
 net_input_release(struct net_connection *conn)
 {
-	conn->net->input_bytes -= conn->input.size;
+	net_input_count(conn, 0, conn->input.size);
 	buf_release(&conn->input);
 }
 
@@ -65,17 +64,16 @@ net_output_release(struct net_connection *conn)
 		free(message);
 	}
 	conn->last = NULL;
-	conn->net->output_bytes -= conn->queued_bytes;
+	net_output_count(conn, 0, conn->queued_bytes);
 	conn->queued_bytes = 0;
+	net_writing(conn, false);
 }
 
 static int
 queue(struct net_connection *conn, const void *data, size_t len)
 {
-	struct net *net = conn->net;
-
 	if (conn->queued_bytes + len > NET_QUEUE_MAX ||
-	    net->output_bytes + len > NET_OUTPUT_TOTAL_MAX)
+	    !net_output_fits(conn, len))
 		return ERR_FULL;
 	struct net_message *message = malloc(sizeof(*message) + LWS_PRE + len);
 
@@ -90,7 +88,9 @@ queue(struct net_connection *conn, const void *data, size_t len)
 		conn->first = message;
 	conn->last = message;
 	conn->queued_bytes += len;
-	net->output_bytes += len;
+	net_output_count(conn, len, 0);
+	if (conn->writing_since_ms == 0)
+		net_writing(conn, true);
 	return 0;
 }
 
@@ -111,8 +111,11 @@ net_send(struct net *net, net_conn name, const void *data, size_t len)
 			net_kill(conn);
 			return ERR_CLOSED;
 		}
-		if (lws_partial_buffered(conn->wsi))
+		if (lws_partial_buffered(conn->wsi)) {
+			net_writing(conn, true);
+			lws_callback_on_writable(conn->wsi);
 			net_schedule(net, false);
+		}
 		return 0;
 	}
 	if (queue(conn, data, len) != 0) {
@@ -137,7 +140,8 @@ net_flush(struct net_connection *conn)
 		if (conn->first == NULL)
 			conn->last = NULL;
 		conn->queued_bytes -= message->len;
-		conn->net->output_bytes -= message->len;
+		net_output_count(conn, 0, message->len);
+		net_writing(conn, true); /* it moves */
 		int n = lws_write(conn->wsi, message->data + LWS_PRE,
 		    message->len, LWS_WRITE_TEXT);
 
@@ -149,6 +153,7 @@ net_flush(struct net_connection *conn)
 		lws_callback_on_writable(conn->wsi);
 		return 0;
 	}
+	net_writing(conn, false);
 	if (conn->close_code == 0)
 		return 0;
 	unsigned char *reason = (unsigned char *)conn->close_reason;

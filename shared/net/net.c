@@ -141,6 +141,7 @@ net_connection_remove(struct net_connection *conn)
 	net_target_free(conn);
 	net_input_release(conn);
 	net_output_release(conn);
+	net_address_leave(conn);
 	free(conn->close_reason);
 	free(conn->peer);
 	bool accepted = conn->kind != NET_CLIENT;
@@ -148,7 +149,7 @@ net_connection_remove(struct net_connection *conn)
 	free(conn);
 	if (accepted) {
 		net->n_accepted--;
-		net_server_resume(net);
+		net_accept_resume(net);
 	}
 }
 
@@ -307,7 +308,8 @@ net_new(struct event_base *base)
 	    EV_READ | EV_PERSIST, pump, net);
 	net->uv_timer = evtimer_new(base, pump, net);
 	if (net->scratch == NULL || net->uv_event == NULL ||
-	    net->uv_timer == NULL || event_add(net->uv_event, NULL) != 0) {
+	    net->uv_timer == NULL || net_watch_open(net) != 0 ||
+	    event_add(net->uv_event, NULL) != 0) {
 		log_error("net", "out of memory");
 		net_free(net);
 		return NULL;
@@ -332,6 +334,8 @@ net_free(struct net *net)
 		event_free(net->uv_event);
 	if (net->uv_timer != NULL)
 		event_free(net->uv_timer);
+	if (net->watch != NULL)
+		event_free(net->watch);
 	context_close(net);
 	for (uint32_t i = 0; i < net->n_slots; i++) {
 		struct net_connection *conn = net->slots[i].conn;
@@ -343,6 +347,7 @@ net_free(struct net *net)
 	}
 	net_server_free(net);
 	net_client_free(net);
+	net_addresses_free(net);
 	free(net->slots);
 	free(net->scratch);
 	free(net);

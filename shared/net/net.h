@@ -87,6 +87,9 @@ struct net_server_options {
 	 * address_connections_max; what is above is closed unread. 0: no bound.
 	 */
 	int address_rate;
+	/** A message that waits to go out and does not move for so long ends
+	 * its connection; 0: 30 s. */
+	int stall_ms;
 };
 
 /** Why a client's connection ended or never came about; `close` has the words

@@ -248,10 +248,17 @@ void net_output_count(struct net_connection *conn, size_t more, size_t less);
 /** Its output waits, or has moved and still waits; or waits no longer. */
 void net_writing(struct net_connection *conn, bool waits);
 
+/* accept.c */
+int net_accept(struct net *net, int listen_fd);
+/** A connection, whose descriptor and entry of where it comes from it takes;
+ * address NULL: it is our own. */
+int net_adopt(struct net *net, int fd, const struct sockaddr *from,
+    struct net_address *address);
+/** A place became free: accept again, if accepting had stopped for it. */
+void net_accept_resume(struct net *net);
+
 /* server.c */
 void net_server_free(struct net *net);
-/** A place became free: accept again, if accepting had stopped for it. */
-void net_server_resume(struct net *net);
 
 /* http.c */
 int net_http_callback(struct lws *wsi, enum lws_callback_reasons reason,

@@ -1,18 +1,13 @@
 /*
- * The server: accepts with libevent on a descriptor that others may share,
- * hands each connection to libwebsockets, and speaks WebSocket with those that
- * ask for it properly. What is refused is told why before the connection ends.
+ * The server: speaks WebSocket with those that ask for it properly. What is
+ * refused is told why before the connection ends. Accepting is accept.c's.
  */
 #include "shared/net/net_private.h"
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
-#include <errno.h>
-#include <event2/event.h>
 #include <event2/listener.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +120,7 @@ received(struct net_connection *conn, const uint8_t *piece, size_t len)
 	    lws_frame_is_binary(conn->wsi) != 0);
 
 	if (code != 0) {
-		log_info("net", "closed for a bad message: address=%s code=%d",
+		log_info("net", "ended for a bad message: address=%s code=%d",
 		    conn->peer->address, code);
 		return end_with(conn, code);
 	}
@@ -223,111 +218,6 @@ first_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	return net_http_callback(wsi, reason, user, in, len);
 }
 
-/* --- accepting ----------------------------------------------------------- */
-
-static void
-describe_address(struct net_peer *peer, const struct sockaddr *address)
-{
-	if (address->sa_family == AF_INET) {
-		const struct sockaddr_in *in = (const void *)address;
-
-		evutil_inet_ntop(AF_INET, &in->sin_addr, peer->address,
-		    sizeof(peer->address));
-		peer->port = ntohs(in->sin_port);
-	} else if (address->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const void *)address;
-
-		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-			evutil_inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12],
-			    peer->address, sizeof(peer->address));
-		else
-			evutil_inet_ntop(AF_INET6, &in6->sin6_addr,
-			    peer->address, sizeof(peer->address));
-		peer->port = ntohs(in6->sin6_port);
-	}
-}
-
-static int
-adopt(struct net *net, int fd, const struct sockaddr *address)
-{
-	struct net_connection *conn = net_connection_new(net, NET_HTTP);
-
-	if (conn == NULL) {
-		log_error("net", "out of memory for a connection");
-		close(fd);
-		return ERR_NOMEM;
-	}
-	describe_address(conn->peer, address);
-	lws_adopt_desc_t description = {
-		.vh = net->server,
-		.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
-		.fd.sockfd = fd,
-		.opaque = (void *)(uintptr_t)conn->name,
-	};
-
-	conn->wsi = lws_adopt_descriptor_vhost_via_info(&description);
-	net_schedule(net, true);
-	if (conn->wsi == NULL) {
-		/* The descriptor is closed, or will be by the pump. */
-		net_connection_remove(conn);
-		return ERR_SYSTEM;
-	}
-	return 0;
-}
-
-static bool
-is_full(const struct net *net)
-{
-	return net->n_accepted >= (size_t)net->options.connections_max;
-}
-
-static void
-accepted(struct evconnlistener *listener, evutil_socket_t fd,
-    struct sockaddr *address, int address_len, void *ctx)
-{
-	struct net *net = ctx;
-	const int on = 1;
-
-	(void)address_len;
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
-		log_debug("net", "no socket options: errno=%d", errno);
-	adopt(net, fd, address);
-	if (is_full(net)) {
-		log_warn("net", "no more connections are taken: open=%zu",
-		    net->n_accepted);
-		evconnlistener_disable(listener);
-	}
-}
-
-void
-net_server_resume(struct net *net)
-{
-	if (net->listener == NULL || net->stopped || net->dying || is_full(net))
-		return;
-	evconnlistener_enable(net->listener);
-}
-
-static void
-retry_accepting(evutil_socket_t fd, short what, void *ctx)
-{
-	(void)fd;
-	(void)what;
-	net_server_resume(ctx);
-}
-
-/* Out of descriptors, most likely: the listener would fail again at once. */
-static void
-accept_failed(struct evconnlistener *listener, void *ctx)
-{
-	struct net *net = ctx;
-	const struct timeval wait = { .tv_sec = 1 };
-
-	log_error("net", "cannot accept: %s", strerror(errno));
-	evconnlistener_disable(listener);
-	evtimer_add(net->listener_retry, &wait);
-}
-
 /* --- starting and stopping ----------------------------------------------- */
 
 static int
@@ -379,7 +269,7 @@ self_test(struct net *net)
 		return ERR_SYSTEM;
 	ssize_t n = -1;
 
-	if (adopt(net, pair[0], &nobody) == 0 &&
+	if (net_adopt(net, pair[0], &nobody, NULL) == 0 &&
 	    write(pair[1], plain, sizeof(plain) - 1) ==
 		(ssize_t)sizeof(plain) - 1) {
 		struct pollfd wait = { .fd = pair[1], .events = POLLIN };
@@ -408,7 +298,15 @@ copy_options(struct net *net, const struct net_server_options *options)
 		.ws_protocol = strdup(options->ws_protocol),
 		.server_name = strdup(options->server_name),
 		.connections_max = options->connections_max,
+		.address_connections_max = options->address_connections_max,
+		.address_strangers_max = options->address_strangers_max,
+		.address_rate = options->address_rate,
+		.stall_ms = options->stall_ms,
 	};
+	if (net->options.address_connections_max <= 0)
+		net->options.address_connections_max = options->connections_max;
+	if (net->options.address_strangers_max <= 0)
+		net->options.address_strangers_max = options->connections_max;
 	if (net->options.ws_path == NULL || net->options.ws_protocol == NULL ||
 	    net->options.server_name == NULL)
 		return ERR_NOMEM;
@@ -435,17 +333,7 @@ serve(struct net *net, int listen_fd, const struct net_server_options *options)
 		err = self_test(net);
 	if (err != 0)
 		return err;
-	net->listener_retry = evtimer_new(net->base, retry_accepting, net);
-	if (net->listener_retry == NULL)
-		return ERR_NOMEM;
-	if (evutil_make_socket_nonblocking(listen_fd) != 0)
-		return ERR_SYSTEM;
-	net->listener = evconnlistener_new(net->base, accepted, net,
-	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listen_fd);
-	if (net->listener == NULL)
-		return ERR_SYSTEM;
-	evconnlistener_set_error_cb(net->listener, accept_failed);
-	return 0;
+	return net_accept(net, listen_fd);
 }
 
 int

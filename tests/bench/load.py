@@ -27,7 +27,9 @@ def cpu_s(pid):
 def main():
     for connections in (64, 512):
         with World() as world:
-            site = Site(world)
+            # All of them come from one address, and at once.
+            site = Site(world, config="[limits]\naddress_connections=20000\n"
+                        "address_strangers=20000\naddress_rate=0\n")
             site.start()
             site.install(terms(commit=10000000, overage=0))
             join = site.token(uses=connections)
