@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,12 +20,24 @@
  * that lines of several processes do not mix in one pipe. */
 #define LOG_MESSAGE_MAX 2048
 #define LOG_LINE_MAX 4096
+/* Lines of one place in the source: so many at once, then one a second. */
+#define LOG_BURST 100
+#define LOG_EVERY_MS 1000
+/* Places are told apart by their format; a power of two. */
+#define LOG_PLACES 256
 
 static struct {
 	const char *process;
 	enum log_level lowest;
 	int journal;
 } target = { "leasehold", LOG_INFO, 0 };
+
+/* When the burst of a place is whole again, and lines that it has left out.
+ * Two places that share a slot share a burst. */
+static struct {
+	_Atomic int64_t whole_ms;
+	_Atomic uint32_t left_out;
+} places[LOG_PLACES];
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
 /* sd-daemon(3): SD_DEBUG, SD_INFO, SD_WARNING, SD_ERR */
@@ -133,6 +147,34 @@ format_prefix(char *line, enum log_level level, const char *part)
 	return n < LOG_LINE_MAX / 2 ? (size_t)n : LOG_LINE_MAX / 2 - 1;
 }
 
+/* May this place say something now? And how often it was not allowed to. */
+static bool
+may_say(uint32_t *left_out, enum log_level level, const char *format)
+{
+	uintptr_t place = (uintptr_t)format;
+	size_t i = (size_t)((place >> 4) ^ (place >> 12)) % LOG_PLACES;
+
+	*left_out = 0;
+	if (level == LOG_DEBUG)
+		return true;
+	int64_t now = clock_boottime_ms();
+	int64_t whole = atomic_load(&places[i].whole_ms);
+
+	for (;;) {
+		int64_t next = (whole > now ? whole : now) + LOG_EVERY_MS;
+
+		if (next - now > LOG_BURST * LOG_EVERY_MS) {
+			atomic_fetch_add(&places[i].left_out, 1);
+			return false;
+		}
+		if (atomic_compare_exchange_weak(&places[i].whole_ms, &whole,
+			next))
+			break;
+	}
+	*left_out = atomic_exchange(&places[i].left_out, 0);
+	return true;
+}
+
 void
 log_write(enum log_level level, const char *part, const char *format, ...)
 {
@@ -141,7 +183,9 @@ log_write(enum log_level level, const char *part, const char *format, ...)
 	int saved = errno;
 	va_list args;
 
-	if (level < target.lowest)
+	uint32_t left_out;
+
+	if (level < target.lowest || !may_say(&left_out, level, format))
 		return;
 	size_t used = format_prefix(line, level, part);
 
@@ -158,6 +202,9 @@ log_write(enum log_level level, const char *part, const char *format, ...)
 		memcpy(line + used, "...", 3);
 		used += 3;
 	}
+	if (left_out > 0 && used + 48 < sizeof(line))
+		used += (size_t)snprintf(line + used, 48,
+		    " (and %u more of this kind)", left_out);
 	line[used++] = '\n';
 	while (write(STDERR_FILENO, line, used) < 0 && errno == EINTR)
 		;

@@ -1,8 +1,10 @@
 /*
  * Log lines for people and journald: "level part: message key=value ...", on
  * standard error, one write a line, safe from any thread. Control characters
- * of strangers come out escaped, so that a log cannot be forged. An error is
- * logged once, where it is first seen. It must not know who reads.
+ * of strangers come out escaped, so that a log cannot be forged, and each place
+ * in the source says 100 lines at once and then one a second, so that nobody
+ * fills the disk through it; debug says all. An error is logged once, where it
+ * is first seen. It must not know who reads.
  */
 #ifndef SHARED_BASE_LOG_H
 #define SHARED_BASE_LOG_H

@@ -54,6 +54,30 @@ START_TEST(the_journal_gets_its_level_numbers)
 }
 END_TEST
 
+START_TEST(a_place_that_talks_without_end_is_cut_short)
+{
+	int lines = 0;
+
+	log_open("front", LOG_INFO, 1);
+	for (int i = 0; i < 1000; i++)
+		log_info("net", "a stranger was here");
+	for (const char *p = caught(); *p != '\0'; p++)
+		lines += *p == '\n' ? 1 : 0;
+	ck_assert_int_ge(lines, 100);
+	ck_assert_int_le(lines, 102);
+	/* Another place is heard all the same. */
+	log_warn("net", "something else");
+	ck_assert_str_eq(caught(), "<4>front warn net: something else\n");
+	/* And the first again when its time has come, with the count. */
+	for (int i = 0; i < 30 && caught()[0] == '\0'; i++) {
+		usleep(100000);
+		log_info("net", "a stranger was here");
+	}
+	ck_assert_ptr_nonnull(strstr(text, "a stranger was here (and 9"));
+	ck_assert_ptr_nonnull(strstr(text, " more of this kind)\n"));
+}
+END_TEST
+
 START_TEST(people_get_the_time)
 {
 	unsigned year;
@@ -149,6 +173,7 @@ suite(void)
 	TCase *tcase = tcase_create("log");
 
 	tcase_add_checked_fixture(tcase, catch_stderr, give_back_stderr);
+	tcase_add_test(tcase, a_place_that_talks_without_end_is_cut_short);
 	tcase_add_test(tcase, the_journal_gets_its_level_numbers);
 	tcase_add_test(tcase, people_get_the_time);
 	tcase_add_test(tcase, what_is_below_the_level_is_silent);
