@@ -98,7 +98,8 @@ calls_have_uplink(const struct calls *calls)
 /* Everybody who waits hears that there is no answer; what they ask in turn is
  * refused, because nothing is connected. */
 static void
-connection_ended(struct calls *calls, const char *reason)
+connection_ended(struct calls *calls, enum local_cause cause,
+    const char *reason)
 {
 	struct call_list ended = TAILQ_HEAD_INITIALIZER(ended);
 	struct problem problem;
@@ -116,7 +117,7 @@ connection_ended(struct calls *calls, const char *reason)
 		call->done(call->ctx, ERR_CLOSED, NULL, &problem);
 		call_free(call);
 	}
-	calls->callbacks->closed(calls->ctx, reason);
+	calls->callbacks->closed(calls->ctx, cause, reason);
 }
 
 /* --- to the uplink -------------------------------------------------------- */
@@ -196,6 +197,7 @@ take_reply(struct calls *calls, const struct ipc_message *message)
 		err = record_read_msgpack(reply, record, message->payload,
 		    message->len, NULL, &calls->arena, &error);
 	if (err == 0) {
+		calls->callbacks->answered(calls->ctx, call->op, 0, NULL);
 		call->done(call->ctx, 0, reply, NULL);
 	} else {
 		struct problem problem;
@@ -228,6 +230,7 @@ take_problem(struct calls *calls, const struct ipc_message *message)
 		err = ERR_CORRUPT; /* a refusal must be one */
 	if (err == ERR_CORRUPT)
 		problem_set(&problem, err, NULL, NULL);
+	calls->callbacks->answered(calls->ctx, call->op, err, &problem);
 	call->done(call->ctx, err, NULL, &problem);
 	call_free(call);
 }
@@ -277,7 +280,11 @@ take_closed(struct calls *calls, const struct ipc_message *message)
 		message->len) ||
 	    !text_is_printable(reason, message->len))
 		text_copy(reason, sizeof(reason), "the connection ended");
-	connection_ended(calls, reason);
+	connection_ended(calls,
+	    message->op > CAUSE_NONE && message->op <= CAUSE_ROLLED_BACK
+		? (enum local_cause)message->op
+		: CAUSE_OTHER,
+	    reason);
 }
 
 static void
@@ -319,7 +326,7 @@ on_closed(void *ctx)
 	log_warn("keeper", "the uplink ended");
 	ipc_free(calls->uplink);
 	calls->uplink = NULL;
-	connection_ended(calls, "the agent's uplink ended");
+	connection_ended(calls, CAUSE_UPLINK, "the agent's uplink ended");
 }
 
 /* --- for the other parts -------------------------------------------------- */
@@ -334,7 +341,8 @@ calls_take_uplink(struct calls *calls, int fd)
 
 	ipc_free(calls->uplink);
 	calls->uplink = NULL;
-	connection_ended(calls, "the agent's uplink was replaced");
+	connection_ended(calls, CAUSE_UPLINK,
+	    "the agent's uplink was replaced");
 	calls->uplink = ipc_new(calls->base, fd, &callbacks, calls);
 	if (calls->uplink == NULL)
 		return ERR_NOMEM;
@@ -345,7 +353,7 @@ calls_take_uplink(struct calls *calls, int fd)
 int
 calls_connect(struct calls *calls, const struct uplink_target *target)
 {
-	connection_ended(calls, "replaced by a new connection");
+	connection_ended(calls, CAUSE_OTHER, "replaced by a new connection");
 	calls->attempt++;
 	buf_clear(&calls->out);
 	record_write_msgpack(&calls->out, &uplink_target_record, target);

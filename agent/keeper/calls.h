@@ -7,6 +7,7 @@
 #define AGENT_KEEPER_CALLS_H
 
 #include "agent/uplink/wire.h"
+#include "shared/rpc/local.h"
 #include "shared/rpc/operations.h"
 
 #include <stdbool.h>
@@ -18,7 +19,10 @@ struct calls_callbacks {
 	void (*opened)(void *ctx, const struct uplink_peer *peer);
 	/** The connection is gone or never came about; every call has had its
 	 * answer. Also when the uplink itself ended. */
-	void (*closed)(void *ctx, const char *reason);
+	void (*closed)(void *ctx, enum local_cause cause, const char *reason);
+	/** What any call came to, before its `done`; problem as there. */
+	void (*answered)(void *ctx, enum operation_id op, int err,
+	    const struct problem *problem);
 	/** `record` is the operation's request record. */
 	void (*notice)(void *ctx, enum operation_id op, const void *record);
 	/** An uplink is there again: time to connect. */

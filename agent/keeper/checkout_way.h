@@ -1,7 +1,7 @@
 /*
  * One question for a seat on its way. It outlives the connection that asked:
- * what was once sent must be heard to its end. Only checkout.c and grant.c may
- * include it.
+ * what was once sent must be heard to its end. Only checkout.c, grant.c and
+ * show.c may include it.
  */
 #ifndef AGENT_KEEPER_CHECKOUT_WAY_H
 #define AGENT_KEEPER_CHECKOUT_WAY_H

@@ -88,6 +88,9 @@ read_row(struct lease *lease, const struct lease_file *file)
 		    sizeof(lease->product));
 		memcpy(lease->version, granted->version,
 		    sizeof(lease->version));
+		memcpy(lease->feature, granted->feature,
+		    sizeof(lease->feature));
+		lease->count = granted->count;
 		lease->type = granted->type;
 		lease->ttl_s = granted->ttl_s;
 		lease->grace_s = granted->grace_s;

@@ -8,15 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Items that surely fit a line of the local socket. */
-#define LIST_PAGE 100
+bool
+local_may_see(const struct application *application, uid_t uid)
+{
+	return application->user->uid == 0 || application->user->uid == uid;
+}
 
 /* A uid sees and returns its own leases only; root everybody's. */
 static bool
 may_touch(const struct application *application, const struct lease *lease)
 {
-	return application->user->uid == 0 ||
-	    application->user->uid == lease->user->uid;
+	return local_may_see(application, lease->user->uid);
 }
 
 static struct lease *
@@ -122,69 +124,6 @@ do_attach(struct application *application, const struct asker *asker,
 	application_answer(application->keeper, asker, &empty_record, &nothing);
 }
 
-/* --- list and status ------------------------------------------------------ */
-
-static void
-describe(struct local_lease *out, const struct lease *lease)
-{
-	int64_t left_ms = lease->valid_until_ms - clock_boottime_ms();
-
-	memset(out, 0, sizeof(*out));
-	out->lease = lease->lease;
-	memcpy(out->product, lease->product, sizeof(out->product));
-	memcpy(out->version, lease->version, sizeof(out->version));
-	out->type = lease->type;
-	out->uid = lease->user->uid;
-	out->granted_at = lease->granted_at;
-	out->left_s = left_ms > 0 ? (uint32_t)(left_ms / 1000) : 0;
-	if (lease->process == NULL)
-		return;
-	out->pid = (uint64_t)lease->process->pid;
-	memcpy(out->command, lease->process->command, sizeof(out->command));
-}
-
-static void
-do_list(struct application *application, const struct asker *asker,
-    const struct local_list *request)
-{
-	struct keeper *keeper = application->keeper;
-	struct local_leases reply = { 0 };
-	struct local_lease *items = calloc(LIST_PAGE, sizeof(*items));
-	struct lease *lease;
-
-	if (items == NULL) {
-		application_refuse(keeper, asker, ERR_NOMEM, NULL);
-		return;
-	}
-	reply.items.items = items;
-	TAILQ_FOREACH(lease, &keeper->leases.all, order) {
-		if (lease->ending || lease->lease <= request->after ||
-		    !may_touch(application, lease))
-			continue;
-		if (reply.items.count == LIST_PAGE) {
-			reply.next = items[LIST_PAGE - 1].lease;
-			break;
-		}
-		describe(&items[reply.items.count++], lease);
-	}
-	application_answer(keeper, asker, &local_leases_record, &reply);
-	free(items);
-}
-
-static void
-do_status(struct application *application, const struct asker *asker)
-{
-	struct keeper *keeper = application->keeper;
-	struct local_status reply;
-	struct lease *lease;
-
-	session_status(&reply, keeper);
-	reply.leases = 0;
-	TAILQ_FOREACH(lease, &keeper->leases.all, order)
-		reply.leases += !lease->ending && may_touch(application, lease);
-	application_answer(keeper, asker, &local_status_record, &reply);
-}
-
 void
 local_dispatch(struct application *application, uint64_t id,
     const struct local_operation *op, const void *request)
@@ -205,10 +144,13 @@ local_dispatch(struct application *application, uint64_t id,
 		do_attach(application, &asker, request);
 		return;
 	case LOCAL_LIST:
-		do_list(application, &asker, request);
+		show_leases(application, &asker, request);
 		return;
 	case LOCAL_STATUS:
-		do_status(application, &asker);
+		show_status(application, &asker);
+		return;
+	case LOCAL_QUESTIONS:
+		show_questions(application, &asker);
 		return;
 	case LOCAL_ENROLL:
 		enroll_begin(application, id, request);

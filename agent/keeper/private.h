@@ -13,6 +13,7 @@
  *   session.c       connecting to the site, again and again
  *   journal.c       what was seen of its journal
  *   enroll.c        becoming a device
+ *   show.c          what people are shown of all this
  *
  * Only this folder may include it.
  */
@@ -131,6 +132,8 @@ struct lease {
 	bool hold;
 	char product[64];
 	char version[32];
+	char feature[64];
+	uint32_t count;
 	uint32_t type;
 	uint32_t ttl_s;
 	uint32_t grace_s;
@@ -250,10 +253,20 @@ struct session {
 	int64_t since; /* wall clock: connected or disconnected */
 	uint8_t exporter[32];
 	bool told; /* `trouble` says already why this attempt ended */
+	bool stopping; /* the site said that it is about to */
 	bool resumed; /* leases were taken up in this session */
 	int refused; /* 0, or why the site will not have this device */
 	char trouble[256];
+	enum local_cause cause; /* of the trouble */
+	char hint[192]; /* what the site says to do about it */
 	char rollback[256]; /* "" or what is wrong with the site's journal */
+	char fault[256]; /* "" or why the site could not write */
+	int64_t fault_at;
+	char site_name[128];
+	int64_t hello_at; /* wall clock, when it was said */
+	int64_t clock_ahead_ms;
+	int64_t certificate_end;
+	int64_t last_beat; /* wall clock */
 	struct journal_seen seen;
 	bool seen_dirty;
 	bool asked_plain; /* hello without a known header, after a refusal */
@@ -293,9 +306,6 @@ void session_report_rollback(struct keeper *keeper, uint64_t batch,
     const char *how);
 /** To the disk, if it changed. */
 void session_write_seen(struct keeper *keeper);
-/** For people. */
-void session_status(struct local_status *status, const struct keeper *keeper);
-
 /* --- enroll.c --------------------------------------------------------------
  */
 
@@ -312,6 +322,30 @@ void enroll_session_result(struct keeper *keeper);
 void enroll_close(struct keeper *keeper);
 /** "https://host[:port]" or "https://[v6]:port"; the port is 7443 if absent. */
 int enroll_parse_url(char host[256], uint32_t *port, const char *url);
+
+/* --- show.c ----------------------------------------------------------------
+ */
+
+/** Why there is no session, for people and their next command. Logged when it
+ * is news. */
+void session_trouble(struct keeper *keeper, enum local_cause cause,
+    const char *words);
+/** The site's own refusal is the cause. */
+void session_blame(struct keeper *keeper, int err,
+    const struct problem *problem);
+/** What any question to the site came to: is it able to write? */
+void session_heard(struct keeper *keeper, enum operation_id op, int err,
+    const struct problem *problem);
+/** The site named itself and its time. */
+void session_met(struct keeper *keeper, const struct hello_reply *said);
+/** For people; the counts are left to the caller. */
+void session_status(struct local_status *status, const struct keeper *keeper);
+void show_status(struct application *application, const struct asker *asker);
+void show_leases(struct application *application, const struct asker *asker,
+    const struct local_list *request);
+void show_questions(struct application *application, const struct asker *asker);
+/** In local.c: a uid sees its own leases only; root everybody's. */
+bool local_may_see(const struct application *application, uid_t uid);
 
 /* ---------------------------------------------------------------------------
  */

@@ -221,8 +221,10 @@ check_beat(struct keeper *keeper, const struct renew_reply *said,
 		beat.count != tree->n ||
 		memcmp(beat.root, beat_tree_root(tree), MERKLE_BYTES) != 0))
 		err = ERR_MISMATCH;
-	if (err == 0)
+	if (err == 0) {
 		session_saw(keeper, beat.batch, beat.head);
+		keeper->session.last_beat = clock_wall_ms();
+	}
 	arena_release(&arena);
 	return err;
 }

@@ -127,28 +127,6 @@ session_hurry(struct keeper *keeper)
 		arm_attempt(keeper, soon_ms - now_ms);
 }
 
-static void set_trouble(struct keeper *keeper, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void
-set_trouble(struct keeper *keeper, const char *format, ...)
-{
-	struct problem problem;
-	char words[256];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(words, sizeof(words), format, arguments);
-	va_end(arguments);
-	/* Makes the words fit for a record, whoever they came from. */
-	problem_set(&problem, ERR_UNAVAILABLE, NULL, "%s", words);
-	if (strcmp(problem.detail, keeper->session.trouble) != 0)
-		log_warn("keeper", "no session with the site: %s",
-		    problem.detail);
-	text_copy(keeper->session.trouble, sizeof(keeper->session.trouble),
-	    problem.detail);
-}
-
 void
 session_hang_up(struct keeper *keeper, const char *format, ...)
 {
@@ -158,7 +136,7 @@ session_hang_up(struct keeper *keeper, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(words, sizeof(words), format, arguments);
 	va_end(arguments);
-	set_trouble(keeper, "%s", words);
+	session_trouble(keeper, CAUSE_OTHER, words);
 	keeper->session.told = true;
 	if (keeper->session.state > SESSION_CONNECTING)
 		keeper->session.state = SESSION_CONNECTING;
@@ -190,6 +168,7 @@ on_proved(void *ctx, int err, const void *reply, const struct problem *problem)
 	if (err != 0) {
 		session_hang_up(keeper, "the site refuses this device: %s",
 		    problem->detail);
+		session_blame(keeper, err, problem);
 		refused(keeper, err);
 		return;
 	}
@@ -235,6 +214,7 @@ take_hello(struct keeper *keeper, const struct hello_reply *said)
 	    strcmp(said->tenant, keeper->site.tenant) != 0) {
 		session_hang_up(keeper, "another site answers: %s, tenant %s",
 		    said->site, said->tenant);
+		keeper->session.cause = CAUSE_OTHER_SITE;
 		return;
 	}
 	int err = journal_header_verify(&header, head, said->header.data,
@@ -249,8 +229,10 @@ take_hello(struct keeper *keeper, const struct hello_reply *said)
 		    "the site's journal is not signed by the key this device "
 		    "was enrolled with: %s",
 		    err_str(err));
+		keeper->session.cause = CAUSE_OTHER_KEY;
 		return;
 	}
+	session_met(keeper, said);
 	session_judge_journal(keeper, said, &header, head);
 	prove(keeper, said);
 }
@@ -274,6 +256,7 @@ on_hello(void *ctx, int err, const void *reply, const struct problem *problem)
 	} else {
 		session_hang_up(keeper, "the site refuses a session: %s",
 		    problem->detail);
+		session_blame(keeper, err, problem);
 		refused(keeper, err);
 	}
 }
@@ -290,6 +273,7 @@ say_hello(struct keeper *keeper)
 	if (!keeper->session.asked_plain)
 		request.known = keeper->session.seen.known;
 	keeper->session.state = SESSION_HELLO;
+	keeper->session.hello_at = clock_wall_ms();
 	int err = calls_ask(keeper->calls, OP_SESSION_HELLO, &request, on_hello,
 	    keeper);
 
@@ -309,7 +293,8 @@ session_ready(struct keeper *keeper)
 	session->failures = 0;
 	session->refused = 0;
 	session->since = clock_wall_ms();
-	session->trouble[0] = '\0';
+	session->trouble[0] = session->hint[0] = session->fault[0] = '\0';
+	session->cause = CAUSE_NONE;
 	log_info("keeper", "connected to site %s as device-%llu",
 	    keeper->site.site, (unsigned long long)keeper->site.device);
 	enroll_session_result(keeper);
@@ -332,12 +317,13 @@ on_opened(void *ctx, const struct uplink_peer *peer)
 		return;
 	memcpy(keeper->session.exporter, peer->exporter,
 	    sizeof(keeper->session.exporter));
+	keeper->session.certificate_end = peer->certificate_end;
 	keeper->session.asked_plain = false;
 	say_hello(keeper);
 }
 
 static void
-on_closed(void *ctx, const char *reason)
+on_closed(void *ctx, enum local_cause cause, const char *reason)
 {
 	struct keeper *keeper = ctx;
 	struct session *session = &keeper->session;
@@ -349,7 +335,9 @@ on_closed(void *ctx, const char *reason)
 	if (session->state == SESSION_IDLE)
 		return;
 	if (!session->told)
-		set_trouble(keeper, "%s", reason);
+		session_trouble(keeper,
+		    session->stopping ? CAUSE_STOPPING : cause, reason);
+	session->stopping = false;
 	if (session->resumed) {
 		session->resumed = false;
 		session->since = clock_wall_ms();
@@ -370,12 +358,20 @@ on_notice(void *ctx, enum operation_id op, const void *record)
 
 	if (op == OP_SERVER_DRAINING) {
 		log_info("keeper", "the site is about to stop");
+		keeper->session.stopping = true;
 	} else if (op == OP_LEASE_REVOKED) {
 		struct lease *lease = lease_find(keeper, ended->lease);
 
 		if (lease != NULL)
 			lease_lost(lease, ended->code);
 	}
+}
+
+static void
+on_answered(void *ctx, enum operation_id op, int err,
+    const struct problem *problem)
+{
+	session_heard(ctx, op, err, problem);
 }
 
 static void
@@ -402,35 +398,6 @@ on_watch(evutil_socket_t fd, short what, void *ctx)
 		session_hang_up(keeper, "the site does not answer");
 }
 
-void
-session_status(struct local_status *status, const struct keeper *keeper)
-{
-	const struct session *session = &keeper->session;
-	int64_t left_ms = session->retry_at_ms - clock_boottime_ms();
-	struct problem words; /* cut at whole characters */
-
-	memset(status, 0, sizeof(*status));
-	text_copy(status->software, sizeof(status->software), SOFTWARE);
-	status->class_ = identity_class(keeper->identity);
-	status->leases = keeper->leases.held;
-	status->since = session->since;
-	if (!keeper->enrolled)
-		return;
-	memcpy(status->url, keeper->site.url, sizeof(status->url));
-	memcpy(status->site, keeper->site.site, sizeof(status->site));
-	memcpy(status->tenant, keeper->site.tenant, sizeof(status->tenant));
-	memcpy(status->name, keeper->site.name, sizeof(status->name));
-	status->device = keeper->site.device;
-	status->connected = session_is_up(keeper);
-	problem_set(&words, ERR_UNAVAILABLE, NULL, "%s%s%s", session->rollback,
-	    session->rollback[0] != '\0' && session->trouble[0] != '\0' ? "; "
-									: "",
-	    session->trouble);
-	memcpy(status->trouble, words.detail, sizeof(status->trouble));
-	if (session->state == SESSION_WAITING && left_ms > 0)
-		status->retry_s = (uint32_t)((left_ms + 999) / 1000);
-}
-
 int
 session_open(struct keeper *keeper)
 {
@@ -438,6 +405,7 @@ session_open(struct keeper *keeper)
 		.opened = on_opened,
 		.closed = on_closed,
 		.notice = on_notice,
+		.answered = on_answered,
 		.ready = on_ready,
 	};
 	struct session *session = &keeper->session;

@@ -1,5 +1,6 @@
 #include "agent/uplink/uplink.h"
 
+#include "agent/uplink/cause.h"
 #include "agent/uplink/wire.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -224,6 +225,7 @@ on_open(void *ctx, net_conn conn, const struct net_peer *peer)
 		return;
 	uplink->open = true;
 	memcpy(said.exporter, peer->exporter, sizeof(said.exporter));
+	said.certificate_end = peer->certificate_end;
 	if (uplink->first_contact) {
 		size_t len = net_peer_ca(pem, sizeof(pem), uplink->net, conn);
 
@@ -244,7 +246,8 @@ on_close(void *ctx, net_conn conn, const char *reason)
 	if (conn != uplink->conn)
 		return; /* replaced by a later attempt */
 	forget_connection(uplink);
-	tell(uplink, UPLINK_CLOSED, 0, 0, reason, strlen(reason));
+	tell(uplink, UPLINK_CLOSED, (uint16_t)uplink_cause(uplink->net), 0,
+	    reason, strlen(reason));
 }
 
 static const struct net_client_callbacks site_callbacks = {
@@ -315,7 +318,8 @@ do_connect(struct uplink *uplink, const struct ipc_message *message)
 	if (err == 0)
 		return;
 failed:
-	tell(uplink, UPLINK_CLOSED, 0, 0, err_str(err), strlen(err_str(err)));
+	tell(uplink, UPLINK_CLOSED, CAUSE_OTHER, 0, err_str(err),
+	    strlen(err_str(err)));
 }
 
 static int

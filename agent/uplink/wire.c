@@ -15,5 +15,7 @@ static const struct record_field uplink_peer_fields[] = {
 	R_FIXED(uplink_peer, exporter, 0, "TLS exporter of the connection."),
 	R_STRING(uplink_peer, ca_pem, 0, 65536, RECORD_OPTIONAL,
 	    "The CA to keep, after first contact."),
+	R_TIME(uplink_peer, certificate_end, RECORD_OPTIONAL,
+	    "When the site's certificate ends."),
 };
 RECORD_DEFINE(uplink_peer, 1, "A connection that is up.");

@@ -19,7 +19,8 @@ enum uplink_kind {
 	UPLINK_HANGUP, /* close the connection */
 	/* uplink to keeper */
 	UPLINK_OPENED, /* uplink_peer */
-	UPLINK_CLOSED, /* reason as text; also after a failed CONNECT */
+	UPLINK_CLOSED, /* op: enum local_cause; reason as text; also after a
+			  failed CONNECT */
 	UPLINK_REPLY, /* tag, op; the reply record */
 	UPLINK_PROBLEM, /* tag, op; problem_record, then i32 ERR_* */
 	UPLINK_NOTICE, /* op; the notice's record */
@@ -34,6 +35,7 @@ struct uplink_target {
 struct uplink_peer {
 	uint8_t exporter[32];
 	struct record_span ca_pem; /* after first contact: the CA to keep */
+	int64_t certificate_end; /* of the site */
 };
 extern const struct record uplink_target_record, uplink_peer_record;
 

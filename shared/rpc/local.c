@@ -107,6 +107,13 @@ static const struct record_field local_lease_fields[] = {
 	R_TIME(local_lease, granted_at, 0, "When it was granted."),
 	R_U32(local_lease, left_s, 0, UINT32_MAX, 0,
 	    "Seconds to the end of the last signed span."),
+	R_TEXT(local_lease, feature, 0, 63, OPT, "Feature."),
+	R_U32(local_lease, count, 0, LEASE_COUNT_MAX, OPT, "Seats."),
+	R_TEXT(local_lease, user, 0, 63, OPT, "Login name of the uid."),
+	R_U32(local_lease, grace_s, 0, UINT32_MAX, OPT,
+	    "Seconds of grace signed beyond the span."),
+	R_U32(local_lease, beat_age_s, 0, UINT32_MAX, OPT,
+	    "Seconds since the beat or grant that gave the span."),
 };
 RECORD_DEFINE(local_lease, 1, "A lease of this agent.");
 
@@ -117,6 +124,45 @@ static const struct record_field local_leases_fields[] = {
 	    "Cursor for `after`; absent: that was all."),
 };
 RECORD_DEFINE(local_leases, 1, "Leases of this agent.");
+
+const char *const local_waits_names[] = { "agent", "site", "answer", "seat",
+	NULL };
+
+static const struct record_field local_question_fields[] = {
+	R_TEXT(local_question, product, 1, 63, 0, "The product's id."),
+	R_TEXT(local_question, feature, 0, 63, OPT, "Feature."),
+	R_U32(local_question, count, 0, LEASE_COUNT_MAX, OPT, "Seats wanted."),
+	R_TEXT(local_question, user, 0, 63, OPT, "Whom the seat is for."),
+	R_U64(local_question, pid, 0, INT32_MAX, OPT, "The process it is for."),
+	R_U32(local_question, uid, 0, UINT32_MAX, 0, "Its user."),
+	R_TEXT(local_question, command, 0, 63, OPT, "Its command, for people."),
+	R_ENUM(local_question, waits, local_waits_names, 0,
+	    "For the agent, the site, its answer or a seat."),
+	R_STRUCT(local_question, queue, &queue_place_record, OPT,
+	    "Its place in the site's queue."),
+	R_U32(local_question, left_s, 0, UINT32_MAX, OPT,
+	    "Seconds until it is given up."),
+};
+RECORD_DEFINE(local_question, 1, "A question for a seat without an answer.");
+
+static const struct record_field local_questions_fields[] = {
+	R_LIST(local_questions, items, &local_question_record, 0,
+	    LIST_LIMIT_MAX, 0, "The oldest first."),
+	R_U32(local_questions, more, 0, UINT32_MAX, OPT, "Not listed."),
+};
+RECORD_DEFINE(local_questions, 1, "Questions without an answer.");
+
+const char *const local_cause_names[] = { "none", "other", "no_uplink",
+	"name_not_found", "connection_refused", "no_route", "no_answer",
+	"not_a_site", "certificate_unknown", "certificate_expired",
+	"certificate_name", "certificate_refused", "site_closed",
+	"connection_lost", "site_stopping", "session_replaced", "unavailable",
+	"protocol", "another_site", "another_key", "unknown_device",
+	"device_revoked", "bad_proof", "class_not_allowed", "rolled_back",
+	NULL };
+_Static_assert(sizeof(local_cause_names) / sizeof(local_cause_names[0]) ==
+	CAUSE_ROLLED_BACK + 2,
+    "a name for each cause");
 
 static const struct record_field local_status_fields[] = {
 	R_TEXT(local_status, software, 1, 31, 0, "Name and version."),
@@ -133,6 +179,22 @@ static const struct record_field local_status_fields[] = {
 	    "Seconds to the next attempt."),
 	R_U32(local_status, leases, 0, UINT32_MAX, 0,
 	    "Leases held by the asking user; root: by everybody."),
+	R_ENUM(local_status, cause, local_cause_names, OPT,
+	    "What is wrong, for programs."),
+	R_TEXT(local_status, hint, 0, 191, OPT, "What the site says to do."),
+	R_TEXT(local_status, site_name, 0, 127, OPT, "The site's name."),
+	R_TEXT(local_status, rollback, 0, 255, OPT,
+	    "What is wrong with the site's journal."),
+	R_TEXT(local_status, fault, 0, 255, OPT,
+	    "Why the site could not do the last thing it was asked."),
+	R_TIME(local_status, fault_at, OPT, "When that was."),
+	R_I64(local_status, clock_ahead_ms, -(int64_t)U53_MAX, (int64_t)U53_MAX,
+	    OPT, "This machine's clock less the site's."),
+	R_TIME(local_status, certificate_end, OPT,
+	    "When the site's certificate ends."),
+	R_TIME(local_status, last_beat, OPT, "When leases were last renewed."),
+	R_U32(local_status, questions, 0, UINT32_MAX, OPT,
+	    "Questions for seats without an answer, likewise."),
 };
 RECORD_DEFINE(local_status, 1, "The agent at a glance.");
 
@@ -168,6 +230,9 @@ static const struct local_operation local_operations[] = {
 	    false, "How the agent is." },
 	{ LOCAL_ENROLL, "agent.enroll", &local_enroll_record,
 	    &local_status_record, true, "Make this a device of a site." },
+	{ LOCAL_QUESTIONS, "lease.questions", &empty_record,
+	    &local_questions_record, false,
+	    "Questions without an answer, likewise." },
 	{ LOCAL_REVOKED, "lease.revoked", &local_revoked_record, &empty_record,
 	    false, "Notice: a lease was taken." },
 	{ LOCAL_WAITING, "lease.waiting", &lease_waiting_record, &empty_record,

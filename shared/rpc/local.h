@@ -22,6 +22,7 @@ enum local_id {
 	LOCAL_LIST,
 	LOCAL_STATUS,
 	LOCAL_ENROLL,
+	LOCAL_QUESTIONS,
 	/* notices, agent to application */
 	LOCAL_REVOKED,
 	LOCAL_WAITING,
@@ -101,6 +102,11 @@ struct local_lease {
 	int64_t granted_at;
 	uint32_t
 	    left_s; /* until the last signed span ends; grace not counted */
+	char feature[64];
+	uint32_t count; /* seats */
+	char user[64]; /* login name of the uid */
+	uint32_t grace_s; /* signed beyond the span */
+	uint32_t beat_age_s; /* since the beat or grant that gave the span */
 };
 /** lease.list: pages, because a line is bounded. */
 struct local_list {
@@ -110,6 +116,67 @@ struct local_leases {
 	struct record_list items;
 	uint64_t next; /* cursor; 0: that was all */
 };
+
+/** What a question waits for. */
+enum local_waits {
+	LOCAL_WAITS_HERE, /* the agent looks at the process that asks */
+	LOCAL_WAITS_SITE, /* the site is not reached */
+	LOCAL_WAITS_ANSWER, /* the site was asked */
+	LOCAL_WAITS_SEAT, /* every seat is taken */
+};
+extern const char *const local_waits_names[]; /* ends with NULL */
+
+/** A question for a seat that has no answer yet. */
+struct local_question {
+	char product[64];
+	char feature[64];
+	uint32_t count;
+	char user[64]; /* whom the seat is for */
+	uint64_t pid;
+	uint32_t uid;
+	char command[64];
+	uint32_t waits;
+	struct queue_place queue; /* where the site said it stands */
+	uint32_t left_s; /* until it is given up; 0: about now */
+};
+/** lease.questions: the oldest 50. */
+struct local_questions {
+	struct record_list items;
+	uint32_t more; /* not listed */
+};
+
+/** Why the site is not reached, or does not serve. The names are stable: what
+ * people are told to do hangs on them. */
+enum local_cause {
+	CAUSE_NONE,
+	CAUSE_OTHER,
+	/* on the way */
+	CAUSE_UPLINK, /* the agent's own process for the network is gone */
+	CAUSE_NAME,
+	CAUSE_REFUSED,
+	CAUSE_ROUTE,
+	CAUSE_SILENT,
+	CAUSE_STRANGER,
+	CAUSE_CERTIFICATE_CA,
+	CAUSE_CERTIFICATE_TIME,
+	CAUSE_CERTIFICATE_HOST,
+	CAUSE_CERTIFICATE,
+	CAUSE_CLOSED,
+	CAUSE_LOST,
+	/* at the site */
+	CAUSE_STOPPING,
+	CAUSE_REPLACED, /* another session of this device began */
+	CAUSE_UNAVAILABLE,
+	CAUSE_PROTOCOL,
+	CAUSE_OTHER_SITE,
+	CAUSE_OTHER_KEY,
+	CAUSE_UNKNOWN_DEVICE,
+	CAUSE_REVOKED,
+	CAUSE_BAD_PROOF,
+	CAUSE_CLASS,
+	CAUSE_ROLLED_BACK,
+};
+extern const char *const local_cause_names[]; /* ends with NULL */
 
 struct local_status {
 	char software[32];
@@ -124,6 +191,19 @@ struct local_status {
 	char trouble[256]; /* "" or why it is not connected */
 	uint32_t retry_s; /* until the next attempt */
 	uint32_t leases;
+	uint32_t cause; /* of the trouble; enum local_cause */
+	char hint[192]; /* what the site says to do about it, or "" */
+	char site_name[128]; /* for people, once the site has said it */
+	char rollback[256]; /* "" or what is wrong with the site's journal */
+	/** The site answers, but the last thing it was to write it could not;
+	 * "" and 0 when all is well. */
+	char fault[256];
+	int64_t fault_at;
+	/** This machine's clock less the site's, ms, when the session began. */
+	int64_t clock_ahead_ms;
+	int64_t certificate_end; /* of the site; 0: not seen yet */
+	int64_t last_beat; /* wall clock; 0: none yet */
+	uint32_t questions; /* questions without an answer */
 };
 
 struct local_enroll {
@@ -141,7 +221,8 @@ extern const struct record local_checkout_record, local_checkout_reply_record,
     local_renew_record, local_renew_reply_record, local_attach_record,
     local_return_record, local_returned_record, local_list_record,
     local_lease_record, local_leases_record, local_status_record,
-    local_enroll_record, local_revoked_record;
+    local_question_record, local_questions_record, local_enroll_record,
+    local_revoked_record;
 
 struct local_operation {
 	enum local_id id;
