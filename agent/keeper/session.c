@@ -294,6 +294,7 @@ session_ready(struct keeper *keeper)
 	session->refused = 0;
 	session->since = clock_wall_ms();
 	session->trouble[0] = session->hint[0] = session->fault[0] = '\0';
+	session->fault_at = 0;
 	session->cause = CAUSE_NONE;
 	log_info("keeper", "connected to site %s as device-%llu",
 	    keeper->site.site, (unsigned long long)keeper->site.device);

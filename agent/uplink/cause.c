@@ -1,5 +1,9 @@
 #include "agent/uplink/cause.h"
 
+/* Close codes of the site's own (appliance/ledger). */
+#define CLOSED_REPLACED 4001
+#define CLOSED_REVOKED 4003
+
 enum local_cause
 uplink_cause(const struct net *net)
 {
@@ -18,5 +22,11 @@ uplink_cause(const struct net *net)
 		[NET_TROUBLE_LOST] = CAUSE_LOST,
 	};
 
+	if (net_trouble(net) == NET_TROUBLE_CLOSED &&
+	    net_trouble_code(net) == CLOSED_REPLACED)
+		return CAUSE_REPLACED;
+	if (net_trouble(net) == NET_TROUBLE_CLOSED &&
+	    net_trouble_code(net) == CLOSED_REVOKED)
+		return CAUSE_REVOKED;
 	return causes[net_trouble(net)];
 }

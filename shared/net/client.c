@@ -53,6 +53,7 @@ finish(struct net_connection *conn, const char *reason)
 	text_copy(words, sizeof(words),
 	    conn->target->reason[0] != '\0' ? conn->target->reason : reason);
 	net->trouble = conn->target->trouble;
+	net->trouble_code = conn->target->trouble_code;
 	net_connection_remove(conn);
 	callbacks.close(ctx, name, words);
 }
@@ -61,6 +62,12 @@ enum net_trouble
 net_trouble(const struct net *net)
 {
 	return net->trouble;
+}
+
+unsigned int
+net_trouble_code(const struct net *net)
+{
+	return net->trouble_code;
 }
 
 /* --- connecting ---------------------------------------------------------- */
@@ -315,6 +322,7 @@ closed_by_peer(struct net_connection *conn, const uint8_t *payload, size_t len)
 
 	conn->closing = true;
 	target->trouble = NET_TROUBLE_CLOSED;
+	target->trouble_code = code;
 	if (!text_is_printable(words, n))
 		n = 0;
 	if (n > 0)

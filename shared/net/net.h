@@ -164,6 +164,8 @@ int net_connect(net_conn *conn, struct net *net,
 
 /** While `close` of a client connection is called: why it ended. */
 enum net_trouble net_trouble(const struct net *net);
+/** And with NET_TROUBLE_CLOSED the code of RFC 6455 that it named. */
+unsigned int net_trouble_code(const struct net *net);
 
 /** After `open` of a client connection that was pinned by ca_sha256: the PEM
  * of the CA, to keep. Returns its length (0: none). */

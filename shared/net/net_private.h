@@ -101,6 +101,7 @@ struct net_target {
 	struct net_client_callbacks callbacks;
 	void *ctx;
 	enum net_trouble trouble;
+	unsigned int trouble_code;
 	char reason[384];
 };
 
@@ -191,7 +192,9 @@ struct net {
 	struct lws_vhost *client;
 	SSL_CTX *client_tls;
 	struct lws_protocols client_protocols[2];
-	enum net_trouble trouble; /* of the connection that just ended */
+	/* of the connection that just ended */
+	enum net_trouble trouble;
+	unsigned int trouble_code;
 };
 
 /* net.c */
