@@ -1,13 +1,11 @@
-/* Taking a seat: ask, verify, hold. */
+/* Taking a seat: what to ask, what to believe, and holding it. */
 #include "agent/lib/client.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 #include "shared/base/version.h"
-#include "shared/rpc/rpc.h"
 
-#include <poll.h>
 #include <sodium.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -17,7 +15,6 @@
 #define REQUEST_SIZE_FIRST                  \
 	(offsetof(struct lh_request, ctx) + \
 	    sizeof(((struct lh_request *)0)->ctx))
-#define REPLY_BYTES ((size_t)256 << 10)
 
 /* --- what to ask -----------------------------------------------------------
  */
@@ -95,128 +92,6 @@ read_question(struct local_checkout *question, const struct lh_request *request)
 	return LH_OK;
 }
 
-/* --- attempts of unknown outcome -------------------------------------------
- */
-
-static bool
-is_same_question(const struct local_checkout *a, const struct local_checkout *b)
-{
-	return strcmp(a->product, b->product) == 0 &&
-	    strcmp(a->version, b->version) == 0 &&
-	    strcmp(a->feature, b->feature) == 0 &&
-	    strcmp(a->user, b->user) == 0 && a->count == b->count;
-}
-
-/* The attempt that asked the same and never heard, or a new one. */
-static struct attempt *
-attempt_take(struct lh_client *client, const struct local_checkout *request)
-{
-	struct attempt **at = &client->attempts;
-	struct attempt *attempt;
-
-	pthread_mutex_lock(&client->lock);
-	while (*at != NULL && !is_same_question(&(*at)->request, request))
-		at = &(*at)->next;
-	attempt = *at;
-	if (attempt != NULL)
-		*at = attempt->next;
-	pthread_mutex_unlock(&client->lock);
-	/* But for the wait, which is between us and the agent, a retry says
-	 * word for word the same: the site would call it a conflict. */
-	if (attempt != NULL)
-		attempt->request.wait_s = request->wait_s;
-	else if ((attempt = calloc(1, sizeof(*attempt))) != NULL)
-		attempt->request = *request;
-	return attempt;
-}
-
-static void
-attempt_keep(struct lh_client *client, struct attempt *attempt)
-{
-	struct attempt **at = &client->attempts;
-
-	pthread_mutex_lock(&client->lock);
-	attempt->next = client->attempts;
-	client->attempts = attempt;
-	for (int n = 0; n < CLIENT_ATTEMPTS_MAX && *at != NULL; n++)
-		at = &(*at)->next;
-	attempt = *at;
-	*at = NULL;
-	pthread_mutex_unlock(&client->lock);
-	free(attempt);
-}
-
-/* --- ask -------------------------------------------------------------------
- */
-
-/* Which journal will the answer come from? */
-static int
-ask_site(struct local_status *status, struct local *local,
-    struct problem *problem)
-{
-	struct arena arena = { .max_bytes = REPLY_BYTES };
-	int err = local_call(status, local, LOCAL_STATUS, NULL, &arena,
-	    CLIENT_LOCAL_MS, problem);
-
-	arena_release(&arena);
-	return err;
-}
-
-/* A new question to this site, with what was seen of its journal. */
-static void
-attempt_begin(struct attempt *attempt, struct lh_client *client,
-    const struct local_status *status)
-{
-	struct local_checkout *request = &attempt->request;
-
-	memcpy(attempt->site, status->site, sizeof(attempt->site));
-	memcpy(attempt->tenant, status->tenant, sizeof(attempt->tenant));
-	known_get(&request->known, &attempt->floor, client->known,
-	    attempt->site, attempt->tenant);
-	randombytes_buf(request->request, sizeof(request->request));
-	randombytes_buf(request->nonce, sizeof(request->nonce));
-	/* The span counts from here, before anybody can know the nonce. */
-	attempt->sent_ms = clock_boottime_ms();
-}
-
-/* ERR_*; `reply` lives in `arena`. */
-static int
-attempt_ask(struct local_checkout_reply *reply, struct attempt *attempt,
-    struct lh_client *client, struct connection *connection,
-    struct arena *arena, struct problem *problem)
-{
-	int timeout_ms = (int)attempt->request.wait_s * 1000 + CLIENT_SITE_MS;
-	struct local_status status;
-	int err = ask_site(&status, connection->local, problem);
-
-	if (err != 0)
-		return err;
-	/* The agent may be another site's by now, and know nothing of it. */
-	bool retry = attempt->sent_ms != 0 &&
-	    strcmp(attempt->site, status.site) == 0 &&
-	    strcmp(attempt->tenant, status.tenant) == 0;
-
-	if (!retry)
-		attempt_begin(attempt, client, &status);
-	err = local_call(reply, connection->local, LOCAL_CHECKOUT,
-	    &attempt->request, arena, timeout_ms, problem);
-	/* What the first try got has ended meanwhile: ask anew. */
-	if (retry && (err == ERR_GONE || err == ERR_CONFLICT)) {
-		attempt_begin(attempt, client, &status);
-		err = local_call(reply, connection->local, LOCAL_CHECKOUT,
-		    &attempt->request, arena, timeout_ms, problem);
-	}
-	return err;
-}
-
-/* Could the site have granted it all the same? */
-static bool
-is_unknown(int err)
-{
-	return err == ERR_TIMEOUT || err == ERR_CLOSED || err == ERR_CORRUPT ||
-	    err == ERR_UNAVAILABLE || err == ERR_NOMEM || err == ERR_SYSTEM;
-}
-
 /* --- verify ----------------------------------------------------------------
  */
 
@@ -289,21 +164,6 @@ check_answer(struct verify_lease *lease, struct lh_client *client,
 /* --- hold ------------------------------------------------------------------
  */
 
-/* A refused answer may still be a lease, which nobody will use. */
-static void
-give_back(struct lh_client *client, uint64_t lease)
-{
-	bool ours = false;
-
-	pthread_mutex_lock(&client->lock);
-	for (struct lh_seat *seat = client->seats; seat != NULL;
-	     seat = seat->next)
-		ours = ours || seat->lease.lease == lease;
-	pthread_mutex_unlock(&client->lock);
-	if (!ours)
-		seat_tell_return(client, lease);
-}
-
 /* Was more of the journal seen while the answer was on its way? Then its
  * header proves nothing against that. */
 static bool
@@ -344,7 +204,7 @@ hold(struct lh_seat **out, struct lh_client *client,
 	    seat_new(&seat, client, lease, reply, connection, attempt->sent_ms);
 
 	if (error != LH_OK) {
-		give_back(client, lease->lease);
+		seat_give_back(client, lease->lease);
 		return detail_set(error, "out of memory");
 	}
 	error = beat_start(client);
@@ -363,59 +223,24 @@ hold(struct lh_seat **out, struct lh_client *client,
 	return error;
 }
 
-/* An agent that was restarted hangs up in the midst; the request's id makes a
- * second try harmless. ERR_*, and on 0 the connection that answered. */
-static int
-ask_twice(struct connection **connection, struct local_checkout_reply *reply,
-    struct attempt *attempt, struct lh_client *client, struct arena *arena,
-    struct problem *problem)
-{
-	int64_t until_ms = 0;
-	int err, asked = 0;
-
-	for (;;) {
-		err = client_connect(connection, client, CLIENT_LOCAL_MS,
-		    problem);
-		if (err == ERR_CLOSED && clock_boottime_ms() < until_ms) {
-			(void)poll(NULL, 0, CLIENT_RESTART_POLL_MS);
-			continue;
-		}
-		if (err != 0)
-			return err;
-		err = attempt_ask(reply, attempt, client, *connection, arena,
-		    problem);
-		if (err == 0)
-			return 0;
-		client_release(client, *connection);
-		if (err != ERR_CLOSED || ++asked == 2)
-			return err;
-		until_ms = clock_boottime_ms() + CLIENT_RESTART_MS;
-	}
-}
-
 static int
 checkout(struct lh_seat **seat, struct lh_client *client,
-    struct attempt *attempt, bool *unknown)
+    struct attempt *attempt, const struct lh_request *request, bool *unknown)
 {
-	struct arena arena = { .max_bytes = REPLY_BYTES };
+	struct arena arena = { .max_bytes = ATTEMPT_REPLY_BYTES };
 	struct local_checkout_reply reply;
 	struct connection *connection;
 	struct verify_lease lease;
-	struct problem problem;
-	int err =
-	    ask_twice(&connection, &reply, attempt, client, &arena, &problem);
-	int error = error_from_err(err);
+	int error = attempt_get(&connection, &reply, attempt, client, request,
+	    &arena, unknown);
 
-	*unknown = is_unknown(err);
-	if (err != 0) {
-		detail_problem(error, &problem);
-	} else {
+	if (error == LH_OK) {
 		error = check_answer(&lease, client, attempt, &reply);
 		if (error == LH_OK)
 			error = hold(seat, client, &lease, &reply, attempt,
 			    connection->number);
 		else
-			give_back(client, reply.lease);
+			seat_give_back(client, reply.lease);
 		client_release(client, connection);
 	}
 	arena_release(&arena);
@@ -445,7 +270,7 @@ lh_checkout_with(struct lh_seat **seat, struct lh_client *client,
 
 	if (attempt == NULL)
 		return detail_set(LH_E_MEMORY, "out of memory");
-	error = checkout(seat, client, attempt, &unknown);
+	error = checkout(seat, client, attempt, &request, &unknown);
 	if (unknown && attempt->sent_ms != 0)
 		attempt_keep(client, attempt);
 	else

@@ -81,16 +81,10 @@ client_connection(struct lh_client *client)
 	return connection;
 }
 
-/* A lease was taken from us: by whichever thread reads. */
+/* A lease was taken from us. With the lock. */
 static void
-take_notice(void *ctx, enum local_id id, const void *params)
+take_revoked(struct lh_client *client, const struct local_revoked *revoked)
 {
-	struct lh_client *client = ctx;
-	const struct local_revoked *revoked = params;
-
-	if (id != LOCAL_REVOKED)
-		return;
-	pthread_mutex_lock(&client->lock);
 	for (struct lh_seat *seat = client->seats; seat != NULL;
 	     seat = seat->next) {
 		if (seat->lease.lease != revoked->lease)
@@ -103,8 +97,24 @@ take_notice(void *ctx, enum local_id id, const void *params)
 			: "the site took the lease back: an admin released it "
 			  "or revoked this device");
 	}
+}
+
+/* By whichever thread reads. */
+static void
+take_notice(void *ctx, enum local_id id, const void *params)
+{
+	struct lh_client *client = ctx;
+
+	pthread_mutex_lock(&client->lock);
+	if (id == LOCAL_REVOKED)
+		take_revoked(client, params);
+	else
+		for (struct waiting *waiting = client->waitings;
+		     waiting != NULL; waiting = waiting->next)
+			(void)turn_notice(&waiting->turn, id, params);
 	pthread_mutex_unlock(&client->lock);
-	client_wake(client);
+	if (id == LOCAL_REVOKED)
+		client_wake(client);
 }
 
 static int

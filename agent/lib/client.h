@@ -20,6 +20,7 @@
 #include "agent/lib/known.h"
 #include "agent/lib/leasehold.h"
 #include "agent/lib/local.h"
+#include "agent/lib/turn.h"
 #include "agent/lib/verify.h"
 
 #include <pthread.h>
@@ -34,9 +35,16 @@
  * that all are. */
 #define CLIENT_RETURN_MS 2000
 /** An agent that hung up in the midst of a checkout is being restarted, and
- * may be back within this; how often to look. */
+ * may be back within this; how often to look. In the midst of a wait there is
+ * more to lose: the site keeps the place for so long. */
 #define CLIENT_RESTART_MS 2000
 #define CLIENT_RESTART_POLL_MS 50
+#define CLIENT_AWAY_MS 60000
+/** While it waits, the application is asked this often whether to go on. */
+#define CLIENT_WAITING_MS 1000
+/** The agent and the site say when a wait is over; without their word it is
+ * over so much later. */
+#define CLIENT_OVER_MS 2000
 /** Between attempts to reach the agent: at first and at most. */
 #define CLIENT_RETRY_FIRST_MS 100
 #define CLIENT_RETRY_MAX_MS 5000
@@ -53,15 +61,25 @@ struct connection {
 	uint64_t number; /* from 1; seats remember on which they are attached */
 };
 
+/** One lh_checkout_with(), for the notices of its turn: on the stack of its
+ * thread, and in the client's list as long as that lasts. */
+struct waiting {
+	struct waiting *next;
+	struct turn turn; /* with the client's lock, but its news */
+};
+
 /** A checkout whose outcome is unknown: the retry must be the same request,
  * and its answer is judged by what was known when it was first sent. */
 struct attempt {
 	struct attempt *next;
+	/** The last answer was a place in the queue: nothing was granted, and
+	 * the next question is under the same id with a fresh nonce. */
+	bool queued;
 	struct local_checkout request;
 	char site[64];
 	char tenant[64];
 	struct journal_known floor;
-	int64_t sent_ms; /* CLOCK_BOOTTIME, first time */
+	int64_t sent_ms; /* CLOCK_BOOTTIME, when this nonce first was */
 };
 
 struct lh_seat {
@@ -127,6 +145,7 @@ struct lh_client {
 	int retry_wait_ms;
 	struct lh_seat *seats;
 	struct attempt *attempts;
+	struct waiting *waitings;
 	uint64_t returns[CLIENT_RETURNS_MAX];
 	unsigned int n_returns;
 	uint64_t beats;
@@ -162,6 +181,26 @@ void client_release_locked(struct connection *connection);
 /** Wait on `changed` until the deadline (stream_deadline). With the lock. */
 int client_wait(struct lh_client *client, int64_t deadline);
 
+/* --- attempt.c -------------------------------------------------------------
+ */
+
+#define ATTEMPT_REPLY_BYTES ((size_t)256 << 10)
+
+/** The attempt that asked the same and never heard, or a new one; NULL: no
+ * memory. */
+struct attempt *attempt_take(struct lh_client *client,
+    const struct local_checkout *question);
+/** Its outcome is unknown: keep it for a retry. */
+void attempt_keep(struct lh_client *client, struct attempt *attempt);
+/** Ask, wait for the turn as long as `request` says, and ask again, until there
+ * is an answer: LH_OK, a grant that nobody has looked at yet, in `arena`, and
+ * the connection it came by, to be released. Else LH_E_* with its detail, and
+ * whether the site may have granted it all the same. */
+int attempt_get(struct connection **connection,
+    struct local_checkout_reply *reply, struct attempt *attempt,
+    struct lh_client *client, const struct lh_request *request,
+    struct arena *arena, bool *unknown);
+
 /* --- seat.c ----------------------------------------------------------------
  */
 
@@ -177,6 +216,8 @@ int64_t seat_interval_ms(const struct lh_seat *seat);
 int64_t seat_span_ms(const struct lh_seat *seat);
 /** Tell the agent that a lease is not wanted; later when it cannot be now. */
 void seat_tell_return(struct lh_client *client, uint64_t lease);
+/** The same for what an answer named, unless a seat of ours is that lease. */
+void seat_give_back(struct lh_client *client, uint64_t lease);
 /** Give back every seat of a client that nobody drives any more, and wait
  * CLIENT_RETURN_MS for all of them together. */
 void seat_return_all(struct lh_client *client);

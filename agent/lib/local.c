@@ -148,19 +148,25 @@ take_notice(struct local *local, const struct rpc_envelope *envelope,
 {
 	const struct local_operation *op =
 	    local_by_name(envelope->method, envelope->method_len);
-	struct local_revoked revoked;
+	union {
+		struct local_revoked revoked;
+		struct lease_waiting waiting;
+		struct lease_offered offered;
+	} params;
 	struct arena arena = { .max_bytes = LOCAL_LINE_MAX };
 
 	/* A newer agent may tell more than this library knows. */
-	if (op == NULL || op->id != LOCAL_REVOKED)
+	if (op == NULL ||
+	    (op->id != LOCAL_REVOKED && op->id != LOCAL_WAITING &&
+		op->id != LOCAL_OFFERED))
 		return 0;
 	if (envelope->params == NULL)
 		return ERR_CORRUPT;
-	int err = record_read_json(&revoked, &local_revoked_record,
-	    envelope->params, envelope->params_len, &arena, error);
+	int err = record_read_json(&params, op->request, envelope->params,
+	    envelope->params_len, &arena, error);
 
 	if (err == 0 && local->notice != NULL)
-		local->notice(local->notice_ctx, op->id, &revoked);
+		local->notice(local->notice_ctx, op->id, &params);
 	arena_release(&arena);
 	return err == 0 ? 0 : ERR_CORRUPT;
 }
@@ -374,6 +380,29 @@ local_done(struct local *local, const struct local_waiter *waiter)
 
 	pthread_mutex_unlock(&local->lock);
 	return done;
+}
+
+int
+local_pause(struct local *local, const struct local_waiter *waiter,
+    const _Atomic bool *news, int wake_fd, int timeout_ms)
+{
+	int64_t deadline = stream_deadline(timeout_ms);
+	int err = 0;
+
+	pthread_mutex_lock(&local->lock);
+	while (err == 0 && local->err == 0 &&
+	    !(waiter != NULL && waiter->done) &&
+	    !(news != NULL && atomic_load(news))) {
+		if (local->reading)
+			err = wait_change(local, deadline);
+		else
+			err = be_reader(local, wake_fd, deadline);
+		if (stream_left(deadline) == 0)
+			break;
+	}
+	err = local->err;
+	pthread_mutex_unlock(&local->lock);
+	return err;
 }
 
 void

@@ -22,6 +22,7 @@
 #include "shared/base/buf.h"
 #include "shared/rpc/local.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct local;
@@ -70,13 +71,20 @@ int local_begin(struct local_waiter *waiter, struct local *local,
 bool local_done(struct local *local, const struct local_waiter *waiter);
 /** Stop waiting for it: nothing is read, so no notice comes from here. */
 void local_cancel(struct local_waiter *waiter, struct local *local);
+/** Read until the question is answered (NULL: none is asked), `news` is set
+ * (NULL: nothing will be; set it from a notice), `wake_fd` (-1: none) is
+ * readable, the time is over or the connection ends; then returns the
+ * connection's error, or 0. Several threads may be in here, but then without a
+ * wake_fd: only who reads would see it. The waiter stays registered. */
+int local_pause(struct local *local, const struct local_waiter *waiter,
+    const _Atomic bool *news, int wake_fd, int timeout_ms);
 /** Wait for its answer. The waiter is released whatever comes back. With
  * timeout_ms 0 what has arrived is read, once. */
 int local_end(void *reply, struct local_waiter *waiter, struct local *local,
     struct arena *arena, int timeout_ms, struct problem *problem);
 
 /**
- * Who gets notices (LOCAL_REVOKED). `notice` is called by whichever thread
+ * Who gets notices (LOCAL_REVOKED and those after it). `notice` is called by whichever thread
  * reads, inside its local_call, local_end or local_wait, with no lock held; it
  * may not call local_*. `params` is the notice's record, valid until it
  * returns. Set before the first call.

@@ -220,6 +220,21 @@ lh_return(struct lh_seat *seat)
 		seat_tell_return(client, lease);
 }
 
+/* A refused answer may still be a lease, which nobody will use. */
+void
+seat_give_back(struct lh_client *client, uint64_t lease)
+{
+	bool ours = false;
+
+	pthread_mutex_lock(&client->lock);
+	for (struct lh_seat *seat = client->seats; seat != NULL;
+	     seat = seat->next)
+		ours = ours || seat->lease.lease == lease;
+	pthread_mutex_unlock(&client->lock);
+	if (!ours)
+		seat_tell_return(client, lease);
+}
+
 /* The seat's own question gives way to its return. */
 static void
 begin_return(struct lh_client *client, struct lh_seat *seat,

@@ -32,6 +32,9 @@ enum agent_vice {
 	VICE_FORGES, /* signs with another key */
 	VICE_OTHER_NONCE, /* true, but for somebody else's nonce */
 	VICE_OLD_BATCH, /* a beat from before the last batch */
+	VICE_NO_ROW, /* a grant that shows nothing */
+	VICE_NO_PLACE, /* neither a grant nor a place */
+	VICE_PLACE, /* a place for everybody */
 };
 
 struct agent {
@@ -43,6 +46,9 @@ struct agent {
 	int refusal; /* ERR_* */
 	int delay_ms; /* before each answer */
 	char status_site[64]; /* "": the true one */
+	/* With a place, who may wait gets that instead of a seat. */
+	struct queue_place queue;
+	struct local_checkout last_ask;
 	uint8_t last_request[REQUEST_BYTES];
 	/* The first answer that was lost, for its retry, as the site keeps
 	 * it: JSON of the reply. */
@@ -51,7 +57,9 @@ struct agent {
 	struct journal_known last_known;
 	char last_user[64];
 	uint64_t last_lease;
+	uint8_t last_cancel[REQUEST_BYTES];
 	unsigned int checkouts, grants, renewals, attaches, returns, statuses;
+	unsigned int cancels;
 	unsigned int connections;
 	/* the thread's */
 	pthread_t thread;
@@ -140,6 +148,9 @@ agent_misbehaves(struct agent *agent, int fd, uint64_t id, enum agent_vice vice)
 	case VICE_FORGES:
 	case VICE_OTHER_NONCE:
 	case VICE_OLD_BATCH:
+	case VICE_NO_ROW:
+	case VICE_NO_PLACE:
+	case VICE_PLACE:
 		break;
 	}
 	return false;
@@ -169,10 +180,20 @@ agent_checkout(struct agent *agent, int fd, uint64_t id,
 	enum agent_vice vice = agent->checkout;
 
 	agent->checkouts++;
+	agent->last_ask = *request;
 	agent->last_known = request->known;
 	memcpy(agent->last_user, request->user, sizeof(request->user));
 	if (vice == VICE_REFUSES) {
 		agent_refuse(fd, id, agent->refusal);
+		return;
+	}
+	if (vice == VICE_NO_PLACE || vice == VICE_PLACE ||
+	    (vice == VICE_NONE && agent->queue.place > 0 &&
+		request->wait_s > 0)) {
+		reply = (struct local_checkout_reply){ .device = CHAIN_DEVICE };
+		if (vice != VICE_NO_PLACE)
+			reply.queue = agent->queue;
+		agent_answer(fd, id, &local_checkout_reply_record, &reply);
 		return;
 	}
 	/* A retry gets what the first try got. */
@@ -203,6 +224,8 @@ agent_checkout(struct agent *agent, int fd, uint64_t id,
 		}
 		return;
 	}
+	if (vice == VICE_NO_ROW)
+		reply.row.len = 0;
 	agent_answer(fd, id, &local_checkout_reply_record, &reply);
 }
 
@@ -271,6 +294,7 @@ agent_line(struct agent *agent, int fd, const char *line, size_t len)
 		struct local_renew renew;
 		struct local_return lease_return;
 		struct local_attach attach;
+		struct lease_cancel cancel;
 		struct empty empty;
 	} u;
 
@@ -299,6 +323,10 @@ agent_line(struct agent *agent, int fd, const char *line, size_t len)
 			ck_assert_uint_gt(u.attach.header.len, 0);
 			agent_answer(fd, envelope.id, &empty_record, &u);
 		}
+	} else if (op->id == LOCAL_CANCEL) {
+		agent->cancels++;
+		memcpy(agent->last_cancel, u.cancel.request, REQUEST_BYTES);
+		agent_answer(fd, envelope.id, &empty_record, &u);
 	} else if (op->id == LOCAL_RETURN) {
 		struct local_returned returned = { .count = 1 };
 
@@ -455,13 +483,12 @@ agent_terms(struct agent *agent, uint32_t ttl_s, uint32_t grace_s)
 
 /* A notice to everybody who is connected. */
 static inline void
-agent_revoke(struct agent *agent, uint64_t lease)
+agent_notify(struct agent *agent, enum local_id id, const void *notice)
 {
-	struct local_revoked revoked = { .lease = lease, .code = "gone" };
 	struct buf out = { 0 };
 
-	rpc_write_request(&out, 0, "lease.revoked", &local_revoked_record,
-	    &revoked);
+	rpc_write_request(&out, 0, local_get(id)->name, local_get(id)->request,
+	    notice);
 	buf_add_byte(&out, '\n');
 	pthread_mutex_lock(&agent->lock);
 	for (int i = 0; i < AGENT_CONNECTIONS; i++)
@@ -469,6 +496,42 @@ agent_revoke(struct agent *agent, uint64_t lease)
 			agent_send(agent->open[i].fd, out.data, out.len);
 	pthread_mutex_unlock(&agent->lock);
 	buf_release(&out);
+}
+
+static inline void
+agent_revoke(struct agent *agent, uint64_t lease)
+{
+	struct local_revoked revoked = { .lease = lease, .code = "gone" };
+
+	agent_notify(agent, LOCAL_REVOKED, &revoked);
+}
+
+/* To the one who asked last: its place, or with place 0 why it is out. */
+static inline void
+agent_place(struct agent *agent, uint32_t place, uint32_t length,
+    const char *code)
+{
+	struct lease_waiting waiting = { .queue = { place, length, 0 } };
+
+	pthread_mutex_lock(&agent->lock);
+	memcpy(waiting.request, agent->last_ask.request, REQUEST_BYTES);
+	agent->queue = waiting.queue;
+	pthread_mutex_unlock(&agent->lock);
+	text_copy(waiting.code, sizeof(waiting.code), code);
+	agent_notify(agent, LOCAL_WAITING, &waiting);
+}
+
+/* It is the turn of the one who asked last: the next question is granted. */
+static inline void
+agent_offer(struct agent *agent)
+{
+	struct lease_offered offered = { .claim_s = 10 };
+
+	pthread_mutex_lock(&agent->lock);
+	memcpy(offered.request, agent->last_ask.request, REQUEST_BYTES);
+	agent->queue.place = 0;
+	pthread_mutex_unlock(&agent->lock);
+	agent_notify(agent, LOCAL_OFFERED, &offered);
 }
 
 /* Read a counter, or set a vice, while the thread runs. */
