@@ -298,6 +298,7 @@ core_main(void *ctx, const struct supervisor_child *child)
 		.uid = daemon->users.ledger_uid,
 		.gid = daemon->users.ledger_gid,
 		.map_bytes = (size_t)daemon->settings.map_gib << 30,
+		.map_grows = true,
 		.connections_max = (size_t)daemon->settings.connections,
 	};
 

@@ -54,7 +54,8 @@ answer_ready(struct front *front, net_conn conn)
 		    "the site is starting");
 	else if (front->state == LEDGER_UNAVAILABLE)
 		refuse(front, conn, 503, ERR_UNAVAILABLE,
-		    "the site's ledger cannot serve");
+		    "the site cannot write its journal: its disk is full or "
+		    "fails; reads go on");
 	else
 		refuse(front, conn, 503, ERR_UNAVAILABLE,
 		    "the site is stopping");

@@ -91,11 +91,14 @@ tell_state(struct front *front)
 		[PHASE_DRAINING] = 2,
 	};
 
+	const struct process *process = front->process;
+	uint16_t state = states[process->phase];
+
+	for (size_t i = 0; i < process->n_tenants; i++)
+		if (state == 1 && process->tenants[i]->fault != 0)
+			state = 3;
 	front_send(front,
-	    &(struct ipc_message){
-		.kind = WIRE_STATE,
-		.op = states[front->process->phase],
-	    });
+	    &(struct ipc_message){ .kind = WIRE_STATE, .op = state });
 }
 
 int

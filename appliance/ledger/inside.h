@@ -45,6 +45,14 @@ enum process_phase {
 	PHASE_DRAINING, /* SIGTERM: what is queued is still done */
 };
 
+/** A look whether a store can be written again. */
+struct tenant_probe {
+	struct work work; /* first */
+	struct tenant *tenant;
+	bool running;
+	int rc;
+};
+
 /** One tenant and what lives around its ledger. */
 struct tenant {
 	struct process *process;
@@ -60,7 +68,8 @@ struct tenant {
 	bool started; /* its ROW_STARTED is committed */
 	bool starting; /* on its way */
 	int fault; /* of the last commit; 0: it went well */
-	bool room_told; /* the alarm of a filling map was raised */
+	struct tenant_probe probe; /* while there is a fault */
+	bool room_told; /* the alarm of a filling store was raised */
 	bool drained; /* its last words were journaled */
 	bool checking; /* a checkpoint is on its way */
 	uint64_t checkpoint_batch;
@@ -143,9 +152,15 @@ int tenant_open(struct tenant **tenant, struct process *process,
 void tenant_close(struct tenant *tenant);
 /** An alarm when its store fills. */
 void tenant_watch_room(struct tenant *tenant);
+/** Of the last commit; 0: it went well. Fronts are told of a change. */
+void tenant_set_fault(struct tenant *tenant, int fault);
+/** Find out whether a fault is over. */
+void tenant_watch_fault(struct tenant *tenant);
 void tenant_log_timing(const struct tenant *tenant);
 /** Drained and nothing under way: stop for good. */
 void process_settle(struct process *process);
+/** Nothing can go on: end, to be started again. */
+void process_fail(struct process *process);
 
 /* --- a request as it came in --------------------------------------------- */
 

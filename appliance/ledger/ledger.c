@@ -39,8 +39,14 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 		err = ERR_BAD_REQUEST;
 	else if (ledger->keys != NULL && ledger->cache != NULL &&
 	    ledger->requests != NULL)
-		err = store_open(&ledger->store, options->path,
-		    options->map_bytes, options->volatile_, create);
+		err = store_open(&ledger->store,
+		    &(struct store_options){
+			.path = options->path,
+			.map_bytes = options->map_bytes,
+			.map_grows = options->map_grows,
+			.volatile_ = options->volatile_,
+			.create = create,
+		    });
 	if (err != 0) {
 		ledger_close(ledger);
 		return err;
@@ -244,9 +250,27 @@ ledger_timing(struct ledger_timing *timing, const struct ledger *ledger)
 }
 
 void
-ledger_room(size_t *used_bytes, size_t *map_bytes, const struct ledger *ledger)
+ledger_room(struct store_room *room, const struct ledger *ledger)
 {
-	store_room(used_bytes, map_bytes, ledger->store);
+	store_room(room, ledger->store);
+}
+
+int
+ledger_grow(struct ledger *ledger)
+{
+	return store_grow(ledger->store);
+}
+
+int
+ledger_probe(struct ledger *ledger)
+{
+	return store_probe(ledger->store);
+}
+
+bool
+ledger_is_broken(const struct ledger *ledger)
+{
+	return store_is_broken(ledger->store);
 }
 
 bool

@@ -34,6 +34,7 @@ struct ledger_options {
 	const uint8_t *ca_sha256; /* 32; for join tokens; NULL: zeros */
 	uint32_t generation;
 	size_t map_bytes; /* 0: 64 GiB, sparse */
+	bool map_grows; /* ledger_grow may make it larger */
 	bool volatile_; /* no fsync: for the simulator only */
 	/** Ended leases whose request ids are remembered ("gone" for a late
 	 * retry); 0: LEDGER_ENDED_MAX. */
@@ -262,9 +263,17 @@ int ledger_refold(struct ledger_view *from, const struct ledger_options *to);
  * and ERR_CORRUPT. */
 int ledger_check(struct ledger_view *view, char *error, size_t error_size);
 
-/** Bytes used of the map, and its size. */
-void ledger_room(size_t *used_bytes, size_t *map_bytes,
-    const struct ledger *ledger);
+/** Room in its map and on its disk (store.h). Any thread. */
+struct store_room;
+void ledger_room(struct store_room *room, const struct ledger *ledger);
+/** By the committing thread, after ERR_FULL: 0 when the commit may be tried
+ * again, with a larger map. */
+int ledger_grow(struct ledger *ledger);
+/** Can it write again? Any thread; what it writes stands in no journal. */
+int ledger_probe(struct ledger *ledger);
+/** Did a commit fail so badly that the ledger must be opened anew? Any thread.
+ */
+bool ledger_is_broken(const struct ledger *ledger);
 
 /** Was the stop before this open an orderly one? The note of ledger_stop_clean
  * is cleared by the first commit after opening; the answer stays. */

@@ -250,18 +250,8 @@ own_batch(void *ctx, const struct write_outcome *outcome)
 	struct tenant *tenant = outcome->tenant;
 
 	(void)ctx;
-	if (outcome->rc != 0 && tenant->fault == 0)
-		log_error("ledger",
-		    "tenant %s: nothing can be journaled (%s); reads go on, "
-		    "writes are refused until it works again",
-		    tenant->name, err_str(outcome->rc));
 	/* A batch of refusals alone writes nothing and proves nothing. */
-	if (outcome->rc != 0) {
-		tenant->fault = outcome->rc;
-	} else if (outcome->rows > 0 && tenant->fault != 0) {
-		tenant->fault = 0;
-		log_info("ledger", "tenant %s: the journal goes on",
-		    tenant->name);
-	}
+	if (outcome->rc != 0 || outcome->rows > 0)
+		tenant_set_fault(tenant, outcome->rc);
 	apply_events(tenant, outcome);
 }

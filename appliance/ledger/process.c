@@ -112,6 +112,13 @@ begin_drain(struct process *process)
 	process_settle(process);
 }
 
+void
+process_fail(struct process *process)
+{
+	process->status = 1;
+	event_base_loopbreak(process->base);
+}
+
 /* --- events -------------------------------------------------------------- */
 
 static void
@@ -141,8 +148,7 @@ got_edge(evutil_socket_t control, short what, void *ctx)
 	if (rc == ERR_BUSY)
 		return;
 	log_error("ledger", "the parent process is gone");
-	process->status = 1;
-	event_base_loopbreak(process->base);
+	process_fail(process);
 }
 
 static void
@@ -150,6 +156,7 @@ tick_tenant(struct tenant *tenant)
 {
 	int64_t boottime = clock_boottime_ms();
 
+	tenant_watch_fault(tenant);
 	if (!tenant->started) {
 		own_start(tenant);
 		return;

@@ -22,6 +22,7 @@ struct ledger_process_options {
 	uid_t uid;
 	gid_t gid;
 	size_t map_bytes; /* of each tenant's store; 0: its own default */
+	bool map_grows; /* while the disk has room */
 	size_t connections_max; /* sessions of all fronts together */
 };
 

@@ -166,8 +166,14 @@ ledger_refold(struct ledger_view *from, const struct ledger_options *to)
 {
 	struct refold refold = { .from = from };
 	uint64_t there = 0;
-	int err = store_open(&refold.store, to->path, to->map_bytes,
-	    to->volatile_, true);
+	int err = store_open(&refold.store,
+	    &(struct store_options){
+		.path = to->path,
+		.map_bytes = to->map_bytes,
+		.map_grows = to->map_grows,
+		.volatile_ = to->volatile_,
+		.create = true,
+	    });
 
 	if (err != 0)
 		return err;

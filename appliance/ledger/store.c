@@ -1,4 +1,4 @@
-#include "appliance/ledger/store.h"
+#include "appliance/ledger/store_private.h"
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -11,17 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
-
-/* Less than a batch may need: no room. */
-#define DISK_FULL_BYTES ((uint64_t)4 << 20)
-
-struct store {
-	MDB_env *env;
-	MDB_dbi table[STORE_TABLES];
-	int lock_fd;
-};
 
 static const struct {
 	const char *name;
@@ -46,7 +36,7 @@ store_table_is_state(enum store_table table)
 
 /* Ours for LMDB's and the system's. Full is a warning: it passes when there is
  * room again, and the caller tells everybody who waits. */
-static int
+int
 store_error(int rc, const char *what)
 {
 	switch (rc) {
@@ -127,8 +117,7 @@ store_open_tables(struct store *store, bool create)
 }
 
 static int
-store_open_env(struct store *store, const char *path, size_t map_bytes,
-    bool volatile_)
+store_open_env(struct store *store, const struct store_options *options)
 {
 	/* Readers belong to views, not to threads. */
 	unsigned int flags = MDB_NOTLS;
@@ -137,14 +126,15 @@ store_open_env(struct store *store, const char *path, size_t map_bytes,
 
 	if (rc != 0)
 		return store_error(rc, "make an environment");
-	if (volatile_)
+	if (options->volatile_)
 		flags |= MDB_NOSYNC | MDB_NOMETASYNC;
 	rc = mdb_env_set_maxdbs(store->env, STORE_TABLES);
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(store->env,
-		    map_bytes != 0 ? map_bytes : STORE_MAP_BYTES);
+		    options->map_bytes != 0 ? options->map_bytes
+					    : STORE_MAP_BYTES);
 	if (rc == 0)
-		rc = mdb_env_open(store->env, path, flags, 0600);
+		rc = mdb_env_open(store->env, options->path, flags, 0600);
 	if (rc == 0)
 		rc = mdb_reader_check(store->env, &dead);
 	return store_error(rc, "open the environment");
@@ -162,12 +152,13 @@ store_exists(const char *path)
 }
 
 int
-store_open(struct store **out, const char *path, size_t map_bytes,
-    bool volatile_, bool create)
+store_open(struct store **out, const struct store_options *options)
 {
-	if (!create && !store_exists(path))
+	const char *path = options->path;
+
+	if (!options->create && !store_exists(path))
 		return ERR_NOT_FOUND;
-	if (create && mkdir(path, 0700) != 0 && errno != EEXIST) {
+	if (options->create && mkdir(path, 0700) != 0 && errno != EEXIST) {
 		log_error("store", "cannot make %s: %s", path, strerror(errno));
 		return errno == ENOSPC ? ERR_FULL : ERR_SYSTEM;
 	}
@@ -176,13 +167,16 @@ store_open(struct store **out, const char *path, size_t map_bytes,
 	if (store == NULL)
 		return ERR_NOMEM;
 	store->lock_fd = -1;
+	store->map_grows = options->map_grows;
+	pthread_mutex_init(&store->lock, NULL);
+	pthread_cond_init(&store->changed, NULL);
 
 	int err = store_lock(store, path);
 
 	if (err == 0)
-		err = store_open_env(store, path, map_bytes, volatile_);
+		err = store_open_env(store, options);
 	if (err == 0)
-		err = store_open_tables(store, create);
+		err = store_open_tables(store, options->create);
 	if (err != 0) {
 		store_close(store);
 		return err;
@@ -200,12 +194,18 @@ store_close(struct store *store)
 		mdb_env_close(store->env);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
+	pthread_cond_destroy(&store->changed);
+	pthread_mutex_destroy(&store->lock);
 	free(store);
 }
 
 int
 store_begin(struct store_txn *txn, struct store *store, bool write)
 {
+	/* Its map may be gone. */
+	if (store_is_broken(store))
+		return ERR_IO;
+	store_enter(store);
 	int rc =
 	    mdb_txn_begin(store->env, NULL, write ? 0 : MDB_RDONLY, &txn->txn);
 
@@ -213,17 +213,10 @@ store_begin(struct store_txn *txn, struct store *store, bool write)
 	if (rc == 0)
 		return 0;
 	txn->txn = NULL;
+	store_leave(store);
+	if (rc == MDB_PANIC)
+		atomic_store(&store->broken, true);
 	return store_error(rc, write ? "begin to write" : "begin to read");
-}
-
-/* LMDB calls a short write an input/output error; on a full disk it is one. */
-static bool
-store_disk_is_full(const struct store *store)
-{
-	struct statvfs fs;
-
-	return fstatvfs(store->lock_fd, &fs) == 0 &&
-	    (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BYTES;
 }
 
 int
@@ -232,6 +225,9 @@ store_commit(struct store_txn *txn)
 	int rc = mdb_txn_commit(txn->txn);
 
 	txn->txn = NULL;
+	store_leave(txn->store);
+	/* LMDB calls a short write an input/output error; on a full disk it is
+	 * one. */
 	if (rc == EIO && store_disk_is_full(txn->store))
 		rc = ENOSPC;
 	return store_error(rc, "commit");
@@ -240,9 +236,11 @@ store_commit(struct store_txn *txn)
 void
 store_abort(struct store_txn *txn)
 {
-	if (txn->txn != NULL)
-		mdb_txn_abort(txn->txn);
+	if (txn->txn == NULL)
+		return;
+	mdb_txn_abort(txn->txn);
 	txn->txn = NULL;
+	store_leave(txn->store);
 }
 
 /* LMDB takes what it only reads through pointers that are not const. */
@@ -365,18 +363,4 @@ store_each(const struct store_txn *txn, enum store_table table,
 	if (err != 0)
 		return err;
 	return rc == MDB_NOTFOUND ? 0 : store_error(rc, "read");
-}
-
-void
-store_room(size_t *used_bytes, size_t *map_bytes, const struct store *store)
-{
-	MDB_envinfo info;
-	MDB_stat stat;
-
-	*used_bytes = *map_bytes = 0;
-	if (mdb_env_info(store->env, &info) != 0 ||
-	    mdb_env_stat(store->env, &stat) != 0)
-		return;
-	*used_bytes = (info.me_last_pgno + 1) * stat.ms_psize;
-	*map_bytes = info.me_mapsize;
 }

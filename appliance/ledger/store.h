@@ -48,22 +48,27 @@ struct store_txn {
 	MDB_txn *txn;
 };
 
+struct store_options {
+	const char *path; /* a folder */
+	size_t map_bytes; /* 0: STORE_MAP_BYTES */
+	bool map_grows; /* store_grow may make it larger */
+	bool volatile_; /* never sync: for the simulator */
+	bool create; /* make the folder and its tables when missing */
+};
+
 const char *store_table_name(enum store_table table);
 /** Does it belong to the state that folding the journal gives? */
 bool store_table_is_state(enum store_table table);
 
 /**
- * Open the environment in the folder `path` for writing; one process at a time
- * may (a lock file beside the data holds an flock).
+ * Open the environment in the folder for writing; one process at a time may (a
+ * lock file beside the data holds an flock).
  *
- * @param create     Make the folder and its tables when missing.
- * @param volatile_  Never sync: for the simulator.
  * @retval ERR_BUSY       Somebody else has it.
  * @retval ERR_NOT_FOUND  There is none, and `create` is false.
  * Others: ERR_FULL, ERR_IO, ERR_CORRUPT, ERR_SYSTEM, ERR_NOMEM; logged.
  */
-int store_open(struct store **store, const char *path, size_t map_bytes,
-    bool volatile_, bool create);
+int store_open(struct store **store, const struct store_options *options);
 void store_close(struct store *store);
 
 /** Begin; ends with store_commit or store_abort, exactly one of them. */
@@ -98,8 +103,32 @@ int store_each(const struct store_txn *txn, enum store_table table,
 	const struct record_span *value),
     void *ctx);
 
-/** Bytes in use and the map's size. */
-void store_room(size_t *used_bytes, size_t *map_bytes,
-    const struct store *store);
+/* --- store_room.c: room, and what to do when there is none ---------------- */
+
+struct store_room {
+	uint64_t used_bytes; /* of the map; pages that became free included */
+	uint64_t map_bytes;
+	uint64_t disk_bytes; /* of the file system */
+	uint64_t free_bytes; /* that we may still write there */
+};
+/** Any thread. All 0: it could not be found out. */
+void store_room(struct store_room *room, struct store *store);
+/** Is there so little left on the disk that a batch may fail? */
+bool store_disk_is_full(const struct store *store);
+
+/**
+ * After ERR_FULL, outside of transactions: a larger map, if that was the
+ * reason, it may grow, and the disk has room for more.
+ *
+ * @retval ERR_FULL  It is not the map, or must not grow.
+ * @retval ERR_BUSY  Readers did not end in time; ask again.
+ */
+int store_grow(struct store *store);
+
+/** Can it write again? Commits something of no meaning and takes it back. */
+int store_probe(struct store *store);
+
+/** Did a commit fail so that the file must be opened anew? Any thread. */
+bool store_is_broken(const struct store *store);
 
 #endif

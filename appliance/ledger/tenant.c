@@ -1,5 +1,6 @@
 /* Opening and closing a tenant of the process. */
 #include "appliance/ledger/inside.h"
+#include "appliance/ledger/store.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -47,6 +48,7 @@ open_ledger(struct tenant *tenant)
 		.ca_sha256 = process->ca_sha256,
 		.generation = 1,
 		.map_bytes = process->options->map_bytes,
+		.map_grows = process->options->map_grows,
 	};
 
 	rc = ledger_open(&tenant->ledger, &options);
@@ -136,22 +138,99 @@ tenant_close(struct tenant *tenant)
 }
 
 #define ROOM_ALARM_PERCENT 70
+#define DISK_ALARM_PERCENT 90
+
+/* --- room ----------------------------------------------------------------- */
+
+static bool
+is_filling(const struct tenant *tenant, const struct store_room *room)
+{
+	uint64_t used = room->disk_bytes - room->free_bytes;
+
+	if (room->disk_bytes > 0 &&
+	    used / (room->disk_bytes / 100 + 1) >= DISK_ALARM_PERCENT)
+		return true;
+	return !tenant->process->options->map_grows && room->map_bytes > 0 &&
+	    room->used_bytes / (room->map_bytes / 100 + 1) >=
+	    ROOM_ALARM_PERCENT;
+}
 
 void
 tenant_watch_room(struct tenant *tenant)
 {
-	size_t used, size;
+	struct store_room room;
 
-	ledger_room(&used, &size, tenant->ledger);
-	bool filling =
-	    size > 0 && used / (size / 100 + 1) >= ROOM_ALARM_PERCENT;
+	ledger_room(&room, tenant->ledger);
+	bool filling = is_filling(tenant, &room);
 
 	if (filling && !tenant->room_told)
 		log_error("ledger",
-		    "ALERT: the store of tenant %s is over %d %% full: %zu of "
-		    "%zu MiB; give it more room: [limits] map_gib",
-		    tenant->name, ROOM_ALARM_PERCENT, used >> 20, size >> 20);
+		    "ALERT: the store of tenant %s runs out of room: it uses "
+		    "%llu of %llu MiB, and its disk has %llu MiB left",
+		    tenant->name, (unsigned long long)room.used_bytes >> 20,
+		    (unsigned long long)room.map_bytes >> 20,
+		    (unsigned long long)room.free_bytes >> 20);
 	tenant->room_told = filling;
+}
+
+/* --- trouble ---------------------------------------------------------------- */
+
+void
+tenant_set_fault(struct tenant *tenant, int fault)
+{
+	if (fault != 0 && tenant->fault == 0)
+		log_error("ledger",
+		    "tenant %s: nothing can be journaled (%s); reads go on, "
+		    "writes are refused until it works again",
+		    tenant->name, err_str(fault));
+	else if (fault == 0 && tenant->fault != 0)
+		log_info("ledger", "tenant %s: the journal goes on",
+		    tenant->name);
+	bool changed = (fault != 0) != (tenant->fault != 0);
+
+	tenant->fault = fault;
+	if (changed)
+		front_tell_state(tenant->process);
+}
+
+static void
+run_probe(struct work *work)
+{
+	struct tenant_probe *probe = (struct tenant_probe *)work;
+
+	probe->rc = ledger_probe(probe->tenant->ledger);
+}
+
+static void
+probed(struct work *work)
+{
+	struct tenant_probe *probe = (struct tenant_probe *)work;
+
+	probe->running = false;
+	if (probe->rc == 0)
+		tenant_set_fault(probe->tenant, 0);
+}
+
+/* Nobody may come who writes: whether it works again is tried by itself. */
+void
+tenant_watch_fault(struct tenant *tenant)
+{
+	struct tenant_probe *probe = &tenant->probe;
+
+	if (ledger_is_broken(tenant->ledger)) {
+		log_error("ledger",
+		    "tenant %s: its store must be opened anew; restarting",
+		    tenant->name);
+		process_fail(tenant->process);
+		return;
+	}
+	if (tenant->fault == 0 || probe->running)
+		return;
+	probe->work.run = run_probe;
+	probe->work.done = probed;
+	probe->tenant = tenant;
+	probe->running = true;
+	worker_put(tenant->process->helper, &probe->work);
 }
 
 static double

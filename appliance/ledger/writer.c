@@ -170,6 +170,13 @@ commit_commands(struct writer *writer, struct ledger *ledger, size_t n)
 	int rc = ledger_commit(ledger, writer->commands, n,
 	    shared_clock_now(writer->clock), &observer);
 
+	/* The map was full, and is larger now. */
+	if (rc == ERR_FULL && ledger_grow(ledger) == 0) {
+		for (size_t i = 0; i < n; i++)
+			forget_outcome(writer->commands[i]);
+		rc = ledger_commit(ledger, writer->commands, n,
+		    shared_clock_now(writer->clock), &observer);
+	}
 	writer->outcome->told.rc = rc;
 	if (rc == 0 || n == 1 || rc == ERR_FULL || rc == ERR_IO)
 		return;

@@ -42,7 +42,7 @@ static const struct config_key keys[] = {
 	{ "limits", "address_rate", CONFIG_NUMBER, AT(address_rate), 0, 1000000,
 	    .doc = "new ones a second from one address; 0: no bound" },
 	{ "limits", "map_gib", CONFIG_NUMBER, AT(map_gib), 1, 4096,
-	    .doc = "room for one tenant's store, GiB; sparse" },
+	    .doc = "map of one tenant's store to begin with, GiB; sparse" },
 	{ 0 },
 };
 

@@ -26,7 +26,7 @@ struct settings {
 	int64_t address_connections; /* of them, from one address */
 	int64_t address_strangers; /* of those, not proved yet */
 	int64_t address_rate; /* new ones a second; 0: no bound */
-	int64_t map_gib; /* room of one tenant's store */
+	int64_t map_gib; /* of one tenant's store; it grows */
 };
 
 struct settings_users {

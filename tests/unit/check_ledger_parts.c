@@ -17,13 +17,25 @@ static char dir[64], path[96];
 static struct store *store;
 static struct state state;
 
+static int
+open_store(struct store **out, const char *at, size_t map_bytes, bool create)
+{
+	return store_open(out,
+	    &(struct store_options){
+		.path = at,
+		.map_bytes = map_bytes,
+		.volatile_ = true,
+		.create = create,
+	    });
+}
+
 static void
 setup(void)
 {
 	snprintf(dir, sizeof dir, "/tmp/parts-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof path, "%s/store", dir);
-	ck_assert_int_eq(store_open(&store, path, 64 << 20, true, true), 0);
+	ck_assert_int_eq(open_store(&store, path, 64 << 20, true), 0);
 	ck_assert_int_eq(state_begin(&state, store, true, NULL), 0);
 }
 
@@ -317,7 +329,7 @@ START_TEST(a_store_is_open_once)
 {
 	struct store *second = NULL;
 
-	ck_assert_int_eq(store_open(&second, path, 0, true, false), ERR_BUSY);
+	ck_assert_int_eq(open_store(&second, path, 0, false), ERR_BUSY);
 	ck_assert_ptr_null(second);
 }
 END_TEST
@@ -326,8 +338,7 @@ START_TEST(a_store_that_is_not_there_is_not_made_by_opening)
 {
 	struct store *none = NULL;
 
-	ck_assert_int_eq(store_open(&none, "/tmp/no-such-store", 0, true,
-			     false),
+	ck_assert_int_eq(open_store(&none, "/tmp/no-such-store", 0, false),
 	    ERR_NOT_FOUND);
 	ck_assert_int_ne(access("/tmp/no-such-store", F_OK), 0);
 }

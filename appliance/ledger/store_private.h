@@ -1,0 +1,30 @@
+/*
+ * What the two files of the store share: the environment, and who is inside a
+ * transaction, because the map may only be replaced while nobody is.
+ */
+#ifndef APPLIANCE_LEDGER_STORE_PRIVATE_H
+#define APPLIANCE_LEDGER_STORE_PRIVATE_H
+
+#include "appliance/ledger/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct store {
+	MDB_env *env;
+	MDB_dbi table[STORE_TABLES];
+	int lock_fd;
+	bool map_grows;
+	_Atomic bool broken;
+	pthread_mutex_t lock; /* of what follows, and of the map itself */
+	pthread_cond_t changed;
+	size_t inside; /* transactions that are open */
+	bool growing; /* nobody else may begin one */
+};
+
+void store_enter(struct store *store);
+void store_leave(struct store *store);
+/** Ours for LMDB's and the system's. */
+int store_error(int rc, const char *what);
+
+#endif
