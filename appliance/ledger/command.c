@@ -19,8 +19,8 @@ note_denial(const struct call *call)
 	    process_now(call->process));
 }
 
-static void
-finish_plain(struct call *call)
+void
+command_finish(struct call *call)
 {
 	if (call->write.command.err != 0) {
 		call->process->counts.refused++;
@@ -36,7 +36,7 @@ command_plain(const struct request *request)
 
 	if (call == NULL)
 		return;
-	call->finish = finish_plain;
+	call->finish = command_finish;
 	call_commit(call);
 }
 
@@ -55,7 +55,7 @@ finish_end(struct call *call)
 		lease->ending--;
 	if (lease != NULL)
 		lease->told = false;
-	finish_plain(call);
+	command_finish(call);
 }
 
 static uint64_t
@@ -112,7 +112,7 @@ command_end_lease(const struct request *request)
 	    liveness_get(&call->tenant->liveness, number);
 	bool by_admin = request->session == NULL;
 
-	call->finish = finish_plain;
+	call->finish = command_finish;
 	if (by_admin)
 		mark_unseen(call);
 	/* A device cannot hold up the leases of others. */
@@ -139,7 +139,7 @@ finish_revoke(struct call *call)
 			lease->ending--;
 		lease->told = false;
 	}
-	finish_plain(call);
+	command_finish(call);
 }
 
 void

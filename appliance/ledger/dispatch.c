@@ -3,7 +3,7 @@
  * id, before a byte of the request is decoded; what stands in no row is
  * refused (DESIGN 6).
  */
-#include "appliance/ledger/inside.h"
+#include "appliance/ledger/waiting.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -15,12 +15,13 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_SESSION_HELLO] = session_hello,
 	[OP_SESSION_PROVE] = session_prove,
 	[OP_DEVICE_ENROLL] = session_enroll,
-	[OP_LEASE_CHECKOUT] = command_plain,
+	[OP_LEASE_CHECKOUT] = waiting_checkout,
 	[OP_LEASE_RENEW] = lease_renew,
 	[OP_LEASE_RETURN] = command_end_lease,
 	[OP_LEASE_ATTACH] = lease_attach,
 	[OP_LICENSE_GET] = query_plain,
 	[OP_LEASE_MINE] = lease_mine,
+	[OP_LEASE_CANCEL] = waiting_cancel,
 	[OP_SITE_SHOW] = query_plain,
 	[OP_SITE_REQUEST] = site_request,
 	[OP_LICENSE_INSTALL] = command_plain,
@@ -29,6 +30,8 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_LEASE_LIST] = query_plain,
 	[OP_LEASE_SHOW] = query_plain,
 	[OP_LEASE_RELEASE] = command_end_lease,
+	[OP_QUEUE_LIST] = waiting_list,
+	[OP_QUEUE_REMOVE] = waiting_remove,
 	[OP_JOIN_CREATE] = command_plain,
 	[OP_DEVICE_LIST] = query_plain,
 	[OP_DEVICE_SHOW] = query_plain,

@@ -14,6 +14,7 @@
 #include "appliance/ledger/ledger.h"
 #include "appliance/ledger/liveness.h"
 #include "appliance/ledger/process.h"
+#include "appliance/ledger/queue.h"
 #include "appliance/ledger/system.h"
 #include "appliance/ledger/table.h"
 #include "appliance/ledger/wire.h"
@@ -65,6 +66,8 @@ struct tenant {
 	struct table sessions; /* device -> its live session */
 	struct table devices; /* device -> struct device_memory */
 	struct denials denials;
+	struct queue queue; /* who waits for a seat */
+	int64_t looked_at; /* all pools were, for what no event tells; ms */
 	bool started; /* its ROW_STARTED is committed */
 	bool starting; /* on its way */
 	int fault; /* of the last commit; 0: it went well */
@@ -111,6 +114,7 @@ struct process {
 	struct event *signals[PROCESS_SIGNALS];
 	struct event *control; /* new fronts arrive here */
 	struct event *tick; /* once a second */
+	struct event *turn; /* activated when pools of a queue are due */
 	struct site_file site;
 	uint8_t *secret; /* of the site, guarded */
 	uint8_t ca_sha256[32];
@@ -200,6 +204,8 @@ struct call {
 	size_t bytes; /* counted in call_bytes */
 	uint64_t lease; /* marked as ending, or 0 */
 	uint64_t device; /* whose leases are marked as ending, or 0 */
+	uint64_t waiter; /* whose claim it is, or 0 */
+	bool behind; /* others wait for what it asks */
 	/** In the loop, before the answer; may be NULL. */
 	void (*finish)(struct call *call);
 };
@@ -229,6 +235,8 @@ void lease_renew(const struct request *request);
 void lease_attach(const struct request *request);
 void lease_mine(const struct request *request);
 void command_plain(const struct request *request);
+/** Of a command: notes a denial, counts, answers. */
+void command_finish(struct call *call);
 void command_end_lease(const struct request *request);
 void command_revoke(const struct request *request);
 void query_plain(const struct request *request);
@@ -265,6 +273,10 @@ bool session_is_reachable(const struct tenant *tenant, uint64_t device);
 /** Count a call under way in or out; false: too many. */
 bool session_begin_call(struct session *session);
 void session_end_call(struct session *session);
+/** Tell a device's live session, if there is one; `notice` is the record of
+ * the operation. */
+void session_notify(const struct tenant *tenant, uint64_t device,
+    enum operation_id op, const void *notice);
 /** Tell a device's live session, if there is one, that a lease was taken. */
 void session_tell_revoked(struct tenant *tenant, uint64_t device,
     uint64_t lease, const char *code);

@@ -3,7 +3,7 @@
  * start, deadlines that passed, refusals of a minute, checkpoints; and what a
  * committed batch changes around the ledger.
  */
-#include "appliance/ledger/inside.h"
+#include "appliance/ledger/waiting.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -200,6 +200,7 @@ apply_ended(struct tenant *tenant, const struct write_event *event)
 	const struct live_lease *lease =
 	    liveness_get(&tenant->liveness, event->lease);
 
+	waiting_seats_freed(tenant, event->license);
 	if (lease == NULL)
 		return;
 	uint64_t device = lease->device;
@@ -210,6 +211,14 @@ apply_ended(struct tenant *tenant, const struct write_event *event)
 	    event->reason != LEASE_EXITED)
 		session_tell_revoked(tenant, device, event->lease,
 		    end_code(event->reason));
+}
+
+static int
+apply_licensed(struct tenant *tenant, const struct write_event *event)
+{
+	waiting_anything_changed(tenant);
+	return contracts_set(&tenant->contracts, event->license,
+	    event->contract_end);
 }
 
 static void
@@ -228,18 +237,21 @@ apply_events(struct tenant *tenant, const struct write_outcome *outcome)
 		else if (event->kind == WRITE_ENDED)
 			apply_ended(tenant, event);
 		else if (event->kind == WRITE_LICENSED)
-			lost |= contracts_set(&tenant->contracts,
-				    event->license, event->contract_end) != 0;
+			lost |= apply_licensed(tenant, event) != 0;
 	}
 	/* After the notices about its leases. */
 	for (size_t i = 0; i < outcome->n; i++)
-		if (outcome->events[i].kind == WRITE_REVOKED)
+		if (outcome->events[i].kind == WRITE_REVOKED) {
+			waiting_device_revoked(tenant,
+			    outcome->events[i].device);
 			session_close_device(tenant, outcome->events[i].device,
 			    CLOSE_REVOKED, "this device was revoked");
+		}
 	if (!lost)
 		return;
 	int rc = own_load_leases(tenant);
 
+	waiting_anything_changed(tenant);
 	log_error("ledger", "no memory for deadlines; reading all leases: %s",
 	    err_str(rc));
 }

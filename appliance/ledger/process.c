@@ -1,6 +1,6 @@
 #include "appliance/ledger/process.h"
 
-#include "appliance/ledger/inside.h"
+#include "appliance/ledger/waiting.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -163,6 +163,7 @@ tick_tenant(struct tenant *tenant)
 	}
 	own_expire_due(tenant);
 	own_flush_denials(tenant, false);
+	waiting_tick(tenant);
 	tenant_watch_room(tenant);
 	if (boottime - tenant->checkpoint_boottime < CHECKPOINT_EVERY_MS)
 		return;
@@ -205,7 +206,9 @@ add_events(struct process *process)
 	    EV_READ | EV_PERSIST, got_edge, process);
 	process->tick =
 	    event_new(process->base, -1, EV_PERSIST, got_tick, process);
+	process->turn = event_new(process->base, -1, 0, waiting_turn, process);
 	if (process->control == NULL || process->tick == NULL ||
+	    process->turn == NULL ||
 	    event_add(process->control, NULL) != 0 ||
 	    event_add(process->tick, &second) != 0)
 		return ERR_NOMEM;
@@ -464,6 +467,8 @@ release(struct process *process)
 		event_free(process->control);
 	if (process->tick != NULL)
 		event_free(process->tick);
+	if (process->turn != NULL)
+		event_free(process->turn);
 	outbox_free(process->outbox);
 	for (size_t i = 0; i < process->n_tenants; i++)
 		tenant_close(process->tenants[i]);

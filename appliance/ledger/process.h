@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct ledger_process_options {
@@ -24,6 +25,7 @@ struct ledger_process_options {
 	size_t map_bytes; /* of each tenant's store; 0: its own default */
 	bool map_grows; /* while the disk has room */
 	size_t connections_max; /* sessions of all fronts together */
+	uint32_t claim_s, absent_s; /* of the queue; 0: waiting.h */
 };
 
 /** supervisor.core_main: `ctx` is a struct ledger_process_options. Status 0

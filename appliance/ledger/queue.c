@@ -85,6 +85,9 @@ queue_set_absent(struct queue *queue, uint64_t number, int64_t now)
 	join_absent(queue, device, now + queue->limits.absent_ms);
 	for (struct waiter *waiter = device->waiters; waiter != NULL;
 	     waiter = waiter->next) {
+		/* The next may ask for less. */
+		if (queue_head(waiter->pool) == waiter)
+			queue_pool_set_due(queue, waiter->pool);
 		if (waiter->state == WAITER_OFFERED &&
 		    waiter->offers < QUEUE_OFFERS_MAX)
 			queue_wait_again(queue, waiter);

@@ -5,7 +5,7 @@
  * enroll makes a device. Proofs of class software are checked in the loop: 50
  * us each.
  */
-#include "appliance/ledger/inside.h"
+#include "appliance/ledger/waiting.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -81,8 +81,10 @@ session_free(struct session *session)
 		return;
 	struct table *live = &session->tenant->sessions;
 
-	if (session->proved && table_get(live, session->device) == session)
+	if (session->proved && table_get(live, session->device) == session) {
 		table_remove(live, session->device);
+		waiting_device_left(session->tenant, session->device);
+	}
 	table_remove(&session->front->sessions, session->conn);
 	session->front->process->n_sessions--;
 	sodium_memzero(session->nonce, sizeof(session->nonce));
@@ -144,27 +146,35 @@ session_end_call(struct session *session)
 /* --- to the live session of a device ------------------------------------- */
 
 void
-session_tell_revoked(struct tenant *tenant, uint64_t device, uint64_t lease,
-    const char *code)
+session_notify(const struct tenant *tenant, uint64_t device,
+    enum operation_id op, const void *notice)
 {
-	struct session *session = table_get(&tenant->sessions, device);
-	struct lease_refused notice = { .lease = lease };
+	const struct session *session = table_get(&tenant->sessions, device);
 	struct buf bytes = { 0 };
 
 	if (session == NULL)
 		return;
-	text_copy(notice.code, sizeof(notice.code), code);
-	record_write_msgpack(&bytes, &lease_refused_record, &notice);
+	record_write_msgpack(&bytes, operation_get(op)->request, notice);
 	if (!bytes.failed)
 		front_send(session->front,
 		    &(struct ipc_message){
 			.kind = WIRE_NOTICE,
-			.op = OP_LEASE_REVOKED,
+			.op = (uint16_t)op,
 			.conn = session->conn,
 			.payload = bytes.data,
 			.len = (uint32_t)bytes.len,
 		    });
 	buf_release(&bytes);
+}
+
+void
+session_tell_revoked(struct tenant *tenant, uint64_t device, uint64_t lease,
+    const char *code)
+{
+	struct lease_refused notice = { .lease = lease };
+
+	text_copy(notice.code, sizeof(notice.code), code);
+	session_notify(tenant, device, OP_LEASE_REVOKED, &notice);
 }
 
 void
@@ -423,6 +433,7 @@ session_prove(const struct request *request)
 		return;
 	}
 	session->proved = true;
+	waiting_device_came(request->tenant, session->device);
 	reply.renew_s = renew_interval_s(request->tenant, session->device);
 	request_reply(request, &reply);
 }

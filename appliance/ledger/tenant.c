@@ -1,5 +1,5 @@
 /* Opening and closing a tenant of the process. */
-#include "appliance/ledger/inside.h"
+#include "appliance/ledger/waiting.h"
 #include "appliance/ledger/store.h"
 
 #include "shared/base/clock.h"
@@ -107,6 +107,7 @@ tenant_open(struct tenant **out, struct process *process, const char *name,
 		return ERR_NOMEM;
 	tenant->process = process;
 	text_copy(tenant->name, sizeof(tenant->name), name);
+	waiting_init(tenant);
 	int rc = fill(tenant, time);
 
 	if (rc != 0) {
@@ -129,6 +130,7 @@ tenant_close(struct tenant *tenant)
 	liveness_release(&tenant->liveness);
 	contracts_release(&tenant->contracts);
 	denials_release(&tenant->denials);
+	queue_release(&tenant->queue);
 	while ((memory = table_next(&tenant->devices, &at)) != NULL)
 		free(memory);
 	table_release(&tenant->devices);

@@ -116,6 +116,7 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 	} else if (row->kind == ROW_LEASE_ENDED) {
 		event.kind = WRITE_ENDED;
 		event.lease = row->u.lease_ended.lease;
+		event.license = row->u.lease_ended.license;
 		event.reason = row->u.lease_ended.reason;
 		if (row->u.lease_ended.deadline > time)
 			shared_clock_steady(writer->clock,
