@@ -18,7 +18,7 @@ ask_open(struct local **local, struct cli *cli)
 	if (err == 0)
 		return CLI_DONE;
 	problem_set(&problem, ERR_UNAVAILABLE,
-	    "is it running? systemctl status leasehold-agent; another socket: "
+	    "start it, as root: leasehold-agent; an agent on another socket: "
 	    "--socket PATH or LEASEHOLD_SOCKET",
 	    "no agent answers on %s", cli->socket);
 	cli_problem(cli, &problem);

@@ -8,6 +8,7 @@
 #ifndef AGENT_CLI_CLI_H
 #define AGENT_CLI_CLI_H
 
+#include "agent/cli/table.h"
 #include "shared/base/buf.h"
 #include "shared/rpc/local.h"
 #include "shared/rpc/operations.h"
@@ -31,6 +32,10 @@ struct cli {
 	char socket[108];
 	char loose_file[512]; /* holds the key, and others may read it; or "" */
 	bool json;
+	/** NULL, or asked while the site is waited for: has the person seen
+	 * enough? */
+	bool (*cancelled)(void *ctx);
+	void *cancelled_ctx;
 };
 
 /** A command: its words, what follows them, what it does. */
@@ -62,6 +67,9 @@ int cli_arguments(int argc, char **argv, int least, int most,
 /** A whole number within bounds; says what is wrong. */
 bool cli_number(uint64_t *value, const char *text, const char *what,
     uint64_t least, uint64_t most);
+/** "lease-1042" or "1042", `what` is "LEASE"; says what is wrong. */
+bool cli_id(uint64_t *id, const char *text, const char *what,
+    const char *prefix);
 /** "90", "90s", "15m", "1h", "7d" to seconds. */
 bool cli_duration(uint32_t *seconds, const char *text, const char *what);
 
@@ -86,24 +94,14 @@ void cli_problem(const struct cli *cli, const struct problem *problem);
 /** The exit status that fits a refusal or fault. */
 int cli_status(int err);
 
-/** "leasehold: ..." on standard error. */
+/** "leasehold: ..." on standard error; nothing in it steers the terminal. */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** Likewise on standard output, for what strangers named. */
+void cli_show(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /** A reply as JSON on standard output, pretty. */
 void cli_print_json(const struct record *record, const void *value);
-
-/** A table for people: cells are kept until the end, then columns are made as
- * wide as their widest cell. Zero-initialise. */
-struct table {
-	struct buf cells; /* NUL-separated */
-	unsigned int columns;
-	unsigned int count;
-};
-void table_head(struct table *table, unsigned int columns,
-    const char *const *names);
-void table_cell(struct table *table, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-void table_print(struct table *table);
 
 /** "2026-11-22 05:20:00Z"; "" for 0. */
 void cli_time(char out[32], int64_t time_ms);

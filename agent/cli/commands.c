@@ -10,7 +10,10 @@
 	"  --wait TIME   wait for a seat: 90s, 15m\n"
 
 const struct command_spec commands[] = {
-	{ "status", "", "this workstation: agent, site, identity, leases", NULL,
+	{ "status", "", "this workstation: agent, site, identity, leases",
+	    "  --watch [S]   again every S seconds (2), until q\n"
+	    "Exit status: 0 all is well, 1 no agent answers, 3 the site does "
+	    "not let this\ndevice in, 4 the site is not reached.\n",
 	    "leasehold status", agent_status },
 	{ "enroll", "URL --token TOKEN",
 	    "make this workstation known to a site",
@@ -34,7 +37,16 @@ const struct command_spec commands[] = {
 	    "  --all         every lease of yours (of everybody, as root)\n",
 	    "leasehold return lease-1042", agent_return },
 	{ "leases", "", "who holds what at the site (admin)",
-	    "  --product P   of one product only\n", "leasehold leases",
+	    "  --product P   of one product only\n"
+	    "  --feature F   of one feature only\n"
+	    "  --user U      for one user only\n"
+	    "  --host H      on one host only\n"
+	    "  --device D    of one device only\n"
+	    "  --sort KEY    since, user, host, product or left\n"
+	    "  --reverse     the other way round\n"
+	    "  --csv         for spreadsheets\n"
+	    "  --watch [S]   again every S seconds (2), until q\n",
+	    "leasehold leases --product davinci-configurator-se --sort user",
 	    leases_list },
 	{ "leases release", "LEASE", "take a seat back now (admin)", NULL,
 	    "leasehold leases release lease-1042", leases_release },

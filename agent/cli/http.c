@@ -138,12 +138,25 @@ keep(char *data, size_t size, size_t n, void *ctx)
 	return answer->failed ? 0 : size * n;
 }
 
+/* libcurl asks about once a second, and whenever bytes come. */
+static int
+on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	struct cli *cli = ctx;
+
+	(void)a;
+	(void)b;
+	(void)c;
+	(void)d;
+	return cli->cancelled(cli->cancelled_ctx);
+}
+
 static int
 unreachable(const struct cli *cli, CURLcode code, const char *words)
 {
 	struct problem problem = { 0 };
-	const char *hint = "is leaseholdd running? leasehold site show "
-			   "--server URL; journalctl -u leaseholdd";
+	const char *hint = "is leaseholdd running on the site's box? What it "
+			   "says stands where its standard error goes";
 
 	if (code == CURLE_PEER_FAILED_VERIFICATION ||
 	    code == CURLE_SSL_CACERT_BADFILE)
@@ -285,6 +298,11 @@ perform(long *status, struct cli *cli, const struct operation *op,
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L);
+	if (cli->cancelled != NULL) {
+		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, cli);
+		curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	}
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);

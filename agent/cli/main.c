@@ -1,5 +1,6 @@
 /* leasehold: only wires. Global options, help, dispatch. */
 #include "agent/cli/cli.h"
+#include "agent/cli/visible.h"
 #include "shared/base/text.h"
 
 #include <curl/curl.h>
@@ -178,6 +179,7 @@ main(int argc, char **argv)
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
+	visible_init();
 	if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
 		cli_say("libsodium or libcurl does not start");
 		return CLI_FAILED;

@@ -173,6 +173,21 @@ cli_number(uint64_t *value, const char *text, const char *what, uint64_t least,
 }
 
 bool
+cli_id(uint64_t *id, const char *text, const char *what, const char *prefix)
+{
+	const char *number = text;
+	size_t len = strlen(prefix);
+
+	if (strncmp(text, prefix, len) == 0)
+		number += len;
+	if (text_to_u64(id, number, strlen(number)) && *id >= 1 &&
+	    *id < 1ULL << 53)
+		return true;
+	cli_say("%s: '%s' is no number like %s1042", what, text, prefix);
+	return false;
+}
+
+bool
 cli_duration(uint32_t *seconds, const char *text, const char *what)
 {
 	static const struct {

@@ -1,10 +1,23 @@
 /* What people and programs are shown. */
 #include "agent/cli/cli.h"
+#include "agent/cli/visible.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 
 #include <stdio.h>
 #include <string.h>
+
+static void
+show(FILE *file, const char *format, va_list args)
+{
+	char text[4096];
+	struct buf visible = { 0 };
+
+	vsnprintf(text, sizeof(text), format, args);
+	visible_add_lines(&visible, text);
+	fputs(buf_text(&visible), file);
+	buf_release(&visible);
+}
 
 void
 cli_say(const char *format, ...)
@@ -13,9 +26,19 @@ cli_say(const char *format, ...)
 
 	fputs("leasehold: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	show(stderr, format, args);
 	va_end(args);
 	fputc('\n', stderr);
+}
+
+void
+cli_show(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	show(stdout, format, args);
+	va_end(args);
 }
 
 void
@@ -82,72 +105,6 @@ cli_status(int err)
 	default:
 		return CLI_FAILED;
 	}
-}
-
-void
-table_head(struct table *table, unsigned int columns, const char *const *names)
-{
-	table->columns = columns;
-	for (unsigned int i = 0; i < columns; i++)
-		table_cell(table, "%s", names[i]);
-}
-
-void
-table_cell(struct table *table, const char *format, ...)
-{
-	char text[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	buf_add(&table->cells, text, strlen(text) + 1);
-	table->count++;
-}
-
-/* Columns on a screen: bytes that do not continue a UTF-8 character. */
-static unsigned int
-columns_of(const char *text)
-{
-	unsigned int n = 0;
-
-	for (; *text != '\0'; text++)
-		n += ((unsigned char)*text & 0xc0) != 0x80;
-	return n;
-}
-
-void
-table_print(struct table *table)
-{
-	unsigned int widths[16] = { 0 };
-	const char *cell = (const char *)table->cells.data;
-
-	if (table->cells.failed || table->columns > 16) {
-		cli_say("out of memory");
-		buf_release(&table->cells);
-		return;
-	}
-	for (unsigned int i = 0; i < table->count; i++) {
-		unsigned int width = columns_of(cell);
-
-		if (width > widths[i % table->columns])
-			widths[i % table->columns] = width;
-		cell += strlen(cell) + 1;
-	}
-	cell = (const char *)table->cells.data;
-	for (unsigned int i = 0; i < table->count; i++) {
-		bool last = (i + 1) % table->columns == 0;
-		unsigned int pad =
-		    widths[i % table->columns] - columns_of(cell);
-
-		if (last)
-			printf("%s\n", cell);
-		else
-			printf("%s%*s  ", cell, (int)pad, "");
-		cell += strlen(cell) + 1;
-	}
-	buf_release(&table->cells);
-	memset(table, 0, sizeof(*table));
 }
 
 void
