@@ -233,6 +233,12 @@ int ledger_each_license(struct ledger_view *view,
     int (*each)(void *ctx, uint64_t number, const struct license *license),
     void *ctx);
 
+/** Slots of a license that waited for a holder who could not be told, and are
+ * free at `now_ms` though no batch has given them back since: a checkout gets
+ * them. */
+int ledger_linger_over(uint32_t *slots, struct ledger_view *view,
+    uint64_t license, int64_t now_ms);
+
 /** When the last of the slots that wait for a holder who could not be told is
  * free; 0: there are none. */
 int ledger_linger_end(int64_t *until, struct ledger_view *view);

@@ -131,6 +131,42 @@ linger_each(const struct state *state,
 	    &walk);
 }
 
+struct over {
+	uint64_t license;
+	int64_t now;
+	uint32_t slots;
+};
+
+static int
+over_one(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct over *over = ctx;
+	const uint8_t *k = key->data;
+
+	(void)value;
+	if (key->len != KEY_BYTES)
+		return ERR_CORRUPT;
+	if ((int64_t)be64_read(k) > over->now)
+		return 1; /* and so are all behind it */
+	if (be64_read(k + 8) == over->license)
+		over->slots++;
+	return 0;
+}
+
+int
+linger_over(uint32_t *slots, const struct state *state, uint64_t license,
+    int64_t now)
+{
+	struct over over = { .license = license, .now = now };
+	int err = state->counters.lingering == 0
+	    ? 0
+	    : store_each(&state->txn, STORE_LINGER, NULL, 0, over_one, &over);
+
+	*slots = over.slots;
+	return err == 1 ? 0 : err;
+}
+
 int
 linger_last(int64_t *until, const struct state *state)
 {

@@ -22,6 +22,11 @@ int linger_end(struct state *state, int64_t now);
 int linger_each(const struct state *state,
     int (*each)(void *ctx, uint64_t license, uint32_t slot), void *ctx);
 
+/** How many slots of the license are over at `now`: the next batch gives them
+ * back. */
+int linger_over(uint32_t *slots, const struct state *state, uint64_t license,
+    int64_t now);
+
 /** When the last one ends; 0: there are none. */
 int linger_last(int64_t *until, const struct state *state);
 

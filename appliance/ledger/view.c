@@ -309,6 +309,13 @@ ledger_linger_end(int64_t *until, struct ledger_view *view)
 	return linger_last(until, &view->state);
 }
 
+int
+ledger_linger_over(uint32_t *slots, struct ledger_view *view, uint64_t license,
+    int64_t now_ms)
+{
+	return linger_over(slots, &view->state, license, now_ms);
+}
+
 int64_t
 ledger_time(const struct ledger_view *view)
 {

@@ -622,6 +622,28 @@ START_TEST(place_that_changed_is_told_within_a_second_or_two)
 }
 END_TEST
 
+/* A released seat whose holder was not reached is free once its last span is
+ * over: no row says so, and nobody else is there whose row would. */
+START_TEST(seat_that_lingered_is_offered_when_it_is_free)
+{
+	struct lease_ref ref;
+	struct lease_ended ended;
+	struct heard heard;
+
+	install_license(&world, PRODUCT, 1, 1, 1);
+	agent_enroll(&world, &alice, "alice", 1);
+	agent_enroll(&world, &bob, "bob", 2);
+	ref.lease = get_seat(&alice, 'a');
+	front_write(&world, WIRE_CLOSED, 0, 1, 0, NULL);
+	wait_at(&bob, 'b', 60, 1, 1);
+	ck_assert_int_eq(admin_do(&world, &ended, OP_LEASE_RELEASE, &ref), 0);
+	ck_assert(front_await(&world, &heard, WIRE_NOTICE, 2,
+	    2000 + LEDGER_SKEW_MS + 5000));
+	ck_assert_uint_eq(heard.op, OP_LEASE_OFFERED);
+	get_seat(&bob, 'b');
+}
+END_TEST
+
 static void
 add_case(Suite *suite, const char *name, const TTest *const *tests, size_t n)
 {
@@ -649,6 +671,7 @@ suite(void)
 		seats_of_a_new_license_are_offered,
 		claim_that_finds_no_seat_keeps_its_place,
 		retry_of_a_claim_is_answered_though_others_wait,
+		seat_that_lingered_is_offered_when_it_is_free,
 	};
 	const TTest *const leaving[] = {
 		cancelled_wait_frees_its_place_and_its_offer,
