@@ -92,10 +92,13 @@ def what_cannot_be_reached_is_status_4():
         env = {"LICENSE_SERVER_URL": url, "LICENSE_API_KEY": "clsk_x"}
         refused(cli("leases", env=env), UNREACHABLE, url, "unavailable")
         nobody = world.path("nobody.sock")
-        for args in (["status"], ["checkout", PRODUCT], ["return", "--all"],
+        for args in (["checkout", PRODUCT], ["return", "--all"],
                      ["run", PRODUCT, "--", "true"]):
             done = cli(*args, env={"LEASEHOLD_SOCKET": nobody})
             refused(done, UNREACHABLE, nobody, "leasehold-agent")
+        # Its 4 is the site that is not reached.
+        refused(cli("status", env={"LEASEHOLD_SOCKET": nobody}), FAILED,
+                nobody, "leasehold-agent")
 
 
 def errors_are_json_when_asked():
@@ -108,7 +111,7 @@ def errors_are_json_when_asked():
                           "LICENSE_API_KEY": "clsk_x"},
              UNREACHABLE, "unavailable"),
             (["status"], {"LEASEHOLD_SOCKET": world.path("nobody.sock")},
-             UNREACHABLE, "unavailable"),
+             FAILED, "unavailable"),
             (["leases"], dict(site.env, LICENSE_API_KEY="clsk_default_"
                               + "A" * 43), REFUSED, "unauthenticated"),
             (["leases", "release", "lease-99"], site.env, FAILED,
