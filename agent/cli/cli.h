@@ -125,6 +125,8 @@ int agent_run(struct cli *cli, int argc, char **argv);
 int agent_return(struct cli *cli, int argc, char **argv);
 int leases_list(struct cli *cli, int argc, char **argv);
 int leases_release(struct cli *cli, int argc, char **argv);
+int queue_list(struct cli *cli, int argc, char **argv);
+int queue_remove(struct cli *cli, int argc, char **argv);
 int audit_tail(struct cli *cli, int argc, char **argv);
 int audit_verify(struct cli *cli, int argc, char **argv);
 int audit_checkpoint(struct cli *cli, int argc, char **argv);
