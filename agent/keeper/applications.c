@@ -204,7 +204,7 @@ take_line(struct application *application, const char *text, size_t len)
 	const struct local_operation *op =
 	    local_by_name(envelope.method, envelope.method_len);
 
-	if (op == NULL || op->id == LOCAL_REVOKED) {
+	if (op == NULL || op->id >= LOCAL_REVOKED) { /* notices */
 		refuse_line(application, envelope.id, RPC_METHOD, "method",
 		    "is unknown to this agent");
 		return;

@@ -19,7 +19,9 @@
 #define PATIENCE_MS 10000
 /* And one that was sent before the connection broke. */
 #define PATIENCE_UNKNOWN_MS 30000
-#define POLL_MS 1000
+/* A nonce that came so long ago is asked for again before it is used: the span
+ * of what it gets counts from then. */
+#define STALE_MS 5000
 
 void
 way_free(struct checkout_way *way)
@@ -51,7 +53,7 @@ way_is_wanted(const struct checkout_way *way)
 	return application_find(way->keeper, way->asker.application) != NULL;
 }
 
-static void
+void
 way_wake_after(struct checkout_way *way, int64_t ms)
 {
 	struct timeval wait = {
@@ -71,6 +73,7 @@ way_ask_anew(struct checkout_way *way)
 {
 	randombytes_buf(way->ask.request, sizeof(way->ask.request));
 	way->unknown = false;
+	way->queued = false;
 	if (way->hold) {
 		randombytes_buf(way->ask.nonce, sizeof(way->ask.nonce));
 		way->sent_ms = clock_boottime_ms();
@@ -78,31 +81,24 @@ way_ask_anew(struct checkout_way *way)
 	way_ask(way);
 }
 
-static bool
-worth_waiting(const struct checkout_way *way, int err)
-{
-	return (err == ERR_NO_SEATS || err == ERR_OVERAGE_EXHAUSTED) &&
-	    clock_boottime_ms() + POLL_MS <= way->wait_until_ms &&
-	    way_is_wanted(way);
-}
-
 static void
-on_granted(void *ctx, int err, const void *reply, const struct problem *problem)
+on_answered(void *ctx, int err, const void *reply,
+    const struct problem *problem)
 {
 	struct checkout_way *way = ctx;
+	const struct checkout_reply *grant = reply;
 
 	if (err == ERR_CLOSED) {
 		way->unknown = true;
 		way_ask(way);
+	} else if (err == 0 && grant->lease != 0) {
+		way_take_grant(way, grant);
 	} else if (err == 0) {
-		way_take_grant(way, reply);
+		way_take_place(way, &grant->queue);
 	} else if ((err == ERR_GONE || err == ERR_CONFLICT) &&
 	    (way->unknown || way->hold) && way_is_wanted(way)) {
 		/* What the lost answer granted has ended meanwhile. */
 		way_ask_anew(way);
-	} else if (worth_waiting(way, err)) {
-		way->step = CHECKOUT_WAITING;
-		way_wake_after(way, POLL_MS);
 	} else {
 		way_refuse(way, err, problem);
 	}
@@ -125,9 +121,9 @@ give_up_offline(struct checkout_way *way)
 	    trouble);
 	application_refuse(way->keeper, &way->asker, err, &problem);
 	way->asker.application = 0;
-	/* The site may have granted it: stays, to hear of it and give it
-	 * back. */
-	if (!way->unknown)
+	/* The site may have granted it, or keep a place for it: stays, to hear
+	 * of it and give it back. */
+	if (!way->unknown && !way->queued)
 		way_free(way);
 }
 
@@ -156,14 +152,20 @@ void
 way_ask(struct checkout_way *way)
 {
 	struct keeper *keeper = way->keeper;
+	int64_t left_ms = way->wait_until_ms - clock_boottime_ms();
 
+	/* A wait may last a little longer there than here, not shorter. */
+	way->ask.wait_s = left_ms > 0 && way_is_wanted(way)
+	    ? (uint32_t)((left_ms + 999) / 1000)
+	    : 0;
 	if (!session_is_up(keeper) ||
-	    calls_ask(keeper->calls, OP_LEASE_CHECKOUT, &way->ask, on_granted,
+	    calls_ask(keeper->calls, OP_LEASE_CHECKOUT, &way->ask, on_answered,
 		way) < 0) {
 		way_go_offline(way);
 		return;
 	}
 	way->step = CHECKOUT_ASKED;
+	way->offered = false;
 	way->patience_ms = 0;
 	event_del(way->timer);
 }
@@ -175,13 +177,10 @@ on_timer(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	if (way->step == CHECKOUT_WAITING) {
-		if (way_is_wanted(way))
-			way_ask_anew(way);
-		else
-			way_free(way);
-	} else if (way->step == CHECKOUT_OFFLINE) {
+	if (way->step == CHECKOUT_OFFLINE) {
 		give_up_offline(way);
+	} else if (way->step == CHECKOUT_QUEUED) {
+		way_wait_over(way);
 	}
 }
 
@@ -222,8 +221,40 @@ hash_executable(struct checkout_way *way)
 
 /* --- the question --------------------------------------------------------- */
 
-/* The same question again, over another connection: it waits for the same
- * answer. */
+/* What is new each time that the same is asked: nonce, known header, wait. */
+static void
+take_question(struct checkout_way *way, const struct local_checkout *request)
+{
+	struct checkout *ask = &way->ask;
+
+	way->own_known = sodium_is_zero((const uint8_t *)&request->known,
+	    sizeof(request->known));
+	ask->known =
+	    way->own_known ? way->keeper->session.seen.known : request->known;
+	way->sent_ms = clock_boottime_ms();
+	if (way->hold)
+		randombytes_buf(ask->nonce, sizeof(ask->nonce));
+	else
+		memcpy(ask->nonce, request->nonce, sizeof(ask->nonce));
+	way->wait_until_ms = request->wait_s == 0
+	    ? 0
+	    : way->sent_ms + (int64_t)request->wait_s * 1000;
+}
+
+static bool
+is_same_question(const struct checkout_way *way,
+    const struct local_checkout *request)
+{
+	return strcmp(way->ask.product, request->product) == 0 &&
+	    strcmp(way->ask.version, request->version) == 0 &&
+	    strcmp(way->ask.feature, request->feature) == 0 &&
+	    way->ask.count == (request->count == 0 ? 1 : request->count) &&
+	    way->hold == request->hold;
+}
+
+/* The same question again: of one that waits in the queue it takes the turn,
+ * over the same connection; of one that has no answer yet it waits for the same
+ * answer, over another. */
 static bool
 rejoin(struct application *application, const struct asker *asker,
     const struct local_checkout *request)
@@ -231,18 +262,31 @@ rejoin(struct application *application, const struct asker *asker,
 	struct keeper *keeper = application->keeper;
 	struct checkout_way *way;
 
-	TAILQ_FOREACH(way, &keeper->checkouts, entry) {
-		if (way->user != application->user ||
-		    memcmp(way->request, request->request, REQUEST_BYTES) != 0)
-			continue;
-		if (way_is_wanted(way) ||
-		    strcmp(way->ask.product, request->product) != 0)
-			application_refuse(keeper, asker, ERR_CONFLICT, NULL);
-		else
-			way->asker = *asker;
+	TAILQ_FOREACH(way, &keeper->checkouts, entry)
+		if (way->user == application->user &&
+		    memcmp(way->request, request->request, REQUEST_BYTES) == 0)
+			break;
+	if (way == NULL)
+		return false;
+	bool turn = way->step == CHECKOUT_QUEUED;
+	bool taken = way_is_wanted(way) &&
+	    !(turn && way->asker.application == application->number);
+	bool same = is_same_question(way, request) &&
+	    sodium_is_zero(request->nonce, NONCE_BYTES) == request->hold;
+
+	if (!turn && !way->hold &&
+	    memcmp(way->ask.nonce, request->nonce, NONCE_BYTES) != 0)
+		same = false;
+	if (taken || !same) {
+		application_refuse(keeper, asker, ERR_CONFLICT, NULL);
 		return true;
 	}
-	return false;
+	way->asker = *asker;
+	if (turn) {
+		take_question(way, request);
+		way_ask(way);
+	}
+	return true;
 }
 
 /* Of the asking process, or of another one that is the asker's to speak for. */
@@ -315,19 +359,7 @@ fill_ask(struct checkout_way *way, struct application *application,
 	    request->user[0] != '\0' ? request->user : application->user->name,
 	    sizeof(ask->user));
 	ask->count = request->count == 0 ? 1 : request->count;
-	ask->known = request->known;
-	way->own_known = sodium_is_zero((const uint8_t *)&request->known,
-	    sizeof(request->known));
-	if (way->own_known)
-		ask->known = keeper->session.seen.known;
-	way->sent_ms = clock_boottime_ms();
-	if (way->hold)
-		randombytes_buf(ask->nonce, sizeof(ask->nonce));
-	else
-		memcpy(ask->nonce, request->nonce, sizeof(ask->nonce));
-	if (request->wait_s > 0)
-		way->wait_until_ms =
-		    way->sent_ms + (int64_t)request->wait_s * 1000;
+	take_question(way, request);
 }
 
 void
@@ -371,6 +403,28 @@ checkout_begin(struct application *application, uint64_t id,
 	hash_executable(way);
 }
 
+static void
+resume(struct checkout_way *way)
+{
+	bool stale =
+	    !way->unknown && clock_boottime_ms() - way->sent_ms > STALE_MS;
+
+	if (way->step != CHECKOUT_OFFLINE && way->step != CHECKOUT_QUEUED)
+		return;
+	if (!way->unknown && !way_is_wanted(way)) {
+		way_leave(way);
+	} else if (way->step == CHECKOUT_QUEUED ||
+	    (stale && !way->hold && way->wait_until_ms != 0)) {
+		way_ask_back(way);
+	} else {
+		if (stale && way->hold) {
+			randombytes_buf(way->ask.nonce, sizeof(way->ask.nonce));
+			way->sent_ms = clock_boottime_ms();
+		}
+		way_ask(way);
+	}
+}
+
 void
 checkouts_resume(struct keeper *keeper)
 {
@@ -378,12 +432,7 @@ checkouts_resume(struct keeper *keeper)
 
 	for (way = TAILQ_FIRST(&keeper->checkouts); way != NULL; way = next) {
 		next = TAILQ_NEXT(way, entry);
-		if (way->step != CHECKOUT_OFFLINE)
-			continue;
-		if (way->unknown || way_is_wanted(way))
-			way_ask(way);
-		else
-			way_free(way);
+		resume(way);
 	}
 }
 
@@ -396,17 +445,9 @@ checkouts_refuse(struct keeper *keeper)
 		next = TAILQ_NEXT(way, entry);
 		if (way->step == CHECKOUT_OFFLINE)
 			give_up_offline(way);
+		else if (way->step == CHECKOUT_QUEUED)
+			way_end_wait(way, err_code(keeper->session.refused));
 	}
-}
-
-void
-checkouts_forget(struct keeper *keeper, uint64_t application)
-{
-	struct checkout_way *way;
-
-	TAILQ_FOREACH(way, &keeper->checkouts, entry)
-		if (way->asker.application == application)
-			way->asker.application = 0;
 }
 
 void

@@ -1,5 +1,6 @@
 #include "agent/keeper/private.h"
 
+#include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/sandbox.h"
@@ -59,6 +60,7 @@ keeper_new(struct keeper **out, struct event_base *base,
 	if (keeper == NULL)
 		return ERR_NOMEM;
 	keeper->base = base;
+	keeper->started_ms = clock_boottime_ms();
 	keeper->options = *options;
 	TAILQ_INIT(&keeper->checkouts);
 	TAILQ_INIT(&keeper->leases.all);

@@ -269,6 +269,7 @@ leases_process_ended(void *ctx, struct process *process)
 		if (lease->process == process)
 			lease_end(lease, LEASE_EXITED, NULL);
 	}
+	checkouts_process_ended(keeper, process);
 }
 
 static void

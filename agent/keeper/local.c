@@ -155,8 +155,10 @@ local_dispatch(struct application *application, uint64_t id,
 	case LOCAL_ENROLL:
 		enroll_begin(application, id, request);
 		return;
-	case LOCAL_NONE:
 	case LOCAL_CANCEL:
+		checkout_cancel(application, &asker, request);
+		return;
+	case LOCAL_NONE:
 	case LOCAL_WAITING:
 	case LOCAL_OFFERED:
 	case LOCAL_REVOKED:

@@ -7,6 +7,7 @@
  *   local.c         its operations but checkout
  *   checkout.c      from the question to the site's answer
  *   grant.c         from there to the lease
+ *   queue.c         or to a place in the site's queue, and its turn
  *   leases.c        who holds what; how leases end
  *   resume.c        leases of before: this keeper, or this session
  *   renewal.c       rounds of nonces, beats
@@ -209,6 +210,22 @@ void checkouts_refuse(struct keeper *keeper);
 void checkouts_close(struct keeper *keeper);
 /** The connection hung up: nobody waits. */
 void checkouts_forget(struct keeper *keeper, uint64_t application);
+/** A process ended: nothing is asked for it any more. */
+void checkouts_process_ended(struct keeper *keeper, struct process *process);
+/** lease.cancel: a question is taken back, whatever became of it. */
+void checkout_cancel(struct application *application, const struct asker *asker,
+    const struct lease_cancel *request);
+
+/* --- queue.c ---------------------------------------------------------------
+ */
+
+/** The site's notices. */
+void checkouts_waiting(struct keeper *keeper,
+    const struct lease_waiting *waiting);
+void checkouts_offered(struct keeper *keeper,
+    const struct lease_offered *offered);
+/** The site is not reached: nobody knows his place. */
+void checkouts_disconnected(struct keeper *keeper);
 
 /* --- renewal.c -------------------------------------------------------------
  */
@@ -352,6 +369,7 @@ bool local_may_see(const struct application *application, uid_t uid);
 
 struct keeper {
 	struct event_base *base;
+	int64_t started_ms;
 	struct keeper_options options;
 	char host[128];
 	struct files files;

@@ -343,6 +343,7 @@ on_closed(void *ctx, enum local_cause cause, const char *reason)
 		session->resumed = false;
 		session->since = clock_wall_ms();
 		leases_disconnected(keeper);
+		checkouts_disconnected(keeper);
 	}
 	if (calls_have_uplink(keeper->calls))
 		wait_for_attempt(keeper);
@@ -365,6 +366,10 @@ on_notice(void *ctx, enum operation_id op, const void *record)
 
 		if (lease != NULL)
 			lease_lost(lease, ended->code);
+	} else if (op == OP_LEASE_WAITING) {
+		checkouts_waiting(keeper, record);
+	} else if (op == OP_LEASE_OFFERED) {
+		checkouts_offered(keeper, record);
 	}
 }
 

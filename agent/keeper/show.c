@@ -228,7 +228,7 @@ waits_for(const struct checkout_way *way)
 	case CHECKOUT_ASKED:
 	case CHECKOUT_LICENSE:
 		return LOCAL_WAITS_ANSWER;
-	case CHECKOUT_WAITING:
+	case CHECKOUT_QUEUED:
 		return LOCAL_WAITS_SEAT;
 	}
 	return LOCAL_WAITS_ANSWER;
@@ -249,6 +249,7 @@ describe_question(struct local_question *out, const struct checkout_way *way)
 	out->uid = way->user->uid;
 	memcpy(out->command, way->process->command, sizeof(out->command));
 	out->waits = waits_for(way);
+	out->queue = way->place;
 	out->left_s = seconds(until_ms - clock_boottime_ms());
 }
 

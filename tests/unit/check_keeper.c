@@ -55,20 +55,6 @@ START_TEST(refusal_reaches_the_application)
 }
 END_TEST
 
-START_TEST(waiting_asks_again_with_a_new_request)
-{
-	struct local_checkout ask = question();
-
-	ask.wait_s = 5;
-	world.refuse_checkouts = 1;
-	take_seat(&ask);
-	ck_assert_uint_eq(world.asked[OP_LEASE_CHECKOUT], 2);
-	ck_assert_mem_eq(world.first_request, ask.request, REQUEST_BYTES);
-	ck_assert_mem_ne(world.last_checkout.request, ask.request,
-	    REQUEST_BYTES);
-}
-END_TEST
-
 START_TEST(grant_signed_by_another_key_is_refused_and_returned)
 {
 	struct local_checkout ask = question();
@@ -409,7 +395,6 @@ suite(void)
 	tcase_add_test(checkout, grant_comes_with_all_its_evidence);
 	tcase_add_test(checkout, license_is_fetched_once);
 	tcase_add_test(checkout, refusal_reaches_the_application);
-	tcase_add_test(checkout, waiting_asks_again_with_a_new_request);
 	tcase_add_test(checkout,
 	    grant_signed_by_another_key_is_refused_and_returned);
 	tcase_add_test(checkout,

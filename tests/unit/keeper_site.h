@@ -82,11 +82,17 @@ world_checkout(struct world *world, uint64_t tag, const struct checkout *ask)
 		world_refuse(world, OP_LEASE_CHECKOUT, tag, ERR_NO_SEATS);
 		return;
 	}
+	if (world->place_for_all ||
+	    (world->queue.place > 0 && ask->wait_s > 0)) {
+		reply.queue = world->queue;
+		world_reply(world, OP_LEASE_CHECKOUT, tag, &reply);
+		return;
+	}
 	granted->lease = world->batches + 100;
 	granted->license = 1;
 	license_digest(granted->license_digest, "license-token", 13);
 	granted->device = 3;
-	granted->count = 1;
+	granted->count = ask->count;
 	memcpy(granted->nonce, ask->nonce, NONCE_BYTES);
 	memcpy(granted->request, ask->request, REQUEST_BYTES);
 	memcpy(granted->product, ask->product, sizeof(granted->product));
@@ -100,6 +106,8 @@ world_checkout(struct world *world, uint64_t tag, const struct checkout *ask)
 	reply.row = (struct record_span){ bytes.data, (uint32_t)bytes.len };
 	reply.header = (struct record_span){ world->token.data,
 		(uint32_t)world->token.len };
+	if (world->no_evidence)
+		reply.row.len = reply.header.len = 0;
 	world_reply(world, OP_LEASE_CHECKOUT, tag, &reply);
 	buf_release(&bytes);
 }
@@ -178,6 +186,7 @@ world_answer(struct world *world, uint32_t op, uint64_t tag, void *request)
 {
 	struct license_file license = { .issuer = { "issuer-token", 12 },
 		.license = { "license-token", 13 } };
+	static const struct empty nothing = { 0 };
 	struct lease_return *returned = request;
 	struct enroll *enroll = request;
 
@@ -212,6 +221,11 @@ world_answer(struct world *world, uint32_t op, uint64_t tag, void *request)
 		world_reply(world, op, tag, &ended);
 		break;
 	}
+	case OP_LEASE_CANCEL:
+		memcpy(world->last_cancel,
+		    ((struct lease_cancel *)request)->request, REQUEST_BYTES);
+		world_reply(world, op, tag, &nothing);
+		break;
 	case OP_LEASE_ATTACH:
 		world_attach(world, tag, request);
 		break;

@@ -54,6 +54,9 @@ struct world {
 
 	/* what the site does */
 	int refuse_checkouts; /* so many times */
+	struct queue_place queue; /* with a place: for who may wait */
+	bool place_for_all; /* also for who may not */
+	bool no_evidence; /* grants that show nothing */
 	bool silent; /* takes questions and says nothing */
 	bool forge; /* signs with another key */
 	bool wrong_license;
@@ -67,6 +70,7 @@ struct world {
 	struct checkout last_checkout;
 	uint8_t first_request[REQUEST_BYTES];
 	struct lease_return last_return;
+	uint8_t last_cancel[REQUEST_BYTES];
 	uint64_t last_attached;
 	struct hello last_hello;
 	uint32_t last_renewed; /* leases in the round */
@@ -189,6 +193,34 @@ world_disconnect(struct world *world)
 {
 	world->connected = false;
 	world_tell(world, UPLINK_CLOSED, 0, 0, "the line is cut", 15);
+}
+
+static inline void
+world_notify(struct world *world, enum operation_id op, const void *notice)
+{
+	world_tell_record(world, UPLINK_NOTICE, op, 0,
+	    operation_get(op)->request, notice);
+}
+
+/* To the question last asked. */
+static inline void
+world_place(struct world *world, uint32_t place, uint32_t length,
+    const char *code)
+{
+	struct lease_waiting waiting = { .queue = { place, length, 0 } };
+
+	memcpy(waiting.request, world->last_checkout.request, REQUEST_BYTES);
+	text_copy(waiting.code, sizeof(waiting.code), code);
+	world_notify(world, OP_LEASE_WAITING, &waiting);
+}
+
+static inline void
+world_offer(struct world *world, const uint8_t request[REQUEST_BYTES])
+{
+	struct lease_offered offered = { .claim_s = 15 };
+
+	memcpy(offered.request, request, REQUEST_BYTES);
+	world_notify(world, OP_LEASE_OFFERED, &offered);
 }
 
 /* The answers are long: a file of their own. */
@@ -354,6 +386,22 @@ world_take(void *reply, struct world *world, enum local_id op,
 			     envelope.result, envelope.result_len, arena, NULL),
 	    0);
 	return 0;
+}
+
+/* A notice to the application, and nothing else. */
+static inline void
+world_notice(void *notice, struct world *world, enum local_id id)
+{
+	struct rpc_envelope envelope;
+
+	world_line(&envelope, world);
+	ck_assert_uint_eq(envelope.id, 0);
+	ck_assert_ptr_nonnull(envelope.method);
+	ck_assert_ptr_eq(local_by_name(envelope.method, envelope.method_len),
+	    local_get(id));
+	ck_assert_int_eq(record_read_json(notice, local_get(id)->request,
+			     envelope.params, envelope.params_len, NULL, NULL),
+	    0);
 }
 
 static inline int
