@@ -100,12 +100,12 @@ say_lease(struct cli *cli, const struct local_checkout_reply *reply,
 			printf("{\"lease\":%llu,\"type\":\"%s\",\"slot\":%u,"
 			       "\"product\":\"%s\"}\n",
 			    (unsigned long long)lease->lease,
-			    seat_type_names[lease->type], lease->slot,
+			    seat_type_names[lease->type], row_slot_first(lease),
 			    lease->product);
 		else
 			printf("lease-%llu: a seat of %s (%s, slot %u), %s\n",
 			    (unsigned long long)lease->lease, lease->product,
-			    seat_type_names[lease->type], lease->slot, until);
+			    seat_type_names[lease->type], row_slot_first(lease), until);
 		fflush(stdout);
 	} else {
 		cli_say("the agent's answer holds no grant");

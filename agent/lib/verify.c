@@ -50,13 +50,13 @@ is_path(const struct record_span *span)
 static int
 verify_chain(struct verify_lease *lease, struct license *license,
     const struct local_checkout_reply *reply, const uint8_t root[32],
-    char why[static VERIFY_WHY])
+    struct arena *arena, char why[static VERIFY_WHY])
 {
 	struct license_issuer issuer;
 	struct record_error error = { .field = "" };
 	int err = license_verify(license, &issuer, reply->issuer.data,
 	    reply->issuer.len, reply->license.data, reply->license.len, root,
-	    &error);
+	    arena, &error);
 
 	if (err != 0)
 		return say(why, chain_error(err),
@@ -135,14 +135,45 @@ verify_answer(const struct row_lease_granted *row,
 	return LH_OK;
 }
 
-/* row -> license: what the vendor allows the site to grant. */
+/* row -> license: the seats that the vendor lets the site give, and what they
+ * are called. */
+static int
+verify_seats(const struct row_lease_granted *row, const struct license *license,
+    char why[static VERIFY_WHY])
+{
+	const struct row_slots *slots = row->slots.items;
+	struct license_seats seats;
+
+	if (!license_seats(&seats, license, row->feature))
+		return say(why, LH_E_MISMATCH,
+		    "the license for %s has no feature %s", license->product.id,
+		    row->feature);
+	if (!row_slots_are_sound(row))
+		return say(why, LH_E_MISMATCH,
+		    "the slots of the lease are not those of %u seats",
+		    row->count);
+	uint32_t commit =
+	    row_slots_below(slots, row->slots.count, seats.commit);
+
+	if (row->overage_count != row->count - commit)
+		return say(why, LH_E_MISMATCH,
+		    "%u of %u seats are called overage, and %u are",
+		    row->overage_count, row->count, row->count - commit);
+	/* Other ways of enforcing grant beyond the seats, as overage. */
+	if (license->terms.enforce == LICENSE_HARD &&
+	    row_slots_below(slots, row->slots.count, seats.total) != row->count)
+		return say(why, LH_E_MISMATCH,
+		    "a slot is beyond the %u seats of the license",
+		    seats.total);
+	return LH_OK;
+}
+
+/* row -> license: what else the vendor allows the site to grant. */
 static int
 verify_terms(const struct row_lease_granted *row, const struct license *license,
     const struct local_checkout_reply *reply, char why[static VERIFY_WHY])
 {
 	uint8_t digest[DIGEST_BYTES];
-	uint32_t commit = license->entitlement.commit_qty;
-	bool overage = row->slot >= commit;
 
 	license_digest(digest, reply->license.data, reply->license.len);
 	if (memcmp(digest, row->license_digest, sizeof(digest)) != 0)
@@ -156,17 +187,6 @@ verify_terms(const struct row_lease_granted *row, const struct license *license,
 		return say(why, LH_E_VERSION,
 		    "the license covers %s %s, not %s", license->product.id,
 		    license->product.version, row->version);
-	if (row->type != (overage ? SEAT_OVERAGE : SEAT_COMMIT) ||
-	    (row->overage != 0) != overage)
-		return say(why, LH_E_MISMATCH,
-		    "slot %u of %u committed seats is called the wrong type",
-		    row->slot, commit);
-	/* Other ways of enforcing grant beyond the seats, as overage. */
-	if (license->terms.enforce == LICENSE_HARD &&
-	    row->slot >= license->entitlement.total_licenses)
-		return say(why, LH_E_MISMATCH,
-		    "slot %u is beyond the %u seats of the license", row->slot,
-		    license->entitlement.total_licenses);
 	if (row->ttl_s == 0 || row->ttl_s > license->terms.ttl_s ||
 	    row->grace_s > license->terms.grace_s)
 		return say(why, LH_E_MISMATCH,
@@ -202,7 +222,8 @@ verify_grant(struct verify_lease *lease,
 	/* What no check filled in must match nothing. */
 	memset(&license, 0, sizeof(license));
 	memset(&row, 0, sizeof(row));
-	int error = verify_chain(lease, &license, reply, question->root, why);
+	int error =
+	    verify_chain(lease, &license, reply, question->root, &arena, why);
 
 	if (error == LH_OK)
 		error = verify_row(&row, lease, reply, &arena, why);
@@ -211,11 +232,13 @@ verify_grant(struct verify_lease *lease,
 	if (error == LH_OK)
 		error = verify_terms(grant, &license, reply, why);
 	if (error == LH_OK)
+		error = verify_seats(grant, &license, why);
+	if (error == LH_OK)
 		error = verify_contract(&license, lease->header.time, why);
 	if (error == LH_OK) {
 		lease->lease = grant->lease;
 		lease->type = grant->type;
-		lease->slot = grant->slot;
+		lease->slot = row_slot_first(grant);
 		lease->count = grant->count;
 		lease->ttl_s = grant->ttl_s;
 		lease->grace_s = grant->grace_s;

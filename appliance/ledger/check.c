@@ -1,7 +1,9 @@
 /* The invariants of DESIGN 5 over the whole state, and the hash of its logical
  * dump. See ledger.h. */
+#include "appliance/ledger/codec.h"
 #include "appliance/ledger/core.h"
 #include "appliance/ledger/linger.h"
+#include "appliance/ledger/pools.h"
 #include "appliance/ledger/slots.h"
 #include "shared/base/err.h"
 
@@ -65,18 +67,22 @@ ledger_state_hash(uint8_t hash[32], struct journal_header *after,
 
 /* --- invariants -------------------------------------------------------- */
 
-/* What the walks add up, per license. */
+/* What the walks add up, per pool. */
 struct tally {
 	uint64_t commit, overage, lingering, slots;
+	char feature[64];
 };
 
 struct check {
 	struct ledger_view *view;
 	struct state *state;
-	struct tally *licenses; /* by number */
+	size_t *first; /* by license: where the tallies of its pools begin */
+	struct tally *pools;
 	uint64_t n_licenses;
-	uint64_t leases, overage_checkouts;
+	uint64_t leases, scattered; /* those of more than one run of slots */
+	uint64_t overage_checkouts;
 	uint64_t last_row;
+	struct arena licenses;
 	struct arena arena; /* the batch read last */
 	struct journal_batch batch;
 	uint64_t batch_number;
@@ -99,7 +105,48 @@ broken(struct check *check, const char *format, ...)
 	return ERR_CORRUPT;
 }
 
+/* NULL when there is no such pool. */
+static struct tally *
+tally_of(const struct check *check, struct pool_id id)
+{
+	if (id.license == 0 || id.license > check->n_licenses ||
+	    id.pool >= check->first[id.license + 1] - check->first[id.license])
+		return NULL;
+	return &check->pools[check->first[id.license] + id.pool];
+}
+
+/* --- leases ------------------------------------------------------------ */
+
 /* The granting row says what the state says. */
+static int
+compare_row(struct check *check, const struct state_lease *lease,
+    const struct row_lease_granted *r)
+{
+	struct pool_id id = { lease->license, lease->pool };
+	struct row_slots slots[LEASE_COUNT_MAX];
+	bool taken = false;
+
+	if (state_lease_slots(slots, check->state, lease) != 0 ||
+	    r->lease != lease->lease || r->license != lease->license ||
+	    r->device != lease->device || r->count != lease->count ||
+	    r->overage != lease->overage ||
+	    r->overage_count != lease->overage_count ||
+	    r->slots.count != lease->n_slots || !row_slots_are_sound(r) ||
+	    memcmp(r->slots.items, slots, lease->n_slots * sizeof *slots) !=
+		0 ||
+	    memcmp(r->request, lease->request, sizeof r->request) != 0 ||
+	    strcmp(r->feature, tally_of(check, id)->feature) != 0)
+		return broken(check,
+		    "lease-%" PRIu64 " is not what its row says",
+		    lease->lease);
+	if (slots_are_taken(&taken, check->state, id, slots, lease->n_slots) !=
+		0 ||
+	    !taken)
+		return broken(check, "a slot of lease-%" PRIu64 " is free",
+		    lease->lease);
+	return 0;
+}
+
 static int
 check_lease_row(struct check *check, const struct state_lease *lease)
 {
@@ -124,18 +171,10 @@ check_lease_row(struct check *check, const struct state_lease *lease)
 
 	err = row_read(&row, lease->row_number, bytes->data, bytes->len,
 	    &check->arena);
-	const struct row_lease_granted *r = &row.u.lease_granted;
-
-	if (err != 0 || row.kind != ROW_LEASE_GRANTED ||
-	    r->lease != lease->lease || r->license != lease->license ||
-	    r->device != lease->device || r->slot != lease->slot ||
-	    r->type != lease->type || r->overage != lease->overage ||
-	    memcmp(r->request, lease->request, sizeof r->request) != 0)
-		return broken(check,
-		    "lease-%" PRIu64 " is not what its row "
-		    "says",
+	if (err != 0 || row.kind != ROW_LEASE_GRANTED)
+		return broken(check, "lease-%" PRIu64 " has no row",
 		    lease->lease);
-	return 0;
+	return compare_row(check, lease, &row.u.lease_granted);
 }
 
 static int
@@ -145,16 +184,19 @@ check_lease(void *ctx, const struct record_span *key,
 	struct check *check = ctx;
 	struct state_lease lease;
 	struct state_device device;
-	bool taken = false;
 	int err = state_lease_read(&lease, key, value);
 
 	if (err != 0)
 		return broken(check, "a lease cannot be read");
+	struct tally *tally = tally_of(check,
+	    (struct pool_id){ lease.license, lease.pool });
+
 	check->leases++;
+	check->scattered += lease.n_slots > 1;
 	if (lease.lease >= check->state->counters.next_lease)
 		return broken(check, "lease-%" PRIu64 " is beyond the counter",
 		    lease.lease);
-	if (lease.license == 0 || lease.license > check->n_licenses)
+	if (tally == NULL)
 		return broken(check, "lease-%" PRIu64 " has no license",
 		    lease.lease);
 	if (state_device(&device, check->state, lease.device) != 0)
@@ -163,90 +205,150 @@ check_lease(void *ctx, const struct record_span *key,
 	if (device.revoked)
 		return broken(check, "lease-%" PRIu64 " is of a revoked device",
 		    lease.lease);
-	if (slots_is_taken(&taken, check->state, lease.license, lease.slot) !=
-		0 ||
-	    !taken)
-		return broken(check, "slot %u of lease-%" PRIu64 " is free",
-		    lease.slot, lease.lease);
-	if ((lease.type == SEAT_OVERAGE) != (lease.overage > 0))
-		return broken(check, "lease-%" PRIu64 " is of no one type",
-		    lease.lease);
-	struct tally *tally = &check->licenses[lease.license];
-
-	if (lease.type == SEAT_OVERAGE)
-		tally->overage++;
-	else
-		tally->commit++;
+	tally->overage += lease.overage_count;
+	tally->commit += lease.count - lease.overage_count;
 	return check_lease_row(check, &lease);
 }
 
+/* --- pools ------------------------------------------------------------- */
+
 static int
-check_slots(void *ctx, uint64_t license, uint32_t taken)
+check_slots(void *ctx, struct pool_id id, uint32_t taken)
 {
 	struct check *check = ctx;
+	struct tally *tally = tally_of(check, id);
 
-	if (license == 0 || license > check->n_licenses)
+	if (tally == NULL)
 		return broken(check, "slots of no license are taken");
-	check->licenses[license].slots += taken;
+	tally->slots += taken;
 	return 0;
 }
 
 static int
-check_lingering(void *ctx, uint64_t license, uint32_t slot)
+check_lingering(void *ctx, struct pool_id id, const struct row_slots *slots)
 {
 	struct check *check = ctx;
+	struct tally *tally = tally_of(check, id);
 	bool taken = false;
 
-	if (license == 0 || license > check->n_licenses)
+	if (tally == NULL)
 		return broken(check, "a slot of no license lingers");
-	check->licenses[license].lingering++;
-	if (slots_is_taken(&taken, check->state, license, slot) != 0 || !taken)
-		return broken(check, "lingering slot %u is free", slot);
+	tally->lingering += slots->count;
+	if (slots_are_taken(&taken, check->state, id, slots, 1) != 0 || !taken)
+		return broken(check, "lingering slot %u is free", slots->first);
 	return 0;
+}
+
+static int
+check_name(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct check *check = ctx;
+	const uint8_t *k = key->data;
+	struct codec_reader r = codec_reader_of(value);
+	struct pool_id id = { 0, codec_get_u32(&r) };
+	struct tally *tally;
+
+	if (key->len <= 8 || key->len - 8 >= sizeof tally->feature ||
+	    codec_end(&r, "name of a pool") != 0)
+		return broken(check, "the name of a pool cannot be read");
+	id.license = be64_read(k);
+	tally = tally_of(check, id);
+	if (tally == NULL || id.pool == 0 || tally->feature[0] != '\0')
+		return broken(check,
+		    "license %" PRIu64 ": pool %u has no name or two",
+		    id.license, id.pool);
+	memcpy(tally->feature, k + 8, key->len - 8);
+	return 0;
+}
+
+static int
+check_pool_counts(struct check *check, struct pool_id id,
+    const struct state_pool *pool, const struct tally *tally)
+{
+	uint32_t below;
+
+	if (pool->commit != tally->commit || pool->overage != tally->overage)
+		return broken(check,
+		    "license %" PRIu64 ", pool %u counts %u commit and %u "
+		    "overage, its leases are %" PRIu64 " and %" PRIu64,
+		    id.license, id.pool, pool->commit, pool->overage,
+		    tally->commit, tally->overage);
+	if (pool->lingering != tally->lingering)
+		return broken(check,
+		    "license %" PRIu64 ", pool %u counts %u lingering slots, "
+		    "and has %" PRIu64,
+		    id.license, id.pool, pool->lingering, tally->lingering);
+	if (tally->slots != pool_taken(pool))
+		return broken(check,
+		    "license %" PRIu64 ", pool %u has %" PRIu64 " slots taken "
+		    "and %" PRIu64 " seats",
+		    id.license, id.pool, tally->slots, pool_taken(pool));
+	if (slots_count(&below, check->state, id, pool->seats.commit) != 0 ||
+	    below != pool->below)
+		return broken(check,
+		    "license %" PRIu64 ", pool %u counts %u of its first %u "
+		    "slots taken, and they are not",
+		    id.license, id.pool, pool->below, pool->seats.commit);
+	return 0;
+}
+
+static int
+check_pool(struct check *check, const struct license *license,
+    struct pool_id id)
+{
+	const struct tally *tally = tally_of(check, id);
+	struct state_pool pool;
+	struct license_seats seats;
+
+	if (state_pool(&pool, check->state, id) != 0 ||
+	    (id.pool != 0) != (tally->feature[0] != '\0'))
+		return broken(check,
+		    "license %" PRIu64 ", pool %u cannot be read", id.license,
+		    id.pool);
+	license_seats(&seats, license, tally->feature);
+	if (memcmp(&seats, &pool.seats, sizeof seats) != 0)
+		return broken(check,
+		    "license %" PRIu64 ", pool %u has other seats than the "
+		    "license says",
+		    id.license, id.pool);
+	if (tally->slots > pool.seats_max)
+		return broken(check,
+		    "license %" PRIu64 ", pool %u holds %" PRIu64 " of %u "
+		    "seats",
+		    id.license, id.pool, tally->slots, pool.seats_max);
+	if (id.pool == 0)
+		check->overage_checkouts += pool.overage_checkouts;
+	else if (pool.overage_checkouts != 0)
+		return broken(check, "a feature numbers overage seats");
+	return check_pool_counts(check, id, &pool, tally);
 }
 
 static int
 check_license(struct check *check, uint64_t number)
 {
-	const struct tally *tally = &check->licenses[number];
-	struct state_license room;
 	const struct state_license *license;
-	struct state_usage usage;
 	uint64_t product = 0;
+	int err = 0;
 
-	if (state_license(&license, check->state, number, &room) != 0 ||
-	    state_usage(&usage, check->state, number) != 0)
+	arena_clear(&check->licenses);
+	if (state_license(&license, check->state, number, &check->licenses) !=
+	    0)
 		return broken(check, "license %" PRIu64 " cannot be read",
 		    number);
-	if (usage.commit != tally->commit || usage.overage != tally->overage)
-		return broken(check,
-		    "license %" PRIu64 " counts %u commit and %u overage, its "
-		    "leases are %" PRIu64 " and %" PRIu64,
-		    number, usage.commit, usage.overage, tally->commit,
-		    tally->overage);
-	if (usage.lingering != tally->lingering)
-		return broken(check,
-		    "license %" PRIu64 " counts %u lingering slots, and has "
-		    "%" PRIu64,
-		    number, usage.lingering, tally->lingering);
-	if (tally->slots != tally->commit + tally->overage + tally->lingering)
-		return broken(check,
-		    "license %" PRIu64 " has %" PRIu64 " slots taken and "
-		    "%" PRIu64 " leases",
-		    number, tally->slots, tally->commit + tally->overage);
-	if (tally->slots > license->seats_max)
-		return broken(check,
-		    "license %" PRIu64 " holds %" PRIu64 " of %u seats", number,
-		    tally->slots, license->seats_max);
 	if (state_product(&product, check->state,
 		license->document.product.id) != 0 ||
 	    product != number)
 		return broken(check,
 		    "product %s does not lead to license %" PRIu64,
 		    license->document.product.id, number);
-	check->overage_checkouts += usage.overage_checkouts;
-	return 0;
+	for (uint32_t i = 0; i < license->pools && err == 0; i++)
+		err = check_pool(check, &license->document,
+		    (struct pool_id){ number, i });
+	return err;
 }
+
+/* --- the rest ---------------------------------------------------------- */
 
 static int
 check_device(void *ctx, const struct record_span *key,
@@ -303,6 +405,14 @@ check_counters(struct check *check)
 	    check_count(check, STORE_LEASES, c->totals.grants - c->totals.ends);
 
 	if (err == 0)
+		err = check_count(check, STORE_LEASE_SLOTS, check->scattered);
+	if (err == 0)
+		err = check_count(check, STORE_POOLS,
+		    check->first[check->n_licenses + 1]);
+	if (err == 0)
+		err = check_count(check, STORE_POOL_NAMES,
+		    check->first[check->n_licenses + 1] - check->n_licenses);
+	if (err == 0)
 		err = check_count(check, STORE_LICENSES, c->next_license - 1);
 	if (err == 0)
 		err = check_count(check, STORE_DEVICES, c->next_device - 1);
@@ -331,8 +441,11 @@ static int
 check_all(struct check *check)
 {
 	struct store_txn *txn = &check->state->txn;
-	int err = store_each(txn, STORE_LEASES, NULL, 0, check_lease, check);
+	int err = store_each(txn, STORE_POOL_NAMES, NULL, 0, check_name, check);
 
+	if (err == 0)
+		err = store_each(txn, STORE_LEASES, NULL, 0, check_lease,
+		    check);
 	if (err == 0)
 		err = slots_check(check->state, check_slots, check,
 		    check->error, check->error_size);
@@ -346,6 +459,31 @@ check_all(struct check *check)
 	return err == 0 ? check_counters(check) : err;
 }
 
+/* A tally for each pool of each license. */
+static int
+make_tallies(struct check *check)
+{
+	const struct state_license *license;
+	size_t n = 0;
+
+	check->first = calloc((size_t)check->n_licenses + 2,
+	    sizeof *check->first);
+	if (check->first == NULL)
+		return ERR_NOMEM;
+	for (uint64_t i = 1; i <= check->n_licenses; i++) {
+		arena_clear(&check->licenses);
+		if (state_license(&license, check->state, i,
+			&check->licenses) != 0)
+			return broken(check,
+			    "license %" PRIu64 " cannot be read", i);
+		check->first[i] = n;
+		n += license->pools;
+	}
+	check->first[check->n_licenses + 1] = n;
+	check->pools = calloc(n + 1, sizeof *check->pools);
+	return check->pools != NULL ? 0 : ERR_NOMEM;
+}
+
 int
 ledger_check(struct ledger_view *view, char *error, size_t error_size)
 {
@@ -356,13 +494,13 @@ ledger_check(struct ledger_view *view, char *error, size_t error_size)
 		.error_size = error_size };
 
 	error[0] = '\0';
-	check.licenses =
-	    calloc((size_t)check.n_licenses + 1, sizeof *check.licenses);
-	if (check.licenses == NULL)
-		return ERR_NOMEM;
-	int err = check_all(&check);
+	int err = make_tallies(&check);
 
-	free(check.licenses);
+	if (err == 0)
+		err = check_all(&check);
+	free(check.first);
+	free(check.pools);
+	arena_release(&check.licenses);
 	arena_release(&check.arena);
 	if (err != 0 && error[0] == '\0')
 		snprintf(error, error_size, "the state cannot be read");

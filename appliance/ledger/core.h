@@ -163,8 +163,9 @@ int reply_grants(struct batch *batch);
 
 /* --- views ---------------------------------------------------------------- */
 
-void view_license(struct license_view *out, const struct state_license *license,
-    const struct state_usage *usage, int64_t now_ms);
+/** Features go into the arena. */
+int view_license(struct license_view *out, const struct state *state,
+    const struct state_license *license, int64_t now_ms, struct arena *arena);
 
 /** The value behind a subject's id; "" when it was erased. */
 int view_subject(char *out, size_t size, struct ledger_view *view,

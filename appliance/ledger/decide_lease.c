@@ -1,7 +1,9 @@
 /* Decide on leases: checkout, return, release, expiry (DESIGN 11). */
 #include "appliance/ledger/core.h"
+#include "appliance/ledger/pools.h"
 #include "appliance/ledger/slots.h"
 #include "shared/base/err.h"
+#include "shared/base/log.h"
 #include "shared/base/version.h"
 
 #include <inttypes.h>
@@ -13,10 +15,13 @@
 struct grant {
 	const struct checkout *request;
 	uint8_t digest[16];
-	const struct state_license *license; /* `room` until it is found */
-	struct state_license room;
-	struct state_usage usage;
-	uint32_t slot;
+	uint32_t count; /* seats wanted, at least 1 */
+	const struct state_license *license;
+	struct pool_id id; /* of the seats it draws from */
+	struct state_pool pool;
+	uint64_t overage_checkouts; /* of the license, so far */
+	struct row_slots *slots; /* in the command's arena */
+	uint32_t n_slots;
 };
 
 /* What a retry must repeat: everything but the id itself, what the application
@@ -41,83 +46,142 @@ checkout_digest(uint8_t digest[16], struct batch *batch,
 	return 0;
 }
 
+/* "davinci" or "autosar of davinci": what the seats are of. */
+static void
+name_pool(char out[160], const struct checkout *request)
+{
+	snprintf(out, 160, "%s%s%s", request->feature,
+	    request->feature[0] != '\0' ? " of " : "", request->product);
+}
+
 static int
 refuse_seats(struct command *command, const struct grant *grant)
 {
-	const struct license *terms = &grant->license->document;
-	const struct license_entitlement *e = &terms->entitlement;
-	int err = e->max_overage == 0 ? ERR_NO_SEATS : ERR_OVERAGE_EXHAUSTED;
-	char hint[192], released[64] = "";
+	const struct license_seats *seats = &grant->pool.seats;
+	int err = seats->overage == 0 ? ERR_NO_SEATS : ERR_OVERAGE_EXHAUSTED;
+	uint32_t free = pool_free(&grant->pool);
+	char hint[192], name[160], more[96] = "";
 
+	/* What is on offer to others is not free. */
+	free = free > command->reserved ? free - command->reserved : 0;
+	name_pool(name, grant->request);
 	snprintf(hint, sizeof hint,
 	    "see who holds them: leasehold leases --product %s",
-	    terms->product.id);
-	if (grant->usage.lingering > 0)
-		snprintf(released, sizeof released,
-		    ", %u released but not yet free", grant->usage.lingering);
-	if (e->max_overage == 0)
+	    grant->request->product);
+	if (grant->pool.lingering > 0)
+		snprintf(more, sizeof more, ", %u released but not yet free",
+		    grant->pool.lingering);
+	if (free > 0)
 		return decide_refuse(command, err, hint,
-		    e->total_licenses == 1 ? "the %u seat of %s is taken%s"
-					   : "all %u seats of %s are taken%s",
-		    e->total_licenses, terms->product.id, released);
+		    free == 1 ? "asked for %u seats of %s, %u is free%s"
+			      : "asked for %u seats of %s, %u are free%s",
+		    grant->count, name, free, more);
+	if (command->reserved > 0)
+		return decide_refuse(command, err, hint,
+		    "all %u seats of %s are taken, or on offer to who waited "
+		    "longer%s",
+		    seats->total, name, more);
+	if (seats->overage == 0)
+		return decide_refuse(command, err, hint,
+		    seats->total == 1 ? "the %u seat of %s is taken%s"
+				      : "all %u seats of %s are taken%s",
+		    seats->total, name, more);
 	return decide_refuse(command, err, hint,
 	    "all %u seats of %s are taken (%u commit, %u overage%s)",
-	    e->total_licenses, terms->product.id, grant->usage.commit,
-	    grant->usage.overage, released);
+	    seats->total, name, grant->pool.commit, grant->pool.overage, more);
 }
 
-/* The lowest free slot says what it is: below commit_qty commit, else overage.
- * Both bounds hold at once also when a renewal changed the quantities while
- * leases were held. */
+/* Those of the feature, or the product's own. */
 static int
-choose_slot(struct grant *grant, struct batch *batch, struct command *command)
+find_pool(struct grant *grant, struct batch *batch)
 {
-	const struct state_license *license = grant->license;
-	const struct license_entitlement *e = &license->document.entitlement;
-	uint64_t held;
-	int err = state_usage(&grant->usage, &batch->state, license->license);
+	const char *feature = grant->request->feature;
+	struct pool_id *id = &grant->id, product = { grant->id.license, 0 };
+	struct state_pool first;
+	int err = state_pool_find(&id->pool, &batch->state, id->license,
+	    feature);
 
+	if (err == 0)
+		err = state_pool(&grant->pool, &batch->state, *id);
+	if (err == 0 && id->pool != 0)
+		err = state_pool(&first, &batch->state, product);
 	if (err != 0)
-		return err;
-	held = (uint64_t)grant->usage.commit + grant->usage.overage +
-	    grant->usage.lingering + command->reserved;
-	if (held >= e->total_licenses)
-		return refuse_seats(command, grant);
-	err = slots_lowest_free(&grant->slot, &batch->state, license->license,
-	    e->total_licenses);
-	if (err == ERR_NOT_FOUND_INTERNAL)
-		return refuse_seats(command, grant);
-	if (err != 0)
-		return err;
-	if (grant->slot >= e->commit_qty &&
-	    grant->usage.overage >= e->max_overage)
-		return refuse_seats(command, grant);
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	grant->overage_checkouts = id->pool != 0
+	    ? first.overage_checkouts
+	    : grant->pool.overage_checkouts;
 	return 0;
 }
 
-/* Is there a license, and does it grant this today? */
+/* All or none of them. The lowest free slots say what they are: below
+ * commit_qty commit, else overage. */
 static int
-find_license(struct grant *grant, struct batch *batch, struct command *command)
+choose_slots(struct grant *grant, struct batch *batch, struct command *command)
+{
+	const struct state_pool *pool = &grant->pool;
+	char name[160];
+	int err = find_pool(grant, batch);
+
+	if (err != 0)
+		return err;
+	name_pool(name, grant->request);
+	if (grant->count > pool->seats.total)
+		return decide_refuse(command, ERR_MAX_REACHED, "",
+		    "asked for %u seats of %s, and the license has %u in all",
+		    grant->count, name, pool->seats.total);
+	if ((uint64_t)grant->count + command->reserved > pool_free(pool))
+		return refuse_seats(command, grant);
+	grant->slots = arena_alloc(&command->arena,
+	    grant->count * sizeof *grant->slots);
+	if (grant->slots == NULL)
+		return ERR_NOMEM;
+	err = slots_find(grant->slots, &grant->n_slots, &batch->state,
+	    grant->id, grant->count, pool->seats.total);
+	if (err != ERR_NOT_FOUND_INTERNAL)
+		return err;
+	log_error("decide", "%s has fewer free slots than it counts", name);
+	return ERR_CORRUPT;
+}
+
+static int
+refuse_feature(struct command *command, const struct license *terms,
+    const struct checkout *request)
+{
+	const struct license_feature *features = terms->features.items;
+	char list[160] = "none";
+	size_t len = 0;
+	uint32_t i = 0;
+
+	/* As many as fit, whole. */
+	for (; i < terms->features.count; i++) {
+		size_t add = strlen(features[i].id) + (i > 0 ? 2 : 0);
+
+		if (len + add > sizeof list - 8)
+			break;
+		snprintf(list + len, sizeof list - len, "%s%s",
+		    i > 0 ? ", " : "", features[i].id);
+		len += add;
+	}
+	if (i < terms->features.count)
+		snprintf(list + len, sizeof list - len, ", ...");
+	char hint[192];
+
+	snprintf(hint, sizeof hint, "its features: %s", list);
+	return decide_refuse(command, ERR_NOT_ENTITLED, hint,
+	    "license %s for %s has no feature %s", terms->license_id,
+	    request->product, request->feature);
+}
+
+/* Does the license grant this today? */
+static int
+check_license(const struct grant *grant, struct batch *batch,
+    struct command *command)
 {
 	const struct checkout *request = grant->request;
-	struct record_error error = { .reason = "" };
-	uint64_t number;
-	int err = state_product(&number, &batch->state, request->product);
-
-	if (err == ERR_NOT_FOUND_INTERNAL)
-		return decide_refuse(command, ERR_NOT_ENTITLED,
-		    "ask the site's admin; leasehold license list shows what "
-		    "is installed",
-		    "no license for %s is installed at this site",
-		    request->product);
-	if (err == 0)
-		err = state_license(&grant->license, &batch->state, number,
-		    &grant->room);
-	if (err != 0)
-		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 	const struct license *terms = &grant->license->document;
+	struct record_error error = { .reason = "" };
+	struct license_seats seats;
 
-	command->license = number;
 	if (license_check_dates(terms, batch->place.time, &error) != 0)
 		return decide_refuse(command, ERR_LICENSE_EXPIRED,
 		    "ask the vendor for a renewal, then: leasehold license "
@@ -136,11 +200,47 @@ find_license(struct grant *grant, struct batch *batch, struct command *command)
 		return decide_refuse(command, ERR_VERSION_NOT_COVERED, hint,
 		    "license %s does not cover %s %s", terms->license_id,
 		    request->product, request->version);
-	if (request->feature[0] != '\0')
-		return decide_refuse(command, ERR_NOT_ENTITLED, "",
-		    "license %s for %s has no feature %s", terms->license_id,
-		    request->product, request->feature);
+	if (!license_seats(&seats, terms, request->feature))
+		return refuse_feature(command, terms, request);
 	return 0;
+}
+
+static int
+find_license(struct grant *grant, struct batch *batch, struct command *command)
+{
+	const struct checkout *request = grant->request;
+	int err =
+	    state_product(&grant->id.license, &batch->state, request->product);
+
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return decide_refuse(command, ERR_NOT_ENTITLED,
+		    "ask the site's admin; leasehold license list shows what "
+		    "is installed",
+		    "no license for %s is installed at this site",
+		    request->product);
+	if (err == 0)
+		err = state_license(&grant->license, &batch->state,
+		    grant->id.license, &command->arena);
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	command->license = grant->id.license;
+	return check_license(grant, batch, command);
+}
+
+static void
+fill_seats(struct row_lease_granted *r, const struct grant *grant)
+{
+	r->count = grant->count;
+	r->slots = (struct record_list){ grant->slots, grant->n_slots };
+	r->overage_count = grant->count -
+	    row_slots_below(grant->slots, grant->n_slots,
+		grant->pool.seats.commit);
+	if (r->overage_count == 0) {
+		r->type = SEAT_COMMIT;
+		return;
+	}
+	r->type = SEAT_OVERAGE;
+	r->overage = grant->overage_checkouts + 1;
 }
 
 static int
@@ -150,7 +250,6 @@ emit_grant(struct batch *batch, struct command *command,
 	const struct checkout *request = grant->request;
 	const struct state_license *license = grant->license;
 	const struct license *terms = &license->document;
-	bool overage = grant->slot >= terms->entitlement.commit_qty;
 	uint8_t user[SUBJECT_BYTES], host[SUBJECT_BYTES];
 	int err = decide_subject(user, batch, SUBJECT_USER, request->user,
 	    command->entropy);
@@ -170,15 +269,13 @@ emit_grant(struct batch *batch, struct command *command,
 	r->license = license->license;
 	memcpy(r->license_digest, license->digest, sizeof r->license_digest);
 	r->device = command->who.id;
-	r->slot = grant->slot;
-	r->type = overage ? SEAT_OVERAGE : SEAT_COMMIT;
-	r->overage = overage ? grant->usage.overage_checkouts + 1 : 0;
-	r->count = 1;
+	fill_seats(r, grant);
 	memcpy(r->nonce, request->nonce, sizeof r->nonce);
 	memcpy(r->request, request->request, sizeof r->request);
 	memcpy(r->request_digest, grant->digest, sizeof r->request_digest);
 	memcpy(r->product, terms->product.id, sizeof r->product);
 	memcpy(r->version, request->version, sizeof r->version);
+	memcpy(r->feature, request->feature, sizeof r->feature);
 	memcpy(r->user, user, sizeof r->user);
 	memcpy(r->host, host, sizeof r->host);
 	memcpy(r->application, request->application, sizeof r->application);
@@ -260,12 +357,9 @@ decide_checkout(struct batch *batch, struct command *command)
 	struct request known;
 	int err = check_device(batch, command);
 
-	grant.license = &grant.room;
 	if (err != 0 || command->err != 0)
 		return err;
-	if (grant.request->count > 1)
-		return decide_refuse(command, ERR_BAD_REQUEST, "",
-		    "one checkout takes one seat; count must be 1");
+	grant.count = grant.request->count > 0 ? grant.request->count : 1;
 	err = check_known(batch, command);
 	if (err != 0 || command->err != 0)
 		return err;
@@ -283,7 +377,7 @@ decide_checkout(struct batch *batch, struct command *command)
 		return decide_refuse(command, ERR_MAX_REACHED, "",
 		    "device-%" PRIu64 " holds %d leases, the most one may",
 		    command->who.id, LEDGER_DEVICE_LEASES_MAX);
-	err = choose_slot(&grant, batch, command);
+	err = choose_slots(&grant, batch, command);
 	if (err != 0 || command->err != 0)
 		return err;
 	return emit_grant(batch, command, &grant);
@@ -302,8 +396,7 @@ decide_end(struct batch *batch, const struct state_lease *lease,
 	row->u.lease_ended = (struct row_lease_ended){
 		.lease = lease->lease,
 		.license = lease->license,
-		.slot = lease->slot,
-		.type = lease->type,
+		.count = lease->count,
 		.reason = reason,
 		.deadline = deadline > 0 ? deadline : 0,
 		.by = decide_actor(who),

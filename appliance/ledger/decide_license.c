@@ -28,7 +28,7 @@ check_documents(struct install *in, struct batch *batch,
 	struct record_error error = { .reason = "" };
 	int err = license_verify(&in->document, &issuer, request->issuer.data,
 	    request->issuer.len, request->license.data, request->license.len,
-	    request->vendor_key, &error);
+	    request->vendor_key, &command->arena, &error);
 
 	if (err == 0)
 		err = license_check_for(&in->document, ledger->site,
@@ -83,7 +83,6 @@ static int
 check_replaced(struct install *in, struct batch *batch, struct command *command)
 {
 	const struct license *new = &in->document;
-	struct state_license room;
 	const struct state_license *old;
 	uint64_t number;
 	int err = state_product(&number, &batch->state, new->product.id);
@@ -93,7 +92,8 @@ check_replaced(struct install *in, struct batch *batch, struct command *command)
 		return 0;
 	}
 	if (err == 0)
-		err = state_license(&old, &batch->state, number, &room);
+		err = state_license(&old, &batch->state, number,
+		    &command->arena);
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 	const struct license *is = &old->document;
@@ -133,8 +133,11 @@ find_license_id(void *ctx, const struct record_span *key,
 {
 	struct find_id *find = ctx;
 	struct state_license license;
-	int err = state_license_read(&license, key, value);
+	struct arena arena = { .chunks = NULL };
+	int err = state_license_read(&license, key, value, &arena);
 
+	/* Its features are not looked at. */
+	arena_release(&arena);
 	if (err != 0)
 		return err;
 	if (strcmp(license.document.license_id,
@@ -193,15 +196,11 @@ decide_install(struct batch *batch, struct command *command)
 	err = batch_emit(batch);
 	if (err != 0)
 		return err;
-	struct state_license room;
 	const struct state_license *license;
-	struct state_usage usage;
 
-	err = state_license(&license, &batch->state, in.license, &room);
-	if (err == 0)
-		err = state_usage(&usage, &batch->state, in.license);
-	if (err == 0)
-		view_license(&command->reply.license, license, &usage,
-		    batch->place.time);
-	return err;
+	err = state_license(&license, &batch->state, in.license,
+	    &command->arena);
+	return err != 0 ? err
+			: view_license(&command->reply.license, &batch->state,
+			      license, batch->place.time, &command->arena);
 }

@@ -1,7 +1,7 @@
 #include "appliance/ledger/fold.h"
 
 #include "appliance/ledger/linger.h"
-#include "appliance/ledger/slots.h"
+#include "appliance/ledger/pools.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
@@ -23,52 +23,48 @@ must_exist(int err, const struct row *row, const char *what)
 	return err == ERR_NOT_FOUND_INTERNAL ? contradicted(row, what) : err;
 }
 
+/* How many pools the license has had so far. */
 static int
-fold_license_usage(struct state *state, uint64_t license)
+pools_before(uint32_t *pools, struct state *state, const struct row *row)
 {
-	struct state_usage usage;
-	int err = state_usage(&usage, state, license);
+	const struct state_license *before;
+	struct arena arena = { .chunks = NULL };
+	int err = must_exist(state_license(&before, state,
+				 row->u.license_installed.license, &arena),
+	    row, "there is no such license");
 
-	if (err != ERR_NOT_FOUND_INTERNAL)
-		return err;
-	usage = (struct state_usage){ 0 };
-	return state_usage_put(state, license, &usage);
+	if (err == 0)
+		*pools = before->pools;
+	arena_release(&arena);
+	return err;
 }
 
 static int
 fold_license_installed(struct state *state, const struct row *row)
 {
 	const struct row_license_installed *r = &row->u.license_installed;
-	struct state_license room, license = { .license = r->license };
-	const struct state_license *before = NULL;
+	struct state_license license = { .license = r->license };
 	struct state_document document = { r->license, r->issuer_token,
 		r->license_token };
 	char kid[TOKEN_KID_TEXT];
-	uint32_t seats = r->document.entitlement.total_licenses;
+	int err = 0;
 
 	if (r->license > state->counters.next_license)
 		return contradicted(row, "license numbers have a gap");
-	if (r->license == state->counters.next_license) {
+	if (r->license == state->counters.next_license)
 		state->counters.next_license++;
-	} else {
-		int err =
-		    must_exist(state_license(&before, state, r->license, &room),
-			row, "there is no such license");
-
-		if (err != 0)
-			return err;
-	}
-	license.seats_max = before != NULL && before->seats_max > seats
-	    ? before->seats_max
-	    : seats;
+	else
+		err = pools_before(&license.pools, state, row);
+	if (err != 0)
+		return err;
 	memcpy(license.digest, r->digest, sizeof license.digest);
 	license.document = r->document;
-
-	int err = token_kid(kid, r->issuer_token.data, r->issuer_token.len);
-
+	err = token_kid(kid, r->issuer_token.data, r->issuer_token.len);
 	if (err != 0)
 		return contradicted(row, "its issuer is no token");
-	err = state_license_put(state, &license);
+	err = pools_set(state, &license);
+	if (err == 0)
+		err = state_license_put(state, &license);
 	if (err == 0)
 		err = state_document_put(state, r->digest, &document);
 	if (err == 0)
@@ -76,8 +72,6 @@ fold_license_installed(struct state *state, const struct row *row)
 		    r->license);
 	if (err == 0)
 		err = state_vendor_put(state, r->document.vendor.id, kid);
-	if (err == 0)
-		err = fold_license_usage(state, r->license);
 	return err;
 }
 
@@ -149,14 +143,14 @@ fold_lease_granted(struct state *state, const struct row *row,
     const struct fold_place *place)
 {
 	const struct row_lease_granted *r = &row->u.lease_granted;
-	struct state_usage usage;
 	struct state_lease lease = {
 		.lease = r->lease,
 		.license = r->license,
 		.device = r->device,
 		.overage = r->overage,
-		.slot = r->slot,
-		.type = r->type,
+		.count = r->count,
+		.overage_count = r->overage_count,
+		.n_slots = r->slots.count,
 		.ttl_s = r->ttl_s,
 		.grace_s = r->grace_s,
 		.row_number = row->number,
@@ -167,30 +161,22 @@ fold_lease_granted(struct state *state, const struct row *row,
 
 	if (r->lease != state->counters.next_lease)
 		return contradicted(row, "lease numbers have a gap");
-	int err = must_exist(state_usage(&usage, state, r->license), row,
-	    "there is no such license");
+	if (!row_slots_are_sound(r))
+		return contradicted(row, "its slots do not add up");
+	int err = must_exist(state_pool_find(&lease.pool, state, r->license,
+				 r->feature),
+	    row, "the license never had this feature");
 
-	if (err != 0)
-		return err;
-	if (r->type == SEAT_OVERAGE) {
-		if (r->overage != usage.overage_checkouts + 1)
-			return contradicted(row, "overage numbers have a gap");
-		usage.overage_checkouts++;
-		usage.overage++;
-		state->counters.totals.overage++;
-	} else {
-		usage.commit++;
-	}
-	state->counters.next_lease++;
-	state->counters.totals.grants++;
 	memcpy(lease.request, r->request, sizeof lease.request);
 	memcpy(lease.request_digest, r->request_digest,
 	    sizeof lease.request_digest);
-	err = slots_take(state, r->license, r->slot);
 	if (err == 0)
-		err = state_usage_put(state, r->license, &usage);
+		err = pool_take(state, &lease, r->slots.items);
 	if (err == 0)
-		err = state_lease_append(state, &lease);
+		err = state_lease_append(state, &lease, r->slots.items);
+	state->counters.next_lease++;
+	state->counters.totals.grants++;
+	state->counters.totals.overage += r->overage_count;
 	return err;
 }
 
@@ -199,27 +185,18 @@ fold_lease_ended(struct state *state, const struct row *row,
     const struct fold_place *place)
 {
 	const struct row_lease_ended *r = &row->u.lease_ended;
-	struct state_usage usage;
-	uint32_t *used;
-	int err = must_exist(state_lease_delete(state, r->lease), row,
+	struct state_lease lease;
+	int err = must_exist(state_lease(&lease, state, r->lease), row,
 	    "there is no such lease");
 
-	if (err == 0)
-		err = must_exist(state_usage(&usage, state, r->license), row,
-		    "there is no such license");
 	if (err != 0)
 		return err;
-	used = r->type == SEAT_OVERAGE ? &usage.overage : &usage.commit;
-	if (*used == 0)
-		return contradicted(row, "no seat of its type is taken");
-	(*used)--;
+	if (r->license != lease.license || r->count != lease.count)
+		return contradicted(row, "the lease is of other seats");
 	state->counters.totals.ends++;
-	err = state_usage_put(state, r->license, &usage);
-	if (err != 0)
-		return err;
-	return r->deadline > place->time
-	    ? linger_add(state, r->deadline, r->license, r->slot)
-	    : slots_give(state, r->license, r->slot);
+	err = pool_give(state, &lease,
+	    r->deadline > place->time ? r->deadline : 0);
+	return err == 0 ? state_lease_delete(state, &lease) : err;
 }
 
 int

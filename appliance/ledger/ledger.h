@@ -220,7 +220,7 @@ struct ledger_pool {
 	uint32_t taken; /* by leases, and lingering; may be above total after a
 			   renewal with fewer seats */
 	uint32_t lingering; /* released, and not yet free */
-	uint32_t free; /* most that one checkout would get now */
+	uint32_t free; /* seats that checkouts would get now, all together */
 	uint32_t max_once; /* most that one checkout can ever get */
 };
 /** A few reads. ERR_NOT_ENTITLED when the license in force has no such pool, or
@@ -228,7 +228,8 @@ struct ledger_pool {
 int ledger_pool(struct ledger_pool *out, struct ledger_view *view,
     const char *product, const char *feature);
 
-/** Every license, in order; stops on non-zero, which is returned. */
+/** Every license, in order; stops on non-zero, which is returned. A license and
+ * its features last for the call alone. */
 int ledger_each_license(struct ledger_view *view,
     int (*each)(void *ctx, uint64_t number, const struct license *license),
     void *ctx);
@@ -249,7 +250,7 @@ int ledger_device_leases(struct lease_page *page, struct ledger_view *view,
 
 /** Answers of the query operations; reply is the operation's reply record and
  * points into the arena. Unknown ids: ERR_NOT_FOUND. Not told by it, for the
- * process knows: site_view.name, software, sessions, clock_*;
+ * process knows: site_view.name, software, sessions, waiting, clock_*;
  * device_view.connected. */
 int ledger_query(void *reply, struct ledger_view *view, uint32_t op,
     const void *request, int64_t now_ms, struct arena *arena,

@@ -1,80 +1,83 @@
 #include "appliance/ledger/linger.h"
 
-#include "appliance/ledger/slots.h"
+#include "appliance/ledger/codec.h"
+#include "appliance/ledger/pools.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
 #include <string.h>
 
-/* Keys are (until, license, slot): what is due first comes first. */
-#define KEY_BYTES 20
+/* Keys are (until, license, pool, first slot), values how many slots: what is
+ * due first comes first. */
+#define KEY_BYTES 24
 
 static void
-linger_key(uint8_t key[KEY_BYTES], int64_t until, uint64_t license,
-    uint32_t slot)
+linger_key(uint8_t key[KEY_BYTES], int64_t until, struct pool_id id,
+    uint32_t first)
 {
 	be64_write(key, (uint64_t)until);
-	be64_write(key + 8, license);
-	be32_write(key + 16, slot);
+	be64_write(key + 8, id.license);
+	be32_write(key + 16, id.pool);
+	be32_write(key + 20, first);
+}
+
+/* An entry, whole. */
+struct entry {
+	uint8_t key[KEY_BYTES];
+	int64_t until;
+	struct pool_id id;
+	struct row_slots slots;
+};
+
+static int
+entry_read(struct entry *entry, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct codec_reader r = codec_reader_of(value);
+	const uint8_t *k = key->data;
+
+	if (key->len != KEY_BYTES)
+		return ERR_CORRUPT;
+	memcpy(entry->key, k, KEY_BYTES);
+	entry->until = (int64_t)be64_read(k);
+	entry->id = (struct pool_id){ be64_read(k + 8), be32_read(k + 16) };
+	entry->slots.first = be32_read(k + 20);
+	entry->slots.count = codec_get_u32(&r);
+	return codec_end(&r, "lingering slot");
 }
 
 int
-linger_add(struct state *state, int64_t until, uint64_t license, uint32_t slot)
+linger_add(struct state *state, int64_t until, struct pool_id id,
+    const struct row_slots *slots)
 {
-	static const uint8_t format = 1;
 	uint8_t key[KEY_BYTES];
-	struct state_usage usage;
-	int err = state_usage(&usage, state, license);
+	struct codec_writer w = { .len = 0 };
 
-	if (err != 0)
-		return err;
-	usage.lingering++;
-	err = state_usage_put(state, license, &usage);
-	if (err != 0)
-		return err;
 	state->counters.lingering++;
-	linger_key(key, until, license, slot);
-	return store_put(&state->txn, STORE_LINGER, key, sizeof key, &format,
-	    sizeof format);
+	linger_key(key, until, id, slots->first);
+	codec_put_u8(&w, CODEC_FORMAT);
+	codec_put_u32(&w, slots->count);
+	return store_put(&state->txn, STORE_LINGER, key, sizeof key, w.data,
+	    w.len);
 }
-
-/* The first entry, when it is due. */
-struct first {
-	int64_t now;
-	uint8_t key[KEY_BYTES];
-	bool due;
-};
 
 static int
 first_one(void *ctx, const struct record_span *key,
     const struct record_span *value)
 {
-	struct first *first = ctx;
+	int err = entry_read(ctx, key, value);
 
-	(void)value;
-	if (key->len != KEY_BYTES)
-		return ERR_CORRUPT;
-	memcpy(first->key, key->data, KEY_BYTES);
-	first->due = (int64_t)be64_read(first->key) <= first->now;
-	return 1; /* one is enough */
+	return err != 0 ? err : 1; /* one is enough */
 }
 
 static int
-linger_end_one(struct state *state, const uint8_t key[KEY_BYTES])
+linger_end_one(struct state *state, const struct entry *entry)
 {
-	uint64_t license = be64_read(key + 8);
-	struct state_usage usage;
-	int err = state_usage(&usage, state, license);
+	int err = pool_free_lingering(state, entry->id, &entry->slots);
 
-	if (err != 0 || usage.lingering == 0)
-		return err != 0 && err != ERR_NOT_FOUND_INTERNAL ? err
-								 : ERR_CORRUPT;
-	usage.lingering--;
-	err = state_usage_put(state, license, &usage);
 	if (err == 0)
-		err = slots_give(state, license, be32_read(key + 16));
-	if (err == 0)
-		err = store_delete(&state->txn, STORE_LINGER, key, KEY_BYTES);
+		err = store_delete(&state->txn, STORE_LINGER, entry->key,
+		    KEY_BYTES);
 	if (err == 0)
 		state->counters.lingering--;
 	return err;
@@ -84,7 +87,7 @@ int
 linger_end(struct state *state, int64_t now)
 {
 	while (state->counters.lingering > 0) {
-		struct first first = { .now = now };
+		struct entry first;
 		int err = store_each(&state->txn, STORE_LINGER, NULL, 0,
 		    first_one, &first);
 
@@ -94,9 +97,9 @@ linger_end(struct state *state, int64_t now)
 		}
 		if (err != 1)
 			return err;
-		if (!first.due)
+		if (first.until > now)
 			return 0;
-		err = linger_end_one(state, first.key);
+		err = linger_end_one(state, &first);
 		if (err != 0)
 			return err;
 	}
@@ -104,7 +107,8 @@ linger_end(struct state *state, int64_t now)
 }
 
 struct linger_walk {
-	int (*each)(void *ctx, uint64_t license, uint32_t slot);
+	int (*each)(void *ctx, struct pool_id id,
+	    const struct row_slots *slots);
 	void *ctx;
 };
 
@@ -113,17 +117,16 @@ linger_each_one(void *ctx, const struct record_span *key,
     const struct record_span *value)
 {
 	const struct linger_walk *walk = ctx;
-	const uint8_t *k = key->data;
+	struct entry entry;
+	int err = entry_read(&entry, key, value);
 
-	(void)value;
-	if (key->len != KEY_BYTES)
-		return ERR_CORRUPT;
-	return walk->each(walk->ctx, be64_read(k + 8), be32_read(k + 16));
+	return err != 0 ? err : walk->each(walk->ctx, entry.id, &entry.slots);
 }
 
 int
 linger_each(const struct state *state,
-    int (*each)(void *ctx, uint64_t license, uint32_t slot), void *ctx)
+    int (*each)(void *ctx, struct pool_id id, const struct row_slots *slots),
+    void *ctx)
 {
 	struct linger_walk walk = { each, ctx };
 

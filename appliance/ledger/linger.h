@@ -11,16 +11,18 @@
 
 #include "appliance/ledger/state.h"
 
-/** The slot, already without its lease, stays taken until then. */
-int linger_add(struct state *state, int64_t until, uint64_t license,
-    uint32_t slot);
+/** These slots, already without their lease, stay taken until then. The pool's
+ * own counts are the caller's. */
+int linger_add(struct state *state, int64_t until, struct pool_id id,
+    const struct row_slots *slots);
 
 /** Give back every slot whose time is over. */
 int linger_end(struct state *state, int64_t now);
 
-/** Calls `each` for every slot that lingers. */
+/** Calls `each` for all slots that linger, run by run. */
 int linger_each(const struct state *state,
-    int (*each)(void *ctx, uint64_t license, uint32_t slot), void *ctx);
+    int (*each)(void *ctx, struct pool_id id, const struct row_slots *slots),
+    void *ctx);
 
 /** How many slots of the license are over at `now`: the next batch gives them
  * back. */

@@ -18,16 +18,6 @@ key_u64(uint64_t *out, const struct record_span *key)
 }
 
 static int
-get_by_u64(struct record_span *value, const struct state *state,
-    enum store_table table, uint64_t number)
-{
-	uint8_t key[8];
-
-	be64_write(key, number);
-	return store_get(value, &state->txn, table, key, sizeof key);
-}
-
-static int
 put_by_u64(struct state *state, enum store_table table, uint64_t number,
     const struct codec_writer *w)
 {
@@ -157,117 +147,6 @@ state_abort(struct state *state)
 {
 	store_abort(&state->txn);
 	license_cache_end(state->cache, false);
-}
-
-/* --- usage --------------------------------------------------------------- */
-
-int
-state_usage(struct state_usage *out, const struct state *state,
-    uint64_t license)
-{
-	struct record_span value;
-	int err = get_by_u64(&value, state, STORE_USAGE, license);
-
-	if (err != 0)
-		return err;
-	struct codec_reader r = codec_reader_of(&value);
-
-	out->commit = codec_get_u32(&r);
-	out->overage = codec_get_u32(&r);
-	out->lingering = codec_get_u32(&r);
-	out->overage_checkouts = codec_get_u64(&r);
-	return codec_end(&r, "usage");
-}
-
-int
-state_usage_put(struct state *state, uint64_t license,
-    const struct state_usage *usage)
-{
-	struct codec_writer w = { .len = 0 };
-
-	codec_put_u8(&w, CODEC_FORMAT);
-	codec_put_u32(&w, usage->commit);
-	codec_put_u32(&w, usage->overage);
-	codec_put_u32(&w, usage->lingering);
-	codec_put_u64(&w, usage->overage_checkouts);
-	return put_by_u64(state, STORE_USAGE, license, &w);
-}
-
-/* --- leases -------------------------------------------------------------- */
-
-int
-state_lease_read(struct state_lease *out, const struct record_span *key,
-    const struct record_span *value)
-{
-	struct codec_reader r = codec_reader_of(value);
-
-	out->license = codec_get_u64(&r);
-	out->device = codec_get_u64(&r);
-	out->overage = codec_get_u64(&r);
-	out->slot = codec_get_u32(&r);
-	out->type = codec_get_u32(&r);
-	out->ttl_s = codec_get_u32(&r);
-	out->grace_s = codec_get_u32(&r);
-	out->row_number = codec_get_u64(&r);
-	out->batch = codec_get_u64(&r);
-	out->index = codec_get_u32(&r);
-	out->granted_at = (int64_t)codec_get_u64(&r);
-	codec_get_bytes(out->request, &r, sizeof out->request);
-	codec_get_bytes(out->request_digest, &r, sizeof out->request_digest);
-	if (key_u64(&out->lease, key) != 0)
-		r.failed = true;
-	return codec_end(&r, "lease");
-}
-
-int
-state_lease(struct state_lease *out, const struct state *state, uint64_t lease)
-{
-	uint8_t key[8];
-	struct record_span value;
-
-	be64_write(key, lease);
-
-	int err = store_get(&value, &state->txn, STORE_LEASES, key, sizeof key);
-
-	if (err != 0)
-		return err;
-	return state_lease_read(out, &(struct record_span){ key, sizeof key },
-	    &value);
-}
-
-int
-state_lease_append(struct state *state, const struct state_lease *lease)
-{
-	uint8_t key[8];
-	struct codec_writer w = { .len = 0 };
-
-	be64_write(key, lease->lease);
-	codec_put_u8(&w, CODEC_FORMAT);
-	codec_put_u64(&w, lease->license);
-	codec_put_u64(&w, lease->device);
-	codec_put_u64(&w, lease->overage);
-	codec_put_u32(&w, lease->slot);
-	codec_put_u32(&w, lease->type);
-	codec_put_u32(&w, lease->ttl_s);
-	codec_put_u32(&w, lease->grace_s);
-	codec_put_u64(&w, lease->row_number);
-	codec_put_u64(&w, lease->batch);
-	codec_put_u32(&w, lease->index);
-	codec_put_u64(&w, (uint64_t)lease->granted_at);
-	codec_put_bytes(&w, lease->request, sizeof lease->request);
-	codec_put_bytes(&w, lease->request_digest,
-	    sizeof lease->request_digest);
-	return store_append(&state->txn, STORE_LEASES, key, sizeof key, w.data,
-	    w.len);
-}
-
-int
-state_lease_delete(struct state *state, uint64_t lease)
-{
-	uint8_t key[8];
-
-	be64_write(key, lease);
-	return store_delete(&state->txn, STORE_LEASES, key, sizeof key);
 }
 
 /* --- devices ------------------------------------------------------------- */

@@ -19,13 +19,13 @@ struct counters {
 	uint64_t next_device;
 	int64_t time;
 	struct journal_totals totals;
-	uint64_t lingering; /* slots taken without a lease: see linger.h */
+	uint64_t lingering; /* runs of slots without a lease: see linger.h */
 };
 
 struct state_license {
 	uint64_t license;
 	uint8_t digest[32]; /* of the token in force */
-	uint32_t seats_max; /* most seats that any of its serials allowed */
+	uint32_t pools; /* so many it has, see below */
 	struct license document;
 };
 
@@ -37,11 +37,25 @@ struct state_document {
 	struct record_span token;
 };
 
-struct state_usage {
+/**
+ * The seats that one feature of a license, or the product itself, may give. A
+ * pool is numbered when its feature first stands in the license, 0 is the
+ * product's, and keeps its number for ever: a renewal without the feature
+ * leaves it no seats to give, and its leases go on.
+ */
+struct pool_id {
+	uint64_t license;
+	uint32_t pool;
+};
+struct state_pool {
+	struct license_seats seats; /* of the license in force; total 0: none */
+	uint32_t seats_max; /* most that any of its serials allowed */
 	uint32_t commit; /* seats in use */
 	uint32_t overage;
 	uint32_t lingering;
-	uint64_t overage_checkouts; /* the last overage number given */
+	uint32_t below; /* slots taken below seats.commit */
+	/** The last overage number given, of the whole license: pool 0 only. */
+	uint64_t overage_checkouts;
 };
 
 /** A lease that is held; gone when it has ended. */
@@ -50,8 +64,11 @@ struct state_lease {
 	uint64_t license;
 	uint64_t device;
 	uint64_t overage;
-	uint32_t slot;
-	uint32_t type;
+	uint32_t pool;
+	uint32_t count; /* seats */
+	uint32_t overage_count;
+	struct row_slots slots; /* the first run of n_slots */
+	uint32_t n_slots;
 	uint32_t ttl_s;
 	uint32_t grace_s;
 	uint64_t row_number;
@@ -106,12 +123,14 @@ void state_abort(struct state *state);
 
 /* Readers: 0, ERR_NOT_FOUND_INTERNAL, ERR_CORRUPT or a fault of the store. */
 
-/** `out` lives in the cache or in `room` until the next write to licenses. */
+/** `out` lives in the cache until the next write to licenses, or in the arena.
+ */
 int state_license(const struct state_license **out, struct state *state,
-    uint64_t license, struct state_license *room);
+    uint64_t license, struct arena *arena);
 int state_license_put(struct state *state, const struct state_license *license);
+/** Its features live in the arena. */
 int state_license_read(struct state_license *out, const struct record_span *key,
-    const struct record_span *value);
+    const struct record_span *value, struct arena *arena);
 
 /** Spans are borrowed from the transaction. */
 int state_document(struct state_document *out, const struct state *state,
@@ -130,16 +149,27 @@ int state_vendor(char kid[TOKEN_KID_TEXT], const struct state *state,
     const char *vendor);
 int state_vendor_put(struct state *state, const char *vendor, const char *kid);
 
-int state_usage(struct state_usage *out, const struct state *state,
-    uint64_t license);
-int state_usage_put(struct state *state, uint64_t license,
-    const struct state_usage *usage);
+/** The number of a feature's pool, also of one that is not in the license any
+ * more. "" is 0, found or not. */
+int state_pool_find(uint32_t *pool, const struct state *state, uint64_t license,
+    const char *feature);
+int state_pool_name_put(struct state *state, struct pool_id id,
+    const char *feature);
+int state_pool(struct state_pool *out, const struct state *state,
+    struct pool_id id);
+int state_pool_put(struct state *state, struct pool_id id,
+    const struct state_pool *pool);
 
 int state_lease(struct state_lease *out, const struct state *state,
     uint64_t lease);
-/** Leases are granted in order of their numbers. */
-int state_lease_append(struct state *state, const struct state_lease *lease);
-int state_lease_delete(struct state *state, uint64_t lease);
+/** Its slots, n_slots of them. */
+int state_lease_slots(struct row_slots *out, const struct state *state,
+    const struct state_lease *lease);
+/** Leases are granted in order of their numbers. lease->slots is not looked at:
+ * there are n_slots in `slots`. */
+int state_lease_append(struct state *state, const struct state_lease *lease,
+    const struct row_slots *slots);
+int state_lease_delete(struct state *state, const struct state_lease *lease);
 int state_lease_read(struct state_lease *out, const struct record_span *key,
     const struct record_span *value);
 

@@ -9,11 +9,25 @@
  * License numbers are dense, so a plain array finds them. */
 #define CACHE_MAX 4096
 
+struct cache_entry {
+	struct state_license license;
+	struct arena arena; /* its features */
+};
+
 struct license_cache {
 	bool used; /* something is in it */
 	bool dirty; /* it may hold what a transaction wrote */
-	struct state_license *entry[CACHE_MAX]; /* by number - 1 */
+	struct cache_entry *entry[CACHE_MAX]; /* by number - 1 */
 };
+
+static void
+entry_free(struct cache_entry **entry)
+{
+	if (*entry != NULL)
+		arena_release(&(*entry)->arena);
+	free(*entry);
+	*entry = NULL;
+}
 
 struct license_cache *
 license_cache_new(void)
@@ -27,10 +41,8 @@ license_cache_clear(struct license_cache *cache)
 	if (cache == NULL || !cache->used)
 		return;
 	cache->used = cache->dirty = false;
-	for (size_t i = 0; i < CACHE_MAX; i++) {
-		free(cache->entry[i]);
-		cache->entry[i] = NULL;
-	}
+	for (size_t i = 0; i < CACHE_MAX; i++)
+		entry_free(&cache->entry[i]);
 }
 
 void
@@ -50,7 +62,7 @@ license_cache_free(struct license_cache *cache)
 	free(cache);
 }
 
-static struct state_license **
+static struct cache_entry **
 cache_entry(struct license_cache *cache, uint64_t license)
 {
 	if (cache == NULL || license == 0 || license > CACHE_MAX)
@@ -60,21 +72,19 @@ cache_entry(struct license_cache *cache, uint64_t license)
 
 int
 state_license_read(struct state_license *out, const struct record_span *key,
-    const struct record_span *value)
+    const struct record_span *value, struct arena *arena)
 {
 	struct codec_reader r = codec_reader_of(value);
-	struct arena arena = { .max_bytes = 1 }; /* it has no lists */
 
 	codec_get_bytes(out->digest, &r, sizeof out->digest);
-	out->seats_max = codec_get_u32(&r);
+	out->pools = codec_get_u32(&r);
 	if (r.failed || key->len != 8)
 		return ERR_CORRUPT;
 	out->license = be64_read(key->data);
 
 	int err = record_read_msgpack(&out->document, &license_record, r.data,
-	    r.left, NULL, &arena, NULL);
+	    r.left, NULL, arena, NULL);
 
-	arena_release(&arena);
 	if (err != 0)
 		log_error("state", "stored license %llu is damaged",
 		    (unsigned long long)out->license);
@@ -83,14 +93,16 @@ state_license_read(struct state_license *out, const struct record_span *key,
 
 int
 state_license(const struct state_license **out, struct state *state,
-    uint64_t license, struct state_license *room)
+    uint64_t license, struct arena *arena)
 {
-	struct state_license **entry = cache_entry(state->cache, license);
+	struct cache_entry **entry = cache_entry(state->cache, license);
+	struct cache_entry *new = NULL;
+	struct state_license *room;
 	struct record_span value;
 	uint8_t key[8];
 
 	if (entry != NULL && *entry != NULL) {
-		*out = *entry;
+		*out = &(*entry)->license;
 		return 0;
 	}
 	be64_write(key, license);
@@ -98,19 +110,24 @@ state_license(const struct state_license **out, struct state *state,
 	int err =
 	    store_get(&value, &state->txn, STORE_LICENSES, key, sizeof key);
 
-	if (err == 0)
-		err = state_license_read(room,
-		    &(struct record_span){ key, sizeof key }, &value);
 	if (err != 0)
 		return err;
+	if (entry != NULL)
+		new = calloc(1, sizeof *new);
+	room = new != NULL ? &new->license : arena_alloc(arena, sizeof *room);
+	if (room == NULL)
+		return ERR_NOMEM;
+	err = state_license_read(room,
+	    &(struct record_span){ key, sizeof key }, &value,
+	    new != NULL ? &new->arena : arena);
+	if (err != 0) {
+		entry_free(&new);
+		return err;
+	}
 	*out = room;
-	if (entry != NULL) {
-		*entry = malloc(sizeof **entry);
-		if (*entry != NULL) {
-			**entry = *room;
-			state->cache->used = true;
-			*out = *entry;
-		}
+	if (new != NULL) {
+		*entry = new;
+		state->cache->used = true;
 	}
 	return 0;
 }
@@ -118,20 +135,19 @@ state_license(const struct state_license **out, struct state *state,
 int
 state_license_put(struct state *state, const struct state_license *license)
 {
-	struct state_license **entry =
+	struct cache_entry **entry =
 	    cache_entry(state->cache, license->license);
 	struct buf value = { .len = 0 };
 	uint8_t key[8];
 
 	if (entry != NULL) {
-		free(*entry);
-		*entry = NULL;
+		entry_free(entry);
 		state->cache->dirty = true;
 	}
 	be64_write(key, license->license);
 	buf_add_byte(&value, CODEC_FORMAT);
 	buf_add(&value, license->digest, sizeof license->digest);
-	buf_add_be32(&value, license->seats_max);
+	buf_add_be32(&value, license->pools);
 	record_write_msgpack(&value, &license_record, &license->document);
 
 	int err = value.failed ? ERR_NOMEM

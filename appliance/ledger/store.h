@@ -21,10 +21,12 @@
 	X(STORE_DOCUMENTS, "documents", 1)     \
 	X(STORE_PRODUCTS, "products", 1)       \
 	X(STORE_VENDORS, "vendors", 1)         \
-	X(STORE_USAGE, "usage", 1)             \
+	X(STORE_POOLS, "pools", 1)             \
+	X(STORE_POOL_NAMES, "pool_names", 1)   \
 	X(STORE_SLOTS, "slots", 1)             \
 	X(STORE_LINGER, "linger", 1)           \
 	X(STORE_LEASES, "leases", 1)           \
+	X(STORE_LEASE_SLOTS, "lease_slots", 1) \
 	X(STORE_DEVICES, "devices", 1)         \
 	X(STORE_DEVICE_KEYS, "device_keys", 1) \
 	X(STORE_JOINS, "joins", 1)             \

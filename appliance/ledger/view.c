@@ -2,7 +2,7 @@
  * ledger.h. */
 #include "appliance/ledger/core.h"
 #include "appliance/ledger/linger.h"
-#include "appliance/ledger/slots.h"
+#include "appliance/ledger/pools.h"
 #include "shared/base/err.h"
 
 #include <stdlib.h>
@@ -243,11 +243,13 @@ each_license_one(void *ctx, const struct record_span *key,
 {
 	const struct each_license *walk = ctx;
 	struct state_license license;
-	int err = state_license_read(&license, key, value);
+	struct arena arena = { .chunks = NULL };
+	int err = state_license_read(&license, key, value, &arena);
 
-	return err != 0
-	    ? err
-	    : walk->each(walk->ctx, license.license, &license.document);
+	if (err == 0)
+		err = walk->each(walk->ctx, license.license, &license.document);
+	arena_release(&arena);
+	return err;
 }
 
 int
@@ -261,46 +263,37 @@ ledger_each_license(struct ledger_view *view,
 	    each_license_one, &walk);
 }
 
-/* One seat at a time so far. */
 int
 ledger_pool(struct ledger_pool *out, struct ledger_view *view,
     const char *product, const char *feature)
 {
-	struct state_license room;
-	const struct state_license *license;
-	struct state_usage usage;
-	uint64_t number;
-	uint32_t slot;
-	int err = feature[0] != '\0'
-	    ? ERR_NOT_FOUND_INTERNAL
-	    : state_product(&number, &view->state, product);
+	struct pool_id id;
+	struct state_pool pool;
+	int err = state_product(&id.license, &view->state, product);
 
+	if (err == 0)
+		err = state_pool_find(&id.pool, &view->state, id.license,
+		    feature);
 	if (err == ERR_NOT_FOUND_INTERNAL)
 		return ERR_NOT_ENTITLED;
 	if (err == 0)
-		err = state_license(&license, &view->state, number, &room);
-	if (err == 0)
-		err = state_usage(&usage, &view->state, number);
+		err = state_pool(&pool, &view->state, id);
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
-	const struct license_entitlement *e = &license->document.entitlement;
+	/* A feature that a renewal left out. */
+	if (pool.seats.total == 0)
+		return ERR_NOT_ENTITLED;
+	uint64_t taken = pool_taken(&pool);
 
-	*out = (struct ledger_pool){ .license = number,
-		.total = e->total_licenses,
-		.taken = usage.commit + usage.overage + usage.lingering,
-		.lingering = usage.lingering,
-		.max_once = e->total_licenses < LEASE_COUNT_MAX
-		    ? e->total_licenses
-		    : LEASE_COUNT_MAX };
-	if (out->taken >= out->total)
-		return 0;
-	err = slots_lowest_free(&slot, &view->state, number, e->total_licenses);
-	if (err == ERR_NOT_FOUND_INTERNAL)
-		return 0;
-	if (err == 0 &&
-	    (slot < e->commit_qty || usage.overage < e->max_overage))
-		out->free = out->total - out->taken;
-	return err;
+	*out = (struct ledger_pool){ .license = id.license,
+		.total = pool.seats.total,
+		.taken = taken < UINT32_MAX ? (uint32_t)taken : UINT32_MAX,
+		.lingering = pool.lingering,
+		.free = pool_free(&pool),
+		.max_once = pool.seats.total };
+	if (out->max_once > LEASE_COUNT_MAX)
+		out->max_once = LEASE_COUNT_MAX;
+	return 0;
 }
 
 int

@@ -7,9 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Leases looked at for one page, at most: a page ends early when few of many
- * match, so that a reader's snapshot stays short. */
+/* Work done for one page, at most: a page ends early when few of many match,
+ * so that a reader's snapshot stays short. A lease costs 1, its row ROW_COST.
+ */
 #define SCAN_MAX 100000
+#define ROW_COST 10
+
+/* What is asked for. */
+struct filter {
+	uint64_t license; /* 0: any */
+	uint64_t device;
+	const char *feature; /* NULL: any */
+	bool by_user, by_host;
+	uint8_t user[SUBJECT_BYTES], host[SUBJECT_BYTES];
+};
 
 /* A page in the making. The last batch read is kept: neighbours share it. */
 struct lease_walk {
@@ -18,7 +29,7 @@ struct lease_walk {
 	struct journal_batch batch;
 	uint64_t batch_number;
 	bool batch_read;
-	uint64_t license; /* only this one; 0: all */
+	struct filter filter;
 	struct lease_view *items;
 	uint32_t n, limit, scanned;
 	uint64_t last; /* the last lease looked at */
@@ -56,24 +67,18 @@ walk_row(struct row *row, struct lease_walk *walk,
 }
 
 static int
-fill_lease(struct lease_view *out, struct lease_walk *walk,
-    const struct state_lease *lease)
+fill_lease(struct lease_view *out, struct ledger_view *view,
+    const struct state_lease *lease, const struct row_lease_granted *r)
 {
-	struct ledger_view *view = walk->view;
 	struct state_device device;
-	struct row row;
-	int err = walk_row(&row, walk, lease);
+	int err = state_device(&device, &view->state, lease->device);
 
-	if (err == 0)
-		err = state_device(&device, &view->state, lease->device);
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
-	const struct row_lease_granted *r = &row.u.lease_granted;
-
 	*out = (struct lease_view){ .lease = lease->lease,
-		.type = lease->type,
-		.count = 1,
-		.slot = lease->slot,
+		.count = lease->count,
+		.type = lease->overage_count > 0 ? SEAT_OVERAGE : SEAT_COMMIT,
+		.slot = lease->slots.first,
 		.license = lease->license,
 		.device = lease->device,
 		.granted_at = lease->granted_at,
@@ -91,6 +96,39 @@ fill_lease(struct lease_view *out, struct lease_walk *walk,
 	return err;
 }
 
+/* Into the page, if it is asked for. */
+static int
+walk_lease(struct lease_walk *walk, const struct state_lease *lease)
+{
+	const struct filter *f = &walk->filter;
+	struct row row;
+
+	walk->scanned++;
+	walk->last = lease->lease;
+	if ((f->license != 0 && lease->license != f->license) ||
+	    (f->device != 0 && lease->device != f->device) ||
+	    (f->feature != NULL && lease->pool == 0))
+		return 0;
+	walk->scanned += ROW_COST;
+
+	int err = walk_row(&row, walk, lease);
+	const struct row_lease_granted *r = &row.u.lease_granted;
+
+	if (err != 0)
+		return err;
+	if ((f->feature != NULL && strcmp(f->feature, r->feature) != 0) ||
+	    (f->by_user && memcmp(f->user, r->user, sizeof f->user) != 0) ||
+	    (f->by_host && memcmp(f->host, r->host, sizeof f->host) != 0))
+		return 0;
+	return fill_lease(&walk->items[walk->n++], walk->view, lease, r);
+}
+
+static bool
+walk_is_full(const struct lease_walk *walk)
+{
+	return walk->n == walk->limit || walk->scanned >= SCAN_MAX;
+}
+
 /* Non-zero ends the walk; `more` says whether that was an error. */
 static int
 walk_one(void *ctx, const struct record_span *key,
@@ -99,19 +137,39 @@ walk_one(void *ctx, const struct record_span *key,
 	struct lease_walk *walk = ctx;
 	struct state_lease lease;
 
-	if (walk->n == walk->limit || walk->scanned == SCAN_MAX) {
+	if (walk_is_full(walk)) {
 		walk->more = true;
 		return ERR_FULL;
 	}
 	int err = state_lease_read(&lease, key, value);
 
-	if (err != 0)
-		return err;
-	walk->scanned++;
-	walk->last = lease.lease;
-	if (walk->license != 0 && lease.license != walk->license)
-		return 0;
-	return fill_lease(&walk->items[walk->n++], walk, &lease);
+	return err == 0 ? walk_lease(walk, &lease) : err;
+}
+
+/* ERR_NOT_FOUND_INTERNAL: nothing can match. */
+static int
+filter_make(struct filter *filter, struct ledger_view *view,
+    const struct lease_query *query)
+{
+	const struct subject_keys *keys = view->ledger->keys;
+	int err = 0;
+
+	*filter = (struct filter){ .device = query->device,
+		.feature = query->feature[0] != '\0' ? query->feature : NULL,
+		.by_user = query->user[0] != '\0',
+		.by_host = query->host[0] != '\0' };
+	/* A product that is not licensed has no leases, a user who was never
+	 * seen none either. */
+	if (query->product[0] != '\0')
+		err = state_product(&filter->license, &view->state,
+		    query->product);
+	if (err == 0 && filter->by_user)
+		err = subject_find(filter->user, &view->state, keys,
+		    SUBJECT_USER, query->user);
+	if (err == 0 && filter->by_host)
+		err = subject_find(filter->host, &view->state, keys,
+		    SUBJECT_HOST, query->host);
+	return err;
 }
 
 static int
@@ -121,11 +179,9 @@ walk_begin(struct lease_walk *walk, struct ledger_view *view,
 	*walk = (struct lease_walk){ .view = view,
 		.limit = query_limit(query->limit) };
 	walk->items = arena_alloc(arena, walk->limit * sizeof *walk->items);
-	if (walk->items == NULL)
-		return ERR_NOMEM;
-	return query->product[0] == '\0'
-	    ? 0
-	    : state_product(&walk->license, &view->state, query->product);
+	return walk->items != NULL
+	    ? filter_make(&walk->filter, view, query)
+	    : ERR_NOMEM;
 }
 
 static void
@@ -142,9 +198,12 @@ query_leases(struct query *q)
 	const struct lease_query *request = q->request;
 	struct lease_walk walk;
 	uint8_t from[8];
+
+	if (request->device != 0)
+		return ledger_device_leases(q->reply, q->view, request->device,
+		    request, q->arena);
 	int err = walk_begin(&walk, q->view, request, q->arena);
 
-	/* A product that is not licensed has no leases. */
 	if (err == ERR_NOT_FOUND_INTERNAL)
 		return 0;
 	if (err != 0)
@@ -173,8 +232,13 @@ query_lease(struct query *q)
 			: "there is no lease-%" PRIu64,
 		    request->lease);
 	}
+	struct row row;
+
 	if (err == 0)
-		err = fill_lease(q->reply, &walk, &lease);
+		err = walk_row(&row, &walk, &lease);
+	if (err == 0)
+		err = fill_lease(q->reply, q->view, &lease,
+		    &row.u.lease_granted);
 	arena_release(&walk.scratch);
 	return err;
 }
@@ -198,19 +262,18 @@ ledger_device_leases(struct lease_page *page, struct ledger_view *view,
 		n = requests_device(leases, LEDGER_DEVICE_LEASES_MAX,
 		    view->ledger->requests, device, query->after);
 	}
-	for (; i < n && err == 0 && walk.n < walk.limit; i++) {
+	for (; i < n && err == 0 && !walk_is_full(&walk); i++) {
 		struct state_lease lease;
 
+		walk.last = leases[i];
 		err = state_lease(&lease, &view->state, leases[i]);
 		/* Memory is ahead of the snapshot. */
 		if (err == ERR_NOT_FOUND_INTERNAL) {
 			err = 0;
 			continue;
 		}
-		walk.last = leases[i];
-		if (err == 0 &&
-		    (walk.license == 0 || lease.license == walk.license))
-			err = fill_lease(&walk.items[walk.n++], &walk, &lease);
+		if (err == 0)
+			err = walk_lease(&walk, &lease);
 	}
 	walk.more = i < n;
 	walk_end(page, &walk);

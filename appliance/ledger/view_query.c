@@ -64,17 +64,69 @@ query_site(struct query *q)
 
 /* --- licenses ---------------------------------------------------------- */
 
-void
-view_license(struct license_view *out, const struct state_license *license,
-    const struct state_usage *usage, int64_t now_ms)
+static int
+view_feature(struct license_feature_view *out, const struct state *state,
+    uint64_t license, const struct license_feature *feature)
+{
+	struct pool_id id = { license, 0 };
+	struct state_pool pool;
+	int err = state_pool_find(&id.pool, state, license, feature->id);
+
+	if (err == 0)
+		err = state_pool(&pool, state, id);
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	*out = (struct license_feature_view){
+		.total_licenses = feature->total_licenses,
+		.commit_qty = feature->commit_qty,
+		.max_overage = feature->max_overage,
+		.overage_per_use = feature->overage_per_use,
+		.used_commit = pool.commit,
+		.used_overage = pool.overage,
+	};
+	memcpy(out->id, feature->id, sizeof out->id);
+	memcpy(out->name, feature->name, sizeof out->name);
+	memcpy(out->currency, feature->currency, sizeof out->currency);
+	return 0;
+}
+
+static int
+view_features(struct license_view *out, const struct state *state,
+    const struct state_license *license, struct arena *arena)
+{
+	const struct record_list *from = &license->document.features;
+	const struct license_feature *features = from->items;
+	struct license_feature_view *items;
+	int err = 0;
+
+	if (from->count == 0)
+		return 0;
+	items = arena_alloc(arena, from->count * sizeof *items);
+	if (items == NULL)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < from->count && err == 0; i++)
+		err = view_feature(&items[i], state, license->license,
+		    &features[i]);
+	out->features = (struct record_list){ items, from->count };
+	return err;
+}
+
+int
+view_license(struct license_view *out, const struct state *state,
+    const struct state_license *license, int64_t now_ms, struct arena *arena)
 {
 	const struct license *terms = &license->document;
 	int64_t start = (int64_t)terms->contract.start_date * DAY_MS;
 	int64_t end = ((int64_t)terms->contract.end_date + 1) * DAY_MS;
-	const char *state = now_ms < start ? "not_yet"
+	const char *phase = now_ms < start ? "not_yet"
 	    : now_ms >= end                ? "expired"
 					   : "active";
+	struct state_pool pool;
+	int err =
+	    state_pool(&pool, state, (struct pool_id){ license->license, 0 });
 
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 	*out = (struct license_view){ .license = license->license,
 		.serial = terms->serial,
 		.vendor = terms->vendor,
@@ -82,32 +134,29 @@ view_license(struct license_view *out, const struct state_license *license,
 		.entitlement = terms->entitlement,
 		.contract = terms->contract,
 		.terms = terms->terms,
-		.used_commit = usage->commit,
-		.used_overage = usage->overage,
-		.overage_checkouts = usage->overage_checkouts };
+		.used_commit = pool.commit,
+		.used_overage = pool.overage,
+		.overage_checkouts = pool.overage_checkouts };
 	memcpy(out->license_id, terms->license_id, sizeof out->license_id);
 	memcpy(out->digest, license->digest, sizeof out->digest);
-	snprintf(out->state, sizeof out->state, "%s", state);
+	snprintf(out->state, sizeof out->state, "%s", phase);
+	return view_features(out, state, license, arena);
 }
 
 static int
 query_license(struct query *q)
 {
 	const struct license_number *request = q->request;
-	struct state_license room;
 	const struct state_license *license;
-	struct state_usage usage;
-	int err =
-	    state_license(&license, &q->view->state, request->license, &room);
+	int err = state_license(&license, &q->view->state, request->license,
+	    q->arena);
 
 	if (err == ERR_NOT_FOUND_INTERNAL)
 		return query_refuse(q->problem, ERR_NOT_FOUND,
 		    "there is no license %" PRIu64, request->license);
-	if (err == 0)
-		err = state_usage(&usage, &q->view->state, request->license);
-	if (err == 0)
-		view_license(q->reply, license, &usage, q->now_ms);
-	return err;
+	return err != 0 ? err
+			: view_license(q->reply, &q->view->state, license,
+			      q->now_ms, q->arena);
 }
 
 static int

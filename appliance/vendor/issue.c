@@ -79,10 +79,10 @@ read_request(struct license_request *request, const struct vendor_call *call)
 }
 
 static int
-read_terms(struct license_terms *terms, const struct vendor_call *call)
+read_terms(struct license_terms *terms, struct arena *arena,
+    const struct vendor_call *call)
 {
 	const char *path = vendor_option(call, "--terms");
-	struct arena arena = { 0 };
 	struct record_error why = { "", "" };
 	uint8_t *text = NULL;
 	size_t len;
@@ -93,11 +93,10 @@ read_terms(struct license_terms *terms, const struct vendor_call *call)
 		    "It should hold the terms as JSON; nothing was issued",
 		    NULL, "%s: %s", path, vendor_reason(err));
 	err = record_read_json(terms, &license_terms_record, (char *)text, len,
-	    &arena, &why);
+	    arena, &why);
 	if (err == 0)
 		err = license_terms_check(terms, &why);
 	free(text);
-	arena_release(&arena);
 	if (err == 0)
 		return VENDOR_DONE;
 	return vendor_fail(call, err,
@@ -226,6 +225,7 @@ fill_license(struct license *license, const struct license_request *request,
 	memcpy(license->site_key, request->site_key, TOKEN_PUBLIC_BYTES);
 	license->product = terms->product;
 	license->entitlement = terms->entitlement;
+	license->features = terms->features;
 	license->contract = terms->contract;
 	license->terms = terms->terms;
 	license->issued_at = clock_wall_ms();
@@ -269,6 +269,7 @@ write_license(const struct license *license, const struct buf *issuer_token,
 	struct buf out = { 0 };
 	struct license seen;
 	struct license_issuer issuer;
+	struct arena arena = { 0 };
 	struct record_error why = { "", "" };
 	int err = license_document_sign(&token, &license_record, license,
 	    TOKEN_LICENSE, secret);
@@ -276,7 +277,14 @@ write_license(const struct license *license, const struct buf *issuer_token,
 	if (err == 0)
 		err = license_verify(&seen, &issuer,
 		    (const char *)issuer_token->data, issuer_token->len,
-		    (const char *)token.data, token.len, folder->root, &why);
+		    (const char *)token.data, token.len, folder->root, &arena,
+		    &why);
+	arena_release(&arena);
+	if (err == 0 && token.len > LICENSE_TOKEN_MAX) {
+		err = ERR_TOO_LARGE;
+		text_copy(why.reason, sizeof(why.reason),
+		    "the names of its features are too long");
+	}
 	if (err == 0) {
 		struct license_file file = {
 			.issuer = { issuer_token->data,
@@ -400,6 +408,7 @@ run_issue(struct vendor_call *call)
 	struct license_request request;
 	struct license_terms terms;
 	struct license license;
+	struct arena arena = { 0 };
 	uint64_t serial;
 
 	if (vendor_option_number(&serial, call, "--serial", 1, U53_MAX, 0) !=
@@ -420,7 +429,7 @@ run_issue(struct vendor_call *call)
 	if (status == VENDOR_DONE)
 		status = read_request(&request, call);
 	if (status == VENDOR_DONE)
-		status = read_terms(&terms, call);
+		status = read_terms(&terms, &arena, call);
 	if (status == VENDOR_DONE) {
 		fill_license(&license, &request, &terms, &folder);
 		status = issue(&license, &request, serial, &folder, call);
@@ -430,6 +439,7 @@ run_issue(struct vendor_call *call)
 		status = print_license(call, &license);
 	}
 	vendor_folder_close(&folder);
+	arena_release(&arena);
 	return status;
 }
 

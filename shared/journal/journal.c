@@ -13,7 +13,7 @@ static const struct record_field journal_totals_fields[] = {
 	R_U64(journal_totals, grants, 0, U53_MAX, 0, "Leases granted so far."),
 	R_U64(journal_totals, ends, 0, U53_MAX, 0, "Leases ended so far."),
 	R_U64(journal_totals, overage, 0, U53_MAX, 0,
-	    "Overage leases granted so far."),
+	    "Overage seats granted so far."),
 };
 RECORD_DEFINE(journal_totals, 1,
     "Rows of each kind since genesis, this batch included.");

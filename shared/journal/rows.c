@@ -11,7 +11,6 @@
 
 /* Numbers that JSON keeps exactly (RFC 8259 section 6). */
 #define U53_MAX ((UINT64_C(1) << 53) - 1)
-#define TOKEN_MAX 16384
 
 const char *const subject_kind_names[] = { "user", "host", "device", "address",
 	NULL };
@@ -70,9 +69,10 @@ static const struct record_field row_license_installed_fields[] = {
 	    "BLAKE2b-256 of the license token."),
 	R_STRUCT(row_license_installed, document, &license_record, 0,
 	    "What the token says."),
-	R_STRING(row_license_installed, issuer_token, 1, TOKEN_MAX, 0,
+	R_STRING(row_license_installed, issuer_token, 1,
+	    LICENSE_ISSUER_TOKEN_MAX, 0,
 	    "Token of the issuing key."),
-	R_STRING(row_license_installed, license_token, 1, TOKEN_MAX, 0,
+	R_STRING(row_license_installed, license_token, 1, LICENSE_TOKEN_MAX, 0,
 	    "Token of the license."),
 	R_STRUCT(row_license_installed, by, &row_actor_record, 0,
 	    "Who installed it."),
@@ -107,6 +107,12 @@ static const struct record_field row_device_revoked_fields[] = {
 };
 RECORD_DEFINE(row_device_revoked, 1, "A device was shut out.");
 
+static const struct record_field row_slots_fields[] = {
+	R_U32(row_slots, first, 0, UINT32_MAX, 0, "The first, from 0."),
+	R_U32(row_slots, count, 1, LEASE_COUNT_MAX, 0, "How many."),
+};
+RECORD_DEFINE(row_slots, 1, "Slots side by side.");
+
 static const struct record_field row_lease_granted_fields[] = {
 	R_U64(row_lease_granted, lease, 1, U53_MAX, 0, "Number of the lease."),
 	R_U64(row_lease_granted, license, 1, U53_MAX, 0,
@@ -115,14 +121,16 @@ static const struct record_field row_lease_granted_fields[] = {
 	    "BLAKE2b-256 of the license token."),
 	R_U64(row_lease_granted, device, 1, U53_MAX, 0,
 	    "Device that holds it."),
-	R_U32(row_lease_granted, slot, 0, UINT32_MAX, 0,
-	    "Seat, from 0; commit_qty and above is overage."),
+	R_U32(row_lease_granted, count, 1, LEASE_COUNT_MAX, 0, "Seats."),
+	R_LIST(row_lease_granted, slots, &row_slots_record, 1, LEASE_COUNT_MAX,
+	    0, "Which: slots of commit_qty and above are overage."),
 	R_ENUM(row_lease_granted, type, seat_type_names, 0,
-	    "Committed or overage; never changes."),
+	    "Overage when one of its seats is; never changes."),
 	R_U64(row_lease_granted, overage, 0, U53_MAX, 0,
-	    "Number of the overage checkout of this license, from 1 without "
+	    "Number of its first overage seat in this license, from 1 without "
 	    "gaps; 0: committed."),
-	R_U32(row_lease_granted, count, 1, 1, 0, "Seats."),
+	R_U32(row_lease_granted, overage_count, 0, LEASE_COUNT_MAX, 0,
+	    "Overage seats; as many numbers are used."),
 	R_FIXED(row_lease_granted, nonce, 0, "The application's nonce."),
 	R_FIXED(row_lease_granted, request, 0, "Id of the request."),
 	R_FIXED(row_lease_granted, request_digest, 0, "Digest of the request."),
@@ -139,22 +147,21 @@ static const struct record_field row_lease_granted_fields[] = {
 	R_U32(row_lease_granted, grace_s, 0, 604800, 0,
 	    "Seconds of grace after that."),
 };
-RECORD_DEFINE(row_lease_granted, 1, "A seat was given.");
+RECORD_DEFINE(row_lease_granted, 1, "Seats were given.");
 
 static const struct record_field row_lease_ended_fields[] = {
 	R_U64(row_lease_ended, lease, 1, U53_MAX, 0, "Number of the lease."),
 	R_U64(row_lease_ended, license, 1, U53_MAX, 0,
 	    "Number of the license."),
-	R_U32(row_lease_ended, slot, 0, UINT32_MAX, 0, "Seat that is free."),
-	R_ENUM(row_lease_ended, type, seat_type_names, 0,
-	    "Committed or overage."),
+	R_U32(row_lease_ended, count, 1, LEASE_COUNT_MAX, 0,
+	    "Seats that are free, those of its grant."),
 	R_ENUM(row_lease_ended, reason, lease_end_names, 0, "Why."),
 	R_TIME(row_lease_ended, deadline, RECORD_OPTIONAL,
 	    "When the last signed span, grace and skew were over; expired "
 	    "leases only."),
 	R_STRUCT(row_lease_ended, by, &row_actor_record, 0, "Who ended it."),
 };
-RECORD_DEFINE(row_lease_ended, 1, "A seat came back.");
+RECORD_DEFINE(row_lease_ended, 1, "Seats came back.");
 
 static const struct record_field row_denied_fields[] = {
 	R_U64(row_denied, device, 1, U53_MAX, 0, "Device that asked."),
@@ -184,6 +191,45 @@ static const struct record_field row_clock_fields[] = {
 	R_STRUCT(row_clock, by, &row_actor_record, 0, "Who decided."),
 };
 RECORD_DEFINE(row_clock, 1, "The clock jumped, and what became of it.");
+
+/* --- slots ---------------------------------------------------------------- */
+
+bool
+row_slots_are_sound(const struct row_lease_granted *grant)
+{
+	const struct row_slots *slots = grant->slots.items;
+	uint64_t sum = 0, end = 0; /* of the run before */
+
+	for (uint32_t i = 0; i < grant->slots.count; i++) {
+		/* Runs that touch would be one. */
+		if (slots[i].count == 0 || (i > 0 && slots[i].first <= end))
+			return false;
+		end = (uint64_t)slots[i].first + slots[i].count;
+		sum += slots[i].count;
+	}
+	return sum != 0 && sum == grant->count &&
+	    grant->overage_count <= grant->count &&
+	    (grant->type == SEAT_OVERAGE) == (grant->overage_count != 0) &&
+	    (grant->overage != 0) == (grant->overage_count != 0);
+}
+
+uint32_t
+row_slot_first(const struct row_lease_granted *grant)
+{
+	return ((const struct row_slots *)grant->slots.items)[0].first;
+}
+
+uint32_t
+row_slots_below(const struct row_slots *slots, uint32_t n, uint32_t end)
+{
+	uint32_t below = 0;
+
+	for (uint32_t i = 0; i < n && slots[i].first < end; i++)
+		below += slots[i].count < end - slots[i].first
+		    ? slots[i].count
+		    : end - slots[i].first;
+	return below;
+}
 
 /* --- kinds ---------------------------------------------------------------- */
 

@@ -18,6 +18,8 @@
 #define REQUEST_BYTES 16
 #define NONCE_BYTES 32
 #define DIGEST_BYTES 32
+/** Seats of one lease, taken all or none. */
+#define LEASE_COUNT_MAX 1024
 
 enum row_kind {
 	ROW_GENESIS = 1,
@@ -106,16 +108,29 @@ struct row_device_revoked {
 enum seat_type { SEAT_COMMIT, SEAT_OVERAGE };
 extern const char *const seat_type_names[];
 
-/** The grant: what an application checks. */
+/** Slots side by side: first, first + 1, ... */
+struct row_slots {
+	uint32_t first; /* from 0 */
+	uint32_t count; /* at least 1 */
+};
+
+/** The grant: what an application checks. Slots are those of the license's
+ * feature, or of the product where there is none. */
 struct row_lease_granted {
 	uint64_t lease;
 	uint64_t license;
 	uint8_t license_digest[32];
 	uint64_t device;
-	uint32_t slot; /* from 0; commit_qty and above is overage */
-	uint32_t type;
-	uint64_t overage; /* contiguous per license from 1; 0: commit */
-	uint32_t count; /* seats: 1 */
+	uint32_t count; /* seats */
+	/** row_slots: as many as count, ascending, as few runs as can be; those
+	 * from commit_qty on are overage. */
+	struct record_list slots;
+	uint32_t type; /* overage when one of its seats is */
+	/** Numbers of its overage seats: overage_count of them from `overage`
+	 * on. They are contiguous per license, all its features together, from
+	 * 1; 0 and 0: there are none. */
+	uint64_t overage;
+	uint32_t overage_count;
 	uint8_t nonce[NONCE_BYTES]; /* the application's */
 	uint8_t request[REQUEST_BYTES];
 	uint8_t request_digest[16];
@@ -141,8 +156,7 @@ extern const char *const lease_end_names[];
 struct row_lease_ended {
 	uint64_t lease;
 	uint64_t license;
-	uint32_t slot;
-	uint32_t type;
+	uint32_t count; /* seats, those of its grant */
 	uint32_t reason;
 	/** LEASE_EXPIRED: the fact it rests on. LEASE_RELEASED, LEASE_REVOKED:
 	 * its slot stays taken until then, for its holder could not be told.
@@ -181,7 +195,18 @@ extern const struct record row_genesis_record, row_started_record,
     row_join_created_record, row_device_enrolled_record,
     row_device_revoked_record, row_lease_granted_record, row_lease_ended_record,
     row_denied_record, row_checkpoint_record, row_clock_record,
-    row_actor_record;
+    row_actor_record, row_slots_record;
+
+/** Do the slots of a grant add up as its comment above says? And do count,
+ * type, overage and overage_count agree among themselves? */
+bool row_slots_are_sound(const struct row_lease_granted *grant);
+
+/** The lowest slot of a sound grant. */
+uint32_t row_slot_first(const struct row_lease_granted *grant);
+
+/** How many of these slots are below `end`. */
+uint32_t row_slots_below(const struct row_slots *slots, uint32_t n,
+    uint32_t end);
 
 /** A row in memory, whichever kind it is. */
 struct row {

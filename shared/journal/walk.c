@@ -181,13 +181,15 @@ check_grant(struct walking *w, const struct row *row)
 	struct journal_walk *walk = w->walk;
 
 	w->totals.grants++;
-	if ((grant->type == SEAT_OVERAGE) != (grant->overage != 0))
+	if (!row_slots_are_sound(grant))
 		return fail(w, ERR_CORRUPT,
-		    "row %" PRIu64 ": %s lease with overage number %" PRIu64,
-		    row->number, seat_type_names[grant->type], grant->overage);
-	if (grant->type != SEAT_OVERAGE)
+		    "row %" PRIu64 ": its seats do not add up: a %s lease of "
+		    "%" PRIu32 ", %" PRIu32 " overage from number %" PRIu64,
+		    row->number, seat_type_names[grant->type], grant->count,
+		    grant->overage_count, grant->overage);
+	if (grant->overage_count == 0)
 		return 0;
-	w->totals.overage++;
+	w->totals.overage += grant->overage_count;
 	if (grant->license > JOURNAL_WALK_LICENSES) {
 		walk->overage_unchecked++;
 		return 0;
@@ -196,10 +198,10 @@ check_grant(struct walking *w, const struct row *row)
 
 	if (grant->overage != *last + 1)
 		return fail(w, ERR_CORRUPT,
-		    "row %" PRIu64 ": overage checkout %" PRIu64
+		    "row %" PRIu64 ": overage seat %" PRIu64
 		    " of license %" PRIu64 " follows number %" PRIu64,
 		    row->number, grant->overage, grant->license, *last);
-	*last = grant->overage;
+	*last += grant->overage_count;
 	return 0;
 }
 

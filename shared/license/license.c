@@ -33,26 +33,82 @@ fail(int err, struct record_error *error, const char *field, const char *format,
 
 /* --- terms ---------------------------------------------------------------- */
 
+/* `of` is the object that the numbers stand in: "features[2]". */
 static int
-check_entitlement(const struct license_entitlement *e,
+check_seats(const struct license_seats *seats, const char *of,
     struct record_error *error)
 {
 	/* Both are at most LICENSE_SEATS_MAX: no overflow. */
-	uint32_t sum = e->commit_qty + e->max_overage;
+	uint32_t sum = seats->commit + seats->overage;
+	char field[96];
 
-	if (e->commit_qty > e->total_licenses)
-		return fail(ERR_BAD_REQUEST, error, "entitlement.commit_qty",
-		    "%u is above total_licenses %u", e->commit_qty,
-		    e->total_licenses);
-	if (e->max_overage > e->total_licenses)
-		return fail(ERR_BAD_REQUEST, error, "entitlement.max_overage",
-		    "%u is above total_licenses %u", e->max_overage,
-		    e->total_licenses);
-	if (sum != e->total_licenses)
-		return fail(ERR_BAD_REQUEST, error,
-		    "entitlement.total_licenses",
+	if (seats->commit > seats->total) {
+		snprintf(field, sizeof(field), "%s.commit_qty", of);
+		return fail(ERR_BAD_REQUEST, error, field,
+		    "%u is above total_licenses %u", seats->commit,
+		    seats->total);
+	}
+	if (seats->overage > seats->total) {
+		snprintf(field, sizeof(field), "%s.max_overage", of);
+		return fail(ERR_BAD_REQUEST, error, field,
+		    "%u is above total_licenses %u", seats->overage,
+		    seats->total);
+	}
+	if (sum != seats->total) {
+		snprintf(field, sizeof(field), "%s.total_licenses", of);
+		return fail(ERR_BAD_REQUEST, error, field,
 		    "must be commit_qty + max_overage (%u + %u = %u), is %u",
-		    e->commit_qty, e->max_overage, sum, e->total_licenses);
+		    seats->commit, seats->overage, sum, seats->total);
+	}
+	return 0;
+}
+
+static struct license_seats
+seats_of_product(const struct license_entitlement *e)
+{
+	return (struct license_seats){ e->total_licenses, e->commit_qty,
+		e->max_overage };
+}
+
+static struct license_seats
+seats_of_feature(const struct license_feature *f)
+{
+	return (struct license_seats){ f->total_licenses, f->commit_qty,
+		f->max_overage };
+}
+
+/* Prices of one statement are in one currency, and an id leads to one pool of
+ * seats. */
+static int
+check_features(const struct license_terms *terms, struct record_error *error)
+{
+	const struct license_feature *features = terms->features.items;
+	const char *currency = terms->entitlement.pricing.currency;
+	char of[32], field[96];
+
+	for (uint32_t i = 0; i < terms->features.count; i++) {
+		struct license_seats seats = seats_of_feature(&features[i]);
+
+		snprintf(of, sizeof(of), "features[%u]", i);
+		int err = check_seats(&seats, of, error);
+
+		if (err != 0)
+			return err;
+		if (strcmp(features[i].currency, currency) != 0) {
+			snprintf(field, sizeof(field), "%s.currency", of);
+			return fail(ERR_BAD_REQUEST, error, field,
+			    "is %s, and the license is priced in %s",
+			    features[i].currency, currency);
+		}
+		for (uint32_t j = 0; j < i; j++) {
+			if (strcmp(features[i].id, features[j].id) != 0)
+				continue;
+			snprintf(field, sizeof(field), "%s.id", of);
+			return fail(ERR_BAD_REQUEST, error, field,
+			    "\"%s\" is that of features[%u] too",
+			    features[i].id, j);
+		}
+	}
 	return 0;
 }
 
@@ -69,7 +125,11 @@ license_terms_check(struct license_terms *terms, struct record_error *error)
 
 	if (err != 0)
 		return err;
-	err = check_entitlement(&terms->entitlement, error);
+	struct license_seats seats = seats_of_product(&terms->entitlement);
+
+	err = check_seats(&seats, "entitlement", error);
+	if (err == 0)
+		err = check_features(terms, error);
 	if (err != 0)
 		return err;
 	if (!version_range_is_valid(terms->product.version))
@@ -87,6 +147,7 @@ check_license_terms(struct license *license, struct record_error *error)
 	struct license_terms terms = {
 		.product = license->product,
 		.entitlement = license->entitlement,
+		.features = license->features,
 		.contract = license->contract,
 		.terms = license->terms,
 	};
@@ -94,6 +155,26 @@ check_license_terms(struct license *license, struct record_error *error)
 
 	license->terms = terms.terms;
 	return err;
+}
+
+bool
+license_seats(struct license_seats *out, const struct license *license,
+    const char *feature)
+{
+	const struct license_feature *features = license->features.items;
+
+	if (feature[0] == '\0') {
+		*out = seats_of_product(&license->entitlement);
+		return true;
+	}
+	for (uint32_t i = 0; i < license->features.count; i++) {
+		if (strcmp(features[i].id, feature) != 0)
+			continue;
+		*out = seats_of_feature(&features[i]);
+		return true;
+	}
+	*out = (struct license_seats){ 0 };
+	return false;
 }
 
 /* --- documents ------------------------------------------------------------ */
@@ -225,16 +306,16 @@ check_issuer(const struct license *license, const struct license_issuer *issuer,
 int
 license_verify(struct license *license, struct license_issuer *issuer,
     const char *issuer_token, size_t issuer_len, const char *license_token,
-    size_t license_len, const uint8_t *root, struct record_error *error)
+    size_t license_len, const uint8_t *root, struct arena *arena,
+    struct record_error *error)
 {
-	struct arena arena = { 0 };
 	int err =
-	    read_issuer(issuer, issuer_token, issuer_len, root, &arena, error);
+	    read_issuer(issuer, issuer_token, issuer_len, root, arena, error);
 
 	if (err == 0)
 		err = license_document_read(license, &license_record,
 		    TOKEN_LICENSE, license_token, license_len, issuer->key,
-		    &arena, error);
+		    arena, error);
 	if (err == 0)
 		err = check_issuer(license, issuer, error);
 	if (err == 0)
@@ -243,7 +324,6 @@ license_verify(struct license *license, struct license_issuer *issuer,
 		memset(license, 0, sizeof(*license));
 		memset(issuer, 0, sizeof(*issuer));
 	}
-	arena_release(&arena);
 	return err;
 }
 

@@ -14,6 +14,11 @@
 #define LICENSE_SEATS_MAX 10000000
 #define LICENSE_TTL_DEFAULT_S 120
 #define LICENSE_GRACE_DEFAULT_S 300
+#define LICENSE_FEATURES_MAX 64
+/** A token of a license at most; the most features with the longest names fit.
+ */
+#define LICENSE_TOKEN_MAX 40960
+#define LICENSE_ISSUER_TOKEN_MAX 4096
 
 struct license_vendor {
 	char id[64];
@@ -39,6 +44,18 @@ struct license_entitlement {
 	struct license_pricing pricing;
 };
 
+/** A part of the product that is sold on its own: its seats stand beside those
+ * of the product, and a checkout takes of the one or of the other. */
+struct license_feature {
+	char id[64]; /* "autosar" */
+	char name[128]; /* for people */
+	uint32_t total_licenses; /* commit_qty + max_overage */
+	uint32_t commit_qty;
+	uint32_t max_overage;
+	int64_t overage_per_use; /* minor units */
+	char currency[4]; /* the license's */
+};
+
 struct license_contract {
 	int32_t start_date; /* first day, from 00:00 UTC */
 	int32_t end_date; /* last day, to 24:00 UTC */
@@ -60,11 +77,13 @@ struct license_bounds {
 struct license_terms {
 	struct license_product product;
 	struct license_entitlement entitlement;
+	struct record_list features; /* license_feature, up to 64 */
 	struct license_contract contract;
 	struct license_bounds terms;
 };
 
-/** Payload of a TOKEN_LICENSE. */
+/** Payload of a TOKEN_LICENSE. Its features live where it was read to: a copy
+ * of the struct shares them. */
 struct license {
 	char license_id[64]; /* "lic-vector-mercedes-2026-001" */
 	uint64_t serial; /* a higher one replaces a lower one */
@@ -74,6 +93,7 @@ struct license {
 	uint8_t site_key[TOKEN_PUBLIC_BYTES];
 	struct license_product product;
 	struct license_entitlement entitlement;
+	struct record_list features; /* license_feature, up to 64 */
 	struct license_contract contract;
 	struct license_bounds terms;
 	int64_t issued_at;
@@ -123,14 +143,26 @@ struct license_file {
 };
 
 extern const struct record license_vendor_record, license_product_record,
-    license_pricing_record, license_entitlement_record, license_contract_record,
+    license_pricing_record, license_entitlement_record, license_feature_record,
+    license_contract_record,
     license_bounds_record, license_terms_record, license_record,
     license_issuer_record, license_request_record, license_host_pattern_record,
     license_join_record, license_file_record;
 
+/** The seats that a feature has, or ("") the product itself. */
+struct license_seats {
+	uint32_t total;
+	uint32_t commit;
+	uint32_t overage;
+};
+/** False, and nothing, when the license has no such feature. */
+bool license_seats(struct license_seats *out, const struct license *license,
+    const char *feature);
+
 /**
  * The rules that one table row cannot say: total = commit + overage, a known
- * currency, a real version range, start not after end. Fills in absent bounds.
+ * currency (the same in every feature), ids of features that differ, a real
+ * version range, start not after end. Fills in absent bounds.
  * Returns 0 or ERR_BAD_REQUEST with the field named.
  */
 int license_terms_check(struct license_terms *terms,
@@ -143,6 +175,7 @@ void license_digest(uint8_t out[32], const char *token, size_t len);
  * Verify issuer and license tokens.
  * @param root  pinned vendor root; NULL leaves the issuer token's signature
  *              unchecked: only for showing what a document says
+ * @param arena holds the features of the license
  * Checks signatures, that vendor of both agree, that the license was issued
  * while the issuing key was valid, and license_terms_check. Not dates, not the
  * site: see license_check_for. Errors: ERR_BAD_TOKEN, ERR_BAD_SIGNATURE,
@@ -150,7 +183,8 @@ void license_digest(uint8_t out[32], const char *token, size_t len);
  */
 int license_verify(struct license *license, struct license_issuer *issuer,
     const char *issuer_token, size_t issuer_len, const char *license_token,
-    size_t license_len, const uint8_t *root, struct record_error *error);
+    size_t license_len, const uint8_t *root, struct arena *arena,
+    struct record_error *error);
 
 /** Is it for this site, tenant and key? ERR_MISMATCH names the field. */
 int license_check_for(const struct license *license, const char *site,

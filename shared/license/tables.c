@@ -44,6 +44,25 @@ static const struct record_field license_entitlement_fields[] = {
 };
 RECORD_DEFINE(license_entitlement, 1, "How many seats, at what price.");
 
+static const struct record_field license_feature_fields[] = {
+	R_TEXT(license_feature, id, 1, 63, 0,
+	    "Id that applications ask for: \"autosar\"."),
+	R_TEXT(license_feature, name, 0, 127, RECORD_OPTIONAL,
+	    "Its name, for people."),
+	R_U32(license_feature, total_licenses, 1, LICENSE_SEATS_MAX, 0,
+	    "Seats in all: commit_qty + max_overage."),
+	R_U32(license_feature, commit_qty, 0, LICENSE_SEATS_MAX, 0,
+	    "Seats covered by the monthly fee."),
+	R_U32(license_feature, max_overage, 0, LICENSE_SEATS_MAX, 0,
+	    "Seats above them; each seat of a checkout there is billed."),
+	R_MONEY(license_feature, overage_per_use, currency, 0,
+	    "Price of one overage seat, a checkout."),
+	R_TEXT(license_feature, currency, 3, 3, 0,
+	    "ISO 4217 code, that of the license."),
+};
+RECORD_DEFINE(license_feature, 1,
+    "A feature of the product, with seats of its own.");
+
 static const struct record_field license_contract_fields[] = {
 	R_DATE(license_contract, start_date, 0,
 	    "First day, from 00:00 UTC on."),
@@ -72,6 +91,9 @@ static const struct record_field license_terms_fields[] = {
 	    "The product."),
 	R_STRUCT(license_terms, entitlement, &license_entitlement_record, 0,
 	    "The seats."),
+	R_LIST(license_terms, features, &license_feature_record, 0,
+	    LICENSE_FEATURES_MAX, RECORD_OPTIONAL,
+	    "Features of the product that have seats of their own."),
 	R_STRUCT(license_terms, contract, &license_contract_record, 0,
 	    "The contract."),
 	R_STRUCT(license_terms, terms, &license_bounds_record, RECORD_OPTIONAL,
@@ -93,6 +115,9 @@ static const struct record_field license_fields[] = {
 	R_STRUCT(license, product, &license_product_record, 0, "The product."),
 	R_STRUCT(license, entitlement, &license_entitlement_record, 0,
 	    "The seats."),
+	R_LIST(license, features, &license_feature_record, 0,
+	    LICENSE_FEATURES_MAX, RECORD_OPTIONAL,
+	    "Features of the product that have seats of their own."),
 	R_STRUCT(license, contract, &license_contract_record, 0,
 	    "The contract."),
 	R_STRUCT(license, terms, &license_bounds_record, 0,
@@ -125,12 +150,10 @@ static const struct record_field license_request_fields[] = {
 };
 RECORD_DEFINE(license_request, 1, "A site asks a vendor for a license.");
 
-#define LICENSE_TOKEN_MAX 16384
-
 static const struct record_field license_file_fields[] = {
 	R_FIXED(license_file, vendor_key, RECORD_OPTIONAL,
 	    "The vendor's root key, which the site pins."),
-	R_STRING(license_file, issuer, 1, LICENSE_TOKEN_MAX, 0,
+	R_STRING(license_file, issuer, 1, LICENSE_ISSUER_TOKEN_MAX, 0,
 	    "Token of the issuing key, signed by the vendor's root key."),
 	R_STRING(license_file, license, 1, LICENSE_TOKEN_MAX, 0,
 	    "Token of the license, signed by the issuing key."),

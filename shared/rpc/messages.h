@@ -14,8 +14,6 @@
 #define PROTOCOL_VERSION 1
 #define LIST_LIMIT_DEFAULT 100
 #define LIST_LIMIT_MAX 1000
-/** Seats of one lease, taken all or none. */
-#define LEASE_COUNT_MAX 1024
 /** Seconds that a checkout may stand in the queue. */
 #define LEASE_WAIT_MAX_S 86400
 
@@ -259,6 +257,7 @@ struct site_view {
 	uint64_t leases;
 	uint64_t devices;
 	uint64_t sessions;
+	uint64_t waiting; /* for seats */
 	uint64_t licenses;
 	bool clock_held; /* the wall clock jumped and waits for an admin */
 	int64_t clock_wall;

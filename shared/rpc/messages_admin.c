@@ -17,6 +17,8 @@ static const struct record_field site_view_fields[] = {
 	R_U64(site_view, leases, 0, U53_MAX, 0, "Leases held now."),
 	R_U64(site_view, devices, 0, U53_MAX, 0, "Devices enrolled."),
 	R_U64(site_view, sessions, 0, U53_MAX, 0, "Agents connected."),
+	R_U64(site_view, waiting, 0, U53_MAX, OPT,
+	    "Checkouts that wait for seats."),
 	R_U64(site_view, licenses, 0, U53_MAX, 0, "Licenses installed."),
 	R_BOOL(site_view, clock_held, 0,
 	    "The wall clock jumped and waits for an admin."),
@@ -33,9 +35,9 @@ RECORD_DEFINE(site_request_reply, 1, "What the vendor needs.");
 static const struct record_field license_install_fields[] = {
 	R_FIXED(license_install, vendor_key, 0,
 	    "The vendor's root key; the first license of a vendor pins it."),
-	R_STRING(license_install, issuer, 1, TOKEN_MAX, 0,
+	R_STRING(license_install, issuer, 1, LICENSE_ISSUER_TOKEN_MAX, 0,
 	    "The vendor's issuing key, a signed document."),
-	R_STRING(license_install, license, 1, TOKEN_MAX, 0,
+	R_STRING(license_install, license, 1, LICENSE_TOKEN_MAX, 0,
 	    "The license, a signed document."),
 };
 RECORD_DEFINE(license_install, 1, "A license file as the vendor wrote it.");
@@ -73,7 +75,8 @@ static const struct record_field license_view_fields[] = {
 	R_STRUCT(license_view, product, &license_product_record, 0, "Product."),
 	R_STRUCT(license_view, entitlement, &license_entitlement_record, 0,
 	    "Seats and prices."),
-	R_LIST(license_view, features, &license_feature_view_record, 0, 64, OPT,
+	R_LIST(license_view, features, &license_feature_view_record, 0,
+	    LICENSE_FEATURES_MAX, OPT,
 	    "Features with seats of their own."),
 	R_STRUCT(license_view, contract, &license_contract_record, 0,
 	    "Its time."),

@@ -83,6 +83,7 @@ read_license(const char *json, size_t len, const uint8_t secret[64])
 		.not_after = INT64_C(4102444800000) };
 	struct license_issuer seen;
 	struct record_error error = { "", "" };
+	struct arena arena = { 0 };
 	struct buf a = { 0 }, b = { 0 };
 
 	memcpy(issuer.key, secret + 32, 32);
@@ -90,7 +91,7 @@ read_license(const char *json, size_t len, const uint8_t secret[64])
 		   TOKEN_ISSUER, secret) == 0);
 	if (token_sign(&b, TOKEN_LICENSE, json, len, secret) == 0) {
 		int err = license_verify(&license, &seen, (char *)a.data, a.len,
-		    (char *)b.data, b.len, secret + 32, &error);
+		    (char *)b.data, b.len, secret + 32, &arena, &error);
 
 		if (err == 0)
 			assert(license.entitlement.total_licenses ==
@@ -99,6 +100,7 @@ read_license(const char *json, size_t len, const uint8_t secret[64])
 		else
 			assert(error.reason[0] != '\0' && license.serial == 0);
 	}
+	arena_release(&arena);
 	buf_release(&a);
 	buf_release(&b);
 }

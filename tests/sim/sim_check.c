@@ -105,7 +105,8 @@ check_row(struct sim *sim, const struct sim_command *c)
 
 	sim_must(sim, row.kind == ROW_LEASE_GRANTED);
 	sim_must(sim, r->lease == reply->lease);
-	sim_must(sim, r->slot == lease->slot && r->type == lease->type);
+	sim_must(sim,
+	    row_slot_first(r) == lease->slot && r->type == lease->type);
 	sim_must(sim, r->device == c->command.who.id);
 	sim_must(sim, strcmp(r->product, body->product) == 0);
 	sim_must(sim, memcmp(r->nonce, body->nonce, NONCE_BYTES) == 0);

@@ -222,16 +222,16 @@ START_TEST(overage_numbers_have_no_gaps)
 		{ 2, 2, NULL },
 		{ 3, 1, NULL },
 		{ 1, 5,
-		    "batch 18: row 24: overage checkout 5 of license 1 follows "
+		    "batch 18: row 24: overage seat 5 of license 1 follows "
 		    "number 3" },
 		{ 1, 3,
-		    "batch 18: row 24: overage checkout 3 of license 1 follows "
+		    "batch 18: row 24: overage seat 3 of license 1 follows "
 		    "number 3" },
 		{ 2, 4,
-		    "batch 18: row 24: overage checkout 4 of license 2 follows "
+		    "batch 18: row 24: overage seat 4 of license 2 follows "
 		    "number 1" },
 		{ JOURNAL_WALK_LICENSES, 2,
-		    "batch 18: row 24: overage checkout 2 of license 4096 "
+		    "batch 18: row 24: overage seat 2 of license 4096 "
 		    "follows number 0" },
 	};
 
@@ -271,15 +271,83 @@ START_TEST(a_seat_is_overage_or_it_is_not)
 	maker_commit(maker);
 	ck_assert_int_eq(walk_all(maker), ERR_CORRUPT);
 	ck_assert_str_eq(error,
-	    "batch 17: row 24: overage lease with overage number 0");
+	    "batch 17: row 24: its seats do not add up: a overage lease of 1, "
+	    "0 overage from number 0");
 	maker_release(maker);
 	maker = maker_with_past(6);
 	add(maker, typed(maker_grant(60, 1, 4), SEAT_COMMIT));
 	maker_commit(maker);
 	ck_assert_int_eq(walk_all(maker), ERR_CORRUPT);
 	ck_assert_str_eq(error,
-	    "batch 17: row 24: commit lease with overage number 4");
+	    "batch 17: row 24: its seats do not add up: a commit lease of 1, "
+	    "1 overage from number 4");
 	maker_release(maker);
+}
+END_TEST
+
+static struct row
+many(uint64_t lease, uint64_t overage, uint32_t overage_count,
+    struct row_slots *slots, uint32_t n, uint32_t count)
+{
+	struct row row = maker_grant(lease, 1, overage);
+
+	row.u.lease_granted.slots = (struct record_list){ slots, n };
+	row.u.lease_granted.count = count;
+	row.u.lease_granted.overage_count = overage_count;
+	return row;
+}
+
+START_TEST(a_lease_of_many_seats_uses_as_many_overage_numbers)
+{
+	struct row_slots slots[] = { { 3, 2 }, { 7, 3 } };
+
+	for (uint64_t next = 6; next <= 8; next++) {
+		struct maker *maker = maker_with_past(6);
+
+		/* 4, 5 and 6 of license 1. */
+		add(maker, many(60, 4, 3, slots, 2, 5));
+		add(maker, maker_grant(61, 1, next));
+		maker_commit(maker);
+		ck_assert_int_eq(walk_all(maker), next == 7 ? 0 : ERR_CORRUPT);
+		maker_release(maker);
+	}
+}
+END_TEST
+
+START_TEST(slots_of_a_lease_add_up)
+{
+	static struct row_slots twice[] = { { 3, 2 }, { 4, 3 } },
+				down[] = { { 7, 3 }, { 3, 2 } },
+				touch[] = { { 3, 2 }, { 5, 3 } },
+				far[] = { { UINT32_MAX, 2 }, { 0, 3 } },
+				good[] = { { 3, 2 }, { 6, 3 } };
+	static const struct {
+		struct row_slots *slots;
+		uint32_t count;
+		uint32_t overage_count;
+		int err;
+	} cases[] = {
+		{ good, 5, 3, 0 },
+		{ twice, 5, 3, ERR_CORRUPT },
+		{ down, 5, 3, ERR_CORRUPT },
+		{ touch, 5, 3, ERR_CORRUPT },
+		{ far, 5, 3, ERR_CORRUPT },
+		{ good, 4, 3, ERR_CORRUPT },
+		{ good, 6, 3, ERR_CORRUPT },
+		{ good, 5, 6, ERR_CORRUPT },
+		{ good, 5, 0, ERR_CORRUPT },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct maker *maker = maker_with_past(6);
+
+		add(maker,
+		    many(60, 4, cases[i].overage_count, cases[i].slots, 2,
+			cases[i].count));
+		maker_commit(maker);
+		ck_assert_int_eq(walk_all(maker), cases[i].err);
+		maker_release(maker);
+	}
 }
 END_TEST
 
@@ -516,6 +584,9 @@ suite(void)
 	tcase_add_test(tc, overage_numbers_have_no_gaps);
 	tcase_add_test(tc, what_is_not_followed_is_counted);
 	tcase_add_test(tc, a_seat_is_overage_or_it_is_not);
+	tcase_add_test(tc,
+	    a_lease_of_many_seats_uses_as_many_overage_numbers);
+	tcase_add_test(tc, slots_of_a_lease_add_up);
 	tcase_add_test(tc, a_journal_has_one_genesis_and_it_is_first);
 	tcase_add_test(tc, time_goes_back_only_where_a_correction_stands);
 	tcase_add_test(tc, a_batch_left_out_or_put_elsewhere_is_noticed);

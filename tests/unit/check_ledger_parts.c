@@ -58,16 +58,47 @@ teardown(void)
 
 /* --- slots ------------------------------------------------------------- */
 
+static const struct pool_id one = { 1, 0 }, feature = { 1, 1 };
+
 static uint32_t
 lowest(uint32_t end)
 {
-	uint32_t slot = UINT32_MAX;
-	int err = slots_lowest_free(&slot, &state, 1, end);
+	struct row_slots run;
+	uint32_t n;
+	int err = slots_find(&run, &n, &state, one, 1, end);
 
 	if (err == ERR_NOT_FOUND_INTERNAL)
 		return UINT32_MAX;
 	ck_assert_int_eq(err, 0);
-	return slot;
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(run.count, 1);
+	return run.first;
+}
+
+static int
+take(struct pool_id id, uint32_t first, uint32_t count)
+{
+	struct row_slots run = { first, count };
+
+	return slots_take(&state, id, &run, 1);
+}
+
+static int
+give(struct pool_id id, uint32_t first, uint32_t count)
+{
+	struct row_slots run = { first, count };
+
+	return slots_give(&state, id, &run, 1);
+}
+
+static bool
+is_taken(struct pool_id id, uint32_t first, uint32_t count)
+{
+	struct row_slots run = { first, count };
+	bool taken = false;
+
+	ck_assert_int_eq(slots_are_taken(&taken, &state, id, &run, 1), 0);
+	return taken;
 }
 
 START_TEST(the_lowest_free_slot_is_found_across_chunks)
@@ -76,43 +107,98 @@ START_TEST(the_lowest_free_slot_is_found_across_chunks)
 
 	for (uint32_t i = 0; i < n; i++) {
 		ck_assert_uint_eq(lowest(n), i);
-		ck_assert_int_eq(slots_take(&state, 1, i), 0);
+		ck_assert_int_eq(take(one, i, 1), 0);
 	}
 	ck_assert_uint_eq(lowest(n), UINT32_MAX);
 	ck_assert_uint_eq(lowest(n + 1), n);
-	ck_assert_int_eq(slots_give(&state, 1, SLOTS_CHUNK), 0);
+	ck_assert_int_eq(give(one, SLOTS_CHUNK, 1), 0);
 	ck_assert_uint_eq(lowest(n), SLOTS_CHUNK);
-	ck_assert_int_eq(slots_give(&state, 1, 7), 0);
+	ck_assert_int_eq(give(one, 7, 1), 0);
 	ck_assert_uint_eq(lowest(n), 7);
 	ck_assert_uint_eq(lowest(7), UINT32_MAX);
-	ck_assert_int_eq(slots_take(&state, 1, 7), 0);
+	ck_assert_int_eq(take(one, 7, 1), 0);
 	ck_assert_uint_eq(lowest(n), SLOTS_CHUNK);
 }
 END_TEST
 
 START_TEST(a_slot_is_taken_and_given_once)
 {
-	bool taken = true;
+	ck_assert_int_eq(take(one, 3, 1), 0);
+	ck_assert_int_eq(take(one, 3, 1), ERR_CORRUPT);
+	ck_assert_int_eq(take(one, 2, 2), ERR_CORRUPT);
+	ck_assert(!is_taken(one, 4, 1));
+	ck_assert(is_taken(one, 3, 1));
+	ck_assert_int_eq(give(one, 3, 1), 0);
+	ck_assert_int_eq(give(one, 3, 1), ERR_CORRUPT);
+}
+END_TEST
 
-	ck_assert_int_eq(slots_take(&state, 1, 3), 0);
-	ck_assert_int_eq(slots_take(&state, 1, 3), ERR_CORRUPT);
-	ck_assert_int_eq(slots_take(&state, 2, 3), 0);
-	ck_assert_int_eq(slots_is_taken(&taken, &state, 1, 4), 0);
-	ck_assert(!taken);
-	ck_assert_int_eq(slots_give(&state, 1, 3), 0);
-	ck_assert_int_eq(slots_give(&state, 1, 3), ERR_CORRUPT);
+START_TEST(pools_of_a_license_have_slots_of_their_own)
+{
+	struct pool_id another_license = { 2, 0 };
+
+	ck_assert_int_eq(take(one, 3, 1), 0);
+	ck_assert(!is_taken(feature, 3, 1));
+	ck_assert_int_eq(take(feature, 3, 1), 0);
+	ck_assert_int_eq(take(another_license, 3, 1), 0);
+	ck_assert_int_eq(give(one, 3, 1), 0);
+	ck_assert(is_taken(feature, 3, 1));
+	ck_assert(is_taken(another_license, 3, 1));
 }
 END_TEST
 
 START_TEST(the_highest_slots_of_the_largest_license_are_found)
 {
 	uint32_t end = LICENSE_SEATS_MAX;
-	uint32_t slot;
 
-	ck_assert_int_eq(slots_take(&state, 1, end - 1), 0);
-	ck_assert_int_eq(slots_lowest_free(&slot, &state, 1, end), 0);
-	ck_assert_uint_eq(slot, 0);
-	ck_assert_int_eq(slots_give(&state, 1, end - 1), 0);
+	ck_assert_int_eq(take(one, end - 1, 1), 0);
+	ck_assert_uint_eq(lowest(end), 0);
+	ck_assert_int_eq(give(one, end - 1, 1), 0);
+}
+END_TEST
+
+/* Holes of every kind, and one request that needs them all. */
+START_TEST(many_slots_are_the_lowest_in_as_few_runs_as_can_be)
+{
+	uint32_t end = 3 * SLOTS_CHUNK, n, taken;
+	struct row_slots runs[LEASE_COUNT_MAX];
+	bool all;
+
+	ck_assert_int_eq(take(one, 0, end), 0);
+	ck_assert_int_eq(give(one, 5, 3), 0);
+	ck_assert_int_eq(give(one, 40, 1), 0);
+	/* Over the edge of a chunk. */
+	ck_assert_int_eq(give(one, SLOTS_CHUNK - 2, 4), 0);
+	ck_assert_int_eq(give(one, end - 1, 1), 0);
+	ck_assert_int_eq(slots_find(runs, &n, &state, one, 9, end), 0);
+	ck_assert_uint_eq(n, 4);
+	ck_assert_mem_eq(runs,
+	    ((struct row_slots[]){ { 5, 3 }, { 40, 1 },
+		{ SLOTS_CHUNK - 2, 4 }, { end - 1, 1 } }),
+	    4 * sizeof *runs);
+	ck_assert_int_eq(slots_find(runs, &n, &state, one, 10, end),
+	    ERR_NOT_FOUND_INTERNAL);
+	ck_assert_int_eq(slots_find(runs, &n, &state, one, 9, end - 1),
+	    ERR_NOT_FOUND_INTERNAL);
+	ck_assert_int_eq(slots_find(runs, &n, &state, one, 5, end), 0);
+	ck_assert_uint_eq(n, 3);
+	ck_assert_uint_eq(runs[2].count, 1);
+	ck_assert_int_eq(slots_count(&taken, &state, one, end), 0);
+	ck_assert_uint_eq(taken, end - 9);
+	ck_assert_int_eq(slots_count(&taken, &state, one, 7), 0);
+	ck_assert_uint_eq(taken, 5);
+	ck_assert_int_eq(slots_count(&taken, &state, one, SLOTS_CHUNK), 0);
+	ck_assert_uint_eq(taken, SLOTS_CHUNK - 6);
+	/* And taken at once, they are full again. */
+	ck_assert_int_eq(slots_find(runs, &n, &state, one, 9, end), 0);
+	ck_assert_int_eq(slots_take(&state, one, runs, n), 0);
+	ck_assert_uint_eq(lowest(end), UINT32_MAX);
+	ck_assert_int_eq(slots_are_taken(&all, &state, one, runs, n), 0);
+	ck_assert(all);
+	ck_assert_int_eq(slots_give(&state, one, runs, n), 0);
+	ck_assert_uint_eq(lowest(end), 5);
+	ck_assert_int_eq(slots_are_taken(&all, &state, one, runs, n), 0);
+	ck_assert(!all);
 }
 END_TEST
 
@@ -380,6 +466,9 @@ suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, the_lowest_free_slot_is_found_across_chunks);
 	tcase_add_test(t, a_slot_is_taken_and_given_once);
+	tcase_add_test(t, pools_of_a_license_have_slots_of_their_own);
+	tcase_add_test(t,
+	    many_slots_are_the_lowest_in_as_few_runs_as_can_be);
 	tcase_add_test(t, the_highest_slots_of_the_largest_license_are_found);
 	tcase_add_test(t, paths_and_roots_are_those_of_the_published_tree);
 	tcase_add_test(t, what_a_failed_batch_did_is_forgotten);

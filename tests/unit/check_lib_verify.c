@@ -211,7 +211,7 @@ START_TEST(row_in_no_journal_is_not_in_the_journal)
 	struct buf row = { 0 };
 
 	/* A lease that a cheating site wrote down nowhere. */
-	granted()->slot = 1;
+	chain.slots[0].first = 1;
 	row_write(&row, &chain.row);
 	reply.row = (struct record_span){ row.data, (uint32_t)row.len };
 	ck_assert_int_eq(verify(), LH_E_NOT_IN_JOURNAL);

@@ -79,7 +79,10 @@ sign_and_verify(struct license *out, const struct license *license,
 	struct buf a = { 0 };
 	struct buf b = { 0 };
 	struct license_issuer seen;
+	/* Its features live until the next one. */
+	static struct arena arena;
 
+	arena_release(&arena);
 	memset(error, 0, sizeof(*error));
 	ck_assert_int_eq(license_document_sign(&a, &license_issuer_record,
 			     issuer, TOKEN_ISSUER, issuer_signer),
@@ -88,7 +91,7 @@ sign_and_verify(struct license *out, const struct license *license,
 			     TOKEN_LICENSE, license_signer),
 	    0);
 	int err = license_verify(out, &seen, buf_text(&a), a.len, buf_text(&b),
-	    b.len, root, error);
+	    b.len, root, &arena, error);
 
 	if (err == 0)
 		ck_assert_mem_eq(seen.key, issuer->key, 32);
@@ -228,6 +231,7 @@ START_TEST(one_altered_byte_of_either_token_is_refused)
 	struct license_issuer issuer;
 	struct license_issuer seen;
 	struct record_error error;
+	struct arena arena = { 0 };
 	struct buf tokens[2] = { { 0 }, { 0 } };
 
 	keys_make(&keys);
@@ -249,7 +253,7 @@ START_TEST(one_altered_byte_of_either_token_is_refused)
 					     tokens[0].len,
 					     (const char *)tokens[1].data,
 					     tokens[1].len, keys.root + 32,
-					     &error),
+					     &arena, &error),
 			    0);
 			ck_assert_str_ne(error.reason, "");
 			tokens[t].data[i] ^= 1;
@@ -259,8 +263,9 @@ START_TEST(one_altered_byte_of_either_token_is_refused)
 	ck_assert_int_ne(license_verify(&license, &seen,
 			     (const char *)tokens[1].data, tokens[1].len,
 			     (const char *)tokens[0].data, tokens[0].len,
-			     keys.root + 32, &error),
+			     keys.root + 32, &arena, &error),
 	    0);
+	arena_release(&arena);
 	buf_release(&tokens[0]);
 	buf_release(&tokens[1]);
 }

@@ -13,6 +13,11 @@ fill(void *out, size_t len, uint8_t byte)
 static void
 fill_license(struct license *l)
 {
+	static struct license_feature features[] = {
+		{ "autosar", "AUTOSAR", 7, 3, 4, 12050, "EUR" },
+		{ "calibration", "", 2, 2, 0, 0, "EUR" },
+	};
+
 	text_copy(l->license_id, sizeof(l->license_id),
 	    "lic-vector-test-2026-001");
 	l->serial = 3;
@@ -32,6 +37,7 @@ fill_license(struct license *l)
 	l->entitlement.pricing.overage_per_use = 50000;
 	text_copy(l->entitlement.pricing.currency,
 	    sizeof(l->entitlement.pricing.currency), "EUR");
+	l->features = (struct record_list){ features, 2 };
 	l->contract.start_date = 20454;
 	l->contract.end_date = 20818;
 	l->contract.auto_renew = true;
@@ -58,12 +64,15 @@ fill_installed(struct row *row)
 static void
 fill_granted(struct row *row)
 {
+	static struct row_slots slots[] = { { 4, 3 }, { 13, 1 } };
 	struct row_lease_granted *r;
 
 	*row = maker_grant(1042, 2, 9);
 	r = &row->u.lease_granted;
 	fill(r->license_digest, 32, 0xb2);
-	r->slot = 13;
+	r->count = 4;
+	r->slots = (struct record_list){ slots, 2 };
+	r->overage_count = 2;
 	fill(r->nonce, 32, 0xc3);
 	fill(r->request, 16, 0xd4);
 	fill(r->request_digest, 16, 0xe5);
@@ -128,8 +137,7 @@ fill_row(struct row *row, enum row_kind kind)
 		return;
 	case ROW_LEASE_ENDED:
 		*row = maker_end(1042, 2);
-		row->u.lease_ended.slot = 13;
-		row->u.lease_ended.type = SEAT_OVERAGE;
+		row->u.lease_ended.count = 4;
 		row->u.lease_ended.reason = LEASE_EXPIRED;
 		row->u.lease_ended.deadline = MAKER_TIME;
 		row->u.lease_ended.by = (struct row_actor){ ACTOR_DEVICE, 3 };
@@ -285,8 +293,8 @@ START_TEST(the_bytes_of_a_row_never_change)
 	text_to_hex(hex, bytes.data, bytes.len);
 	ck_assert_str_eq(hex,
 	    "0009" /* kind */
-	    "9801" /* seven fields, version 1 */
-	    "cd0412020d0102" /* 1042, 2, 13, overage, expired */
+	    "9701" /* six fields, version 1 */
+	    "cd0412020402" /* 1042, 2, 4 seats, expired */
 	    "cf000001977420dc00" /* deadline */
 	    "93010103" /* by device 3 */);
 	buf_release(&bytes);

@@ -38,8 +38,8 @@ maker_add(struct maker *maker, const struct row *row)
 	row_write(&maker->rows[maker->n_rows++], row);
 	if (row->kind == ROW_LEASE_GRANTED) {
 		maker->next.totals.grants++;
-		if (row->u.lease_granted.type == SEAT_OVERAGE)
-			maker->next.totals.overage++;
+		maker->next.totals.overage +=
+		    row->u.lease_granted.overage_count;
 	}
 	if (row->kind == ROW_LEASE_ENDED)
 		maker->next.totals.ends++;
@@ -139,6 +139,7 @@ maker_release(struct maker *maker)
 static inline struct row
 maker_grant(uint64_t lease, uint64_t license, uint64_t overage)
 {
+	static struct row_slots first = { 0, 1 };
 	struct row row = { .kind = ROW_LEASE_GRANTED };
 	struct row_lease_granted *grant = &row.u.lease_granted;
 
@@ -147,7 +148,9 @@ maker_grant(uint64_t lease, uint64_t license, uint64_t overage)
 	grant->device = 1;
 	grant->type = overage != 0 ? SEAT_OVERAGE : SEAT_COMMIT;
 	grant->overage = overage;
+	grant->overage_count = overage != 0;
 	grant->count = 1;
+	grant->slots = (struct record_list){ &first, 1 };
 	text_copy(grant->product, sizeof(grant->product), "davinci");
 	text_copy(grant->version, sizeof(grant->version), "8.1.0");
 	grant->ttl_s = 120;
@@ -162,6 +165,7 @@ maker_end(uint64_t lease, uint64_t license)
 
 	row.u.lease_ended.lease = lease;
 	row.u.lease_ended.license = license;
+	row.u.lease_ended.count = 1;
 	return row;
 }
 

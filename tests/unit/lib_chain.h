@@ -31,6 +31,7 @@ struct chain {
 	struct chain_keys root, issuer_key, site_key;
 	struct license_issuer issuer;
 	struct license license;
+	struct license_feature features[2]; /* of it */
 	struct buf issuer_token, license_token;
 	/* the journal */
 	uint64_t next_batch, next_row, next_lease;
@@ -40,6 +41,7 @@ struct chain {
 	int64_t time;
 	/* of the last grant */
 	struct row row;
+	struct row_slots slots[LEASE_COUNT_MAX];
 	struct buf row_bytes, header_token;
 	const char *raw; /* written in place of the row, when set */
 	uint8_t path[8][32];
@@ -102,6 +104,11 @@ chain_open(struct chain *chain)
 		.terms = { .ttl_s = 120, .grace_s = 300 },
 		.issued_at = now - CHAIN_DAY_MS,
 	};
+	chain->features[0] = (struct license_feature){ "simulation",
+		"The Simulation", 4, 3, 1, 25000, "EUR" };
+	chain->features[1] =
+	    (struct license_feature){ "autosar", "", 2, 2, 0, 0, "EUR" };
+	chain->license.features = (struct record_list){ chain->features, 2 };
 	memcpy(chain->license.site_key, chain->site_key.public_key, 32);
 	chain_sign(chain);
 	chain->next_row = 1;
@@ -118,13 +125,16 @@ chain_close(struct chain *chain)
 	buf_release(&chain->header_token);
 }
 
-/* The grant that a true site would write for this request. */
+/* The grant that a true site would write for this request: slots from `slot`
+ * on. */
 static inline void
 chain_prepare(struct chain *chain, const struct local_checkout *request,
     uint32_t slot)
 {
 	struct row_lease_granted *grant = &chain->row.u.lease_granted;
-	bool overage = slot >= chain->license.entitlement.commit_qty;
+	uint32_t count = request->count > 0 ? request->count : 1;
+	struct license_seats seats;
+	uint32_t overage;
 
 	memset(&chain->row, 0, sizeof(chain->row));
 	chain->row.kind = ROW_LEASE_GRANTED;
@@ -133,10 +143,14 @@ chain_prepare(struct chain *chain, const struct local_checkout *request,
 	license_digest(grant->license_digest,
 	    (const char *)chain->license_token.data, chain->license_token.len);
 	grant->device = CHAIN_DEVICE;
-	grant->slot = slot;
-	grant->type = overage ? SEAT_OVERAGE : SEAT_COMMIT;
-	grant->overage = overage ? slot : 0;
-	grant->count = 1;
+	license_seats(&seats, &chain->license, request->feature);
+	chain->slots[0] = (struct row_slots){ slot, count };
+	overage = count - row_slots_below(chain->slots, 1, seats.commit);
+	grant->count = count;
+	grant->slots = (struct record_list){ chain->slots, 1 };
+	grant->type = overage > 0 ? SEAT_OVERAGE : SEAT_COMMIT;
+	grant->overage = overage > 0 ? slot + 1 : 0;
+	grant->overage_count = overage;
 	memcpy(grant->nonce, request->nonce, sizeof(grant->nonce));
 	memcpy(grant->request, request->request, sizeof(grant->request));
 	memcpy(grant->product, request->product, sizeof(grant->product));

@@ -185,18 +185,21 @@ vendor_ready(void)
 }
 
 /* The license of a file, verified from the root. */
+/* Its features live until the next one. */
 static inline struct license
 license_of(const char *path)
 {
+	static struct arena features;
 	struct license license;
 	struct license_issuer issuer;
 	struct license_file file;
 	struct record_error why;
 	struct arena arena = { 0 };
 	uint8_t root[32];
-	char text[4096];
+	char text[16384];
 	char pub[128];
 
+	arena_release(&features);
 	slurp(pub, sizeof(pub), "v/root.pub");
 	pub[strcspn(pub, "\n")] = '\0';
 	ck_assert_int_eq(token_public_parse(root, pub), 0);
@@ -206,7 +209,7 @@ license_of(const char *path)
 	    0);
 	ck_assert_msg(license_verify(&license, &issuer, file.issuer.data,
 			  file.issuer.len, file.license.data, file.license.len,
-			  root, &why) == 0,
+			  root, &features, &why) == 0,
 	    "%s: %s", why.field, why.reason);
 	arena_release(&arena);
 	return license;

@@ -1,0 +1,37 @@
+/*
+ * What a pool of seats may still give, and what taking and giving back does to
+ * it: slots, counts and numbers of overage seats together, so that they never
+ * part. No policy: the bounds are those that a license brought. It must not
+ * know who asks, nor rows.
+ */
+#ifndef APPLIANCE_LEDGER_POOLS_H
+#define APPLIANCE_LEDGER_POOLS_H
+
+#include "appliance/ledger/state.h"
+
+/** Most seats that a checkout can get now: both bounds, that of all seats and
+ * that of overage, hold at once, also after a renewal changed them while seats
+ * were held. */
+uint32_t pool_free(const struct state_pool *pool);
+/** Seats held, and lingering. */
+uint64_t pool_taken(const struct state_pool *pool);
+
+/** What a license grants from now on. license->pools is counted up for features
+ * that are new; what stands in none of them gives no seat any more. */
+int pools_set(struct state *state, struct state_license *license);
+
+/** Seats of a new lease, and its overage numbers, which must be the next.
+ * ERR_CORRUPT when that contradicts the state. */
+int pool_take(struct state *state, const struct state_lease *lease,
+    const struct row_slots *slots);
+
+/** The seats of a lease that ended are free; or, with lingers_until not 0,
+ * taken until then. */
+int pool_give(struct state *state, const struct state_lease *lease,
+    int64_t lingers_until);
+
+/** Lingering slots of a pool come free. */
+int pool_free_lingering(struct state *state, struct pool_id id,
+    const struct row_slots *slots);
+
+#endif
