@@ -105,7 +105,8 @@ say_lease(struct cli *cli, const struct local_checkout_reply *reply,
 		else
 			printf("lease-%llu: a seat of %s (%s, slot %u), %s\n",
 			    (unsigned long long)lease->lease, lease->product,
-			    seat_type_names[lease->type], row_slot_first(lease), until);
+			    seat_type_names[lease->type], row_slot_first(lease),
+			    until);
 		fflush(stdout);
 	} else {
 		cli_say("the agent's answer holds no grant");

@@ -137,8 +137,7 @@ compare_row(struct check *check, const struct state_lease *lease,
 	    memcmp(r->request, lease->request, sizeof r->request) != 0 ||
 	    strcmp(r->feature, tally_of(check, id)->feature) != 0)
 		return broken(check,
-		    "lease-%" PRIu64 " is not what its row says",
-		    lease->lease);
+		    "lease-%" PRIu64 " is not what its row says", lease->lease);
 	if (slots_are_taken(&taken, check->state, id, slots, lease->n_slots) !=
 		0 ||
 	    !taken)
@@ -188,8 +187,8 @@ check_lease(void *ctx, const struct record_span *key,
 
 	if (err != 0)
 		return broken(check, "a lease cannot be read");
-	struct tally *tally = tally_of(check,
-	    (struct pool_id){ lease.license, lease.pool });
+	struct tally *tally =
+	    tally_of(check, (struct pool_id){ lease.license, lease.pool });
 
 	check->leases++;
 	check->scattered += lease.n_slots > 1;
@@ -444,8 +443,8 @@ check_all(struct check *check)
 	int err = store_each(txn, STORE_POOL_NAMES, NULL, 0, check_name, check);
 
 	if (err == 0)
-		err = store_each(txn, STORE_LEASES, NULL, 0, check_lease,
-		    check);
+		err =
+		    store_each(txn, STORE_LEASES, NULL, 0, check_lease, check);
 	if (err == 0)
 		err = slots_check(check->state, check_slots, check,
 		    check->error, check->error_size);
@@ -466,8 +465,8 @@ make_tallies(struct check *check)
 	const struct state_license *license;
 	size_t n = 0;
 
-	check->first = calloc((size_t)check->n_licenses + 2,
-	    sizeof *check->first);
+	check->first =
+	    calloc((size_t)check->n_licenses + 2, sizeof *check->first);
 	if (check->first == NULL)
 		return ERR_NOMEM;
 	for (uint64_t i = 1; i <= check->n_licenses; i++) {

@@ -98,8 +98,8 @@ find_pool(struct grant *grant, struct batch *batch)
 	const char *feature = grant->request->feature;
 	struct pool_id *id = &grant->id, product = { grant->id.license, 0 };
 	struct state_pool first;
-	int err = state_pool_find(&id->pool, &batch->state, id->license,
-	    feature);
+	int err =
+	    state_pool_find(&id->pool, &batch->state, id->license, feature);
 
 	if (err == 0)
 		err = state_pool(&grant->pool, &batch->state, *id);
@@ -131,8 +131,8 @@ choose_slots(struct grant *grant, struct batch *batch, struct command *command)
 		    grant->count, name, pool->seats.total);
 	if ((uint64_t)grant->count + command->reserved > pool_free(pool))
 		return refuse_seats(command, grant);
-	grant->slots = arena_alloc(&command->arena,
-	    grant->count * sizeof *grant->slots);
+	grant->slots =
+	    arena_alloc(&command->arena, grant->count * sizeof *grant->slots);
 	if (grant->slots == NULL)
 		return ERR_NOMEM;
 	err = slots_find(grant->slots, &grant->n_slots, &batch->state,

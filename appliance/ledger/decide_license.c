@@ -92,8 +92,8 @@ check_replaced(struct install *in, struct batch *batch, struct command *command)
 		return 0;
 	}
 	if (err == 0)
-		err = state_license(&old, &batch->state, number,
-		    &command->arena);
+		err =
+		    state_license(&old, &batch->state, number, &command->arena);
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 	const struct license *is = &old->document;
@@ -198,8 +198,8 @@ decide_install(struct batch *batch, struct command *command)
 		return err;
 	const struct state_license *license;
 
-	err = state_license(&license, &batch->state, in.license,
-	    &command->arena);
+	err =
+	    state_license(&license, &batch->state, in.license, &command->arena);
 	return err != 0 ? err
 			: view_license(&command->reply.license, &batch->state,
 			      license, batch->place.time, &command->arena);

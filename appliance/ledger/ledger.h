@@ -223,22 +223,18 @@ struct ledger_pool {
 	uint32_t free; /* seats that checkouts would get now, all together */
 	uint32_t max_once; /* most that one checkout can ever get */
 };
-/** A few reads. ERR_NOT_ENTITLED when the license in force has no such pool, or
- * there is none for the product. Versions and dates are not looked at. */
+/** A few reads. As a batch at `now_ms` would find it: slots that waited until
+ * then for a holder who could not be told are free. ERR_NOT_ENTITLED when the
+ * license in force has no such pool, or there is none for the product. Versions
+ * and dates are not looked at. */
 int ledger_pool(struct ledger_pool *out, struct ledger_view *view,
-    const char *product, const char *feature);
+    const char *product, const char *feature, int64_t now_ms);
 
 /** Every license, in order; stops on non-zero, which is returned. A license and
  * its features last for the call alone. */
 int ledger_each_license(struct ledger_view *view,
     int (*each)(void *ctx, uint64_t number, const struct license *license),
     void *ctx);
-
-/** Slots of a license that waited for a holder who could not be told, and are
- * free at `now_ms` though no batch has given them back since: a checkout gets
- * them. */
-int ledger_linger_over(uint32_t *slots, struct ledger_view *view,
-    uint64_t license, int64_t now_ms);
 
 /** When the last of the slots that wait for a holder who could not be told is
  * free; 0: there are none. */
@@ -250,7 +246,7 @@ int ledger_device_leases(struct lease_page *page, struct ledger_view *view,
 
 /** Answers of the query operations; reply is the operation's reply record and
  * points into the arena. Unknown ids: ERR_NOT_FOUND. Not told by it, for the
- * process knows: site_view.name, software, sessions, waiting, clock_*;
+ * process knows: site_view.name, software, sessions, clock_*;
  * device_view.connected. */
 int ledger_query(void *reply, struct ledger_view *view, uint32_t op,
     const void *request, int64_t now_ms, struct arena *arena,

@@ -107,8 +107,8 @@ linger_end(struct state *state, int64_t now)
 }
 
 struct linger_walk {
-	int (*each)(void *ctx, struct pool_id id,
-	    const struct row_slots *slots);
+	int (
+	    *each)(void *ctx, struct pool_id id, const struct row_slots *slots);
 	void *ctx;
 };
 
@@ -135,9 +135,10 @@ linger_each(const struct state *state,
 }
 
 struct over {
-	uint64_t license;
+	struct pool_id id;
 	int64_t now;
-	uint32_t slots;
+	uint32_t end;
+	uint32_t slots, below;
 };
 
 static int
@@ -145,28 +146,32 @@ over_one(void *ctx, const struct record_span *key,
     const struct record_span *value)
 {
 	struct over *over = ctx;
-	const uint8_t *k = key->data;
+	struct entry entry;
+	int err = entry_read(&entry, key, value);
 
-	(void)value;
-	if (key->len != KEY_BYTES)
-		return ERR_CORRUPT;
-	if ((int64_t)be64_read(k) > over->now)
+	if (err != 0)
+		return err;
+	if (entry.until > over->now)
 		return 1; /* and so are all behind it */
-	if (be64_read(k + 8) == over->license)
-		over->slots++;
+	if (entry.id.license == over->id.license &&
+	    entry.id.pool == over->id.pool) {
+		over->slots += entry.slots.count;
+		over->below += row_slots_below(&entry.slots, 1, over->end);
+	}
 	return 0;
 }
 
 int
-linger_over(uint32_t *slots, const struct state *state, uint64_t license,
-    int64_t now)
+linger_over(uint32_t *slots, uint32_t *below, const struct state *state,
+    struct pool_id id, uint32_t end, int64_t now)
 {
-	struct over over = { .license = license, .now = now };
+	struct over over = { .id = id, .now = now, .end = end };
 	int err = state->counters.lingering == 0
 	    ? 0
 	    : store_each(&state->txn, STORE_LINGER, NULL, 0, over_one, &over);
 
 	*slots = over.slots;
+	*below = over.below;
 	return err == 1 ? 0 : err;
 }
 

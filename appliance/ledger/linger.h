@@ -24,10 +24,10 @@ int linger_each(const struct state *state,
     int (*each)(void *ctx, struct pool_id id, const struct row_slots *slots),
     void *ctx);
 
-/** How many slots of the license are over at `now`: the next batch gives them
- * back. */
-int linger_over(uint32_t *slots, const struct state *state, uint64_t license,
-    int64_t now);
+/** How many slots of the pool are over at `now`, and how many of those are
+ * below `end`: the next batch gives them back. */
+int linger_over(uint32_t *slots, uint32_t *below, const struct state *state,
+    struct pool_id id, uint32_t end, int64_t now);
 
 /** When the last one ends; 0: there are none. */
 int linger_last(int64_t *until, const struct state *state);

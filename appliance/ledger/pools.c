@@ -24,8 +24,7 @@ pool_free(const struct state_pool *pool)
 
 	if (taken >= seats->total)
 		return 0;
-	commit =
-	    seats->commit > pool->below ? seats->commit - pool->below : 0;
+	commit = seats->commit > pool->below ? seats->commit - pool->below : 0;
 	overage =
 	    seats->overage > pool->overage ? seats->overage - pool->overage : 0;
 

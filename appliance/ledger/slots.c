@@ -85,7 +85,8 @@ chunk_next_clear(const uint8_t chunk[CHUNK_BYTES], uint32_t from)
 
 	while (clear == 0 && ++i < CHUNK_BYTES)
 		clear = ~(unsigned int)chunk[i] & 0xff;
-	return clear == 0 ? SLOTS_CHUNK : i * 8 + (uint32_t)__builtin_ctz(clear);
+	return clear == 0 ? SLOTS_CHUNK
+			  : i * 8 + (uint32_t)__builtin_ctz(clear);
 }
 
 /* --- finding ------------------------------------------------------------- */
@@ -180,8 +181,8 @@ slots_count(uint32_t *taken, const struct state *state, struct pool_id id,
 		for (uint32_t i = 0; i < bits / 8; i++)
 			*taken += (uint32_t)__builtin_popcount(chunk[i]);
 		if (bits % 8 != 0)
-			*taken += (uint32_t)__builtin_popcount(chunk[bits / 8] &
-			    ((1u << bits % 8) - 1));
+			*taken += (uint32_t)__builtin_popcount(
+			    chunk[bits / 8] & ((1u << bits % 8) - 1));
 	}
 	return 0;
 }
@@ -281,7 +282,8 @@ change_slot(struct change *c, uint32_t slot)
 			return err;
 	}
 	if (chunk_has(c->chunk, bit) == c->take) {
-		log_error("slots", "slot %u of license %llu, pool %u is %s "
+		log_error("slots",
+		    "slot %u of license %llu, pool %u is %s "
 		    "already",
 		    slot, (unsigned long long)c->id.license, c->id.pool,
 		    c->take ? "taken" : "free");

@@ -117,9 +117,8 @@ state_license(const struct state_license **out, struct state *state,
 	room = new != NULL ? &new->license : arena_alloc(arena, sizeof *room);
 	if (room == NULL)
 		return ERR_NOMEM;
-	err = state_license_read(room,
-	    &(struct record_span){ key, sizeof key }, &value,
-	    new != NULL ? &new->arena : arena);
+	err = state_license_read(room, &(struct record_span){ key, sizeof key },
+	    &value, new != NULL ? &new->arena : arena);
 	if (err != 0) {
 		entry_free(&new);
 		return err;

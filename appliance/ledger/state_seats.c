@@ -42,8 +42,8 @@ state_pool_find(uint32_t *pool, const struct state *state, uint64_t license,
 	*pool = 0;
 	if (feature[0] == '\0')
 		return 0;
-	int err = store_get(&value, &state->txn, STORE_POOL_NAMES, key.data,
-	    key.len);
+	int err =
+	    store_get(&value, &state->txn, STORE_POOL_NAMES, key.data, key.len);
 
 	if (err != 0)
 		return err;
@@ -176,10 +176,9 @@ slots_append(struct state *state, const uint8_t key[8],
 		buf_add_be32(&value, slots[i].first);
 		buf_add_be32(&value, slots[i].count);
 	}
-	int err = value.failed
-	    ? ERR_NOMEM
-	    : store_append(&state->txn, STORE_LEASE_SLOTS, key, 8, value.data,
-		  value.len);
+	int err = value.failed ? ERR_NOMEM
+			       : store_append(&state->txn, STORE_LEASE_SLOTS,
+				     key, 8, value.data, value.len);
 
 	buf_release(&value);
 	return err;
@@ -198,8 +197,8 @@ state_lease_slots(struct row_slots *out, const struct state *state,
 	}
 	be64_write(key, lease->lease);
 
-	int err = store_get(&value, &state->txn, STORE_LEASE_SLOTS, key,
-	    sizeof key);
+	int err =
+	    store_get(&value, &state->txn, STORE_LEASE_SLOTS, key, sizeof key);
 
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;

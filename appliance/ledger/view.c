@@ -265,10 +265,11 @@ ledger_each_license(struct ledger_view *view,
 
 int
 ledger_pool(struct ledger_pool *out, struct ledger_view *view,
-    const char *product, const char *feature)
+    const char *product, const char *feature, int64_t now_ms)
 {
 	struct pool_id id;
 	struct state_pool pool;
+	uint32_t over = 0, below = 0;
 	int err = state_product(&id.license, &view->state, product);
 
 	if (err == 0)
@@ -283,6 +284,13 @@ ledger_pool(struct ledger_pool *out, struct ledger_view *view,
 	/* A feature that a renewal left out. */
 	if (pool.seats.total == 0)
 		return ERR_NOT_ENTITLED;
+	if (pool.lingering > 0)
+		err = linger_over(&over, &below, &view->state, id,
+		    pool.seats.commit, now_ms);
+	if (err != 0)
+		return err;
+	pool.lingering -= over;
+	pool.below -= below;
 	uint64_t taken = pool_taken(&pool);
 
 	*out = (struct ledger_pool){ .license = id.license,
@@ -300,13 +308,6 @@ int
 ledger_linger_end(int64_t *until, struct ledger_view *view)
 {
 	return linger_last(until, &view->state);
-}
-
-int
-ledger_linger_over(uint32_t *slots, struct ledger_view *view, uint64_t license,
-    int64_t now_ms)
-{
-	return linger_over(slots, &view->state, license, now_ms);
 }
 
 int64_t

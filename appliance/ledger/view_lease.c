@@ -179,9 +179,8 @@ walk_begin(struct lease_walk *walk, struct ledger_view *view,
 	*walk = (struct lease_walk){ .view = view,
 		.limit = query_limit(query->limit) };
 	walk->items = arena_alloc(arena, walk->limit * sizeof *walk->items);
-	return walk->items != NULL
-	    ? filter_make(&walk->filter, view, query)
-	    : ERR_NOMEM;
+	return walk->items != NULL ? filter_make(&walk->filter, view, query)
+				   : ERR_NOMEM;
 }
 
 static void
@@ -237,8 +236,8 @@ query_lease(struct query *q)
 	if (err == 0)
 		err = walk_row(&row, &walk, &lease);
 	if (err == 0)
-		err = fill_lease(q->reply, q->view, &lease,
-		    &row.u.lease_granted);
+		err =
+		    fill_lease(q->reply, q->view, &lease, &row.u.lease_granted);
 	arena_release(&walk.scratch);
 	return err;
 }

@@ -78,15 +78,11 @@ find_seats(struct ledger_pool *seats, struct tenant *tenant,
     const struct queue_pool *pool, struct ledger_view *view)
 {
 	int64_t now = process_now(tenant->process);
-	int rc = ledger_pool(seats, view, pool->product, pool->feature);
-	uint32_t over = 0;
+	int rc = ledger_pool(seats, view, pool->product, pool->feature, now);
 
 	if (rc == 0 &&
 	    contracts_are_over(&tenant->contracts, seats->license, now))
 		rc = ERR_LICENSE_EXPIRED;
-	if (rc == 0 && seats->lingering > 0)
-		rc = ledger_linger_over(&over, view, seats->license, now);
-	seats->free += over < seats->lingering ? over : seats->lingering;
 	return rc;
 }
 

@@ -144,10 +144,9 @@ struct license_file {
 
 extern const struct record license_vendor_record, license_product_record,
     license_pricing_record, license_entitlement_record, license_feature_record,
-    license_contract_record,
-    license_bounds_record, license_terms_record, license_record,
-    license_issuer_record, license_request_record, license_host_pattern_record,
-    license_join_record, license_file_record;
+    license_contract_record, license_bounds_record, license_terms_record,
+    license_record, license_issuer_record, license_request_record,
+    license_host_pattern_record, license_join_record, license_file_record;
 
 /** The seats that a feature has, or ("") the product itself. */
 struct license_seats {

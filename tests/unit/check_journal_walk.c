@@ -584,8 +584,7 @@ suite(void)
 	tcase_add_test(tc, overage_numbers_have_no_gaps);
 	tcase_add_test(tc, what_is_not_followed_is_counted);
 	tcase_add_test(tc, a_seat_is_overage_or_it_is_not);
-	tcase_add_test(tc,
-	    a_lease_of_many_seats_uses_as_many_overage_numbers);
+	tcase_add_test(tc, a_lease_of_many_seats_uses_as_many_overage_numbers);
 	tcase_add_test(tc, slots_of_a_lease_add_up);
 	tcase_add_test(tc, a_journal_has_one_genesis_and_it_is_first);
 	tcase_add_test(tc, time_goes_back_only_where_a_correction_stands);

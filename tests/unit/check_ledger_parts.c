@@ -173,8 +173,8 @@ START_TEST(many_slots_are_the_lowest_in_as_few_runs_as_can_be)
 	ck_assert_int_eq(slots_find(runs, &n, &state, one, 9, end), 0);
 	ck_assert_uint_eq(n, 4);
 	ck_assert_mem_eq(runs,
-	    ((struct row_slots[]){ { 5, 3 }, { 40, 1 },
-		{ SLOTS_CHUNK - 2, 4 }, { end - 1, 1 } }),
+	    ((struct row_slots[]){ { 5, 3 }, { 40, 1 }, { SLOTS_CHUNK - 2, 4 },
+		{ end - 1, 1 } }),
 	    4 * sizeof *runs);
 	ck_assert_int_eq(slots_find(runs, &n, &state, one, 10, end),
 	    ERR_NOT_FOUND_INTERNAL);
@@ -467,8 +467,7 @@ suite(void)
 	tcase_add_test(t, the_lowest_free_slot_is_found_across_chunks);
 	tcase_add_test(t, a_slot_is_taken_and_given_once);
 	tcase_add_test(t, pools_of_a_license_have_slots_of_their_own);
-	tcase_add_test(t,
-	    many_slots_are_the_lowest_in_as_few_runs_as_can_be);
+	tcase_add_test(t, many_slots_are_the_lowest_in_as_few_runs_as_can_be);
 	tcase_add_test(t, the_highest_slots_of_the_largest_license_are_found);
 	tcase_add_test(t, paths_and_roots_are_those_of_the_published_tree);
 	tcase_add_test(t, what_a_failed_batch_did_is_forgotten);

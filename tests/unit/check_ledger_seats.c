@@ -122,7 +122,7 @@ pool_of(const char *of)
 	struct ledger_view *view;
 
 	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
-	ck_assert_int_eq(ledger_pool(&pool, view, PRODUCT, of), 0);
+	ck_assert_int_eq(ledger_pool(&pool, view, PRODUCT, of, world.now), 0);
 	ledger_view_close(view);
 	return pool;
 }
@@ -134,7 +134,7 @@ pool_err(const char *product, const char *of)
 	struct ledger_view *view;
 
 	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
-	int err = ledger_pool(&pool, view, product, of);
+	int err = ledger_pool(&pool, view, product, of, world.now);
 
 	ledger_view_close(view);
 	return err;
@@ -468,8 +468,8 @@ static void
 release(uint64_t lease, int64_t until)
 {
 	struct lease_ref request = { lease };
-	struct command c = world_command(&world, OP_LEASE_RELEASE, ACTOR_ADMIN,
-	    1, &request);
+	struct command c =
+	    world_command(&world, OP_LEASE_RELEASE, ACTOR_ADMIN, 1, &request);
 
 	c.held_until = until;
 	ck_assert_int_eq(world_do(&world, &c), 0);
@@ -499,9 +499,13 @@ START_TEST(released_seats_of_a_feature_linger_together)
 	features[0] = feature("autosar", 4, 1);
 	install(4, 4, 2);
 	world_check(&world);
+	ck_assert_uint_eq(pool_of("autosar").free, 0);
 	world.now += 1000;
-	take("", 1);
+	/* Said before the batch that gives them back. */
 	ck_assert_uint_eq(pool_of("autosar").lingering, 0);
+	ck_assert_uint_eq(pool_of("autosar").free, 2);
+	take("", 1);
+	ck_assert_uint_eq(pool_of("autosar").free, 2);
 	world_check(&world);
 	/* The third is overage still, and the only one that may be. */
 	ck_assert_int_eq(ask("autosar", 3), ERR_OVERAGE_EXHAUSTED);

@@ -69,6 +69,7 @@ world_prove(struct world *world, uint32_t op, uint64_t tag,
 static inline void
 world_checkout(struct world *world, uint64_t tag, const struct checkout *ask)
 {
+	struct row_slots slots = { 0, ask->count > 0 ? ask->count : 1 };
 	struct row row = { .kind = ROW_LEASE_GRANTED };
 	struct row_lease_granted *granted = &row.u.lease_granted;
 	struct checkout_reply reply = { 0 };
@@ -92,7 +93,8 @@ world_checkout(struct world *world, uint64_t tag, const struct checkout *ask)
 	granted->license = 1;
 	license_digest(granted->license_digest, "license-token", 13);
 	granted->device = 3;
-	granted->count = ask->count;
+	granted->count = slots.count;
+	granted->slots = (struct record_list){ &slots, 1 };
 	memcpy(granted->nonce, ask->nonce, NONCE_BYTES);
 	memcpy(granted->request, ask->request, REQUEST_BYTES);
 	memcpy(granted->product, ask->product, sizeof(granted->product));
