@@ -316,7 +316,7 @@ draw_leases(void *ctx, struct frame *frame)
 		status = pass_on(listing);
 	if (listing->watched)
 		remember(listing);
-	table_release(&listing->table);
+	table_end(&listing->table);
 	return status;
 }
 

@@ -154,7 +154,7 @@ products_show(struct buf *out, const struct products *products,
 	}
 	if (table.n_cells > 0 && !table_render(out, &table, frame->columns))
 		out->failed = true;
-	table_release(&table);
+	table_end(&table);
 }
 
 void

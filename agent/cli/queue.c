@@ -76,7 +76,7 @@ list_pages(struct cli *cli, struct waiter_query *query)
 		table_flush(&table);
 	else if (status == CLI_DONE && !cli->json)
 		puts("Nobody waits.");
-	table_release(&table);
+	table_end(&table);
 	arena_release(&arena);
 	return status;
 }

@@ -308,7 +308,7 @@ add_leases(struct buf *out, const struct status_report *report,
 	}
 	if (!table_render(out, &table, frame->columns))
 		out->failed = true;
-	table_release(&table);
+	table_end(&table);
 	buf_add_str(out,
 	    report->status.connected
 		? "          Beats renew what is LEFT; without them the grace "
@@ -368,7 +368,7 @@ add_waiting(struct buf *out, const struct status_report *report,
 	}
 	if (!table_render(out, &table, frame->columns))
 		out->failed = true;
-	table_release(&table);
+	table_end(&table);
 	if (report->waiting_more > 0)
 		add_line(out, "", "and %u more", report->waiting_more);
 }

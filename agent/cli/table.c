@@ -128,7 +128,7 @@ static void
 add_cell(struct line *line, const struct table_column *column, const char *text,
     unsigned int width)
 {
-	unsigned int shown = visible_width(text);
+	unsigned int shown = visible_add(NULL, text, strlen(text), width);
 	unsigned int pad = shown < width ? width - shown : 0;
 
 	if (column->right)
@@ -185,7 +185,7 @@ table_render(struct buf *out, struct table *table, unsigned int width)
 }
 
 void
-table_release(struct table *table)
+table_end(struct table *table)
 {
 	buf_release(&table->cells);
 	buf_release(&table->marks);
@@ -208,5 +208,5 @@ void
 table_print(struct table *table)
 {
 	table_flush(table);
-	table_release(table);
+	table_end(table);
 }

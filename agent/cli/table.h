@@ -51,6 +51,6 @@ bool table_render(struct buf *out, struct table *table, unsigned int width);
 void table_flush(struct table *table);
 /** And the table is released. */
 void table_print(struct table *table);
-void table_release(struct table *table);
+void table_end(struct table *table);
 
 #endif
