@@ -70,6 +70,42 @@ read_licenses(struct products *products, struct cli *cli, struct arena *arena)
 	return status;
 }
 
+static void
+count_waiter(struct products *products, const struct waiter_view *waiter)
+{
+	for (size_t i = 0; i < count_of(&products->uses); i++) {
+		struct product_use *use = use_at(&products->uses, i);
+
+		if (strcmp(use->product, waiter->product) == 0 &&
+		    strcmp(use->feature, waiter->feature) == 0)
+			use->waiting++;
+	}
+}
+
+static int
+read_queue(struct products *products, struct cli *cli, struct arena *arena)
+{
+	struct waiter_query query = { .limit = LIST_LIMIT_MAX };
+	int status;
+
+	do {
+		struct waiter_page page;
+
+		arena_clear(arena);
+		status = cli_call(cli, OP_QUEUE_LIST, &query, &page, arena);
+		if (status != CLI_DONE)
+			break;
+		const struct waiter_view *items = page.items.items;
+
+		for (uint32_t i = 0; i < page.items.count; i++)
+			count_waiter(products, &items[i]);
+		if (page.next == 0)
+			break;
+		status = cli_next_page(&query.after, page.next);
+	} while (status == CLI_DONE);
+	return status;
+}
+
 int
 products_read(struct products *products, struct cli *cli)
 {
@@ -90,6 +126,8 @@ products_read(struct products *products, struct cli *cli)
 		products->sessions = site.sessions;
 		status = read_licenses(products, cli, &arena);
 	}
+	if (status == CLI_DONE)
+		status = read_queue(products, cli, &arena);
 	if (status == CLI_DONE && products->uses.failed) {
 		cli_say("out of memory");
 		status = CLI_FAILED;
