@@ -173,8 +173,9 @@ site_show(struct cli *cli, int argc, char **argv)
 		printf("time      %s%s\n", time,
 		    site.clock_held ? "  (held: the wall clock jumped)" : "");
 		printf("licenses  %llu\n", (unsigned long long)site.licenses);
-		printf("leases    %llu held\n",
-		    (unsigned long long)site.leases);
+		printf("leases    %llu held, %llu waiting for a seat\n",
+		    (unsigned long long)site.leases,
+		    (unsigned long long)site.waiting);
 		printf("devices   %llu enrolled, %llu connected\n",
 		    (unsigned long long)site.devices,
 		    (unsigned long long)site.sessions);

@@ -246,7 +246,7 @@ int ledger_device_leases(struct lease_page *page, struct ledger_view *view,
 
 /** Answers of the query operations; reply is the operation's reply record and
  * points into the arena. Unknown ids: ERR_NOT_FOUND. Not told by it, for the
- * process knows: site_view.name, software, sessions, clock_*;
+ * process knows: site_view.name, software, sessions, waiting, clock_*;
  * device_view.connected. */
 int ledger_query(void *reply, struct ledger_view *view, uint32_t op,
     const void *request, int64_t now_ms, struct arena *arena,

@@ -35,6 +35,7 @@ add_site(struct site_view *site, const struct call *call)
 	memcpy(site->name, process->site.name, sizeof(site->name));
 	text_copy(site->software, sizeof(site->software), PROCESS_SOFTWARE);
 	site->sessions = call->tenant->sessions.count;
+	site->waiting = queue_count(&call->tenant->queue);
 	pthread_mutex_lock(&process->clock.lock);
 	site->clock_held = process->clock.clock.held;
 	site->clock_wall = process->clock.clock.held_wall;

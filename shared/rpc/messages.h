@@ -257,6 +257,7 @@ struct site_view {
 	uint64_t leases;
 	uint64_t devices;
 	uint64_t sessions;
+	uint64_t waiting; /* for seats */
 	uint64_t licenses;
 	bool clock_held; /* the wall clock jumped and waits for an admin */
 	int64_t clock_wall;

@@ -17,6 +17,8 @@ static const struct record_field site_view_fields[] = {
 	R_U64(site_view, leases, 0, U53_MAX, 0, "Leases held now."),
 	R_U64(site_view, devices, 0, U53_MAX, 0, "Devices enrolled."),
 	R_U64(site_view, sessions, 0, U53_MAX, 0, "Agents connected."),
+	R_U64(site_view, waiting, 0, U53_MAX, OPT,
+	    "Checkouts that wait for seats."),
 	R_U64(site_view, licenses, 0, U53_MAX, 0, "Licenses installed."),
 	R_BOOL(site_view, clock_held, 0,
 	    "The wall clock jumped and waits for an admin."),

@@ -391,6 +391,8 @@ END_TEST
 
 START_TEST(admin_sees_who_waits_and_takes_one_out)
 {
+	const struct empty empty = { 0 };
+	struct site_view site;
 	struct waiter_view views[8];
 	struct waiter_number number, reply;
 
@@ -398,6 +400,8 @@ START_TEST(admin_sees_who_waits_and_takes_one_out)
 	get_seat(&alice, 'a');
 	wait_at(&bob, 'b', 60, 1, 1);
 	wait_at(&carol, 'c', 120, 2, 2);
+	ck_assert_int_eq(admin_do(&world, &site, OP_SITE_SHOW, &empty), 0);
+	ck_assert_uint_eq(site.waiting, 2);
 	ck_assert_uint_eq(list_waiters(views, "other"), 0);
 	ck_assert_uint_eq(list_waiters(views, PRODUCT), 2);
 	ck_assert_uint_eq(views[0].device, bob.device);
