@@ -55,7 +55,7 @@ ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: help all demo demo-stop check conformance asan tsan lint format \
-	hardening sim torture load fuzz bench-json dependencies install clean
+	hardening sim torture bench fuzz bench-json dependencies install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -224,9 +224,13 @@ torture: dependencies ## kill -9 at random: ROUNDS=200 SEED=
 	LEASEHOLD_BUILD=$(O) ROUNDS=$(or $(ROUNDS),200) $(if $(SEED),SEED=$(SEED)) \
 		/usr/bin/python3 tests/system/torture.py
 
-load: dependencies ## durable checkouts a second at 64 and 512 connections
-	@$(SELF) $(JOBS) build-tests
-	LEASEHOLD_BUILD=$(O) /usr/bin/python3 tests/bench/load.py
+bench: dependencies ## against Redis and PostgreSQL: ROWS= ROUNDS= README=1
+	@$(SELF) $(JOBS) all $(filter $(O)/tests/bench/%,$(TOOLS)) \
+		$(O)/tests/system/app_tool
+	@LEASEHOLD_BUILD=$(O) /usr/bin/python3 tests/bench/bench.py \
+		--out $(BUILD)/bench.json $(if $(ROWS),--rows $(ROWS)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(README),--readme)
 
 # Fuzzers: MODE=fuzz is a build tree of its own, made by clang.
 FUZZ := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))

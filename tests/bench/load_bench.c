@@ -1,73 +1,98 @@
 /*
  * A load generator that speaks the real protocol: N agents, each a device of
- * its own with its own key, on N TLS connections, all in one process. Each has
- * one checkout under way at any time (closed loop) and never returns a seat, so
- * that every answer is one durable grant.
+ * its own with its own key, on N TLS connections, all in one process.
  *
- *   load_bench --port P --ca FILE --join TOKEN --product ID --folder DIR
- *              --connections N --seconds S
+ *   load_bench --port P --ca FILE --folder DIR --connections N [--join TOKEN]
+ *     --seconds S    closed loop: each agent has one checkout under way
+ *     --rate R       open loop of so many checkouts a second, all together
+ *     --total N      stop after N answers
+ *     --return       give each seat back before the next checkout
+ *     --idle         log in, say "ready", stay until stdin ends
+ *     --first        try until a seat is granted; prints when (CLOCK_BOOTTIME)
  *
- * Prints one JSON object: checkouts a second and latencies in microseconds.
+ * DIR keeps keys and device numbers: agents that are known there log in, others
+ * enroll with TOKEN first. Prints what meter.h says; latencies are those of
+ * checkouts, in microseconds.
  */
-#include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
 #include "shared/net/net.h"
 #include "shared/rpc/operations.h"
 #include "shared/rpc/rpc.h"
+#include "tests/bench/meter.h"
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#define CONNECTIONS_MAX 4096
-#define SAMPLES_MAX ((size_t)4 << 20)
+#define CONNECTIONS_MAX 20000
+/* Logging in at once: a site that is asked by all at once would hang up on the
+ * last ones. */
+#define WINDOW 64
+#define AGAIN_US 2000
 
-enum step { STEP_HELLO, STEP_ENROLL, STEP_LOGIN, STEP_PROVE, STEP_WORK };
+enum step {
+	STEP_HELLO,
+	STEP_ENROLL,
+	STEP_LOGIN,
+	STEP_PROVE,
+	STEP_FREE,
+	STEP_CHECKOUT,
+	STEP_RETURN,
+};
 
 struct load;
 
 struct agent {
 	struct load *load;
+	struct agent *next_free;
 	struct identity *identity;
 	net_conn conn;
 	enum step step;
 	uint8_t exporter[32];
 	uint64_t device;
 	uint64_t id;
-	int64_t sent_us;
+	int64_t meant_us; /* when its checkout was meant to be sent */
 };
 
 struct load {
 	struct event_base *base;
 	struct net *net;
+	struct net_client_options options;
 	struct agent *agents;
+	struct agent *free; /* of an open loop: nothing under way */
 	unsigned int n;
+	unsigned int begun; /* connecting or beyond */
 	unsigned int ready;
+	unsigned int under_way;
 	const char *join;
 	const char *product;
-	int64_t start_us; /* 0: not yet */
-	int64_t end_us;
-	uint64_t done;
-	uint64_t refused;
-	uint32_t *samples;
-	size_t n_samples;
-	int seconds;
-	bool failed;
+	const char *folder;
+	struct meter meter;
+	bool give_back, idle, first;
+	bool failed, over;
+	struct event *again;
 };
+
+static void start_next(struct load *load);
+
+static void
+stop(struct load *load)
+{
+	load->over = true;
+	event_base_loopbreak(load->base);
+}
 
 static void
 give_up(struct load *load, const char *words)
 {
-	fprintf(stderr, "load: %s\n", words);
+	fprintf(stderr, "load_bench: %s\n", words);
 	load->failed = true;
-	event_base_loopbreak(load->base);
+	stop(load);
 }
 
 static void
@@ -78,12 +103,52 @@ ask(struct agent *agent, enum operation_id op, const void *request)
 
 	rpc_write_request(&out, ++agent->id, operation->name,
 	    operation->request, request);
-	agent->sent_us = clock_boottime_us();
 	if (out.failed ||
 	    net_send(agent->load->net, agent->conn, out.data, out.len) != 0)
 		give_up(agent->load, "cannot send");
 	buf_release(&out);
 }
+
+/* --- who an agent is ------------------------------------------------------ */
+
+static void
+device_path(char path[512], const struct agent *agent, const char *name)
+{
+	snprintf(path, 512, "%s/%u%s", agent->load->folder,
+	    (unsigned int)(agent - agent->load->agents), name);
+}
+
+static void
+remember_device(const struct agent *agent)
+{
+	char path[512];
+
+	device_path(path, agent, "/device");
+	FILE *file = fopen(path, "w");
+
+	if (file == NULL)
+		return;
+	fprintf(file, "%llu\n", (unsigned long long)agent->device);
+	fclose(file);
+}
+
+static void
+recall_device(struct agent *agent)
+{
+	unsigned long long device;
+	char path[512];
+
+	device_path(path, agent, "/device");
+	FILE *file = fopen(path, "r");
+
+	if (file == NULL)
+		return;
+	if (fscanf(file, "%llu", &device) == 1)
+		agent->device = device;
+	fclose(file);
+}
+
+/* --- logging in ----------------------------------------------------------- */
 
 static void
 say_hello(struct agent *agent)
@@ -97,45 +162,50 @@ say_hello(struct agent *agent)
 }
 
 static void
+enroll(struct agent *agent, struct proof_subject *subject)
+{
+	const char *join = agent->load->join;
+	struct enroll enroll = { .class_ = PROOF_SOFTWARE };
+	uint8_t key[PROOF_KEY_MAX];
+
+	subject->purpose = PROOF_ENROLL;
+	crypto_hash_sha256(subject->request_digest, (const unsigned char *)join,
+	    strlen(join));
+	proof_make(&enroll.proof, agent->identity, subject);
+	enroll.join = (struct record_span){ join, (uint32_t)strlen(join) };
+	enroll.public_key.data = key;
+	enroll.public_key.len = (uint32_t)identity_public(key, agent->identity);
+	snprintf(enroll.name, sizeof(enroll.name), "load-%u",
+	    (unsigned int)(agent - agent->load->agents));
+	text_copy(enroll.host, sizeof(enroll.host), "load");
+	agent->step = STEP_ENROLL;
+	ask(agent, OP_DEVICE_ENROLL, &enroll);
+}
+
+static void
 enroll_or_prove(struct agent *agent, const struct hello_reply *reply)
 {
 	struct proof_subject subject = { .site = reply->site,
 		.tenant = reply->tenant,
 		.device = agent->device };
-	const char *join = agent->load->join;
+	struct prove prove;
 
 	memcpy(subject.nonce, reply->nonce, sizeof(subject.nonce));
 	memcpy(subject.exporter, agent->exporter, sizeof(subject.exporter));
 	if (agent->device == 0) {
-		struct enroll enroll = { .class_ = PROOF_SOFTWARE };
-		uint8_t key[PROOF_KEY_MAX];
-
-		subject.purpose = PROOF_ENROLL;
-		crypto_hash_sha256(subject.request_digest,
-		    (const unsigned char *)join, strlen(join));
-		proof_make(&enroll.proof, agent->identity, &subject);
-		enroll.join =
-		    (struct record_span){ join, (uint32_t)strlen(join) };
-		enroll.public_key.data = key;
-		enroll.public_key.len =
-		    (uint32_t)identity_public(key, agent->identity);
-		snprintf(enroll.name, sizeof(enroll.name), "load-%u",
-		    (unsigned int)(agent - agent->load->agents));
-		text_copy(enroll.host, sizeof(enroll.host), "load");
-		agent->step = STEP_ENROLL;
-		ask(agent, OP_DEVICE_ENROLL, &enroll);
-	} else {
-		struct prove prove;
-
-		subject.purpose = PROOF_LOGIN;
-		proof_make(&prove.proof, agent->identity, &subject);
-		agent->step = STEP_PROVE;
-		ask(agent, OP_SESSION_PROVE, &prove);
+		enroll(agent, &subject);
+		return;
 	}
+	subject.purpose = PROOF_LOGIN;
+	proof_make(&prove.proof, agent->identity, &subject);
+	agent->step = STEP_PROVE;
+	ask(agent, OP_SESSION_PROVE, &prove);
 }
 
+/* --- the work ------------------------------------------------------------- */
+
 static void
-check_out(struct agent *agent)
+check_out(struct agent *agent, int64_t meant_us)
 {
 	struct checkout checkout = { .version = "8.1.0",
 		.count = 1,
@@ -146,7 +216,39 @@ check_out(struct agent *agent)
 	    agent->load->product);
 	randombytes_buf(checkout.request, sizeof(checkout.request));
 	randombytes_buf(checkout.nonce, sizeof(checkout.nonce));
+	agent->meant_us = meant_us;
+	agent->step = STEP_CHECKOUT;
+	agent->load->under_way++;
 	ask(agent, OP_LEASE_CHECKOUT, &checkout);
+}
+
+static void
+next_turn(struct agent *agent)
+{
+	struct load *load = agent->load;
+
+	if (load->meter.rate > 0) {
+		agent->step = STEP_FREE;
+		agent->next_free = load->free;
+		load->free = agent;
+	} else {
+		check_out(agent, clock_boottime_us());
+	}
+}
+
+static void
+send_due(struct load *load)
+{
+	int64_t now = clock_boottime_us(), meant;
+
+	while (load->free != NULL && meter_due(&meant, &load->meter, now)) {
+		struct agent *agent = load->free;
+
+		load->free = agent->next_free;
+		check_out(agent, meant);
+	}
+	if (load->under_way == 0 && meter_all_sent(&load->meter))
+		stop(load);
 }
 
 static void
@@ -154,77 +256,143 @@ begin_work(struct agent *agent)
 {
 	struct load *load = agent->load;
 
-	agent->step = STEP_WORK;
+	/* Its key is an open file, and not needed any more. */
+	if (!load->first) {
+		identity_close(agent->identity);
+		agent->identity = NULL;
+	}
 	load->ready++;
-	if (load->ready < load->n)
+	agent->step = STEP_FREE;
+	if (load->ready < load->n) {
+		start_next(load);
 		return;
-	load->start_us = clock_boottime_us();
-	load->end_us = load->start_us + (int64_t)load->seconds * 1000000;
+	}
+	if (load->idle) {
+		printf("ready\n");
+		fflush(stdout);
+		return;
+	}
+	meter_start(&load->meter);
 	for (unsigned int i = 0; i < load->n; i++)
-		check_out(&load->agents[i]);
+		next_turn(&load->agents[i]);
 }
 
 static void
-count(struct agent *agent, bool granted)
+answered(struct agent *agent, const struct rpc_envelope *envelope,
+    const struct checkout_reply *reply)
 {
 	struct load *load = agent->load;
-	int64_t now = clock_boottime_us();
+	bool granted = envelope->result != NULL;
 
-	if (now > load->end_us) {
-		event_base_loopbreak(load->base);
+	if (agent->step == STEP_RETURN) {
+		next_turn(agent);
 		return;
 	}
-	if (granted)
-		load->done++;
-	else
-		load->refused++;
-	if (load->n_samples < SAMPLES_MAX)
-		load->samples[load->n_samples++] =
-		    (uint32_t)(now - agent->sent_us);
-	check_out(agent);
+	load->under_way--;
+	if (!granted && load->meter.refused == 0)
+		fprintf(stderr, "load_bench: refused: %.*s\n",
+		    (int)envelope->error_len, envelope->error);
+	if (load->first && granted) {
+		printf("{\"granted_us\":%lld}\n",
+		    (long long)clock_boottime_us());
+		stop(load);
+		return;
+	}
+	if (!meter_count(&load->meter, agent->meant_us, granted) &&
+	    load->meter.rate <= 0) {
+		stop(load);
+		return;
+	}
+	if (granted && load->give_back) {
+		struct lease_return end = { .lease = reply->lease,
+			.reason = LEASE_RETURNED };
+
+		agent->step = STEP_RETURN;
+		ask(agent, OP_LEASE_RETURN, &end);
+	} else {
+		next_turn(agent);
+	}
+}
+
+static int
+worked(struct agent *agent, const struct rpc_envelope *envelope,
+    struct arena *arena)
+{
+	struct checkout_reply reply = { 0 };
+	struct record_error error;
+	int err = 0;
+
+	/* Only who gives back must know the lease: the generator's time is
+	 * short. */
+	if (agent->step == STEP_CHECKOUT && envelope->result != NULL &&
+	    agent->load->give_back)
+		err = record_read_json(&reply, &checkout_reply_record,
+		    envelope->result, envelope->result_len, arena, &error);
+	if (err == 0)
+		answered(agent, envelope, &reply);
+	return err;
+}
+
+static int
+logged_in(struct agent *agent, const struct rpc_envelope *envelope,
+    struct arena *arena)
+{
+	struct record_error error;
+	struct hello_reply hello;
+	struct enroll_reply enrolled;
+	int err = 0;
+
+	if (agent->step == STEP_HELLO || agent->step == STEP_LOGIN) {
+		err = record_read_json(&hello, &hello_reply_record,
+		    envelope->result, envelope->result_len, arena, &error);
+		if (err == 0)
+			enroll_or_prove(agent, &hello);
+	} else if (agent->step == STEP_ENROLL) {
+		err = record_read_json(&enrolled, &enroll_reply_record,
+		    envelope->result, envelope->result_len, arena, &error);
+		if (err != 0)
+			return err;
+		agent->device = enrolled.device;
+		remember_device(agent);
+		say_hello(agent);
+	} else {
+		begin_work(agent);
+	}
+	return err;
+}
+
+static void
+try_again(struct load *load)
+{
+	const struct timeval soon = { .tv_usec = AGAIN_US };
+
+	event_add(load->again, &soon);
 }
 
 static void
 on_message(void *ctx, net_conn conn, const uint8_t *data, size_t len)
 {
 	struct agent *agent = ctx;
+	struct load *load = agent->load;
 	struct rpc_envelope envelope;
 	struct record_error error;
 	struct arena arena = { 0 };
 	int err = rpc_read(&envelope, (const char *)data, len, &error);
 
-	(void)conn;
 	if (err == 0 && envelope.id == 0)
 		return;
-	if (agent->step == STEP_WORK) {
-		count(agent, err == 0 && envelope.result != NULL);
-		return;
-	}
-	if (err != 0 || envelope.result == NULL) {
-		fprintf(stderr, "%.*s\n", (int)len, (const char *)data);
-		give_up(agent->load, "refused while logging in");
-		return;
-	}
-	if (agent->step == STEP_HELLO || agent->step == STEP_LOGIN) {
-		struct hello_reply reply;
-
-		err = record_read_json(&reply, &hello_reply_record,
-		    envelope.result, envelope.result_len, &arena, &error);
-		if (err == 0)
-			enroll_or_prove(agent, &reply);
-	} else if (agent->step == STEP_ENROLL) {
-		struct enroll_reply reply;
-
-		err = record_read_json(&reply, &enroll_reply_record,
-		    envelope.result, envelope.result_len, &arena, &error);
-		agent->device = reply.device;
-		if (err == 0)
-			say_hello(agent);
+	if (err == 0 && agent->step > STEP_FREE) {
+		err = worked(agent, &envelope, &arena);
+	} else if (err == 0 && envelope.result != NULL) {
+		err = logged_in(agent, &envelope, &arena);
+	} else if (load->first) {
+		net_close(load->net, conn, 1000, "again");
 	} else {
-		begin_work(agent);
+		fprintf(stderr, "%.*s\n", (int)len, (const char *)data);
+		give_up(load, "refused while logging in");
 	}
 	if (err != 0)
-		give_up(agent->load, "an answer is not understood");
+		give_up(load, "an answer is not understood");
 	arena_release(&arena);
 }
 
@@ -244,111 +412,158 @@ on_close(void *ctx, net_conn conn, const char *reason)
 	struct agent *agent = ctx;
 
 	(void)conn;
-	give_up(agent->load, reason);
+	if (agent->load->over)
+		return;
+	if (agent->load->first)
+		try_again(agent->load);
+	else
+		give_up(agent->load, reason);
 }
 
 static const struct net_client_callbacks callbacks = { on_open, on_message,
 	on_close };
 
-static int
-by_value(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void
-print_result(struct load *load)
+start_next(struct load *load)
 {
-	double seconds = load->seconds;
-	size_t n = load->n_samples;
-
-	qsort(load->samples, n, sizeof(load->samples[0]), by_value);
-	printf("{\"connections\":%u,\"seconds\":%.1f,\"checkouts\":%llu,"
-	       "\"refused\":%llu,\"per_second\":%.0f,\"p50_us\":%u,"
-	       "\"p99_us\":%u,\"max_us\":%u}\n",
-	    load->n, seconds, (unsigned long long)load->done,
-	    (unsigned long long)load->refused, (double)load->done / seconds,
-	    n > 0 ? load->samples[n / 2] : 0,
-	    n > 0 ? load->samples[n - 1 - n / 100] : 0,
-	    n > 0 ? load->samples[n - 1] : 0);
-}
-
-static const char *
-option(int argc, char **argv, const char *name)
-{
-	for (int i = 1; i + 1 < argc; i++)
-		if (strcmp(argv[i], name) == 0)
-			return argv[i + 1];
-	fprintf(stderr, "load: %s is missing\n", name);
-	exit(2);
-}
-
-static void
-start_agents(struct load *load, const char *folder,
-    const struct net_client_options *options)
-{
-	for (unsigned int i = 0; i < load->n && !load->failed; i++) {
-		struct agent *agent = &load->agents[i];
+	while (!load->failed && load->begun < load->n &&
+	    load->begun < load->ready + WINDOW) {
+		struct agent *agent = &load->agents[load->begun++];
 		char path[512];
 
 		agent->load = load;
-		snprintf(path, sizeof(path), "%s/%u", folder, i);
-		if (identity_open(&agent->identity, path, NULL) != 0 ||
-		    net_connect(&agent->conn, load->net, options, &callbacks,
-			agent) != 0)
-			give_up(load, "cannot start an agent");
+		device_path(path, agent, "");
+		if (identity_open(&agent->identity, path, NULL) != 0) {
+			give_up(load, "cannot make a key");
+			return;
+		}
+		recall_device(agent);
+		if (agent->device == 0 && load->join[0] == '\0')
+			give_up(load, "a new device needs --join");
+		else if (net_connect(&agent->conn, load->net, &load->options,
+			     &callbacks, agent) != 0)
+			give_up(load, "cannot connect");
 	}
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *ctx)
+{
+	struct load *load = ctx;
+	struct agent *agent = load->agents;
+
+	(void)fd;
+	(void)what;
+	load->ready = 0;
+	if (net_connect(&agent->conn, load->net, &load->options, &callbacks,
+		agent) != 0)
+		try_again(load);
+}
+
+static void
+on_stdin(evutil_socket_t fd, short what, void *ctx)
+{
+	char bytes[64];
+
+	(void)what;
+	if (read((int)fd, bytes, sizeof(bytes)) <= 0)
+		stop(ctx);
+}
+
+/* An open loop looks at the clock all the time: it has a core of its own. */
+static void
+run(struct load *load)
+{
+	bool spin = load->meter.rate > 0;
+
+	while (!load->over) {
+		bool working = spin && load->meter.start_us != 0;
+
+		event_base_loop(load->base,
+		    working ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+		if (working)
+			send_due(load);
+	}
+}
+
+static void
+read_options(struct load *load, int argc, char **argv)
+{
+	load->n = (unsigned int)option_number(argc, argv, "--connections", 1);
+	load->join = option_text(argc, argv, "--join", "");
+	load->product = option_text(argc, argv, "--product", "-");
+	load->folder = option_text(argc, argv, "--folder", NULL);
+	load->give_back = option_flag(argc, argv, "--return");
+	load->idle = option_flag(argc, argv, "--idle");
+	load->first = option_flag(argc, argv, "--first");
+	load->meter.seconds = option_number(argc, argv, "--seconds", 0);
+	load->meter.warm_up_s = option_number(argc, argv, "--warm-up", 0);
+	load->meter.rate = option_number(argc, argv, "--rate", 0);
+	load->meter.total = (uint64_t)option_number(argc, argv, "--total", 0);
+	load->options = (struct net_client_options){
+		.host = "127.0.0.1",
+		.path = "/agent/v1",
+		.protocol = "leasehold.v1",
+		.connect_timeout_s = 60,
+		.port = (uint16_t)option_number(argc, argv, "--port", 0),
+	};
+}
+
+static int
+set_up(struct load *load)
+{
+	const rlim_t wanted = load->n + 2 * WINDOW + 100;
+	const struct rlimit files = { wanted, wanted };
+
+	if (setrlimit(RLIMIT_NOFILE, &files) != 0) {
+		fprintf(stderr, "load_bench: %u descriptors: %s\n", load->n,
+		    strerror(errno));
+		return -1;
+	}
+	if (mkdir(load->folder, 0700) != 0 && errno != EEXIST)
+		return -1;
+	load->base = event_base_new();
+	load->net = load->base == NULL ? NULL : net_new(load->base);
+	load->agents = calloc(load->n, sizeof(*load->agents));
+	if (load->net == NULL || load->agents == NULL)
+		return -1;
+	load->again = evtimer_new(load->base, on_again, load);
+	return load->again == NULL ? -1 : meter_init(&load->meter);
 }
 
 int
 main(int argc, char **argv)
 {
 	struct load load = { 0 };
-	struct net_client_options options = { .host = "127.0.0.1",
-		.path = "/agent/v1",
-		.protocol = "leasehold.v1",
-		.connect_timeout_s = 30 };
-	struct rlimit files = { 65536, 65536 };
-	const char *folder = option(argc, argv, "--folder");
+	struct event *input;
 	uint8_t *ca;
 	size_t ca_len;
 
 	log_open("load", LOG_WARN, 0);
-	load.n = (unsigned int)strtoul(option(argc, argv, "--connections"),
-	    NULL, 10);
-	load.seconds = (int)strtol(option(argc, argv, "--seconds"), NULL, 10);
-	load.join = option(argc, argv, "--join");
-	load.product = option(argc, argv, "--product");
-	options.port =
-	    (uint16_t)strtoul(option(argc, argv, "--port"), NULL, 10);
-	setrlimit(RLIMIT_NOFILE, &files);
-	if (load.n < 1 || load.n > CONNECTIONS_MAX || load.seconds < 1 ||
-	    sodium_init() < 0 ||
-	    file_read(&ca, &ca_len, option(argc, argv, "--ca"), 65536) != 0)
+	read_options(&load, argc, argv);
+	if (load.n < 1 || load.n > CONNECTIONS_MAX || sodium_init() < 0 ||
+	    file_read(&ca, &ca_len, option_text(argc, argv, "--ca", NULL),
+		65536) != 0)
 		return 2;
-	options.ca_pem = (const char *)ca;
-	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+	load.options.ca_pem = (const char *)ca;
+	if (set_up(&load) != 0)
 		return 1;
-	load.base = event_base_new();
-	load.net = net_new(load.base);
-	load.agents = calloc(load.n, sizeof(*load.agents));
-	load.samples = calloc(SAMPLES_MAX, sizeof(*load.samples));
-	if (load.base == NULL || load.net == NULL || load.agents == NULL ||
-	    load.samples == NULL)
+	input = event_new(load.base, STDIN_FILENO, EV_READ | EV_PERSIST,
+	    on_stdin, &load);
+	if (load.idle && (input == NULL || event_add(input, NULL) != 0))
 		return 1;
-	start_agents(&load, folder, &options);
-	if (!load.failed)
-		event_base_dispatch(load.base);
-	if (!load.failed)
-		print_result(&load);
+	start_next(&load);
+	run(&load);
+	if (!load.failed && !load.idle && !load.first)
+		meter_print(&load.meter, load.n);
+	event_free(input);
+	event_free(load.again);
 	net_free(load.net);
 	for (unsigned int i = 0; i < load.n; i++)
 		identity_close(load.agents[i].identity);
 	event_base_free(load.base);
+	free(load.meter.samples);
 	free(load.agents);
-	free(load.samples);
 	free(ca);
 	return load.failed ? 1 : 0;
 }

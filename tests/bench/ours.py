@@ -1,0 +1,192 @@
+"""A site under load: started on its own core, measured from outside."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "system"))
+import harness
+from harness import PRODUCT, Site, World, binary, expect, terms, wait_for
+
+SEATS = 10000000  # the most that a license can have
+TTL_S = 86400  # no lease ends by itself while something is measured
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_s(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def pss_kib(pid):
+    with open("/proc/%d/smaps_rollup" % pid) as f:
+        return int(re.search(r"^Pss:\s+(\d+)", f.read(), re.M).group(1))
+
+
+def wakeups(pid):
+    """Times that the threads of a process went to sleep by themselves."""
+    count = 0
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/status" % (pid, task)) as f:
+            count += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)",
+                                   f.read(), re.M).group(1))
+    return count
+
+
+def median(values):
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else \
+        (ordered[half - 1] + ordered[half]) / 2
+
+
+class Pinned(World):
+    """A world whose daemons run on the server's cores."""
+
+    def __init__(self, cpus):
+        super().__init__()
+        self.cpus = cpus
+
+    def start(self, name, args, env=None):
+        return super().start(name, ["taskset", "-c", self.cpus, *args], env)
+
+
+class Generator:
+    """A load generator on its own core; begins with "begin" or "ready"."""
+
+    def __init__(self, cpus, program, *args):
+        self.process = subprocess.Popen(
+            ["taskset", "-c", cpus, binary("tests/bench/" + program),
+             *[str(a) for a in args]], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.close()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def line(self, timeout):
+        """The next line it says."""
+        previous = signal.signal(signal.SIGALRM, self.too_slow)
+        signal.setitimer(signal.ITIMER_REAL, timeout)
+        try:
+            line = self.process.stdout.readline()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+        if not line:
+            raise harness.Failure("the load generator failed: "
+                                  + self.process.stderr.read()[-400:])
+        return line.strip()
+
+    def too_slow(self, number, frame):
+        raise harness.Failure("the load generator is too slow")
+
+    def wait(self, timeout):
+        self.process.stdin.close()
+        self.process.stdin = None
+        return self.process.wait(timeout)
+
+
+class Timing:
+    """The ledger's own account (SIGUSR1): totals of one tenant, in us."""
+
+    def __init__(self, site):
+        log = site.world.path(site.name + ".log")
+        at = os.path.getsize(log)
+        os.kill(site.child("ledger"), signal.SIGUSR1)
+
+        def said():
+            with open(log, errors="replace") as f:
+                f.seek(at)
+                return re.search(r"timing tenant=.*\n", f.read())
+        fields = dict(re.findall(r"(\w+)=([\d.]+)",
+                                 wait_for(said, "no timing is logged").group()))
+        self.commits = int(fields["commits"])
+        self.commands = int(fields["commands"])
+        self.us = {name: float(fields[name]) * self.commands for name in
+                   ("decide", "fold", "tree", "sign", "commit")}
+
+    def since(self, before):
+        commands = max(self.commands - before.commands, 1)
+        return {
+            "commits": self.commits - before.commits,
+            "commands": commands,
+            "us": {name: (total - before.us[name]) / commands
+                   for name, total in self.us.items()},
+        }
+
+
+class BenchSite(Site):
+    """A site with one license that never refuses."""
+
+    # The generator's agents all come from one address.
+    CONFIG = "[limits]\naddress_connections=12000\naddress_rate=0\n"
+
+    def __init__(self, world, name="site", seats=SEATS):
+        super().__init__(world, name, self.CONFIG)
+        self.start()
+        self.install(terms(commit=seats, overage=0, ttl_s=TTL_S))
+
+    @property
+    def daemons(self):
+        return {name: pid for name, pids in
+                harness.children(self.process.pid).items() for pid in pids}
+
+    def pss(self):
+        return sum(pss_kib(pid) for pid in
+                   [self.process.pid, *self.daemons.values()])
+
+    def options(self, agents, connections):
+        """Devices that are known in the folder log in, others enroll."""
+        folder = self.world.path(agents)
+        options = ["--port", self.port, "--ca", self.ca, "--product", PRODUCT,
+                   "--folder", folder, "--connections", connections]
+        if not os.path.exists(os.path.join(folder, str(connections - 1),
+                                           "device")):
+            options += ["--join", self.token(uses=connections)]
+        return options
+
+    def load(self, cpus, agents, connections, *extra, timeout=90):
+        """One measurement; what it cost each process is added."""
+        with Generator(cpus, "load_bench",
+                       *self.options(agents, connections), *extra) as load:
+            expect(load.line(timeout) == "begin", "it does not begin")
+            pids = self.daemons
+            cpu = {name: cpu_s(pid) for name, pid in pids.items()}
+            before = Timing(self)
+            result = json.loads(load.line(timeout))
+            result["cpu_us"] = {
+                name: (cpu_s(pid) - cpu[name]) * 1e6 / max(result["done"], 1)
+                for name, pid in pids.items()}
+            result["ledger"] = Timing(self).since(before)
+            expect(result["refused"] == 0, "checkouts were refused")
+            return result
+
+    def fill(self, cpus, agents, connections, total, timeout=240):
+        with Generator(cpus, "load_bench", *self.options(agents, connections),
+                       "--total", total) as load:
+            load.line(timeout)
+            load.line(timeout)
+
+    def idle(self, cpus, agents, connections, timeout=240):
+        """Agents that are logged in and say nothing, until closed."""
+        load = Generator(cpus, "load_bench",
+                         *self.options(agents, connections), "--idle")
+        try:
+            expect(load.line(timeout) == "ready", "they do not log in")
+        except BaseException:
+            load.close()
+            raise
+        return load

@@ -1,0 +1,321 @@
+"""What is measured: a function per group of rows of DESIGN 15."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+
+from harness import PRODUCT, Agent, App, binary, expect, run
+from ours import (BenchSite, Generator, Pinned, cpu_s, median, pss_kib,
+                  wakeups)
+from peers import Packages, Postgres, Redis
+
+COUNTS = (64, 512, 2000)
+MAIN = 512  # the count that the targets are about
+
+
+def fdatasync_us(folder, seconds=1.0):
+    """What the disk takes to keep 4 KiB, each time: sorted microseconds."""
+    took = []
+    with tempfile.TemporaryFile(dir=folder) as f:
+        f.write(bytes(4096) * 256)
+        os.fsync(f.fileno())
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            began = time.perf_counter()
+            os.pwrite(f.fileno(), os.urandom(4096), len(took) % 256 * 4096)
+            os.fdatasync(f.fileno())
+            took.append((time.perf_counter() - began) * 1e6)
+    return sorted(took)
+
+
+def measure_disk(bench):
+    """Beside every round, for the disk is not the same all the time."""
+    took = fdatasync_us(bench.folder, 1.0 if bench.seconds > 2 else 0.5)
+    bench.disk_p50_us.append(took[len(took) // 2])
+    bench.disk_rate.append(len(took) / sum(took) * 1e6)
+
+
+def spread(values, form="%.2f"):
+    if len(values) < 2:
+        return ""
+    return (form + " to " + form) % (min(values), max(values))
+
+
+# --- durable checkouts, beside the peers -------------------------------------
+
+def ours_once(bench, connections, *extra):
+    with Pinned(bench.server) as world:
+        site = BenchSite(world)
+        return site.load(bench.generator, "agents", connections, *extra)
+
+
+def peer_once(bench, peer, connections, *extra):
+    peer.start()
+    try:
+        with Generator(bench.generator, "peer_bench", "--peer", peer.name,
+                       "--port", peer.port, "--connections", connections,
+                       *peer.options, *extra) as load:
+            expect(load.line(90) == "begin", peer.name + " does not begin")
+            result = json.loads(load.line(90))
+            expect(result["refused"] == 0, peer.name + " refused")
+            return result
+    finally:
+        peer.stop()
+
+
+def show_once(bench, name, result):
+    cpu = ", ".join("%s %.1f us" % item for item in
+                    sorted(result.get("cpu_us", {}).items()))
+    bench.say("  %-9s %5d connections: %7.0f/s, p50 %.2f ms, p99 %.2f ms; "
+              "generator at %.0f %%%s" % (
+                  name, result["connections"], result["per_second"],
+                  result["p50_us"] / 1e3, result["p99_us"] / 1e3,
+                  result["generator_cpu"] * 100, "; CPU: " + cpu if cpu
+                  else ""))
+    ledger = result.get("ledger")
+    if ledger:
+        bench.say("            ledger, us a checkout: %s; %.1f checkouts a "
+                  "commit" % (", ".join("%s %.1f" % item for item in
+                                        ledger["us"].items()),
+                              ledger["commands"] / max(ledger["commits"], 1)))
+
+
+def checkouts(bench):
+    packages = Packages(bench.folder)
+    peers = []
+    extra = ["--seconds", bench.seconds, "--warm-up", bench.seconds / 5]
+    rates = {(name, n): [] for name in ("ours", "redis", "postgres")
+             for n in COUNTS}
+    try:
+        peers.append(Redis(packages, bench.folder, bench.server))
+        peers.append(Postgres(packages, bench.folder, bench.server))
+        bench.conditions.update({p.name: p.version for p in peers})
+        for number in range(bench.rounds):
+            bench.say("round %d of %d" % (number + 1, bench.rounds))
+            for n in COUNTS:
+                measure_disk(bench)
+                result = ours_once(bench, n, *extra)
+                show_once(bench, "ours", result)
+                rates["ours", n].append(result["per_second"])
+                if n == MAIN:
+                    bench.commits.append(result["ledger"]["commits"]
+                                         / result["ledger"]["commands"])
+                    bench.peaks.append(result["per_second"])
+                for peer in peers:
+                    result = peer_once(bench, peer, n, *extra)
+                    show_once(bench, peer.name, result)
+                    rates[peer.name, n].append(result["per_second"])
+    finally:
+        for peer in peers:
+            peer.close()
+    for peer, target in (("redis", 0.7), ("postgres", 10)):
+        for n in COUNTS:
+            ratios = [a / b for a, b in zip(rates["ours", n], rates[peer, n])]
+            note = "%s; %.0f/s against %.0f/s" % (
+                spread(ratios), median(rates["ours", n]),
+                median(rates[peer, n]))
+            bench.add("checkouts_over_%s_%d" % (peer, n), median(ratios),
+                      ">=", target if n == MAIN else None, "ratio", note)
+            if peer == "redis" and n == MAIN:
+                bench.add("checkouts_over_redis_%d_goal" % n, median(ratios),
+                          ">=", 1.0, "ratio", "")
+    bench.add("commits_per_checkout_%d" % MAIN, median(bench.commits), "<=",
+              1 / 50, "commits", "1/%.0f" % (1 / median(bench.commits)))
+
+
+# --- latency ---------------------------------------------------------------------
+
+def latency(bench):
+    if not bench.peaks:
+        result = ours_once(bench, MAIN, "--seconds", bench.seconds)
+        show_once(bench, "ours", result)
+        bench.peaks.append(result["per_second"])
+    rate = median(bench.peaks) / 2
+    p99, p50 = [], []
+    for _ in range(bench.rounds):
+        measure_disk(bench)
+        result = ours_once(bench, MAIN, "--rate", rate, "--seconds",
+                           bench.seconds * 2, "--warm-up", 1)
+        show_once(bench, "ours", result)
+        p99.append(result["p99_us"] / 1e3)
+        p50.append(result["p50_us"] / 1e3)
+    limit = max(5.0, 10 * median(bench.disk_p50_us) / 1e3)
+    bench.add("checkout_p99_at_half_peak", median(p99), "<=", limit, "ms",
+              "%s; p50 %.2f ms, open loop, %.0f/s on %d connections" % (
+                  spread(p99), median(p50), rate, MAIN))
+
+
+# --- cost against size -----------------------------------------------------------
+
+def ledger_us(result):
+    return sum(result["ledger"]["us"].values())
+
+
+def compare(bench, name, cases, note):
+    """Interleaved rounds of two sites: (label, site, agents folder)."""
+    extra = ["--return", "--seconds", bench.seconds, "--warm-up", 1]
+    work, time_ = [], []
+    for _ in range(bench.rounds):
+        results = []
+        for label, site, agents in cases:
+            results.append(site.load(bench.generator, agents, MAIN, *extra))
+            show_once(bench, label, results[-1])
+        small, large = results
+        work.append(ledger_us(large) / ledger_us(small))
+        time_.append(small["per_second"] / large["per_second"])
+    bench.add("cost_%s_ledger" % name, median(work), "<=", 1.3, "ratio",
+              "%s; time in the ledger's writer %s" % (spread(work), note))
+    bench.add("cost_%s" % name, median(time_), "<=", 1.3, "ratio",
+              "%s; time of a checkout and its return %s" % (
+                  spread(time_), note))
+
+
+def leases(bench):
+    with Pinned(bench.server) as world:
+        small = BenchSite(world, "small")
+        large = BenchSite(world, "large")
+        small.fill(bench.generator, "small-agents", MAIN, 1000)
+        began = time.monotonic()
+        large.fill(bench.generator, "large-agents", MAIN, bench.many)
+        bench.say("  %d leases after %.0f s" % (bench.many,
+                                               time.monotonic() - began))
+        compare(bench, "%d_leases_over_1000" % bench.many,
+                (("1000", small, "small-agents"),
+                 (str(bench.many), large, "large-agents")), "of leases held")
+
+
+# --- idle agents -------------------------------------------------------------------
+
+def hold_idle(bench, site, loads, n, before):
+    """So many idle agents in all; what one of them takes of memory."""
+    more = n - sum(count for _, count in loads)
+    began = time.monotonic()
+    loads.append((site.idle(bench.generator, "idle-%d" % n, more), more))
+    took = time.monotonic() - began
+    time.sleep(1)
+    value = (site.pss() - before) / n
+    bench.say("  %d agents enrolled and logged in within %.1f s; %.1f KiB each"
+              % (more, took, value))
+    bench.add("idle_agent_%d" % n, value, "<=", 25, "KiB",
+              "PSS of the daemon, one front")
+
+
+def idle(bench):
+    with Pinned(bench.server) as world:
+        small = BenchSite(world, "small")
+        large = BenchSite(world, "large")
+        before = large.pss()
+        loads = []
+        try:
+            hold_idle(bench, large, loads, 2000, before)
+            hold_idle(bench, large, loads, 10000, before)
+            compare(bench, "10000_idle_agents",
+                    (("512", small, "small-agents"),
+                     ("+10000", large, "large-agents")),
+                    "with 10,000 idle agents connected, over none")
+        finally:
+            for load, _ in loads:
+                load.close()
+
+
+# --- restart -----------------------------------------------------------------------
+
+def restart(bench):
+    took = []
+    with Pinned(bench.server) as world:
+        site = BenchSite(world)
+        site.fill(bench.generator, "agents", MAIN, bench.some)
+        site.load(bench.generator, "first", 1, "--seconds", 0.2)
+        for _ in range(max(bench.rounds, 3)):
+            site.kill()
+            with Generator(bench.generator, "load_bench", "--first",
+                           *site.options("first", 1)) as load:
+                time.sleep(0.2)
+                began = time.clock_gettime(time.CLOCK_BOOTTIME)
+                site.start(wait=False)
+                granted = json.loads(load.line(60))["granted_us"] / 1e6
+                took.append(granted - began)
+                bench.say("  first grant after %.3f s" % took[-1])
+            expect(site.wait_ready()["leases"] >= bench.some,
+                   "leases were lost")
+    bench.add("restart_%d_leases" % bench.some, median(took), "<=", 1.0, "s",
+              spread(took) + "; kill -9 of all, to the first grant")
+
+
+# --- the agent and the library -----------------------------------------------------
+
+def agent_pids(agent):
+    pids = [agent.child("keeper"), agent.child("uplink")]
+    return pids
+
+
+def agent_added(bench, site, agent):
+    """Medians of a checkout through the agent less that of a bare client."""
+    added, direct_ms = [], []
+    with Generator(bench.generator, "load_bench",
+                   *site.options("direct", 1), "--seconds", 0.2) as load:
+        load.wait(30)  # enrolled
+    for _ in range(max(bench.rounds, 3)):
+        with Generator(bench.generator, "load_bench",
+                       *site.options("direct", 1), "--return", "--seconds",
+                       bench.seconds / 2) as load:
+            load.line(30)
+            direct = json.loads(load.line(60))
+        with Generator(bench.generator, "agent_bench", "--vendor-key",
+                       site.world.vendor_key, "--socket", agent.socket,
+                       "--product", PRODUCT, "--seconds",
+                       bench.seconds / 2) as load:
+            load.line(30)
+            through = json.loads(load.line(60))
+        added.append((through["p50_us"] - direct["p50_us"]) / 1e3)
+        direct_ms.append(direct["p50_us"] / 1e3)
+        bench.say("  checkout: %.3f ms through the agent, %.3f ms without" % (
+            through["p50_us"] / 1e3, direct["p50_us"] / 1e3))
+    bench.add("agent_added", median(added), "<=", 1.0, "ms",
+              "%s; over the site's own %.2f ms, medians" % (
+                  spread(added), median(direct_ms)))
+
+
+def agent(bench):
+    with Pinned(bench.server) as world:
+        site = BenchSite(world)
+        agent = Agent(world)
+        agent.start()
+        agent.enroll(site)
+        App(world, agent.socket).wait()
+        time.sleep(2)
+        pids = agent_pids(agent)
+        before = sum(wakeups(pid) for pid in pids)
+        began = time.monotonic()
+        time.sleep(bench.watch_s)
+        rate = ((sum(wakeups(pid) for pid in pids) - before)
+                / (time.monotonic() - began) * 60)
+        pss = sum(pss_kib(pid) for pid in pids) / 1024
+        bench.add("agent_memory", pss, "<=", 10, "MiB",
+                  "PSS of keeper and uplink, one application with a seat")
+        bench.add("agent_wakeups", rate, "<=", 60, "a minute",
+                  "over %d s, one application with a seat" % bench.watch_s)
+        agent_added(bench, site, agent)
+
+
+def library(bench):
+    done = subprocess.run(
+        ["taskset", "-c", bench.generator, binary("tests/bench/seat_bench")],
+        capture_output=True, text=True, timeout=60)
+    expect(done.returncode == 0, done.stderr)
+    ns = float(re.search(r"([\d.]+) ns", done.stdout).group(1))
+    bench.add("lh_seat_valid", ns / 1000, "<=", 1.0, "us", "")
+
+
+GROUPS = {
+    "checkouts": checkouts,
+    "latency": latency,
+    "leases": leases,
+    "idle": idle,
+    "restart": restart,
+    "agent": agent,
+    "library": library,
+}
