@@ -1,7 +1,6 @@
 /* The ledger process: what admins ask of it, and the site's time. */
 #include "tests/unit/process_site.h"
 
-#include "shared/base/text.h"
 #include "tests/unit/suite.h"
 
 /* --- admins -------------------------------------------------------------- */
@@ -72,24 +71,6 @@ START_TEST(checkpoint_is_journaled)
 END_TEST
 
 /* --- the site's time ----------------------------------------------------- */
-
-/* The site was made yesterday, as far as its folder says. */
-static void
-make_older(void)
-{
-	struct site_file site = world.site;
-	struct buf text = { 0 };
-	char path[128];
-
-	site.created_at -= DAY_MS;
-	record_write_json(&text, &site_file_record, &site);
-	snprintf(path, sizeof(path), "%s/site.json", world.state);
-	ck_assert_int_eq(file_write(path, text.data, text.len, 0644), 0);
-	buf_release(&text);
-	process_stop(&world, SIGTERM);
-	process_start(&world);
-	process_await_ready(&world);
-}
 
 START_TEST(time_goes_back_by_correction_only_and_stays_so)
 {

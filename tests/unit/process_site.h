@@ -6,6 +6,7 @@
 #ifndef TESTS_UNIT_PROCESS_SITE_H
 #define TESTS_UNIT_PROCESS_SITE_H
 
+#include "shared/base/text.h"
 #include "tests/unit/process_world.h"
 
 #define PRODUCT "davinci"
@@ -42,6 +43,24 @@ renew_one(struct renew_reply *reply, const struct agent *agent, uint64_t lease,
 	memcpy(item.nonce, nonce, sizeof(item.nonce));
 	return agent_ask(&world, reply, agent->conn, OP_LEASE_RENEW, &renew,
 	    NULL);
+}
+
+/* The site was made yesterday, as far as its folder says. */
+static inline void
+make_older(void)
+{
+	struct site_file site = world.site;
+	struct buf text = { 0 };
+	char path[128];
+
+	site.created_at -= DAY_MS;
+	record_write_json(&text, &site_file_record, &site);
+	snprintf(path, sizeof(path), "%s/site.json", world.state);
+	ck_assert_int_eq(file_write(path, text.data, text.len, 0644), 0);
+	buf_release(&text);
+	process_stop(&world, SIGTERM);
+	process_start(&world);
+	process_await_ready(&world);
 }
 
 static inline void

@@ -44,6 +44,7 @@ struct process_world {
 	uint8_t payload[1 << 20]; /* of the last message */
 	uint8_t vendor_public[32], vendor_secret[64];
 	uint8_t issuer_public[32], issuer_secret[64];
+	struct record_list features; /* of licenses installed next */
 };
 
 /* A message as it came; its payload is in the world until the next one. */
@@ -473,6 +474,7 @@ install_serial(struct process_world *world, const char *product,
 	struct license_issuer issuer = { .not_before = now - 10 * DAY_MS,
 		.not_after = now + 10 * DAY_MS };
 	struct license license = { .serial = serial,
+		.features = world->features,
 		.entitlement = { .total_licenses = seats,
 		    .commit_qty = seats,
 		    .pricing = { 100, 100, "EUR" } },
