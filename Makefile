@@ -257,8 +257,8 @@ bench-json: dependencies ## our JSON reader against yajl, jsmn and json-c
 	@$(O)/tests/bench/json_bench $(DATA)/json
 
 lint: export LINT_CC = $(CC)
-lint: export LINT_FLAGS = $(CPPFLAGS) $(WARN)
-SOURCES = $(shell git ls-files '*.c' '*.h')
+lint: export LINT_FLAGS = $(CPPFLAGS) -Iagent/lib $(WARN)
+SOURCES = $(shell git ls-files '*.c' '*.h' '*.cpp' '*.hpp')
 lint: dependencies ## formatting, warnings as errors, analyzer, shellcheck
 	packaging/lint
 
@@ -269,16 +269,27 @@ hardening: ## read the ELF files: fails if a protection is missing
 	@$(SELF) $(JOBS) all
 	packaging/hardening $(PROGRAMS:%=$(O)/%) $(O)/libleasehold.so.0
 
+# Where Debian's python3 looks below this prefix.
+PYTHON_DIR ?= $(PREFIX)/lib/python$(if $(filter /usr,$(PREFIX)),3,$(shell \
+	/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])'\
+	))/dist-packages
 install: ## programs and library: PREFIX=/usr/local DESTDIR=
 	@$(SELF) $(JOBS) all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
 		$(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \
-		$(DESTDIR)$(PREFIX)/share/doc/leasehold
+		$(DESTDIR)$(PREFIX)/share/doc/leasehold/examples \
+		$(DESTDIR)$(PYTHON_DIR)/leasehold
 	install -m 755 $(O)/leasehold $(O)/leasehold-vendor \
 		$(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(O)/leaseholdd $(O)/leasehold-agent \
 		$(DESTDIR)$(PREFIX)/sbin
-	install -m 644 agent/lib/leasehold.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 agent/lib/leasehold.h agent/lib/leasehold.hpp \
+		$(DESTDIR)$(PREFIX)/include
+	install -m 644 agent/lib/python/leasehold/*.py \
+		agent/lib/python/leasehold/py.typed \
+		$(DESTDIR)$(PYTHON_DIR)/leasehold
+	install -m 644 agent/lib/examples/hold.* \
+		$(DESTDIR)$(PREFIX)/share/doc/leasehold/examples
 	install -m 644 $(O)/libleasehold.a $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(O)/libleasehold.so.0 $(DESTDIR)$(PREFIX)/lib
 	ln -sf libleasehold.so.0 $(DESTDIR)$(PREFIX)/lib/libleasehold.so

@@ -92,7 +92,10 @@ struct lh_options {
 	int manual_beats;
 	/** Called when a seat is lost, from the beat thread or lh_beat(); may
 	 * be NULL. LH_E_EXPIRED: the contract ended while the seat was held,
-	 * and after a renewal of the license a new checkout is needed. Must not call the library but lh_seat_* and lh_detail. */
+	 * and after a renewal of the license a new checkout is needed. May
+	 * look at seats, return them (this one too) and ask lh_detail(); must
+	 * call nothing else of the library. Renewals of other seats wait for
+	 * it. */
 	void (*lost)(void *ctx, struct lh_seat *seat, int error);
 	void *ctx;
 };
@@ -198,7 +201,7 @@ LH_API void lh_return(struct lh_seat *seat);
 
 /**
  * May the application run on this seat right now? No system call, no lock: a
- * verified deadline against a vDSO clock.
+ * verified deadline against a vDSO clock. Takes NULL, which is not valid.
  * @retval 1  Yes, within a signed span or its signed grace.
  * @retval 0  No.
  */
@@ -209,7 +212,8 @@ LH_API enum lh_seat_type lh_seat_type(const struct lh_seat *seat);
 LH_API uint64_t lh_seat_id(const struct lh_seat *seat);
 /** How many seats the lease is of, 1 to 1024. */
 LH_API uint32_t lh_seat_count(const struct lh_seat *seat);
-/** Milliseconds until it is no longer valid, grace included; 0: it is not. */
+/** Milliseconds until it is no longer valid, grace included; 0: it is not, as
+ * NULL. */
 LH_API int64_t lh_seat_left_ms(const struct lh_seat *seat);
 
 /** Renew every seat now (manual beats; beside the thread too). Blocks until the

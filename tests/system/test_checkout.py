@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
-from harness import (PRODUCT, SLOW, Agent, App, World, Site, Failure, binary,
-                     expect, main, run, terms, wait_for)
+from harness import (PRODUCT, SLOW, Agent, App, World, Site, binary, expect,
+                     main, terms, wait_for)
 
 
 def setting(world, **kw):

@@ -10,8 +10,8 @@ import ssl
 import sys
 import time
 
-from harness import (PRODUCT, SLOW, Agent, App, World, Site, binary, children,
-                     expect, free_port, main, run, terms, wait_for)
+from harness import (Agent, App, World, Site, binary, expect, free_port, main,
+                     run, terms, wait_for)
 
 
 def a_misspelt_key_is_named():

@@ -109,7 +109,8 @@ class Prefix:
         self.path = tempfile.mkdtemp(prefix="leasehold-lib-")
         for folder in ("include", "lib/pkgconfig"):
             os.makedirs(os.path.join(self.path, folder))
-        shutil.copy(HEADER, os.path.join(self.path, "include"))
+        for header in (HEADER, HEADER + "pp"):
+            shutil.copy(header, os.path.join(self.path, "include"))
         lib = os.path.join(self.path, "lib")
         for name in ("libleasehold.so.0", "libleasehold.a"):
             shutil.copy(binary(name), lib)

@@ -4,11 +4,10 @@ error, and nothing half done."""
 
 import json
 import os
-import shutil
 import sys
 from datetime import date, timedelta
 
-from harness import (PRODUCT, World, Site, binary, expect, main, run, terms)
+from harness import World, Site, binary, expect, main, run, terms
 
 
 def refused(site, path, *words):

@@ -5,8 +5,8 @@ import os
 import shutil
 import sys
 
-from harness import (PRODUCT, Agent, App, World, Site, binary, expect, main,
-                     run, terms, wait_for)
+from harness import (Agent, App, World, Site, binary, expect, main, run, terms,
+                     wait_for)
 
 
 def setting(world):
@@ -82,7 +82,6 @@ def a_store_put_back_to_an_earlier_copy_is_noticed():
             shutil.rmtree(os.path.join(site.state, name))
             run("cp", "-a", os.path.join(site.state + ".copy", name),
                 site.state)
-            owner = os.stat(os.path.join(site.state + ".copy", name))
         if os.geteuid() == 0:
             for name in ("tenants", "system"):
                 run("chown", "-R", "daemon", os.path.join(site.state, name))

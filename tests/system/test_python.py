@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from harness import (BUILD, ROOT, SLOW, Agent, Failure, Site,  # noqa: E402
@@ -477,7 +476,9 @@ if __name__ == "__main__":
             a_dropped_lease_goes_back_with_a_warning,
             a_dropped_client_leaves_nothing,
             the_end_of_the_program_gives_seats_back,
+            a_wait_gets_the_seat_that_comes_free,
             a_wait_can_be_left,
+            ctrl_c_leaves_the_queue,
             a_signal_handler_may_give_everything_back,
             on_lost_hears_that_an_admin_took_a_lease,
             an_unreachable_site_is_named,

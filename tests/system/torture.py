@@ -11,8 +11,7 @@ import signal
 import sys
 import time
 
-from harness import (Agent, App, Failure, World, Site, expect, main, terms,
-                     wait_for)
+from harness import Agent, App, World, Site, expect, main, terms, wait_for
 
 ROUNDS = int(os.environ.get("ROUNDS", "20"))
 SEED = int(os.environ.get("SEED", random.getrandbits(32)))

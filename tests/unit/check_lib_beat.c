@@ -15,6 +15,7 @@ static struct {
 	int valid;
 	char detail[256];
 	int pause_ms;
+	struct lh_seat *let_go[2]; /* returned from within */
 } told = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void
@@ -29,6 +30,10 @@ lost(void *ctx, struct lh_seat *seat, int error)
 	snprintf(told.detail, sizeof(told.detail), "%s", lh_detail());
 	int pause_ms = told.pause_ms;
 
+	for (int i = 0; i < 2; i++) {
+		lh_return(told.let_go[i]);
+		told.let_go[i] = NULL;
+	}
 	pthread_mutex_unlock(&told.lock);
 	usleep((useconds_t)pause_ms * 1000);
 }
@@ -248,6 +253,28 @@ START_TEST(revoked_lease_is_lost_at_once)
 	ck_assert_uint_eq(told.lease, lh_seat_id(seat));
 	ck_assert_int_eq(lh_seat_valid(seat), 0);
 	ck_assert_int_eq(lh_seat_valid(kept), 1);
+}
+END_TEST
+
+START_TEST(lost_may_return_seats)
+{
+	agent_terms(&agent, 1, 1);
+	struct lh_seat *kept = take(), *seat = take(), *other = take();
+	uint64_t lease = lh_seat_id(seat), other_lease = lh_seat_id(other);
+
+	pthread_mutex_lock(&told.lock);
+	told.let_go[0] = seat;
+	told.let_go[1] = other;
+	pthread_mutex_unlock(&told.lock);
+	agent_revoke(&agent, lease);
+	WAIT_UNTIL(lost_calls() == 1, 500);
+	ck_assert_uint_eq(told.lease, lease);
+	/* Of the lost one there is nothing to tell the agent. */
+	WAIT_UNTIL(AGENT_GET(&agent, returns) == 1, 500);
+	ck_assert_uint_eq(AGENT_GET(&agent, last_lease), other_lease);
+	/* The thread goes on with what is left. */
+	stays_valid(kept, 2500);
+	ck_assert_int_eq(lost_calls(), 1);
 }
 END_TEST
 
@@ -523,6 +550,7 @@ suite(void)
 	tcase_add_test(tc, agent_gone_for_good_loses_the_seat_in_the_end);
 	tcase_add_test(tc, ended_lease_is_lost_at_once);
 	tcase_add_test(tc, revoked_lease_is_lost_at_once);
+	tcase_add_test(tc, lost_may_return_seats);
 	tcase_add_test(tc, restarted_agent_is_told_whose_the_leases_are);
 	tcase_add_test(tc, attach_that_is_refused_loses_the_seat);
 	tcase_add_test(tc, agent_that_forgot_a_lease_is_told_again);
