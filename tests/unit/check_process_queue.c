@@ -422,6 +422,115 @@ START_TEST(place_that_changed_is_told_within_a_second_or_two)
 }
 END_TEST
 
+/* --- without waiting for answers ------------------------------------------ */
+
+static uint64_t
+write_request(const struct agent *agent, uint16_t op, const void *request)
+{
+	struct buf payload = { 0 };
+	uint64_t tag = ++world.tag;
+
+	record_write_msgpack(&payload, operation_get(op)->request, request);
+	front_write(&world, WIRE_REQUEST, op, agent->conn, tag, &payload);
+	buf_release(&payload);
+	return tag;
+}
+
+static int
+read_checkout(struct checkout_reply *reply, uint64_t tag)
+{
+	return front_answer(&world, reply, OP_LEASE_CHECKOUT, tag, NULL);
+}
+
+START_TEST(question_asked_twice_at_once_waits_once)
+{
+	struct checkout checkout;
+	struct checkout_reply reply;
+	struct waiter_view views[8];
+	uint64_t tags[3];
+
+	start_three(1);
+	get_seat(&alice, 'a');
+	fill_checkout(&checkout, 'b', 60);
+	for (int i = 0; i < 3; i++) {
+		if (i == 2)
+			checkout.count = 2;
+		tags[i] = write_request(&bob, OP_LEASE_CHECKOUT, &checkout);
+	}
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(read_checkout(&reply, tags[i]), 0);
+		ck_assert_uint_eq(reply.queue.place, 1);
+	}
+	/* More than the license has; the wait is not touched by it. */
+	ck_assert_int_eq(read_checkout(&reply, tags[2]), ERR_MAX_REACHED);
+	ck_assert_uint_eq(list_waiters(views, ""), 1);
+}
+END_TEST
+
+START_TEST(claim_sent_twice_at_once_takes_one_seat)
+{
+	struct checkout checkout;
+	struct checkout_reply reply;
+	uint64_t lease, tags[2];
+
+	start_three(1);
+	lease = get_seat(&alice, 'a');
+	wait_at(&bob, 'b', 60, 1, 1);
+	wait_at(&carol, 'c', 60, 2, 2);
+	give_back(&alice, lease);
+	hear_offer(&bob, 'b');
+	fill_checkout(&checkout, 'b', 60);
+	for (int i = 0; i < 2; i++)
+		tags[i] = write_request(&bob, OP_LEASE_CHECKOUT, &checkout);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(read_checkout(&reply, tags[i]), 0);
+		ck_assert_uint_ne(reply.lease, 0);
+		ck_assert(i == 0 || reply.lease == lease);
+		lease = reply.lease;
+	}
+	wait_at(&carol, 'c', 60, 1, 1);
+	give_back(&bob, lease);
+	hear_offer(&carol, 'c');
+}
+END_TEST
+
+/* Whoever is first, the seat is not lost and nobody waits for nobody. */
+START_TEST(cancel_right_behind_a_claim_loses_no_seat)
+{
+	struct lease_cancel cancel = { 0 };
+	struct checkout checkout;
+	struct checkout_reply reply;
+	struct waiter_view views[8];
+	uint64_t tags[2];
+
+	start_three(1);
+	uint64_t lease = get_seat(&alice, 'a');
+
+	wait_at(&bob, 'b', 60, 1, 1);
+	wait_at(&carol, 'c', 60, 2, 2);
+	give_back(&alice, lease);
+	hear_offer(&bob, 'b');
+	fill_checkout(&checkout, 'b', 60);
+	memcpy(cancel.request, checkout.request, sizeof(cancel.request));
+	tags[0] = write_request(&bob, OP_LEASE_CHECKOUT, &checkout);
+	tags[1] = write_request(&bob, OP_LEASE_CANCEL, &cancel);
+	ck_assert_int_eq(front_answer(&world, NULL, OP_LEASE_CANCEL, tags[1],
+			     NULL),
+	    0);
+	ck_assert_int_eq(read_checkout(&reply, tags[0]), 0);
+	ck_assert_uint_ne(reply.lease, 0);
+	ck_assert_uint_eq(list_waiters(views, ""), 1);
+	give_back(&bob, reply.lease);
+	reply.lease = 0;
+	/* Its offer may have come while other answers were read. */
+	for (int i = 0; i < 50 && reply.lease == 0; i++) {
+		ck_assert_int_eq(ask(&reply, &carol, 'c', 60), 0);
+		usleep(100000);
+	}
+	ck_assert_uint_ne(reply.lease, 0);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -450,7 +559,14 @@ suite(void)
 		place_that_changed_is_told_within_a_second_or_two,
 	};
 
+	const TTest *const at_once[] = {
+		question_asked_twice_at_once_waits_once,
+		claim_sent_twice_at_once_takes_one_seat,
+		cancel_right_behind_a_claim_loses_no_seat,
+	};
+
 	ADD_CASE(suite, "turns", turns);
+	ADD_CASE(suite, "at_once", at_once);
 	ADD_CASE(suite, "leaving", leaving);
 	ADD_CASE(suite, "sessions", sessions);
 	return suite;
