@@ -177,6 +177,17 @@ add_words(struct buf *out, const char *before, const char *words)
 	buf_add_byte(out, '\n');
 }
 
+/* The site's own advice, where ours does not say as much. */
+static bool
+wants_hint(const struct status_report *report)
+{
+	uint32_t cause = report->status.cause;
+
+	return !report->verdict.ok && report->status.hint[0] != '\0' &&
+	    (cause == CAUSE_OTHER || cause == CAUSE_UNAVAILABLE ||
+		cause == CAUSE_PROTOCOL || cause == CAUSE_CLASS);
+}
+
 static void
 add_verdict(struct buf *out, const struct status_report *report)
 {
@@ -190,7 +201,7 @@ add_verdict(struct buf *out, const struct status_report *report)
 		add_line(out, "  means", "%s", verdict->meaning);
 	if (verdict->next[0] != '\0')
 		add_line(out, "  next", "%s", verdict->next);
-	if (report->status.hint[0] != '\0' && !verdict->ok)
+	if (wants_hint(report))
 		add_line(out, "  site", "says: %s", report->status.hint);
 	for (uint32_t i = 0; i < report->warnings.count; i++) {
 		buf_add_str(out, screen_tone(TONE_WARNING));

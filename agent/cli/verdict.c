@@ -90,6 +90,11 @@ fill(char *out, size_t size, const char *template,
 #define ENROLL_AGAIN                                                        \
 	"ask the site's admin for a token (leasehold token create), then: " \
 	"leasehold enroll {url} --token TOKEN"
+/* A key that was shut out stays out: the device comes back with another. */
+#define NEW_KEY                                                           \
+	"stop leasehold-agent, remove the folder identity/ in its state " \
+	"folder, start it; then, with a token of the site's admin: "      \
+	"leasehold enroll {url} --token TOKEN"
 #define KEEPS "Leases held here go on to the end of what was signed; {again}"
 
 struct advice {
@@ -160,9 +165,7 @@ static const struct advice advices[] = {
 	[CAUSE_REPLACED] = { NULL,
 	    "Another agent speaks with this device's key: the agent's folder "
 	    "was copied, or its disk was cloned, or two agents share it",
-	    "on the copy: stop leasehold-agent, remove its folder's identity/ "
-	    "and site.json, start it, leasehold enroll {url} --token TOKEN",
-	    CLI_REFUSED },
+	    "on the copy: " NEW_KEY, CLI_REFUSED },
 	[CAUSE_UNAVAILABLE] = { NULL,
 	    "The site answers but cannot serve now: it is starting, or it has "
 	    "a problem of its own. " KEEPS,
@@ -186,11 +189,12 @@ static const struct advice advices[] = {
 	    ENROLL_AGAIN, CLI_REFUSED },
 	[CAUSE_REVOKED] = { NULL,
 	    "An admin of the site shut this device out; its leases have ended",
-	    ENROLL_AGAIN, CLI_REFUSED },
+	    "to come back it needs a new key: " NEW_KEY, CLI_REFUSED },
 	[CAUSE_BAD_PROOF] = { NULL,
 	    "The agent's key is not the one that was enrolled, or a copy of "
 	    "it was used on another machine",
-	    ENROLL_AGAIN, CLI_REFUSED },
+	    "if it was copied, to each machine a key of its own: " NEW_KEY,
+	    CLI_REFUSED },
 	[CAUSE_CLASS] = { NULL,
 	    "The site takes no devices whose key is kept as this one's is",
 	    "ask the site's admin which classes of devices it takes",

@@ -384,7 +384,8 @@ check_login(struct prove_reply *reply, const struct request *request,
 		return ERR_BAD_PROOF;
 	if (device.revoked) {
 		problem_set(problem, ERR_DEVICE_REVOKED,
-		    "ask the site's admin for a new token and enroll again",
+		    "to come back it needs a new key and a token of the site's "
+		    "admin; leasehold status says how",
 		    "device %llu was revoked by an admin",
 		    (unsigned long long)subject.device);
 		return ERR_DEVICE_REVOKED;

@@ -5,12 +5,12 @@
  * does that itself (README). Whatever fails, `close` is called once.
  */
 #include "shared/net/net_private.h"
+#include "shared/net/trouble.h"
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -56,18 +56,6 @@ finish(struct net_connection *conn, const char *reason)
 	net->trouble_code = conn->target->trouble_code;
 	net_connection_remove(conn);
 	callbacks.close(ctx, name, words);
-}
-
-enum net_trouble
-net_trouble(const struct net *net)
-{
-	return net->trouble;
-}
-
-unsigned int
-net_trouble_code(const struct net *net)
-{
-	return net->trouble_code;
 }
 
 /* --- connecting ---------------------------------------------------------- */
@@ -120,6 +108,8 @@ try_next(struct net_connection *conn)
 		target->next_address = address->ai_next;
 		if (connect_to(conn, address) == 0)
 			return;
+		if (target->next_address == NULL)
+			net_trouble_at_once(conn, address);
 	}
 	finish(conn, "cannot connect");
 }
@@ -194,65 +184,12 @@ net_client_abort(struct net_connection *conn, const char *reason)
 
 /* --- libwebsockets' events ----------------------------------------------- */
 
-/* What the socket itself says, which libwebsockets does not pass on. */
-static int
-socket_error(struct lws *wsi)
-{
-	int number = 0;
-	socklen_t len = sizeof(number);
-	int fd = (int)lws_get_socket_fd(wsi);
-
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &len) < 0)
-		return 0;
-	return number;
-}
-
-/* Of the last address that was tried. */
-static void
-explain_failure(struct net_connection *conn, int number, bool answered,
-    const char *words)
-{
-	struct net_target *target = conn->target;
-
-	if (target->refused || target->trouble == NET_TROUBLE_SILENT ||
-	    target->reason[0] != '\0')
-		return;
-	if (answered) {
-		target->trouble = NET_TROUBLE_STRANGER;
-		snprintf(target->reason, sizeof(target->reason),
-		    "the site refuses the connection (%s)", words);
-	} else if (number == ECONNREFUSED) {
-		target->trouble = NET_TROUBLE_REFUSED;
-		snprintf(target->reason, sizeof(target->reason),
-		    "cannot connect: nothing listens at %s port %u",
-		    conn->peer->address, target->port);
-	} else if (number == ENETUNREACH || number == EHOSTUNREACH ||
-	    number == ENETDOWN) {
-		target->trouble = NET_TROUBLE_ROUTE;
-		snprintf(target->reason, sizeof(target->reason),
-		    "cannot connect: no way to %s: %s", conn->peer->address,
-		    strerror(number));
-	} else if (number == ETIMEDOUT) {
-		target->trouble = NET_TROUBLE_SILENT;
-		snprintf(target->reason, sizeof(target->reason),
-		    "cannot connect: no answer from %s", conn->peer->address);
-	} else if (strstr(words, "SSL") != NULL) {
-		target->trouble = NET_TROUBLE_STRANGER;
-		snprintf(target->reason, sizeof(target->reason),
-		    "cannot connect: what listens there speaks no TLS 1.3");
-	} else {
-		target->trouble = NET_TROUBLE_OTHER;
-		snprintf(target->reason, sizeof(target->reason),
-		    "cannot connect (%s)", words);
-	}
-}
-
 /* This attempt is over; there may be another address. */
 static void
 attempt_failed(struct net_connection *conn, const char *words)
 {
 	struct net_target *target = conn->target;
-	int number = socket_error(conn->wsi);
+	int number = net_trouble_number(conn->wsi);
 
 	lws_set_opaque_user_data(conn->wsi, NULL);
 	conn->wsi = NULL;
@@ -264,7 +201,7 @@ attempt_failed(struct net_connection *conn, const char *words)
 		event_active(target->step, EV_TIMEOUT, 0);
 		return;
 	}
-	explain_failure(conn, number, answered, words);
+	net_trouble_explain(conn, number, answered, words);
 	finish(conn, "cannot connect");
 }
 
