@@ -3,11 +3,13 @@
 
 #include <stddef.h>
 
-#define HOLD_OPTIONS                                                     \
-	"  --version V   version of the product that runs (default 0)\n" \
-	"  --feature F   a feature of the product\n"                     \
-	"  --user U      who it is for (default: you)\n"                 \
-	"  --wait TIME   wait for a seat: 90s, 15m\n"
+#define HOLD_OPTIONS                                                           \
+	"  --version V   version of the product that runs (default 0)\n"       \
+	"  --feature F   a feature of the product, which has its own seats\n"  \
+	"  --count N     so many seats, all or none (default 1)\n"             \
+	"  --user U      who it is for (default: you)\n"                       \
+	"  --wait TIME   stand in the queue for a seat, a day at most: 90s,\n" \
+	"                15m; Ctrl-C leaves it (status 130), no seat is 3\n"
 
 const struct command_spec commands[] = {
 	{ "status", "", "this workstation: agent, site, identity, leases",

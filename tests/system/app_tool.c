@@ -3,15 +3,17 @@
  * demo: it knows its vendor's key and leasehold.h, and nothing else of us.
  *
  *   app_tool --vendor-key K --product P --version V [--socket S] [--state DIR]
- *       [--feature F] [--user U] [--wait SECONDS] [--count N]
- *       [--hold SECONDS] [--watch]
+ *       [--feature F] [--user U] [--wait SECONDS] [--give-up SECONDS]
+ *       [--count N] [--leases N] [--hold SECONDS] [--watch]
  *
- * Prints one line of JSON per seat, then one per event:
- *   {"lease":7,"type":"commit"}
+ * Takes so many leases (1), each of so many seats (1), and gives up waiting
+ * after so long. Prints a line of JSON per lease and per event:
+ *   {"event":"waiting","place":3,"length":7}            when it changes
+ *   {"lease":7,"type":"commit","count":1}
  *   {"event":"valid","lease":7,"valid":true,"left_ms":419000}   with --watch
  *   {"event":"lost","lease":7,"error":-27,"reason":"the lease has ended"}
  * Returns its seats and exits with 0 on SIGTERM or SIGINT, or after --hold.
- * Exit status: 3 when a seat was refused, 1 for everything else; what was told
+ * Exit status: 3 when a seat was refused, 4 when it gave up, 1 for everything else; what was told
  * stands on standard error.
  */
 #include "agent/lib/leasehold.h"
@@ -23,7 +25,7 @@
 #include <string.h>
 #include <time.h>
 
-#define SEATS_MAX 1000
+#define LEASES_MAX 1000
 
 struct app {
 	struct lh_options options;
@@ -32,11 +34,15 @@ struct app {
 	const char *feature;
 	const char *user;
 	int wait_s;
-	int count;
+	int give_up_s; /* 0: never */
+	int count; /* seats of a lease */
+	int leases;
 	int hold_s; /* 0: until a signal */
 	int watch;
 	struct lh_client *client;
-	struct lh_seat *seats[SEATS_MAX];
+	struct lh_seat *seats[LEASES_MAX];
+	time_t began; /* to wait */
+	uint32_t place, length; /* as last said */
 };
 
 static int
@@ -45,7 +51,8 @@ usage(void)
 	fprintf(stderr,
 	    "usage: app_tool --vendor-key K --product P --version V\n"
 	    "    [--socket S] [--state DIR] [--feature F] [--user U]\n"
-	    "    [--wait SECONDS] [--count N] [--hold SECONDS] [--watch]\n");
+	    "    [--wait SECONDS] [--give-up SECONDS] [--count N]\n"
+	    "    [--leases N] [--hold SECONDS] [--watch]\n");
 	return 1;
 }
 
@@ -73,7 +80,9 @@ read_options(struct app *app, int argc, char **argv)
 		{ "feature", required_argument, NULL, 'f' },
 		{ "user", required_argument, NULL, 'u' },
 		{ "wait", required_argument, NULL, 'w' },
+		{ "give-up", required_argument, NULL, 'g' },
 		{ "count", required_argument, NULL, 'c' },
+		{ "leases", required_argument, NULL, 'l' },
 		{ "hold", required_argument, NULL, 'h' },
 		{ "watch", no_argument, NULL, 'W' },
 		{ "json", no_argument, NULL, 'j' }, /* always so */
@@ -108,7 +117,13 @@ read_options(struct app *app, int argc, char **argv)
 			bad |= number(&app->wait_s, optarg, 86400);
 			break;
 		case 'c':
-			bad |= number(&app->count, optarg, SEATS_MAX);
+			bad |= number(&app->count, optarg, LEASES_MAX);
+			break;
+		case 'g':
+			bad |= number(&app->give_up_s, optarg, 86400);
+			break;
+		case 'l':
+			bad |= number(&app->leases, optarg, LEASES_MAX);
 			break;
 		case 'h':
 			bad |= number(&app->hold_s, optarg, 86400);
@@ -158,26 +173,66 @@ refused(int error)
 {
 	fprintf(stderr, "app_tool: %s\n  %s\n", lh_strerror(error),
 	    lh_detail());
+	if (error == LH_E_CANCELLED)
+		return 4;
 	return error <= LH_E_NO_SEATS && error > LH_E_BAD_SIGNATURE ? 3 : 1;
+}
+
+static time_t
+now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static int
+on_waiting(void *ctx, uint32_t place, uint32_t length)
+{
+	struct app *app = ctx;
+	char line[96];
+
+	if (place != app->place || length != app->length) {
+		snprintf(line, sizeof(line),
+		    "{\"event\":\"waiting\",\"place\":%u,\"length\":%u}\n",
+		    place, length);
+		say(line);
+	}
+	app->place = place;
+	app->length = length;
+	return app->give_up_s != 0 && now_s() - app->began >= app->give_up_s;
 }
 
 static int
 take_seats(struct app *app)
 {
+	const struct lh_request request = {
+		.size = sizeof(request),
+		.product = app->product,
+		.version = app->version,
+		.feature = app->feature,
+		.user = app->user,
+		.count = (uint32_t)app->count,
+		.wait_s = app->wait_s,
+		.waiting = on_waiting,
+		.ctx = app,
+	};
 	char line[128];
 
-	for (int i = 0; i < app->count; i++) {
+	app->began = now_s();
+	for (int i = 0; i < app->leases; i++) {
 		int error =
-		    lh_checkout(&app->seats[i], app->client, app->product,
-			app->version, app->feature, app->user, app->wait_s);
+		    lh_checkout_with(&app->seats[i], app->client, &request);
 
 		if (error != LH_OK)
 			return refused(error);
 		snprintf(line, sizeof(line),
-		    "{\"lease\":%llu,\"type\":\"%s\"}\n",
+		    "{\"lease\":%llu,\"type\":\"%s\",\"count\":%u}\n",
 		    (unsigned long long)lh_seat_id(app->seats[i]),
 		    lh_seat_type(app->seats[i]) == LH_SEAT_COMMIT ? "commit"
-								  : "overage");
+								  : "overage",
+		    lh_seat_count(app->seats[i]));
 		say(line);
 	}
 	return 0;
@@ -188,7 +243,7 @@ show_seats(const struct app *app)
 {
 	char line[128];
 
-	for (int i = 0; i < app->count; i++) {
+	for (int i = 0; i < app->leases; i++) {
 		const struct lh_seat *seat = app->seats[i];
 
 		snprintf(line, sizeof(line),
@@ -222,7 +277,8 @@ main(int argc, char **argv)
 {
 	static struct app app = { .options = { .size = sizeof(app.options),
 				      .lost = on_lost },
-		.count = 1 };
+		.count = 1,
+		.leases = 1 };
 	sigset_t ends;
 
 	if (read_options(&app, argc, argv) != 0)

@@ -102,6 +102,11 @@ alter(struct buf *out, struct liar *liar, const char *line, size_t len)
 		buf_add(out, line, len);
 		goto out;
 	}
+	/* There is no point in lying about a place. */
+	if (reply.lease == 0) {
+		buf_add(out, line, len);
+		goto out;
+	}
 	if (strcmp(liar->lie, "replay") == 0) {
 		if (liar->first.len == 0)
 			buf_add(&liar->first, envelope.result,
