@@ -15,8 +15,14 @@
 
 #include "tests/unit/ledger_world.h"
 
-#define SIM_SLOTS_MAX 2048
 #define SIM_LICENSES_MAX 6
+/** Features that a license may have: f0 to f3; renewals add, drop and shuffle
+ * them. Its pools are those of the features, and the product's, the last. */
+#define SIM_FEATURES 4
+#define SIM_POOLS (SIM_FEATURES + 1)
+/** Slots of the product's pool and of a feature's, at most. */
+#define SIM_SLOTS_MAX 2048
+#define SIM_FEATURE_SLOTS_MAX 256
 #define SIM_BATCH_MAX 256
 #define SIM_JOINS 8
 /** Ended leases that the ledger remembers here: a small number, so that
@@ -36,9 +42,12 @@
 struct sim_lease {
 	uint32_t client;
 	uint32_t device; /* index */
-	uint32_t license; /* index */
-	uint32_t slot;
-	uint32_t type;
+	uint32_t pool; /* index */
+	uint32_t count; /* seats */
+	uint32_t overage_count;
+	uint64_t overage; /* number of the first one */
+	struct row_slots *runs; /* its slots; owned */
+	uint32_t n_runs;
 	uint32_t span_s; /* ttl and grace */
 	bool held;
 	uint64_t ended_as; /* how many had ended when it did */
@@ -54,18 +63,26 @@ struct sim_slot {
 	int64_t believed_until; /* true time */
 };
 
+/** The seats of a feature, or of the product. */
+struct sim_pool {
+	uint32_t license; /* index */
+	char feature[64];
+	struct sim_slot *slots; /* of the run's */
+	uint32_t size;
+	uint32_t commit, overage, lingering;
+	uint32_t lowest; /* no free slot below */
+};
+
 struct sim_license {
 	struct license document;
+	struct license_feature features[SIM_FEATURES]; /* of the document */
 	uint64_t number; /* 0: not installed yet */
-	struct sim_slot slots[SIM_SLOTS_MAX];
-	uint32_t commit, overage, lingering;
-	uint64_t overage_checkouts;
-	uint32_t lowest; /* no free slot below */
+	uint64_t overage_checkouts; /* of all its pools */
 };
 
 /** A slot that lingered until the batch came. */
 struct sim_freed {
-	uint32_t license, slot;
+	uint32_t pool, slot;
 	int64_t until;
 };
 
@@ -143,6 +160,7 @@ struct sim_command {
 		struct row_checkpoint checkpoint;
 	} request;
 	struct license document; /* SIM_INSTALL */
+	struct license_feature features[SIM_FEATURES]; /* SIM_INSTALL */
 	struct buf token; /* SIM_INSTALL */
 	uint8_t key[32]; /* SIM_ENROLL */
 };
@@ -155,6 +173,7 @@ struct sim_options {
 /** What one run did, for the summary. */
 struct sim_tally {
 	uint64_t commands, batches, grants, refusals, retries, expiries;
+	uint64_t of_features, of_many; /* grants */
 	uint64_t crashes, lost_commits, full, reopens, checks, verified;
 };
 
@@ -169,6 +188,7 @@ struct sim {
 	uint32_t batch_mean, step_ms;
 	uint32_t crash_in, full_in, lose_in, silent_in; /* one in so many */
 	bool small_map;
+	bool features, many; /* are asked for */
 
 	/* Time. */
 	int64_t now; /* true time, ms: nobody's clock is faster */
@@ -180,6 +200,10 @@ struct sim {
 	struct sim_client *clients;
 	struct sim_device *devices;
 	struct sim_license *licenses;
+	struct sim_pool pools[SIM_LICENSES_MAX * SIM_POOLS];
+	uint32_t n_pools;
+	struct sim_slot *slots; /* of all pools, one behind the other */
+	uint32_t n_slots;
 	struct sim_join joins[SIM_JOINS];
 	uint64_t join_serial;
 	struct sim_lease *leases; /* by number */
@@ -189,7 +213,7 @@ struct sim {
 	bool wrote; /* the batch has a row */
 	bool started; /* anew, and has not yet journaled it */
 	bool stopped; /* in order, and nothing was written since */
-	struct sim_freed freed[SIM_LICENSES_MAX * SIM_SLOTS_MAX];
+	struct sim_freed *freed; /* room for every slot */
 	uint32_t n_freed; /* by the batch's time */
 
 	struct sim_command commands[SIM_BATCH_MAX];
@@ -227,19 +251,41 @@ void sim_choose(struct sim *sim);
 struct sim_command *sim_add(struct sim *sim, enum sim_kind kind);
 
 /* sim_admins.c: what does not happen often */
+void sim_choose_features(struct sim *sim, struct license *document,
+    struct license_feature features[SIM_FEATURES]);
 void sim_choose_rare(struct sim *sim);
 void sim_choose_last(struct sim *sim);
 
-/* sim_seats.c: slots, and who believes in them */
-/** The lowest slot that nobody has; SIM_SLOTS_MAX: none. */
-uint32_t sim_slot_lowest(struct sim_license *license);
+/* sim_seats.c: pools and slots, and who believes in them */
+/** Pools of every license, all slots free. */
+void sim_pools_begin(struct sim *sim);
+void sim_pools_end(struct sim *sim);
+/** The pool of a license's feature, whether it is in the license or not; NULL:
+ * there was never such a one. "" is the product's. */
+struct sim_pool *sim_pool_of(struct sim *sim, const struct sim_license *license,
+    const char *feature);
+/**
+ * The lowest `count` free slots of a pool, of which those from seats->commit on
+ * are overage: *overage of them. False when a bound forbids it, `reserved` more
+ * seats counted in. Runs are the caller's to free.
+ */
+bool sim_slots_find(struct row_slots **runs, uint32_t *n_runs,
+    uint32_t *overage, struct sim_pool *pool, const struct license_seats *seats,
+    uint32_t count, uint32_t reserved);
+/** How many seats of it can be given at once. */
+uint32_t sim_pool_free(struct sim_pool *pool,
+    const struct license_seats *seats);
 /** The journal's time frees what lingers; and a batch without rows does not. */
 void sim_end_lingering(struct sim *sim, int64_t time);
 void sim_undo_lingering(struct sim *sim);
-/** A client hears of its lease: fails when somebody else believes in it. */
-void sim_believe(struct sim *sim, struct sim_client *client, uint64_t lease);
+/** A client hears of its lease, or of a beat, for a nonce that it sent then:
+ * fails when somebody else believes in one of its slots. */
+void sim_believe(struct sim *sim, struct sim_client *client, uint64_t lease,
+    int64_t from);
 void sim_stop_believing(struct sim *sim, struct sim_client *client);
 bool sim_is_reachable(const struct sim *sim, const struct sim_client *client);
+/** The lease has these slots now. */
+void sim_lease_take(struct sim *sim, uint64_t lease);
 void sim_lease_end(struct sim *sim, uint64_t lease, int64_t lingers_until,
     int64_t time);
 

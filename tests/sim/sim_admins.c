@@ -4,10 +4,8 @@
 static uint64_t
 any_lease(struct sim *sim)
 {
-	struct sim_license *license =
-	    &sim->licenses[sim_below(sim, sim->n_licenses)];
-	uint32_t total = license->document.entitlement.total_licenses;
-	uint64_t held = license->slots[sim_below(sim, total)].lease;
+	const struct sim_pool *pool = &sim->pools[sim_below(sim, sim->n_pools)];
+	uint64_t held = pool->slots[sim_below(sim, pool->size / 4)].lease;
 
 	/* Mostly one that has ended; or never was. */
 	return held != 0 ? held
@@ -61,10 +59,8 @@ revoke_device(struct sim *sim)
 
 	c->index = index;
 	c->request.device.device = sim->devices[index].number;
-	for (uint32_t i = 0; i < sim->n_licenses * SIM_SLOTS_MAX; i++) {
-		uint64_t number = sim->licenses[i / SIM_SLOTS_MAX]
-				      .slots[i % SIM_SLOTS_MAX]
-				      .lease;
+	for (uint32_t i = 0; i < sim->n_slots; i++) {
+		uint64_t number = sim->slots[i].lease;
 
 		if (number == 0 || sim->leases[number].device != index)
 			continue;
@@ -103,6 +99,37 @@ enroll(struct sim *sim)
 	snprintf(request->host, sizeof request->host, "ws-%u", sim->n_devices);
 }
 
+/* Each may be there or not, in any order, with any number of seats. */
+void
+sim_choose_features(struct sim *sim, struct license *document,
+    struct license_feature features[SIM_FEATURES])
+{
+	uint32_t first = sim_below(sim, SIM_FEATURES), n = 0;
+
+	for (uint32_t i = 0; i < SIM_FEATURES && sim->features; i++) {
+		struct license_feature *f = &features[n];
+
+		if (sim_one_in(sim, 3))
+			continue;
+		memset(f, 0, sizeof *f);
+		snprintf(f->id, sizeof f->id, "f%u",
+		    (first + i) % SIM_FEATURES);
+		f->commit_qty = sim_below(sim,
+		    sim_one_in(sim, 3) ? 4 : SIM_FEATURE_SLOTS_MAX / 2);
+		f->max_overage = sim_one_in(sim, 3)
+		    ? 0
+		    : sim_below(sim,
+			  sim_one_in(sim, 3) ? 4 : SIM_FEATURE_SLOTS_MAX / 2);
+		if (f->commit_qty + f->max_overage == 0)
+			f->commit_qty = 1;
+		f->total_licenses = f->commit_qty + f->max_overage;
+		f->overage_per_use = 12050;
+		memcpy(f->currency, "EUR", 4);
+		n++;
+	}
+	document->features = (struct record_list){ features, n };
+}
+
 static void
 install(struct sim *sim)
 {
@@ -115,6 +142,10 @@ install(struct sim *sim)
 	c->document.serial += sim_below(sim, 4);
 	if (sim_one_in(sim, 2))
 		c->document.contract.end_date = WORLD_TODAY + 400;
+	memcpy(c->features, sim->licenses[index].features, sizeof c->features);
+	c->document.features.items = c->features;
+	if (sim_one_in(sim, 2))
+		sim_choose_features(sim, &c->document, c->features);
 	e = &c->document.entitlement;
 	e->commit_qty = sim_below(sim, e->commit_qty * 2 + 4);
 	e->max_overage =

@@ -2,6 +2,63 @@
  * the journal at the end. See sim.h. */
 #include "tests/sim/sim.h"
 
+/* What a pool is said to have left is what the model counts. */
+static void
+check_pool(struct sim *sim, struct ledger_view *view, struct sim_pool *pool)
+{
+	const struct sim_license *license = &sim->licenses[pool->license];
+	struct license_seats seats;
+	struct ledger_pool told;
+	int err = ledger_pool(&told, view, license->document.product.id,
+	    pool->feature, 0);
+
+	if (license->number == 0 ||
+	    !license_seats(&seats, &license->document, pool->feature)) {
+		sim_must(sim, err == ERR_NOT_ENTITLED);
+		return;
+	}
+	sim_must(sim, err == 0);
+	sim_must(sim, told.license == license->number);
+	sim_must(sim, told.total == seats.total);
+	sim_must(sim, told.lingering == pool->lingering);
+	sim_must(sim,
+	    told.taken == pool->commit + pool->overage + pool->lingering);
+	sim_must(sim, told.free == sim_pool_free(pool, &seats));
+}
+
+static void
+check_feature(struct sim *sim, const struct sim_license *license,
+    const struct license_feature_view *use)
+{
+	const struct sim_pool *pool = sim_pool_of(sim, license, use->id);
+
+	sim_must(sim, pool != NULL);
+	sim_must(sim, use->used_commit == pool->commit);
+	sim_must(sim, use->used_overage == pool->overage);
+}
+
+static void
+check_use(struct sim *sim, struct ledger_view *view,
+    const struct sim_license *license, struct arena *arena)
+{
+	const struct sim_pool *pool = sim_pool_of(sim, license, "");
+	struct license_number number = { license->number };
+	struct license_view use;
+	struct problem problem;
+
+	sim_must(sim,
+	    ledger_query(&use, view, OP_LICENSE_SHOW, &number, sim->last, arena,
+		&problem) == 0);
+	const struct license_feature_view *features = use.features.items;
+
+	sim_must(sim, use.used_commit == pool->commit);
+	sim_must(sim, use.used_overage == pool->overage);
+	sim_must(sim, use.overage_checkouts == license->overage_checkouts);
+	sim_must(sim, use.features.count == license->document.features.count);
+	for (uint32_t i = 0; i < use.features.count; i++)
+		check_feature(sim, license, &features[i]);
+}
+
 /* Totals and one license's use against the model; and what every client now
  * could know of the journal. */
 void
@@ -22,19 +79,9 @@ sim_check_batch(struct sim *sim)
 	memcpy(sim->newest.history, header.history, 32);
 	sim_must(sim,
 	    memcmp(&header.totals, &sim->totals, sizeof sim->totals) == 0);
-	if (license->number != 0) {
-		struct license_number number = { license->number };
-		struct license_view use;
-		struct problem problem;
-
-		sim_must(sim,
-		    ledger_query(&use, view, OP_LICENSE_SHOW, &number,
-			sim->last, arena, &problem) == 0);
-		sim_must(sim, use.used_commit == license->commit);
-		sim_must(sim, use.used_overage == license->overage);
-		sim_must(sim,
-		    use.overage_checkouts == license->overage_checkouts);
-	}
+	if (license->number != 0)
+		check_use(sim, view, license, arena);
+	check_pool(sim, view, &sim->pools[sim_below(sim, sim->n_pools)]);
 	ledger_view_close(view);
 }
 
@@ -48,7 +95,9 @@ check_lease(void *ctx, const struct ledger_lease *lease)
 
 	sim_must(sim, model->held);
 	sim_must(sim, sim->devices[model->device].number == lease->device);
-	sim_must(sim, sim->licenses[model->license].number == lease->license);
+	sim_must(sim,
+	    sim->licenses[sim->pools[model->pool].license].number ==
+		lease->license);
 	sim_must(sim, lease->ttl_s + lease->grace_s == model->span_s);
 	return 0;
 }
@@ -57,18 +106,13 @@ check_lease(void *ctx, const struct ledger_lease *lease)
 static void
 check_beliefs(struct sim *sim)
 {
-	for (uint32_t i = 0; i < sim->n_licenses; i++) {
-		struct sim_license *license = &sim->licenses[i];
+	for (uint32_t i = 0; i < sim->n_slots; i++) {
+		const struct sim_slot *slot = &sim->slots[i];
 
-		for (uint32_t s = 0; s < SIM_SLOTS_MAX; s++) {
-			const struct sim_slot *slot = &license->slots[s];
-
-			if (slot->believed_until <= sim->now)
-				continue;
-			sim_must(sim,
-			    slot->lease == slot->believed ||
-				slot->lingers_until > 0);
-		}
+		if (slot->believed_until <= sim->now)
+			continue;
+		sim_must(sim,
+		    slot->lease == slot->believed || slot->lingers_until > 0);
 	}
 }
 
@@ -105,8 +149,15 @@ check_row(struct sim *sim, const struct sim_command *c)
 
 	sim_must(sim, row.kind == ROW_LEASE_GRANTED);
 	sim_must(sim, r->lease == reply->lease);
+	sim_must(sim, row_slots_are_sound(r));
+	sim_must(sim, r->count == lease->count);
+	sim_must(sim, r->slots.count == lease->n_runs);
 	sim_must(sim,
-	    row_slot_first(r) == lease->slot && r->type == lease->type);
+	    memcmp(r->slots.items, lease->runs,
+		lease->n_runs * sizeof *lease->runs) == 0);
+	sim_must(sim, r->overage == lease->overage);
+	sim_must(sim, r->overage_count == lease->overage_count);
+	sim_must(sim, strcmp(r->feature, body->feature) == 0);
 	sim_must(sim, r->device == c->command.who.id);
 	sim_must(sim, strcmp(r->product, body->product) == 0);
 	sim_must(sim, memcmp(r->nonce, body->nonce, NONCE_BYTES) == 0);

@@ -34,6 +34,7 @@ sim_add(struct sim *sim, enum sim_kind kind)
 	c->command.who.id = kinds[kind].actor == ACTOR_ADMIN;
 	c->command.request = &c->request;
 	c->command.held_until = 0;
+	c->command.reserved = 0;
 	sim_bytes(sim, c->command.entropy, sizeof c->command.entropy);
 	arena_clear(&c->command.arena);
 	memset(&c->request, 0, sizeof c->request);
@@ -69,6 +70,8 @@ send_checkout(struct sim *sim, struct sim_client *client)
 	c->index = client->device;
 	c->command.who.id = device->number;
 	c->request.checkout = client->body;
+	if (sim_one_in(sim, 10)) /* seats on offer to others */
+		c->command.reserved = sim_below(sim, 10);
 	if (sim_one_in(sim, 4000)) { /* another body under the same id */
 		snprintf(c->request.checkout.user,
 		    sizeof c->request.checkout.user, "mallory");
@@ -79,6 +82,15 @@ send_checkout(struct sim *sim, struct sim_client *client)
 			c->request.checkout.known.batch += 1000000;
 		c->request.checkout.known.head[7] ^= 1;
 	}
+}
+
+/* Mostly one, sometimes a few, seldom a heap. */
+static uint32_t
+wanted_seats(struct sim *sim)
+{
+	if (!sim->many || !sim_one_in(sim, 4))
+		return sim_below(sim, 2);
+	return sim_below(sim, sim_one_in(sim, 50) ? LEASE_COUNT_MAX + 1 : 9);
 }
 
 /* A new wish. Now and then for what is not to be had. */
@@ -96,13 +108,14 @@ ask(struct sim *sim, struct sim_client *client)
 	memset(body, 0, sizeof *body);
 	sim_bytes(sim, body->request, sizeof body->request);
 	sim_bytes(sim, body->nonce, sizeof body->nonce);
-	body->count = sim_below(sim, 2);
+	body->count = wanted_seats(sim);
 	snprintf(body->product, sizeof body->product, "product-%u",
 	    sim_one_in(sim, 500) ? 99 : license);
 	snprintf(body->version, sizeof body->version, "%s",
 	    sim_one_in(sim, 500) ? "7.1" : "8.2.1");
-	snprintf(body->feature, sizeof body->feature, "%s",
-	    sim_one_in(sim, 1000) ? "autosar" : "");
+	if (sim->features && sim_one_in(sim, 2))
+		snprintf(body->feature, sizeof body->feature, "f%u",
+		    sim_below(sim, SIM_FEATURES + sim_one_in(sim, 200)));
 	snprintf(body->user, sizeof body->user, "user-%u",
 	    sim_below(sim, 1000));
 	snprintf(body->host, sizeof body->host, "ws-%u", client->device);
@@ -149,8 +162,6 @@ static void
 renew(struct sim *sim, struct sim_client *client)
 {
 	struct sim_lease *lease = &sim->leases[client->lease];
-	struct sim_slot *slot =
-	    &sim->licenses[lease->license].slots[lease->slot];
 	int64_t span = (int64_t)lease->span_s * 1000;
 
 	if (sim_one_in(sim, sim->lose_in) ||
@@ -164,12 +175,7 @@ renew(struct sim *sim, struct sim_client *client)
 	lease->deadline = sim->now + span + LEDGER_SKEW_MS;
 	if (sim_one_in(sim, sim->lose_in))
 		return;
-	sim_must(sim,
-	    slot->believed == client->lease ||
-		slot->believed_until <= sim->now);
-	client->believes_until = sim->now + span + lease->span_s / 10;
-	slot->believed = client->lease;
-	slot->believed_until = client->believes_until;
+	sim_believe(sim, client, client->lease, sim->now);
 }
 
 static void
@@ -239,16 +245,13 @@ step_client(struct sim *sim, struct sim_client *client)
 static void
 expire_due(struct sim *sim)
 {
-	uint32_t end = sim->n_licenses * SIM_SLOTS_MAX;
-
 	for (uint32_t i = 0; i < 1024 && sim->n_commands < 64; i++) {
-		uint32_t at = sim->scan;
-		uint64_t number = sim->licenses[at / SIM_SLOTS_MAX]
-				      .slots[at % SIM_SLOTS_MAX]
-				      .lease;
+		uint64_t number = sim->slots[sim->scan].lease;
 
-		sim->scan = (at + 1) % end;
-		if (number == 0 || sim->leases[number].deadline > sim->now)
+		sim->scan = (sim->scan + 1) % sim->n_slots;
+		/* One of many slots is enough. */
+		if (number == 0 || sim->leases[number].deadline > sim->now ||
+		    sim->leases[number].ending_in == sim->tally.batches + 1)
 			continue;
 		struct sim_command *c = sim_add(sim, SIM_EXPIRE);
 

@@ -53,36 +53,16 @@ refusal(struct applying *a, const struct sim_license *license)
 	if (license == NULL)
 		return ERR_NOT_ENTITLED;
 	const struct license *terms = &license->document;
+	struct license_seats seats;
 	int64_t day = a->time / WORLD_DAY;
 
 	if (day < terms->contract.start_date || day > terms->contract.end_date)
 		return ERR_LICENSE_EXPIRED;
 	if (body->version[0] < '8') /* every range here is >=8.0.0 */
 		return ERR_VERSION_NOT_COVERED;
-	if (body->feature[0] != '\0')
+	if (!license_seats(&seats, terms, body->feature))
 		return ERR_NOT_ENTITLED;
-	return 0;
-}
-
-static int
-full(const struct license_entitlement *e)
-{
-	return e->max_overage == 0 ? ERR_NO_SEATS : ERR_OVERAGE_EXHAUSTED;
-}
-
-/* The slot a checkout must get, or SIM_SLOTS_MAX. */
-static uint32_t
-seat_for(struct sim_license *license)
-{
-	const struct license_entitlement *e = &license->document.entitlement;
-	uint32_t held = license->commit + license->overage + license->lingering;
-	uint32_t slot = sim_slot_lowest(license);
-
-	if (held >= e->total_licenses || slot >= e->total_licenses)
-		return SIM_SLOTS_MAX;
-	if (slot >= e->commit_qty && license->overage >= e->max_overage)
-		return SIM_SLOTS_MAX;
-	return slot;
+	return body->count > seats.total ? ERR_MAX_REACHED : 0;
 }
 
 static void
@@ -101,11 +81,38 @@ hear_grant(struct applying *a, uint64_t number)
 	    memcmp(client->body.request, a->c->request.checkout.request,
 		REQUEST_BYTES) != 0)
 		return;
-	sim_believe(sim, client, number);
+	sim_believe(sim, client, number, client->sent_at);
+}
+
+/* The slots that a checkout must get, if any. */
+static bool
+find_seats(struct applying *a, struct sim_license *license,
+    struct sim_lease *lease)
+{
+	const struct checkout *body = &a->c->request.checkout;
+	struct sim_pool *pool = sim_pool_of(a->sim, license, body->feature);
+	struct license_seats seats;
+
+	license_seats(&seats, &license->document, body->feature);
+	lease->pool = (uint32_t)(pool - a->sim->pools);
+	lease->count = body->count > 0 ? body->count : 1;
+	return sim_slots_find(&lease->runs, &lease->n_runs,
+	    &lease->overage_count, pool, &seats, lease->count,
+	    a->c->command.reserved);
+}
+
+static int
+full(const struct sim_license *license, const struct checkout *body)
+{
+	struct license_seats seats;
+
+	license_seats(&seats, &license->document, body->feature);
+	return seats.overage == 0 ? ERR_NO_SEATS : ERR_OVERAGE_EXHAUSTED;
 }
 
 static void
-grant(struct applying *a, struct sim_license *license, uint32_t slot)
+grant(struct applying *a, struct sim_license *license,
+    const struct sim_lease *found)
 {
 	struct sim *sim = a->sim;
 	const struct license *terms = &license->document;
@@ -120,27 +127,23 @@ grant(struct applying *a, struct sim_license *license, uint32_t slot)
 	}
 	struct sim_lease *lease = &sim->leases[number];
 
-	*lease = (struct sim_lease){ .client = a->c->client,
-		.device = client->device,
-		.license = (uint32_t)(license - sim->licenses),
-		.slot = slot,
-		.type = slot < terms->entitlement.commit_qty ? SEAT_COMMIT
-							     : SEAT_OVERAGE,
-		.span_s = terms->terms.ttl_s + terms->terms.grace_s,
-		.held = true };
+	*lease = *found;
+	lease->client = a->c->client;
+	lease->device = client->device;
+	lease->span_s = terms->terms.ttl_s + terms->terms.grace_s;
+	lease->held = true;
 	lease->deadline =
 	    sim->now + (int64_t)lease->span_s * 1000 + LEDGER_SKEW_MS;
-	license->slots[slot].lease = number;
+	if (lease->overage_count > 0)
+		lease->overage = license->overage_checkouts + 1;
+	license->overage_checkouts += lease->overage_count;
+	sim_lease_take(sim, number);
 	sim->wrote = true;
 	sim->totals.grants++;
+	sim->totals.overage += lease->overage_count;
 	sim->tally.grants++;
-	if (lease->type == SEAT_OVERAGE) {
-		license->overage++;
-		license->overage_checkouts++;
-		sim->totals.overage++;
-	} else {
-		license->commit++;
-	}
+	sim->tally.of_features += sim->pools[lease->pool].feature[0] != '\0';
+	sim->tally.of_many += lease->count > 1;
 	if (memcmp(client->body.request, a->c->request.checkout.request,
 		REQUEST_BYTES) == 0) {
 		client->granted = number;
@@ -202,14 +205,14 @@ apply_checkout(struct applying *a)
 	    retry(a, client->granted))
 		return;
 	struct sim_license *license = license_of(sim, body->product);
+	struct sim_lease lease = { .count = 0 };
 	int err = refusal(a, license);
-	uint32_t slot = err == 0 ? seat_for(license) : SIM_SLOTS_MAX;
 
-	if (err == 0 && slot == SIM_SLOTS_MAX)
-		err = full(&license->document.entitlement);
+	if (err == 0 && !find_seats(a, license, &lease))
+		err = full(license, body);
 	expect(a, err);
 	if (err == 0) {
-		grant(a, license, slot);
+		grant(a, license, &lease);
 		return;
 	}
 	sim->tally.refusals++;
@@ -291,15 +294,12 @@ apply_revoke(struct applying *a)
 		return;
 	device->revoked = true;
 	sim->wrote = true;
-	for (uint32_t i = 0; i < sim->n_licenses; i++) {
-		for (uint32_t s = 0; s < SIM_SLOTS_MAX; s++) {
-			uint64_t number = sim->licenses[i].slots[s].lease;
+	for (uint32_t i = 0; i < sim->n_slots; i++) {
+		uint64_t number = sim->slots[i].lease;
 
-			if (number != 0 &&
-			    sim->leases[number].device == a->c->index)
-				sim_lease_end(sim, number,
-				    a->c->command.held_until, a->time);
-		}
+		if (number != 0 && sim->leases[number].device == a->c->index)
+			sim_lease_end(sim, number, a->c->command.held_until,
+			    a->time);
 	}
 }
 
@@ -391,6 +391,8 @@ apply_install(struct applying *a)
 	if (license->number == 0)
 		license->number = a->c->index + 1;
 	license->document = *new;
+	memcpy(license->features, a->c->features, sizeof license->features);
+	license->document.features.items = license->features;
 	sim->wrote = true;
 	if (new->terms.ttl_s + new->terms.grace_s > sim->longest_s)
 		sim->longest_s = new->terms.ttl_s + new->terms.grace_s;

@@ -82,6 +82,8 @@ choose_shape(struct sim *sim)
 	sim->lose_in = 3 + sim_below(sim, 60);
 	sim->silent_in = 2 + sim_below(sim, 10);
 	sim->small_map = sim_one_in(sim, 3);
+	sim->features = !sim_one_in(sim, 4);
+	sim->many = !sim_one_in(sim, 4);
 }
 
 static struct license
@@ -186,12 +188,14 @@ sim_begin(struct sim *sim, const struct sim_options *options)
 	sim->leases = calloc(sim->leases_size, sizeof *sim->leases);
 	world_must(sim->clients != NULL && sim->devices != NULL &&
 	    sim->licenses != NULL && sim->leases != NULL);
+	sim_pools_begin(sim);
 	sim->ahead = WORLD_NOW; /* true time begins at 0 */
 	sim->last = WORLD_NOW;
 	for (uint32_t i = 0; i < sim->n_licenses; i++) {
 		struct sim_license *license = &sim->licenses[i];
 
 		license->document = first_license(sim, i);
+		sim_choose_features(sim, &license->document, license->features);
 		license->number = i + 1;
 		world_must(world_install(&sim->world, &license->document) == 0);
 		uint32_t span = license->document.terms.ttl_s +
@@ -218,10 +222,8 @@ sim_reopen(struct sim *sim)
 	    ledger_open(&sim->world.ledger, &sim->world.options) == 0);
 	sim_must(sim, ledger_was_clean(sim->world.ledger) == sim->stopped);
 	sim->started = true;
-	for (uint32_t i = 0; i < sim->n_licenses * SIM_SLOTS_MAX; i++) {
-		uint64_t number = sim->licenses[i / SIM_SLOTS_MAX]
-				      .slots[i % SIM_SLOTS_MAX]
-				      .lease;
+	for (uint32_t i = 0; i < sim->n_slots; i++) {
+		uint64_t number = sim->slots[i].lease;
 
 		if (number != 0)
 			sim->leases[number].deadline = sim->now +
@@ -239,6 +241,7 @@ sim_end(struct sim *sim)
 	for (size_t i = 0; i < SIM_JOINS; i++)
 		buf_release(&sim->joins[i].token);
 	world_free(&sim->world);
+	sim_pools_end(sim);
 	free(sim->clients);
 	free(sim->devices);
 	free(sim->licenses);
