@@ -96,7 +96,7 @@ def refusals():
                 {"count": 1025}, {"count": 1 << 32}, {"wait": -1},
                 {"wait": 86401}, {"wait": float("nan")}, {"product": ""},
                 {"user": "\ud800"}, {"product": 7}, {"user": b"anna"},
-                {"wait": timedelta(days=2)}):
+                {"wait": timedelta(days=2)}, {"wait": "5"}):
         raises(leasehold.InvalidArgumentError, c.checkout, **bad)
     raises(leasehold.InvalidArgumentError, client(product=None).checkout)
     raises(leasehold.InvalidArgumentError, client(version=None).checkout)
@@ -119,6 +119,25 @@ def no_overage():
         error = raises(leasehold.LicenseUnavailableError, c.checkout)
         assert error.code is leasehold.ErrorCode.NO_SEATS
         lease.return_()
+
+
+def several():
+    """All or none, as one lease."""
+    with client() as c:
+        with c.checkout(count=2) as pair:
+            assert pair.count == 2 and pair.valid
+            assert "2 commit" in repr(pair)
+            raises(leasehold.OverageMaxExceededError, c.checkout, count=2)
+            with c.checkout() as third:
+                assert (third.count, third.type) == (1, "overage")
+        with c.checkout(product="features", feature="gpu", count=4) as gpu:
+            assert (gpu.feature, gpu.count) == ("gpu", 4)
+            raises(leasehold.LicenseUnavailableError, c.checkout,
+                   product="features", feature="gpu")
+            with c.checkout(product="features") as plain:
+                assert plain.feature is None and plain.valid
+        raises(leasehold.NotEntitledError, c.checkout, product="features",
+               feature="none")
 
 
 def wrong_key():
@@ -523,6 +542,17 @@ def handled():
             pass
         assert not lease.valid
         raises(leasehold.InvalidArgumentError, c.checkout)
+
+
+def left_waiting():
+    """The end of the program ends a thread's wait."""
+    c = client(product="plain")
+    left_waiting.lease = c.checkout()
+    begun = threading.Event()
+    threading.Thread(
+        target=c.checkout, daemon=True, kwargs={
+            "wait": 600, "on_waiting": lambda *place: begun.set()}).start()
+    assert begun.wait(20)
 
 
 # --- losses -----------------------------------------------------------------

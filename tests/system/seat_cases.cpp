@@ -269,6 +269,33 @@ refusals()
 }
 
 static void
+several()
+{
+	Client client(options());
+	Request asked = request();
+
+	asked.count = 2;
+	Seat pair = client.checkout(asked);
+
+	CHECK(pair.valid() && pair.count() == 2);
+	CHECK(!client.try_checkout(asked));
+	CHECK(client.checkout(request()).type() == SeatType::overage);
+	asked = request("features");
+	asked.feature = "gpu";
+	asked.count = 4;
+	Seat four = client.checkout(asked);
+
+	CHECK(four.valid() && four.count() == 4);
+	asked.count = 1;
+	check_throws<leasehold::LicenseUnavailableError>(LH_E_NO_SEATS,
+	    [&] { client.checkout(asked); });
+	CHECK(client.checkout(request("features")).valid());
+	asked.feature = "none";
+	check_throws<leasehold::NotEntitledError>(LH_E_NOT_ENTITLED,
+	    [&] { client.checkout(asked); });
+}
+
+static void
 arguments()
 {
 	Client client(options());
@@ -536,6 +563,7 @@ main(int argc, char **argv)
 		{ "outlives", outlives },
 		{ "refusals", refusals },
 		{ "scope", scope },
+		{ "several", several },
 		{ "threads", threads },
 		{ "unwinding", unwinding },
 		{ "waits", waits },

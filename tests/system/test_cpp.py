@@ -41,7 +41,8 @@ def output(*args, status=0, env=None):
 
 class Setting:
     """An installed prefix; a site and an agent: two committed seats of the
-    product and one of overage, one seat of `plain`."""
+    product and one of overage, one seat of `plain`; one of `features`, and
+    four of its feature."""
 
     def __init__(self):
         self.world = World()
@@ -51,6 +52,11 @@ class Setting:
         self.site.start()
         self.site.install(terms(commit=2, overage=1))
         self.site.install(terms(commit=1, overage=0, product="plain"))
+        document = terms(commit=1, overage=0, product="features")
+        document["features"] = [
+            {"id": "gpu", "total_licenses": 4, "commit_qty": 4,
+             "max_overage": 0, "overage_per_use": 1.00, "currency": "EUR"}]
+        self.site.install(document)
         self.agent = Agent(self.world)
         self.agent.start()
         self.agent.enroll(self.site)
@@ -226,6 +232,10 @@ def every_refusal_is_an_exception_of_its_own():
     run("refusals")
 
 
+def features_and_several_seats_are_one_lease():
+    run("several")
+
+
 def arguments_are_taken_whole_or_refused():
     run("arguments")
 
@@ -360,6 +370,7 @@ if __name__ == "__main__":
             seats_live_in_containers,
             a_seat_outlives_the_client_it_came_from,
             every_refusal_is_an_exception_of_its_own,
+            features_and_several_seats_are_one_lease,
             arguments_are_taken_whole_or_refused,
             twenty_threads_share_a_client,
             a_child_of_fork_has_nothing_of_its_parent,

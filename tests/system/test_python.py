@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from harness import (BUILD, ROOT, SLOW, Agent, Failure, Site,  # noqa: E402
@@ -88,7 +89,8 @@ class Case:
 
 class Setting:
     """One site and agent for all cases: two committed seats of the product
-    and one of overage; one seat of `plain`."""
+    and one of overage; one seat of `plain`; one of `features`, and four of
+    its feature."""
 
     def __init__(self):
         self.world = World()
@@ -96,6 +98,11 @@ class Setting:
         self.site.start()
         self.site.install(terms(commit=2, overage=1))
         self.site.install(terms(commit=1, overage=0, product="plain"))
+        document = terms(commit=1, overage=0, product="features")
+        document["features"] = [
+            {"id": "gpu", "total_licenses": 4, "commit_qty": 4,
+             "max_overage": 0, "overage_per_use": 1.00, "currency": "EUR"}]
+        self.site.install(document)
         self.agent = Agent(self.world)
         self.agent.start()
         self.agent.enroll(self.site)
@@ -140,6 +147,10 @@ def with_holds_a_seat_to_the_end_of_its_block():
 def every_refusal_is_an_exception_of_its_own():
     setting().run("refusals")
     setting().run("no_overage")
+
+
+def features_and_several_seats_are_one_lease():
+    setting().run("several")
 
 
 def a_wrong_vendor_key_believes_nothing():
@@ -219,6 +230,16 @@ def a_wait_gets_the_seat_that_comes_free():
 
 def a_wait_can_be_left():
     setting().run("wait_cancelled")
+
+
+def the_end_of_the_program_ends_waits():
+    here = setting()
+    with here.case("left_waiting", options=("-X", "dev")) as case:
+        started = time.monotonic()
+        case.end()
+        took = time.monotonic() - started
+        expect(took < 20 * SLOW, "it took %.1f s" % took)
+    here.wait_free()
 
 
 def ctrl_c_leaves_the_queue():
@@ -465,6 +486,7 @@ if __name__ == "__main__":
         status = main([
             with_holds_a_seat_to_the_end_of_its_block,
             every_refusal_is_an_exception_of_its_own,
+            features_and_several_seats_are_one_lease,
             a_wrong_vendor_key_believes_nothing,
             an_absent_agent_is_named,
             leases_and_clients_are_not_copied,
@@ -478,6 +500,7 @@ if __name__ == "__main__":
             the_end_of_the_program_gives_seats_back,
             a_wait_gets_the_seat_that_comes_free,
             a_wait_can_be_left,
+            the_end_of_the_program_ends_waits,
             ctrl_c_leaves_the_queue,
             a_signal_handler_may_give_everything_back,
             on_lost_hears_that_an_admin_took_a_lease,

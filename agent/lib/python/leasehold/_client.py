@@ -61,8 +61,8 @@ def _seconds(value: Union[None, float, timedelta]) -> int:
     if value is None:
         return 0
     seconds = (value.total_seconds() if isinstance(value, timedelta)
-               else float(value))
-    if not 0 <= seconds <= 86400:
+               else value)
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds <= 86400:
         raise InvalidArgumentError(
             ErrorCode.ARGUMENT, "wait must be from 0 to 86400 seconds")
     return math.ceil(seconds)
@@ -167,9 +167,10 @@ class Lease:
         if self._core.is_foreign:
             return
         try:
-            warnings.warn("lease %d of %s was never returned"
-                          % (self.id, self.product), ResourceWarning,
-                          stacklevel=2, source=self)
+            if self._lost is None:
+                warnings.warn("lease %d of %s was never returned"
+                              % (self.id, self.product), ResourceWarning,
+                              stacklevel=2, source=self)
         finally:
             self._core.orphan(key)
 
