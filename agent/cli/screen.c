@@ -277,35 +277,97 @@ draw_frame(struct watch *watch, struct frame *frame)
 	return status;
 }
 
+/* The bytes of what comes next, and the columns it takes: a character, or a
+ * tone, which takes none. A frame's text is safe to show as it is. */
+static size_t
+next_piece(unsigned int *columns, const char *text, size_t len)
+{
+	size_t size = 1;
+
+	*columns = 0;
+	if (text[0] == '\033') {
+		while (size < len && text[size - 1] != 'm')
+			size++;
+		return size;
+	}
+	while (size < len && ((unsigned char)text[size] & 0xc0) == 0x80)
+		size++;
+	*columns = visible_add(NULL, text, size, 0);
+	return size;
+}
+
+/* How much of a line fits a row: up to the last blank, if there is one. */
+static size_t
+fit_row(const char *text, size_t len, unsigned int most)
+{
+	unsigned int used = 0, columns;
+	size_t at = 0, blank = 0;
+
+	while (at < len) {
+		size_t size = next_piece(&columns, text + at, len - at);
+
+		if (used + columns > most)
+			return blank > 0 ? blank : at;
+		used += columns;
+		at += size;
+		if (text[at - 1] == ' ' && at < len)
+			blank = at;
+	}
+	return len;
+}
+
+struct drawing {
+	struct buf screen;
+	const struct frame *frame;
+	unsigned int row; /* that comes next */
+	unsigned int left; /* rows that did not fit */
+};
+
+static void
+draw_line(struct drawing *drawing, const char *text, size_t len)
+{
+	do {
+		size_t size = fit_row(text, len, drawing->frame->columns);
+
+		if (size == 0 && len > 0)
+			size = len; /* a screen of one column */
+		if (drawing->row + 1 < drawing->frame->rows) {
+			buf_add(&drawing->screen, text, size);
+			buf_add_str(&drawing->screen, END_OF_LINE);
+			drawing->row++;
+		} else {
+			drawing->left++;
+		}
+		text += size;
+		len -= size;
+	} while (len > 0);
+}
+
 /* The lines of a frame from the top left; what does not fit is counted. */
 static bool
 show_frame(const struct frame *frame)
 {
 	const char *at = (const char *)frame->out.data;
 	const char *end = at + frame->out.len;
-	struct buf screen = { 0 };
-	unsigned int lines = 0, left = 0;
+	struct drawing drawing = { .frame = frame };
 
-	buf_add_str(&screen, HOME);
-	for (; at < end; lines++) {
+	buf_add_str(&drawing.screen, HOME);
+	while (at < end) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
 
 		if (stop == NULL)
 			stop = end;
-		if (lines + 1 < frame->rows) {
-			buf_add(&screen, at, (size_t)(stop - at));
-			buf_add_str(&screen, END_OF_LINE);
-		} else {
-			left++;
-		}
+		draw_line(&drawing, at, (size_t)(stop - at));
 		at = stop < end ? stop + 1 : end;
 	}
-	buf_add_str(&screen, END_OF_SCREEN);
-	if (left > 0)
-		buf_printf(&screen, "(%u more lines do not fit)", left);
-	bool shown = !screen.failed && put(screen.data, screen.len);
+	buf_add_str(&drawing.screen, END_OF_SCREEN);
+	if (drawing.left > 0)
+		buf_printf(&drawing.screen, "(%u more lines do not fit)",
+		    drawing.left);
+	bool shown = !drawing.screen.failed &&
+	    put(drawing.screen.data, drawing.screen.len);
 
-	buf_release(&screen);
+	buf_release(&drawing.screen);
 	return shown;
 }
 
