@@ -7,9 +7,8 @@ import subprocess
 import tempfile
 import time
 
-from harness import PRODUCT, Agent, App, binary, expect, run
-from ours import (BenchSite, Generator, Pinned, cpu_s, median, pss_kib,
-                  wakeups)
+from harness import PRODUCT, Agent, App, binary, expect
+from ours import BenchSite, Generator, Pinned, median, pss_kib, wakeups
 from peers import Packages, Postgres, Redis
 
 COUNTS = (64, 512, 2000)

@@ -73,7 +73,7 @@ class Terminal:
         drawn from the top left."""
         lines, row, column = {}, 0, 0
         for match in TOKEN.finditer(self.raw):
-            text, number, what = match.group(0), match.group(1), match.group(2)
+            text, what = match.group(0), match.group(2)
             if what == "H":
                 row, column = 0, 0
             elif what == "K":

@@ -10,11 +10,9 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
-from harness import (AS_ROOT, PRODUCT, Agent, App, Failure, Site, World,
-                     binary, children, expect, main, run, stop_process, terms,
-                     wait_for)
+from harness import (AS_ROOT, PRODUCT, Agent, App, Site, World, binary, expect,
+                     main, run, stop_process, terms, wait_for)
 from terminal import Terminal
 
 LEASEHOLD = binary("leasehold")

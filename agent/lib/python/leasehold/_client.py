@@ -176,7 +176,7 @@ class Lease:
 
     # --- for _core ----------------------------------------------------------
 
-    def take(self) -> Optional[SeatKey]:
+    def _take(self) -> Optional[SeatKey]:
         """The seat, for the one who gives it back; None for all others."""
         try:
             key = self._held.pop()
@@ -185,10 +185,10 @@ class Lease:
         self._handle.value = None
         return key
 
-    def void(self) -> None:
-        self.take()
+    def _void(self) -> None:
+        self._take()
 
-    def take_loss(self, error: LicenseError) -> None:
+    def _take_loss(self, error: LicenseError) -> None:
         self._lost = error
 
 
@@ -346,7 +346,7 @@ class LicenseClient:
             core.close_later()
 
     def _return(self, lease: Lease) -> None:
-        key = lease.take()
+        key = lease._take()
         if key is not None:
             self._core.leases.pop(key, None)
             self._core.give_back(key)

@@ -3,12 +3,12 @@ it, when it may be freed, and what the library calls back.
 
 Knows nothing of products or users. Rules that hold it together:
 
-- lh_client_free() wants nobody in a call. `enter()` and `leave()` count; close
-  forbids new calls, and whoever is last out frees.
+- lh_client_free() wants nobody in a call. `with core` counts; close forbids
+  new calls, and whoever is last out frees.
 - Finalizers run anywhere, even within our own locks, and an on_lost runs in
-  the library's thread, which must not call the library. Both only leave the
-  seat in `orphans`, and a short thread gives it back. It is started by
-  _thread, because threading takes locks of its own.
+  the library's thread, which has seats to renew. Both only leave the seat in
+  `_orphans`, and a short thread gives it back. It is started by _thread,
+  because threading takes locks of its own.
 - C never gets a pointer to a Python object, but a number in `_cores` or
   `_waits`: a call that comes late finds nothing there.
 """
@@ -112,10 +112,10 @@ class Held(Protocol):
     def return_(self) -> None:
         """Give it back, if it is still held."""
 
-    def void(self) -> None:
+    def _void(self) -> None:
         """Let go of the seat, which goes back by itself."""
 
-    def take_loss(self, error: LicenseError) -> None:
+    def _take_loss(self, error: LicenseError) -> None:
         """It is lost."""
 
 
@@ -245,7 +245,7 @@ class Core:
 
     def _void_all(self) -> None:
         for lease in list(self.leases.values()):
-            lease.void()
+            lease._void()
 
     # --- seats --------------------------------------------------------------
 
@@ -270,12 +270,14 @@ class Core:
         except BaseException:
             # Ctrl-C between the answer and its reader.
             if held is None and seat.value:
-                held = [self._key(seat.value)]
+                held = [(seat.value, 0)]
             if held:
                 self.orphan(held.pop())
             raise
-        # Through ctypes, whose way with exceptions is sys.unraisablehook.
-        ctypes.CFUNCTYPE(None)(lambda: self._tell_loss(key))()
+        if self._losses:
+            # Through ctypes, whose way with exceptions is
+            # sys.unraisablehook.
+            ctypes.CFUNCTYPE(None)(lambda: self._tell_loss(key))()
         return lease
 
     def _key(self, seat: int) -> SeatKey:
@@ -293,7 +295,7 @@ class Core:
         error = None if lease is None else self._losses.pop(key, None)
         if lease is None or error is None:
             return
-        lease.take_loss(error)
+        lease._take_loss(error)
         self._tell(lease, error)
 
     def give_back(self, key: SeatKey) -> None:
