@@ -25,7 +25,7 @@ agent_enroll(struct cli *cli, int argc, char **argv)
 		return status;
 	if (token == NULL) {
 		cli_say("enroll needs --token; an admin of the site makes one "
-			"with: leasehold token create");
+			"with: leasehold join create");
 		return CLI_USAGE;
 	}
 	if (!text_copy(request.url, sizeof(request.url), argv[1]) ||

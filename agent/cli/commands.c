@@ -20,7 +20,7 @@ const struct command_spec commands[] = {
 	{ "enroll", "URL --token TOKEN",
 	    "make this workstation known to a site",
 	    "  --token T     a join token from the site's admin (leasehold "
-	    "token create)\n"
+	    "join create)\n"
 	    "  --name N      name of the device (default: the host's)\n",
 	    "leasehold enroll https://site.example:7443 --token v4.public...",
 	    agent_enroll },
@@ -65,17 +65,40 @@ const struct command_spec commands[] = {
 	    "leasehold license list", license_list },
 	{ "license show", "LICENSE", "one license in full (admin)", NULL,
 	    "leasehold license show license-1", license_show },
-	{ "token create", "",
+	{ "join create", "",
 	    "make a token with which workstations join (admin)",
 	    "  --uses N      how many may join with it (default 1)\n"
 	    "  --for TIME    how long it is good (default 1h)\n"
-	    "  --host PAT    host names it is good for, like 'ws-*'\n",
-	    "leasehold token create --uses 20 --for 1d", token_create },
-	{ "device list", "", "enrolled workstations (admin)", NULL,
-	    "leasehold device list", device_list },
+	    "  --class C     software (default), tpm, vtpm, assigned or key\n"
+	    "  --host PAT    host names it is good for, like 'ws-*'; may be "
+	    "repeated\n"
+	    "  --approve     who comes with it gets seats at once; without it "
+	    "each\n"
+	    "                waits for: leasehold device approve\n",
+	    "leasehold join create --uses 20 --for 1d --host 'ws-*'",
+	    join_create },
+	{ "token create", "", "join create --approve", NULL,
+	    "leasehold token create", token_create },
+	{ "join list", "", "tokens that can still be used (admin)",
+	    "  --all         those too that nobody can use any more\n",
+	    "leasehold join list", join_list },
+	{ "join revoke", "TOKEN",
+	    "let nobody else join with a token that leaked (admin)", NULL,
+	    "leasehold join revoke join-3", join_revoke },
+	{ "device list", "", "enrolled workstations (admin)",
+	    "  --state S     pending, approved or revoked ones only\n"
+	    "  --match PAT   of this name or host only, like 'ws-*'\n",
+	    "leasehold device list --state pending", device_list },
+	{ "device show", "DEVICE", "one workstation in full (admin)", NULL,
+	    "leasehold device show device-7", device_show },
+	{ "device approve", "DEVICE...",
+	    "let workstations in that wait for it (admin)", NULL,
+	    "leasehold device approve 7 8 9", device_approve },
 	{ "device revoke", "DEVICE",
 	    "end a workstation's leases and refuse it from now on (admin)",
-	    NULL, "leasehold device revoke device-7", device_revoke },
+	    "  --reason TEXT is told to the workstation and kept\n",
+	    "leasehold device revoke device-7 --reason 'was stolen'",
+	    device_revoke },
 	{ "audit tail", "", "the newest facts of the journal (admin)",
 	    "  -n N          that many batches (default 10)\n"
 	    "  --follow      go on as they come\n",

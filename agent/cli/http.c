@@ -210,6 +210,7 @@ add_hint(struct problem *problem, int err, const struct operation *op)
 	} lists[] = {
 		{ "lease.", "see what there is: leasehold leases" },
 		{ "device.", "see what there is: leasehold device list" },
+		{ "join.", "see what there is: leasehold join list --all" },
 		{ "license.", "see what there is: leasehold license list" },
 	};
 
@@ -221,7 +222,8 @@ add_hint(struct problem *problem, int err, const struct operation *op)
 		    "LICENSE_API_KEY");
 		return;
 	}
-	for (size_t i = 0; err == ERR_NOT_FOUND && i < 3; i++)
+	for (size_t i = 0;
+	     err == ERR_NOT_FOUND && i < sizeof(lists) / sizeof(lists[0]); i++)
 		if (strncmp(op->name, lists[i].of, strlen(lists[i].of)) == 0)
 			text_copy(problem->hint, sizeof(problem->hint),
 			    lists[i].hint);

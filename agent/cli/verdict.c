@@ -88,7 +88,7 @@ fill(char *out, size_t size, const char *template,
 /* --- causes --------------------------------------------------------------- */
 
 #define ENROLL_AGAIN                                                        \
-	"ask the site's admin for a token (leasehold token create), then: " \
+	"ask the site's admin for a token (leasehold join create), then: " \
 	"leasehold enroll {url} --token TOKEN"
 /* A key that was shut out stays out: the device comes back with another. */
 #define NEW_KEY                                                           \
@@ -228,7 +228,7 @@ verdict_of(struct verdict *verdict, const struct local_status *status)
 {
 	static const struct advice not_enrolled = { NULL,
 		"Applications get no seats here yet",
-		"ask the site's admin for a token (leasehold token create), "
+		"ask the site's admin for a token (leasehold join create), "
 		"then: leasehold enroll URL --token TOKEN",
 		CLI_REFUSED };
 	static const struct advice no_room = { NULL,

@@ -412,7 +412,7 @@ read_token(struct enrolling *enrolling, const struct local_enroll *request,
 		    "expired; the site decides");
 	if (err < 0) {
 		problem_set(problem, ERR_BAD_REQUEST,
-		    "leasehold token create, at the site",
+		    "leasehold join create, at the site",
 		    "this is no enrolment token%s%s",
 		    error.reason[0] != '\0' ? ": " : "", error.reason);
 		text_copy(problem->field, sizeof(problem->field), "join");

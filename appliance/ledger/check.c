@@ -80,7 +80,7 @@ struct check {
 	struct tally *pools;
 	uint64_t n_licenses;
 	uint64_t leases, scattered; /* those of more than one run of slots */
-	uint64_t overage_checkouts;
+	uint64_t overage_checkouts, pending;
 	uint64_t last_row;
 	struct arena licenses;
 	struct arena arena; /* the batch read last */
@@ -201,9 +201,10 @@ check_lease(void *ctx, const struct record_span *key,
 	if (state_device(&device, check->state, lease.device) != 0)
 		return broken(check, "lease-%" PRIu64 " has no device",
 		    lease.lease);
-	if (device.revoked)
-		return broken(check, "lease-%" PRIu64 " is of a revoked device",
-		    lease.lease);
+	if (device.state != DEVICE_APPROVED)
+		return broken(check,
+		    "lease-%" PRIu64 " is of a device that is %s", lease.lease,
+		    device_state_names[device.state]);
 	tally->overage += lease.overage_count;
 	tally->commit += lease.count - lease.overage_count;
 	return check_lease_row(check, &lease);
@@ -372,10 +373,26 @@ check_device(void *ctx, const struct record_span *key,
 	if (state_join(&join, check->state, device.join) != 0)
 		return broken(check, "device-%" PRIu64 " has no join token",
 		    device.device);
+	check->pending += device.state == DEVICE_PENDING;
+	return 0;
+}
+
+static int
+check_join(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct check *check = ctx;
+	struct state_join join;
+
+	if (state_join_read(&join, key, value) != 0)
+		return broken(check, "a join token cannot be read");
+	if (join.join >= check->state->counters.next_join)
+		return broken(check, "join-%" PRIu64 " is beyond the counter",
+		    join.join);
 	if (join.used > join.uses)
 		return broken(check,
-		    "a join token for %u devices was used %u times", join.uses,
-		    join.used);
+		    "join-%" PRIu64 " for %u devices was used %u times",
+		    join.join, join.uses, join.used);
 	return 0;
 }
 
@@ -417,10 +434,17 @@ check_counters(struct check *check)
 		err = check_count(check, STORE_DEVICES, c->next_device - 1);
 	if (err == 0)
 		err = check_count(check, STORE_DEVICE_KEYS, c->next_device - 1);
+	if (err == 0)
+		err = check_count(check, STORE_JOINS, c->next_join - 1);
 	if (err != 0)
 		return err;
 	if (c->totals.grants != c->next_lease - 1)
 		return broken(check, "lease numbers and grants differ");
+	if (check->pending != c->pending)
+		return broken(check,
+		    "%" PRIu64 " devices are counted as pending, and %" PRIu64
+		    " are",
+		    c->pending, check->pending);
 	if (check->overage_checkouts != c->totals.overage)
 		return broken(check, "overage numbers and totals differ");
 	if (ledger_newest(&header, known.head, &token, check->view,
@@ -455,6 +479,8 @@ check_all(struct check *check)
 	if (err == 0)
 		err = store_each(txn, STORE_DEVICES, NULL, 0, check_device,
 		    check);
+	if (err == 0)
+		err = store_each(txn, STORE_JOINS, NULL, 0, check_join, check);
 	return err == 0 ? check_counters(check) : err;
 }
 

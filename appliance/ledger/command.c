@@ -149,7 +149,7 @@ command_revoke(const struct request *request)
 
 	if (call == NULL)
 		return;
-	call->device = ((const struct device_number *)call->request)->device;
+	call->device = ((const struct device_revoke *)call->request)->device;
 	struct live_lease *lease =
 	    liveness_of_device(&call->tenant->liveness, call->device);
 

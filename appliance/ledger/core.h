@@ -124,6 +124,12 @@ int decide(struct batch *batch, struct command *command);
 /** Refuse; always 0. `hint` is the next thing to type or "". */
 int decide_refuse(struct command *command, int err, const char *hint,
     const char *format, ...) __attribute__((format(printf, 4, 5)));
+/** The same, and names the field of the request. */
+int decide_refuse_field(struct command *command, const char *field, int err,
+    const char *hint, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+/** Refuse a device that no admin has let in yet. */
+int decide_refuse_pending(struct command *command, uint64_t device);
 /** Refuse for what a verifier of documents said. A fault is passed on. */
 int decide_refuse_document(struct command *command, int err,
     const struct record_error *error);
@@ -138,7 +144,9 @@ int decide_return(struct batch *batch, struct command *command);
 int decide_release(struct batch *batch, struct command *command);
 int decide_expire(struct batch *batch, struct command *command);
 int decide_join(struct batch *batch, struct command *command);
+int decide_join_revoke(struct batch *batch, struct command *command);
 int decide_enroll(struct batch *batch, struct command *command);
+int decide_approve(struct batch *batch, struct command *command);
 int decide_revoke(struct batch *batch, struct command *command);
 int decide_install(struct batch *batch, struct command *command);
 

@@ -6,20 +6,45 @@
 #include <stdio.h>
 #include <string.h>
 
-int
-decide_refuse(struct command *command, int err, const char *hint,
-    const char *format, ...)
+static void refuse(struct command *command, int err, const char *hint,
+    const char *format, va_list args) __attribute__((format(printf, 4, 0)));
+
+static void
+refuse(struct command *command, int err, const char *hint, const char *format,
+    va_list args)
 {
 	struct problem *problem = &command->problem;
-	va_list args;
 
 	command->err = err;
 	memset(problem, 0, sizeof *problem);
 	snprintf(problem->code, sizeof problem->code, "%s", err_code(err));
 	snprintf(problem->hint, sizeof problem->hint, "%s", hint);
-	va_start(args, format);
 	vsnprintf(problem->detail, sizeof problem->detail, format, args);
+}
+
+int
+decide_refuse(struct command *command, int err, const char *hint,
+    const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	refuse(command, err, hint, format, args);
 	va_end(args);
+	return 0;
+}
+
+int
+decide_refuse_field(struct command *command, const char *field, int err,
+    const char *hint, const char *format, ...)
+{
+	struct problem *problem = &command->problem;
+	va_list args;
+
+	va_start(args, format);
+	refuse(command, err, hint, format, args);
+	va_end(args);
+	snprintf(problem->field, sizeof problem->field, "%s", field);
 	return 0;
 }
 
@@ -179,11 +204,16 @@ static const struct decision {
 	{ OP_LEASE_RELEASE, BY(ADMIN), &lease_ref_record, 1, decide_release },
 	{ OP_DEVICE_ENROLL, BY(DEVICE) | BY(SITE), &enroll_record, 3,
 	    decide_enroll },
-	{ OP_DEVICE_REVOKE, BY(ADMIN), &device_number_record,
-	    1 + LEDGER_DEVICE_LEASES_MAX, decide_revoke },
+	{ OP_DEVICE_APPROVE, BY(ADMIN), &device_number_record, 1,
+	    decide_approve },
+	{ OP_DEVICE_REVOKE, BY(ADMIN), &device_revoke_record,
+	    2 + LEDGER_DEVICE_LEASES_MAX, decide_revoke },
 	{ OP_LICENSE_INSTALL, BY(ADMIN), &license_install_record, 1,
 	    decide_install },
-	{ OP_JOIN_CREATE, BY(ADMIN), &join_create_record, 1, decide_join },
+	{ OP_JOIN_CREATE, BY(ADMIN), &join_create_record, 1 + JOIN_HOSTS_MAX,
+	    decide_join },
+	{ OP_JOIN_REVOKE, BY(ADMIN), &join_number_record, 1,
+	    decide_join_revoke },
 	{ LEDGER_EXPIRE, BY(SITE), &expire_record, 1, decide_expire },
 	{ LEDGER_DENIED, BY(SITE), &row_denied_record, 1, decide_denied },
 	{ LEDGER_START, BY(SITE), &row_started_record, 1, decide_start },

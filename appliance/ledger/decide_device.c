@@ -1,173 +1,158 @@
-/* Decide on devices: join tokens, enrolment, revocation (DESIGN 9). */
+/* Decide on devices: enrolment, approval, revocation (DESIGN 9). */
 #include "appliance/ledger/core.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
+#include "shared/base/text.h"
+#include "shared/rpc/rpc.h"
 
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <string.h>
-
-/* --- join.create ------------------------------------------------------- */
-
-static int
-sign_join(struct command *command, const struct batch *batch,
-    const struct license_join *join)
-{
-	struct buf token = { .len = 0 };
-	int err = license_document_sign(&token, &license_join_record, join,
-	    TOKEN_JOIN, batch->ledger->site_secret);
-	void *copy = NULL;
-
-	if (err == 0)
-		copy = arena_copy(&command->arena, token.data, token.len);
-	if (err == 0 && copy == NULL)
-		err = ERR_NOMEM;
-	if (err == 0)
-		command->reply.join = (struct join_created){
-			.join = { copy, (uint32_t)token.len },
-			.expires_at = join->expires_at,
-		};
-	buf_release(&token);
-	return err;
-}
-
-int
-decide_join(struct batch *batch, struct command *command)
-{
-	const struct join_create *request = command->request;
-	const struct ledger *ledger = batch->ledger;
-	struct license_join join = {
-		.uses = request->uses != 0 ? request->uses : 1,
-		.class_ = request->class_,
-		.hosts = request->hosts,
-	};
-	uint32_t valid_s = request->valid_s != 0 ? request->valid_s : 3600;
-
-	join.expires_at = batch->place.time + (int64_t)valid_s * 1000;
-	memcpy(join.site, ledger->site, sizeof join.site);
-	memcpy(join.tenant, ledger->tenant, sizeof join.tenant);
-	memcpy(join.join, command->entropy, sizeof join.join);
-	memcpy(join.ca_sha256, ledger->ca_sha256, sizeof join.ca_sha256);
-
-	int err = sign_join(command, batch, &join);
-
-	if (err != 0)
-		return err;
-	struct row *row = batch_row(batch, ROW_JOIN_CREATED);
-
-	if (row == NULL)
-		return ERR_NOMEM;
-	struct row_join_created *r = &row->u.join_created;
-
-	memcpy(r->join, join.join, sizeof r->join);
-	r->uses = join.uses;
-	r->expires_at = join.expires_at;
-	r->class_ = join.class_;
-	r->by = decide_actor(&command->who);
-	return batch_emit(batch);
-}
 
 /* --- device.enroll ----------------------------------------------------- */
 
 static const char ask_admin[] =
     "ask an admin for a new token: leasehold join create";
 
-static bool
-host_matches(const struct license_join *join, const char *host)
-{
-	const struct license_host_pattern *patterns = join->hosts.items;
+/* An enrolment on its way to its row. */
+struct joining {
+	const struct enroll *request;
+	struct license_join token; /* what was signed */
+	struct state_join join; /* and what became of it */
+	struct state_device device; /* that has this key; number 0: none */
+};
 
-	for (uint32_t i = 0; i < join->hosts.count; i++) {
-		if (fnmatch(patterns[i].pattern, host, FNM_CASEFOLD) == 0)
+static bool
+host_fits(const struct license_join *token, const char *host)
+{
+	const struct license_host_pattern *patterns = token->hosts.items;
+
+	for (uint32_t i = 0; i < token->hosts.count; i++) {
+		if (text_fits(patterns[i].pattern, host))
 			return true;
 	}
-	return join->hosts.count == 0;
+	return token->hosts.count == 0;
 }
 
 /* What the token alone says about it. */
 static int
 check_token(struct batch *batch, struct command *command,
-    const struct license_join *join)
+    const struct joining *joining)
 {
-	const struct enroll *request = command->request;
+	const struct enroll *request = joining->request;
+	const struct license_join *token = &joining->token;
 	const struct ledger *ledger = batch->ledger;
 
-	if (strcmp(join->site, ledger->site) != 0 ||
-	    strcmp(join->tenant, ledger->tenant) != 0)
-		return decide_refuse(command, ERR_FORBIDDEN, ask_admin,
-		    "the token is for site %s, tenant %s", join->site,
-		    join->tenant);
-	if (batch->place.time >= join->expires_at) {
+	if (strcmp(token->site, ledger->site) != 0 ||
+	    strcmp(token->tenant, ledger->tenant) != 0)
+		return decide_refuse_field(command, "join", ERR_FORBIDDEN,
+		    ask_admin, "the token is for site %s, tenant %s",
+		    token->site, token->tenant);
+	if (batch->place.time >= token->expires_at) {
 		char text[CLOCK_TEXT_SIZE];
 
-		clock_format(text, join->expires_at);
-		return decide_refuse(command, ERR_GONE, ask_admin,
+		clock_format(text, token->expires_at);
+		return decide_refuse_field(command, "join", ERR_GONE, ask_admin,
 		    "the token was good until %s", text);
 	}
-	if (request->class_ != join->class_)
-		return decide_refuse(command, ERR_CLASS_NOT_ALLOWED, "",
+	if (request->class_ != token->class_)
+		return decide_refuse_field(command, "class",
+		    ERR_CLASS_NOT_ALLOWED,
+		    "ask an admin for a token of its class: leasehold join "
+		    "create --class CLASS",
 		    "the token is for devices of class %s, this one is %s",
-		    proof_class_names[join->class_],
+		    proof_class_names[token->class_],
 		    proof_class_names[request->class_]);
-	if (!host_matches(join, request->host))
-		return decide_refuse(command, ERR_HOSTNAME_NOT_ALLOWED, "",
+	if (!host_fits(token, request->host))
+		return decide_refuse_field(command, "host",
+		    ERR_HOSTNAME_NOT_ALLOWED,
+		    "ask an admin for a token that allows it: leasehold join "
+		    "create --host PATTERN",
 		    "the token does not allow host \"%s\"", request->host);
 	return 0;
 }
 
-/* The same key keeps its number and its class. `again` is set when the very
- * same token brought it in before: a retry, which uses nothing up. */
+/* Tokens of before the journal was put back stand in it no more, and their
+ * numbers may be others'. */
 static int
-check_same_key(uint64_t *number, bool *again, struct batch *batch,
-    struct command *command, const struct license_join *join)
+find_join(struct batch *batch, struct command *command, struct joining *joining)
 {
-	const struct enroll *request = command->request;
-	struct state_device device;
-	int err = state_device_by_key(number, &batch->state,
+	int err =
+	    state_join(&joining->join, &batch->state, joining->token.join);
+
+	if (err == ERR_NOT_FOUND_INTERNAL ||
+	    (err == 0 &&
+		memcmp(joining->join.id, joining->token.id,
+		    sizeof joining->join.id) != 0))
+		return decide_refuse_field(command, "join", ERR_NOT_FOUND,
+		    ask_admin, "the token stands in no journal of this site");
+	return err;
+}
+
+/* The same key keeps its number and its class. A key that was shut out stays
+ * out: whoever revoked it may have done so because others have it too. */
+static int
+find_device(struct batch *batch, struct command *command,
+    struct joining *joining)
+{
+	const struct enroll *request = joining->request;
+	struct state_device *device = &joining->device;
+	int err = state_device_by_key(&device->device, &batch->state,
 	    request->public_key.data, request->public_key.len);
 
-	*again = false;
 	if (err == ERR_NOT_FOUND_INTERNAL) {
-		*number = batch->state.counters.next_device;
+		device->device = 0;
 		return 0;
 	}
 	if (err == 0)
-		err = state_device(&device, &batch->state, *number);
+		err = state_device(device, &batch->state, device->device);
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
-	if (device.revoked)
-		return decide_refuse(command, ERR_DEVICE_REVOKED,
-		    "give the device a new key, then enroll it again",
-		    "device-%" PRIu64 " has this key and was revoked", *number);
-	if (device.class_ != request->class_)
-		return decide_refuse(command, ERR_CLASS_NOT_ALLOWED, "",
+	if (device->state == DEVICE_REVOKED)
+		return decide_refuse_field(command, "public_key",
+		    ERR_DEVICE_REVOKED,
+		    "give the workstation a new key: leasehold enroll URL "
+		    "--token TOKEN --new-key",
+		    "device-%" PRIu64 " has this key and was revoked",
+		    device->device);
+	if (device->class_ != request->class_)
+		return decide_refuse_field(command, "class",
+		    ERR_CLASS_NOT_ALLOWED, "",
 		    "device-%" PRIu64 " has this key and is of class %s",
-		    *number, proof_class_names[device.class_]);
-	*again = memcmp(device.join, join->join, sizeof device.join) == 0;
+		    device->device, proof_class_names[device->class_]);
 	return 0;
 }
 
 static int
-check_uses(struct batch *batch, struct command *command,
-    const struct license_join *join)
+check_uses(struct command *command, const struct state_join *join)
 {
-	struct state_join state;
-	int err = state_join(&state, &batch->state, join->join);
+	if (join->revoked)
+		return decide_refuse_field(command, "join", ERR_GONE, ask_admin,
+		    "the token (join-%" PRIu64 ") was revoked by an admin",
+		    join->join);
+	if (join->used >= join->uses)
+		return decide_refuse_field(command, "join", ERR_GONE, ask_admin,
+		    "the token (join-%" PRIu64 ") was good for %u %s and is "
+		    "used up",
+		    join->join, join->uses,
+		    join->uses == 1 ? "device" : "devices");
+	return 0;
+}
 
-	if (err == ERR_NOT_FOUND_INTERNAL)
-		return decide_refuse(command, ERR_NOT_FOUND, ask_admin,
-		    "the token stands in no journal of this site");
-	if (err == 0 && state.used >= state.uses)
-		return decide_refuse(command, ERR_GONE, ask_admin,
-		    "the token was good for %u and is used up", state.uses);
-	return err;
+/* A new token takes nothing from a key that an admin has let in, and lets in
+ * one that waits if the token may. */
+static bool
+is_approved(const struct joining *joining)
+{
+	return joining->join.approved ||
+	    (joining->device.device != 0 &&
+		joining->device.state == DEVICE_APPROVED);
 }
 
 static int
-emit_enrolled(struct batch *batch, struct command *command, uint64_t number,
-    const struct license_join *join)
+emit_enrolled(struct batch *batch, struct command *command,
+    const struct joining *joining, uint64_t number)
 {
-	const struct enroll *request = command->request;
+	const struct enroll *request = joining->request;
 	uint8_t name[SUBJECT_BYTES], host[SUBJECT_BYTES];
 	int err = decide_subject(name, batch, SUBJECT_DEVICE, request->name,
 	    command->entropy);
@@ -188,49 +173,121 @@ emit_enrolled(struct batch *batch, struct command *command, uint64_t number,
 	r->public_key = request->public_key;
 	memcpy(r->name, name, sizeof r->name);
 	memcpy(r->host, host, sizeof r->host);
-	memcpy(r->join, join->join, sizeof r->join);
+	r->join = joining->join.join;
+	r->approved = is_approved(joining);
 	return batch_emit(batch);
 }
 
 static void
 fill_enrolled(struct enroll_reply *reply, const struct ledger *ledger,
-    uint64_t device)
+    uint64_t device, bool pending)
 {
-	*reply = (struct enroll_reply){ .device = device };
+	*reply = (struct enroll_reply){ .device = device, .pending = pending };
 	memcpy(reply->site, ledger->site, sizeof reply->site);
 	memcpy(reply->tenant, ledger->tenant, sizeof reply->tenant);
 	memcpy(reply->site_key, ledger->site_public, sizeof reply->site_key);
 }
 
+/* A refusal by any of them ends it. */
+static int
+check_joining(struct batch *batch, struct command *command,
+    struct joining *joining)
+{
+	int err = check_token(batch, command, joining);
+
+	if (err == 0 && command->err == 0)
+		err = find_join(batch, command, joining);
+	if (err == 0 && command->err == 0)
+		err = find_device(batch, command, joining);
+	return err;
+}
+
 int
 decide_enroll(struct batch *batch, struct command *command)
 {
-	const struct enroll *request = command->request;
+	struct joining joining = { .request = command->request };
+	const struct state_device *device = &joining.device;
 	struct record_error error = { .reason = "" };
-	struct license_join join;
-	uint64_t number = 0;
-	bool again = false;
-	int err = license_document_read(&join, &license_join_record, TOKEN_JOIN,
-	    request->join.data, request->join.len, batch->ledger->site_public,
-	    &command->arena, &error);
+	struct enroll_reply *reply = &command->reply.enroll;
+	int err = license_document_read(&joining.token, &license_join_record,
+	    TOKEN_JOIN, joining.request->join.data, joining.request->join.len,
+	    batch->ledger->site_public, &command->arena, &error);
 
 	if (err == ERR_NOMEM)
 		return err;
 	if (err != 0)
-		return decide_refuse(command, ERR_BAD_PROOF, ask_admin,
-		    "this is no enrolment token of this site");
-	err = check_token(batch, command, &join);
-	if (err == 0 && command->err == 0)
-		err = check_same_key(&number, &again, batch, command, &join);
+		return decide_refuse_field(command, "join", ERR_BAD_PROOF,
+		    ask_admin, "this is no enrolment token of this site");
+	err = check_joining(batch, command, &joining);
 	if (err != 0 || command->err != 0)
 		return err;
-	fill_enrolled(&command->reply.enroll, batch->ledger, number);
-	if (again)
+	/* The very same token brought it in before: a retry, which uses
+	 * nothing up. */
+	if (device->device != 0 && device->join == joining.join.join) {
+		fill_enrolled(reply, batch->ledger, device->device,
+		    device->state == DEVICE_PENDING);
 		return 0;
-	err = check_uses(batch, command, &join);
+	}
+	check_uses(command, &joining.join);
+	if (command->err != 0)
+		return 0;
+	uint64_t number = device->device != 0
+	    ? device->device
+	    : batch->state.counters.next_device;
+
+	fill_enrolled(reply, batch->ledger, number, !is_approved(&joining));
+	return emit_enrolled(batch, command, &joining, number);
+}
+
+/* --- device.approve ---------------------------------------------------- */
+
+int
+decide_refuse_pending(struct command *command, uint64_t device)
+{
+	command->err = ERR_FORBIDDEN;
+	problem_set_pending(&command->problem, device);
+	return 0;
+}
+
+static int
+find_by_number(struct state_device *device, struct batch *batch,
+    struct command *command, uint64_t number)
+{
+	int err = state_device(device, &batch->state, number);
+
+	if (err != ERR_NOT_FOUND_INTERNAL)
+		return err;
+	return decide_refuse_field(command, "device", ERR_NOT_FOUND,
+	    "see what there is: leasehold device list",
+	    "there is no device-%" PRIu64, number);
+}
+
+int
+decide_approve(struct batch *batch, struct command *command)
+{
+	const struct device_number *request = command->request;
+	struct state_device device;
+	int err = find_by_number(&device, batch, command, request->device);
+
 	if (err != 0 || command->err != 0)
 		return err;
-	return emit_enrolled(batch, command, number, &join);
+	if (device.state == DEVICE_REVOKED)
+		return decide_refuse_field(command, "device",
+		    ERR_DEVICE_REVOKED,
+		    "let the workstation enroll with a new key: leasehold "
+		    "enroll URL --token TOKEN --new-key",
+		    "device-%" PRIu64 " was revoked, and its key stays out",
+		    request->device);
+	command->reply.device = *request;
+	if (device.state == DEVICE_APPROVED)
+		return 0; /* it is as asked for */
+	struct row *row = batch_row(batch, ROW_DEVICE_APPROVED);
+
+	if (row == NULL)
+		return ERR_NOMEM;
+	row->u.device_approved.device = request->device;
+	row->u.device_approved.by = decide_actor(&command->who);
+	return batch_emit(batch);
 }
 
 /* --- device.revoke ----------------------------------------------------- */
@@ -261,23 +318,26 @@ end_leases(struct batch *batch, struct command *command, uint64_t device)
 int
 decide_revoke(struct batch *batch, struct command *command)
 {
-	const struct device_number *request = command->request;
+	const struct device_revoke *request = command->request;
 	struct state_device device;
-	int err = state_device(&device, &batch->state, request->device);
+	uint8_t reason[SUBJECT_BYTES];
+	int err = find_by_number(&device, batch, command, request->device);
 
-	if (err == ERR_NOT_FOUND_INTERNAL)
-		return decide_refuse(command, ERR_NOT_FOUND, "",
-		    "there is no device-%" PRIu64, request->device);
+	if (err != 0 || command->err != 0)
+		return err;
+	command->reply.device.device = request->device;
+	if (device.state == DEVICE_REVOKED)
+		return 0; /* it is as asked for */
+	err = decide_subject(reason, batch, SUBJECT_REASON, request->reason,
+	    command->entropy);
 	if (err != 0)
 		return err;
-	command->reply.device = *request;
-	if (device.revoked)
-		return 0; /* it is as asked for */
 	struct row *row = batch_row(batch, ROW_DEVICE_REVOKED);
 
 	if (row == NULL)
 		return ERR_NOMEM;
 	row->u.device_revoked.device = request->device;
+	memcpy(row->u.device_revoked.reason, reason, sizeof reason);
 	row->u.device_revoked.by = decide_actor(&command->who);
 	err = batch_emit(batch);
 	return err == 0 ? end_leases(batch, command, request->device) : err;

@@ -324,9 +324,11 @@ check_device(struct batch *batch, struct command *command)
 		return decide_refuse(command, ERR_UNKNOWN_DEVICE,
 		    "enroll it: leasehold enroll URL --token TOKEN",
 		    "the site does not know device-%" PRIu64, number);
-	if (err == 0 && device.revoked)
+	if (err == 0 && device.state == DEVICE_REVOKED)
 		return decide_refuse(command, ERR_DEVICE_REVOKED, "",
 		    "device-%" PRIu64 " was revoked by an admin", number);
+	if (err == 0 && device.state == DEVICE_PENDING)
+		return decide_refuse_pending(command, number);
 	return err;
 }
 

@@ -33,8 +33,11 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_QUEUE_LIST] = waiting_list,
 	[OP_QUEUE_REMOVE] = waiting_remove,
 	[OP_JOIN_CREATE] = command_plain,
+	[OP_JOIN_LIST] = query_plain,
+	[OP_JOIN_REVOKE] = command_plain,
 	[OP_DEVICE_LIST] = query_plain,
 	[OP_DEVICE_SHOW] = query_plain,
+	[OP_DEVICE_APPROVE] = command_plain,
 	[OP_DEVICE_REVOKE] = command_revoke,
 	[OP_JOURNAL_BATCHES] = query_plain,
 	[OP_JOURNAL_CHECKPOINT] = checkpoint_asked,
@@ -116,6 +119,13 @@ dispatch_request(struct front *front, const struct ipc_message *message)
 	request.tenant = session_tenant(request.session);
 	session_fill_who(&request.who, request.session);
 	session_heard(request.session);
+	if (op->scope == SCOPE_DEVICE && session_is_pending(request.session)) {
+		struct problem problem;
+
+		problem_set_pending(&problem, request.who.id);
+		request_refuse(&request, ERR_FORBIDDEN, &problem);
+		return;
+	}
 	if (!is_starting(&request))
 		run_handler(&request);
 }

@@ -76,15 +76,55 @@ fold_license_installed(struct state *state, const struct row *row)
 }
 
 static int
-fold_join_created(struct state *state, const struct row *row)
+fold_join_created(struct state *state, const struct row *row,
+    const struct fold_place *place)
 {
 	const struct row_join_created *r = &row->u.join_created;
-	struct state_join join = { .uses = r->uses,
+	const struct row_subject *hosts = r->hosts.items;
+	struct state_join join = { .join = r->join,
+		.uses = r->uses,
 		.class_ = r->class_,
-		.expires_at = r->expires_at };
+		.approved = r->approved,
+		.created_at = place->time,
+		.expires_at = r->expires_at,
+		.by = r->by,
+		.n_hosts = r->hosts.count };
 
-	memcpy(join.join, r->join, sizeof join.join);
+	if (r->join != state->counters.next_join)
+		return contradicted(row, "token numbers have a gap");
+	if (r->hosts.count > JOIN_HOSTS_MAX)
+		return contradicted(row, "it has too many patterns");
+	state->counters.next_join++;
+	memcpy(join.id, r->id, sizeof join.id);
+	for (uint32_t i = 0; i < r->hosts.count; i++)
+		memcpy(join.hosts[i], hosts[i].subject, SUBJECT_BYTES);
 	return state_join_put(state, &join);
+}
+
+static int
+fold_join_revoked(struct state *state, const struct row *row)
+{
+	struct state_join join;
+	int err = must_exist(state_join(&join, state, row->u.join_revoked.join),
+	    row, "there is no such join token");
+
+	if (err != 0)
+		return err;
+	join.revoked = true;
+	return state_join_put(state, &join);
+}
+
+/* The device as the state has it, in the state that the row gives it. */
+static int
+put_device(struct state *state, struct state_device *device,
+    enum device_state before, enum device_state after)
+{
+	if (before == DEVICE_PENDING)
+		state->counters.pending--;
+	if (after == DEVICE_PENDING)
+		state->counters.pending++;
+	device->state = after;
+	return state_device_put(state, device);
 }
 
 static int
@@ -95,29 +135,42 @@ fold_device_enrolled(struct state *state, const struct row *row,
 	struct state_device device = { .device = r->device,
 		.class_ = r->class_,
 		.enrolled_at = place->time,
+		.join = r->join,
 		.public_key_len = r->public_key.len };
+	struct state_device before;
+	/* Its place until it is counted; a new one was nowhere. */
+	enum device_state was = DEVICE_APPROVED;
 	struct state_join join;
+	int err = 0;
 
 	if (r->public_key.len > sizeof device.public_key)
 		return contradicted(row, "its key is too long");
 	if (r->device > state->counters.next_device)
 		return contradicted(row, "device numbers have a gap");
-	if (r->device == state->counters.next_device)
+	if (r->device == state->counters.next_device) {
 		state->counters.next_device++;
+	} else {
+		err = must_exist(state_device(&before, state, r->device), row,
+		    "there is no such device");
+		if (err != 0)
+			return err;
+		was = before.state;
+		device.decided_at = before.decided_at;
+	}
 	memcpy(device.name, r->name, sizeof device.name);
 	memcpy(device.host, r->host, sizeof device.host);
-	memcpy(device.join, r->join, sizeof device.join);
 	memcpy(device.public_key, r->public_key.data, r->public_key.len);
-
-	int err = must_exist(state_join(&join, state, r->join), row,
+	err = must_exist(state_join(&join, state, r->join), row,
 	    "there is no such join token");
-
 	if (err != 0)
 		return err;
+	if (join.used >= join.uses)
+		return contradicted(row, "its token was used up");
 	join.used++;
 	err = state_join_put(state, &join);
 	if (err == 0)
-		err = state_device_put(state, &device);
+		err = put_device(state, &device, was,
+		    r->approved ? DEVICE_APPROVED : DEVICE_PENDING);
 	if (err == 0)
 		err = state_device_key_put(state, r->device, r->public_key.data,
 		    r->public_key.len);
@@ -125,7 +178,25 @@ fold_device_enrolled(struct state *state, const struct row *row,
 }
 
 static int
-fold_device_revoked(struct state *state, const struct row *row)
+fold_device_approved(struct state *state, const struct row *row,
+    const struct fold_place *place)
+{
+	struct state_device device;
+	int err = must_exist(state_device(&device, state,
+				 row->u.device_approved.device),
+	    row, "there is no such device");
+
+	if (err != 0)
+		return err;
+	if (device.state != DEVICE_PENDING)
+		return contradicted(row, "it did not wait for it");
+	device.decided_at = place->time;
+	return put_device(state, &device, device.state, DEVICE_APPROVED);
+}
+
+static int
+fold_device_revoked(struct state *state, const struct row *row,
+    const struct fold_place *place)
 {
 	struct state_device device;
 	int err = must_exist(state_device(&device, state,
@@ -134,8 +205,10 @@ fold_device_revoked(struct state *state, const struct row *row)
 
 	if (err != 0)
 		return err;
-	device.revoked = true;
-	return state_device_put(state, &device);
+	device.decided_at = place->time;
+	memcpy(device.reason, row->u.device_revoked.reason,
+	    sizeof device.reason);
+	return put_device(state, &device, device.state, DEVICE_REVOKED);
 }
 
 static int
@@ -225,11 +298,15 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_LICENSE_INSTALLED:
 		return fold_license_installed(state, row);
 	case ROW_JOIN_CREATED:
-		return fold_join_created(state, row);
+		return fold_join_created(state, row, place);
+	case ROW_JOIN_REVOKED:
+		return fold_join_revoked(state, row);
 	case ROW_DEVICE_ENROLLED:
 		return fold_device_enrolled(state, row, place);
 	case ROW_DEVICE_REVOKED:
-		return fold_device_revoked(state, row);
+		return fold_device_revoked(state, row, place);
+	case ROW_DEVICE_APPROVED:
+		return fold_device_approved(state, row, place);
 	case ROW_LEASE_GRANTED:
 		return fold_lease_granted(state, row, place);
 	case ROW_LEASE_ENDED:

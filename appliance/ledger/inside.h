@@ -40,6 +40,10 @@ struct session;
 /** Answers that wait for a slow front before it is not read from any more. */
 #define FRONT_QUEUE_MAX ((size_t)32 << 20)
 
+/** WebSocket close codes that an agent acts on (DESIGN 10). */
+#define CLOSE_REPLACED 4001 /* a newer session of the same device */
+#define CLOSE_REVOKED 4003
+
 enum process_phase {
 	PHASE_STARTING, /* the start is not journaled yet */
 	PHASE_READY,
@@ -83,6 +87,8 @@ struct tenant {
 /** What is remembered of a device while the process lives. */
 struct device_memory {
 	uint64_t counter; /* of its last proof */
+	int64_t login_from; /* boottime: ahead of now by the logins it made */
+	int64_t seen_at; /* site time; of the end of its last session */
 };
 
 struct front {
@@ -264,6 +270,8 @@ struct session *session_new(struct front *front, uint64_t conn,
     const struct wire_peer *peer);
 void session_free(struct session *session);
 bool session_is_proved(const struct session *session);
+/** It proved a device that no admin has let in yet. */
+bool session_is_pending(const struct session *session);
 void session_fill_who(struct principal *who, const struct session *session);
 struct tenant *session_tenant(const struct session *session);
 /** Something came in on it. */
@@ -280,9 +288,16 @@ void session_notify(const struct tenant *tenant, uint64_t device,
 /** Tell a device's live session, if there is one, that a lease was taken. */
 void session_tell_revoked(struct tenant *tenant, uint64_t device,
     uint64_t lease, const char *code);
-/** Close a device's live session, if there is one. */
+/** Its device was approved: a live session that waits for it goes on as a full
+ * one, and is told. */
+void session_approve(struct tenant *tenant, uint64_t device);
+/** Close a device's live session, if there is one, with words for people. */
 void session_close_device(struct tenant *tenant, uint64_t device, uint16_t code,
-    const char *reason);
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+/** Its device was revoked: the words are the admin's. */
+void session_close_revoked(struct tenant *tenant, uint64_t device);
+/** What a session knows of its device; nothing when there is none. */
+void session_fill_device(struct device_view *out, const struct tenant *tenant);
 
 /** A WIRE_REQUEST or WIRE_CALL: scope first, by the table of operations. */
 void dispatch_request(struct front *front, const struct ipc_message *message);

@@ -110,6 +110,7 @@ struct command {
 		struct lease_ended ended;
 		struct license_view license;
 		struct join_created join;
+		struct join_number join_number;
 		struct device_number device;
 		struct checkpoint_reply checkpoint;
 	} reply;
@@ -179,7 +180,8 @@ struct ledger_device {
 	uint32_t class_;
 	struct record_span public_key;
 	char name[64];
-	bool revoked;
+	enum device_state state;
+	char reason[128]; /* why it was revoked, or "" */
 };
 int ledger_device(struct ledger_device *out, struct ledger_view *view,
     uint64_t device, struct arena *arena);
@@ -246,8 +248,8 @@ int ledger_device_leases(struct lease_page *page, struct ledger_view *view,
 
 /** Answers of the query operations; reply is the operation's reply record and
  * points into the arena. Unknown ids: ERR_NOT_FOUND. Not told by it, for the
- * process knows: site_view.name, software, sessions, waiting, clock_*;
- * device_view.connected. */
+ * process knows: site_view.name, software, sessions, waiting, clock_*; what
+ * device_view says of its session. */
 int ledger_query(void *reply, struct ledger_view *view, uint32_t op,
     const void *request, int64_t now_ms, struct arena *arena,
     struct problem *problem);

@@ -17,7 +17,6 @@
 #define EXPIRE_AGAIN_MS 5000
 /* Deadlines in one turn: the rest in the next, so that agents are heard. */
 #define EXPIRE_TURN_MAX 2048
-#define CLOSE_REVOKED 4003
 
 /* --- the start ----------------------------------------------------------- */
 
@@ -244,8 +243,10 @@ apply_events(struct tenant *tenant, const struct write_outcome *outcome)
 		if (outcome->events[i].kind == WRITE_REVOKED) {
 			waiting_device_revoked(tenant,
 			    outcome->events[i].device);
-			session_close_device(tenant, outcome->events[i].device,
-			    CLOSE_REVOKED, "this device was revoked");
+			session_close_revoked(tenant,
+			    outcome->events[i].device);
+		} else if (outcome->events[i].kind == WRITE_APPROVED) {
+			session_approve(tenant, outcome->events[i].device);
 		}
 	if (!lost)
 		return;

@@ -43,13 +43,6 @@ add_site(struct site_view *site, const struct call *call)
 }
 
 static void
-add_device(struct device_view *device, const struct call *call)
-{
-	device->connected =
-	    table_get(&call->tenant->sessions, device->device) != NULL;
-}
-
-static void
 add_lease(struct lease_view *lease, const struct call *call)
 {
 	const struct live_lease *live =
@@ -70,13 +63,13 @@ finish_query(struct call *call)
 	} else if (call->op->id == OP_SITE_SHOW) {
 		add_site(call->reply, call);
 	} else if (call->op->id == OP_DEVICE_SHOW) {
-		add_device(call->reply, call);
+		session_fill_device(call->reply, call->tenant);
 	} else if (call->op->id == OP_DEVICE_LIST) {
 		struct device_page *page = call->reply;
 		struct device_view *items = page->items.items;
 
 		for (uint32_t i = 0; i < page->items.count; i++)
-			add_device(&items[i], call);
+			session_fill_device(&items[i], call->tenant);
 	} else if (call->op->id == OP_LEASE_SHOW) {
 		add_lease(call->reply, call);
 	} else if (call->op->id == OP_LEASE_LIST) {

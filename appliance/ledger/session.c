@@ -1,10 +1,6 @@
-/*
- * Agents' sessions: one for each WebSocket, and one live session for each
- * device: a newer one closes the older. hello shows the journal and gives a
- * nonce, prove answers it with the device's key over this TLS connection,
- * enroll makes a device. Proofs of class software are checked in the loop: 50
- * us each.
- */
+/* Sessions from their beginning to hello, and what is said to the live one of
+ * a device; see session.h. */
+#include "appliance/ledger/session.h"
 #include "appliance/ledger/waiting.h"
 
 #include "shared/base/clock.h"
@@ -13,6 +9,8 @@
 #include "shared/base/text.h"
 
 #include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +18,6 @@
  * within this long will most likely get a notice. */
 #define REACHABLE_MS ((int64_t)60 * 1000)
 
-#define CLOSE_REPLACED 4001
 #define CLOSE_POLICY 1008
 #define CLOSE_CROWDED 1013 /* RFC 6455: try again later */
 
@@ -31,21 +28,6 @@
 /* A client that saw a newer journal is told about once a minute at most: what
  * a stranger says in hello is a claim. */
 #define ROLLED_BACK_TOLD_MS ((int64_t)60 * 1000)
-
-struct session {
-	struct front *front;
-	struct tenant *tenant;
-	uint64_t conn;
-	struct wire_peer peer;
-	uint32_t hellos;
-	bool said_hello;
-	bool has_nonce; /* good for one proof */
-	bool proved;
-	uint8_t nonce[PROOF_NONCE_BYTES];
-	uint64_t device; /* as in hello; who it is once proved */
-	uint32_t n_calls;
-	int64_t heard; /* boottime of its last request */
-};
 
 struct session *
 session_new(struct front *front, uint64_t conn, const struct wire_peer *peer)
@@ -82,6 +64,7 @@ session_free(struct session *session)
 	struct table *live = &session->tenant->sessions;
 
 	if (session->proved && table_get(live, session->device) == session) {
+		login_note_seen(session);
 		table_remove(live, session->device);
 		waiting_device_left(session->tenant, session->device);
 	}
@@ -95,6 +78,12 @@ bool
 session_is_proved(const struct session *session)
 {
 	return session->proved;
+}
+
+bool
+session_is_pending(const struct session *session)
+{
+	return session->pending;
 }
 
 struct tenant *
@@ -178,15 +167,76 @@ session_tell_revoked(struct tenant *tenant, uint64_t device, uint64_t lease,
 }
 
 void
-session_close_device(struct tenant *tenant, uint64_t device, uint16_t code,
-    const char *reason)
+session_approve(struct tenant *tenant, uint64_t device)
 {
 	struct session *session = table_get(&tenant->sessions, device);
+	const struct empty nothing = { 0 };
+
+	if (session == NULL || !session->pending)
+		return;
+	session->pending = false;
+	session_notify(tenant, device, OP_DEVICE_APPROVED, &nothing);
+}
+
+void
+session_close_device(struct tenant *tenant, uint64_t device, uint16_t code,
+    const char *format, ...)
+{
+	struct session *session = table_get(&tenant->sessions, device);
+	/* RFC 6455 section 5.5: 125 bytes with the code. */
+	char reason[124];
+	va_list arguments;
 
 	if (session == NULL)
 		return;
+	va_start(arguments, format);
+	int len = vsnprintf(reason, sizeof(reason), format, arguments);
+
+	va_end(arguments);
+	/* Cut at a whole character. */
+	size_t end = strlen(reason);
+
+	while (len > (int)end && !text_is_utf8(reason, end))
+		reason[--end] = '\0';
 	front_close(session->front, session->conn, code, reason);
 	session_free(session);
+}
+
+void
+session_close_revoked(struct tenant *tenant, uint64_t device)
+{
+	struct ledger_device known = { 0 };
+	struct arena arena = { 0 };
+	struct ledger_view *view;
+
+	if (table_get(&tenant->sessions, device) == NULL)
+		return;
+	if (ledger_view_open(&view, tenant->ledger) == 0) {
+		(void)ledger_device(&known, view, device, &arena);
+		ledger_view_close(view);
+	}
+	arena_release(&arena);
+	session_close_device(tenant, device, CLOSE_REVOKED, "%s%s",
+	    known.reason[0] != '\0' ? "an admin revoked this device: "
+				    : "an admin revoked this device",
+	    known.reason);
+}
+
+void
+session_fill_device(struct device_view *out, const struct tenant *tenant)
+{
+	const struct session *session =
+	    table_get(&tenant->sessions, out->device);
+	int64_t now = process_now(tenant->process);
+
+	out->seen_at = login_seen_at(tenant, out->device);
+	if (session == NULL)
+		return;
+	out->connected = true;
+	out->connected_at = session->proved_at;
+	out->seen_at = now - (clock_boottime_ms() - session->heard);
+	text_copy(out->address, sizeof(out->address), session->peer.address);
+	memcpy(out->software, session->software, sizeof(out->software));
 }
 
 /* --- hello --------------------------------------------------------------- */
@@ -291,183 +341,11 @@ session_hello(const struct request *request)
 	session->has_nonce = true;
 	session->said_hello = true;
 	session->device = hello->device;
+	memcpy(session->software, hello->software, sizeof(session->software));
 	memcpy(reply.nonce, session->nonce, sizeof(reply.nonce));
 	memcpy(reply.site, request->process->site.site, sizeof(reply.site));
 	memcpy(reply.name, request->process->site.name, sizeof(reply.name));
 	memcpy(reply.tenant, request->tenant->name, sizeof(reply.tenant));
 	reply.time = process_now(request->process);
 	request_reply(request, &reply);
-}
-
-/* --- proofs -------------------------------------------------------------- */
-
-/* The nonce is used up, whatever comes of it. */
-static int
-take_nonce(struct proof_subject *subject, const struct request *request,
-    struct problem *problem)
-{
-	struct session *session = request->session;
-
-	if (!session->said_hello || !session->has_nonce) {
-		problem_set(problem, ERR_UNAUTHENTICATED, NULL,
-		    "say session.hello first: each proof needs a nonce of its "
-		    "own");
-		return ERR_UNAUTHENTICATED;
-	}
-	subject->site = request->process->site.site;
-	subject->tenant = request->tenant->name;
-	memcpy(subject->nonce, session->nonce, sizeof(subject->nonce));
-	memcpy(subject->exporter, session->peer.exporter,
-	    sizeof(subject->exporter));
-	session->has_nonce = false;
-	sodium_memzero(session->nonce, sizeof(session->nonce));
-	return 0;
-}
-
-/* A device's counter rises with every proof, so a copied key that is used
- * beside the original stumbles over its older numbers. */
-static int
-take_counter(struct tenant *tenant, uint64_t device, uint64_t counter,
-    struct problem *problem)
-{
-	struct device_memory *memory = table_get(&tenant->devices, device);
-
-	if (memory == NULL) {
-		memory = calloc(1, sizeof(*memory));
-		if (memory == NULL ||
-		    table_put(&tenant->devices, device, memory) != 0) {
-			free(memory);
-			return ERR_NOMEM;
-		}
-	} else if (counter <= memory->counter) {
-		problem_set(problem, ERR_BAD_PROOF,
-		    "if the agent's key was copied to another machine, revoke "
-		    "the device and enroll each anew",
-		    "the proof's counter %llu is not above the last one seen "
-		    "(%llu): an old proof, or a second copy of the key",
-		    (unsigned long long)counter,
-		    (unsigned long long)memory->counter);
-		return ERR_BAD_PROOF;
-	}
-	memory->counter = counter;
-	return 0;
-}
-
-static int
-check_login(struct prove_reply *reply, const struct request *request,
-    const struct proof *proof, struct problem *problem)
-{
-	struct proof_subject subject = { .purpose = PROOF_LOGIN };
-	struct ledger_device device = { 0 };
-	struct ledger_view *view;
-	int rc = take_nonce(&subject, request, problem);
-
-	if (rc != 0)
-		return rc;
-	subject.device = request->session->device;
-	if ((rc = ledger_view_open(&view, request->tenant->ledger)) != 0)
-		return rc;
-	rc = ledger_device(&device, view, subject.device,
-	    &request->process->arena);
-	ledger_view_close(view);
-	if (rc != 0 && rc != ERR_DEVICE_REVOKED) {
-		if (rc == ERR_UNKNOWN_DEVICE)
-			problem_set(problem, rc,
-			    "enroll it: leasehold enroll URL --token TOKEN",
-			    "the site knows no device %llu",
-			    (unsigned long long)subject.device);
-		return rc;
-	}
-	if (proof->class_ != device.class_ ||
-	    proof_verify(proof, &subject, device.public_key.data,
-		device.public_key.len) != 0)
-		return ERR_BAD_PROOF;
-	if (device.revoked) {
-		problem_set(problem, ERR_DEVICE_REVOKED,
-		    "to come back it needs a new key and a token of the site's "
-		    "admin; leasehold status says how",
-		    "device %llu was revoked by an admin",
-		    (unsigned long long)subject.device);
-		return ERR_DEVICE_REVOKED;
-	}
-	reply->device = device.device;
-	memcpy(reply->name, device.name, sizeof(reply->name));
-	return take_counter(request->tenant, subject.device, proof->counter,
-	    problem);
-}
-
-/* A third of the shortest span among its leases, so that one lost round does
- * not cost a seat. */
-static uint32_t
-renew_interval_s(const struct tenant *tenant, uint64_t device)
-{
-	const struct live_lease *lease =
-	    liveness_of_device(&tenant->liveness, device);
-	uint32_t ttl_s = LICENSE_TTL_DEFAULT_S;
-
-	for (; lease != NULL; lease = lease->next)
-		if (lease->ttl_s < ttl_s)
-			ttl_s = lease->ttl_s;
-	return ttl_s < 3 ? 1 : ttl_s / 3;
-}
-
-void
-session_prove(const struct request *request)
-{
-	struct session *session = request->session;
-	const struct prove *prove = request_read(request);
-	struct prove_reply reply = { 0 };
-	struct problem problem = { 0 };
-
-	if (prove == NULL)
-		return;
-	int rc = check_login(&reply, request, &prove->proof, &problem);
-
-	if (rc == 0) {
-		session_close_device(request->tenant, session->device,
-		    CLOSE_REPLACED, "a newer session of this device began");
-		rc = table_put(&request->tenant->sessions, session->device,
-		    session);
-	}
-	if (rc != 0) {
-		request_refuse(request, rc, &problem);
-		return;
-	}
-	session->proved = true;
-	waiting_device_came(request->tenant, session->device);
-	reply.renew_s = renew_interval_s(request->tenant, session->device);
-	request_reply(request, &reply);
-}
-
-/* --- enrolment ----------------------------------------------------------- */
-
-/* The join token itself is the core's to judge; here: whoever asks holds the
- * key that becomes the device's. */
-void
-session_enroll(const struct request *request)
-{
-	const struct enroll *enroll = request_read(request);
-	struct proof_subject subject = { .purpose = PROOF_ENROLL };
-	struct problem problem = { 0 };
-
-	if (enroll == NULL)
-		return;
-	int rc = take_nonce(&subject, request, &problem);
-
-	if (rc == 0) {
-		crypto_hash_sha256(subject.request_digest, enroll->join.data,
-		    enroll->join.len);
-		if (enroll->proof.class_ != enroll->class_ ||
-		    proof_verify(&enroll->proof, &subject,
-			enroll->public_key.data, enroll->public_key.len) != 0)
-			rc = ERR_BAD_PROOF;
-	}
-	if (rc != 0) {
-		request_refuse(request, rc, &problem);
-		return;
-	}
-	struct call *call = call_new(request);
-
-	if (call != NULL)
-		call_commit(call);
 }

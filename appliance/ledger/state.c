@@ -4,28 +4,8 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int
-key_u64(uint64_t *out, const struct record_span *key)
-{
-	if (key->len != 8)
-		return ERR_CORRUPT;
-	*out = be64_read(key->data);
-	return 0;
-}
-
-static int
-put_by_u64(struct state *state, enum store_table table, uint64_t number,
-    const struct codec_writer *w)
-{
-	uint8_t key[8];
-
-	be64_write(key, number);
-	return store_put(&state->txn, table, key, sizeof key, w->data, w->len);
-}
 
 /* A value that is one number. */
 static int
@@ -69,7 +49,8 @@ counters_read(struct counters *c, const struct state *state)
 		*c = (struct counters){ .next_row = 1,
 			.next_lease = 1,
 			.next_license = 1,
-			.next_device = 1 };
+			.next_device = 1,
+			.next_join = 1 };
 		return 0;
 	}
 	if (err != 0)
@@ -86,6 +67,8 @@ counters_read(struct counters *c, const struct state *state)
 	c->totals.ends = codec_get_u64(&r);
 	c->totals.overage = codec_get_u64(&r);
 	c->lingering = codec_get_u64(&r);
+	c->next_join = codec_get_u64(&r);
+	c->pending = codec_get_u64(&r);
 	return codec_end(&r, "set of counters");
 }
 
@@ -106,6 +89,8 @@ counters_write(struct state *state)
 	codec_put_u64(&w, c->totals.ends);
 	codec_put_u64(&w, c->totals.overage);
 	codec_put_u64(&w, c->lingering);
+	codec_put_u64(&w, c->next_join);
+	codec_put_u64(&w, c->pending);
 	return store_put(&state->txn, STORE_COUNTERS, counters_key,
 	    sizeof counters_key, w.data, w.len);
 }
@@ -147,127 +132,6 @@ state_abort(struct state *state)
 {
 	store_abort(&state->txn);
 	license_cache_end(state->cache, false);
-}
-
-/* --- devices ------------------------------------------------------------- */
-
-int
-state_device_read(struct state_device *out, const struct record_span *key,
-    const struct record_span *value)
-{
-	struct codec_reader r = codec_reader_of(value);
-
-	out->class_ = codec_get_u32(&r);
-	out->revoked = codec_get_u8(&r) != 0;
-	out->enrolled_at = (int64_t)codec_get_u64(&r);
-	codec_get_bytes(out->name, &r, sizeof out->name);
-	codec_get_bytes(out->host, &r, sizeof out->host);
-	codec_get_bytes(out->join, &r, sizeof out->join);
-	out->public_key_len = codec_get_u32(&r);
-	if (key_u64(&out->device, key) != 0 ||
-	    out->public_key_len > sizeof out->public_key ||
-	    out->public_key_len != r.left)
-		r.failed = true;
-	else if (!r.failed)
-		memcpy(out->public_key, codec_get_some(&r, out->public_key_len),
-		    out->public_key_len);
-	return codec_end(&r, "device");
-}
-
-int
-state_device(struct state_device *out, const struct state *state,
-    uint64_t device)
-{
-	uint8_t key[8];
-	struct record_span value;
-
-	be64_write(key, device);
-
-	int err =
-	    store_get(&value, &state->txn, STORE_DEVICES, key, sizeof key);
-
-	if (err != 0)
-		return err;
-	return state_device_read(out, &(struct record_span){ key, sizeof key },
-	    &value);
-}
-
-int
-state_device_put(struct state *state, const struct state_device *device)
-{
-	struct codec_writer w = { .len = 0 };
-
-	codec_put_u8(&w, CODEC_FORMAT);
-	codec_put_u32(&w, device->class_);
-	codec_put_u8(&w, device->revoked);
-	codec_put_u64(&w, (uint64_t)device->enrolled_at);
-	codec_put_bytes(&w, device->name, sizeof device->name);
-	codec_put_bytes(&w, device->host, sizeof device->host);
-	codec_put_bytes(&w, device->join, sizeof device->join);
-	codec_put_u32(&w, device->public_key_len);
-	codec_put_bytes(&w, device->public_key, device->public_key_len);
-	return put_by_u64(state, STORE_DEVICES, device->device, &w);
-}
-
-static void
-device_key_hash(uint8_t hash[32], const void *public_key, size_t len)
-{
-	crypto_generichash(hash, 32, public_key, len, NULL, 0);
-}
-
-int
-state_device_by_key(uint64_t *device, const struct state *state,
-    const void *public_key, size_t len)
-{
-	uint8_t hash[32];
-
-	device_key_hash(hash, public_key, len);
-	return get_number(device, state, STORE_DEVICE_KEYS, hash, sizeof hash);
-}
-
-int
-state_device_key_put(struct state *state, uint64_t device,
-    const void *public_key, size_t len)
-{
-	uint8_t hash[32];
-
-	device_key_hash(hash, public_key, len);
-	return put_number(state, STORE_DEVICE_KEYS, hash, sizeof hash, device);
-}
-
-/* --- joins --------------------------------------------------------------- */
-
-int
-state_join(struct state_join *out, const struct state *state,
-    const uint8_t join[16])
-{
-	struct record_span value;
-	int err = store_get(&value, &state->txn, STORE_JOINS, join, 16);
-
-	if (err != 0)
-		return err;
-	struct codec_reader r = codec_reader_of(&value);
-
-	memcpy(out->join, join, sizeof out->join);
-	out->uses = codec_get_u32(&r);
-	out->used = codec_get_u32(&r);
-	out->class_ = codec_get_u32(&r);
-	out->expires_at = (int64_t)codec_get_u64(&r);
-	return codec_end(&r, "join");
-}
-
-int
-state_join_put(struct state *state, const struct state_join *join)
-{
-	struct codec_writer w = { .len = 0 };
-
-	codec_put_u8(&w, CODEC_FORMAT);
-	codec_put_u32(&w, join->uses);
-	codec_put_u32(&w, join->used);
-	codec_put_u32(&w, join->class_);
-	codec_put_u64(&w, (uint64_t)join->expires_at);
-	return store_put(&state->txn, STORE_JOINS, join->join,
-	    sizeof join->join, w.data, w.len);
 }
 
 /* --- products ------------------------------------------------------------ */

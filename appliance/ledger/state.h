@@ -13,13 +13,16 @@
 /** Numbers that go on, totals, and the time below which no batch may be. */
 struct counters {
 	uint64_t batches; /* so many are in the journal */
-	uint64_t next_row; /* rows, leases, licenses, devices count from 1 */
+	uint64_t next_row; /* rows, leases, licenses, devices, join tokens
+			      count from 1 */
 	uint64_t next_lease;
 	uint64_t next_license;
 	uint64_t next_device;
+	uint64_t next_join;
 	int64_t time;
 	struct journal_totals totals;
 	uint64_t lingering; /* runs of slots without a lease: see linger.h */
+	uint64_t pending; /* devices that wait for approval */
 };
 
 struct state_license {
@@ -82,21 +85,30 @@ struct state_lease {
 struct state_device {
 	uint64_t device;
 	uint32_t class_;
-	bool revoked;
+	enum device_state state;
 	int64_t enrolled_at;
+	int64_t decided_at; /* approved or revoked by an admin; 0: not */
 	uint8_t name[SUBJECT_BYTES];
 	uint8_t host[SUBJECT_BYTES];
-	uint8_t join[16]; /* the last one used */
+	uint8_t reason[SUBJECT_BYTES]; /* of the revocation */
+	uint64_t join; /* the last one used */
 	uint8_t public_key[PROOF_KEY_MAX];
 	uint32_t public_key_len;
 };
 
 struct state_join {
-	uint8_t join[16];
+	uint64_t join;
+	uint8_t id[16];
 	uint32_t uses;
 	uint32_t used;
 	uint32_t class_;
+	bool approved;
+	bool revoked;
+	int64_t created_at;
 	int64_t expires_at;
+	struct row_actor by; /* who made it */
+	uint32_t n_hosts;
+	uint8_t hosts[JOIN_HOSTS_MAX][SUBJECT_BYTES];
 };
 
 struct license_cache;
@@ -185,7 +197,9 @@ int state_device_key_put(struct state *state, uint64_t device,
     const void *public_key, size_t len);
 
 int state_join(struct state_join *out, const struct state *state,
-    const uint8_t join[16]);
+    uint64_t join);
+int state_join_read(struct state_join *out, const struct record_span *key,
+    const struct record_span *value);
 int state_join_put(struct state *state, const struct state_join *join);
 
 /* --- outside the logical dump ------------------------------------------- */

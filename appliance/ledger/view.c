@@ -130,14 +130,17 @@ ledger_device(struct ledger_device *out, struct ledger_view *view,
 
 	*out = (struct ledger_device){ .device = device,
 		.class_ = state.class_,
-		.revoked = state.revoked };
+		.state = state.state };
 	err = copy_span(&out->public_key, &key, arena);
 	if (err == 0)
 		err =
 		    view_subject(out->name, sizeof out->name, view, state.name);
+	if (err == 0)
+		err = view_subject(out->reason, sizeof out->reason, view,
+		    state.reason);
 	if (err != 0)
 		return err;
-	return state.revoked ? ERR_DEVICE_REVOKED : 0;
+	return state.state == DEVICE_REVOKED ? ERR_DEVICE_REVOKED : 0;
 }
 
 /* --- rows -------------------------------------------------------------- */

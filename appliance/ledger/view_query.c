@@ -1,5 +1,5 @@
-/* Answers of the query operations: site, licenses, devices, journal, subjects.
- * Those on leases are in view_lease.c. See ledger.h. */
+/* Answers of the query operations: site, licenses, journal, subjects. Those on
+ * leases are in view_lease.c, on devices in view_device.c. See ledger.h. */
 #include "appliance/ledger/view_query.h"
 
 #include "shared/base/err.h"
@@ -55,6 +55,7 @@ query_site(struct query *q)
 		.time = header.time,
 		.leases = c->totals.grants - c->totals.ends,
 		.devices = c->next_device - 1,
+		.devices_pending = c->pending,
 		.licenses = c->next_license - 1 };
 	memcpy(out->site, ledger->site, sizeof out->site);
 	memcpy(out->tenant, ledger->tenant, sizeof out->tenant);
@@ -209,69 +210,6 @@ query_license_file(struct query *q)
 	    : ERR_NOMEM;
 }
 
-/* --- devices ----------------------------------------------------------- */
-
-static int
-fill_device(struct device_view *out, struct query *q,
-    const struct state_device *device)
-{
-	*out = (struct device_view){ .device = device->device,
-		.class_ = device->class_,
-		.revoked = device->revoked,
-		.leases =
-		    requests_device_count_shared(q->view->ledger->requests,
-			device->device),
-		.enrolled_at = device->enrolled_at };
-	int err =
-	    view_subject(out->name, sizeof out->name, q->view, device->name);
-
-	if (err == 0)
-		err = view_subject(out->host, sizeof out->host, q->view,
-		    device->host);
-	return err;
-}
-
-static int
-query_device(struct query *q)
-{
-	const struct device_number *request = q->request;
-	struct state_device device;
-	int err = state_device(&device, &q->view->state, request->device);
-
-	if (err == ERR_NOT_FOUND_INTERNAL)
-		return query_refuse(q->problem, ERR_NOT_FOUND,
-		    "there is no device-%" PRIu64, request->device);
-	return err == 0 ? fill_device(q->reply, q, &device) : err;
-}
-
-static int
-query_devices(struct query *q)
-{
-	const struct device_query *request = q->request;
-	struct device_page *out = q->reply;
-	uint64_t end = q->view->state.counters.next_device;
-	uint64_t at = request->after + 1;
-	uint32_t limit = query_limit(request->limit), n = 0;
-	struct device_view *items =
-	    arena_alloc(q->arena, limit * sizeof *items);
-
-	if (items == NULL)
-		return ERR_NOMEM;
-	for (; at < end && n < limit; at++) {
-		struct state_device device;
-		int err = state_device(&device, &q->view->state, at);
-
-		if (err == 0)
-			err = fill_device(&items[n++], q, &device);
-		if (err != 0)
-			return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT
-							     : err;
-	}
-	out->items = (struct record_list){ items, n };
-	out->next = at < end ? at - 1 : 0;
-	return 0;
-}
-
 /* --- journal, subjects ------------------------------------------------- */
 
 static int
@@ -340,6 +278,7 @@ static const struct {
 	{ OP_LICENSE_GET, sizeof(struct license_file), query_license_file },
 	{ OP_LEASE_LIST, sizeof(struct lease_page), query_leases },
 	{ OP_LEASE_SHOW, sizeof(struct lease_view), query_lease },
+	{ OP_JOIN_LIST, sizeof(struct join_page), query_joins },
 	{ OP_DEVICE_LIST, sizeof(struct device_page), query_devices },
 	{ OP_DEVICE_SHOW, sizeof(struct device_view), query_device },
 	{ OP_JOURNAL_BATCHES, sizeof(struct batch_page), query_batches },

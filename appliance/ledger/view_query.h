@@ -19,6 +19,9 @@ int query_refuse(struct problem *problem, int err, const char *format, ...)
 /** What a page holds at most: the asked-for, the default, the bound. */
 uint32_t query_limit(uint32_t limit);
 
+int query_device(struct query *q);
+int query_devices(struct query *q);
+int query_joins(struct query *q);
 int query_lease(struct query *q);
 int query_leases(struct query *q);
 

@@ -125,6 +125,13 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 	} else if (row->kind == ROW_DEVICE_REVOKED) {
 		event.kind = WRITE_REVOKED;
 		event.device = row->u.device_revoked.device;
+	} else if (row->kind == ROW_DEVICE_APPROVED) {
+		event.kind = WRITE_APPROVED;
+		event.device = row->u.device_approved.device;
+	} else if (row->kind == ROW_DEVICE_ENROLLED &&
+	    row->u.device_enrolled.approved) {
+		event.kind = WRITE_APPROVED;
+		event.device = row->u.device_enrolled.device;
 	} else if (row->kind == ROW_LICENSE_INSTALLED) {
 		const struct row_license_installed *installed =
 		    &row->u.license_installed;

@@ -45,6 +45,7 @@ enum write_event_kind {
 	WRITE_GRANTED,
 	WRITE_ENDED,
 	WRITE_REVOKED,
+	WRITE_APPROVED, /* a device, also by enrolling again */
 	WRITE_LICENSED, /* a license was installed or renewed */
 };
 struct write_event {

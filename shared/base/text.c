@@ -140,6 +140,36 @@ text_from_hex(uint8_t *out, size_t out_size, size_t *out_len, const char *text,
 	return 0;
 }
 
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Only the last star is ever tried again: what fitted before it fits as early
+ * as it can. */
+bool
+text_fits(const char *pattern, const char *text)
+{
+	const char *star = NULL, *from = NULL;
+
+	while (*text != '\0') {
+		if (*pattern == '*') {
+			star = ++pattern;
+			from = text;
+		} else if (*pattern == '?' || lower(*pattern) == lower(*text)) {
+			pattern++;
+			text++;
+		} else if (star != NULL) {
+			pattern = star;
+			text = ++from;
+		} else {
+			return false;
+		}
+	}
+	return pattern[strspn(pattern, "*")] == '\0';
+}
+
 bool
 text_to_u64(uint64_t *value, const char *text, size_t len)
 {

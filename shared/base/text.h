@@ -36,6 +36,11 @@ void text_to_hex(char *out, const uint8_t *data, size_t len);
 int text_from_hex(uint8_t *out, size_t out_size, size_t *out_len,
     const char *text, size_t len);
 
+/** Does the whole of `text` fit `pattern`? `*` stands for any characters, `?`
+ * for one; ASCII letters fit in either case. Time is bounded by the product of
+ * both lengths. */
+bool text_fits(const char *pattern, const char *text);
+
 /** A whole decimal number, digits only, no leading zero but "0" itself. */
 bool text_to_u64(uint64_t *value, const char *text, size_t len);
 

@@ -13,8 +13,10 @@
 #define U53_MAX ((UINT64_C(1) << 53) - 1)
 
 const char *const subject_kind_names[] = { "user", "host", "device", "address",
-	NULL };
+	"pattern", "reason", NULL };
 const char *const actor_kind_names[] = { "site", "device", "admin", NULL };
+const char *const device_state_names[] = { "pending", "approved", "revoked",
+	NULL };
 const char *const seat_type_names[] = { "commit", "overage", NULL };
 const char *const lease_end_names[] = { "returned", "exited", "expired",
 	"released", "revoked", NULL };
@@ -78,15 +80,39 @@ static const struct record_field row_license_installed_fields[] = {
 };
 RECORD_DEFINE(row_license_installed, 1, "A license was installed.");
 
+static const struct record_field row_subject_fields[] = {
+	R_FIXED(row_subject, subject, 0, "Subject id."),
+};
+const struct record row_subject_record = {
+	.name = "row_subject",
+	.doc = "Who or what stands behind it.",
+	.version = 1,
+	.size = sizeof(struct row_subject),
+	.fields = row_subject_fields,
+	.n_fields = 1,
+	.bare = true,
+};
+
 static const struct record_field row_join_created_fields[] = {
-	R_FIXED(row_join_created, join, 0, "Id of the token."),
+	R_U64(row_join_created, join, 1, U53_MAX, 0, "Number of the token."),
+	R_FIXED(row_join_created, id, 0, "Random; stands in the token too."),
 	R_U32(row_join_created, uses, 1, 1000000, 0,
 	    "Devices that may use it."),
 	R_TIME(row_join_created, expires_at, 0, "When it ends."),
 	R_CLASS(row_join_created, "Class of device that may use it."),
+	R_BOOL(row_join_created, approved, 0,
+	    "Devices that come with it are approved at once."),
+	R_LIST(row_join_created, hosts, &row_subject_record, 0, JOIN_HOSTS_MAX,
+	    RECORD_OPTIONAL, "Host names that may use it; none: any."),
 	R_STRUCT(row_join_created, by, &row_actor_record, 0, "Who made it."),
 };
 RECORD_DEFINE(row_join_created, 1, "An enrolment token was made.");
+
+static const struct record_field row_join_revoked_fields[] = {
+	R_U64(row_join_revoked, join, 1, U53_MAX, 0, "Number of the token."),
+	R_STRUCT(row_join_revoked, by, &row_actor_record, 0, "Who did."),
+};
+RECORD_DEFINE(row_join_revoked, 1, "Nobody joins with a token any more.");
 
 static const struct record_field row_device_enrolled_fields[] = {
 	R_U64(row_device_enrolled, device, 1, U53_MAX, 0, "Its number."),
@@ -95,12 +121,23 @@ static const struct record_field row_device_enrolled_fields[] = {
 	    "Key that its proofs are signed with."),
 	R_FIXED(row_device_enrolled, name, 0, "Subject id of its name."),
 	R_FIXED(row_device_enrolled, host, 0, "Subject id of its host."),
-	R_FIXED(row_device_enrolled, join, 0, "Token it came with."),
+	R_U64(row_device_enrolled, join, 1, U53_MAX, 0, "Token it came with."),
+	R_BOOL(row_device_enrolled, approved, 0,
+	    "It may hold seats; else it waits for an admin."),
 };
 RECORD_DEFINE(row_device_enrolled, 1, "A device has joined.");
 
+static const struct record_field row_device_approved_fields[] = {
+	R_U64(row_device_approved, device, 1, U53_MAX, 0, "Its number."),
+	R_STRUCT(row_device_approved, by, &row_actor_record, 0,
+	    "Who approved it."),
+};
+RECORD_DEFINE(row_device_approved, 1, "A device was let in.");
+
 static const struct record_field row_device_revoked_fields[] = {
 	R_U64(row_device_revoked, device, 1, U53_MAX, 0, "Its number."),
+	R_FIXED(row_device_revoked, reason, 0,
+	    "Subject id of the admin's words; zero: none."),
 	R_STRUCT(row_device_revoked, by, &row_actor_record, 0,
 	    "Who revoked it."),
 };
@@ -250,6 +287,9 @@ static const struct {
 	[ROW_DENIED] = { &row_denied_record, "denied" },
 	[ROW_CHECKPOINT] = { &row_checkpoint_record, "checkpoint" },
 	[ROW_CLOCK] = { &row_clock_record, "clock" },
+	[ROW_DEVICE_APPROVED] = { &row_device_approved_record,
+	    "device.approved" },
+	[ROW_JOIN_REVOKED] = { &row_join_revoked_record, "join.revoked" },
 };
 
 const struct record *

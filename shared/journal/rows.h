@@ -34,6 +34,8 @@ enum row_kind {
 	ROW_DENIED = 10,
 	ROW_CHECKPOINT = 11,
 	ROW_CLOCK = 12,
+	ROW_DEVICE_APPROVED = 13,
+	ROW_JOIN_REVOKED = 14,
 };
 
 /** First row of every tenant's journal. */
@@ -56,6 +58,8 @@ enum subject_kind {
 	SUBJECT_HOST,
 	SUBJECT_DEVICE,
 	SUBJECT_ADDRESS,
+	SUBJECT_PATTERN, /* of host names that may join */
+	SUBJECT_REASON, /* an admin's words, which may name anybody */
 };
 extern const char *const subject_kind_names[];
 
@@ -83,13 +87,33 @@ struct row_license_installed {
 	struct row_actor by;
 };
 
+/** An id in a list. */
+struct row_subject {
+	uint8_t subject[SUBJECT_BYTES];
+};
+
 struct row_join_created {
-	uint8_t join[16];
+	uint64_t join; /* per-tenant number */
+	/** Random, in the token too: one of the same number that was made
+	 * before the journal was put back is told apart by it. */
+	uint8_t id[16];
 	uint32_t uses;
 	int64_t expires_at;
 	uint32_t class_;
+	bool approved; /* who comes with it needs no admin's approval */
+	struct record_list hosts; /* row_subject: patterns; empty: any */
 	struct row_actor by;
 };
+
+/** Nobody enrolls with it any more; who did stays. */
+struct row_join_revoked {
+	uint64_t join;
+	struct row_actor by;
+};
+
+/** Where the rows about a device leave it. */
+enum device_state { DEVICE_PENDING, DEVICE_APPROVED, DEVICE_REVOKED };
+extern const char *const device_state_names[];
 
 struct row_device_enrolled {
 	uint64_t device;
@@ -97,11 +121,18 @@ struct row_device_enrolled {
 	struct record_span public_key;
 	uint8_t name[SUBJECT_BYTES];
 	uint8_t host[SUBJECT_BYTES];
-	uint8_t join[16];
+	uint64_t join;
+	bool approved; /* else it waits for an admin */
+};
+
+struct row_device_approved {
+	uint64_t device;
+	struct row_actor by;
 };
 
 struct row_device_revoked {
 	uint64_t device;
+	uint8_t reason[SUBJECT_BYTES]; /* zero: none was given */
 	struct row_actor by;
 };
 
@@ -193,9 +224,10 @@ struct row_clock {
 extern const struct record row_genesis_record, row_started_record,
     row_subject_added_record, row_license_installed_record,
     row_join_created_record, row_device_enrolled_record,
-    row_device_revoked_record, row_lease_granted_record, row_lease_ended_record,
-    row_denied_record, row_checkpoint_record, row_clock_record,
-    row_actor_record, row_slots_record;
+    row_device_revoked_record, row_device_approved_record,
+    row_join_revoked_record, row_subject_record, row_lease_granted_record,
+    row_lease_ended_record, row_denied_record, row_checkpoint_record,
+    row_clock_record, row_actor_record, row_slots_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -220,6 +252,8 @@ struct row {
 		struct row_join_created join_created;
 		struct row_device_enrolled device_enrolled;
 		struct row_device_revoked device_revoked;
+		struct row_device_approved device_approved;
+		struct row_join_revoked join_revoked;
 		struct row_lease_granted lease_granted;
 		struct row_lease_ended lease_ended;
 		struct row_denied denied;

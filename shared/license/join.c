@@ -7,7 +7,8 @@
 
 static const struct record_field license_host_pattern_fields[] = {
 	R_TEXT(license_host_pattern, pattern, 1, 127, 0,
-	    "A host name; * stands for any characters: \"ws-*.example\"."),
+	    "A host name in any case; * stands for any characters, ? for one: "
+	    "\"ws-*.example\"."),
 };
 const struct record license_host_pattern_record = {
 	.name = "license_host_pattern",
@@ -22,7 +23,9 @@ const struct record license_host_pattern_record = {
 static const struct record_field license_join_fields[] = {
 	R_TEXT(license_join, site, 1, 63, 0, "Id of the site."),
 	R_TEXT(license_join, tenant, 1, 63, 0, "The tenant to join."),
-	R_FIXED(license_join, join, 0, "Id of this token."),
+	R_U64(license_join, join, 1, UINT64_MAX >> 11, 0,
+	    "Number of this token."),
+	R_FIXED(license_join, id, 0, "Random: no other token is this one."),
 	R_U32(license_join, uses, 1, 1000000, 0, "Devices that may use it."),
 	R_TIME(license_join, expires_at, 0, "When it ends."),
 	/* `class` is a word of C++: the member has an underscore, the
@@ -33,8 +36,9 @@ static const struct record_field license_join_fields[] = {
 	    .offset = offsetof(struct license_join, class_),
 	    .size = sizeof(((struct license_join *)0)->class_),
 	    .names = proof_class_names },
-	R_LIST(license_join, hosts, &license_host_pattern_record, 0, 64,
-	    RECORD_OPTIONAL, "Host names that may join; none given: any."),
+	R_LIST(license_join, hosts, &license_host_pattern_record, 0,
+	    JOIN_HOSTS_MAX, RECORD_OPTIONAL,
+	    "Host names that may join; none given: any."),
 	R_FIXED(license_join, ca_sha256, 0,
 	    "SHA-256 of the site's CA certificate."),
 };

@@ -11,6 +11,8 @@
 #include "shared/record/record.h"
 #include "shared/token/token.h"
 
+/** Host patterns of one join token. */
+#define JOIN_HOSTS_MAX 16
 #define LICENSE_SEATS_MAX 10000000
 #define LICENSE_TTL_DEFAULT_S 120
 #define LICENSE_GRACE_DEFAULT_S 300
@@ -125,7 +127,8 @@ struct license_host_pattern {
 struct license_join {
 	char site[64];
 	char tenant[64];
-	uint8_t join[16]; /* its id */
+	uint64_t join; /* its number */
+	uint8_t id[16];
 	uint32_t uses;
 	int64_t expires_at;
 	uint32_t class_; /* enum proof_class */

@@ -173,6 +173,8 @@ static const struct record_field local_status_fields[] = {
 	R_TEXT(local_status, name, 0, 63, OPT, "Its name."),
 	R_CLASS(local_status, 0, "What keeps its key."),
 	R_BOOL(local_status, connected, 0, "The site is reached."),
+	R_BOOL(local_status, pending, OPT,
+	    "It waits for an admin's approval; no seats until then."),
 	R_TIME(local_status, since, 0, "Connected or disconnected since."),
 	R_TEXT(local_status, trouble, 0, 255, OPT, "What is wrong."),
 	R_U32(local_status, retry_s, 0, UINT32_MAX, OPT,

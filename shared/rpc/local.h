@@ -187,6 +187,7 @@ struct local_status {
 	char name[64];
 	uint32_t class_;
 	bool connected;
+	bool pending; /* connected, and waits for an admin's approval */
 	int64_t since; /* connected or disconnected */
 	char trouble[256]; /* "" or why it is not connected */
 	uint32_t retry_s; /* until the next attempt */

@@ -55,6 +55,7 @@ static const struct record_field prove_reply_fields[] = {
 	R_TEXT(prove_reply, name, 0, 63, OPT, "Its name, for people."),
 	R_U32(prove_reply, renew_s, 1, 86400, 0,
 	    "Seconds between renewals at most."),
+	R_BOOL(prove_reply, pending, OPT, "It waits for an admin's approval."),
 };
 RECORD_DEFINE(prove_reply, 1, "The session is the device's now.");
 
@@ -77,5 +78,6 @@ static const struct record_field enroll_reply_fields[] = {
 	R_TEXT(enroll_reply, tenant, 1, 63, 0, "The tenant."),
 	R_FIXED(enroll_reply, site_key, 0,
 	    "The site's public key (Ed25519), to be kept."),
+	R_BOOL(enroll_reply, pending, OPT, "It waits for an admin's approval."),
 };
 RECORD_DEFINE(enroll_reply, 1, "The device is enrolled.");

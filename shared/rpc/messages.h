@@ -56,6 +56,7 @@ struct prove_reply {
 	uint64_t device;
 	char name[64];
 	uint32_t renew_s; /* renew at least this often */
+	bool pending; /* waits for an admin; device.approved ends it */
 };
 
 struct enroll {
@@ -71,6 +72,7 @@ struct enroll_reply {
 	char site[64];
 	char tenant[64];
 	uint8_t site_key[32];
+	bool pending; /* waits for an admin */
 };
 
 /* --- leases ------------------------------------------------------------ */
@@ -256,6 +258,7 @@ struct site_view {
 	int64_t time;
 	uint64_t leases;
 	uint64_t devices;
+	uint64_t devices_pending; /* wait for an admin's approval */
 	uint64_t sessions;
 	uint64_t waiting; /* for seats */
 	uint64_t licenses;
@@ -312,10 +315,39 @@ struct join_create {
 	uint32_t valid_s;
 	uint32_t class_;
 	struct record_list hosts; /* license_host_pattern */
+	bool approved; /* who comes with it waits for nobody */
 };
 struct join_created {
-	struct record_span join; /* token */
+	uint64_t join; /* its number */
+	struct record_span token;
 	int64_t expires_at;
+	bool approved;
+};
+struct join_number {
+	uint64_t join;
+};
+enum join_state { JOIN_OPEN, JOIN_USED, JOIN_EXPIRED, JOIN_REVOKED };
+struct join_view {
+	uint64_t join;
+	uint32_t state; /* enum join_state */
+	uint32_t uses;
+	uint32_t used;
+	uint32_t class_;
+	bool approved;
+	struct record_list hosts; /* license_host_pattern */
+	int64_t created_at;
+	int64_t expires_at;
+	struct row_actor by;
+};
+struct join_query {
+	uint64_t after; /* cursor: the last token seen */
+	uint32_t limit;
+	bool all; /* those too that nobody can use any more */
+};
+/** A page may hold fewer than asked for, or none, and have a next one. */
+struct join_page {
+	struct record_list items; /* join_view */
+	uint64_t next; /* cursor; 0: that was all */
 };
 
 struct device_number {
@@ -326,18 +358,34 @@ struct device_view {
 	char name[64];
 	char host[128];
 	uint32_t class_;
-	bool revoked;
-	bool connected;
-	uint64_t leases;
+	uint32_t state; /* enum device_state */
+	char reason[128]; /* of the revocation */
+	uint64_t join; /* the token it came with */
 	int64_t enrolled_at;
+	int64_t decided_at; /* approved or revoked; 0: came in approved */
+	bool connected;
+	char address[64]; /* of its live session */
+	char software[32]; /* as its agent says */
+	int64_t connected_at;
+	int64_t seen_at; /* 0: not since the site was started */
+	uint64_t leases;
 };
+/** enum device_state, one up. */
+enum device_filter { DEVICE_FILTER_ANY };
 struct device_query {
-	uint64_t after;
+	uint64_t after; /* cursor: the last device seen */
 	uint32_t limit;
+	uint32_t state; /* enum device_filter */
+	char match[128]; /* of name or host; "" : any */
 };
+/** A page may hold fewer than asked for, or none, and have a next one. */
 struct device_page {
-	struct record_list items;
-	uint64_t next;
+	struct record_list items; /* device_view */
+	uint64_t next; /* cursor; 0: that was all */
+};
+struct device_revoke {
+	uint64_t device;
+	char reason[128]; /* told to the device; "" : none */
 };
 
 struct batch_query {
@@ -389,10 +437,11 @@ extern const struct record empty_record, problem_record, hello_record,
     lease_query_record, lease_page_record, site_view_record,
     site_request_reply_record, license_install_record, license_number_record,
     license_feature_view_record, license_view_record, license_page_record,
-    join_create_record, join_created_record, device_number_record,
+    join_create_record, join_created_record, join_number_record,
+    join_view_record, join_query_record, join_page_record, device_number_record,
     device_view_record, device_query_record, device_page_record,
-    batch_query_record, batch_item_record, batch_page_record,
-    checkpoint_reply_record, clock_correct_record, subject_ref_record,
-    subject_view_record, health_record;
+    device_revoke_record, batch_query_record, batch_item_record,
+    batch_page_record, checkpoint_reply_record, clock_correct_record,
+    subject_ref_record, subject_view_record, health_record;
 
 #endif

@@ -16,6 +16,8 @@ static const struct record_field site_view_fields[] = {
 	R_TIME(site_view, time, 0, "The site's time."),
 	R_U64(site_view, leases, 0, U53_MAX, 0, "Leases held now."),
 	R_U64(site_view, devices, 0, U53_MAX, 0, "Devices enrolled."),
+	R_U64(site_view, devices_pending, 0, U53_MAX, OPT,
+	    "Devices that wait for an admin's approval."),
 	R_U64(site_view, sessions, 0, U53_MAX, 0, "Agents connected."),
 	R_U64(site_view, waiting, 0, U53_MAX, OPT,
 	    "Checkouts that wait for seats."),
@@ -104,17 +106,65 @@ static const struct record_field join_create_fields[] = {
 	R_U32(join_create, valid_s, 1, 31536000, OPT,
 	    "Seconds it is good for; absent: one hour."),
 	R_CLASS(join_create, OPT, "Class of the devices; absent: software."),
-	R_LIST(join_create, hosts, &license_host_pattern_record, 0, 64, OPT,
-	    "Host names that may use it; absent: any."),
+	R_LIST(join_create, hosts, &license_host_pattern_record, 0,
+	    JOIN_HOSTS_MAX, OPT, "Host names that may use it; absent: any."),
+	R_BOOL(join_create, approved, OPT,
+	    "Devices that come with it need no admin's approval."),
 };
 RECORD_DEFINE(join_create, 1, "A new enrolment token.");
 
 static const struct record_field join_created_fields[] = {
-	R_STRING(join_created, join, 1, HEADER_MAX, RECORD_SECRET,
+	R_U64(join_created, join, 1, U53_MAX, 0, "Its number."),
+	R_STRING(join_created, token, 1, HEADER_MAX, RECORD_SECRET,
 	    "The enrolment token, a signed document."),
 	R_TIME(join_created, expires_at, 0, "When it ends."),
+	R_BOOL(join_created, approved, OPT,
+	    "Devices that come with it need no admin's approval."),
 };
 RECORD_DEFINE(join_created, 1, "An enrolment token.");
+
+static const struct record_field join_number_fields[] = {
+	R_U64(join_number, join, 1, U53_MAX, 0, "The token's number."),
+};
+RECORD_DEFINE(join_number, 1, "An enrolment token by number.");
+
+static const char *const join_state_names[] = { "open", "used", "expired",
+	"revoked", NULL };
+
+static const struct record_field join_view_fields[] = {
+	R_U64(join_view, join, 1, U53_MAX, 0, "The token's number."),
+	R_ENUM(join_view, state, join_state_names, 0,
+	    "Can devices still enroll with it?"),
+	R_U32(join_view, uses, 1, UINT32_MAX, 0, "Devices that may use it."),
+	R_U32(join_view, used, 0, UINT32_MAX, 0, "Devices that did."),
+	R_CLASS(join_view, 0, "Class of the devices."),
+	R_BOOL(join_view, approved, 0,
+	    "Devices that come with it need no admin's approval."),
+	R_LIST(join_view, hosts, &license_host_pattern_record, 0,
+	    JOIN_HOSTS_MAX, OPT, "Host names that may use it; absent: any."),
+	R_TIME(join_view, created_at, 0, "When it was made."),
+	R_TIME(join_view, expires_at, 0, "When it ends."),
+	R_STRUCT(join_view, by, &row_actor_record, 0, "Who made it."),
+};
+RECORD_DEFINE(join_view, 1, "An enrolment token, for people.");
+
+static const struct record_field join_query_fields[] = {
+	R_U64(join_query, after, 0, U53_MAX, OPT,
+	    "Cursor: the last token already seen."),
+	R_U32(join_query, limit, 0, LIST_LIMIT_MAX, OPT,
+	    "Items at most; absent: 100."),
+	R_BOOL(join_query, all, OPT, "Those too that nobody can use any more."),
+};
+RECORD_DEFINE(join_query, 1, "Which enrolment tokens.");
+
+static const struct record_field join_page_fields[] = {
+	R_LIST(join_page, items, &join_view_record, 0, LIST_LIMIT_MAX, 0,
+	    "Tokens in the order of their numbers; maybe fewer than asked "
+	    "for."),
+	R_U64(join_page, next, 0, U53_MAX, OPT,
+	    "Cursor for `after`; absent: that was all."),
+};
+RECORD_DEFINE(join_page, 1, "A page of enrolment tokens.");
 
 static const struct record_field device_number_fields[] = {
 	R_U64(device_number, device, 1, U53_MAX, 0, "The device's number."),
@@ -126,28 +176,55 @@ static const struct record_field device_view_fields[] = {
 	R_TEXT(device_view, name, 0, 63, OPT, "Its name."),
 	R_TEXT(device_view, host, 0, 127, OPT, "Its host name; a claim."),
 	R_CLASS(device_view, 0, "What keeps its key."),
-	R_BOOL(device_view, revoked, 0, "It may not come back."),
-	R_BOOL(device_view, connected, 0, "Its agent is connected."),
-	R_U64(device_view, leases, 0, U53_MAX, 0, "Leases it holds."),
+	R_ENUM(device_view, state, device_state_names, 0, "May it hold seats?"),
+	R_TEXT(device_view, reason, 0, 127, OPT, "Why it was revoked."),
+	R_U64(device_view, join, 1, U53_MAX, 0,
+	    "Number of the token it came with."),
 	R_TIME(device_view, enrolled_at, 0, "Since when."),
+	R_TIME(device_view, decided_at, OPT,
+	    "When an admin approved or revoked it."),
+	R_BOOL(device_view, connected, 0, "Its agent is connected."),
+	R_TEXT(device_view, address, 0, 63, OPT, "Where it is connected from."),
+	R_TEXT(device_view, software, 0, 31, OPT,
+	    "Name and version of its agent; a claim."),
+	R_TIME(device_view, connected_at, OPT, "Connected since."),
+	R_TIME(device_view, seen_at, OPT,
+	    "When it last said something; absent: not since the site was "
+	    "started."),
+	R_U64(device_view, leases, 0, U53_MAX, 0, "Leases it holds."),
 };
 RECORD_DEFINE(device_view, 1, "A device, for people.");
+
+static const char *const device_filter_names[] = { "any", "pending", "approved",
+	"revoked", NULL };
 
 static const struct record_field device_query_fields[] = {
 	R_U64(device_query, after, 0, U53_MAX, OPT,
 	    "Cursor: the last device already seen."),
 	R_U32(device_query, limit, 0, LIST_LIMIT_MAX, OPT,
 	    "Items at most; absent: 100."),
+	R_ENUM(device_query, state, device_filter_names, OPT,
+	    "Only those of one state; absent: any."),
+	R_TEXT(device_query, match, 0, 127, OPT,
+	    "Only those of this name or host; * stands for any characters."),
 };
 RECORD_DEFINE(device_query, 1, "Which devices.");
 
 static const struct record_field device_page_fields[] = {
 	R_LIST(device_page, items, &device_view_record, 0, LIST_LIMIT_MAX, 0,
-	    "Devices in the order of their numbers."),
+	    "Devices in the order of their numbers; maybe fewer than asked "
+	    "for."),
 	R_U64(device_page, next, 0, U53_MAX, OPT,
 	    "Cursor for `after`; absent: that was all."),
 };
 RECORD_DEFINE(device_page, 1, "A page of devices.");
+
+static const struct record_field device_revoke_fields[] = {
+	R_U64(device_revoke, device, 1, U53_MAX, 0, "The device's number."),
+	R_TEXT(device_revoke, reason, 0, 127, OPT,
+	    "Why; the device is told, and it stands in the journal."),
+};
+RECORD_DEFINE(device_revoke, 1, "Shut a device out.");
 
 static const struct record_field batch_query_fields[] = {
 	R_U64(batch_query, from, 0, U53_MAX, OPT, "First batch wanted."),

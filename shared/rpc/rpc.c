@@ -390,3 +390,16 @@ problem_set(struct problem *problem, int err, const char *hint,
 	va_end(arguments);
 	clean_text(problem->detail);
 }
+
+void
+problem_set_pending(struct problem *problem, uint64_t device)
+{
+	char hint[sizeof(problem->hint)];
+
+	snprintf(hint, sizeof(hint),
+	    "ask the site's admin for: leasehold device approve %llu",
+	    (unsigned long long)device);
+	problem_set(problem, ERR_FORBIDDEN, hint,
+	    "device-%llu waits for an admin's approval",
+	    (unsigned long long)device);
+}

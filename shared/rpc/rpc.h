@@ -56,4 +56,7 @@ int rpc_read_error(struct problem *problem, const char *error, size_t len);
 void problem_set(struct problem *problem, int err, const char *hint,
     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/** The words for a device that an admin has not let in yet: ERR_FORBIDDEN. */
+void problem_set_pending(struct problem *problem, uint64_t device);
+
 #endif

@@ -91,12 +91,15 @@ struct sim_device {
 	uint8_t key[32];
 	uint32_t join; /* index of the token last used, and which it was */
 	uint64_t join_serial;
+	bool pending;
 	bool revoked;
 };
 
 struct sim_join {
 	struct buf token;
 	uint64_t serial;
+	uint64_t number;
+	bool approved, revoked;
 	uint32_t uses, used;
 	int64_t expires_at; /* ledger time */
 };
@@ -129,8 +132,10 @@ enum sim_kind {
 	SIM_RELEASE,
 	SIM_EXPIRE,
 	SIM_REVOKE,
+	SIM_APPROVE,
 	SIM_ENROLL,
 	SIM_JOIN,
+	SIM_JOIN_REVOKE,
 	SIM_INSTALL,
 	SIM_DENIED,
 	SIM_START,
@@ -151,6 +156,8 @@ struct sim_command {
 		struct lease_ref ref;
 		struct ledger_expire expire;
 		struct device_number device;
+		struct device_revoke revoke;
+		struct join_number join_number;
 		struct enroll enroll;
 		struct join_create join;
 		struct license_install install;

@@ -58,7 +58,11 @@ revoke_device(struct sim *sim)
 	int64_t last = 0;
 
 	c->index = index;
-	c->request.device.device = sim->devices[index].number;
+	c->request.revoke.device = sim->devices[index].number;
+	if (sim_one_in(sim, 2))
+		snprintf(c->request.revoke.reason,
+		    sizeof c->request.revoke.reason, "reason %u",
+		    sim_below(sim, 5));
 	for (uint32_t i = 0; i < sim->n_slots; i++) {
 		uint64_t number = sim->slots[i].lease;
 
@@ -70,6 +74,33 @@ revoke_device(struct sim *sim)
 	}
 	if (last != 0)
 		c->command.held_until = sim->ahead + last + SIM_STEP_MAX;
+}
+
+/* Mostly one that waits; whoever it is, the model knows what comes of it. */
+static void
+approve_device(struct sim *sim)
+{
+	uint32_t index = sim_below(sim, sim->n_devices);
+
+	for (uint32_t i = 0; i < 20 && !sim->devices[index].pending; i++)
+		index = sim_below(sim, sim->n_devices);
+	struct sim_command *c = sim_add(sim, SIM_APPROVE);
+
+	c->index = index;
+	c->request.device.device = sim->devices[index].number;
+}
+
+static void
+revoke_join(struct sim *sim)
+{
+	uint32_t index = sim_below(sim, SIM_JOINS);
+
+	if (sim->joins[index].token.len == 0)
+		return;
+	struct sim_command *c = sim_add(sim, SIM_JOIN_REVOKE);
+
+	c->index = index;
+	c->request.join_number.join = sim->joins[index].number;
 }
 
 static void
@@ -183,6 +214,10 @@ sim_choose_rare(struct sim *sim)
 		release(sim);
 	if (sim_one_in(sim, 1500))
 		revoke_device(sim);
+	if (sim_one_in(sim, 60))
+		approve_device(sim);
+	if (sim_one_in(sim, 400))
+		revoke_join(sim);
 	if (sim_one_in(sim, 100))
 		enroll(sim);
 	if (sim_one_in(sim, 100)) {
@@ -190,12 +225,14 @@ sim_choose_rare(struct sim *sim)
 
 		/* Only one that no command of this batch speaks of. */
 		for (uint32_t i = 0; i < sim->n_commands; i++)
-			if (sim->commands[i].kind == SIM_ENROLL)
+			if (sim->commands[i].kind == SIM_ENROLL ||
+			    sim->commands[i].kind == SIM_JOIN_REVOKE)
 				return;
 		c = sim_add(sim, SIM_JOIN);
 		c->index = index;
 		c->request.join.uses = 1 + sim_below(sim, 5);
 		c->request.join.valid_s = 60 + sim_below(sim, 3600);
+		c->request.join.approved = sim_one_in(sim, 2);
 		c->lost = false;
 	}
 	if (sim_one_in(sim, 100))

@@ -94,7 +94,10 @@ check_lease(void *ctx, const struct ledger_lease *lease)
 	const struct sim_lease *model = &sim->leases[lease->lease];
 
 	sim_must(sim, model->held);
-	sim_must(sim, sim->devices[model->device].number == lease->device);
+	const struct sim_device *device = &sim->devices[model->device];
+
+	sim_must(sim, device->number == lease->device);
+	sim_must(sim, !device->pending && !device->revoked);
 	sim_must(sim,
 	    sim->licenses[sim->pools[model->pool].license].number ==
 		lease->license);
@@ -116,6 +119,51 @@ check_beliefs(struct sim *sim)
 	}
 }
 
+/* Who may hold seats is what the admins said, and every use of a token was
+ * counted once. */
+static void
+check_devices(struct sim *sim, struct ledger_view *view)
+{
+	struct arena arena = { .chunks = NULL };
+	struct problem problem;
+
+	for (uint32_t i = 0; i < sim->n_devices; i++) {
+		const struct sim_device *model = &sim->devices[i];
+		struct device_number number = { model->number };
+		struct device_view device;
+
+		sim_must(sim,
+		    ledger_query(&device, view, OP_DEVICE_SHOW, &number,
+			sim->last, &arena, &problem) == 0);
+		sim_must(sim,
+		    device.state ==
+			(model->revoked          ? DEVICE_REVOKED
+				: model->pending ? DEVICE_PENDING
+						 : DEVICE_APPROVED));
+	}
+	for (uint32_t i = 0; i < SIM_JOINS; i++) {
+		const struct sim_join *model = &sim->joins[i];
+		struct join_query query = { .after = model->number - 1,
+			.limit = 1,
+			.all = true };
+		struct join_page page;
+
+		if (model->token.len == 0)
+			continue;
+		arena_clear(&arena);
+		sim_must(sim,
+		    ledger_query(&page, view, OP_JOIN_LIST, &query, sim->last,
+			&arena, &problem) == 0);
+		const struct join_view *join = page.items.items;
+
+		sim_must(sim, page.items.count == 1);
+		sim_must(sim, join->join == model->number);
+		sim_must(sim, join->used == model->used);
+		sim_must(sim, (join->state == JOIN_REVOKED) == model->revoked);
+	}
+	arena_release(&arena);
+}
+
 void
 sim_check_all(struct sim *sim)
 {
@@ -127,6 +175,7 @@ sim_check_all(struct sim *sim)
 	if (ledger_check(view, error, sizeof error) != 0)
 		sim_fail(sim, __FILE__, __LINE__, error);
 	sim_must(sim, ledger_each_lease(view, 0, check_lease, sim) == 0);
+	check_devices(sim, view);
 	ledger_view_close(view);
 	check_beliefs(sim);
 }

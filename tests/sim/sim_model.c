@@ -184,6 +184,22 @@ retry(struct applying *a, uint64_t granted)
 	return true;
 }
 
+/* Somebody who was refused. */
+static void
+come_back_later(struct applying *a)
+{
+	struct sim *sim = a->sim;
+	struct sim_client *client = &sim->clients[a->c->client];
+
+	sim->tally.refusals++;
+	if (!a->told || a->c->lost || client->state != SIM_ASKING ||
+	    memcmp(client->body.request, a->c->request.checkout.request,
+		REQUEST_BYTES) != 0)
+		return;
+	client->state = SIM_IDLE;
+	client->silent_until = sim->now + sim_below(sim, 120000);
+}
+
 static void
 apply_checkout(struct applying *a)
 {
@@ -194,6 +210,11 @@ apply_checkout(struct applying *a)
 
 	if (device->revoked) {
 		expect(a, ERR_DEVICE_REVOKED);
+		return;
+	}
+	if (device->pending) {
+		expect(a, ERR_FORBIDDEN);
+		come_back_later(a);
 		return;
 	}
 	if (a->c->bad_known) {
@@ -215,13 +236,7 @@ apply_checkout(struct applying *a)
 		grant(a, license, &lease);
 		return;
 	}
-	sim->tally.refusals++;
-	if (a->told && !a->c->lost && client->state == SIM_ASKING &&
-	    memcmp(client->body.request, body->request, REQUEST_BYTES) == 0) {
-		client->state = SIM_IDLE;
-		/* Somebody who was refused comes back later. */
-		client->silent_until = sim->now + sim_below(sim, 120000);
-	}
+	come_back_later(a);
 }
 
 /* --- ends -------------------------------------------------------------- */
@@ -293,6 +308,7 @@ apply_revoke(struct applying *a)
 	if (device->revoked)
 		return;
 	device->revoked = true;
+	device->pending = false;
 	sim->wrote = true;
 	for (uint32_t i = 0; i < sim->n_slots; i++) {
 		uint64_t number = sim->slots[i].lease;
@@ -317,6 +333,16 @@ device_by_key(const struct sim *sim, const uint8_t key[32])
 }
 
 static void
+apply_approve(struct applying *a)
+{
+	struct sim_device *device = &a->sim->devices[a->c->index];
+
+	expect(a, device->revoked ? ERR_DEVICE_REVOKED : 0);
+	a->sim->wrote |= device->pending;
+	device->pending = false;
+}
+
+static void
 apply_enroll(struct applying *a)
 {
 	struct sim *sim = a->sim;
@@ -332,7 +358,7 @@ apply_enroll(struct applying *a)
 		err = ERR_DEVICE_REVOKED;
 	else if (known && device->join_serial == join->serial)
 		err = 0; /* once more, and nothing is used up */
-	else if (join->used >= join->uses)
+	else if (join->revoked || join->used >= join->uses)
 		err = ERR_GONE;
 	else
 		sim->wrote = true;
@@ -341,14 +367,20 @@ apply_enroll(struct applying *a)
 		return;
 	join->used += !known || device->join_serial != join->serial;
 	if (!known) {
-		*device = (struct sim_device){ .number = i + 1 };
+		*device =
+		    (struct sim_device){ .number = i + 1, .pending = true };
 		memcpy(device->key, a->c->key, sizeof device->key);
 		sim->n_devices++;
 	}
+	if (device->join_serial != join->serial && join->approved)
+		device->pending = false;
 	device->join_serial = join->serial;
-	if (a->told)
-		sim_must(sim,
-		    a->c->command.reply.enroll.device == device->number);
+	if (!a->told)
+		return;
+	const struct enroll_reply *reply = &a->c->command.reply.enroll;
+
+	sim_must(sim, reply->device == device->number);
+	sim_must(sim, reply->pending == device->pending);
 }
 
 static void
@@ -363,13 +395,26 @@ apply_join(struct applying *a)
 	if (!a->told)
 		return; /* made, and nobody will ever have it */
 	buf_clear(&join->token);
-	buf_add(&join->token, a->c->command.reply.join.join.data,
-	    a->c->command.reply.join.join.len);
+	buf_add(&join->token, a->c->command.reply.join.token.data,
+	    a->c->command.reply.join.token.len);
 	join->serial = ++sim->join_serial;
+	join->number = a->c->command.reply.join.join;
+	join->approved = request->approved;
+	join->revoked = false;
 	join->uses = request->uses;
 	join->used = 0;
 	join->expires_at = a->time + (int64_t)request->valid_s * 1000;
 	sim_must(sim, a->c->command.reply.join.expires_at == join->expires_at);
+}
+
+static void
+apply_join_revoke(struct applying *a)
+{
+	struct sim_join *join = &a->sim->joins[a->c->index];
+
+	expect(a, 0);
+	a->sim->wrote |= !join->revoked;
+	join->revoked = true;
 }
 
 static void
@@ -416,6 +461,12 @@ apply_one(struct applying *a)
 		return;
 	case SIM_REVOKE:
 		apply_revoke(a);
+		return;
+	case SIM_APPROVE:
+		apply_approve(a);
+		return;
+	case SIM_JOIN_REVOKE:
+		apply_join_revoke(a);
 		return;
 	case SIM_ENROLL:
 		apply_enroll(a);

@@ -63,7 +63,7 @@ def misspelt_words_are_named_with_the_closest():
 
 def missing_and_wrong_values_are_usage():
     for args in (["checkout", PRODUCT, "--version"], ["leases", "--product"],
-                 ["status", "--socket"], ["token", "create", "--uses"]):
+                 ["status", "--socket"], ["join", "create", "--uses"]):
         refused(cli(*args), USAGE, args[-1] + " needs a value")
     for args, words in (
             (["checkout"], "usage: leasehold checkout"),
@@ -71,7 +71,7 @@ def missing_and_wrong_values_are_usage():
             (["checkout", PRODUCT, "--pid", "0"], "--pid"),
             (["run", PRODUCT], "needs a command"),
             (["return"], "usage: leasehold return"),
-            (["token", "create", "--uses", "-1"], "--uses"),
+            (["join", "create", "--uses", "-1"], "--uses"),
             (["leases", "release", "lease-x"], "LEASE"),
             (["leases", "release"], "usage: leasehold leases release"),
             (["audit", "tail", "-n", "0"], "-n")):

@@ -86,7 +86,7 @@ def an_enrolled_workstation_is_well():
         site.install(terms(grace_s=300))
         agent = Agent(world)
         agent.start()
-        becomes(agent, "not_enrolled", REFUSED, "leasehold token create",
+        becomes(agent, "not_enrolled", REFUSED, "leasehold join create",
                 "leasehold enroll URL --token TOKEN")
         agent.enroll(site)
         app = App(world, agent.socket)
@@ -219,7 +219,7 @@ def another_site_has_another_ca():
             f.write(config.replace(str(other.port), str(site.port)))
         other.start(wait=False)
         becomes(agent, "certificate_unknown", UNREACHED,
-                "Another machine answers", "leasehold token create",
+                "Another machine answers", "leasehold join create",
                 "leasehold enroll %s" % site.url)
 
 

@@ -271,7 +271,7 @@ START_TEST(a_body_becomes_a_record_and_a_reply_has_its_status)
 {
 	struct wire_caller caller;
 	struct join_create request;
-	struct join_created reply = { .join = { "token", 5 } };
+	struct join_created reply = { .join = 3, .token = { "token", 5 } };
 
 	visitor_open(&v, &world);
 	visitor_asks(&v, "POST", "/api/v1/devices/tokens", AS_JSON,
@@ -282,7 +282,7 @@ START_TEST(a_body_becomes_a_record_and_a_reply_has_its_status)
 	ck_assert_uint_eq(request.uses, 3);
 	ledger_replies(&world, &join_created_record, &reply);
 	ck_assert_int_eq(visitor_hears(&v), 201);
-	ck_assert(visitor_got(&v, "\"join\":\"token\""));
+	ck_assert(visitor_got(&v, "\"join\":3,\"token\":\"token\""));
 	visitor_leave(&v);
 }
 END_TEST

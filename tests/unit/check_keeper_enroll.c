@@ -8,6 +8,7 @@ make_token(const uint8_t secret[64])
 {
 	struct license_join join = { .site = WORLD_SITE,
 		.tenant = "default",
+		.join = 1,
 		.uses = 1,
 		.expires_at = 4000000000000 };
 	struct local_enroll ask = { .url = "https://site.example:7443" };

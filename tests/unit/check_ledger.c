@@ -188,7 +188,7 @@ START_TEST(an_unknown_or_revoked_device_gets_nothing)
 	ck_assert_int_eq(world_checkout(&world, &command, device + 1, &body),
 	    ERR_UNKNOWN_DEVICE);
 	arena_release(&command.arena);
-	struct device_number number = { device };
+	struct device_revoke number = { .device = device };
 
 	command =
 	    world_command(&world, OP_DEVICE_REVOKE, ACTOR_ADMIN, 1, &number);
@@ -249,7 +249,7 @@ START_TEST(a_device_holds_no_more_leases_than_one_renewal_carries)
 	}
 	ck_assert_int_eq(full, 9 * 512 - LEDGER_DEVICE_LEASES_MAX);
 	/* And all of them can be taken at once. */
-	struct device_number number = { device };
+	struct device_revoke number = { .device = device };
 	struct command command =
 	    world_command(&world, OP_DEVICE_REVOKE, ACTOR_ADMIN, 1, &number);
 

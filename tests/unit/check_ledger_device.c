@@ -131,6 +131,7 @@ START_TEST(a_token_of_another_site_is_none)
 
 	snprintf(join.site, sizeof join.site, "site-test");
 	snprintf(join.tenant, sizeof join.tenant, "default");
+	join.join = 1;
 	world_keypair(&world, public_key, secret);
 	buf_clear(&token);
 	ck_assert_int_eq(license_document_sign(&token, &license_join_record,
@@ -177,8 +178,8 @@ START_TEST(the_class_never_changes)
 	    world_command(&world, OP_JOIN_CREATE, ACTOR_ADMIN, 1, &create);
 	ck_assert_int_eq(world_do(&world, &command), 0);
 	buf_clear(&token);
-	buf_add(&token, command.reply.join.join.data,
-	    command.reply.join.join.len);
+	buf_add(&token, command.reply.join.token.data,
+	    command.reply.join.token.len);
 	arena_release(&command.arena);
 	ck_assert_int_eq(world_enroll_as(&world, &command, &token, "ws-1",
 			     "ws-1", key, PROOF_TPM),
@@ -198,8 +199,8 @@ START_TEST(a_host_must_match_the_tokens_patterns)
 
 	ck_assert_int_eq(world_do(&world, &command), 0);
 	buf_clear(&token);
-	buf_add(&token, command.reply.join.join.data,
-	    command.reply.join.join.len);
+	buf_add(&token, command.reply.join.token.data,
+	    command.reply.join.token.len);
 	arena_release(&command.arena);
 	ck_assert_int_eq(world_enroll_as(&world, &command, &token, "ws-1",
 			     "ws-1.office.example", key, PROOF_SOFTWARE),
@@ -219,7 +220,7 @@ END_TEST
 static int
 revoke_device(uint64_t device, int64_t held_until)
 {
-	struct device_number number = { device };
+	struct device_revoke number = { .device = device };
 	struct command command =
 	    world_command(&world, OP_DEVICE_REVOKE, ACTOR_ADMIN, 1, &number);
 
@@ -293,7 +294,7 @@ START_TEST(a_lease_granted_while_its_end_was_ordered_keeps_its_slot)
 	ck_assert_int_eq(enroll(key, &device), 0);
 	uint64_t told = world_lease(&world, device, PRODUCT);
 	struct checkout body = world_checkout_body(&world, PRODUCT, "alice");
-	struct device_number number = { device };
+	struct device_revoke number = { .device = device };
 	struct command checkout = world_command(&world, OP_LEASE_CHECKOUT,
 	    ACTOR_DEVICE, device, &body);
 	struct command revoke =

@@ -370,7 +370,8 @@ START_TEST(a_join_token_names_its_class_and_hosts)
 		{ "build" } };
 	struct license_join join = { .site = "site-abc",
 		.tenant = "default",
-		.join = { 1, 2, 3 },
+		.join = 7,
+		.id = { 1, 2, 3 },
 		.uses = 1,
 		.expires_at = NOW,
 		.class_ = PROOF_SOFTWARE,

@@ -252,7 +252,8 @@ END_TEST
 
 START_TEST(revoked_device_leaves_the_queue)
 {
-	struct device_number number, reply;
+	struct device_revoke revoke = { 0 };
+	struct device_number reply;
 	struct waiter_view views[8];
 
 	start_three(1);
@@ -260,8 +261,8 @@ START_TEST(revoked_device_leaves_the_queue)
 
 	wait_at(&bob, 'b', 60, 1, 1);
 	wait_at(&carol, 'c', 60, 2, 2);
-	number.device = bob.device;
-	ck_assert_int_eq(admin_do(&world, &reply, OP_DEVICE_REVOKE, &number),
+	revoke.device = bob.device;
+	ck_assert_int_eq(admin_do(&world, &reply, OP_DEVICE_REVOKE, &revoke),
 	    0);
 	ck_assert_uint_eq(list_waiters(views, ""), 1);
 	give_back(&alice, lease);

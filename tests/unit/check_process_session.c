@@ -146,7 +146,8 @@ END_TEST
 
 START_TEST(revoked_device_is_shut_out)
 {
-	struct device_number number, reply;
+	struct device_revoke revoke = { .reason = "it was stolen" };
+	struct device_number reply;
 	struct problem problem;
 	struct heard heard;
 	struct buf payload = { 0 };
@@ -154,9 +155,9 @@ START_TEST(revoked_device_is_shut_out)
 		.key = { world.key, (uint32_t)strlen(world.key) } };
 
 	agent_enroll(&world, &alice, "alice", 1);
-	number.device = alice.device;
+	revoke.device = alice.device;
 	record_write_msgpack(&payload, &wire_caller_record, &caller);
-	record_write_msgpack(&payload, &device_number_record, &number);
+	record_write_msgpack(&payload, &device_revoke_record, &revoke);
 	front_write(&world, WIRE_CALL, OP_DEVICE_REVOKE, 8, 5, &payload);
 	buf_release(&payload);
 	ck_assert(front_await(&world, &heard, WIRE_CLOSE, 1, ANSWER_MS));

@@ -87,6 +87,7 @@ static void
 fill_row(struct row *row, enum row_kind kind)
 {
 	static const uint8_t key[32] = { 5, 6, 7 };
+	static struct row_subject patterns[2] = { { { 1 } }, { { 2 } } };
 
 	memset(row, 0, sizeof(*row));
 	row->kind = kind;
@@ -114,7 +115,10 @@ fill_row(struct row *row, enum row_kind kind)
 		fill_installed(row);
 		return;
 	case ROW_JOIN_CREATED:
-		fill(row->u.join_created.join, 16, 10);
+		row->u.join_created.join = 4;
+		fill(row->u.join_created.id, 16, 10);
+		row->u.join_created.approved = true;
+		row->u.join_created.hosts = (struct record_list){ patterns, 2 };
 		row->u.join_created.uses = 21;
 		row->u.join_created.expires_at = MAKER_TIME;
 		row->u.join_created.class_ = PROOF_ASSIGNED;
@@ -126,10 +130,12 @@ fill_row(struct row *row, enum row_kind kind)
 		    (struct record_span){ key, 32 };
 		fill(row->u.device_enrolled.name, 16, 11);
 		fill(row->u.device_enrolled.host, 16, 12);
-		fill(row->u.device_enrolled.join, 16, 10);
+		row->u.device_enrolled.join = 4;
+		row->u.device_enrolled.approved = true;
 		return;
 	case ROW_DEVICE_REVOKED:
 		row->u.device_revoked.device = 3;
+		fill(row->u.device_revoked.reason, 16, 15);
 		row->u.device_revoked.by = (struct row_actor){ ACTOR_ADMIN, 1 };
 		return;
 	case ROW_LEASE_GRANTED:
@@ -163,10 +169,19 @@ fill_row(struct row *row, enum row_kind kind)
 		row->u.clock.wall = MAKER_TIME - 5;
 		row->u.clock.by = (struct row_actor){ ACTOR_ADMIN, 1 };
 		return;
+	case ROW_DEVICE_APPROVED:
+		row->u.device_approved.device = 3;
+		row->u.device_approved.by =
+		    (struct row_actor){ ACTOR_ADMIN, 1 };
+		return;
+	case ROW_JOIN_REVOKED:
+		row->u.join_revoked.join = 4;
+		row->u.join_revoked.by = (struct row_actor){ ACTOR_ADMIN, 1 };
+		return;
 	}
 }
 
-#define KINDS ((int)ROW_CLOCK + 1)
+#define KINDS ((int)ROW_JOIN_REVOKED + 1)
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)
 {
@@ -242,7 +257,7 @@ END_TEST
 
 START_TEST(unknown_kinds_are_named_as_such)
 {
-	static const uint32_t unknown[] = { 0, ROW_CLOCK + 1, 255, 65535 };
+	static const uint32_t unknown[] = { 0, KINDS, 255, 65535 };
 	struct row row;
 	struct arena arena = { 0 };
 

@@ -270,14 +270,16 @@ static inline int
 world_join(struct world *world, struct buf *token, uint32_t uses,
     uint32_t valid_s)
 {
-	struct join_create create = { .uses = uses, .valid_s = valid_s };
+	struct join_create create = { .uses = uses,
+		.valid_s = valid_s,
+		.approved = true };
 	struct command command =
 	    world_command(world, OP_JOIN_CREATE, ACTOR_ADMIN, 1, &create);
 	int err = world_do(world, &command);
 
 	if (err == 0)
-		buf_add(token, command.reply.join.join.data,
-		    command.reply.join.join.len);
+		buf_add(token, command.reply.join.token.data,
+		    command.reply.join.token.len);
 	arena_release(&command.arena);
 	return err;
 }

@@ -414,7 +414,9 @@ static inline void
 agent_enroll(struct process_world *world, struct agent *agent, const char *name,
     uint64_t conn)
 {
-	const struct join_create create = { .uses = 1, .valid_s = 600 };
+	const struct join_create create = { .uses = 1,
+		.valid_s = 600,
+		.approved = true };
 	struct join_created created;
 	struct enroll_reply reply;
 	uint8_t public_key[PROOF_KEY_MAX], digest[32];
@@ -424,9 +426,9 @@ agent_enroll(struct process_world *world, struct agent *agent, const char *name,
 	ck_assert_int_eq(identity_open(&agent->identity, folder, NULL), 0);
 	ck_assert_int_eq(admin_do(world, &created, OP_JOIN_CREATE, &create), 0);
 	struct enroll enroll = { .class_ = PROOF_SOFTWARE };
-	char *join = strndup(created.join.data, created.join.len);
+	char *join = strndup(created.token.data, created.token.len);
 
-	enroll.join = (struct record_span){ join, created.join.len };
+	enroll.join = (struct record_span){ join, created.token.len };
 	enroll.public_key.data = public_key;
 	enroll.public_key.len =
 	    (uint32_t)identity_public(public_key, agent->identity);

@@ -1,0 +1,254 @@
+/* The admin's commands about devices: who is there, who may hold seats. */
+#include "agent/cli/cli.h"
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- list ---------------------------------------------------------------- */
+
+static int
+read_filters(struct device_query *request, int *argc, char **argv)
+{
+	const char *value;
+	int found = cli_option(&value, argc, argv, "--state");
+
+	if (found < 0)
+		return CLI_USAGE;
+	for (uint32_t i = 0; found > 0 && device_state_names[i] != NULL; i++)
+		if (strcmp(value, device_state_names[i]) == 0)
+			request->state = i + 1;
+	if (found > 0 && request->state == 0 && strcmp(value, "any") != 0) {
+		cli_say("--state: '%s' is none of pending, approved, revoked, "
+			"any",
+		    value);
+		return CLI_USAGE;
+	}
+	found = cli_option(&value, argc, argv, "--match");
+	if (found < 0)
+		return CLI_USAGE;
+	if (found > 0 &&
+	    !text_copy(request->match, sizeof(request->match), value)) {
+		cli_say("--match: longer than %zu bytes",
+		    sizeof(request->match) - 1);
+		return CLI_USAGE;
+	}
+	return cli_arguments(*argc, argv, 0, 0,
+	    "device list [--state STATE] [--match PATTERN]");
+}
+
+static void
+add_row(struct table *table, const struct device_view *device)
+{
+	char enrolled[32], seen[32];
+
+	cli_time(enrolled, device->enrolled_at);
+	cli_time(seen, device->seen_at);
+	table_cell(table, "device-%llu", (unsigned long long)device->device);
+	table_cell(table, "%s", device->name);
+	table_cell(table, "%s", device->host);
+	table_cell(table, "%s", proof_class_names[device->class_]);
+	table_cell(table, "%s", device_state_names[device->state]);
+	table_cell(table, "%s", device->connected ? device->address : "-");
+	table_cell(table, "%llu", (unsigned long long)device->leases);
+	table_cell(table, "%s", enrolled);
+	table_cell(table, "%s", seen[0] != '\0' ? seen : "-");
+}
+
+static void
+end_list(struct table *table, const struct device_query *request,
+    uint64_t total, uint64_t pending)
+{
+	if (total > 0)
+		table_print(table);
+	else if (request->state != 0 || request->match[0] != '\0')
+		puts("No device is like that.");
+	else
+		puts("No device is enrolled. Make a token for the first: "
+		     "leasehold join create");
+	if (pending > 0)
+		cli_say("%llu %s for an admin: leasehold device approve N",
+		    (unsigned long long)pending,
+		    pending == 1 ? "waits" : "wait");
+}
+
+int
+device_list(struct cli *cli, int argc, char **argv)
+{
+	static const char *const head[] = { "DEVICE", "NAME", "HOST", "CLASS",
+		"STATE", "CONNECTED FROM", "LEASES", "ENROLLED", "LAST SEEN" };
+	struct device_query request = { .limit = LIST_LIMIT_MAX };
+	struct device_page page;
+	struct arena arena = { 0 };
+	struct table table = { 0 };
+	uint64_t total = 0, pending = 0;
+	int status = read_filters(&request, &argc, argv);
+
+	if (!cli->json)
+		table_head(&table, 9, head);
+	while (status == CLI_DONE) {
+		const struct device_view *items;
+
+		status = cli_call(cli, OP_DEVICE_LIST, &request, &page, &arena);
+		if (status != CLI_DONE)
+			break;
+		if (cli->json)
+			cli_print_json(&device_page_record, &page);
+		items = page.items.items;
+		total += page.items.count;
+		for (uint32_t i = 0; i < page.items.count; i++) {
+			pending += items[i].state == DEVICE_PENDING;
+			if (!cli->json)
+				add_row(&table, &items[i]);
+		}
+		if (page.next == 0)
+			break;
+		status = cli_next_page(&request.after, page.next);
+		arena_clear(&arena);
+	}
+	if (status == CLI_DONE && !cli->json)
+		end_list(&table, &request, total, pending);
+	buf_release(&table.cells);
+	arena_release(&arena);
+	return status;
+}
+
+/* --- show ---------------------------------------------------------------- */
+
+static void
+print_state(const struct device_view *device)
+{
+	char decided[32];
+
+	cli_time(decided, device->decided_at);
+	printf("state     %s", device_state_names[device->state]);
+	if (decided[0] != '\0')
+		printf(" since %s", decided);
+	if (device->reason[0] != '\0')
+		printf(": %s", device->reason);
+	putchar('\n');
+	if (device->state == DEVICE_PENDING)
+		printf("          it gets no seats until: leasehold device "
+		       "approve %llu\n",
+		    (unsigned long long)device->device);
+}
+
+static void
+print_device(const struct device_view *device)
+{
+	char enrolled[32], since[32], seen[32];
+
+	cli_time(enrolled, device->enrolled_at);
+	cli_time(since, device->connected_at);
+	cli_time(seen, device->seen_at);
+	printf("device    device-%llu  %s\n",
+	    (unsigned long long)device->device, device->name);
+	printf("host      %s, as it says\n",
+	    device->host[0] != '\0' ? device->host : "unknown");
+	printf("class     %s\n", proof_class_names[device->class_]);
+	print_state(device);
+	printf("enrolled  %s with join-%llu\n", enrolled,
+	    (unsigned long long)device->join);
+	if (device->connected)
+		printf("session   from %s since %s, %s\n", device->address,
+		    since, device->software);
+	else if (seen[0] != '\0')
+		printf("session   none; last seen %s\n", seen);
+	else
+		puts("session   none since the site was started");
+	printf("leases    %llu held\n", (unsigned long long)device->leases);
+}
+
+int
+device_show(struct cli *cli, int argc, char **argv)
+{
+	struct device_number request;
+	struct device_view reply;
+	struct arena arena = { 0 };
+	int status = cli_arguments(argc, argv, 1, 1, "device show DEVICE");
+
+	if (status == CLI_DONE && !cli_id(&request.device, argv[1], "DEVICE", "device-"))
+		status = CLI_USAGE;
+	if (status == CLI_DONE)
+		status =
+		    cli_call(cli, OP_DEVICE_SHOW, &request, &reply, &arena);
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(&device_view_record, &reply);
+	else if (status == CLI_DONE)
+		print_device(&reply);
+	arena_release(&arena);
+	return status;
+}
+
+/* --- decisions ----------------------------------------------------------- */
+
+/* Every one is tried; the first refusal is the exit status. */
+int
+device_approve(struct cli *cli, int argc, char **argv)
+{
+	struct arena arena = { 0 };
+	int status =
+	    cli_arguments(argc, argv, 1, 10000, "device approve DEVICE...");
+	int first = CLI_DONE;
+
+	for (int i = 1; i < argc && status == CLI_DONE; i++) {
+		uint64_t number;
+
+		if (!cli_id(&number, argv[i], "DEVICE", "device-"))
+			status = CLI_USAGE; /* before any of them is let in */
+	}
+	for (int i = 1; i < argc && status == CLI_DONE; i++) {
+		struct device_number request, reply;
+
+		(void)cli_id(&request.device, argv[i], "DEVICE", "device-");
+		int one =
+		    cli_call(cli, OP_DEVICE_APPROVE, &request, &reply, &arena);
+
+		if (one == CLI_DONE && cli->json)
+			cli_print_json(&device_number_record, &reply);
+		else if (one == CLI_DONE)
+			printf("device-%llu is approved and may hold seats.\n",
+			    (unsigned long long)reply.device);
+		if (first == CLI_DONE)
+			first = one;
+		if (one == CLI_UNREACHABLE)
+			break;
+		arena_clear(&arena);
+	}
+	arena_release(&arena);
+	return status != CLI_DONE ? status : first;
+}
+
+int
+device_revoke(struct cli *cli, int argc, char **argv)
+{
+	struct device_revoke request = { 0 };
+	struct device_number reply;
+	struct arena arena = { 0 };
+	const char *reason = "";
+	int status;
+
+	if (cli_option(&reason, &argc, argv, "--reason") < 0)
+		return CLI_USAGE;
+	status = cli_arguments(argc, argv, 1, 1,
+	    "device revoke DEVICE [--reason TEXT]");
+	if (status == CLI_DONE && !cli_id(&request.device, argv[1], "DEVICE", "device-"))
+		status = CLI_USAGE;
+	if (status == CLI_DONE &&
+	    !text_copy(request.reason, sizeof(request.reason), reason)) {
+		cli_say("--reason: longer than %zu bytes",
+		    sizeof(request.reason) - 1);
+		status = CLI_USAGE;
+	}
+	if (status == CLI_DONE)
+		status =
+		    cli_call(cli, OP_DEVICE_REVOKE, &request, &reply, &arena);
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(&device_number_record, &reply);
+	else if (status == CLI_DONE)
+		printf("device-%llu is revoked; its leases have ended.\n",
+		    (unsigned long long)reply.device);
+	arena_release(&arena);
+	return status;
+}
