@@ -17,23 +17,21 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
-#include "shared/net/net.h"
 #include "shared/rpc/operations.h"
 #include "shared/rpc/rpc.h"
 #include "tests/bench/meter.h"
+#include "tests/bench/socket.h"
 
-#include <errno.h>
-#include <event2/event.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <sodium.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define CONNECTIONS_MAX 20000
 /* Logging in at once: a site that is asked by all at once would hang up on the
  * last ones. */
 #define WINDOW 64
-#define AGAIN_US 2000
+#define AGAIN_MS 2
+#define EVENTS 256
 
 enum step {
 	STEP_HELLO,
@@ -48,21 +46,18 @@ enum step {
 struct load;
 
 struct agent {
+	struct socket socket; /* first: what the loop knows of it */
 	struct load *load;
 	struct agent *next_free;
 	struct identity *identity;
-	net_conn conn;
 	enum step step;
-	uint8_t exporter[32];
 	uint64_t device;
 	uint64_t id;
 	int64_t meant_us; /* when its checkout was meant to be sent */
 };
 
 struct load {
-	struct event_base *base;
-	struct net *net;
-	struct net_client_options options;
+	struct sockets sockets;
 	struct agent *agents;
 	struct agent *free; /* of an open loop: nothing under way */
 	unsigned int n;
@@ -75,24 +70,16 @@ struct load {
 	struct meter meter;
 	bool give_back, idle, first;
 	bool failed, over;
-	struct event *again;
+	bool again; /* the connection of --first is to be made again */
 };
 
 static void start_next(struct load *load);
 
 static void
-stop(struct load *load)
-{
-	load->over = true;
-	event_base_loopbreak(load->base);
-}
-
-static void
 give_up(struct load *load, const char *words)
 {
 	fprintf(stderr, "load_bench: %s\n", words);
-	load->failed = true;
-	stop(load);
+	load->failed = load->over = true;
 }
 
 static void
@@ -103,8 +90,7 @@ ask(struct agent *agent, enum operation_id op, const void *request)
 
 	rpc_write_request(&out, ++agent->id, operation->name,
 	    operation->request, request);
-	if (out.failed ||
-	    net_send(agent->load->net, agent->conn, out.data, out.len) != 0)
+	if (out.failed || socket_send(&agent->socket, out.data, out.len) != 0)
 		give_up(agent->load, "cannot send");
 	buf_release(&out);
 }
@@ -191,7 +177,8 @@ enroll_or_prove(struct agent *agent, const struct hello_reply *reply)
 	struct prove prove;
 
 	memcpy(subject.nonce, reply->nonce, sizeof(subject.nonce));
-	memcpy(subject.exporter, agent->exporter, sizeof(subject.exporter));
+	if (socket_exporter(subject.exporter, &agent->socket) != 0)
+		give_up(agent->load, "no TLS exporter");
 	if (agent->device == 0) {
 		enroll(agent, &subject);
 		return;
@@ -248,7 +235,7 @@ send_due(struct load *load)
 		check_out(agent, meant);
 	}
 	if (load->under_way == 0 && meter_all_sent(&load->meter))
-		stop(load);
+		load->over = true;
 }
 
 static void
@@ -295,12 +282,12 @@ answered(struct agent *agent, const struct rpc_envelope *envelope,
 	if (load->first && granted) {
 		printf("{\"granted_us\":%lld}\n",
 		    (long long)clock_boottime_us());
-		stop(load);
+		load->over = true;
 		return;
 	}
 	if (!meter_count(&load->meter, agent->meant_us, granted) &&
 	    load->meter.rate <= 0) {
-		stop(load);
+		load->over = true;
 		return;
 	}
 	if (granted && load->give_back) {
@@ -362,22 +349,19 @@ logged_in(struct agent *agent, const struct rpc_envelope *envelope,
 }
 
 static void
-try_again(struct load *load)
+on_message(struct socket *socket, const char *text, size_t len)
 {
-	const struct timeval soon = { .tv_usec = AGAIN_US };
-
-	event_add(load->again, &soon);
-}
-
-static void
-on_message(void *ctx, net_conn conn, const uint8_t *data, size_t len)
-{
-	struct agent *agent = ctx;
+	struct agent *agent = (struct agent *)socket;
 	struct load *load = agent->load;
 	struct rpc_envelope envelope;
 	struct record_error error;
 	struct arena arena = { 0 };
-	int err = rpc_read(&envelope, (const char *)data, len, &error);
+
+	if (text == NULL) {
+		say_hello(agent);
+		return;
+	}
+	int err = rpc_read(&envelope, text, len, &error);
 
 	if (err == 0 && envelope.id == 0)
 		return;
@@ -386,9 +370,10 @@ on_message(void *ctx, net_conn conn, const uint8_t *data, size_t len)
 	} else if (err == 0 && envelope.result != NULL) {
 		err = logged_in(agent, &envelope, &arena);
 	} else if (load->first) {
-		net_close(load->net, conn, 1000, "again");
+		socket_close(socket);
+		load->again = true;
 	} else {
-		fprintf(stderr, "%.*s\n", (int)len, (const char *)data);
+		fprintf(stderr, "%.*s\n", (int)len, text);
 		give_up(load, "refused while logging in");
 	}
 	if (err != 0)
@@ -397,31 +382,21 @@ on_message(void *ctx, net_conn conn, const uint8_t *data, size_t len)
 }
 
 static void
-on_open(void *ctx, net_conn conn, const struct net_peer *peer)
+hung_up(struct agent *agent)
 {
-	struct agent *agent = ctx;
-
-	agent->conn = conn;
-	memcpy(agent->exporter, peer->exporter, sizeof(agent->exporter));
-	say_hello(agent);
+	socket_close(&agent->socket);
+	if (agent->load->first)
+		agent->load->again = true;
+	else
+		give_up(agent->load, "a connection ended");
 }
 
 static void
-on_close(void *ctx, net_conn conn, const char *reason)
+connect_agent(struct agent *agent)
 {
-	struct agent *agent = ctx;
-
-	(void)conn;
-	if (agent->load->over)
-		return;
-	if (agent->load->first)
-		try_again(agent->load);
-	else
-		give_up(agent->load, reason);
+	if (socket_connect(&agent->socket, &agent->load->sockets) != 0)
+		hung_up(agent);
 }
-
-static const struct net_client_callbacks callbacks = { on_open, on_message,
-	on_close };
 
 static void
 start_next(struct load *load)
@@ -440,49 +415,60 @@ start_next(struct load *load)
 		recall_device(agent);
 		if (agent->device == 0 && load->join[0] == '\0')
 			give_up(load, "a new device needs --join");
-		else if (net_connect(&agent->conn, load->net, &load->options,
-			     &callbacks, agent) != 0)
-			give_up(load, "cannot connect");
+		else
+			connect_agent(agent);
 	}
 }
 
+/* A site that is not there yet is asked until it is. */
 static void
-on_again(evutil_socket_t fd, short what, void *ctx)
+connect_again(struct load *load)
 {
-	struct load *load = ctx;
-	struct agent *agent = load->agents;
-
-	(void)fd;
-	(void)what;
+	poll(NULL, 0, AGAIN_MS);
+	load->again = false;
 	load->ready = 0;
-	if (net_connect(&agent->conn, load->net, &load->options, &callbacks,
-		agent) != 0)
-		try_again(load);
+	connect_agent(load->agents);
 }
 
 static void
-on_stdin(evutil_socket_t fd, short what, void *ctx)
+ready(struct load *load, struct agent *agent)
+{
+	if (agent->socket.state != SOCKET_CLOSED &&
+	    socket_ready(&agent->socket, &load->sockets, on_message) != 0)
+		hung_up(agent);
+}
+
+/* Of an idle load, the loop's only event without an agent. */
+static void
+read_input(struct load *load)
 {
 	char bytes[64];
 
-	(void)what;
-	if (read((int)fd, bytes, sizeof(bytes)) <= 0)
-		stop(ctx);
+	if (read(STDIN_FILENO, bytes, sizeof(bytes)) <= 0)
+		load->over = true;
 }
 
 /* An open loop looks at the clock all the time: it has a core of its own. */
 static void
 run(struct load *load)
 {
-	bool spin = load->meter.rate > 0;
+	struct epoll_event events[EVENTS];
 
 	while (!load->over) {
-		bool working = spin && load->meter.start_us != 0;
+		bool spin = load->meter.rate > 0 && load->meter.start_us != 0;
+		int n = epoll_wait(load->sockets.epoll, events, EVENTS,
+		    spin ? 0 : -1);
 
-		event_base_loop(load->base,
-		    working ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
-		if (working)
+		for (int i = 0; i < n && !load->over; i++) {
+			if (events[i].data.ptr == NULL)
+				read_input(load);
+			else
+				ready(load, events[i].data.ptr);
+		}
+		if (spin && !load->over)
 			send_due(load);
+		if (load->again)
+			connect_again(load);
 	}
 }
 
@@ -500,13 +486,6 @@ read_options(struct load *load, int argc, char **argv)
 	load->meter.warm_up_s = option_number(argc, argv, "--warm-up", 0);
 	load->meter.rate = option_number(argc, argv, "--rate", 0);
 	load->meter.total = (uint64_t)option_number(argc, argv, "--total", 0);
-	load->options = (struct net_client_options){
-		.host = "127.0.0.1",
-		.path = "/agent/v1",
-		.protocol = "leasehold.v1",
-		.connect_timeout_s = 60,
-		.port = (uint16_t)option_number(argc, argv, "--port", 0),
-	};
 }
 
 static int
@@ -514,6 +493,7 @@ set_up(struct load *load)
 {
 	const rlim_t wanted = load->n + 2 * WINDOW + 100;
 	const struct rlimit files = { wanted, wanted };
+	struct epoll_event input = { .events = EPOLLIN };
 
 	if (setrlimit(RLIMIT_NOFILE, &files) != 0) {
 		fprintf(stderr, "load_bench: %u descriptors: %s\n", load->n,
@@ -522,48 +502,40 @@ set_up(struct load *load)
 	}
 	if (mkdir(load->folder, 0700) != 0 && errno != EEXIST)
 		return -1;
-	load->base = event_base_new();
-	load->net = load->base == NULL ? NULL : net_new(load->base);
 	load->agents = calloc(load->n, sizeof(*load->agents));
-	if (load->net == NULL || load->agents == NULL)
+	if (load->agents == NULL ||
+	    (load->idle &&
+		epoll_ctl(load->sockets.epoll, EPOLL_CTL_ADD, STDIN_FILENO,
+		    &input) != 0))
 		return -1;
-	load->again = evtimer_new(load->base, on_again, load);
-	return load->again == NULL ? -1 : meter_init(&load->meter);
+	return meter_init(&load->meter);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct load load = { 0 };
-	struct event *input;
-	uint8_t *ca;
-	size_t ca_len;
+	static struct load load;
 
 	log_open("load", LOG_WARN, 0);
 	read_options(&load, argc, argv);
-	if (load.n < 1 || load.n > CONNECTIONS_MAX || sodium_init() < 0 ||
-	    file_read(&ca, &ca_len, option_text(argc, argv, "--ca", NULL),
-		65536) != 0)
+	if (load.n < 1 || load.n > CONNECTIONS_MAX || sodium_init() < 0)
 		return 2;
-	load.options.ca_pem = (const char *)ca;
-	if (set_up(&load) != 0)
+	if (sockets_init(&load.sockets, option_text(argc, argv, "--ca", NULL),
+		(uint16_t)option_number(argc, argv, "--port", 0)) != 0 ||
+	    set_up(&load) != 0) {
+		fprintf(stderr, "load_bench: cannot begin\n");
 		return 1;
-	input = event_new(load.base, STDIN_FILENO, EV_READ | EV_PERSIST,
-	    on_stdin, &load);
-	if (load.idle && (input == NULL || event_add(input, NULL) != 0))
-		return 1;
+	}
 	start_next(&load);
 	run(&load);
 	if (!load.failed && !load.idle && !load.first)
 		meter_print(&load.meter, load.n);
-	event_free(input);
-	event_free(load.again);
-	net_free(load.net);
-	for (unsigned int i = 0; i < load.n; i++)
+	for (unsigned int i = 0; i < load.n; i++) {
+		socket_close(&load.agents[i].socket);
 		identity_close(load.agents[i].identity);
-	event_base_free(load.base);
+	}
+	SSL_CTX_free(load.sockets.tls);
 	free(load.meter.samples);
 	free(load.agents);
-	free(ca);
 	return load.failed ? 1 : 0;
 }
