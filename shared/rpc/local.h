@@ -56,10 +56,15 @@ struct local_checkout_reply {
 	struct record_span issuer; /* token */
 	struct record_span license; /* token */
 	uint64_t device;
-	/** Without a lease: its place in the site's queue. lease.waiting and
-	 * lease.offered follow on this connection, by request id; an offer is
-	 * taken by the same question with a fresh nonce. A connection that
-	 * hangs up leaves the queue. */
+	/** Without a lease: its place in the site's queue; or, with claim_s
+	 * (the place may be 0 then), that it is to ask again now. The notices
+	 * follow on this connection, by request id: lease.waiting with its
+	 * place, 0 and no code while that is not known, 0 and a code when the
+	 * wait is over; lease.offered when it is to ask again: its turn has
+	 * come, or the site was away and is reached again. It asks again with
+	 * the same request id, a fresh nonce (none with hold) and what is left
+	 * of the wait. lease.cancel leaves the queue, and so does hanging up,
+	 * but for an agent that ends itself: the next one is asked again. */
 	struct queue_place queue;
 };
 

@@ -525,6 +525,20 @@ START_TEST(question_carries_feature_user_and_count)
 }
 END_TEST
 
+START_TEST(lease_of_many_seats_is_one_seat_object)
+{
+	struct lh_request request = question(NULL, 0);
+	struct lh_seat *seat;
+
+	request.count = 3;
+	ck_assert_int_eq(ask(&seat, &request), LH_OK);
+	ck_assert_uint_eq(lh_seat_count(seat), 3);
+	ck_assert_uint_eq(AGENT_GET(&agent, grants), 1);
+	lh_return(seat);
+	ck_assert_uint_eq(AGENT_GET(&agent, returns), 1);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -563,5 +577,6 @@ suite(void)
 	tcase_add_test(request,
 	    longer_requests_of_newer_headers_are_taken_if_they_ask_nothing_new);
 	tcase_add_test(request, question_carries_feature_user_and_count);
+	tcase_add_test(request, lease_of_many_seats_is_one_seat_object);
 	return s;
 }

@@ -306,8 +306,12 @@ agent_line(struct agent *agent, int fd, const char *line, size_t len)
 	ck_assert_int_eq(record_read_json(&u, op->request, envelope.params,
 			     envelope.params_len, &arena, &error),
 	    0);
-	if (agent->delay_ms > 0)
-		usleep((useconds_t)agent->delay_ms * 1000);
+	pthread_mutex_lock(&agent->lock);
+	int delay_ms = agent->delay_ms;
+
+	pthread_mutex_unlock(&agent->lock);
+	if (delay_ms > 0)
+		usleep((useconds_t)delay_ms * 1000);
 	pthread_mutex_lock(&agent->lock);
 	if (op->id == LOCAL_CHECKOUT)
 		agent_checkout(agent, fd, envelope.id, &u.checkout);
