@@ -61,7 +61,8 @@ int cli_configure(struct cli *cli);
 int cli_option(const char **value, int *argc, char **argv, const char *name);
 bool cli_flag(int *argc, char **argv, const char *name);
 /** Refuse what is left: options nobody took, and more than `most` arguments
- * or fewer than `least`. Returns CLI_DONE or CLI_USAGE (said). */
+ * or fewer than `least`. A "--" is taken out: what follows it is no option.
+ * Returns CLI_DONE or CLI_USAGE (said). */
 int cli_arguments(int argc, char **argv, int least, int most,
     const char *usage);
 /** A whole number within bounds; says what is wrong. */
@@ -109,6 +110,7 @@ void cli_time(char out[32], int64_t time_ms);
 void cli_span(char out[32], int64_t seconds);
 
 /* The commands, by file. */
+int help_command(struct cli *cli, int argc, char **argv);
 int site_init(struct cli *cli, int argc, char **argv);
 int site_request_file(struct cli *cli, int argc, char **argv);
 int site_show(struct cli *cli, int argc, char **argv);

@@ -123,5 +123,7 @@ const struct command_spec commands[] = {
 	    "leasehold site request --out request.txt", site_request_file },
 	{ "site show", "", "the site's identity and state (admin)", NULL,
 	    "leasehold site show", site_show },
+	{ "help", "[COMMAND]", "what a command does", NULL,
+	    "leasehold help leases", help_command },
 	{ 0 },
 };

@@ -1,7 +1,8 @@
 /*
  * Leases kept to be sorted: what the site gives in pages by number, in another
- * order. Sorting needs all of them in memory, about 190 bytes each; printing
- * them as they come needs one page. It must not know how they are shown.
+ * order. Sorting needs all of them in memory, about 120 bytes each and their
+ * names; printing them as they come needs one page. It must not know how they
+ * are shown.
  */
 #ifndef AGENT_CLI_LEASE_SORT_H
 #define AGENT_CLI_LEASE_SORT_H

@@ -19,7 +19,8 @@ static const char global_help[] =
     "  --socket PATH the agent's socket (LEASEHOLD_SOCKET)\n"
     "  --help        help on a command\n"
     "A file may say the same: ~/.config/leasehold/cli.ini, "
-    "/etc/leasehold/cli.ini.\n"
+    "/etc/leasehold/cli.ini,\nor the one that LEASEHOLD_CONFIG names. What "
+    "follows -- is no option.\n"
     "Exit status: 0 done, 1 failed, 2 usage, 3 refused, 4 cannot be "
     "reached.\n";
 
@@ -37,7 +38,9 @@ help_all(FILE *out)
 static void
 help_one(const struct command_spec *command)
 {
-	printf("leasehold %s %s\n%s.\n", command->words, command->arguments,
+	printf("leasehold %s%s%s%s\n%s.\n", command->words,
+	    command->options != NULL ? " [OPTION]..." : "",
+	    command->arguments[0] != '\0' ? " " : "", command->arguments,
 	    command->doc);
 	if (command->options != NULL)
 		printf("\n%s", command->options);
@@ -80,38 +83,138 @@ find_command(int *n_words, int argc, char **argv)
 	return found;
 }
 
-static int
-unknown(int argc, char **argv)
+/* The n-th of the words of a command; its length, 0: it has fewer. */
+static size_t
+nth_word(const char **word, const char *words, int n)
+{
+	while (n-- > 0) {
+		words += strcspn(words, " ");
+		words += *words == ' ';
+	}
+	*word = words;
+	return strcspn(words, " ");
+}
+
+/* The word that was meant as the n-th, of the commands that begin with the
+ * same n words; "" when nothing is near. */
+static void
+closest_word(char out[24], char **argv, int n)
 {
 	char words[64][24];
-	const char *firsts[64];
-	size_t n = 0;
-	const char *closest;
+	const char *known[64];
+	size_t count = 0;
 
-	/* `leasehold license` alone: show what there is of it. */
+	out[0] = '\0';
+	for (const struct command_spec *c = commands;
+	     c->words != NULL && count < 63; c++) {
+		const char *word;
+		size_t len = 0;
+		bool fits = true;
+
+		for (int i = 0; fits && i < n; i++) {
+			len = nth_word(&word, c->words, i);
+			fits = strlen(argv[i]) == len &&
+			    memcmp(argv[i], word, len) == 0;
+		}
+		len = nth_word(&word, c->words, n);
+		if (!fits || len == 0 ||
+		    !text_copy_n(words[count], sizeof(words[count]), word, len))
+			continue;
+		known[count] = words[count];
+		count++;
+	}
+	known[count] = NULL;
+	const char *closest = count > 0 ? text_closest(argv[n], known) : NULL;
+
+	if (closest != NULL)
+		text_copy(out, 24, closest);
+}
+
+/* What begins with the first word. */
+static bool
+show_group(const char *first)
+{
+	size_t len = strlen(first);
+	bool any = false;
+
 	for (const struct command_spec *c = commands; c->words != NULL; c++)
-		if (strncmp(c->words, argv[0], strlen(argv[0])) == 0 &&
-		    c->words[strlen(argv[0])] == ' ') {
+		if (strncmp(c->words, first, len) == 0 &&
+		    (c->words[len] == ' ' || c->words[len] == '\0')) {
 			fprintf(stderr, "  leasehold %-18s %s\n", c->words,
 			    c->doc);
-			n++;
+			any = true;
 		}
+	return any;
+}
+
+/* The n-th word is not one that fits those before it. */
+static int
+unknown(char **argv, int n)
+{
+	struct buf before = { 0 };
+	char closest[24];
+
+	for (int i = 0; i < n; i++)
+		buf_printf(&before, "%s ", argv[i]);
+	closest_word(closest, argv, n);
+	if (closest[0] != '\0')
+		cli_say("'%s%s' is no command; did you mean '%s%s'?",
+		    buf_text(&before), argv[n], buf_text(&before), closest);
+	else
+		cli_say("'%s%s' is no command%s", buf_text(&before), argv[n],
+		    n == 0 ? "; see leasehold --help" : "; there are:");
 	if (n > 0)
-		return CLI_USAGE;
-	for (const struct command_spec *c = commands;
-	     c->words != NULL && n < 63; c++) {
-		text_copy_n(words[n], sizeof(words[n]), c->words,
-		    strcspn(c->words, " "));
-		firsts[n] = words[n];
-		n++;
-	}
-	firsts[n] = NULL;
-	closest = text_closest(argv[0], firsts);
-	(void)argc;
-	cli_say("'%s' is no command%s%s%s; see leasehold --help", argv[0],
-	    closest != NULL ? "; did you mean '" : "",
-	    closest != NULL ? closest : "", closest != NULL ? "'" : "");
+		(void)show_group(argv[0]);
+	buf_release(&before);
 	return CLI_USAGE;
+}
+
+/* Words that are not all of a command's. */
+static int
+not_found(int argc, char **argv)
+{
+	char first[24];
+
+	closest_word(first, argv, 0);
+	if (strcmp(first, argv[0]) != 0)
+		return unknown(argv, 0);
+	/* `leasehold license` alone: show what there is of it. */
+	if (argc > 1 && argv[1][0] != '-')
+		return unknown(argv, 1);
+	show_group(argv[0]);
+	return CLI_USAGE;
+}
+
+/* "leases relase": the command takes nothing, but others begin so. */
+static bool
+is_misspelt(const struct command_spec *command, int n, int argc, char **argv)
+{
+	char closest[24];
+
+	if (argc <= n || argv[n][0] == '-' || command->arguments[0] != '\0')
+		return false;
+	closest_word(closest, argv, n);
+	return closest[0] != '\0';
+}
+
+int
+help_command(struct cli *cli, int argc, char **argv)
+{
+	const struct command_spec *command;
+	int words;
+
+	(void)cli;
+	if (argc < 2) {
+		help_all(stdout);
+		return CLI_DONE;
+	}
+	command = find_command(&words, argc - 1, argv + 1);
+	if (command == NULL)
+		return not_found(argc - 1, argv + 1);
+	if (words < argc - 1)
+		return unknown(argv + 1, words);
+	help_one(command);
+	return CLI_DONE;
 }
 
 static int
@@ -158,13 +261,15 @@ dispatch(struct cli *cli, int argc, char **argv)
 		puts("leasehold " LEASEHOLD_VERSION);
 		return CLI_DONE;
 	}
-	if (argc < 2 || strcmp(argv[1], "help") == 0) {
-		help_all(help || argc >= 2 ? stdout : stderr);
-		return help || argc >= 2 ? CLI_DONE : CLI_USAGE;
+	if (argc < 2) {
+		help_all(help ? stdout : stderr);
+		return help ? CLI_DONE : CLI_USAGE;
 	}
 	command = find_command(&words, argc - 1, argv + 1);
 	if (command == NULL)
-		return unknown(argc - 1, argv + 1);
+		return not_found(argc - 1, argv + 1);
+	if (is_misspelt(command, words, argc - 1, argv + 1))
+		return unknown(argv + 1, words);
 	if (help) {
 		help_one(command);
 		return CLI_DONE;

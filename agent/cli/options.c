@@ -147,8 +147,13 @@ int
 cli_arguments(int argc, char **argv, int least, int most, const char *usage)
 {
 	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--") == 0) {
+			take(&argc, argv, i, 1);
+			break;
+		}
 		if (argv[i][0] == '-' && argv[i][1] != '\0') {
-			cli_say("%s is not an option here; usage: leasehold %s",
+			cli_say("%s is given twice or no option here; usage: "
+				"leasehold %s",
 			    argv[i], usage);
 			return CLI_USAGE;
 		}

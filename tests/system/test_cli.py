@@ -52,6 +52,9 @@ def help_of_every_command_shows_an_example():
 def misspelt_words_are_named_with_the_closest():
     refused(cli("chekout", PRODUCT), USAGE, "'chekout'", "'checkout'")
     refused(cli("license"), USAGE, "license install", "license show")
+    refused(cli("license", "lst"), USAGE, "'license list'", "license show")
+    refused(cli("leases", "relese"), USAGE, "'leases release'")
+    refused(cli("help", "leases", "relese"), USAGE, "'leases release'")
     refused(cli("xyzzy"), USAGE, "--help")
     for args in (["status", "--jsn"],
                  ["checkout", PRODUCT, "--verion", "1"],
@@ -59,6 +62,25 @@ def misspelt_words_are_named_with_the_closest():
                  ["audit", "tail", "--folow"]):
         refused(cli(*args), USAGE, next(a for a in args if a[:2] == "--"),
                 "usage: leasehold " + args[0])
+
+
+def help_comes_before_or_after_the_command():
+    for args in (["help", "leases"], ["leases", "--help"],
+                 ["--help", "leases"], ["leases", "-h"]):
+        shown = cli(*args)
+        expect(shown.status == DONE and shown.err == "" and
+               shown.out.startswith("leasehold leases [OPTION]..."),
+               shown.out + shown.err)
+    expect(cli("help").out == cli("--help").out, "two texts")
+
+
+def what_follows_two_dashes_is_no_option():
+    refused(cli("leases", "release", "--", "--json"), USAGE,
+            "LEASE: '--json'")
+    with World() as world:
+        done = run(LEASEHOLD, "license", "install", "--", "--product",
+                   cwd=world.dir)
+        refused(done, FAILED, "--product cannot be read")
 
 
 def missing_and_wrong_values_are_usage():
@@ -226,6 +248,8 @@ if __name__ == "__main__":
     sys.exit(main([
         help_of_every_command_shows_an_example,
         misspelt_words_are_named_with_the_closest,
+        help_comes_before_or_after_the_command,
+        what_follows_two_dashes_is_no_option,
         missing_and_wrong_values_are_usage,
         nothing_configured_says_what_to_type,
         what_cannot_be_reached_is_status_4,
