@@ -12,6 +12,24 @@
 #define FILE_MAX ((size_t)1 << 20)
 
 static void
+show_features(const struct license_view *license)
+{
+	const struct license_feature_view *features = license->features.items;
+	char price[32];
+
+	for (uint32_t i = 0; i < license->features.count; i++) {
+		const struct license_feature_view *f = &features[i];
+
+		money_format(price, f->overage_per_use, f->currency);
+		printf("feature   %s%s%s: %u commit (%u in use), %u overage "
+		       "(%u in use) at %s %s each\n",
+		    f->id, f->name[0] != '\0' ? "  " : "", f->name,
+		    f->commit_qty, f->used_commit, f->max_overage,
+		    f->used_overage, price, f->currency);
+	}
+}
+
+static void
 show(const struct license_view *license)
 {
 	const struct license_entitlement *seats = &license->entitlement;
@@ -34,9 +52,11 @@ show(const struct license_view *license)
 	    seats->commit_qty, license->used_commit, seats->max_overage,
 	    license->used_overage);
 	printf("price     %s %s a month, %s %s an overage checkout (%llu so "
-	       "far)\n",
+	       "far%s)\n",
 	    fee, seats->pricing.currency, price, seats->pricing.currency,
-	    (unsigned long long)license->overage_checkouts);
+	    (unsigned long long)license->overage_checkouts,
+	    license->features.count > 0 ? ", features included" : "");
+	show_features(license);
 	printf("contract  %s to %s%s\n", start, end,
 	    license->contract.auto_renew ? ", renews itself" : "");
 	printf("lease     lives %u s without a beat, %u s of grace\n",
@@ -97,11 +117,59 @@ license_install_file(struct cli *cli, int argc, char **argv)
 	return status;
 }
 
+/* A row for the product's own seats, and one for those of each feature. */
+static void
+add_row(struct table *table, const struct license_view *license,
+    const struct license_feature_view *feature)
+{
+	const struct license_entitlement *seats = &license->entitlement;
+	char end[CLOCK_TEXT_SIZE];
+
+	clock_format_date(end, license->contract.end_date);
+	table_cell(table, "license-%llu", (unsigned long long)license->license);
+	table_cell(table, "%s", license->product.id);
+	table_cell(table, "%s", feature != NULL ? feature->id : "");
+	table_cell(table, "%s", license->product.version);
+	if (feature != NULL) {
+		table_cell(table, "%u/%u", feature->used_commit,
+		    feature->commit_qty);
+		table_cell(table, "%u/%u", feature->used_overage,
+		    feature->max_overage);
+	} else {
+		table_cell(table, "%u/%u", license->used_commit,
+		    seats->commit_qty);
+		table_cell(table, "%u/%u", license->used_overage,
+		    seats->max_overage);
+	}
+	table_cell(table, "%s", license->state);
+	table_cell(table, "%s", end);
+	table_cell(table, "%s", license->license_id);
+}
+
+static void
+add_license(struct table *table, const struct license_view *license)
+{
+	const struct license_feature_view *features = license->features.items;
+
+	add_row(table, license, NULL);
+	for (uint32_t i = 0; i < license->features.count; i++)
+		add_row(table, license, &features[i]);
+}
+
 int
 license_list(struct cli *cli, int argc, char **argv)
 {
-	static const char *const head[] = { "LICENSE", "PRODUCT", "VERSIONS",
-		"COMMIT", "OVERAGE", "STATE", "ENDS", "ID" };
+	static const struct table_column columns[] = {
+		{ .name = "LICENSE" },
+		{ .name = "PRODUCT" },
+		{ .name = "FEATURE", .spare = true },
+		{ .name = "VERSIONS" },
+		{ .name = "COMMIT", .right = true },
+		{ .name = "OVERAGE", .right = true },
+		{ .name = "STATE" },
+		{ .name = "ENDS" },
+		{ .name = "ID" },
+	};
 	struct license_page page;
 	struct arena arena = { 0 };
 	struct table table = { 0 };
@@ -120,25 +188,10 @@ license_list(struct cli *cli, int argc, char **argv)
 		     "with\n  leasehold site request --out request.txt");
 		goto out;
 	}
-	table_head(&table, 8, head);
-	for (uint32_t i = 0; i < page.items.count; i++) {
-		const struct license_view *license =
-		    &((const struct license_view *)page.items.items)[i];
-		char end[CLOCK_TEXT_SIZE];
-
-		clock_format_date(end, license->contract.end_date);
-		table_cell(&table, "license-%llu",
-		    (unsigned long long)license->license);
-		table_cell(&table, "%s", license->product.id);
-		table_cell(&table, "%s", license->product.version);
-		table_cell(&table, "%u/%u", license->used_commit,
-		    license->entitlement.commit_qty);
-		table_cell(&table, "%u/%u", license->used_overage,
-		    license->entitlement.max_overage);
-		table_cell(&table, "%s", license->state);
-		table_cell(&table, "%s", end);
-		table_cell(&table, "%s", license->license_id);
-	}
+	table_begin(&table, sizeof(columns) / sizeof(columns[0]), columns);
+	for (uint32_t i = 0; i < page.items.count; i++)
+		add_license(&table,
+		    &((const struct license_view *)page.items.items)[i]);
 	table_print(&table);
 out:
 	arena_release(&arena);

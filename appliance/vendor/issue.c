@@ -309,15 +309,57 @@ write_license(const struct license *license, const struct buf *issuer_token,
 	    why.reason[0] != '\0' ? why.reason : err_str(err));
 }
 
-static int
-print_license(const struct vendor_call *call, const struct license *license)
+static void
+print_features(struct buf *out, const struct license *license)
+{
+	const struct license_feature *features = license->features.items;
+	char price[32];
+
+	for (uint32_t i = 0; i < license->features.count; i++) {
+		const struct license_feature *f = &features[i];
+
+		money_format(price, f->overage_per_use, f->currency);
+		buf_printf(out,
+		    "  feature  %s: %u committed, %u overage at %s %s each\n",
+		    f->id, f->commit_qty, f->max_overage, price, f->currency);
+	}
+}
+
+static void
+print_words(struct buf *out, const struct vendor_call *call,
+    const struct license *license)
 {
 	const struct license_entitlement *e = &license->entitlement;
-	struct buf out = { 0 };
 	char start[CLOCK_TEXT_SIZE];
 	char end[CLOCK_TEXT_SIZE];
 	char fee[32];
 	char price[32];
+
+	clock_format_date(start, license->contract.start_date);
+	clock_format_date(end, license->contract.end_date);
+	money_format(fee, e->pricing.commit_fee_monthly, e->pricing.currency);
+	money_format(price, e->pricing.overage_per_use, e->pricing.currency);
+	buf_printf(out,
+	    "Issued %s, serial %" PRIu64 ".\n"
+	    "  for      site %s, tenant %s\n"
+	    "  product  %s %s\n"
+	    "  seats    %u committed at %s %s a month, %u overage at "
+	    "%s %s each\n",
+	    license->license_id, license->serial, license->site,
+	    license->tenant, license->product.id, license->product.version,
+	    e->commit_qty, fee, e->pricing.currency, e->max_overage, price,
+	    e->pricing.currency);
+	print_features(out, license);
+	buf_printf(out,
+	    "  contract %s to %s\n"
+	    "Next, on the site: leasehold license install %s",
+	    start, end, vendor_option(call, "--out"));
+}
+
+static int
+print_license(const struct vendor_call *call, const struct license *license)
+{
+	struct buf out = { 0 };
 
 	if (call->json) {
 		buf_add_byte(&out, '{');
@@ -326,26 +368,7 @@ print_license(const struct vendor_call *call, const struct license *license)
 		record_write_json(&out, &license_record, license);
 		buf_add_byte(&out, '}');
 	} else {
-		clock_format_date(start, license->contract.start_date);
-		clock_format_date(end, license->contract.end_date);
-		money_format(fee, e->pricing.commit_fee_monthly,
-		    e->pricing.currency);
-		money_format(price, e->pricing.overage_per_use,
-		    e->pricing.currency);
-		buf_printf(&out,
-		    "Issued %s, serial %" PRIu64 ".\n"
-		    "  for      site %s, tenant %s\n"
-		    "  product  %s %s\n"
-		    "  seats    %u committed at %s %s a month, %u overage at "
-		    "%s %s each\n"
-		    "  contract %s to %s\n"
-		    "Next, on the site: leasehold license install %s",
-		    license->license_id, license->serial, license->site,
-		    license->tenant, license->product.id,
-		    license->product.version, e->commit_qty, fee,
-		    e->pricing.currency, e->max_overage, price,
-		    e->pricing.currency, start, end,
-		    vendor_option(call, "--out"));
+		print_words(&out, call, license);
 	}
 	int status = vendor_print(call, &out);
 
@@ -445,8 +468,8 @@ run_issue(struct vendor_call *call)
 
 static const struct vendor_option issue_options[] = {
 	{ "--request", "FILE", "the site's activation request", true },
-	{ "--terms", "FILE", "product, seats, prices and contract, JSON",
-	    true },
+	{ "--terms", "FILE",
+	    "product, seats, features, prices and contract, JSON", true },
 	{ "--out", "FILE", "the license file to write", true },
 	{ "--license-id", "ID", "instead of lic-VENDOR-SITE-YEAR-NNN", false },
 	{ "--serial", "N", "instead of the next; replaces lower ones", false },

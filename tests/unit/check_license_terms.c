@@ -52,6 +52,72 @@ END_TEST
 	"\",\"auto_renew\":false,\"billing_cycle\":\"annual\"}"
 #define V(version) "{\"product\":{\"id\":\"p\",\"version\":\"" version "\"},"
 
+#define FEATURE(id, total, commit, overage, price, currency)  \
+	"{\"id\":\"" id "\",\"total_licenses\":" total        \
+	",\"commit_qty\":" commit ",\"max_overage\":" overage \
+	",\"overage_per_use\":" price ",\"currency\":\"" currency "\"}"
+#define FINE FEATURE("autosar", "5", "2", "3", "120.50", "EUR")
+#define F(features) \
+	TERMS_HEAD ENTITLEMENT CONTRACT ",\"features\":[" features "]}"
+
+START_TEST(features_have_seats_and_prices_of_their_own)
+{
+	struct license_terms terms, again;
+	struct record_error error = { "", "" };
+	struct arena arena = { 0 };
+	struct buf json = { 0 };
+	const char *text =
+	    F(FINE "," FEATURE("calibration", "3", "3", "0", "0", "EUR"));
+
+	ck_assert_int_eq(record_read_json(&terms, &license_terms_record, text,
+			     strlen(text), &arena, &error),
+	    0);
+	ck_assert_int_eq(license_terms_check(&terms, &error), 0);
+	const struct license_feature *features = terms.features.items;
+
+	ck_assert_uint_eq(terms.features.count, 2);
+	ck_assert_str_eq(features[0].id, "autosar");
+	ck_assert_uint_eq(features[0].commit_qty, 2);
+	ck_assert_uint_eq(features[0].max_overage, 3);
+	ck_assert_int_eq(features[0].overage_per_use, 12050);
+	ck_assert_str_eq(features[1].id, "calibration");
+	/* Those of the product are none of theirs. */
+	ck_assert_uint_eq(terms.entitlement.total_licenses, 20);
+	record_write_json(&json, &license_terms_record, &terms);
+	ck_assert_int_eq(record_read_json(&again, &license_terms_record,
+			     buf_text(&json), json.len, &arena, &error),
+	    0);
+	ck_assert_mem_eq(again.features.items, features, 2 * sizeof(*features));
+	buf_release(&json);
+	arena_release(&arena);
+}
+END_TEST
+
+START_TEST(seats_are_found_by_feature)
+{
+	static struct license_feature features[] = {
+		{ "autosar", "", 5, 2, 3, 12050, "EUR" },
+		{ "calibration", "", 3, 3, 0, 0, "EUR" },
+	};
+	struct license license = { .entitlement = { .total_licenses = 20,
+				       .commit_qty = 5,
+				       .max_overage = 15 },
+		.features = { features, 2 } };
+	struct license_seats seats;
+
+	ck_assert(license_seats(&seats, &license, ""));
+	ck_assert_uint_eq(seats.total, 20);
+	ck_assert(license_seats(&seats, &license, "calibration"));
+	ck_assert_uint_eq(seats.total, 3);
+	ck_assert_uint_eq(seats.commit, 3);
+	ck_assert_uint_eq(seats.overage, 0);
+	ck_assert(!license_seats(&seats, &license, "auto"));
+	ck_assert_uint_eq(seats.total, 0);
+	license.features.count = 1;
+	ck_assert(!license_seats(&seats, &license, "calibration"));
+}
+END_TEST
+
 /* json, field, and the reason or a part of it */
 static const struct {
 	const char *json;
@@ -118,6 +184,24 @@ static const struct {
 	{ TERMS_HEAD "\"entitlement\":{\"total_licenses\":1,\"commit_qty\":1,"
 		     "\"max_overage\":0}," CONTRACT "}",
 	    "entitlement.pricing", "is missing" },
+	{ F(FINE "," FEATURE("b", "3", "4", "0", "1", "EUR")),
+	    "features[1].commit_qty", "4 is above total_licenses 3" },
+	{ F(FEATURE("b", "3", "1", "4", "1", "EUR")), "features[0].max_overage",
+	    "4 is above total_licenses 3" },
+	{ F(FINE "," FEATURE("b", "3", "1", "1", "1", "EUR") "," FEATURE("c",
+	      "4", "1", "1", "1", "EUR")),
+	    "features[1].total_licenses",
+	    "must be commit_qty + max_overage (1 + 1 = 2), is 3" },
+	{ F(FEATURE("b", "0", "0", "0", "1", "EUR")),
+	    "features[0].total_licenses", "whole number from 1" },
+	{ F(FINE "," FEATURE("b", "2", "1", "1", "1.001", "EUR")),
+	    "features[1].overage_per_use", "" },
+	{ F(FEATURE("b", "2", "1", "1", "1", "USD")), "features[0].currency",
+	    "is USD, and the license is priced in EUR" },
+	{ F(FINE "," FEATURE("b", "1", "1", "0", "0", "EUR") "," FINE),
+	    "features[2].id", "\"autosar\" is that of features[0] too" },
+	{ F(FEATURE("", "2", "1", "1", "1", "EUR")), "features[0].id", "" },
+	{ F("{\"id\":\"x\"}"), "features[0].total_licenses", "is missing" },
 	{ "", "", "is not JSON" },
 	{ "[]", "", "must be an object" },
 };
@@ -181,6 +265,8 @@ suite(void)
 	tcase_add_loop_test(tc, bad_terms_name_the_field_and_the_reason, 0,
 	    (int)(sizeof(bad_terms) / sizeof(bad_terms[0])));
 	tcase_add_test(tc, money_of_terms_is_exact);
+	tcase_add_test(tc, features_have_seats_and_prices_of_their_own);
+	tcase_add_test(tc, seats_are_found_by_feature);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -184,8 +184,8 @@ vendor_ready(void)
 	ck_assert_int_eq(run("issuer v"), 0);
 }
 
-/* The license of a file, verified from the root. */
-/* Its features live until the next one. */
+/* The license of a file, verified from the root; its features live until the
+ * next one. */
 static inline struct license
 license_of(const char *path)
 {
@@ -196,7 +196,7 @@ license_of(const char *path)
 	struct record_error why;
 	struct arena arena = { 0 };
 	uint8_t root[32];
-	char text[16384];
+	static char text[65536];
 	char pub[128];
 
 	arena_release(&features);
