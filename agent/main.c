@@ -76,11 +76,13 @@ static const char usage[] =
     "  --state FOLDER  the device's key, enrolment and leases\n"
     "                  (default " STATE_DEFAULT ")\n"
     "  --socket PATH   local socket (default " LOCAL_SOCKET_DEFAULT ")\n"
+    "  --check-config  read the configuration, say whether it is good\n"
     "  --foreground    stay in the foreground (it always does)\n"
     "  --help          this text\n"
     "  --version       the version\n"
+    "Exit status: 0 done, 1 failed, 2 usage or configuration.\n"
     "\n"
-    "example:\n"
+    "Example:\n"
     "  leasehold-agent --state ~/agent --socket ~/agent/agent.sock\n"
     "  leasehold --socket ~/agent/agent.sock status\n";
 
@@ -90,6 +92,7 @@ struct options {
 	const char *config;
 	const char *state;
 	const char *socket;
+	bool check;
 };
 
 /* Returns an exit status, or -1 to go on. */
@@ -100,6 +103,7 @@ read_options(struct options *options, int argc, char **argv)
 		{ "config", required_argument, NULL, 'c' },
 		{ "state", required_argument, NULL, 's' },
 		{ "socket", required_argument, NULL, 'S' },
+		{ "check-config", no_argument, NULL, 'k' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -117,6 +121,9 @@ read_options(struct options *options, int argc, char **argv)
 			break;
 		case 'S':
 			options->socket = optarg;
+			break;
+		case 'k':
+			options->check = true;
 			break;
 		case 'f':
 			break;
@@ -424,6 +431,10 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (read_settings(&agent.settings, &options) < 0)
 		return EXIT_CONFIG;
+	if (options.check) {
+		puts("the configuration is good");
+		return EXIT_SUCCESS;
+	}
 	log_open("agent", log_level_parse(agent.settings.log),
 	    getenv("JOURNAL_STREAM") != NULL);
 	agent.keeper.state = agent.settings.state;

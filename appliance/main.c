@@ -1,22 +1,21 @@
 /*
- * leaseholdd: the appliance's daemon, and the making of its site. The parent
- * reads the configuration, binds the port, reads certificate and key, forks
- * ledger and fronts, and then only watches them; it never reads a byte from
- * the network.
+ * leaseholdd: the appliance's daemon. The parent reads the configuration, binds
+ * the port, reads certificate and key, forks ledger and fronts, and then only
+ * watches them; it never reads a byte from the network.
  */
 #include "appliance/front/front.h"
 #include "appliance/ledger/process.h"
 #include "appliance/setup/settings.h"
 #include "appliance/setup/setup.h"
 #include "appliance/setup/tls.h"
+#include "appliance/setup/verbs.h"
+#include "appliance/setup/words.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/sandbox.h"
 #include "shared/base/supervisor.h"
 #include "shared/base/text.h"
-#include "shared/record/json.h"
 
-#include <getopt.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <sodium.h>
@@ -26,253 +25,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define STATUS_FAILED 1
-#define STATUS_CONFIG 2
 #define DRAIN_S 20
 /* What the parent needs to restart a child: to become its user, to lock it
  * into the empty root, and to signal it. */
 #define PARENT_CAPS                                                         \
 	(1ull << CAP_SETUID | 1ull << CAP_SETGID | 1ull << CAP_SYS_CHROOT | \
 	    1ull << CAP_KILL)
-#define HOSTS_MAX 64
-
-static const char usage[] =
-    "leaseholdd " LEASEHOLD_VERSION ": the Leasehold licensing appliance\n"
-    "\n"
-    "  leaseholdd [--config FILE] [--state DIR] [--listen ADDR:PORT]\n"
-    "      Run the site. FILE is " SETTINGS_PATH_DEFAULT " if it is there.\n"
-    "  leaseholdd init [--state DIR] --name NAME --host HOST... [--user USER]\n"
-    "      [--json]   Make a site: keys, certificate, journal, admin key.\n"
-    "  leaseholdd request [--state DIR]\n"
-    "      Print the activation request for a vendor.\n"
-    "  leaseholdd certificate [--state DIR] --host HOST...\n"
-    "      A new certificate for the server; then: kill -HUP its process.\n"
-    "  leaseholdd key [--state DIR] --name NAME\n"
-    "      One more admin key, shown once.\n"
-    "  leaseholdd --check-config [--config FILE]\n"
-    "  leaseholdd --help | --version\n"
-    "\n"
-    "Example:\n"
-    "  leaseholdd init --state /var/lib/leasehold --name 'Plant 7' \\\n"
-    "      --host licenses.plant7.example --host 192.0.2.7\n"
-    "  leaseholdd --state /var/lib/leasehold\n";
-
-struct arguments {
-	const char *config;
-	const char *listen;
-	const char *name;
-	const char *user;
-	const char *hosts[HOSTS_MAX + 1]; /* ends with NULL */
-	int n_hosts;
-	char state[SETUP_PATH_MAX - 64]; /* absolute, or "" */
-	bool json;
-	bool check;
-};
-
-static int
-complain(const char *text)
-{
-	fprintf(stderr, "leaseholdd: %s\n", text);
-	return STATUS_CONFIG;
-}
-
-/* --- the command line ---------------------------------------------------- */
-
-static int
-take_state(struct arguments *arguments, const char *path)
-{
-	char cwd[SETUP_PATH_MAX - 64] = "";
-	int len;
-
-	if (path[0] != '/' && getcwd(cwd, sizeof(cwd)) == NULL)
-		return complain("--state: the current folder has no name");
-	len = snprintf(arguments->state, sizeof(arguments->state), "%s%s%s",
-	    cwd, path[0] == '/' ? "" : "/", path);
-	if (path[0] == '\0' || len >= (int)sizeof(arguments->state))
-		return complain("--state: the path is empty or too long");
-	return 0;
-}
-
-static int
-take_host(struct arguments *arguments, const char *host)
-{
-	if (arguments->n_hosts == HOSTS_MAX)
-		return complain("--host: too many of them");
-	arguments->hosts[arguments->n_hosts++] = host;
-	return 0;
-}
-
-/* -1: go on; else the exit status. */
-static int
-read_arguments(struct arguments *arguments, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "state", required_argument, NULL, 's' },
-		{ "listen", required_argument, NULL, 'l' },
-		{ "name", required_argument, NULL, 'n' },
-		{ "host", required_argument, NULL, 'H' },
-		{ "user", required_argument, NULL, 'u' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "check-config", no_argument, NULL, 'k' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ 0 },
-	};
-	int c, rc = 0;
-
-	while (
-	    rc == 0 && (c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == 'c')
-			arguments->config = optarg;
-		else if (c == 's')
-			rc = take_state(arguments, optarg);
-		else if (c == 'l')
-			arguments->listen = optarg;
-		else if (c == 'n')
-			arguments->name = optarg;
-		else if (c == 'H')
-			rc = take_host(arguments, optarg);
-		else if (c == 'u')
-			arguments->user = optarg;
-		else if (c == 'j')
-			arguments->json = true;
-		else if (c == 'k')
-			arguments->check = true;
-		else if (c == 'h' || c == 'v') {
-			fputs(c == 'h' ? usage
-				       : "leaseholdd " LEASEHOLD_VERSION "\n",
-			    stdout);
-			return 0;
-		} else
-			return complain("see: leaseholdd --help");
-	}
-	return rc == 0 ? -1 : rc;
-}
-
-/* --- leaseholdd init ----------------------------------------------------- */
-
-static void
-print_site_json(const struct site_file *site, const char *state,
-    const char *key, const char *ca)
-{
-	const char *const members[][2] = {
-		{ "site", site->site },
-		{ "name", site->name },
-		{ "state", state },
-		{ "admin_key", key },
-		{ "ca_sha256", ca },
-	};
-	struct buf out = { 0 };
-
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-		buf_add_str(&out, i == 0 ? "{" : ", ");
-		json_add_string(&out, members[i][0], strlen(members[i][0]));
-		buf_add_str(&out, ": ");
-		json_add_string(&out, members[i][1], strlen(members[i][1]));
-	}
-	buf_add_str(&out, "}\n");
-	fputs(buf_text(&out), stdout);
-	if (out.data != NULL)
-		sodium_memzero(out.data, out.len);
-	buf_release(&out);
-}
-
-static void
-print_site(const struct site_file *site, const char *state, const char *host,
-    const char *key, const char *ca)
-{
-	bool v6 = strchr(host, ':') != NULL;
-
-	printf("Site \"%s\" is made: %s in %s\n\n"
-	       "  CA fingerprint (SHA-256): %s\n"
-	       "  Admin key, shown once:    %s\n\n"
-	       "Next, start it:\n"
-	       "  leaseholdd --state %s\n"
-	       "and in another terminal ask your vendor for a license:\n"
-	       "  export LICENSE_SERVER_URL=https://%s%s%s:%d\n"
-	       "  export LICENSE_API_KEY=<the admin key>\n"
-	       "  export LICENSE_CA_FILE=%s/tls/ca.pem\n"
-	       "  leasehold site request >request.token\n",
-	    site->name, site->site, state, ca, key, state, v6 ? "[" : "", host,
-	    v6 ? "]" : "", SETTINGS_PORT_DEFAULT, state);
-}
-
-static int
-run_init(const struct arguments *arguments)
-{
-	const struct setup_options options = {
-		.state = arguments->state,
-		.name = arguments->name,
-		.hosts = arguments->hosts,
-		.user = arguments->user,
-	};
-	struct site_file site;
-	uint8_t digest[32];
-	char key[96], ca[65];
-
-	if (arguments->name == NULL)
-		return complain("init needs a name for people: --name NAME");
-	if (arguments->n_hosts == 0)
-		return complain("init needs the names or addresses that agents "
-				"will use: --host HOST");
-	if (setup_create(key, &options) != 0)
-		return STATUS_FAILED;
-	int rc = setup_read(&site, arguments->state);
-
-	if (rc == 0)
-		rc = setup_ca_digest(digest, arguments->state);
-	if (rc == 0) {
-		text_to_hex(ca, digest, sizeof(digest));
-		if (arguments->json)
-			print_site_json(&site, arguments->state, key, ca);
-		else
-			print_site(&site, arguments->state, arguments->hosts[0],
-			    key, ca);
-	}
-	sodium_memzero(key, sizeof(key));
-	return rc == 0 && fflush(stdout) == 0 ? 0 : STATUS_FAILED;
-}
-
-static int
-run_request(const struct arguments *arguments)
-{
-	struct buf token = { 0 };
-	int rc = setup_request(&token, arguments->state);
-
-	if (rc == 0)
-		printf("%s\n", buf_text(&token));
-	buf_release(&token);
-	return rc == 0 && fflush(stdout) == 0 ? 0 : STATUS_FAILED;
-}
-
-static int
-run_certificate(const struct arguments *arguments)
-{
-	if (arguments->n_hosts == 0)
-		return complain("certificate needs the names or addresses that "
-				"agents use: --host HOST");
-	if (setup_renew(arguments->state, arguments->hosts) != 0)
-		return STATUS_FAILED;
-	printf("The certificate is new. A running leaseholdd takes it with:\n"
-	       "  kill -HUP $(cat %s/lock)\n",
-	    arguments->state);
-	return 0;
-}
-
-static int
-run_key(const struct arguments *arguments)
-{
-	char key[96];
-
-	if (arguments->name == NULL)
-		return complain("key needs a name for people: --name NAME");
-	if (setup_add_key(key, arguments->state, arguments->name) != 0)
-		return STATUS_FAILED;
-	printf("Admin key, shown once: %s\n", key);
-	sodium_memzero(key, sizeof(key));
-	return fflush(stdout) == 0 ? 0 : STATUS_FAILED;
-}
 
 /* --- the daemon ---------------------------------------------------------- */
 
@@ -415,7 +173,7 @@ read_settings(struct daemon *daemon, const struct arguments *arguments)
 		rc = settings_check(&daemon->users, settings, error,
 		    sizeof(error));
 	if (rc != 0)
-		return complain(error);
+		return arguments_complain(error);
 	daemon->level = (enum log_level)log_level_parse(settings->log);
 	daemon->journal = getenv("JOURNAL_STREAM") != NULL;
 	return 0;
@@ -492,10 +250,10 @@ static int (*find_verb(const char *verb))(const struct arguments *)
 		int (*run)(const struct arguments *arguments);
 	} verbs[] = {
 		{ "", run_daemon },
-		{ "init", run_init },
-		{ "request", run_request },
-		{ "certificate", run_certificate },
-		{ "key", run_key },
+		{ "init", verb_init },
+		{ "request", verb_request },
+		{ "certificate", verb_certificate },
+		{ "key", verb_key },
 	};
 
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
@@ -513,19 +271,21 @@ main(int argc, char **argv)
 	/* Keys pass through here, those of OpenSSL in ordinary memory. */
 	if (sodium_init() < 0 || setrlimit(RLIMIT_CORE, &none) != 0)
 		return STATUS_FAILED;
-	int status = read_arguments(&arguments, argc, argv);
+	int status = arguments_read(&arguments, argc, argv);
 
 	if (status >= 0)
 		return status;
-	int (*run)(const struct arguments *) =
-	    find_verb(optind < argc ? argv[optind++] : "");
+	int (*run)(const struct arguments *) = find_verb(arguments.word);
 
-	/* --host A B C: the words that are left are hosts as well. */
-	while (arguments.n_hosts > 0 && optind < argc)
-		if (take_host(&arguments, argv[optind++]) != 0)
-			return STATUS_CONFIG;
-	if (run == NULL || optind < argc)
-		return complain("an unknown word; see: leaseholdd --help");
+	if (run == NULL)
+		return arguments_unknown(arguments.word);
+	if (arguments.help) {
+		words_help(stdout, arguments.word);
+		return 0;
+	}
+	if (optind < argc)
+		return arguments_complain(
+		    "a word too many; see: leaseholdd --help");
 	log_open("leaseholdd", LOG_INFO, 0);
 	if (run != run_daemon && arguments.state[0] == '\0')
 		text_copy(arguments.state, sizeof(arguments.state),

@@ -1,0 +1,136 @@
+/* The command line of leaseholdd; see verbs.h. */
+#include "appliance/setup/verbs.h"
+#include "appliance/setup/words.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int
+arguments_complain(const char *text)
+{
+	fprintf(stderr, "leaseholdd: %s\n", text);
+	return STATUS_CONFIG;
+}
+
+int
+arguments_unknown(const char *word)
+{
+	const char *closest = words_closest(word);
+
+	fprintf(stderr, "leaseholdd: '%s' is nothing that it does%s%s%s\n",
+	    word, closest != NULL ? "; did you mean '" : "; see: ",
+	    closest != NULL ? closest : "leaseholdd --help",
+	    closest != NULL ? "'?" : "");
+	return STATUS_CONFIG;
+}
+
+static int
+take_state(struct arguments *arguments, const char *path)
+{
+	char cwd[SETUP_PATH_MAX - 64] = "";
+	int len;
+
+	if (path[0] != '/' && getcwd(cwd, sizeof(cwd)) == NULL)
+		return arguments_complain(
+		    "--state: the current folder has no name");
+	len = snprintf(arguments->state, sizeof(arguments->state), "%s%s%s",
+	    cwd, path[0] == '/' ? "" : "/", path);
+	if (path[0] == '\0' || len >= (int)sizeof(arguments->state))
+		return arguments_complain(
+		    "--state: the path is empty or too long");
+	return 0;
+}
+
+static int
+take_host(struct arguments *arguments, const char *host)
+{
+	if (arguments->n_hosts == HOSTS_MAX)
+		return arguments_complain("--host: too many of them");
+	arguments->hosts[arguments->n_hosts++] = host;
+	return 0;
+}
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "state", required_argument, NULL, 's' },
+	{ "listen", required_argument, NULL, 'l' },
+	{ "name", required_argument, NULL, 'n' },
+	{ "host", required_argument, NULL, 'H' },
+	{ "user", required_argument, NULL, 'u' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "check-config", no_argument, NULL, 'k' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'v' },
+	{ 0 },
+};
+
+/* The word, and what is left behind it. */
+static int
+read_word(struct arguments *arguments, int argc, char **argv)
+{
+	arguments->word = optind < argc ? argv[optind++] : "";
+	if (strcmp(arguments->word, "help") == 0) {
+		arguments->help = true;
+		arguments->word = optind < argc ? argv[optind++] : "";
+	}
+	if (arguments->help)
+		return 0;
+	for (int i = 0; options[i].name != NULL; i++)
+		if ((arguments->seen & 1U << i) != 0 &&
+		    !words_take(arguments->word, options[i].name)) {
+			fprintf(stderr,
+			    "leaseholdd: --%s is no option of %s; see: "
+			    "leaseholdd %s%s--help\n",
+			    options[i].name,
+			    arguments->word[0] != '\0' ? arguments->word
+						       : "the daemon",
+			    arguments->word,
+			    arguments->word[0] != '\0' ? " " : "");
+			return STATUS_CONFIG;
+		}
+	/* --host A B C: the words that are left are hosts as well. */
+	while (arguments->n_hosts > 0 && optind < argc)
+		if (take_host(arguments, argv[optind++]) != 0)
+			return STATUS_CONFIG;
+	return 0;
+}
+
+int
+arguments_read(struct arguments *arguments, int argc, char **argv)
+{
+	int c, row = 0, rc = 0;
+
+	while (
+	    rc == 0 && (c = getopt_long(argc, argv, "", options, &row)) != -1) {
+		if (c != '?')
+			arguments->seen |= 1U << row;
+		if (c == 'c')
+			arguments->config = optarg;
+		else if (c == 's')
+			rc = take_state(arguments, optarg);
+		else if (c == 'l')
+			arguments->listen = optarg;
+		else if (c == 'n')
+			arguments->name = optarg;
+		else if (c == 'H')
+			rc = take_host(arguments, optarg);
+		else if (c == 'u')
+			arguments->user = optarg;
+		else if (c == 'j')
+			arguments->json = true;
+		else if (c == 'k')
+			arguments->check = true;
+		else if (c == 'h')
+			arguments->help = true;
+		else if (c == 'v') {
+			puts("leaseholdd " LEASEHOLD_VERSION);
+			return 0;
+		} else
+			return arguments_complain("see: leaseholdd --help");
+	}
+	if (rc == 0)
+		rc = read_word(arguments, argc, argv);
+	return rc == 0 ? -1 : rc;
+}

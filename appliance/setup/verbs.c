@@ -1,0 +1,158 @@
+/* What leaseholdd does besides running the site; see verbs.h. */
+#include "appliance/setup/verbs.h"
+#include "appliance/setup/settings.h"
+#include "shared/base/text.h"
+#include "shared/record/json.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One object of texts, which may be secret. */
+static void
+print_json(const char *const members[][2], size_t n)
+{
+	struct buf out = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		buf_add_str(&out, i == 0 ? "{" : ", ");
+		json_add_string(&out, members[i][0], strlen(members[i][0]));
+		buf_add_str(&out, ": ");
+		json_add_string(&out, members[i][1], strlen(members[i][1]));
+	}
+	buf_add_str(&out, "}\n");
+	fputs(buf_text(&out), stdout);
+	if (out.data != NULL)
+		sodium_memzero(out.data, out.len);
+	buf_release(&out);
+}
+
+static void
+print_site_json(const struct site_file *site, const char *state,
+    const char *key, const char *ca)
+{
+	const char *const members[][2] = {
+		{ "site", site->site },
+		{ "name", site->name },
+		{ "state", state },
+		{ "admin_key", key },
+		{ "ca_sha256", ca },
+	};
+
+	print_json(members, sizeof(members) / sizeof(members[0]));
+}
+
+static void
+print_site(const struct site_file *site, const char *state, const char *host,
+    const char *key, const char *ca)
+{
+	bool v6 = strchr(host, ':') != NULL;
+
+	printf("Site \"%s\" is made: %s in %s\n\n"
+	       "  CA fingerprint (SHA-256): %s\n"
+	       "  Admin key, shown once:    %s\n\n"
+	       "Next, start it:\n"
+	       "  leaseholdd --state %s\n"
+	       "and in another terminal ask your vendor for a license:\n"
+	       "  export LICENSE_SERVER_URL=https://%s%s%s:%d\n"
+	       "  export LICENSE_API_KEY=<the admin key>\n"
+	       "  export LICENSE_CA_FILE=%s/tls/ca.pem\n"
+	       "  leasehold site request >request.token\n",
+	    site->name, site->site, state, ca, key, state, v6 ? "[" : "", host,
+	    v6 ? "]" : "", SETTINGS_PORT_DEFAULT, state);
+}
+
+int
+verb_init(const struct arguments *arguments)
+{
+	const struct setup_options options = {
+		.state = arguments->state,
+		.name = arguments->name,
+		.hosts = arguments->hosts,
+		.user = arguments->user,
+	};
+	struct site_file site;
+	uint8_t digest[32];
+	char key[96], ca[65];
+
+	if (arguments->name == NULL)
+		return arguments_complain(
+		    "init needs a name for people: --name NAME");
+	if (arguments->n_hosts == 0)
+		return arguments_complain(
+		    "init needs the names or addresses that agents "
+		    "will use: --host HOST");
+	if (setup_create(key, &options) != 0)
+		return STATUS_FAILED;
+	int rc = setup_read(&site, arguments->state);
+
+	if (rc == 0)
+		rc = setup_ca_digest(digest, arguments->state);
+	if (rc == 0) {
+		text_to_hex(ca, digest, sizeof(digest));
+		if (arguments->json)
+			print_site_json(&site, arguments->state, key, ca);
+		else
+			print_site(&site, arguments->state, arguments->hosts[0],
+			    key, ca);
+	}
+	sodium_memzero(key, sizeof(key));
+	return rc == 0 && fflush(stdout) == 0 ? 0 : STATUS_FAILED;
+}
+
+int
+verb_request(const struct arguments *arguments)
+{
+	struct buf token = { 0 };
+	int rc = setup_request(&token, arguments->state);
+
+	const char *const members[][2] = { { "request", buf_text(&token) } };
+
+	if (rc == 0 && arguments->json)
+		print_json(members, 1);
+	else if (rc == 0)
+		printf("%s\n", buf_text(&token));
+	buf_release(&token);
+	return rc == 0 && fflush(stdout) == 0 ? 0 : STATUS_FAILED;
+}
+
+int
+verb_certificate(const struct arguments *arguments)
+{
+	if (arguments->n_hosts == 0)
+		return arguments_complain(
+		    "certificate needs the names or addresses that "
+		    "agents use: --host HOST");
+	if (setup_renew(arguments->state, arguments->hosts) != 0)
+		return STATUS_FAILED;
+	const char *const members[][2] = { { "state", arguments->state } };
+
+	if (arguments->json)
+		print_json(members, 1);
+	else
+		printf("The certificate is new. A running leaseholdd takes it "
+		       "with:\n  kill -HUP $(cat %s/lock)\n",
+		    arguments->state);
+	return 0;
+}
+
+int
+verb_key(const struct arguments *arguments)
+{
+	char key[96];
+
+	if (arguments->name == NULL)
+		return arguments_complain(
+		    "key needs a name for people: --name NAME");
+	if (setup_add_key(key, arguments->state, arguments->name) != 0)
+		return STATUS_FAILED;
+	const char *const members[][2] = { { "name", arguments->name },
+		{ "admin_key", key } };
+
+	if (arguments->json)
+		print_json(members, 2);
+	else
+		printf("Admin key, shown once: %s\n", key);
+	sodium_memzero(key, sizeof(key));
+	return fflush(stdout) == 0 ? 0 : STATUS_FAILED;
+}
