@@ -41,7 +41,7 @@ RECORD_DEFINE(journal_seen, 1, "What was seen of the site's journal.");
 static const struct record_field lease_file_fields[] = {
 	R_U64(lease_file, lease, 1, U53_MAX, 0, "The lease."),
 	R_U64(lease_file, row_number, 1, U53_MAX, 0, "Its row's number."),
-	R_BLOB(lease_file, row, 1, 4096, 0, "Its row."),
+	R_BLOB(lease_file, row, 1, LEASE_ROW_MAX, 0, "Its row."),
 	R_BLOB(lease_file, path, 0, 4096, RECORD_OPTIONAL, "Path to the root."),
 	R_STRING(lease_file, header, 1, 8192, 0, "The batch's header."),
 	R_U64(lease_file, pid, 1, INT32_MAX, 0, "The process."),

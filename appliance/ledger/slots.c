@@ -163,28 +163,50 @@ slots_find(struct row_slots *runs, uint32_t *n_runs, const struct state *state,
 	return ERR_NOT_FOUND_INTERNAL;
 }
 
+struct counting {
+	uint8_t key[KEY_BYTES]; /* where it began */
+	uint32_t end;
+	uint32_t taken;
+};
+
+static int
+count_chunk(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct counting *counting = ctx;
+	const uint8_t *k = key->data, *chunk = value->data;
+
+	if (key->len != KEY_BYTES || value->len != CHUNK_BYTES)
+		return ERR_CORRUPT;
+	uint64_t first = (uint64_t)be32_read(k + 13) * SLOTS_CHUNK;
+
+	if (memcmp(k, counting->key, 13) != 0 || first >= counting->end)
+		return 1; /* nor is any behind it */
+	uint64_t bits = counting->end - first;
+
+	if (bits > SLOTS_CHUNK)
+		bits = SLOTS_CHUNK;
+	for (uint32_t i = 0; i < bits / 8; i++)
+		counting->taken += (uint32_t)__builtin_popcount(chunk[i]);
+	if (bits % 8 != 0)
+		counting->taken += (uint32_t)__builtin_popcount(
+		    chunk[bits / 8] & ((1u << bits % 8) - 1));
+	return 0;
+}
+
 int
 slots_count(uint32_t *taken, const struct state *state, struct pool_id id,
     uint32_t end)
 {
-	uint8_t chunk[CHUNK_BYTES];
+	struct counting counting = { .end = end };
 
-	*taken = 0;
-	for (uint32_t index = 0; (uint64_t)index * SLOTS_CHUNK < end; index++) {
-		uint32_t bits = end - index * SLOTS_CHUNK;
-		int err = chunk_read(chunk, state, id, 0, index);
+	slots_key(counting.key, id, 0, 0);
 
-		if (err != 0)
-			return err;
-		if (bits > SLOTS_CHUNK)
-			bits = SLOTS_CHUNK;
-		for (uint32_t i = 0; i < bits / 8; i++)
-			*taken += (uint32_t)__builtin_popcount(chunk[i]);
-		if (bits % 8 != 0)
-			*taken += (uint32_t)__builtin_popcount(
-			    chunk[bits / 8] & ((1u << bits % 8) - 1));
-	}
-	return 0;
+	int err = store_each(&state->txn, STORE_SLOTS, counting.key, KEY_BYTES,
+	    count_chunk, &counting);
+
+	*taken = counting.taken;
+	return err == 1 ? 0 : err;
 }
 
 int

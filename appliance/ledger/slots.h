@@ -25,7 +25,8 @@ int slots_take(struct state *state, struct pool_id id,
 int slots_give(struct state *state, struct pool_id id,
     const struct row_slots *runs, uint32_t n_runs);
 
-/** How many slots below `end` are taken. Reads every 2048th of them. */
+/** How many slots below `end` are taken. Reads all bitmaps that were ever
+ * written. */
 int slots_count(uint32_t *taken, const struct state *state, struct pool_id id,
     uint32_t end);
 

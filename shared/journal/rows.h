@@ -20,6 +20,9 @@
 #define DIGEST_BYTES 32
 /** Seats of one lease, taken all or none. */
 #define LEASE_COUNT_MAX 1024
+/** Bytes of the row that grants a lease: where no two of the most seats are
+ * side by side, each takes 8. */
+#define LEASE_ROW_MAX 10240
 
 enum row_kind {
 	ROW_GENESIS = 1,

@@ -10,9 +10,7 @@
 /* Numbers that JSON keeps exactly (RFC 8259 section 6). */
 #define U53_MAX (((uint64_t)1 << 53) - 1)
 #define HASHES_MAX (2 * MERKLE_PATH_MAX * MERKLE_BYTES)
-/* A lease of LEASE_COUNT_MAX seats, no two side by side, takes 8 bytes a
- * seat. */
-#define ROW_MAX 10240
+#define ROW_MAX LEASE_ROW_MAX
 #define HEADER_MAX 8192
 #define TOKEN_MAX ((uint64_t)64 << 10)
 /* One page of journal fits one message between our processes. */

@@ -360,6 +360,7 @@ make_lease(uint64_t number)
 struct seen {
 	int n, n_ended;
 	uint64_t sum;
+	uint32_t longest; /* row */
 };
 
 static void
@@ -370,6 +371,8 @@ on_lease(void *ctx, const struct lease_file *lease, bool is_ended)
 	seen->n++;
 	seen->n_ended += is_ended;
 	seen->sum += lease->lease;
+	if (seen->longest < lease->row.len)
+		seen->longest = lease->row.len;
 	ck_assert_mem_eq(lease->row.data, "row", 3);
 	ck_assert_uint_eq(lease->start, 12345);
 	ck_assert(lease->hold);
@@ -380,8 +383,11 @@ START_TEST(leases_are_found_again)
 	struct seen seen = { 0 };
 
 	for (uint64_t i = 1; i <= 3; i++) {
+		static char row[LEASE_ROW_MAX] = "row";
 		struct lease_file lease = make_lease(i);
 
+		if (i == 1)
+			lease.row = (struct record_span){ row, sizeof(row) };
 		ck_assert_int_eq(files_write_lease(&files, &lease), 0);
 	}
 	files_end_lease(&files, 2);
@@ -390,6 +396,7 @@ START_TEST(leases_are_found_again)
 	ck_assert_int_eq(seen.n, 2);
 	ck_assert_int_eq(seen.n_ended, 1);
 	ck_assert_uint_eq(seen.sum, 3);
+	ck_assert_uint_eq(seen.longest, LEASE_ROW_MAX);
 	files_remove_lease(&files, 2);
 	files_remove_lease(&files, 1);
 	seen.n = 0;

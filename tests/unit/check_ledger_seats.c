@@ -455,6 +455,8 @@ START_TEST(a_lease_of_the_most_scattered_seats_fits_a_message)
 			     &command.reply.checkout, NULL),
 	    0);
 	ck_assert_uint_lt(message.len, 32768);
+	/* And what the keeper keeps of it. */
+	ck_assert_uint_le(command.reply.checkout.row.len, LEASE_ROW_MAX);
 	world_check(&world);
 	world_reopen(&world);
 	give(lease);
