@@ -34,6 +34,9 @@ refuse_unread(struct front *front, net_conn conn, int status)
 	else if (status == 413)
 		refuse(front, conn, 413, ERR_TOO_LARGE,
 		    "the body is larger than 1 MiB");
+	else if (status == 429)
+		refuse(front, conn, 429, ERR_RATE_LIMITED,
+		    "too many requests came from this address");
 	else if (status == 503)
 		refuse(front, conn, 503, ERR_UNAVAILABLE,
 		    "the site has too much to do right now");

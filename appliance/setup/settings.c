@@ -58,7 +58,7 @@ settings_default(struct settings *settings)
 		.connections = 12000,
 		.address_connections = 4096,
 		.address_strangers = 256,
-		.address_rate = 500,
+		.address_rate = 200,
 		.map_gib = 64,
 	};
 }

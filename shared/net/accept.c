@@ -71,8 +71,10 @@ net_adopt(struct net *net, int fd, const struct sockaddr *from,
 		net_connection_remove(conn);
 		return ERR_SYSTEM;
 	}
-	if (address != NULL)
+	if (address != NULL) {
+		net_throttle_join(conn);
 		net_make_room(net, conn);
+	}
 	return 0;
 }
 

@@ -18,6 +18,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+/* New connections of one address that come at once: so many seconds' worth. */
+#define BURST_S 5
 /* Places that only connections still to prove themselves pass through: below
  * it strangers begin to make room, so that the listener need not stop. */
 #define RESERVE_MAX 64
@@ -80,13 +82,20 @@ net_address_get(struct net *net, const struct sockaddr *from)
 	return address;
 }
 
-/* Nobody is there any more; remembered for as long as its rate is. */
+/* Until when its buckets say something of it. */
+static bool
+is_remembered(const struct net_address *address, int64_t now_ms)
+{
+	return address->due_us > now_ms * 1000 ||
+	    address->read_due_us > now_ms * 1000;
+}
+
 void
 net_address_put(struct net *net, struct net_address *address)
 {
 	if (address == NULL || --address->refs > 0)
 		return;
-	if (address->due_us > net_now_ms() * 1000 && !net->dying) {
+	if (is_remembered(address, net_now_ms()) && !net->dying) {
 		address->resting = true;
 		TAILQ_INSERT_TAIL(&net->resting, address, rest);
 		net_watch(net);
@@ -102,7 +111,7 @@ wake_resting(struct net *net, int64_t now_ms)
 	struct net_address *address = TAILQ_FIRST(&net->resting);
 
 	/* Not in order: a later one may be due before. It waits a while. */
-	while (address != NULL && address->due_us <= now_ms * 1000) {
+	while (address != NULL && !is_remembered(address, now_ms)) {
 		TAILQ_REMOVE(&net->resting, address, rest);
 		tdelete(address, &net->addresses, compare);
 		free(address);
@@ -203,8 +212,7 @@ pick_victim(const struct net *net, const struct net_address *address)
 
 /* --- accepting ----------------------------------------------------------- */
 
-/* A bucket of as many connections as one address may have, filled at the
- * rate: GCRA, where due_us says when the bucket is full again. */
+/* GCRA: due_us says when the bucket of a burst is full again. */
 static bool
 comes_too_fast(struct net_address *address,
     const struct net_server_options *options)
@@ -216,7 +224,7 @@ comes_too_fast(struct net_address *address,
 	int64_t now_us = net_now_ms() * 1000, cost_us = 1000000 / rate;
 	int64_t due_us = address->due_us > now_us ? address->due_us : now_us;
 
-	if (due_us - now_us > cost_us * options->address_connections_max)
+	if (due_us - now_us > BURST_S * 1000000)
 		return true;
 	address->due_us = due_us + cost_us;
 	return false;

@@ -95,6 +95,7 @@ began(struct net_connection *conn)
 	unsigned char text[LWS_PRE + sizeof(go_on)];
 
 	net_http_free(conn);
+	net_throttle_charge(conn, NET_REQUEST_BYTES);
 	/* After a refusal nothing more is believed: what is left of its body
 	 * may look like a request. */
 	if (conn->closing || net_tls_describe(conn->peer, conn->wsi) != 0)
@@ -103,6 +104,10 @@ began(struct net_connection *conn)
 	if (conn->http == NULL) {
 		log_error("net", "out of memory for a request");
 		return -1;
+	}
+	if (conn->http->refusal == 0 && net_throttle_is_over(conn)) {
+		conn->http->refusal = 429;
+		conn->http->close_after = true;
 	}
 	bool has_body =
 	    conn->http->refusal != 0 || conn->http->content_length != 0;

@@ -141,6 +141,7 @@ net_connection_remove(struct net_connection *conn)
 	net_target_free(conn);
 	net_input_release(conn);
 	net_output_release(conn);
+	net_throttle_leave(conn);
 	net_address_leave(conn);
 	free(conn->close_reason);
 	free(conn->peer);
@@ -180,6 +181,7 @@ net_pump(struct net *net)
 	net->running = true;
 	for (int i = 0; i < PUMP_TURNS; i++) {
 		uv_run(&net->uv, UV_RUN_NOWAIT);
+		net_throttle_hold(net);
 		wait_ms = uv_backend_timeout(&net->uv);
 		if (wait_ms != 0)
 			break;
@@ -309,6 +311,7 @@ net_new(struct event_base *base)
 	net->uv_timer = evtimer_new(base, pump, net);
 	if (net->scratch == NULL || net->uv_event == NULL ||
 	    net->uv_timer == NULL || net_watch_open(net) != 0 ||
+	    net_throttle_open(net) != 0 ||
 	    event_add(net->uv_event, NULL) != 0) {
 		log_error("net", "out of memory");
 		net_free(net);
@@ -336,6 +339,8 @@ net_free(struct net *net)
 		event_free(net->uv_timer);
 	if (net->watch != NULL)
 		event_free(net->watch);
+	if (net->look != NULL)
+		event_free(net->look);
 	context_close(net);
 	for (uint32_t i = 0; i < net->n_slots; i++) {
 		struct net_connection *conn = net->slots[i].conn;

@@ -28,6 +28,14 @@ struct net;
 /** 0 is no connection. */
 typedef uint64_t net_conn;
 
+/** Of the connections that are open at once no two have the same, and it is
+ * below the most that ever were: for tables. */
+static inline uint32_t
+net_conn_index(net_conn conn)
+{
+	return (uint32_t)conn;
+}
+
 struct net_peer {
 	char address[64]; /* "192.0.2.7", "2001:db8::1" */
 	uint16_t port;
@@ -50,7 +58,8 @@ struct net_request {
 	size_t len;
 	const struct net_peer *peer;
 	/** Not 0: the status with which to refuse it, because its body cannot
-	 * be read (411 no length or chunked, 413 too large, 400, 503). Answer
+	 * be read (411 no length or chunked, 413 too large, 400, 503), or for
+	 * the many that came before it (429). Answer
 	 * with it at once; the connection ends. */
 	int refusal;
 };
@@ -83,9 +92,8 @@ struct net_server_options {
 	int address_connections_max;
 	/** Strangers from one address; one more ends the oldest. 0: no bound. */
 	int address_strangers_max;
-	/** New connections a second from one address, after a burst of
-	 * address_connections_max; what is above is closed unread. 0: no bound.
-	 */
+	/** New connections a second from one address, after a burst of five
+	 * seconds' worth; what is above is closed unread. 0: no bound. */
 	int address_rate;
 	/** A message that waits to go out and does not move for so long ends
 	 * its connection; 0: 30 s. */

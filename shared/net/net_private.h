@@ -30,6 +30,8 @@ _Static_assert(sizeof(void *) == sizeof(net_conn),
 /** The same of one address. */
 #define NET_INPUT_ADDRESS_MAX ((size_t)16 << 20)
 #define NET_OUTPUT_ADDRESS_MAX ((size_t)64 << 20)
+/** A request takes as long to serve as so many bytes. */
+#define NET_REQUEST_BYTES ((size_t)2 << 10)
 /** What the kernel keeps for one connection each way, about twice. */
 #define NET_SOCKET_BYTES (256 << 10)
 /** A message that waits and does not move for so long ends its connection. */
@@ -115,6 +117,7 @@ struct net_address {
 	size_t input_bytes;
 	size_t output_bytes;
 	int64_t due_us; /* its bucket of new connections is full again */
+	int64_t read_due_us; /* and that of what its strangers send */
 	bool resting; /* nobody is there, but its bucket is not full */
 	TAILQ_ENTRY(net_address) rest;
 };
@@ -141,6 +144,11 @@ struct net_connection {
 	bool counted; /* among those of its address */
 	bool stranger; /* not trusted yet: in both lists */
 	TAILQ_ENTRY(net_connection) by_age, by_address;
+	int64_t read_due_us; /* of what it sends when it is trusted */
+	uint32_t prepaid; /* bytes that were counted before they came */
+	bool throttled; /* in one of the lists: to_hold, or held */
+	bool held; /* it is not read from */
+	TAILQ_ENTRY(net_connection) by_turn;
 };
 
 struct net_slot {
@@ -183,6 +191,8 @@ struct net {
 	TAILQ_HEAD(, net_connection) strangers; /* oldest first */
 	size_t n_strangers;
 	size_t n_strange_addresses; /* that have any */
+	TAILQ_HEAD(, net_connection) to_hold, held; /* who talks too fast */
+	struct event *look; /* while one is held */
 	bool stopped; /* no more accepting */
 	const char *cert_pem, *key_pem; /* only while net_serve runs */
 	const char *client_ca_pem;
@@ -259,6 +269,18 @@ int net_adopt(struct net *net, int fd, const struct sockaddr *from,
     struct net_address *address);
 /** A place became free: accept again, if accepting had stopped for it. */
 void net_accept_resume(struct net *net);
+
+/* throttle.c */
+int net_throttle_open(struct net *net);
+/** Count what it sends. */
+void net_throttle_join(struct net_connection *conn);
+void net_throttle_leave(struct net_connection *conn);
+/** It costs as much as so many bytes. */
+void net_throttle_charge(struct net_connection *conn, size_t bytes);
+/** Has it, or have the strangers of its address, sent more than they may? */
+bool net_throttle_is_over(struct net_connection *conn);
+/** Hold back those that were over; after libwebsockets has run. */
+void net_throttle_hold(struct net *net);
 
 /* server.c */
 void net_server_free(struct net *net);

@@ -125,6 +125,8 @@ received(struct net_connection *conn, const uint8_t *piece, size_t len)
 		return end_with(conn, code);
 	}
 	if (data != NULL) {
+		if (conn->stranger)
+			net_throttle_charge(conn, NET_REQUEST_BYTES);
 		net->callbacks.ws_message(net->ctx, conn->name, data, data_len);
 		net_input_release(conn);
 	}

@@ -7,6 +7,7 @@ ended by pid. As root the daemons drop to other users, as on a real box.
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import socket
@@ -285,9 +286,10 @@ class Site:
         expect(done.status == 0, "license install: " + done.err)
         return done.json()
 
-    def token(self, uses=1000):
-        made = self.cli("token", "create", "--uses", uses)
-        expect(made.status == 0, "token create: " + made.err)
+    def token(self, *options, uses=1000, approve=True):
+        made = self.cli("join", "create", "--uses", uses, *options,
+                        *(["--approve"] if approve else []))
+        expect(made.status == 0, "join create: " + made.err)
         return made.out.strip()
 
     def leases(self):
@@ -371,10 +373,10 @@ class App:
 
     def wait(self, timeout=20):
         """The lease's facts, or None when it was refused (see status)."""
-        import select
-        ready, _, _ = select.select([self.process.stdout], [], [],
-                                    timeout * SLOW)
-        expect(ready, "the application says nothing")
+        poll = select.poll()  # select() takes no descriptor above 1023
+        poll.register(self.process.stdout, select.POLLIN)
+        expect(poll.poll(timeout * SLOW * 1000),
+               "the application says nothing")
         line = self.process.stdout.readline()
         if line:
             self.lease = json.loads(line)
