@@ -55,7 +55,8 @@ ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: help all demo demo-stop check conformance asan tsan lint format \
-	hardening sim torture bench fuzz bench-json dependencies install clean
+	hardening sim torture bench fuzz bench-json dependencies install clean \
+	install-manual completions
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -273,7 +274,21 @@ hardening: ## read the ELF files: fails if a protection is missing
 PYTHON_DIR ?= $(PREFIX)/lib/python$(if $(filter /usr,$(PREFIX)),3,$(shell \
 	/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])'\
 	))/dist-packages
-install: ## programs and library: PREFIX=/usr/local DESTDIR=
+completions: ## write the bash completions out of the programs' help
+	@$(SELF) $(JOBS) all
+	packaging/completions/update $(O)
+
+SHARE := $(DESTDIR)$(PREFIX)/share
+install-manual:
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man3 $(SHARE)/man/man5 \
+		$(SHARE)/man/man8 $(SHARE)/bash-completion/completions
+	for page in packaging/man/*; do \
+		install -m 644 $$page $(SHARE)/man/man$${page##*.} || exit 1; \
+	done
+	install -m 644 $(PROGRAMS:%=packaging/completions/%) \
+		$(SHARE)/bash-completion/completions
+
+install: install-manual ## programs, library, manual: PREFIX= DESTDIR=
 	@$(SELF) $(JOBS) all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
 		$(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \

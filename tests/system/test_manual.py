@@ -1,0 +1,297 @@
+#!/usr/bin/python3
+"""Manual pages and bash completions against what the programs themselves say,
+so that neither tells of what is not, nor is silent on what is."""
+
+import glob
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from harness import (BUILD, PRODUCT, ROOT, Agent, Site, World, binary, expect,
+                     main, run, terms)
+
+MAN = os.path.join(ROOT, "packaging", "man")
+COMPLETIONS = os.path.join(ROOT, "packaging", "completions")
+PAGES = {"leasehold": "leasehold.1", "leaseholdd": "leaseholdd.8",
+         "leasehold-agent": "leasehold-agent.8",
+         "leasehold-vendor": "leasehold-vendor.1"}
+
+
+def read(*parts):
+    with open(os.path.join(ROOT, *parts), encoding="utf-8") as f:
+        return f.read()
+
+
+def facts():
+    """What the programs say of themselves."""
+    done = run("/usr/bin/python3", os.path.join(COMPLETIONS, "update"),
+               BUILD, "--json")
+    expect(done.status == 0, done.err)
+    return done.json()
+
+
+# --- manual pages -----------------------------------------------------------
+
+def sections(page):
+    """{heading: its lines} of a page, .Ss below its .Sh as `Sh/Ss`."""
+    found, at, below = {}, "", ""
+    for line in read("packaging", "man", page).splitlines():
+        match = re.match(r"\.(Sh|Ss) (.*)", line)
+        if match and match.group(1) == "Sh":
+            at = below = match.group(2)
+        elif match:
+            below = at + "/" + match.group(2)
+        else:
+            found.setdefault(below, []).append(line)
+    return found
+
+
+def options_in(lines):
+    """Options that are explained: `.It Fl -json` and `.It Fl n Ar N`."""
+    found = set()
+    for line in lines:
+        match = re.match(r"\.It Fl (-?[a-z][a-z-]*)", line)
+        if match:
+            found.add("-" + match.group(1))
+    return found
+
+
+def command_of(heading):
+    """`COMMANDS/leases release Ar LEASE` is `leases release`."""
+    words = heading.split("/", 1)[1].split()
+    own = []
+    for word in words:
+        if word in ("Ar", "Fl", "Op"):
+            break
+        own.append(word)
+    return " ".join(own)
+
+
+def every_command_and_option_is_in_the_manual():
+    for program, said in facts().items():
+        found = sections(PAGES[program])
+        commands = {command_of(heading): lines
+                    for heading, lines in found.items()
+                    if heading.startswith("COMMANDS/")}
+        wanted = {words: command for words, command
+                  in said["commands"].items() if words}
+        expect(set(commands) == set(wanted),
+               "%s: only in the page: %s; only in --help: %s" % (
+                   PAGES[program], sorted(set(commands) - set(wanted)),
+                   sorted(set(wanted) - set(commands))))
+        for words, command in wanted.items():
+            options = {name for name, _, _ in command["options"]}
+            told = options_in(commands[words])
+            expect(told == options, "%s, %s: only in the page: %s; only in "
+                   "--help: %s" % (PAGES[program], words,
+                                   sorted(told - options),
+                                   sorted(options - told)))
+        everywhere = {name for name, _, _ in said["everywhere"]}
+        everywhere |= {name for name, _, _
+                       in said["commands"][""]["options"]}
+        told = options_in(found["DESCRIPTION"])
+        expect(told == everywhere, "%s: only in the page: %s; only in "
+               "--help: %s" % (PAGES[program], sorted(told - everywhere),
+                               sorted(everywhere - told)))
+
+
+def every_variable_is_in_the_manual():
+    source = "".join(read(path) for path in
+                     glob.glob(os.path.join(ROOT, "agent", "cli", "*.c")))
+    used = set(re.findall(r'"((?:LICENSE|LEASEHOLD)_[A-Z_]+|NO_COLOR)"',
+                          source))
+    told = set(re.findall(r"^\.It Ev (\S+)", read("packaging", "man",
+                                                  "leasehold.1"), re.M))
+    expect(used and used <= told | {"LEASEHOLD_VERSION"},
+           sorted(used - told))
+    for name in told:
+        expect(name in source, "%s is read by nobody" % name)
+
+
+def every_setting_is_in_the_manual():
+    for name in ("leaseholdd.ini", "agent.ini"):
+        wanted, section = set(), ""
+        for line in read("packaging", name + ".example").splitlines():
+            match = re.match(r"\[(\w+)\]|#?([a-z_]+)=", line)
+            if match and match.group(1):
+                section = match.group(1)
+            elif match:
+                wanted.add((section, match.group(2)))
+        told, section = set(), ""
+        for line in read("packaging", "man", name + ".5").splitlines():
+            match = re.match(r"\.Ss \[(\w+)\]|\.It Li (.*)", line)
+            if match and match.group(1):
+                section = match.group(1)
+            elif match:
+                told |= {(section, key) for key
+                         in match.group(2).replace(" ,", "").split()}
+        expect(wanted == told, "%s: %s" % (name, sorted(wanted ^ told)))
+
+
+def every_call_and_error_of_the_library_is_in_the_manual():
+    header = read("agent", "lib", "leasehold.h")
+    page = read("packaging", "man", "libleasehold.3")
+    calls = set(re.findall(r"^LH_API [^(;]*?\b(lh_\w+)\(", header, re.M))
+    errors = set(re.findall(r"\b(LH_E_\w+) =", header))
+    expect(len(calls) > 12 and len(errors) > 15, (calls, errors))
+    told = set(re.findall(r"^\.(?:Fn|Fo) (lh_\w+)", page, re.M))
+    expect(told == calls, sorted(told ^ calls))
+    told = set(re.findall(r"^\.It Dv (LH_E_\w+)", page, re.M))
+    expect(told == errors, sorted(told ^ errors))
+
+
+def the_pages_are_well_formed():
+    if shutil.which("mandoc") is None:
+        return "needs mandoc"
+    for page in sorted(os.listdir(MAN)):
+        done = run("mandoc", "-T", "lint", "-W", "warning",
+                   os.path.join(MAN, page))
+        expect(done.out == "", done.out)
+        shown = run("mandoc", "-T", "utf8", os.path.join(MAN, page))
+        expect(shown.status == 0 and len(shown.out) > 1000, page)
+        for line in read("packaging", "man", page).splitlines():
+            for other, number in re.findall(r"^\.Xr (\S+) (\d)", line):
+                expect(os.path.exists(os.path.join(
+                    MAN, "%s.%s" % (other, number))) or other == "fork",
+                       "%s refers to %s(%s)" % (page, other, number))
+
+
+# --- completions ------------------------------------------------------------
+
+def the_completions_are_of_these_programs():
+    done = run("/usr/bin/python3", os.path.join(COMPLETIONS, "update"),
+               BUILD, "--check")
+    expect(done.status == 0, done.out + done.err)
+
+
+COMPLETE = r"""
+source "$1"
+shift
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+function=$(complete -p "${COMP_WORDS[0]}" | sed 's/.*-F \([^ ]*\).*/\1/')
+"$function" 2>&1
+printf '%s\n' "${COMPREPLY[@]}"
+"""
+
+
+def complete(*words, env=None, cwd=None):
+    """What Tab offers behind these words, the last of them begun."""
+    done = subprocess.run(
+        ["bash", "--norc", "--noprofile", "-u", "-c", COMPLETE, "complete",
+         os.path.join(COMPLETIONS, words[0]), *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd,
+        env=dict(os.environ, **(env or {})), stdin=subprocess.DEVNULL)
+    expect(done.returncode == 0 and done.stderr == "", done.stderr)
+    return sorted(set(done.stdout.split()))
+
+
+def every_command_and_option_is_completed():
+    for program, said in facts().items():
+        everywhere = [name for name, _, _ in said["everywhere"]]
+        for words, command in said["commands"].items():
+            parts = words.split()
+            if parts:
+                expect(parts[-1] in complete(program, *parts[:-1],
+                                             parts[-1][:2]), words)
+            offered = complete(program, *parts, "-")
+            names = [name.rstrip("=") for name in offered]
+            wanted = [name for name, _, _ in command["options"]] + everywhere
+            expect(sorted(set(wanted)) == sorted(set(names)),
+                   "%s %s: %s" % (program, words, offered))
+
+
+def what_follows_is_completed_by_its_kind():
+    with World() as world:
+        for name in ("davinci.lic", "davinci.txt"):
+            open(world.path(name), "w").close()
+        os.mkdir(world.path("davinci"))
+        at = {"cwd": world.dir}
+        files = ["davinci", "davinci.lic", "davinci.txt"]
+        L = "leasehold"
+        for words, like in (
+                ((L, "st"), ["status"]),
+                ((L, "leases", "r"), ["release"]),
+                ((L, "--json", "lic"), ["license"]),
+                ((L, "--server", "https", "lic"), ["license"]),
+                ((L, "leases", "--sort", "p"), ["product"]),
+                ((L, "leases", "--sort", "=", "p"), ["product"]),
+                ((L, "leases", "--sort", "="),
+                 ["host", "left", "product", "since", "user"]),
+                ((L, "leases", "--rev"), ["--reverse"]),
+                ((L, "license", "install", "dav"), files),
+                ((L, "site", "request", "--state", "dav"), ["davinci"]),
+                ((L, "site", "request", "--out", "dav"), files),
+                ((L, "help", "que"), ["queue"]),
+                ((L, "help", "license", "sh"), ["show"]),
+                ((L, "run", "davinci", "--", "tru"), ["truncate", "true"]),
+                ((L, "run", "davinci", "--", "cat", "davinci."),
+                 ["davinci.lic", "davinci.txt"]),
+                (("leaseholdd", "cert"), ["certificate"]),
+                (("leaseholdd", "--state", "dav"), ["davinci"]),
+                (("leasehold-agent", "--check"), ["--check-config"]),
+                (("leasehold-vendor", "issue", "dav"), ["davinci"]),
+                (("leasehold-vendor", "show", "dav"), files)):
+            found = complete(*words, **at)
+            if words[2:4] == ("davinci", "--") and words[-1] == "tru":
+                found = [name for name in found if name in like]
+            expect(found == like, "%s: %s" % (words, found))
+
+
+def leases_of_this_machine_are_completed():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.install(terms())
+        agent = Agent(world)
+        agent.start()
+        agent.enroll(site)
+        env = dict(agent.env, PATH=BUILD + ":" + os.environ["PATH"],
+                   LEASEHOLD_CONFIG="/dev/null")
+        expect(complete("leasehold", "return", "", env=env) == [], "none yet")
+        for _ in range(2):
+            sleeper = world.start("sleep", ["sleep", "300"])
+            done = agent.cli("checkout", PRODUCT, "--version", "8.1.0",
+                             "--pid", sleeper.pid)
+            expect(done.status == 0, done.err)
+        found = complete("leasehold", "return", "l", env=env)
+        expect(found == ["lease-1", "lease-2"], found)
+        # Without an agent there is silence, not an error.
+        env["LEASEHOLD_SOCKET"] = world.path("none")
+        expect(complete("leasehold", "return", "l", env=env) == [], "noise")
+
+
+# --- installed --------------------------------------------------------------
+
+def make_install_puts_them_where_they_are_found():
+    with World() as world:
+        done = subprocess.run(
+            ["make", "-s", "install-manual", "DESTDIR=" + world.dir,
+             "PREFIX=/usr"], cwd=ROOT, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+        expect(done.returncode == 0, done.stdout)
+        for page in os.listdir(MAN):
+            path = world.path("usr/share/man/man" + page[-1], page)
+            expect(os.path.exists(path), path)
+        for program in PAGES:
+            path = world.path("usr/share/bash-completion/completions",
+                              program)
+            expect(os.path.exists(path), path)
+
+
+if __name__ == "__main__":
+    sys.exit(main([
+        every_command_and_option_is_in_the_manual,
+        every_variable_is_in_the_manual,
+        every_setting_is_in_the_manual,
+        every_call_and_error_of_the_library_is_in_the_manual,
+        the_pages_are_well_formed,
+        the_completions_are_of_these_programs,
+        every_command_and_option_is_completed,
+        what_follows_is_completed_by_its_kind,
+        leases_of_this_machine_are_completed,
+        make_install_puts_them_where_they_are_found,
+    ]))
