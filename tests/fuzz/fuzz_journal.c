@@ -22,6 +22,25 @@ make_keys(uint8_t secret[64])
 	crypto_sign_seed_keypair(public_key, secret, seed);
 }
 
+/* Sound slots are told apart one by one, and are as many as the seats. */
+static void
+look_at_slots(const struct row_lease_granted *grant)
+{
+	const struct row_slots *slots = grant->slots.items;
+	uint32_t n = grant->slots.count;
+
+	if (!row_slots_are_sound(grant))
+		return;
+	assert(row_slots_below(slots, n, row_slot_first(grant)) == 0);
+	assert(grant->overage_count <= grant->count);
+	for (uint32_t i = 0; i + 1 < n; i++)
+		assert(slots[i].first < slots[i + 1].first);
+	if (slots[n - 1].first <= UINT32_MAX - slots[n - 1].count)
+		assert(row_slots_below(slots, n,
+			   slots[n - 1].first + slots[n - 1].count) ==
+		    grant->count);
+}
+
 static void
 read_row(const uint8_t *data, size_t size)
 {
@@ -33,6 +52,8 @@ read_row(const uint8_t *data, size_t size)
 		row_write(&again, &row);
 		assert(again.len == size);
 		assert(memcmp(again.data, data, size) == 0);
+		if (row.kind == ROW_LEASE_GRANTED)
+			look_at_slots(&row.u.lease_granted);
 	}
 	buf_release(&again);
 	arena_release(&arena);

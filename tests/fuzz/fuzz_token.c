@@ -74,6 +74,26 @@ sign_bytes(const uint8_t *data, size_t size, const uint8_t secret[64])
 	buf_release(&payload);
 }
 
+/* What every license that holds keeps to: seats that add up, of the product and
+ * of each feature, which are told apart by their ids. */
+static void
+check_license(const struct license *license)
+{
+	const struct license_feature *features = license->features.items;
+	struct license_seats seats;
+
+	assert(license->features.count <= LICENSE_FEATURES_MAX);
+	assert(license_seats(&seats, license, ""));
+	assert(seats.total == seats.commit + seats.overage);
+	for (uint32_t i = 0; i < license->features.count; i++) {
+		assert(license_seats(&seats, license, features[i].id));
+		assert(seats.total == features[i].total_licenses);
+		assert(seats.total == seats.commit + seats.overage);
+		for (uint32_t j = 0; j < i; j++)
+			assert(strcmp(features[i].id, features[j].id) != 0);
+	}
+}
+
 /* The bytes as what a rightful signer says: terms, license and issuer. */
 static void
 read_license(const char *json, size_t len, const uint8_t secret[64])
@@ -94,9 +114,7 @@ read_license(const char *json, size_t len, const uint8_t secret[64])
 		    (char *)b.data, b.len, secret + 32, &arena, &error);
 
 		if (err == 0)
-			assert(license.entitlement.total_licenses ==
-			    license.entitlement.commit_qty +
-				license.entitlement.max_overage);
+			check_license(&license);
 		else
 			assert(error.reason[0] != '\0' && license.serial == 0);
 	}
