@@ -47,7 +47,7 @@ host_of(char out[256], const char *url)
 		out[0] = '\0';
 }
 
-/* {host}, {url} and {again} in a sentence of the table. */
+/* {host}, {url}, {device} and {again} in a sentence of the table. */
 static void
 fill(char *out, size_t size, const char *template,
     const struct local_status *status)
@@ -72,6 +72,9 @@ fill(char *out, size_t size, const char *template,
 			buf_add_str(&text, status->url);
 		else if (strncmp(template, "{again}", 7) == 0)
 			buf_add_str(&text, again);
+		else if (strncmp(template, "{device}", 8) == 0)
+			buf_printf(&text, "device-%llu",
+			    (unsigned long long)status->device);
 		template += *template != '\0' ? strcspn(template, "}") + 1 : 0;
 	}
 	/* Cut at a whole character. */
@@ -87,7 +90,7 @@ fill(char *out, size_t size, const char *template,
 
 /* --- causes --------------------------------------------------------------- */
 
-#define ENROLL_AGAIN                                                        \
+#define ENROLL_AGAIN                                                       \
 	"ask the site's admin for a token (leasehold join create), then: " \
 	"leasehold enroll {url} --token TOKEN"
 /* A key that was shut out stays out: the device comes back with another. */
@@ -231,6 +234,11 @@ verdict_of(struct verdict *verdict, const struct local_status *status)
 		"ask the site's admin for a token (leasehold join create), "
 		"then: leasehold enroll URL --token TOKEN",
 		CLI_REFUSED };
+	static const struct advice pending = { NULL,
+		"It is enrolled, but gets no seats until an admin of the site "
+		"lets it in; then it goes on by itself",
+		"tell the site's admin: leasehold device approve {device}",
+		CLI_REFUSED };
 	static const struct advice no_room = { NULL,
 		"It answers and reads, but gives out and takes back nothing "
 		"until that is mended, mostly a full disk",
@@ -251,6 +259,10 @@ verdict_of(struct verdict *verdict, const struct local_status *status)
 		advise(verdict, status, &advices[status->cause],
 		    status->cause == CAUSE_ROLLED_BACK ? status->rollback
 						       : status->trouble);
+	} else if (status->pending) {
+		text_copy(verdict->code, sizeof(verdict->code), "pending");
+		advise(verdict, status, &pending,
+		    "this device waits for an admin's approval");
 	} else if (status->rollback[0] != '\0') {
 		text_copy(verdict->code, sizeof(verdict->code), "rolled_back");
 		advise(verdict, status, &advices[CAUSE_ROLLED_BACK],

@@ -227,7 +227,7 @@ def what_follows_is_completed_by_its_kind():
                 ((L, "site", "request", "--out", "dav"), files),
                 ((L, "help", "que"), ["queue"]),
                 ((L, "help", "license", "sh"), ["show"]),
-                ((L, "run", "davinci", "--", "tru"), ["truncate", "true"]),
+                ((L, "run", "davinci", "--", "tru"), ["true", "truncate"]),
                 ((L, "run", "davinci", "--", "cat", "davinci."),
                  ["davinci.lic", "davinci.txt"]),
                 (("leaseholdd", "cert"), ["certificate"]),

@@ -103,6 +103,21 @@ START_TEST(a_hint_names_the_site_of_this_agent)
 }
 END_TEST
 
+START_TEST(who_waits_for_approval_is_told_whom_to_ask)
+{
+	struct local_status status = a_status();
+	struct verdict verdict;
+
+	status.pending = true;
+	verdict_of(&verdict, &status);
+	ck_assert(!verdict.ok);
+	ck_assert_str_eq(verdict.code, "pending");
+	ck_assert_ptr_nonnull(
+	    strstr(verdict.next, "leasehold device approve device-7"));
+	ck_assert_int_eq((int)verdict.status, CLI_REFUSED);
+}
+END_TEST
+
 START_TEST(a_rollback_is_no_ok_though_connected)
 {
 	struct local_status status = a_status();
@@ -244,6 +259,7 @@ suite(void)
 	tcase_add_test(verdict, who_is_not_enrolled_is_told_how);
 	tcase_add_test(verdict, every_cause_has_a_sentence_and_a_next_command);
 	tcase_add_test(verdict, a_hint_names_the_site_of_this_agent);
+	tcase_add_test(verdict, who_waits_for_approval_is_told_whom_to_ask);
 	tcase_add_test(verdict, a_rollback_is_no_ok_though_connected);
 	tcase_add_test(verdict, a_site_that_cannot_write_is_no_ok);
 	tcase_add_test(verdict,
