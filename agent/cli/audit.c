@@ -55,6 +55,25 @@ struct tail {
 };
 
 /* One field of a fact, for people: identifiers cut to what an eye compares. */
+#define SLOTS_SHOWN 8
+
+/* " slots=0-2,7" */
+static void
+print_slots(const struct record_list *list)
+{
+	const struct row_slots *slots = list->items;
+	const char *before = " slots=";
+
+	for (uint32_t i = 0; i < list->count && i < SLOTS_SHOWN; i++) {
+		printf("%s%u", before, slots[i].first);
+		if (slots[i].count > 1)
+			printf("-%u", slots[i].first + slots[i].count - 1);
+		before = ",";
+	}
+	if (list->count > SLOTS_SHOWN)
+		printf(",...");
+}
+
 static void
 print_field(const struct record_field *field, const uint8_t *record)
 {
@@ -103,7 +122,10 @@ print_field(const struct record_field *field, const uint8_t *record)
 	case RECORD_BLOB:
 	case RECORD_STRING:
 	case RECORD_STRUCT:
+		break;
 	case RECORD_LIST:
+		if (field->of == &row_slots_record)
+			print_slots(at);
 		break;
 	}
 }

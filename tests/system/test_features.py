@@ -78,6 +78,8 @@ def a_feature_has_seats_of_its_own():
                                  "autosar").json()["items"]
         expect([l["feature"] for l in leases] == ["autosar"] * 2, leases)
         office.site.verify()
+        tail = office.site.cli("audit", "tail").out
+        expect("slots=1 type=overage overage=1 overage_count=1" in tail, tail)
 
 
 def several_seats_come_and_go_together():
@@ -101,6 +103,8 @@ def several_seats_come_and_go_together():
         wait_for(lambda: office.use()["autosar"] == (0, 1), "seats stay")
         office.seats("--feature", "autosar", "--count", "4")
         expect(office.use()["autosar"] == (2, 3), office.use())
+        tail = office.site.cli("audit", "tail").out
+        expect("count=4 slots=0-3 type=overage overage=" in tail, tail)
         office.site.verify()
 
 
