@@ -66,7 +66,8 @@ struct front {
 	struct net *net;
 	struct ipc *ledger;
 	struct event *on_term, *on_hup, *on_control, *on_farewell, *on_look;
-	void *peers; /* tsearch(3), by name */
+	struct peer **peers; /* by the index of their names */
+	size_t peers_size;
 	size_t n_waiting; /* answers owed, in all */
 	size_t n_peers;
 	uint64_t next_tag;

@@ -3,24 +3,47 @@
 
 #include "shared/base/log.h"
 
-#include <search.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Names hold an index that is dense (net.h), so a table of pointers does: every
+ * message looks one up. */
+static struct peer **
+place(const struct front *front, net_conn conn)
+{
+	uint32_t index = net_conn_index(conn);
+
+	return index < front->peers_size ? &front->peers[index] : NULL;
+}
 
 static int
-compare_peers(const void *a, const void *b)
+reserve(struct front *front, net_conn conn)
 {
-	const struct peer *left = a, *right = b;
+	size_t index = net_conn_index(conn);
+	size_t size = front->peers_size == 0 ? 64 : front->peers_size;
 
-	return (left->conn > right->conn) - (left->conn < right->conn);
+	if (index < front->peers_size)
+		return 0;
+	while (size <= index)
+		size *= 2;
+	struct peer **peers =
+	    reallocarray(front->peers, size, sizeof(struct peer *));
+
+	if (peers == NULL)
+		return -1;
+	memset(peers + front->peers_size, 0,
+	    (size - front->peers_size) * sizeof(struct peer *));
+	front->peers = peers;
+	front->peers_size = size;
+	return 0;
 }
 
 struct peer *
 peer_get(struct front *front, net_conn conn)
 {
-	const struct peer key = { .conn = conn };
-	void *found = tfind(&key, &front->peers, compare_peers);
+	struct peer **at = place(front, conn);
 
-	return found != NULL ? *(struct peer **)found : NULL;
+	return at != NULL && *at != NULL && (*at)->conn == conn ? *at : NULL;
 }
 
 struct peer *
@@ -32,13 +55,12 @@ peer_new(struct front *front, net_conn conn, bool is_call)
 		return NULL;
 	peer->conn = conn;
 	peer->is_call = is_call;
-	void *found = tsearch(peer, &front->peers, compare_peers);
-
-	if (found == NULL || *(struct peer **)found != peer) {
+	if (reserve(front, conn) != 0 || *place(front, conn) != NULL) {
 		log_error("front", "cannot keep a connection");
 		free(peer);
 		return NULL;
 	}
+	*place(front, conn) = peer;
 	front->n_peers++;
 	return peer;
 }
@@ -46,23 +68,18 @@ peer_new(struct front *front, net_conn conn, bool is_call)
 void
 peer_free(struct front *front, struct peer *peer)
 {
-	tdelete(peer, &front->peers, compare_peers);
+	*place(front, peer->conn) = NULL;
 	front->n_peers--;
 	front->n_waiting -= peer->waiting;
 	free(peer);
 }
 
-static void
-list_one(const void *node, VISIT visit, void *ctx)
-{
-	if (visit == postorder || visit == leaf)
-		buf_add(ctx, node, sizeof(struct peer *));
-}
-
 struct peer **
 peer_list(struct buf *list, const struct front *front, size_t *n)
 {
-	twalk_r(front->peers, list_one, list);
+	for (size_t i = 0; i < front->peers_size; i++)
+		if (front->peers[i] != NULL)
+			buf_add(list, &front->peers[i], sizeof(struct peer *));
 	*n = list->failed ? 0 : list->len / sizeof(struct peer *);
 	return (struct peer **)(void *)list->data;
 }
@@ -79,6 +96,9 @@ peer_answered(struct front *front, struct peer *peer)
 void
 peer_free_all(struct front *front)
 {
-	tdestroy(front->peers, free);
+	for (size_t i = 0; i < front->peers_size; i++)
+		free(front->peers[i]);
+	free(front->peers);
 	front->peers = NULL;
+	front->peers_size = 0;
 }
