@@ -135,12 +135,30 @@ cut_port(char *host)
 		*colon = '\0';
 }
 
+/* RFC 9112, section 5.1: no blank before the colon. libwebsockets takes it for
+ * a header of another name, and a proxy may not: two readings of a length. */
+static bool
+has_hidden_length(struct lws *wsi)
+{
+	static const char *const names[] = { "transfer-encoding :",
+		"transfer-encoding\t:", "content-length :",
+		"content-length\t:" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (lws_hdr_custom_length(wsi, names[i],
+			(int)strlen(names[i])) >= 0)
+			return true;
+	return false;
+}
+
 static int
 read_length(struct net_http *http, struct lws *wsi, bool wants_body)
 {
 	char text[32];
 	uint64_t length;
 
+	if (has_hidden_length(wsi))
+		return 400;
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
 		return 411; /* chunked bodies hang libwebsockets */
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) == 0)
