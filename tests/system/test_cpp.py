@@ -45,9 +45,20 @@ class Setting:
     four of its feature."""
 
     def __init__(self):
-        self.world = World()
         self.prefix = Prefix().__enter__()
         self.flags = self.prefix.flags
+        self.world = World()
+        try:
+            self.start()
+        except BaseException:
+            self.end(*sys.exc_info())
+            raise
+
+    def end(self, *failure):
+        self.prefix.__exit__()
+        self.world.__exit__(*(failure or (None, None, None)))
+
+    def start(self):
         self.site = Site(self.world)
         self.site.start()
         self.site.install(terms(commit=2, overage=1))
@@ -386,7 +397,5 @@ if __name__ == "__main__":
         ])
     finally:
         if setting.cache_info().currsize:
-            setting().prefix.__exit__()
-            setting().world.__exit__(*(
-                (Failure, None, None) if status else (None, None, None)))
+            setting().end(*((Failure, None, None) if status else ()))
     sys.exit(status)

@@ -94,6 +94,13 @@ class Setting:
 
     def __init__(self):
         self.world = World()
+        try:
+            self.start()
+        except BaseException:
+            self.world.__exit__(*sys.exc_info())
+            raise
+
+    def start(self):
         self.site = Site(self.world)
         self.site.start()
         self.site.install(terms(commit=2, overage=1))
@@ -178,6 +185,11 @@ def a_lease_is_returned_once_whoever_is_first():
 
 def a_child_of_fork_has_nothing_of_its_parent():
     setting().run("fork")
+
+
+def forks_may_come_while_other_threads_take_seats():
+    if os.path.basename(BUILD) in ("asan", "tsan"):
+        return "the sanitizer's own malloc does not survive such forks"
     setting().run("fork_in_a_storm")
 
 
@@ -491,6 +503,7 @@ if __name__ == "__main__":
             twenty_threads_share_a_client,
             a_lease_is_returned_once_whoever_is_first,
             a_child_of_fork_has_nothing_of_its_parent,
+            forks_may_come_while_other_threads_take_seats,
             a_child_that_exits_takes_nothing_from_its_parent,
             process_pools_work_forked_and_spawned,
             a_dropped_lease_goes_back_with_a_warning,
