@@ -91,6 +91,18 @@ refuse_seats(struct command *command, const struct grant *grant)
 	    seats->total, name, grant->pool.commit, grant->pool.overage, more);
 }
 
+/* Nobody waits for what never comes. */
+static int
+refuse_count(struct command *command, const struct grant *grant)
+{
+	char name[160];
+
+	name_pool(name, grant->request);
+	return decide_refuse(command, ERR_MAX_REACHED, "",
+	    "asked for %u seats of %s, and the license has %u in all",
+	    grant->count, name, grant->pool.seats.total);
+}
+
 /* Those of the feature, or the product's own. */
 static int
 find_pool(struct grant *grant, struct batch *batch)
@@ -119,16 +131,12 @@ static int
 choose_slots(struct grant *grant, struct batch *batch, struct command *command)
 {
 	const struct state_pool *pool = &grant->pool;
-	char name[160];
 	int err = find_pool(grant, batch);
 
 	if (err != 0)
 		return err;
-	name_pool(name, grant->request);
 	if (grant->count > pool->seats.total)
-		return decide_refuse(command, ERR_MAX_REACHED, "",
-		    "asked for %u seats of %s, and the license has %u in all",
-		    grant->count, name, pool->seats.total);
+		return refuse_count(command, grant);
 	if ((uint64_t)grant->count + command->reserved > pool_free(pool))
 		return refuse_seats(command, grant);
 	grant->slots =
@@ -139,7 +147,9 @@ choose_slots(struct grant *grant, struct batch *batch, struct command *command)
 	    grant->id, grant->count, pool->seats.total);
 	if (err != ERR_NOT_FOUND_INTERNAL)
 		return err;
-	log_error("decide", "%s has fewer free slots than it counts", name);
+	log_error("decide",
+	    "license %" PRIu64 ", pool %u has fewer free slots than it counts",
+	    grant->id.license, grant->id.pool);
 	return ERR_CORRUPT;
 }
 

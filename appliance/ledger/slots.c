@@ -3,6 +3,7 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,11 +20,12 @@ slots_key(uint8_t key[KEY_BYTES], struct pool_id id, unsigned int level,
 	be32_write(key + 13, index);
 }
 
-/* A chunk that was never written is empty. */
+/* Borrowed until the next write. A chunk that was never written is empty. */
 static int
-chunk_read(uint8_t chunk[CHUNK_BYTES], const struct state *state,
+chunk_borrow(const uint8_t **chunk, const struct state *state,
     struct pool_id id, unsigned int level, uint32_t index)
 {
+	static const uint8_t empty[CHUNK_BYTES];
 	uint8_t key[KEY_BYTES];
 	struct record_span value;
 
@@ -31,18 +33,28 @@ chunk_read(uint8_t chunk[CHUNK_BYTES], const struct state *state,
 
 	int err = store_get(&value, &state->txn, STORE_SLOTS, key, sizeof key);
 
-	if (err == ERR_NOT_FOUND_INTERNAL) {
-		memset(chunk, 0, CHUNK_BYTES);
-		return 0;
+	if (err != 0) {
+		*chunk = empty;
+		return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
 	}
-	if (err != 0)
-		return err;
 	if (value.len != CHUNK_BYTES) {
 		log_error("slots", "a stored bitmap is damaged");
 		return ERR_CORRUPT;
 	}
-	memcpy(chunk, value.data, CHUNK_BYTES);
+	*chunk = value.data;
 	return 0;
+}
+
+static int
+chunk_read(uint8_t chunk[CHUNK_BYTES], const struct state *state,
+    struct pool_id id, unsigned int level, uint32_t index)
+{
+	const uint8_t *stored;
+	int err = chunk_borrow(&stored, state, id, level, index);
+
+	if (err == 0)
+		memcpy(chunk, stored, CHUNK_BYTES);
+	return err;
 }
 
 static int
@@ -56,11 +68,21 @@ chunk_write(struct state *state, struct pool_id id, unsigned int level,
 	    CHUNK_BYTES);
 }
 
+/* 64 slots at once, the lowest in the lowest bit. */
+static uint64_t
+chunk_word(const uint8_t chunk[CHUNK_BYTES], uint32_t word)
+{
+	uint64_t bits;
+
+	memcpy(&bits, chunk + (size_t)word * 8, sizeof bits);
+	return le64toh(bits);
+}
+
 static bool
 chunk_is_full(const uint8_t chunk[CHUNK_BYTES])
 {
-	for (size_t i = 0; i < CHUNK_BYTES; i++) {
-		if (chunk[i] != 0xff)
+	for (uint32_t i = 0; i < SLOTS_CHUNK / 64; i++) {
+		if (chunk_word(chunk, i) != UINT64_MAX)
 			return false;
 	}
 	return true;
@@ -76,17 +98,17 @@ chunk_has(const uint8_t chunk[CHUNK_BYTES], uint32_t bit)
 static uint32_t
 chunk_next_clear(const uint8_t chunk[CHUNK_BYTES], uint32_t from)
 {
-	uint32_t i = from / 8;
+	uint32_t i = from / 64;
 
 	if (from >= SLOTS_CHUNK)
 		return SLOTS_CHUNK;
 	/* Bits below `from` count as set. */
-	unsigned int clear = ~(unsigned int)chunk[i] & 0xffu << from % 8 & 0xff;
+	uint64_t clear = ~chunk_word(chunk, i) & UINT64_MAX << from % 64;
 
-	while (clear == 0 && ++i < CHUNK_BYTES)
-		clear = ~(unsigned int)chunk[i] & 0xff;
+	while (clear == 0 && ++i < SLOTS_CHUNK / 64)
+		clear = ~chunk_word(chunk, i);
 	return clear == 0 ? SLOTS_CHUNK
-			  : i * 8 + (uint32_t)__builtin_ctz(clear);
+			  : i * 64 + (uint32_t)__builtin_ctzll(clear);
 }
 
 /* --- finding ------------------------------------------------------------- */
@@ -135,11 +157,11 @@ slots_find(struct row_slots *runs, uint32_t *n_runs, const struct state *state,
     struct pool_id id, uint32_t count, uint32_t end)
 {
 	struct search search = { runs, 0, count, end };
-	uint8_t marks[CHUNK_BYTES], chunk[CHUNK_BYTES];
+	const uint8_t *marks, *chunk;
 	uint64_t chunks = ((uint64_t)end + SLOTS_CHUNK - 1) / SLOTS_CHUNK;
 
 	for (uint32_t i = 0; (uint64_t)i * SLOTS_CHUNK < chunks; i++) {
-		int err = chunk_read(marks, state, id, 1, i);
+		int err = chunk_borrow(&marks, state, id, 1, i);
 
 		if (err != 0)
 			return err;
@@ -150,7 +172,7 @@ slots_find(struct row_slots *runs, uint32_t *n_runs, const struct state *state,
 
 			if (index >= chunks)
 				return ERR_NOT_FOUND_INTERNAL;
-			err = chunk_read(chunk, state, id, 0, index);
+			err = chunk_borrow(&chunk, state, id, 0, index);
 			if (err != 0)
 				return err;
 			if (!search_chunk(&search, chunk, index))
