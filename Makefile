@@ -174,9 +174,14 @@ $(O)/tests/%: $(O)/tests/%.o $(call archives,$(ROOMS))
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< \
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
 		-Wl,--as-needed $(TEST_LIBS)
+# Faults that only a library in front of libc can make.
+SHIMS := $(patsubst tests/%.c,$(O)/tests/%.so,$(wildcard \
+	tests/system/*_shim.c))
+$(O)/tests/%_shim.so: $(O)/tests/%_shim.o
+	$(CC) -shared -o $@ $< -ldl
 
 .PHONY: build-tests build-fuzz
-build-tests: $(PRODUCTS) $(UNIT) $(TOOLS)
+build-tests: $(PRODUCTS) $(UNIT) $(TOOLS) $(SHIMS)
 
 JOBS := -j$(shell nproc)
 SELF := $(MAKE) --no-print-directory

@@ -1,0 +1,262 @@
+#!/usr/bin/python3
+"""A front that dies, a disk that is full or fails, descriptors that run out:
+what was acknowledged stays, and all goes on by itself."""
+
+import json
+import os
+import resource
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+from harness import (AS_ROOT, SLOW, Agent, App, Site, World, binary, children,
+                     expect, main, terms, wait_for)
+from hostile import (Steady, cpu_s, descriptors, dial, felt, has_ended)
+
+
+def agents(world, site, n):
+    made = []
+    for i in range(n):
+        agent = Agent(world, "agent-%d" % i)
+        agent.start()
+        agent.enroll(site)
+        made.append(agent)
+    return made
+
+
+def readyz(site):
+    """(status, code of the problem)"""
+    context = ssl.create_default_context(cafile=site.ca)
+    try:
+        with urllib.request.urlopen(site.url + "/readyz", context=context,
+                                    timeout=5) as answer:
+            return answer.status, ""
+    except urllib.error.HTTPError as problem:
+        return problem.code, json.load(problem)["code"]
+    except OSError:
+        return 0, ""
+
+
+def a_front_that_dies_costs_nobody_a_seat():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        # As many seats as applications: a retry that took a second one, or a
+        # seat that got lost, would be a refusal.
+        site.install(terms(commit=5, overage=0))
+        first, second = agents(world, site, 2)
+        app = App(world, first.socket)
+        lease = app.wait()["lease"]
+        steady = [Steady(world, first, 4, 2, 1, "one"),
+                  Steady(world, second, 4, 2, 1, "two")]
+        for _ in range(3):
+            time.sleep(0.9)
+            os.kill(site.child("front"), signal.SIGKILL)
+        for one in steady:
+            result = one.result()
+            expect(result["failed"] == 0, result)
+            expect(result["checkouts"] > 50, result)
+        first.wait_connected()
+        second.wait_connected()
+        wait_for(lambda: [l["lease"] for l in site.leases()] == [lease],
+                 "only the seat that is held is left")
+        # They can be told from each other in the journal: none was twice.
+        site.verify()
+        expect(app.stop() == 0, "the application did not end well")
+
+
+def limit_descriptors(pid, limits=None):
+    """Of another process, as its own user: the limits before."""
+    before = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if AS_ROOT:
+                with open("/proc/%d/status" % pid) as f:
+                    ids = dict(line.split(":", 1) for line in f)
+                os.setgroups([])
+                os.setgid(int(ids["Gid"].split()[0]))
+                os.setuid(int(ids["Uid"].split()[0]))
+            old = resource.prlimit(pid, resource.RLIMIT_NOFILE,
+                                   *([limits] if limits else []))
+            os.write(before[1], json.dumps(old).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(before[1])
+    with os.fdopen(before[0]) as f:
+        text = f.read()
+    expect(text, "no limits of %d" % pid)
+    return json.loads(text)
+
+
+class SmallDisk:
+    """A file system of its own for one site, as root."""
+
+    def __init__(self, world, mib):
+        self.path = world.path("disk")
+        os.mkdir(self.path)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm" % mib,
+                               "none", self.path], stderr=subprocess.PIPE)
+        self.mounted = done.returncode == 0
+        self.words = done.stderr.decode(errors="replace").strip()
+
+    def fill(self):
+        with open(os.path.join(self.path, "filler"), "wb", 0) as f:
+            try:
+                while True:
+                    f.write(b"\0" * 65536)
+            except OSError:
+                pass
+            try:
+                while True:
+                    f.write(b"\0")
+            except OSError:
+                pass
+
+    def empty(self):
+        os.unlink(os.path.join(self.path, "filler"))
+
+    def close(self):
+        if self.mounted:
+            subprocess.run(["umount", "-l", self.path], check=False)
+
+
+def a_full_disk_refuses_and_comes_back_by_itself():
+    if not AS_ROOT:
+        return "needs root: it mounts a small file system"
+    with World() as world:
+        disk = SmallDisk(world, 32)
+        if not disk.mounted:
+            return "cannot mount a file system: " + disk.words
+        try:
+            site = Site(world, "disk/site")
+            site.start()
+            site.install(terms(commit=100, overage=0))
+            agent, = agents(world, site, 1)
+            held = App(world, agent.socket, name="held")
+            lease = held.wait()["lease"]
+            disk.fill()
+
+            def refused():
+                app = App(world, agent.socket, name="late")
+                if app.wait() is not None:
+                    app.stop()  # there was a page left for it
+                    return False
+                expect(app.status != 0, "it ended well")
+                return "room" in app.errors() or "full" in app.errors()
+            wait_for(refused, "a checkout is refused for want of room", 20)
+            wait_for(lambda: readyz(site) == (503, "unavailable"),
+                     "/readyz tells")
+            # Reads and renewals go on.
+            expect(lease in [l["lease"] for l in site.leases()], "lost")
+            agent.wait_connected()
+            disk.empty()
+            wait_for(lambda: readyz(site)[0] == 200, "it comes back by itself")
+            app = App(world, agent.socket, name="again")
+            expect(app.wait(), "a seat: " + app.errors())
+            site.verify()
+            site.kill()
+            site.start()
+            expect(lease in [l["lease"] for l in site.leases()], "lost")
+        finally:
+            for process in reversed(world.started):
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+            disk.close()
+
+
+def a_disk_that_fails_is_opened_anew():
+    """The page that says which commit is the last cannot be written: LMDB
+    takes no more, so the ledger ends and is started again."""
+    if SLOW > 1:
+        return "a sanitizer does not bear another library before it"
+    with World() as world:
+        site = Site(world)
+        site.process = world.start(
+            site.name, [binary("leaseholdd"), "--config", site.config],
+            {"LD_PRELOAD": binary("tests/system/disk_shim.so")})
+        site.wait_ready()
+        site.install(terms(commit=5, overage=0))
+        agent, = agents(world, site, 1)
+        lease = App(world, agent.socket, name="held").wait()["lease"]
+        ledger = site.child("ledger")
+        os.kill(ledger, signal.SIGUSR2)
+        app = App(world, agent.socket)
+        app.wait()  # granted after the restart, or refused before
+        wait_for(lambda: children(site.process.pid).get("ledger", [ledger])
+                 != [ledger], "the ledger is started again", 15)
+        wait_for(lambda: readyz(site)[0] == 200, "it is ready again", 15)
+        agent.wait_connected()
+        expect(lease in [l["lease"] for l in site.leases()], "lost")
+        expect(App(world, agent.socket).wait(), "no seat")
+        site.verify()
+
+
+def without_descriptors_the_front_waits_and_does_not_spin():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.install(terms(commit=10, overage=0))
+        agent, = agents(world, site, 1)
+        front = site.child("front")
+        soft, hard = limit_descriptors(front)
+        few = descriptors(front) + 6
+        limit_descriptors(front, (few, hard))
+        strangers = [dial(site, "127.0.5.%d" % (1 + i % 5))
+                     for i in range(40)]
+        time.sleep(0.5)
+        expect(descriptors(front) <= few, "more than it may")
+        cpu = cpu_s(front)
+        time.sleep(2)
+        expect(cpu_s(front) - cpu < 0.6 * SLOW, "it spins: %.1f s of 2"
+               % (cpu_s(front) - cpu))
+        # Who is connected works, and so does who comes when strangers make
+        # room for him.
+        felt(world, agent, 1)
+        late = Agent(world, "late")
+        late.start()
+        late.enroll(site)
+        limit_descriptors(front, (soft, hard))
+        wait_for(site.ready, "it accepts again")
+        for sock in strangers:
+            sock.close()
+        expect(children(site.process.pid)["front"] == [front], "it died")
+
+
+def without_descriptors_the_ledger_comes_back():
+    """A front is started while the ledger cannot take its socket."""
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.install(terms(commit=10, overage=0))
+        agent, = agents(world, site, 1)
+        lease = App(world, agent.socket, name="held").wait()["lease"]
+        ledger = site.child("ledger")
+        soft, hard = limit_descriptors(ledger)
+        limit_descriptors(ledger, (descriptors(ledger) - 1, hard))
+        os.kill(site.child("front"), signal.SIGKILL)
+        time.sleep(1.5)
+        cpu = cpu_s(ledger)
+        time.sleep(1)
+        expect(cpu_s(ledger) - cpu < 0.5 * SLOW, "the ledger spins")
+        limit_descriptors(ledger, (soft, hard))
+        wait_for(lambda: readyz(site)[0] == 200, "it is ready again", 20)
+        agent.wait_connected(30)
+        expect(lease in [l["lease"] for l in site.leases()], "lost")
+        felt(world, agent, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main([
+        a_front_that_dies_costs_nobody_a_seat,
+        a_full_disk_refuses_and_comes_back_by_itself,
+        a_disk_that_fails_is_opened_anew,
+        without_descriptors_the_front_waits_and_does_not_spin,
+        without_descriptors_the_ledger_comes_back,
+    ]))
