@@ -86,7 +86,7 @@ local_open(struct local **out, const char *path, int timeout_ms,
 		*out = local;
 	else if (problem != NULL)
 		problem_set(problem, err,
-		    "is the agent running? systemctl status leasehold-agent",
+		    "is leasehold-agent running? leasehold status",
 		    "no agent answers at %s: %s", path, strerror(errno));
 	return err;
 }

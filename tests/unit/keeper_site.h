@@ -19,6 +19,12 @@ world_hello(struct world *world, uint64_t tag, const struct hello *hello)
 	size_t len;
 
 	world->last_hello = *hello;
+	if (world->refuse_hello != 0) {
+		world_refuse(world, OP_SESSION_HELLO, tag, world->refuse_hello);
+		return;
+	}
+	text_copy(reply.name, sizeof(reply.name), "Stuttgart");
+	reply.time = clock_wall_ms() - world->clock_behind_ms;
 	randombytes_buf(world->nonce, sizeof(world->nonce));
 	memcpy(reply.nonce, world->nonce, sizeof(reply.nonce));
 	if (!sodium_is_zero(hello->known.head, 32) && hello->known.batch < n) {
@@ -45,6 +51,10 @@ world_prove(struct world *world, uint32_t op, uint64_t tag,
 		.tenant = "default",
 		.device = purpose == PROOF_ENROLL ? 0 : 3 };
 
+	if (world->refuse_proof != 0) {
+		world_refuse(world, op, tag, world->refuse_proof);
+		return;
+	}
 	memcpy(subject.nonce, world->nonce, 32);
 	memset(subject.exporter, 9, 32);
 	if (purpose == PROOF_ENROLL)
@@ -80,7 +90,8 @@ world_checkout(struct world *world, uint64_t tag, const struct checkout *ask)
 		memcpy(world->first_request, ask->request, REQUEST_BYTES);
 	if (world->refuse_checkouts > 0) {
 		world->refuse_checkouts--;
-		world_refuse(world, OP_LEASE_CHECKOUT, tag, ERR_NO_SEATS);
+		world_refuse(world, OP_LEASE_CHECKOUT, tag,
+		    world->faulty ? ERR_UNAVAILABLE : ERR_NO_SEATS);
 		return;
 	}
 	if (world->place_for_all ||

@@ -9,6 +9,7 @@
 #include "agent/keeper/files.h"
 #include "agent/keeper/keeper.h"
 #include "agent/uplink/wire.h"
+#include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 #include "shared/ipc/ipc.h"
@@ -54,6 +55,7 @@ struct world {
 
 	/* what the site does */
 	int refuse_checkouts; /* so many times */
+	bool faulty; /* because it cannot write */
 	struct queue_place queue; /* with a place: for who may wait */
 	bool place_for_all; /* also for who may not */
 	bool no_evidence; /* grants that show nothing */
@@ -64,6 +66,10 @@ struct world {
 	const char *refuse_code; /* NULL: gone */
 	uint64_t stray; /* lease.list shows it */
 	bool offline; /* refuses connections */
+	enum local_cause cause; /* of the end of a connection */
+	int refuse_hello; /* with this error */
+	int refuse_proof;
+	int64_t clock_behind_ms; /* its clock, of ours */
 
 	/* what the site was asked */
 	unsigned int asked[OPERATION_COUNT];
@@ -181,7 +187,9 @@ world_refuse(struct world *world, uint32_t op, uint64_t tag, int err)
 	struct problem problem;
 	struct buf out = { 0 };
 
-	problem_set(&problem, err, NULL, NULL);
+	problem_set(&problem, err, "do this", NULL);
+	if (err == ERR_BAD_REQUEST)
+		text_copy(problem.field, sizeof(problem.field), "protocol");
 	record_write_msgpack(&out, &problem_record, &problem);
 	buf_add_be32(&out, (uint32_t)err);
 	world_tell(world, UPLINK_PROBLEM, op, tag, out.data, out.len);
@@ -192,7 +200,8 @@ static inline void
 world_disconnect(struct world *world)
 {
 	world->connected = false;
-	world_tell(world, UPLINK_CLOSED, 0, 0, "the line is cut", 15);
+	world_tell(world, UPLINK_CLOSED, world->cause, 0, "the line is cut",
+	    15);
 }
 
 static inline void
@@ -261,7 +270,8 @@ world_serve(struct world *world)
 		memset(peer.exporter, 9, 32);
 		world->connected = !world->offline;
 		if (world->offline)
-			world_tell(world, UPLINK_CLOSED, 0, 0, "refused", 7);
+			world_tell(world, UPLINK_CLOSED, world->cause, 0,
+			    "refused", 7);
 		else
 			world_tell_record(world, UPLINK_OPENED, 0, 0,
 			    &uplink_peer_record, &peer);
