@@ -24,7 +24,7 @@
 /* The agent may be waiting for the site; a person should not wait longer. */
 #define ASK_MS 60000
 /* The agent says when a wait is over; without its word it is so much later. */
-#define OVER_MS 2000
+#define OVER_MS 3000
 /* The site keeps the place so long for an agent that is away. */
 #define AWAY_MS 60000
 /* The line of a terminal is written anew so often; to a file a place that
@@ -259,26 +259,25 @@ wait_turn(struct taking *taking, struct problem *problem)
 	int err = 0;
 
 	show_first(taking);
-	while (!hold->turn.ours && err == 0) {
+	while (!hold->turn.ours && (err = hold->turn.over) == 0) {
 		atomic_store(&hold->turn.news, false);
 		err = local_pause(hold->local, NULL, &hold->turn.news,
 		    hold->signals, nap_ms(taking, over_ms));
 		if (err != 0)
 			return err;
-		if (hold->turn.over != 0) {
-			err = hold->turn.over;
-		} else if (is_interrupted(taking)) {
+		if (is_interrupted(taking)) {
 			leave(taking, NULL);
 			return ERR_GONE;
-		} else if (left_ms(over_ms) == 0) {
+		}
+		if (left_ms(over_ms) == 0 && hold->turn.over == 0) {
 			leave(taking, NULL);
-			err = ERR_NO_SEATS;
+			hold->turn.over = ERR_NO_SEATS;
 		}
 		show(taking);
 	}
 	if (err == 0)
 		return 0;
-	turn_problem(problem, err, taking->request->product, taking->wait_s);
+	turn_problem(problem, err, taking->request, taking->wait_s);
 	if (problem->hint[0] == '\0')
 		snprintf(problem->hint, sizeof(problem->hint),
 		    "see who holds them: leasehold leases --product %s; who "

@@ -95,12 +95,13 @@ keeper_free(struct keeper *keeper)
 {
 	if (keeper == NULL)
 		return;
-	/* Nobody hears anything any more; then what refers to others goes
-	 * before them. */
+	/* First those who wait: the site keeps their places for the next
+	 * keeper, which they will ask. Then nobody hears anything any more, and
+	 * what refers to others goes before them. */
+	checkouts_close(keeper);
 	applications_close(keeper);
 	enroll_close(keeper);
 	session_close(keeper);
-	checkouts_close(keeper);
 	leases_close(keeper);
 	renewal_close(keeper);
 	digests_free(keeper->digests);

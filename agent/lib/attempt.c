@@ -321,7 +321,7 @@ wait_turn(struct asking *asking, struct problem *problem)
 	}
 	if (err == ERR_BUSY)
 		return 0;
-	turn_problem(problem, err, asking->request->product,
+	turn_problem(problem, err, &asking->attempt->request,
 	    (uint32_t)asking->request->wait_s);
 	return err;
 }
@@ -481,6 +481,9 @@ attempt_get(struct connection **connection, struct local_checkout_reply *reply,
 		    "no longer waiting for a seat of %s: the application gave "
 		    "it up",
 		    request->product);
+	/* No lease has ended: there was none. */
+	if (err == ERR_GONE && attempt->queued)
+		return detail_problem(LH_E_REFUSED, &problem);
 	if (err != 0)
 		return detail_problem(error_from_err(err), &problem);
 	*connection = asking.connection;

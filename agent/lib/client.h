@@ -44,7 +44,7 @@
 #define CLIENT_WAITING_MS 1000
 /** The agent and the site say when a wait is over; without their word it is
  * over so much later. */
-#define CLIENT_OVER_MS 2000
+#define CLIENT_OVER_MS 3000
 /** Between attempts to reach the agent: at first and at most. */
 #define CLIENT_RETRY_FIRST_MS 100
 #define CLIENT_RETRY_MAX_MS 5000

@@ -3,6 +3,7 @@
 #include "shared/base/err.h"
 #include "shared/rpc/rpc.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void
@@ -78,32 +79,36 @@ turn_is_grant(const struct local_checkout_reply *reply)
 }
 
 void
-turn_problem(struct problem *problem, int err, const char *product,
-    uint32_t wait_s)
+turn_problem(struct problem *problem, int err,
+    const struct local_checkout *question, uint32_t wait_s)
 {
+	char seats[192];
+
+	snprintf(seats, sizeof(seats), "%s of %s%s%s",
+	    question->count > 1 ? "seats" : "a seat", question->product,
+	    question->feature[0] != '\0' ? "/" : "", question->feature);
 	switch (err) {
 	case ERR_NO_SEATS:
 	case ERR_OVERAGE_EXHAUSTED:
 		problem_set(problem, err, NULL,
-		    "no seat of %s came free within the %u s of the wait",
-		    product, wait_s);
+		    "%s %s came free within the %u s of the wait",
+		    question->count > 1 ? "not enough" : "no",
+		    seats + (question->count > 1 ? 0 : 2), wait_s);
 		break;
 	case ERR_UNAVAILABLE:
 		problem_set(problem, err, "leasehold status",
-		    "the site could not be reached while this waited for a "
-		    "seat of %s",
-		    product);
+		    "the site could not be reached while this waited for %s",
+		    seats);
 		break;
 	case ERR_GONE:
 		problem_set(problem, err, NULL,
-		    "taken out of the queue for a seat of %s, by an admin or "
-		    "because its turn went by unclaimed",
-		    product);
+		    "taken out of the queue for %s: by an admin, or because "
+		    "its turn went by unclaimed or its process ended",
+		    seats);
 		break;
 	default:
-		problem_set(problem, err, NULL,
-		    "out of the queue for a seat of %s: %s", product,
-		    err_str(err));
+		problem_set(problem, err, NULL, "out of the queue for %s: %s",
+		    seats, err_str(err));
 		break;
 	}
 }

@@ -37,8 +37,8 @@ void turn_lose(struct turn *turn);
 /** Has an answer that names a lease all that shows it? */
 bool turn_is_grant(const struct local_checkout_reply *reply);
 
-/** Words for the end of a wait of `wait_s` for `product`. */
-void turn_problem(struct problem *problem, int err, const char *product,
-    uint32_t wait_s);
+/** Words for the end of the wait of a question. */
+void turn_problem(struct problem *problem, int err,
+    const struct local_checkout *question, uint32_t wait_s);
 
 #endif

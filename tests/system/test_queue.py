@@ -263,7 +263,26 @@ def the_site_is_killed_while_they_wait():
         expect(site.verify()["grants"] == 3, site.verify())
 
 
+def kill_keeper(agent):
+    before = agent.child("keeper")
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: agent.child("keeper") != before, "another keeper")
+
+
+def restart_agent(agent):
+    expect(agent.stop() == 0, "the agent did not end well")
+    agent.start()
+
+
 def the_keeper_is_killed_while_they_wait():
+    agent_goes_while_they_wait(kill_keeper)
+
+
+def the_agent_is_restarted_while_they_wait():
+    agent_goes_while_they_wait(restart_agent)
+
+
+def agent_goes_while_they_wait(go):
     with World() as world:
         site, agent, other = setting(world, agents=2, commit=1, overage=0)
         holder = App(world, other.socket)
@@ -275,9 +294,7 @@ def the_keeper_is_killed_while_they_wait():
         wait_for(lambda: len(waiting(site)) == 2, "both wait")
         last = Waiter(world, other, name="last").wait_place(3)
         before = [w["waiter"] for w in waiting(site)]
-        keeper = agent.child("keeper")
-        os.kill(keeper, signal.SIGKILL)
-        wait_for(lambda: agent.child("keeper") != keeper, "another keeper")
+        go(agent)
         agent.wait_connected()
         # They come back to the places that they had.
         wait_for(lambda: [w["connected"] for w in waiting(site)] == [True] * 3,
@@ -436,6 +453,7 @@ if __name__ == "__main__":
         an_admin_takes_a_waiter_out,
         the_site_is_killed_while_they_wait,
         the_keeper_is_killed_while_they_wait,
+        the_agent_is_restarted_while_they_wait,
         features_have_seats_and_queues_of_their_own,
         many_seats_are_taken_all_or_none,
         ctrl_c_leaves_the_queue,

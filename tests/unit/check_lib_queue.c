@@ -285,7 +285,7 @@ static const struct {
 	{ "max_reached", LH_E_REFUSED },
 	{ "license_expired", LH_E_EXPIRED },
 	{ "unavailable", LH_E_SITE },
-	{ "gone", LH_E_GONE },
+	{ "gone", LH_E_REFUSED },
 };
 static int ending;
 
