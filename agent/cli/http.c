@@ -278,7 +278,7 @@ perform(long *status, struct cli *cli, const struct operation *op,
 		return code;
 	snprintf(authorization, sizeof(authorization),
 	    "Authorization: Bearer %s", cli->key);
-	if (body != NULL)
+	if (body_len > 0)
 		headers = &type;
 	if (cli->key[0] != '\0') {
 		bearer.next = headers;
@@ -332,7 +332,9 @@ cli_call(struct cli *cli, enum operation_id id, const void *request,
 	char words[CURL_ERROR_SIZE] = "";
 	long status = 0;
 	int result = CLI_FAILED;
-	bool has_body = strcmp(op->method, "POST") == 0;
+	/* What the path names is not said again in a body: that is empty. */
+	bool post = strcmp(op->method, "POST") == 0;
+	bool has_body = post && strchr(op->path, '{') == NULL;
 	CURLcode code;
 
 	if (cli->server[0] == '\0') {
@@ -362,8 +364,10 @@ cli_call(struct cli *cli, enum operation_id id, const void *request,
 		goto out;
 	}
 	code = perform(&status, cli, op, (const char *)url.data,
-	    has_body ? (const char *)json.data : NULL, json.len, &answer,
-	    words);
+	    has_body   ? (const char *)json.data
+		: post ? ""
+		       : NULL,
+	    has_body ? json.len : 0, &answer, words);
 	if (code != CURLE_OK)
 		result = unreachable(cli, code, words);
 	else
