@@ -199,7 +199,8 @@ def run_groups(bench, groups):
 
 def remove_old(folder):
     """What a killed run left."""
-    for path in glob.glob(os.path.join(folder, "leasehold-bench-*")):
+    for path in (glob.glob(os.path.join(folder, "leasehold-bench-*"))
+                 + glob.glob("/dev/shm/leasehold-bench-*")):
         pid = os.path.basename(path).split("-")[2]
         if not os.path.exists("/proc/" + pid):
             shutil.rmtree(path, ignore_errors=True)

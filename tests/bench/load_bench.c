@@ -394,7 +394,8 @@ hung_up(struct agent *agent)
 static void
 connect_agent(struct agent *agent)
 {
-	if (socket_connect(&agent->socket, &agent->load->sockets) != 0)
+	if (socket_connect(&agent->socket, &agent->load->sockets,
+		(unsigned int)(agent - agent->load->agents)) != 0)
 		hung_up(agent);
 }
 

@@ -80,8 +80,19 @@ socket_close(struct socket *socket)
 	socket->state = SOCKET_CLOSED;
 }
 
+/* From an address of its own in 127/8 for each number: workstations do not
+ * share one, and a site bounds what comes from one. */
 static inline int
-socket_connect(struct socket *it, struct sockets *sockets)
+socket_bind(const struct socket *it, unsigned int number)
+{
+	const struct sockaddr_in from = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(0x7f010001 + number) };
+
+	return bind(it->fd, (const struct sockaddr *)&from, sizeof(from));
+}
+
+static inline int
+socket_connect(struct socket *it, struct sockets *sockets, unsigned int number)
 {
 	struct epoll_event event = { .events = EPOLLOUT, .data.ptr = it };
 	const int one = 1;
@@ -97,6 +108,8 @@ socket_connect(struct socket *it, struct sockets *sockets)
 		return -1;
 	SSL_set_connect_state(it->ssl);
 	setsockopt(it->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (socket_bind(it, number) != 0)
+		return -1;
 	if (connect(it->fd, (const struct sockaddr *)&sockets->to,
 		sizeof(sockets->to)) != 0 &&
 	    errno != EINPROGRESS)
