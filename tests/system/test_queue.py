@@ -282,6 +282,16 @@ def the_agent_is_restarted_while_they_wait():
     agent_goes_while_they_wait(restart_agent)
 
 
+def kill_uplink(agent):
+    before = agent.child("uplink")
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: agent.child("uplink") != before, "another uplink")
+
+
+def the_line_is_cut_while_they_wait():
+    agent_goes_while_they_wait(kill_uplink)
+
+
 def agent_goes_while_they_wait(go):
     with World() as world:
         site, agent, other = setting(world, agents=2, commit=1, overage=0)
@@ -454,6 +464,7 @@ if __name__ == "__main__":
         the_site_is_killed_while_they_wait,
         the_keeper_is_killed_while_they_wait,
         the_agent_is_restarted_while_they_wait,
+        the_line_is_cut_while_they_wait,
         features_have_seats_and_queues_of_their_own,
         many_seats_are_taken_all_or_none,
         ctrl_c_leaves_the_queue,
