@@ -104,6 +104,15 @@ void cli_show(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** A reply as JSON on standard output, pretty. */
 void cli_print_json(const struct record *record, const void *value);
 
+/** A list that comes in pages, as one JSON object: {"items": [...]}, an item a
+ * line. Zero-initialise. */
+struct json_items {
+	uint64_t count;
+};
+void cli_add_items(struct json_items *items, const struct record *record,
+    const struct record_list *page);
+void cli_end_items(struct json_items *items);
+
 /** "2026-11-22 05:20:00Z"; "" for 0. */
 void cli_time(char out[32], int64_t time_ms);
 /** "3 d 4 h", "2 min", "17 s". */

@@ -61,7 +61,7 @@ end_list(struct table *table, const struct device_query *request,
     uint64_t total, uint64_t pending)
 {
 	if (total > 0)
-		table_print(table);
+		table_end(table);
 	else if (request->state != 0 || request->match[0] != '\0')
 		puts("No device is like that.");
 	else
@@ -82,6 +82,7 @@ device_list(struct cli *cli, int argc, char **argv)
 	struct device_page page;
 	struct arena arena = { 0 };
 	struct table table = { 0 };
+	struct json_items all = { 0 };
 	uint64_t total = 0, pending = 0;
 	int status = read_filters(&request, &argc, argv);
 
@@ -94,7 +95,7 @@ device_list(struct cli *cli, int argc, char **argv)
 		if (status != CLI_DONE)
 			break;
 		if (cli->json)
-			cli_print_json(&device_page_record, &page);
+			cli_add_items(&all, &device_view_record, &page.items);
 		items = page.items.items;
 		total += page.items.count;
 		for (uint32_t i = 0; i < page.items.count; i++) {
@@ -102,14 +103,18 @@ device_list(struct cli *cli, int argc, char **argv)
 			if (!cli->json)
 				add_row(&table, &items[i]);
 		}
+		if (!cli->json && total > 0)
+			table_flush(&table);
 		if (page.next == 0)
 			break;
 		status = cli_next_page(&request.after, page.next);
 		arena_clear(&arena);
 	}
-	if (status == CLI_DONE && !cli->json)
+	if (status == CLI_DONE && cli->json)
+		cli_end_items(&all);
+	else if (status == CLI_DONE)
 		end_list(&table, &request, total, pending);
-	buf_release(&table.cells);
+	table_end(&table);
 	arena_release(&arena);
 	return status;
 }
@@ -168,7 +173,8 @@ device_show(struct cli *cli, int argc, char **argv)
 	struct arena arena = { 0 };
 	int status = cli_arguments(argc, argv, 1, 1, "device show DEVICE");
 
-	if (status == CLI_DONE && !cli_id(&request.device, argv[1], "DEVICE", "device-"))
+	if (status == CLI_DONE &&
+	    !cli_id(&request.device, argv[1], "DEVICE", "device-"))
 		status = CLI_USAGE;
 	if (status == CLI_DONE)
 		status =
@@ -233,7 +239,8 @@ device_revoke(struct cli *cli, int argc, char **argv)
 		return CLI_USAGE;
 	status = cli_arguments(argc, argv, 1, 1,
 	    "device revoke DEVICE [--reason TEXT]");
-	if (status == CLI_DONE && !cli_id(&request.device, argv[1], "DEVICE", "device-"))
+	if (status == CLI_DONE &&
+	    !cli_id(&request.device, argv[1], "DEVICE", "device-"))
 		status = CLI_USAGE;
 	if (status == CLI_DONE &&
 	    !text_copy(request.reason, sizeof(request.reason), reason)) {

@@ -176,6 +176,7 @@ join_list(struct cli *cli, int argc, char **argv)
 	struct join_page page;
 	struct arena arena = { 0 };
 	struct table table = { 0 };
+	struct json_items all = { 0 };
 	uint64_t total = 0;
 	int status;
 
@@ -188,7 +189,7 @@ join_list(struct cli *cli, int argc, char **argv)
 		if (status != CLI_DONE)
 			break;
 		if (cli->json)
-			cli_print_json(&join_page_record, &page);
+			cli_add_items(&all, &join_view_record, &page.items);
 		total += page.items.count;
 		for (uint32_t i = 0; i < page.items.count && !cli->json; i++)
 			add_row(&table,
@@ -198,10 +199,11 @@ join_list(struct cli *cli, int argc, char **argv)
 		status = cli_next_page(&request.after, page.next);
 		arena_clear(&arena);
 	}
-	if (status == CLI_DONE && !cli->json && total > 0)
-		table_print(&table);
-	else
-		buf_release(&table.cells);
+	if (status == CLI_DONE && cli->json)
+		cli_end_items(&all);
+	else if (status == CLI_DONE && total > 0)
+		table_flush(&table);
+	table_end(&table);
 	if (status == CLI_DONE && !cli->json && total == 0)
 		puts(request.all ? "No token was ever made."
 				 : "No token can be used now. Make one: "
@@ -217,7 +219,8 @@ join_revoke(struct cli *cli, int argc, char **argv)
 	struct arena arena = { 0 };
 	int status = cli_arguments(argc, argv, 1, 1, "join revoke TOKEN");
 
-	if (status == CLI_DONE && !cli_id(&request.join, argv[1], "TOKEN", "join-"))
+	if (status == CLI_DONE &&
+	    !cli_id(&request.join, argv[1], "TOKEN", "join-"))
 		status = CLI_USAGE;
 	if (status == CLI_DONE)
 		status =

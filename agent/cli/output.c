@@ -52,6 +52,29 @@ cli_print_json(const struct record *record, const void *value)
 }
 
 void
+cli_add_items(struct json_items *items, const struct record *record,
+    const struct record_list *page)
+{
+	struct buf buf = { 0 };
+
+	for (uint32_t i = 0; i < page->count; i++) {
+		fputs(items->count++ == 0 ? "{\"items\": [\n  " : ",\n  ",
+		    stdout);
+		buf_clear(&buf);
+		record_write_json(&buf, record,
+		    (const uint8_t *)page->items + i * record->size);
+		fputs(buf_text(&buf), stdout);
+	}
+	buf_release(&buf);
+}
+
+void
+cli_end_items(struct json_items *items)
+{
+	puts(items->count == 0 ? "{\"items\": []}" : "\n]}");
+}
+
+void
 cli_problem(const struct cli *cli, const struct problem *problem)
 {
 	if (cli->json) {

@@ -50,6 +50,7 @@ list_pages(struct cli *cli, struct waiter_query *query)
 {
 	struct arena arena = { 0 };
 	struct table table = { 0 };
+	struct json_items all = { 0 };
 	uint64_t total = 0;
 	int status;
 
@@ -65,14 +66,16 @@ list_pages(struct cli *cli, struct waiter_query *query)
 
 		total += page.items.count;
 		if (cli->json)
-			cli_print_json(&waiter_page_record, &page);
+			cli_add_items(&all, &waiter_view_record, &page.items);
 		for (uint32_t i = 0; i < page.items.count && !cli->json; i++)
 			add_row(&table, &items[i]);
 		if (page.next == 0)
 			break;
 		status = cli_next_page(&query->after, page.next);
 	} while (status == CLI_DONE);
-	if (status == CLI_DONE && !cli->json && total > 0)
+	if (status == CLI_DONE && cli->json)
+		cli_end_items(&all);
+	else if (status == CLI_DONE && !cli->json && total > 0)
 		table_flush(&table);
 	else if (status == CLI_DONE && !cli->json)
 		puts("Nobody waits.");
