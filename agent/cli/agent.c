@@ -41,6 +41,9 @@ agent_enroll(struct cli *cli, int argc, char **argv)
 		printf("Enrolled at %s as device-%llu (%s, class %s).\n",
 		    reply.site, (unsigned long long)reply.device, reply.name,
 		    proof_class_names[reply.class_]);
+	if (status == CLI_DONE && !cli->json && reply.pending)
+		printf("It gets no seats before an admin lets it in; %s\n",
+		    reply.hint);
 	arena_release(&arena);
 	return status;
 }

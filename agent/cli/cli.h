@@ -126,7 +126,6 @@ int site_show(struct cli *cli, int argc, char **argv);
 int license_install_file(struct cli *cli, int argc, char **argv);
 int license_list(struct cli *cli, int argc, char **argv);
 int license_show(struct cli *cli, int argc, char **argv);
-int token_create(struct cli *cli, int argc, char **argv);
 int join_create(struct cli *cli, int argc, char **argv);
 int join_list(struct cli *cli, int argc, char **argv);
 int join_revoke(struct cli *cli, int argc, char **argv);

@@ -77,8 +77,6 @@ const struct command_spec commands[] = {
 	    "                waits for: leasehold device approve\n",
 	    "leasehold join create --uses 20 --for 1d --host 'ws-*'",
 	    join_create },
-	{ "token create", "", "join create --approve", NULL,
-	    "leasehold token create", token_create },
 	{ "join list", "", "tokens that can still be used (admin)",
 	    "  --all         those too that nobody can use any more\n",
 	    "leasehold join list", join_list },

@@ -67,6 +67,7 @@ end_list(struct table *table, const struct device_query *request,
 	else
 		puts("No device is enrolled. Make a token for the first: "
 		     "leasehold join create");
+	fflush(stdout); /* in this order also where both go to one place */
 	if (pending > 0)
 		cli_say("%llu %s for an admin: leasehold device approve N",
 		    (unsigned long long)pending,

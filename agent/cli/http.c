@@ -66,6 +66,13 @@ value_of(size_t *value_len, const char *json, size_t json_len, const char *key,
 
 			if (text == NULL)
 				return NULL;
+			if (value.type == JSON_TRUE ||
+			    value.type == JSON_FALSE) {
+				bool set = value.type == JSON_TRUE;
+
+				*value_len = set ? 4 : 5;
+				return set ? "true" : "false";
+			}
 			if (value.type != JSON_STRING) {
 				memcpy(text, value.text, value.len);
 				*value_len = value.len;

@@ -100,8 +100,8 @@ say_created(const struct join_created *reply, const struct join_create *request)
 		: "who comes with it waits for: leasehold device approve N");
 }
 
-static int
-create(struct cli *cli, int argc, char **argv, bool approved)
+int
+join_create(struct cli *cli, int argc, char **argv)
 {
 	struct license_host_pattern hosts[JOIN_HOSTS_MAX];
 	struct join_create request = { .uses = 1, .valid_s = 3600 };
@@ -109,7 +109,6 @@ create(struct cli *cli, int argc, char **argv, bool approved)
 	struct arena arena = { 0 };
 	int status = read_options(&request, hosts, &argc, argv);
 
-	request.approved |= approved;
 
 	if (status == CLI_DONE)
 		status = cli_arguments(argc, argv, 0, 0,
@@ -124,18 +123,6 @@ create(struct cli *cli, int argc, char **argv, bool approved)
 		say_created(&reply, &request);
 	arena_release(&arena);
 	return status;
-}
-
-int
-join_create(struct cli *cli, int argc, char **argv)
-{
-	return create(cli, argc, argv, false);
-}
-
-int
-token_create(struct cli *cli, int argc, char **argv)
-{
-	return create(cli, argc, argv, true);
 }
 
 static void

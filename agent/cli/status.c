@@ -333,7 +333,7 @@ static void
 place_words(char out[48], const struct local_question *question)
 {
 	static const char *const words[] = { "the agent", "the site",
-		"the site's answer", "a seat" };
+		"the site's answer", "a seat", "an admin" };
 
 	if (question->queue.claim_s > 0)
 		snprintf(out, 48, "its turn");

@@ -119,6 +119,10 @@ give_up_offline(struct checkout_way *way)
 	problem_set(&problem, err, "leasehold status", "%s%s",
 	    session->refused != 0 ? "" : "the site cannot be reached: ",
 	    trouble);
+	if (session_is_pending(way->keeper)) {
+		err = ERR_FORBIDDEN;
+		problem_set_pending(&problem, way->keeper->site.device);
+	}
 	application_refuse(way->keeper, &way->asker, err, &problem);
 	way->asker.application = 0;
 	/* The site may have granted it, or keep a place for it: stays, to hear
@@ -135,7 +139,8 @@ way_go_offline(struct checkout_way *way)
 	    now_ms + (way->unknown ? PATIENCE_UNKNOWN_MS : PATIENCE_MS);
 
 	way->step = CHECKOUT_OFFLINE;
-	if (way->keeper->session.refused != 0) {
+	if (way->keeper->session.refused != 0 ||
+	    (session_is_pending(way->keeper) && way->wait_until_ms == 0)) {
 		give_up_offline(way);
 		return;
 	}
@@ -447,6 +452,18 @@ checkouts_refuse(struct keeper *keeper)
 			give_up_offline(way);
 		else if (way->step == CHECKOUT_QUEUED)
 			way_end_wait(way, err_code(keeper->session.refused));
+	}
+}
+
+void
+checkouts_pending(struct keeper *keeper)
+{
+	struct checkout_way *way, *next;
+
+	for (way = TAILQ_FIRST(&keeper->checkouts); way != NULL; way = next) {
+		next = TAILQ_NEXT(way, entry);
+		if (way->step == CHECKOUT_OFFLINE && way->wait_until_ms == 0)
+			give_up_offline(way);
 	}
 }
 

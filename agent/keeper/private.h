@@ -207,6 +207,8 @@ void checkout_begin(struct application *application, uint64_t id,
 void checkouts_resume(struct keeper *keeper);
 /** The site will not have this device: nobody waits any longer. */
 void checkouts_refuse(struct keeper *keeper);
+/** It waits for an admin: who did not ask to wait is told. */
+void checkouts_pending(struct keeper *keeper);
 void checkouts_close(struct keeper *keeper);
 /** The connection hung up: nobody waits. */
 void checkouts_forget(struct keeper *keeper, uint64_t application);
@@ -256,6 +258,7 @@ enum session_state {
 	SESSION_CONNECTING,
 	SESSION_HELLO, /* said; waiting for the nonce */
 	SESSION_PROVING,
+	SESSION_PENDING, /* known, and waits for an admin's approval */
 	SESSION_RESUMING, /* leases are being attached */
 	SESSION_UP,
 };
@@ -265,14 +268,18 @@ struct session {
 	struct event *timer; /* next attempt */
 	struct event *watch; /* calls without an answer; what to write */
 	unsigned int failures;
+	unsigned int replaced; /* by another with our key, again and again */
 	int64_t tried_ms; /* the last attempt began */
 	int64_t retry_at_ms;
 	int64_t since; /* wall clock: connected or disconnected */
+	int64_t up_ms; /* boottime: the last session came up */
 	uint8_t exporter[32];
 	bool told; /* `trouble` says already why this attempt ended */
 	bool stopping; /* the site said that it is about to */
 	bool resumed; /* leases were taken up in this session */
-	int refused; /* 0, or why the site will not have this device */
+	/** 0, or why the site will not have this device, or this agent for it:
+	 * nobody waits for it, and it is asked rarely. */
+	int refused;
 	char trouble[256];
 	enum local_cause cause; /* of the trouble */
 	char hint[192]; /* what the site says to do about it */
@@ -300,6 +307,8 @@ void session_hang_up(struct keeper *keeper, const char *format, ...)
 /** Somebody wants the site: do not sit out a long pause. */
 void session_hurry(struct keeper *keeper);
 bool session_is_up(const struct keeper *keeper);
+/** Proved, and no more until an admin approves of this device. */
+bool session_is_pending(const struct keeper *keeper);
 /** From leases.c: all is attached. */
 void session_ready(struct keeper *keeper);
 /** In journal.c: a header that the site signed passed by: its batch may not go

@@ -24,6 +24,14 @@
 #define BACKOFF_MAX_MS 30000
 #define BACKOFF_DOUBLINGS 8
 #define HURRY_MS 1000
+/* Whom an admin shut out comes back with another key, if at all. */
+#define REVOKED_MS 900000
+/* Two agents with one key would throw each other out without end. */
+#define REPLACED_FIRST_MS 60000
+#define REPLACED_MAX_MS 900000
+#define REPLACED_DOUBLINGS 4
+/* A session that stood for so long was nobody else's to take. */
+#define UNDISPUTED_MS 1800000
 #define WATCH_S 10
 #define ANSWER_MAX_MS 30000
 
@@ -33,6 +41,12 @@ bool
 session_is_up(const struct keeper *keeper)
 {
 	return keeper->session.state == SESSION_UP;
+}
+
+bool
+session_is_pending(const struct keeper *keeper)
+{
+	return keeper->session.state == SESSION_PENDING;
 }
 
 /* --- attempts ------------------------------------------------------------- */
@@ -52,10 +66,27 @@ arm_attempt(struct keeper *keeper, int64_t ms)
 		log_error("keeper", "no memory for a timer");
 }
 
+/* How long at most until it is worth asking again; 0: as the failures say. */
+static uint32_t
+long_pause_ms(const struct session *session)
+{
+	if (session->refused == ERR_DEVICE_REVOKED)
+		return REVOKED_MS;
+	if (session->refused != ERR_FORBIDDEN || session->replaced == 0)
+		return 0;
+	unsigned int doublings = session->replaced - 1 < REPLACED_DOUBLINGS
+	    ? session->replaced - 1
+	    : REPLACED_DOUBLINGS;
+	uint32_t most = (uint32_t)REPLACED_FIRST_MS << doublings;
+
+	return most < REPLACED_MAX_MS ? most : REPLACED_MAX_MS;
+}
+
 static void
 wait_for_attempt(struct keeper *keeper)
 {
 	struct session *session = &keeper->session;
+	uint32_t pause = long_pause_ms(session);
 	unsigned int doublings = session->failures < BACKOFF_DOUBLINGS
 	    ? session->failures
 	    : BACKOFF_DOUBLINGS;
@@ -64,6 +95,10 @@ wait_for_attempt(struct keeper *keeper)
 	if (most > BACKOFF_MAX_MS)
 		most = BACKOFF_MAX_MS;
 	session->failures++;
+	if (pause > 0) {
+		arm_attempt(keeper, pause / 2 + randombytes_uniform(pause / 2));
+		return;
+	}
 	arm_attempt(keeper, randombytes_uniform(most + 1));
 }
 
@@ -118,7 +153,7 @@ session_hurry(struct keeper *keeper)
 	int64_t now_ms = clock_boottime_ms();
 	int64_t soon_ms = session->tried_ms + HURRY_MS;
 
-	if (session->state != SESSION_WAITING)
+	if (session->state != SESSION_WAITING || session->refused != 0)
 		return;
 	if (soon_ms < now_ms)
 		soon_ms = now_ms;
@@ -157,6 +192,36 @@ refused(struct keeper *keeper, int err)
 	checkouts_refuse(keeper);
 }
 
+/* Connected and known, and nothing more: no lease is there to be taken up, and
+ * the site says when an admin has let it in. */
+static void
+wait_for_approval(struct keeper *keeper)
+{
+	struct session *session = &keeper->session;
+	struct problem problem;
+
+	session->state = SESSION_PENDING;
+	session->failures = 0;
+	session->refused = 0;
+	session->since = clock_wall_ms();
+	session->cause = CAUSE_NONE;
+	problem_set_pending(&problem, keeper->site.device);
+	memcpy(session->trouble, problem.detail, sizeof(session->trouble));
+	memcpy(session->hint, problem.hint, sizeof(session->hint));
+	log_warn("keeper", "connected to site %s: %s; %s", keeper->site.site,
+	    problem.detail, problem.hint);
+	enroll_session_result(keeper);
+	checkouts_pending(keeper);
+}
+
+static void
+begin_resuming(struct keeper *keeper)
+{
+	keeper->session.state = SESSION_RESUMING;
+	keeper->session.resumed = true;
+	leases_resume(keeper);
+}
+
 static void
 on_proved(void *ctx, int err, const void *reply, const struct problem *problem)
 {
@@ -172,10 +237,11 @@ on_proved(void *ctx, int err, const void *reply, const struct problem *problem)
 		refused(keeper, err);
 		return;
 	}
-	keeper->session.state = SESSION_RESUMING;
-	keeper->session.resumed = true;
 	keeper->renewal.renew_s = said->renew_s;
-	leases_resume(keeper);
+	if (said->pending)
+		wait_for_approval(keeper);
+	else
+		begin_resuming(keeper);
 }
 
 static void
@@ -290,6 +356,7 @@ session_ready(struct keeper *keeper)
 	if (session->state != SESSION_RESUMING)
 		return;
 	session->state = SESSION_UP;
+	session->up_ms = clock_boottime_ms();
 	session->failures = 0;
 	session->refused = 0;
 	session->since = clock_wall_ms();
@@ -323,6 +390,22 @@ on_opened(void *ctx, const struct uplink_peer *peer)
 	say_hello(keeper);
 }
 
+/* The site ended the session for what will not be otherwise soon. */
+static void
+turned_away(struct keeper *keeper, enum local_cause cause)
+{
+	struct session *session = &keeper->session;
+
+	if (cause == CAUSE_REPLACED) {
+		if (clock_boottime_ms() - session->up_ms > UNDISPUTED_MS)
+			session->replaced = 0;
+		session->replaced++;
+		session->refused = ERR_FORBIDDEN;
+	} else if (cause == CAUSE_REVOKED) {
+		session->refused = ERR_DEVICE_REVOKED;
+	}
+}
+
 static void
 on_closed(void *ctx, enum local_cause cause, const char *reason)
 {
@@ -335,16 +418,22 @@ on_closed(void *ctx, enum local_cause cause, const char *reason)
 	}
 	if (session->state == SESSION_IDLE)
 		return;
-	if (!session->told)
+	if (session->state == SESSION_PENDING)
+		session->since = clock_wall_ms();
+	/* What an admin said stays the reason, whatever else fails then. */
+	if (!session->told && session->refused != ERR_DEVICE_REVOKED)
 		session_trouble(keeper,
 		    session->stopping ? CAUSE_STOPPING : cause, reason);
 	session->stopping = false;
+	turned_away(keeper, cause);
 	if (session->resumed) {
 		session->resumed = false;
 		session->since = clock_wall_ms();
 		leases_disconnected(keeper);
 		checkouts_disconnected(keeper);
 	}
+	if (session->refused != 0)
+		checkouts_refuse(keeper);
 	if (calls_have_uplink(keeper->calls))
 		wait_for_attempt(keeper);
 	else
@@ -366,6 +455,10 @@ on_notice(void *ctx, enum operation_id op, const void *record)
 
 		if (lease != NULL)
 			lease_lost(lease, ended->code);
+	} else if (op == OP_DEVICE_APPROVED) {
+		log_info("keeper", "an admin approved of this device");
+		if (session_is_pending(keeper))
+			begin_resuming(keeper);
 	} else if (op == OP_LEASE_WAITING) {
 		checkouts_waiting(keeper, record);
 	} else if (op == OP_LEASE_OFFERED) {

@@ -111,7 +111,8 @@ session_status(struct local_status *status, const struct keeper *keeper)
 	memcpy(status->tenant, keeper->site.tenant, sizeof(status->tenant));
 	memcpy(status->name, keeper->site.name, sizeof(status->name));
 	status->device = keeper->site.device;
-	status->connected = session_is_up(keeper);
+	status->pending = session_is_pending(keeper);
+	status->connected = session_is_up(keeper) || status->pending;
 	problem_set(&words, ERR_UNAVAILABLE, NULL, "%s%s%s", session->rollback,
 	    session->rollback[0] != '\0' && session->trouble[0] != '\0' ? "; "
 									: "",
@@ -224,7 +225,8 @@ waits_for(const struct checkout_way *way)
 	case CHECKOUT_HASHING:
 		return LOCAL_WAITS_HERE;
 	case CHECKOUT_OFFLINE:
-		return LOCAL_WAITS_SITE;
+		return session_is_pending(way->keeper) ? LOCAL_WAITS_ADMIN
+						       : LOCAL_WAITS_SITE;
 	case CHECKOUT_ASKED:
 	case CHECKOUT_LICENSE:
 		return LOCAL_WAITS_ANSWER;

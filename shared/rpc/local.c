@@ -126,7 +126,7 @@ static const struct record_field local_leases_fields[] = {
 RECORD_DEFINE(local_leases, 1, "Leases of this agent.");
 
 const char *const local_waits_names[] = { "agent", "site", "answer", "seat",
-	NULL };
+	"admin", NULL };
 
 static const struct record_field local_question_fields[] = {
 	R_TEXT(local_question, product, 1, 63, 0, "The product's id."),
@@ -137,7 +137,7 @@ static const struct record_field local_question_fields[] = {
 	R_U32(local_question, uid, 0, UINT32_MAX, 0, "Its user."),
 	R_TEXT(local_question, command, 0, 63, OPT, "Its command, for people."),
 	R_ENUM(local_question, waits, local_waits_names, 0,
-	    "For the agent, the site, its answer or a seat."),
+	    "For the agent, the site, its answer, a seat or an admin."),
 	R_STRUCT(local_question, queue, &queue_place_record, OPT,
 	    "Its place in the site's queue."),
 	R_U32(local_question, left_s, 0, UINT32_MAX, OPT,

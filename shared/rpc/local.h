@@ -128,6 +128,7 @@ enum local_waits {
 	LOCAL_WAITS_SITE, /* the site is not reached */
 	LOCAL_WAITS_ANSWER, /* the site was asked */
 	LOCAL_WAITS_SEAT, /* every seat is taken */
+	LOCAL_WAITS_ADMIN, /* to let this device in */
 };
 extern const char *const local_waits_names[]; /* ends with NULL */
 

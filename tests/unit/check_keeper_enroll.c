@@ -116,6 +116,143 @@ START_TEST(leases_stand_in_the_way_of_another_enrolment)
 }
 END_TEST
 
+/* --- approval, and its end ------------------------------------------------ */
+
+static struct local_status
+enroll_pending(void)
+{
+	struct local_enroll ask = make_token(world.site_secret);
+	struct local_status reply;
+
+	world.pending = true;
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_ENROLL, &ask, &arena,
+			     &problem),
+	    0);
+	return reply;
+}
+
+START_TEST(pending_device_is_connected_and_says_what_it_waits_for)
+{
+	struct local_status reply = enroll_pending();
+
+	ck_assert(reply.connected);
+	ck_assert(reply.pending);
+	ck_assert_str_eq(reply.trouble,
+	    "device-3 waits for an admin's approval");
+	ck_assert_ptr_nonnull(strstr(reply.hint, "leasehold device approve 3"));
+	/* It asks the site for nothing. */
+	ck_assert_uint_eq(world.asked[OP_LEASE_MINE], 0);
+	ck_assert_uint_eq(world.asked[OP_LEASE_ATTACH], 0);
+	/* Nor after a restart. */
+	world_kill_keeper(&world);
+	world_start_keeper(&world);
+	world_connect_app(&world);
+	wait_connected();
+	ck_assert(status().pending);
+}
+END_TEST
+
+START_TEST(who_would_not_wait_is_refused_until_the_admin_came)
+{
+	struct local_checkout ask = question();
+	struct local_checkout_reply reply;
+	const struct empty nothing = { 0 };
+
+	enroll_pending();
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_CHECKOUT, &ask,
+			     &arena, &problem),
+	    ERR_FORBIDDEN);
+	ck_assert_str_eq(problem.detail,
+	    "device-3 waits for an admin's approval");
+	ck_assert_uint_eq(world.asked[OP_LEASE_CHECKOUT], 0);
+	world.pending = false;
+	world_notify(&world, OP_DEVICE_APPROVED, &nothing);
+	while (status().pending)
+		world_serve_for(&world, 10);
+	ask = question();
+	take_seat(&ask);
+	ck_assert_str_eq(status().trouble, "");
+}
+END_TEST
+
+START_TEST(who_waits_is_served_when_the_admin_came)
+{
+	struct local_checkout ask = question();
+	struct local_checkout_reply reply;
+	struct rpc_envelope envelope;
+	const struct empty nothing = { 0 };
+
+	enroll_pending();
+	ask.wait_s = 60;
+	world_ask(&world, LOCAL_CHECKOUT, &ask);
+	world_serve_for(&world, 200);
+	ck_assert_uint_eq(world.asked[OP_LEASE_CHECKOUT], 0);
+	world.pending = false;
+	world_notify(&world, OP_DEVICE_APPROVED, &nothing);
+	world_line(&envelope, &world);
+	ck_assert_ptr_nonnull(envelope.result);
+	ck_assert_int_eq(record_read_json(&reply, &local_checkout_reply_record,
+			     envelope.result, envelope.result_len, &arena,
+			     NULL),
+	    0);
+	ck_assert_uint_ne(reply.lease, 0);
+}
+END_TEST
+
+START_TEST(word_of_an_admin_that_nobody_waits_for_changes_nothing)
+{
+	const struct empty nothing = { 0 };
+
+	wait_connected();
+	unsigned int asked = world.asked[OP_LEASE_MINE];
+
+	world_notify(&world, OP_DEVICE_APPROVED, &nothing);
+	world_serve_for(&world, 50);
+	ck_assert(status().connected);
+	ck_assert_uint_eq(world.asked[OP_LEASE_MINE], asked);
+}
+END_TEST
+
+/* Turned away: told at once, and it does not come back soon, whoever asks. */
+static void
+expect_quiet(int err, const char *words, uint32_t least_s)
+{
+	struct local_checkout ask = question();
+	struct local_checkout_reply reply;
+	unsigned int hellos = world.asked[OP_SESSION_HELLO];
+
+	ask.wait_s = 60;
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_CHECKOUT, &ask,
+			     &arena, &problem),
+	    err);
+	ck_assert_str_eq(problem.detail, words);
+	world_serve_for(&world, 1500);
+	struct local_status now = status();
+
+	ck_assert(!now.connected);
+	ck_assert_str_eq(now.trouble, words);
+	ck_assert_uint_ge(now.retry_s, least_s);
+	ck_assert_uint_eq(world.asked[OP_SESSION_HELLO], hellos);
+}
+
+START_TEST(revoked_agent_says_why_and_keeps_still)
+{
+	wait_connected();
+	world_turn_away(&world, CAUSE_REVOKED, "revoked: it was stolen");
+	expect_quiet(ERR_DEVICE_REVOKED, "revoked: it was stolen", 400);
+	ck_assert_uint_eq(status().cause, CAUSE_REVOKED);
+}
+END_TEST
+
+START_TEST(replaced_agent_lets_the_other_be)
+{
+	wait_connected();
+	world_turn_away(&world, CAUSE_REPLACED, "connected from elsewhere");
+	expect_quiet(ERR_FORBIDDEN, "connected from elsewhere", 25);
+	ck_assert_uint_eq(status().cause, CAUSE_REPLACED);
+}
+END_TEST
+
 /* --- limits --------------------------------------------------------------- */
 
 START_TEST(user_has_so_many_connections_and_no_more)
@@ -205,10 +342,19 @@ suite(void)
 	tcase_add_test(enrolment, token_of_another_key_makes_no_device);
 	tcase_add_test(enrolment, what_is_no_token_is_refused);
 	tcase_add_test(enrolment, unreachable_site_is_said_so);
+	tcase_add_test(enrolment,
+	    pending_device_is_connected_and_says_what_it_waits_for);
+	tcase_add_test(enrolment,
+	    who_would_not_wait_is_refused_until_the_admin_came);
+	tcase_add_test(enrolment, who_waits_is_served_when_the_admin_came);
 	suite_add_tcase(s, enrolment);
 	tcase_set_timeout(again, 30);
 	tcase_add_checked_fixture(again, setup, teardown);
 	tcase_add_test(again, leases_stand_in_the_way_of_another_enrolment);
+	tcase_add_test(again,
+	    word_of_an_admin_that_nobody_waits_for_changes_nothing);
+	tcase_add_test(again, revoked_agent_says_why_and_keeps_still);
+	tcase_add_test(again, replaced_agent_lets_the_other_be);
 	suite_add_tcase(s, again);
 	tcase_set_timeout(limits, 30);
 	tcase_add_checked_fixture(limits, setup, teardown);

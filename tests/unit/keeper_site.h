@@ -45,7 +45,10 @@ static inline void
 world_prove(struct world *world, uint32_t op, uint64_t tag,
     const struct proof *proof, enum proof_purpose purpose)
 {
-	struct prove_reply reply = { .device = 3, .name = "ws", .renew_s = 60 };
+	struct prove_reply reply = { .device = 3,
+		.name = "ws",
+		.renew_s = 60,
+		.pending = world->pending };
 	struct proof_subject subject = { .purpose = purpose,
 		.site = WORLD_SITE,
 		.tenant = "default",
@@ -67,7 +70,8 @@ world_prove(struct world *world, uint32_t op, uint64_t tag,
 	} else if (purpose == PROOF_ENROLL) {
 		struct enroll_reply enrolled = { .device = 3,
 			.site = WORLD_SITE,
-			.tenant = "default" };
+			.tenant = "default",
+			.pending = world->pending };
 
 		memcpy(enrolled.site_key, world->site_public, 32);
 		world_reply(world, op, tag, &enrolled);

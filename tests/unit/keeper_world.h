@@ -70,6 +70,7 @@ struct world {
 	int refuse_hello; /* with this error */
 	int refuse_proof;
 	int64_t clock_behind_ms; /* its clock, of ours */
+	bool pending; /* the device waits for an admin */
 
 	/* what the site was asked */
 	unsigned int asked[OPERATION_COUNT];
@@ -202,6 +203,15 @@ world_disconnect(struct world *world)
 	world->connected = false;
 	world_tell(world, UPLINK_CLOSED, world->cause, 0, "the line is cut",
 	    15);
+}
+
+/* The site ends it, as the uplink understands its code. */
+static inline void
+world_turn_away(struct world *world, enum local_cause cause, const char *words)
+{
+	world->connected = false;
+	world_tell(world, UPLINK_CLOSED, (uint16_t)cause, 0, words,
+	    strlen(words));
 }
 
 static inline void
