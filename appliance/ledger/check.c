@@ -120,7 +120,7 @@ tally_of(const struct check *check, struct pool_id id)
 /* The granting row says what the state says. */
 static int
 compare_row(struct check *check, const struct state_lease *lease,
-    const struct row_lease_granted *r)
+    const struct row_lease_granted *r, const struct tally *tally)
 {
 	struct pool_id id = { lease->license, lease->pool };
 	struct row_slots slots[LEASE_COUNT_MAX];
@@ -135,7 +135,7 @@ compare_row(struct check *check, const struct state_lease *lease,
 	    memcmp(r->slots.items, slots, lease->n_slots * sizeof *slots) !=
 		0 ||
 	    memcmp(r->request, lease->request, sizeof r->request) != 0 ||
-	    strcmp(r->feature, tally_of(check, id)->feature) != 0)
+	    strcmp(r->feature, tally->feature) != 0)
 		return broken(check,
 		    "lease-%" PRIu64 " is not what its row says", lease->lease);
 	if (slots_are_taken(&taken, check->state, id, slots, lease->n_slots) !=
@@ -147,7 +147,8 @@ compare_row(struct check *check, const struct state_lease *lease,
 }
 
 static int
-check_lease_row(struct check *check, const struct state_lease *lease)
+check_lease_row(struct check *check, const struct state_lease *lease,
+    const struct tally *tally)
 {
 	struct row row;
 	int err = 0;
@@ -173,7 +174,7 @@ check_lease_row(struct check *check, const struct state_lease *lease)
 	if (err != 0 || row.kind != ROW_LEASE_GRANTED)
 		return broken(check, "lease-%" PRIu64 " has no row",
 		    lease->lease);
-	return compare_row(check, lease, &row.u.lease_granted);
+	return compare_row(check, lease, &row.u.lease_granted, tally);
 }
 
 static int
@@ -207,7 +208,7 @@ check_lease(void *ctx, const struct record_span *key,
 		    device_state_names[device.state]);
 	tally->overage += lease.overage_count;
 	tally->commit += lease.count - lease.overage_count;
-	return check_lease_row(check, &lease);
+	return check_lease_row(check, &lease, tally);
 }
 
 /* --- pools ------------------------------------------------------------- */
@@ -297,7 +298,8 @@ static int
 check_pool(struct check *check, const struct license *license,
     struct pool_id id)
 {
-	const struct tally *tally = tally_of(check, id);
+	const struct tally *tally =
+	    &check->pools[check->first[id.license] + id.pool];
 	struct state_pool pool;
 	struct license_seats seats;
 
