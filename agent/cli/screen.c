@@ -277,45 +277,6 @@ draw_frame(struct watch *watch, struct frame *frame)
 	return status;
 }
 
-/* The bytes of what comes next, and the columns it takes: a character, or a
- * tone, which takes none. A frame's text is safe to show as it is. */
-static size_t
-next_piece(unsigned int *columns, const char *text, size_t len)
-{
-	size_t size = 1;
-
-	*columns = 0;
-	if (text[0] == '\033') {
-		while (size < len && text[size - 1] != 'm')
-			size++;
-		return size;
-	}
-	while (size < len && ((unsigned char)text[size] & 0xc0) == 0x80)
-		size++;
-	*columns = visible_add(NULL, text, size, 0);
-	return size;
-}
-
-/* How much of a line fits a row: up to the last blank, if there is one. */
-static size_t
-fit_row(const char *text, size_t len, unsigned int most)
-{
-	unsigned int used = 0, columns;
-	size_t at = 0, blank = 0;
-
-	while (at < len) {
-		size_t size = next_piece(&columns, text + at, len - at);
-
-		if (used + columns > most)
-			return blank > 0 ? blank : at;
-		used += columns;
-		at += size;
-		if (text[at - 1] == ' ' && at < len)
-			blank = at;
-	}
-	return len;
-}
-
 struct drawing {
 	struct buf screen;
 	const struct frame *frame;
@@ -327,12 +288,16 @@ static void
 draw_line(struct drawing *drawing, const char *text, size_t len)
 {
 	do {
-		size_t size = fit_row(text, len, drawing->frame->columns);
+		size_t size = visible_fit(text, len, drawing->frame->columns);
 
 		if (size == 0 && len > 0)
 			size = len; /* a screen of one column */
 		if (drawing->row + 1 < drawing->frame->rows) {
-			buf_add(&drawing->screen, text, size);
+			/* The blank at which it was parted is not shown. */
+			bool parted =
+			    size > 1 && size < len && text[size - 1] == ' ';
+
+			buf_add(&drawing->screen, text, size - parted);
 			buf_add_str(&drawing->screen, END_OF_LINE);
 			drawing->row++;
 		} else {

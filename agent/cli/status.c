@@ -150,12 +150,14 @@ add_json(struct buf *out, const struct status_report *report)
 
 /* --- for people ----------------------------------------------------------- */
 
-static void add_line(struct buf *out, const char *name, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+#define INDENT 10
 
-/* "site      words"; words may be strangers'. */
+static void add_line(struct frame *frame, const char *name, const char *format,
+    ...) __attribute__((format(printf, 3, 4)));
+
+/* "site      words", wrapped at words; they may be strangers'. */
 static void
-add_line(struct buf *out, const char *name, const char *format, ...)
+add_line(struct frame *frame, const char *name, const char *format, ...)
 {
 	struct buf words = { 0 };
 	char text[1024];
@@ -164,17 +166,28 @@ add_line(struct buf *out, const char *name, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	buf_printf(&words, "%-9s %s\n", name, text);
-	visible_add_lines(out, buf_text(&words));
+	visible_add(&words, text, strlen(text), 0);
+	buf_printf(&frame->out, "%-*s", INDENT, name);
+	visible_add_wrapped(&frame->out, buf_text(&words), frame->columns,
+	    INDENT);
+	buf_add_byte(&frame->out, '\n');
 	buf_release(&words);
 }
 
+/* "problem: words", the first word in a tone. */
 static void
-add_words(struct buf *out, const char *before, const char *words)
+add_headline(struct frame *frame, enum screen_tone tone, const char *name,
+    const char *text)
 {
-	buf_add_str(out, before);
-	visible_add_lines(out, words);
-	buf_add_byte(out, '\n');
+	struct buf words = { 0 };
+
+	visible_add(&words, text, strlen(text), 0);
+	buf_printf(&frame->out, "%s%s%s: ", screen_tone(tone), name,
+	    screen_tone_end());
+	visible_add_wrapped(&frame->out, buf_text(&words), frame->columns,
+	    (unsigned int)strlen(name) + 2);
+	buf_add_byte(&frame->out, '\n');
+	buf_release(&words);
 }
 
 /* The site's own advice, where ours does not say as much. */
@@ -189,29 +202,26 @@ wants_hint(const struct status_report *report)
 }
 
 static void
-add_verdict(struct buf *out, const struct status_report *report)
+add_verdict(struct frame *frame, const struct status_report *report)
 {
 	const struct verdict *verdict = &report->verdict;
 
-	buf_add_str(out, screen_tone(verdict->ok ? TONE_GOOD : TONE_BAD));
-	buf_add_str(out, verdict->ok ? "ok" : "problem");
-	buf_add_str(out, screen_tone_end());
-	add_words(out, ": ", verdict->summary);
+	add_headline(frame, verdict->ok ? TONE_GOOD : TONE_BAD,
+	    verdict->ok ? "ok" : "problem", verdict->summary);
 	if (verdict->meaning[0] != '\0')
-		add_line(out, "  means", "%s", verdict->meaning);
+		add_line(frame, "  means", "%s", verdict->meaning);
 	if (verdict->next[0] != '\0')
-		add_line(out, "  next", "%s", verdict->next);
+		add_line(frame, "  next", "%s", verdict->next);
 	if (wants_hint(report))
-		add_line(out, "  site", "says: %s", report->status.hint);
+		add_line(frame, "  site", "says: %s", report->status.hint);
 	for (uint32_t i = 0; i < report->warnings.count; i++) {
-		buf_add_str(out, screen_tone(TONE_WARNING));
-		buf_add_str(out, "warning");
-		buf_add_str(out, screen_tone_end());
-		add_words(out, ": ", report->warning[i].summary);
+		add_headline(frame, TONE_WARNING, "warning",
+		    report->warning[i].summary);
 		if (report->warning[i].next[0] != '\0')
-			add_line(out, "  next", "%s", report->warning[i].next);
+			add_line(frame, "  next", "%s",
+			    report->warning[i].next);
 	}
-	buf_add_byte(out, '\n');
+	buf_add_byte(&frame->out, '\n');
 }
 
 static const char *
@@ -244,38 +254,37 @@ time_and_age(char out[80], int64_t time, int64_t now)
 }
 
 static void
-add_site(struct buf *out, const struct local_status *status, int64_t now)
+add_site(struct frame *frame, const struct local_status *status, int64_t now)
 {
 	char since[80], end[32];
 
 	time_and_age(since, status->since, now);
 	if (status->url[0] == '\0') {
-		add_line(out, "site", "none yet");
+		add_line(frame, "site", "none yet");
 		return;
 	}
-	add_line(out, "site", "%s%s%s at %s, tenant %s", status->site_name,
+	add_line(frame, "site", "%s%s%s at %s, tenant %s", status->site_name,
 	    status->site_name[0] != '\0' ? ", " : "", status->site, status->url,
 	    status->tenant);
-	add_line(out, "", "%sreached since %s", status->connected ? "" : "not ",
-	    since);
+	add_line(frame, "", "%sreached since %s",
+	    status->connected ? "" : "not ", since);
 	if (!status->connected && status->retry_s > 0)
-		add_line(out, "", "next attempt in %u s", status->retry_s);
+		add_line(frame, "", "next attempt in %u s", status->retry_s);
 	if (status->last_beat != 0) {
 		time_and_age(since, status->last_beat, now);
-		add_line(out, "", "leases renewed at %s", since);
+		add_line(frame, "", "leases renewed at %s", since);
 	}
 	if (status->certificate_end != 0) {
 		cli_time(end, status->certificate_end);
-		add_line(out, "", "its certificate ends at %s", end);
+		add_line(frame, "", "its certificate ends at %s", end);
 	}
-	add_line(out, "device", "device-%llu \"%s\", class %s: %s",
+	add_line(frame, "device", "device-%llu \"%s\", class %s: %s",
 	    (unsigned long long)status->device, status->name,
 	    proof_class_names[status->class_], key_words(status->class_));
 }
 
 static void
-add_leases(struct buf *out, const struct status_report *report,
-    const struct frame *frame, int64_t now)
+add_leases(struct frame *frame, const struct status_report *report, int64_t now)
 {
 	static const struct table_column columns[] = { { .name = "LEASE" },
 		{ .name = "PRODUCT", .least = 16 },
@@ -290,7 +299,7 @@ add_leases(struct buf *out, const struct status_report *report,
 	const struct local_lease *items = report->held.items;
 	struct table table = { .clip = frame->rows > 0 };
 
-	add_line(out, "leases", "%u on this workstation", report->held.count);
+	add_line(frame, "leases", "%u on this workstation", report->held.count);
 	if (report->held.count == 0)
 		return;
 	table_begin(&table, 12, columns);
@@ -317,10 +326,10 @@ add_leases(struct buf *out, const struct status_report *report,
 		if (lease->left_s == 0)
 			table_mark(&table);
 	}
-	if (!table_render(out, &table, frame->columns))
-		out->failed = true;
+	if (!table_render(&frame->out, &table, frame->columns))
+		frame->out.failed = true;
 	table_end(&table);
-	buf_add_str(out,
+	buf_add_str(&frame->out,
 	    report->status.connected
 		? "          Beats renew what is LEFT; without them the grace "
 		  "follows, then the seat is gone.\n"
@@ -345,8 +354,7 @@ place_words(char out[48], const struct local_question *question)
 }
 
 static void
-add_waiting(struct buf *out, const struct status_report *report,
-    const struct frame *frame)
+add_waiting(struct frame *frame, const struct status_report *report)
 {
 	static const struct table_column columns[] = { { .name = "WAITS FOR",
 							   .least = 16 },
@@ -361,7 +369,7 @@ add_waiting(struct buf *out, const struct status_report *report,
 
 	if (report->waiting.count == 0)
 		return;
-	buf_add_byte(out, '\n');
+	buf_add_byte(&frame->out, '\n');
 	table_begin(&table, 8, columns);
 	for (uint32_t i = 0; i < report->waiting.count; i++) {
 		char place[48], left[32];
@@ -377,11 +385,11 @@ add_waiting(struct buf *out, const struct status_report *report,
 		table_cell(&table, "%s", place);
 		table_cell(&table, "%s", left);
 	}
-	if (!table_render(out, &table, frame->columns))
-		out->failed = true;
+	if (!table_render(&frame->out, &table, frame->columns))
+		frame->out.failed = true;
 	table_end(&table);
 	if (report->waiting_more > 0)
-		add_line(out, "", "and %u more", report->waiting_more);
+		add_line(frame, "", "and %u more", report->waiting_more);
 }
 
 /* --- the command ---------------------------------------------------------- */
@@ -398,12 +406,12 @@ draw_status(void *ctx, struct frame *frame)
 		add_json(&frame->out, &report);
 		status = (int)report.verdict.status;
 	} else if (status == CLI_DONE) {
-		add_verdict(&frame->out, &report);
-		add_line(&frame->out, "agent", "%s on %s",
-		    report.status.software, cli->socket);
-		add_site(&frame->out, &report.status, now);
-		add_leases(&frame->out, &report, frame, now);
-		add_waiting(&frame->out, &report, frame);
+		add_verdict(frame, &report);
+		add_line(frame, "agent", "%s on %s", report.status.software,
+		    cli->socket);
+		add_site(frame, &report.status, now);
+		add_leases(frame, &report, now);
+		add_waiting(frame, &report);
 		status = (int)report.verdict.status;
 	}
 	arena_release(&report.arena);

@@ -147,3 +147,69 @@ visible_add_lines(struct buf *out, const char *text)
 		}
 	}
 }
+
+/* The bytes of what comes next, and the columns it takes: a character, or a
+ * tone, which takes none. A frame's text is safe to show as it is. */
+static size_t
+next_piece(unsigned int *columns, const char *text, size_t len)
+{
+	size_t size = 1;
+
+	*columns = 0;
+	if (text[0] == '\033') {
+		while (size < len && text[size - 1] != 'm')
+			size++;
+		return size;
+	}
+	while (size < len && ((unsigned char)text[size] & 0xc0) == 0x80)
+		size++;
+	*columns = visible_add(NULL, text, size, 0);
+	return size;
+}
+
+size_t
+visible_fit(const char *text, size_t len, unsigned int most)
+{
+	unsigned int used = 0, columns;
+	size_t at = 0, blank = 0;
+
+	while (at < len) {
+		size_t size = next_piece(&columns, text + at, len - at);
+
+		if (used + columns > most && text[at] == ' ')
+			return at + 1;
+		if (used + columns > most)
+			return blank > 0 ? blank : at;
+		used += columns;
+		at += size;
+		if (text[at - 1] == ' ' && at < len)
+			blank = at;
+	}
+	return len;
+}
+
+void
+visible_add_wrapped(struct buf *out, const char *text, unsigned int most,
+    unsigned int indent)
+{
+	size_t len = strlen(text);
+
+	if (most <= indent)
+		most = 0;
+	while (len > 0) {
+		size_t size =
+		    most == 0 ? len : visible_fit(text, len, most - indent);
+		size_t shown;
+
+		if (size == 0)
+			size = len; /* not one character fits */
+		shown = size;
+		while (shown > 1 && size < len && text[shown - 1] == ' ')
+			shown--;
+		buf_add(out, text, shown);
+		text += size;
+		len -= size;
+		if (len > 0)
+			buf_printf(out, "\n%*s", (int)indent, "");
+	}
+}

@@ -27,6 +27,18 @@ unsigned int visible_add(struct buf *out, const char *text, size_t len,
 /** Columns of a whole text. */
 unsigned int visible_width(const char *text);
 
+/**
+ * How many bytes of a text that is safe to show fit a row of `most` columns: up
+ * to and with the last blank, if there is one, which need not be shown. Tones (SGR sequences of our own) take no
+ * column.
+ */
+size_t visible_fit(const char *text, size_t len, unsigned int most);
+
+/** Append such a text in rows of `most` columns (0: one row), the first of them
+ * after `indent` columns, the others after as many blanks. */
+void visible_add_wrapped(struct buf *out, const char *text, unsigned int most,
+    unsigned int indent);
+
 /** Append lines that were put together from strangers' texts; new lines stay.
  */
 void visible_add_lines(struct buf *out, const char *text);

@@ -91,6 +91,32 @@ START_TEST(what_is_too_long_ends_with_an_ellipsis)
 }
 END_TEST
 
+static void
+wraps(const char *text, unsigned int most, unsigned int indent,
+    const char *like)
+{
+	struct buf out = { 0 };
+
+	visible_init();
+	visible_add_wrapped(&out, text, most, indent);
+	ck_assert_str_eq(buf_text(&out), like);
+	buf_release(&out);
+}
+
+START_TEST(long_lines_are_wrapped_at_words)
+{
+	wraps("one two three", 0, 2, "one two three");
+	wraps("one two three", 9, 2, "one two\n  three");
+	wraps("one two three", 7, 2, "one\n  two\n  three");
+	/* a word that is too long is cut, never half a character */
+	wraps("abcdef", 5, 1, "abcd\n ef");
+	wraps("\u4e2d\u6587\u5b57", 5, 0, "\u4e2d\u6587\n\u5b57");
+	wraps("x y", 2, 4, "x y");
+	/* tones take no column */
+	wraps("\033[1mone\033[0m two", 7, 0, "\033[1mone\033[0m two");
+}
+END_TEST
+
 static const struct table_column columns[] = {
 	{ .name = "USER", .least = 4 },
 	{ .name = "SEATS", .right = true },
@@ -239,6 +265,7 @@ suite(void)
 	tcase_add_test(visible, nothing_steers_the_terminal);
 	tcase_add_test(visible, bytes_that_are_no_text_are_shown_as_bytes);
 	tcase_add_test(visible, what_is_too_long_ends_with_an_ellipsis);
+	tcase_add_test(visible, long_lines_are_wrapped_at_words);
 	suite_add_tcase(s, visible);
 	tcase_add_test(table, columns_are_as_wide_as_their_widest_cell);
 	tcase_add_test(table, a_narrow_screen_cuts_what_may_be_cut);
