@@ -361,6 +361,40 @@ folder_remove(void)
 	ck_assert_int_eq(rmdir(folder), 0);
 }
 
+START_TEST(a_pattern_fits_the_whole_of_a_name)
+{
+	ck_assert(text_fits("ws-*", "ws-17"));
+	ck_assert(text_fits("ws-*", "WS-"));
+	ck_assert(text_fits("*.plant.example", "ws-1.Plant.example"));
+	ck_assert(text_fits("*", ""));
+	ck_assert(text_fits("**a**b**", "xaxb"));
+	ck_assert(text_fits("a*b*c", "abxbxc"));
+	ck_assert(text_fits("lab?", "lab7"));
+	ck_assert(text_fits("", ""));
+	ck_assert(!text_fits("", "a"));
+	ck_assert(!text_fits("ws-*", "xws-1"));
+	ck_assert(!text_fits("lab?", "lab"));
+	ck_assert(!text_fits("lab?", "lab17"));
+	ck_assert(!text_fits("a*b", "abc"));
+	ck_assert(!text_fits("[a]", "a"));
+	ck_assert(!text_fits("a.c", "abc"));
+}
+END_TEST
+
+/* What makes others try every way there is. */
+START_TEST(a_pattern_of_stars_takes_no_time)
+{
+	char pattern[128] = "", name[128] = "";
+
+	for (int i = 0; i < 60; i++)
+		strcat(pattern, "*a");
+	strcat(pattern, "b");
+	memset(name, 'a', 127);
+	for (int i = 0; i < 1000; i++)
+		ck_assert(!text_fits(pattern, name));
+}
+END_TEST
+
 START_TEST(a_file_is_replaced_whole)
 {
 	uint8_t *data;
@@ -458,6 +492,8 @@ suite(void)
 	tcase_add_test(tcase, each_digit_is_one_of_its_alphabet);
 	tcase_add_test(tcase, numbers_are_whole_and_in_range);
 	tcase_add_test(tcase, a_misspelt_word_finds_its_neighbour);
+	tcase_add_test(tcase, a_pattern_fits_the_whole_of_a_name);
+	tcase_add_test(tcase, a_pattern_of_stars_takes_no_time);
 	suite_add_tcase(s, tcase);
 	suite_add_tcase(s, files_case());
 	return s;

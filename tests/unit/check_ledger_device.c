@@ -1,41 +1,6 @@
-/* Devices: join tokens, enrolment, revocation. */
-#include "tests/unit/ledger_world.h"
+/* Devices: enrolment, approval, revocation. */
+#include "tests/unit/ledger_device.h"
 #include "tests/unit/suite.h"
-
-#define PRODUCT "davinci-configurator-se"
-
-static struct world world;
-static struct buf token;
-static uint8_t key[32] = { 42 };
-
-static void
-setup(void)
-{
-	world_init(&world, 3);
-	struct license license = world_license(&world, PRODUCT, 3, 0);
-
-	ck_assert_int_eq(world_install(&world, &license), 0);
-	ck_assert_int_eq(world_join(&world, &token, 1, 3600), 0);
-}
-
-static void
-teardown(void)
-{
-	buf_release(&token);
-	world_check(&world);
-	world_free(&world);
-}
-
-static int
-enroll(const uint8_t public_key[32], uint64_t *device)
-{
-	struct command command;
-	int err = world_enroll_as(&world, &command, &token, "ws-1", "ws-1",
-	    public_key, PROOF_SOFTWARE);
-
-	*device = err == 0 ? command.reply.enroll.device : 0;
-	return err;
-}
 
 START_TEST(a_device_is_known_by_key_and_name)
 {
@@ -58,45 +23,6 @@ START_TEST(a_device_is_known_by_key_and_name)
 }
 END_TEST
 
-START_TEST(the_token_names_this_site_and_its_ca)
-{
-	struct license_join join;
-	struct record_error error;
-	struct arena arena = { .chunks = NULL };
-
-	ck_assert_int_eq(license_document_read(&join, &license_join_record,
-			     TOKEN_JOIN, (const char *)token.data, token.len,
-			     world.site_public, &arena, &error),
-	    0);
-	ck_assert_str_eq(join.site, "site-test");
-	ck_assert_str_eq(join.tenant, "default");
-	ck_assert_mem_eq(join.ca_sha256, world.ca, 32);
-	ck_assert_uint_eq(join.uses, 1);
-	ck_assert_int_eq(join.expires_at, world.now + 3600000);
-	arena_release(&arena);
-}
-END_TEST
-
-START_TEST(a_token_is_good_for_its_uses)
-{
-	uint8_t other[32] = { 43 };
-	uint64_t device;
-
-	ck_assert_int_eq(enroll(key, &device), 0);
-	ck_assert_int_eq(enroll(other, &device), ERR_GONE);
-}
-END_TEST
-
-START_TEST(an_enrolment_whose_reply_was_lost_may_be_repeated)
-{
-	uint64_t first, second;
-
-	ck_assert_int_eq(enroll(key, &first), 0);
-	ck_assert_int_eq(enroll(key, &second), 0);
-	ck_assert_uint_eq(first, second);
-}
-END_TEST
-
 START_TEST(the_same_key_with_a_new_token_keeps_its_number)
 {
 	uint64_t first, second;
@@ -110,58 +36,6 @@ START_TEST(the_same_key_with_a_new_token_keeps_its_number)
 	uint8_t other[32] = { 43 };
 
 	ck_assert_int_eq(enroll(other, &second), ERR_GONE);
-}
-END_TEST
-
-START_TEST(a_token_ends)
-{
-	uint64_t device;
-
-	world.now += 3600000;
-	ck_assert_int_eq(enroll(key, &device), ERR_GONE);
-}
-END_TEST
-
-START_TEST(a_token_of_another_site_is_none)
-{
-	struct license_join join = { .uses = 1,
-		.expires_at = WORLD_NOW + 1000000 };
-	uint8_t public_key[32], secret[64];
-	uint64_t device;
-
-	snprintf(join.site, sizeof join.site, "site-test");
-	snprintf(join.tenant, sizeof join.tenant, "default");
-	join.join = 1;
-	world_keypair(&world, public_key, secret);
-	buf_clear(&token);
-	ck_assert_int_eq(license_document_sign(&token, &license_join_record,
-			     &join, TOKEN_JOIN, secret),
-	    0);
-	ck_assert_int_eq(enroll(key, &device), ERR_BAD_PROOF);
-	/* Signed by this site, but for another tenant. */
-	snprintf(join.tenant, sizeof join.tenant, "other");
-	buf_clear(&token);
-	ck_assert_int_eq(license_document_sign(&token, &license_join_record,
-			     &join, TOKEN_JOIN, world.site_secret),
-	    0);
-	ck_assert_int_eq(enroll(key, &device), ERR_FORBIDDEN);
-	/* Signed by this site, and in no journal: of before a rollback. */
-	snprintf(join.tenant, sizeof join.tenant, "default");
-	buf_clear(&token);
-	ck_assert_int_eq(license_document_sign(&token, &license_join_record,
-			     &join, TOKEN_JOIN, world.site_secret),
-	    0);
-	ck_assert_int_eq(enroll(key, &device), ERR_NOT_FOUND);
-}
-END_TEST
-
-START_TEST(the_class_is_the_tokens)
-{
-	struct command command;
-
-	ck_assert_int_eq(world_enroll_as(&world, &command, &token, "ws-1",
-			     "ws-1", key, PROOF_TPM),
-	    ERR_CLASS_NOT_ALLOWED);
 }
 END_TEST
 
@@ -187,35 +61,163 @@ START_TEST(the_class_never_changes)
 }
 END_TEST
 
-START_TEST(a_host_must_match_the_tokens_patterns)
-{
-	struct license_host_pattern patterns[] = { { "ws-*.plant.example" },
-		{ "lab7" } };
-	struct join_create create = { .uses = 5,
-		.valid_s = 60,
-		.hosts = { patterns, 2 } };
-	struct command command =
-	    world_command(&world, OP_JOIN_CREATE, ACTOR_ADMIN, 1, &create);
+/* --- approval ---------------------------------------------------------- */
 
-	ck_assert_int_eq(world_do(&world, &command), 0);
-	buf_clear(&token);
-	buf_add(&token, command.reply.join.token.data,
-	    command.reply.join.token.len);
+static int
+checkout_problem(uint64_t device, struct problem *problem)
+{
+	struct checkout body = world_checkout_body(&world, PRODUCT, "bob");
+	struct command command;
+	int err = world_checkout(&world, &command, device, &body);
+
+	*problem = command.problem;
 	arena_release(&command.arena);
-	ck_assert_int_eq(world_enroll_as(&world, &command, &token, "ws-1",
-			     "ws-1.office.example", key, PROOF_SOFTWARE),
-	    ERR_HOSTNAME_NOT_ALLOWED);
-	ck_assert_int_eq(world_enroll_as(&world, &command, &token, "ws-1",
-			     "WS-1.plant.example", key, PROOF_SOFTWARE),
-	    0);
-	key[0]++;
-	ck_assert_int_eq(world_enroll_as(&world, &command, &token, "ws-2",
-			     "lab7", key, PROOF_SOFTWARE),
-	    0);
+	return err;
+}
+
+static uint64_t
+pending_device(const uint8_t public_key[32])
+{
+	struct join_create create = { .uses = 1 };
+	uint64_t device;
+
+	make_join(&create);
+	ck_assert_int_eq(enroll(public_key, &device), 0);
+	return device;
+}
+
+START_TEST(a_device_gets_no_seat_before_an_admin_lets_it_in)
+{
+	struct device_number number = { pending_device(key) };
+	struct site_view site;
+	const struct empty nothing = { 0 };
+	struct device_view view;
+	struct problem problem;
+	struct arena arena = { .chunks = NULL };
+
+	ck_assert_int_eq(checkout_problem(number.device, &problem),
+	    ERR_FORBIDDEN);
+	ck_assert_str_eq(problem.detail,
+	    "device-1 waits for an admin's approval");
+	ck_assert_ptr_nonnull(
+	    strstr(problem.hint, "leasehold device approve 1"));
+	ck_assert_int_eq(ask(&site, OP_SITE_SHOW, &nothing, &arena), 0);
+	ck_assert_uint_eq(site.devices_pending, 1);
+	world_reopen(&world);
+	ck_assert_int_eq(checkout_problem(number.device, &problem),
+	    ERR_FORBIDDEN);
+	world.now += 5000;
+	ck_assert_int_eq(admin_does(OP_DEVICE_APPROVE, &number, NULL), 0);
+	ck_assert_int_eq(admin_does(OP_DEVICE_APPROVE, &number, NULL), 0);
+	ck_assert_int_eq(checkout_problem(number.device, &problem), 0);
+	ck_assert_int_eq(ask(&view, OP_DEVICE_SHOW, &number, &arena), 0);
+	ck_assert_uint_eq(view.state, DEVICE_APPROVED);
+	ck_assert_int_eq(view.decided_at, world.now);
+	ck_assert_uint_eq(view.join, 2);
+	ck_assert_int_eq(ask(&site, OP_SITE_SHOW, &nothing, &arena), 0);
+	ck_assert_uint_eq(site.devices_pending, 0);
+	number.device = 99;
+	ck_assert_int_eq(admin_does(OP_DEVICE_APPROVE, &number, &problem),
+	    ERR_NOT_FOUND);
+	ck_assert_str_eq(problem.field, "device");
+	arena_release(&arena);
+}
+END_TEST
+
+START_TEST(who_was_shut_out_is_not_let_in_again)
+{
+	uint64_t device = pending_device(key);
+	struct device_revoke revoke = { .device = device };
+	struct device_number number = { device };
+
+	ck_assert_int_eq(admin_does(OP_DEVICE_REVOKE, &revoke, NULL), 0);
+	ck_assert_int_eq(admin_does(OP_DEVICE_APPROVE, &number, NULL),
+	    ERR_DEVICE_REVOKED);
+	struct join_create create = { .uses = 1, .approved = true };
+
+	make_join(&create);
+	ck_assert_int_eq(enroll(key, &device), ERR_DEVICE_REVOKED);
+}
+END_TEST
+
+START_TEST(another_token_may_let_in_and_never_shuts_out)
+{
+	struct join_create approving = { .uses = 2, .approved = true };
+	struct join_create other = { .uses = 2 };
+	struct problem problem;
+	uint64_t device = pending_device(key), again;
+
+	/* Another that lets nobody in changes nothing. */
+	make_join(&other);
+	ck_assert_int_eq(enroll(key, &again), 0);
+	ck_assert_uint_eq(again, device);
+	ck_assert_int_eq(checkout_problem(device, &problem), ERR_FORBIDDEN);
+	make_join(&approving);
+	ck_assert_int_eq(enroll(key, &again), 0);
+	ck_assert_uint_eq(again, device);
+	ck_assert_int_eq(checkout_problem(device, &problem), 0);
+	make_join(&other);
+	ck_assert_int_eq(enroll(key, &again), 0);
+	ck_assert_int_eq(checkout_problem(device, &problem), 0);
+	ck_assert_uint_eq(world_usage(&world, 1).used_commit, 2);
+}
+END_TEST
+
+START_TEST(the_reply_says_who_waits_also_in_a_retry)
+{
+	struct join_create create = { .uses = 2 };
+	struct device_number number = { 1 };
+	struct command command;
+
+	make_join(&create);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(world_enroll_as(&world, &command, &token,
+				     "ws-1", "ws-1", key, PROOF_SOFTWARE),
+		    0);
+		ck_assert(command.reply.enroll.pending == (i < 2));
+		if (i == 1)
+			ck_assert_int_eq(admin_does(OP_DEVICE_APPROVE, &number,
+					     NULL),
+			    0);
+	}
 }
 END_TEST
 
 /* --- revocation -------------------------------------------------------- */
+
+START_TEST(the_reason_is_shown_and_stands_in_the_journal_by_id_alone)
+{
+	struct device_revoke revoke = { .reason = "Mallory took it home" };
+	struct device_number number;
+	struct device_view view;
+	struct batch_query from = { .from = 0 };
+	struct batch_page page;
+	struct arena arena = { .chunks = NULL };
+	struct ledger_view *ledger_view;
+	struct ledger_device device;
+
+	ck_assert_int_eq(enroll(key, &revoke.device), 0);
+	number.device = revoke.device;
+	ck_assert_int_eq(admin_does(OP_DEVICE_REVOKE, &revoke, NULL), 0);
+	world_reopen(&world);
+	ck_assert_int_eq(ask(&view, OP_DEVICE_SHOW, &number, &arena), 0);
+	ck_assert_str_eq(view.reason, revoke.reason);
+	ck_assert_uint_eq(view.state, DEVICE_REVOKED);
+	ck_assert_int_eq(ledger_view_open(&ledger_view, world.ledger), 0);
+	ck_assert_int_eq(ledger_device(&device, ledger_view, revoke.device,
+			     &arena),
+	    ERR_DEVICE_REVOKED);
+	ck_assert_str_eq(device.reason, revoke.reason);
+	ledger_view_close(ledger_view);
+	ck_assert_int_eq(ask(&page, OP_JOURNAL_BATCHES, &from, &arena), 0);
+	const struct batch_item *items = page.items.items;
+
+	for (uint32_t i = 0; i < page.items.count; i++)
+		ck_assert_ptr_null(memmem(items[i].blob.data, items[i].blob.len,
+		    "Mallory", 7));
+	arena_release(&arena);
+}
+END_TEST
 
 static int
 revoke_device(uint64_t device, int64_t held_until)
@@ -354,6 +356,46 @@ START_TEST(devices_are_listed_in_pages)
 }
 END_TEST
 
+static uint32_t
+count_devices(const struct device_query *query)
+{
+	struct device_page page;
+	struct arena arena = { .chunks = NULL };
+
+	ck_assert_int_eq(ask(&page, OP_DEVICE_LIST, query, &arena), 0);
+	uint32_t n = page.items.count;
+
+	arena_release(&arena);
+	return n;
+}
+
+START_TEST(devices_are_found_by_state_name_and_host)
+{
+	struct device_query query = { .limit = 10 };
+	struct device_revoke revoke = { .reason = "" };
+
+	revoke.device = world_device(&world, "ws-7");
+	world_device(&world, "ws-8");
+	world_device(&world, "lab-8");
+	pending_device(key); /* "ws-1" */
+	ck_assert_int_eq(admin_does(OP_DEVICE_REVOKE, &revoke, NULL), 0);
+	ck_assert_uint_eq(count_devices(&query), 4);
+	query.state = 1 + DEVICE_PENDING;
+	ck_assert_uint_eq(count_devices(&query), 1);
+	query.state = 1 + DEVICE_APPROVED;
+	ck_assert_uint_eq(count_devices(&query), 2);
+	query.state = 1 + DEVICE_REVOKED;
+	ck_assert_uint_eq(count_devices(&query), 1);
+	query.state = DEVICE_FILTER_ANY;
+	snprintf(query.match, sizeof query.match, "WS-*");
+	ck_assert_uint_eq(count_devices(&query), 3);
+	snprintf(query.match, sizeof query.match, "*-8");
+	ck_assert_uint_eq(count_devices(&query), 2);
+	query.after = 2;
+	ck_assert_uint_eq(count_devices(&query), 1);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -362,15 +404,8 @@ suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_device_is_known_by_key_and_name);
-	tcase_add_test(t, the_token_names_this_site_and_its_ca);
-	tcase_add_test(t, a_token_is_good_for_its_uses);
-	tcase_add_test(t, an_enrolment_whose_reply_was_lost_may_be_repeated);
 	tcase_add_test(t, the_same_key_with_a_new_token_keeps_its_number);
-	tcase_add_test(t, a_token_ends);
-	tcase_add_test(t, a_token_of_another_site_is_none);
-	tcase_add_test(t, the_class_is_the_tokens);
 	tcase_add_test(t, the_class_never_changes);
-	tcase_add_test(t, a_host_must_match_the_tokens_patterns);
 	tcase_add_test(t, revoking_a_device_ends_its_leases_and_no_others);
 	tcase_add_test(t, a_revoked_key_stays_out);
 	tcase_add_test(t,
@@ -378,6 +413,13 @@ suite(void)
 	tcase_add_test(t,
 	    a_seat_taken_by_force_waits_for_who_could_not_be_told);
 	tcase_add_test(t, devices_are_listed_in_pages);
+	tcase_add_test(t, devices_are_found_by_state_name_and_host);
+	tcase_add_test(t, a_device_gets_no_seat_before_an_admin_lets_it_in);
+	tcase_add_test(t, who_was_shut_out_is_not_let_in_again);
+	tcase_add_test(t, another_token_may_let_in_and_never_shuts_out);
+	tcase_add_test(t, the_reply_says_who_waits_also_in_a_retry);
+	tcase_add_test(t,
+	    the_reason_is_shown_and_stands_in_the_journal_by_id_alone);
 	suite_add_tcase(s, t);
 	return s;
 }

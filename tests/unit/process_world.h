@@ -45,6 +45,7 @@ struct process_world {
 	uint8_t vendor_public[32], vendor_secret[64];
 	uint8_t issuer_public[32], issuer_secret[64];
 	struct record_list features; /* of licenses installed next */
+	bool pending; /* devices that enroll next wait for an admin */
 };
 
 /* A message as it came; its payload is in the world until the next one. */
@@ -338,6 +339,7 @@ struct agent {
 	uint8_t exporter[32];
 	uint8_t nonce[32]; /* of the last hello */
 	struct hello_reply hello;
+	bool pending; /* as the last proof was answered */
 };
 
 static inline void
@@ -396,8 +398,11 @@ agent_prove(struct process_world *world, struct agent *agent,
 	struct prove_reply reply;
 
 	agent_proof(&prove.proof, world, agent, PROOF_LOGIN, NULL);
-	return agent_ask(world, &reply, agent->conn, OP_SESSION_PROVE, &prove,
+	int rc = agent_ask(world, &reply, agent->conn, OP_SESSION_PROVE, &prove,
 	    problem);
+
+	agent->pending = rc == 0 && reply.pending;
+	return rc;
 }
 
 /* Hello and prove on a new connection. */
@@ -416,7 +421,7 @@ agent_enroll(struct process_world *world, struct agent *agent, const char *name,
 {
 	const struct join_create create = { .uses = 1,
 		.valid_s = 600,
-		.approved = true };
+		.approved = !world->pending };
 	struct join_created created;
 	struct enroll_reply reply;
 	uint8_t public_key[PROOF_KEY_MAX], digest[32];
@@ -446,6 +451,7 @@ agent_enroll(struct process_world *world, struct agent *agent, const char *name,
 	agent->device = reply.device;
 	ck_assert_int_eq(agent_hello(world, agent, NULL, NULL), 0);
 	ck_assert_int_eq(agent_prove(world, agent, NULL), 0);
+	ck_assert(agent->pending == reply.pending);
 }
 
 static inline int
