@@ -302,9 +302,11 @@ def a_site_that_was_put_back_is_named():
 def a_device_that_the_site_shut_out_is_told():
     with World() as world:
         site, agent = enrolled(world)
-        done = site.cli("device", "revoke", "device-1")
+        done = site.cli("device", "revoke", "device-1", "--reason",
+                        "was stolen")
         expect(done.status == 0, done.err)
         becomes(agent, "device_revoked", REFUSED, "needs a new key",
+                "was stolen",
                 "leasehold enroll " + site.url)
         # What it says to do works, and nothing less does.
         again = agent.cli("enroll", site.url, "--token", site.token())
@@ -314,6 +316,24 @@ def a_device_that_the_site_shut_out_is_told():
         agent.start()
         agent.enroll(site)
         becomes(agent, "ok", WELL, "device-2")
+
+
+def a_device_that_waits_for_approval_is_told():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        agent = Agent(world)
+        agent.start()
+        token = site.cli("join", "create").out.strip()
+        done = agent.cli("enroll", site.url, "--token", token)
+        expect(done.status == 0, done.err)
+        found = becomes(agent, "pending", REFUSED,
+                        "waits for an admin's approval")
+        words = found["next"].split(": ")[1].split()
+        expect(words[:3] == ["leasehold", "device", "approve"], found)
+        done = site.cli(*words[1:])  # as it says
+        expect(done.status == 0, done.err)
+        becomes(agent, "ok", WELL)
 
 
 def a_device_that_the_site_forgot_is_told():
@@ -493,6 +513,7 @@ if __name__ == "__main__":
         certificates_are_told_apart,
         a_site_that_was_put_back_is_named,
         a_device_that_the_site_shut_out_is_told,
+        a_device_that_waits_for_approval_is_told,
         a_device_that_the_site_forgot_is_told,
         a_copied_key_is_noticed,
         a_missing_uplink_is_told,
