@@ -17,10 +17,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static const lws_retry_bo_t liveness = {
-	.secs_since_valid_ping = 30,
-	.secs_since_valid_hangup = 60,
-};
+/* Silence is watched by ourselves (silence.c). */
+static const lws_retry_bo_t no_liveness;
 
 void
 net_target_free(struct net_connection *conn)
@@ -89,7 +87,7 @@ connect_to(struct net_connection *conn, const struct addrinfo *address)
 		.local_protocol_name = "client",
 		.alpn = "http/1.1",
 		.opaque_user_data = (void *)(uintptr_t)conn->name,
-		.retry_and_idle_policy = &liveness,
+		.retry_and_idle_policy = &no_liveness,
 	};
 
 	conn->wsi = lws_client_connect_via_info(&info);
@@ -216,6 +214,7 @@ established(struct net_connection *conn)
 	freeaddrinfo(target->addresses);
 	target->addresses = target->next_address = NULL;
 	conn->open = true;
+	net_silence_join(conn);
 	target->callbacks.open(target->ctx, conn->name, conn->peer);
 	return 0;
 }
@@ -296,7 +295,11 @@ client_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	case LWS_CALLBACK_CLIENT_ESTABLISHED:
 		return established(conn);
 	case LWS_CALLBACK_CLIENT_RECEIVE:
+		net_silence_heard(conn);
 		return received(conn, in, len);
+	case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
+		net_silence_heard(conn);
+		return 0;
 	case LWS_CALLBACK_CLIENT_WRITEABLE:
 		return conn->open ? net_flush(conn) : 0;
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
@@ -335,7 +338,7 @@ open_vhost(struct net *net)
 		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
 		    LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS,
 		.provided_client_ssl_ctx = net->client_tls,
-		.retry_and_idle_policy = &liveness,
+		.retry_and_idle_policy = &no_liveness,
 		.timeout_secs = NET_STEP_S,
 	};
 
@@ -394,6 +397,8 @@ net_connect(net_conn *name, struct net *net,
 
 	if (target == NULL)
 		return ERR_BAD_REQUEST;
+	if (options->silence_ms > 0)
+		net_silence_set(net, options->silence_ms);
 	struct net_connection *conn = net_connection_new(net, NET_CLIENT);
 
 	if (conn == NULL) {

@@ -142,6 +142,7 @@ net_connection_remove(struct net_connection *conn)
 	net_input_release(conn);
 	net_output_release(conn);
 	net_throttle_leave(conn);
+	net_silence_leave(conn);
 	net_address_leave(conn);
 	free(conn->close_reason);
 	free(conn->peer);
@@ -311,6 +312,7 @@ net_new(struct event_base *base)
 	net->uv_timer = evtimer_new(base, pump, net);
 	if (net->scratch == NULL || net->uv_event == NULL ||
 	    net->uv_timer == NULL || net_watch_open(net) != 0 ||
+	    net_silence_open(net) != 0 ||
 	    net_throttle_open(net) != 0 ||
 	    event_add(net->uv_event, NULL) != 0) {
 		log_error("net", "out of memory");
@@ -339,6 +341,8 @@ net_free(struct net *net)
 		event_free(net->uv_timer);
 	if (net->watch != NULL)
 		event_free(net->watch);
+	if (net->silence != NULL)
+		event_free(net->silence);
 	if (net->look != NULL)
 		event_free(net->look);
 	context_close(net);

@@ -98,6 +98,9 @@ struct net_server_options {
 	/** A message that waits to go out and does not move for so long ends
 	 * its connection; 0: 30 s. */
 	int stall_ms;
+	/** Silence before a ping; after twice that a WebSocket is hung up on;
+	 * 0: 30 s. */
+	int silence_ms;
 };
 
 /** Why a client's connection ended or never came about; `close` has the words
@@ -137,6 +140,7 @@ struct net_client_options {
 	const char *ca_pem;
 	const uint8_t *ca_sha256;
 	int connect_timeout_s;
+	int silence_ms; /* as of the server */
 };
 
 /** One context on one base; for servers, clients or both. NULL: log says why.

@@ -51,6 +51,9 @@ _Static_assert(sizeof(void *) == sizeof(net_conn),
 /** Above the 16 KiB of a TLS record: libwebsockets forgets what is left of a
  * record that did not fit (README). */
 #define NET_READ_BYTES ((unsigned int)32 << 10)
+/** The wheel of silence.c, and how far ahead it may look. */
+#define NET_SECONDS 64
+#define NET_SILENCE_MAX_MS 60000
 #define NET_REASON_SIZE 124 /* RFC 6455: 123 bytes */
 
 enum net_kind {
@@ -140,6 +143,11 @@ struct net_connection {
 	uint64_t read_bytes; /* when the last answer was complete */
 	struct net_target *target;
 	int64_t writing_since_ms; /* last progress of what waits, or 0 */
+	int64_t heard_ms; /* of a WebSocket: its last message or pong */
+	int64_t asked_ms; /* for a sign of life; 0: not since it was heard */
+	bool watched; /* in the list of `second` */
+	unsigned int second; /* of the wheel */
+	TAILQ_ENTRY(net_connection) by_silence;
 	struct net_address *address; /* server side */
 	bool counted; /* among those of its address */
 	bool stranger; /* not trusted yet: in both lists */
@@ -175,6 +183,11 @@ struct net {
 	size_t output_bytes;
 	size_t n_writing; /* connections whose output waits */
 	struct event *watch; /* while something has to be looked after */
+	/* Whom to look at in which second, and when that was done last. */
+	TAILQ_HEAD(, net_connection) seconds[NET_SECONDS];
+	int64_t listened_s;
+	int64_t silence_ms;
+	struct event *silence; /* while somebody is connected */
 	unsigned char *scratch; /* LWS_PRE + NET_MESSAGE_MAX */
 
 	/* server */
@@ -260,6 +273,16 @@ bool net_output_fits(const struct net_connection *conn, size_t more);
 void net_output_count(struct net_connection *conn, size_t more, size_t less);
 /** Its output waits, or has moved and still waits; or waits no longer. */
 void net_writing(struct net_connection *conn, bool waits);
+
+/* silence.c */
+int net_silence_open(struct net *net);
+/** Ping after so long, hang up after twice that; 0: 30 s. */
+void net_silence_set(struct net *net, int ms);
+/** A WebSocket is up: watch it. */
+void net_silence_join(struct net_connection *conn);
+/** It said something. */
+void net_silence_heard(struct net_connection *conn);
+void net_silence_leave(struct net_connection *conn);
 
 /* accept.c */
 int net_accept(struct net *net, int listen_fd);

@@ -15,10 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const lws_retry_bo_t liveness = {
-	.secs_since_valid_ping = 30,
-	.secs_since_valid_hangup = 60,
-};
+/* Silence is watched by ourselves (silence.c). */
+static const lws_retry_bo_t no_liveness;
 
 /* --- the upgrade --------------------------------------------------------- */
 
@@ -169,10 +167,15 @@ socket_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		net_http_free(conn);
 		conn->kind = NET_SOCKET;
 		conn->open = true;
+		net_silence_join(conn);
 		net->callbacks.ws_open(net->ctx, conn->name, conn->peer);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
+		net_silence_heard(conn);
 		return received(conn, in, len);
+	case LWS_CALLBACK_RECEIVE_PONG:
+		net_silence_heard(conn);
+		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return net_flush(conn);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
@@ -244,7 +247,7 @@ open_vhost(struct net *net)
 		.provided_client_ssl_ctx = net->client_tls,
 		.alpn = "http/1.1",
 		.keepalive_timeout = NET_KEEPALIVE_S,
-		.retry_and_idle_policy = &liveness,
+		.retry_and_idle_policy = &no_liveness,
 		.timeout_secs = NET_STEP_S,
 	};
 
@@ -305,6 +308,7 @@ copy_options(struct net *net, const struct net_server_options *options)
 		.address_rate = options->address_rate,
 		.stall_ms = options->stall_ms,
 	};
+	net_silence_set(net, options->silence_ms);
 	if (net->options.address_connections_max <= 0)
 		net->options.address_connections_max = options->connections_max;
 	if (net->options.address_strangers_max <= 0)
