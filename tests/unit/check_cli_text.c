@@ -2,6 +2,7 @@
 #include "agent/cli/csv.h"
 #include "agent/cli/table.h"
 #include "agent/cli/visible.h"
+#include "shared/base/text.h"
 #include "tests/unit/suite.h"
 
 #include <string.h>
@@ -88,6 +89,46 @@ START_TEST(what_is_too_long_ends_with_an_ellipsis)
 	cut("\u4e2d\u6587\u5b57", 5, "\u4e2d\u6587\u2026");
 	cut("\u4e2d\u6587\u5b57", 4, "\u4e2d\u2026");
 	cut("ab\033", 5, "ab\u2026");
+}
+END_TEST
+
+/* A small generator, so that a failure can be repeated. */
+static uint32_t
+next_random(uint32_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+START_TEST(any_bytes_are_shown_within_their_columns)
+{
+	static const char bits[] = "\033[]m\x9b\xe2\x80\xae\xcc\x81\xe4\xb8"
+				   "\xad\xf0\x9f\x98\x80\xff\n\t a";
+	struct buf out = { 0 };
+	uint32_t state = 20261122;
+
+	visible_init();
+	for (int round = 0; round < 50000; round++) {
+		char text[24];
+		size_t len = next_random(&state) % sizeof(text);
+		unsigned int most = next_random(&state) % 12;
+		unsigned int width;
+
+		for (size_t i = 0; i < len; i++)
+			text[i] = next_random(&state) % 2 == 0
+			    ? (char)next_random(&state)
+			    : bits[next_random(&state) % (sizeof(bits) - 1)];
+		buf_clear(&out);
+		width = visible_add(&out, text, len, most);
+		ck_assert_msg(text_is_printable((const char *)out.data,
+				  out.len),
+		    "round %d", round);
+		ck_assert_uint_eq(visible_width(buf_text(&out)), width);
+		ck_assert(most == 0 || width <= most);
+	}
+	buf_release(&out);
 }
 END_TEST
 
@@ -265,6 +306,7 @@ suite(void)
 	tcase_add_test(visible, nothing_steers_the_terminal);
 	tcase_add_test(visible, bytes_that_are_no_text_are_shown_as_bytes);
 	tcase_add_test(visible, what_is_too_long_ends_with_an_ellipsis);
+	tcase_add_test(visible, any_bytes_are_shown_within_their_columns);
 	tcase_add_test(visible, long_lines_are_wrapped_at_words);
 	suite_add_tcase(s, visible);
 	tcase_add_test(table, columns_are_as_wide_as_their_widest_cell);
