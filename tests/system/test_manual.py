@@ -111,6 +111,19 @@ def every_variable_is_in_the_manual():
         expect(name in source, "%s is read by nobody" % name)
 
 
+def every_verdict_is_in_the_manual():
+    causes = re.search(r"local_cause_names\[\] = \{(.*?)\}",
+                       read("shared", "rpc", "local.c"), re.S).group(1)
+    codes = set(re.findall(r'"([a-z_]+)"', causes))
+    codes |= set(re.findall(r'sizeof\(verdict->code\),?\s*"([a-z_]+)"',
+                            read("agent", "cli", "verdict.c")))
+    told = set()
+    for line in sections("leasehold.1")["COMMANDS/status"]:
+        if line.startswith(".It Li "):
+            told |= set(line[7:].replace(" ,", "").split())
+    expect(len(codes) > 25 and told == codes, sorted(told ^ codes))
+
+
 def every_setting_is_in_the_manual():
     for name in ("leaseholdd.ini", "agent.ini"):
         wanted, section = set(), ""
@@ -286,6 +299,7 @@ if __name__ == "__main__":
     sys.exit(main([
         every_command_and_option_is_in_the_manual,
         every_variable_is_in_the_manual,
+        every_verdict_is_in_the_manual,
         every_setting_is_in_the_manual,
         every_call_and_error_of_the_library_is_in_the_manual,
         the_pages_are_well_formed,
