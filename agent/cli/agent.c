@@ -19,8 +19,9 @@ agent_enroll(struct cli *cli, int argc, char **argv)
 	if (cli_option(&token, &argc, argv, "--token") < 0 ||
 	    cli_option(&name, &argc, argv, "--name") < 0)
 		return CLI_USAGE;
+	request.new_key = cli_flag(&argc, argv, "--new-key");
 	status = cli_arguments(argc, argv, 1, 1,
-	    "enroll URL --token TOKEN [--name NAME]");
+	    "enroll URL --token TOKEN [--name NAME] [--new-key]");
 	if (status != CLI_DONE)
 		return status;
 	if (token == NULL) {

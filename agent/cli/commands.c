@@ -21,7 +21,10 @@ const struct command_spec commands[] = {
 	    "make this workstation known to a site",
 	    "  --token T     a join token from the site's admin (leasehold "
 	    "join create)\n"
-	    "  --name N      name of the device (default: the host's)\n",
+	    "  --name N      name of the device (default: the host's)\n"
+	    "  --new-key     with a new key, as another device: after it was "
+	    "revoked,\n"
+	    "                or where the key was copied\n",
 	    "leasehold enroll https://site.example:7443 --token v4.public...",
 	    agent_enroll },
 	{ "checkout", "PRODUCT", "hold a seat until Ctrl-C",

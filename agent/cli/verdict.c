@@ -94,10 +94,9 @@ fill(char *out, size_t size, const char *template,
 	"ask the site's admin for a token (leasehold join create), then: " \
 	"leasehold enroll {url} --token TOKEN"
 /* A key that was shut out stays out: the device comes back with another. */
-#define NEW_KEY                                                           \
-	"stop leasehold-agent, remove the folder identity/ in its state " \
-	"folder, start it; then, with a token of the site's admin: "      \
-	"leasehold enroll {url} --token TOKEN"
+#define NEW_KEY                                                      \
+	"with a token of the site's admin (leasehold join create): " \
+	"leasehold enroll {url} --token TOKEN --new-key"
 #define KEEPS "Leases held here go on to the end of what was signed; {again}"
 
 struct advice {

@@ -31,6 +31,7 @@ struct enrolling {
 	struct enrolment site;
 	char *ca_pem;
 	uint8_t exporter[32];
+	struct identity *identity; /* a new one; NULL: the keeper's */
 	struct journal_seen seen;
 	uint8_t *header; /* token of the hello, until its key is known */
 	size_t header_len;
@@ -49,7 +50,16 @@ enrolling_free(struct keeper *keeper)
 	free(enrolling->join);
 	free(enrolling->ca_pem);
 	free(enrolling->header);
+	identity_close(enrolling->identity);
 	free(enrolling);
+}
+
+static struct identity *
+identity_of(const struct keeper *keeper)
+{
+	struct identity *own = keeper->enrolling->identity;
+
+	return own != NULL ? own : keeper->identity;
 }
 
 bool
@@ -128,6 +138,21 @@ enroll_parse_url(char host[256], uint32_t *port, const char *url)
 
 /* --- the conversation ----------------------------------------------------- */
 
+/* The enrolment names its key, so both changed in one step; what is left of the
+ * old one is of no use to anybody. */
+static void
+take_identity(struct keeper *keeper)
+{
+	char old[PATH_MAX];
+
+	files_identity_path(old, &keeper->files, keeper->site.identity);
+	identity_close(keeper->identity);
+	identity_remove(old);
+	keeper->identity = keeper->enrolling->identity;
+	keeper->enrolling->identity = NULL;
+	log_info("keeper", "the device has a new key");
+}
+
 /* Everything holds: it is ours from now on. */
 static void
 adopt(struct keeper *keeper)
@@ -142,6 +167,8 @@ adopt(struct keeper *keeper)
 		fail_words(keeper, err, "the enrolment cannot be written down");
 		return;
 	}
+	if (enrolling->identity != NULL)
+		take_identity(keeper);
 	keeper->site = enrolling->site;
 	free(keeper->ca_pem);
 	keeper->ca_pem = enrolling->ca_pem;
@@ -153,6 +180,7 @@ adopt(struct keeper *keeper)
 	keeper->session.trouble[0] = '\0';
 	keeper->session.failures = 0;
 	keeper->session.refused = 0;
+	keeper->session.replaced = 0;
 	keeper->leases.reconciled = true; /* a new device holds nothing */
 	log_info("keeper", "enrolled at site %s as device-%llu",
 	    keeper->site.site, (unsigned long long)keeper->site.device);
@@ -192,6 +220,22 @@ check_site_key(struct enrolling *enrolling)
 	return 0;
 }
 
+/* The site does not want it. A new key whose answer was lost is kept: asked
+ * again, the site knows it and counts no second device. */
+static void
+forget_identity(struct keeper *keeper)
+{
+	struct enrolling *enrolling = keeper->enrolling;
+	char folder[PATH_MAX];
+
+	if (enrolling->identity == NULL)
+		return;
+	files_identity_path(folder, &keeper->files, enrolling->site.identity);
+	identity_close(enrolling->identity);
+	enrolling->identity = NULL;
+	identity_remove(folder);
+}
+
 static void
 on_enrolled(void *ctx, int err, const void *reply,
     const struct problem *problem)
@@ -203,6 +247,7 @@ on_enrolled(void *ctx, int err, const void *reply,
 	if (err == ERR_CLOSED || !enroll_is_talking(keeper))
 		return; /* enroll_closed follows, or it timed out */
 	if (err != 0) {
+		forget_identity(keeper);
 		fail(keeper, err, problem);
 		return;
 	}
@@ -237,19 +282,19 @@ ask_to_enroll(struct keeper *keeper, const struct hello_reply *said)
 	};
 	struct enroll request = {
 		.join = { enrolling->join, (uint32_t)enrolling->join_len },
-		.class_ = identity_class(keeper->identity),
+		.class_ = identity_class(identity_of(keeper)),
 		.public_key = { public_key, 0 },
 	};
 
 	request.public_key.len =
-	    (uint32_t)identity_public(public_key, keeper->identity);
+	    (uint32_t)identity_public(public_key, identity_of(keeper));
 	memcpy(request.name, enrolling->site.name, sizeof(request.name));
 	memcpy(request.host, keeper->host, sizeof(request.host));
 	memcpy(subject.nonce, said->nonce, sizeof(subject.nonce));
 	memcpy(subject.exporter, enrolling->exporter, sizeof(subject.exporter));
 	crypto_hash_sha256(subject.request_digest,
 	    (const uint8_t *)enrolling->join, enrolling->join_len);
-	int err = proof_make(&request.proof, keeper->identity, &subject);
+	int err = proof_make(&request.proof, identity_of(keeper), &subject);
 
 	if (err < 0)
 		return err;
@@ -431,6 +476,26 @@ read_token(struct enrolling *enrolling, const struct local_enroll *request,
 	return 0;
 }
 
+/* Beside the one in use, until the site has taken it. */
+static int
+make_identity(struct keeper *keeper)
+{
+	static const char prefix[] = "identity-";
+	struct enrolling *enrolling = keeper->enrolling;
+	const char *now = keeper->site.identity;
+	uint64_t number = 1;
+	char folder[PATH_MAX];
+
+	if (strncmp(now, prefix, sizeof(prefix) - 1) == 0)
+		(void)text_to_u64(&number, now + sizeof(prefix) - 1,
+		    strlen(now) - (sizeof(prefix) - 1));
+	snprintf(enrolling->site.identity, sizeof(enrolling->site.identity),
+	    "%s%llu", prefix, (unsigned long long)number + 1);
+	files_identity_path(folder, &keeper->files, enrolling->site.identity);
+	return identity_open(&enrolling->identity, folder,
+	    keeper->options.tcti);
+}
+
 static void
 begin_connecting(struct keeper *keeper)
 {
@@ -477,6 +542,13 @@ enroll_begin(struct application *application, uint64_t id,
 	    (enrolling->timeout == NULL ||
 		event_add(enrolling->timeout, &most) < 0))
 		err = ERR_NOMEM;
+	memcpy(enrolling->site.identity, keeper->site.identity,
+	    sizeof(enrolling->site.identity));
+	if (err == 0 && request->new_key) {
+		err = make_identity(keeper);
+		problem_set(&problem, err, NULL,
+		    "a new key cannot be made; the agent's log says why");
+	}
 	if (err < 0) {
 		application_refuse(keeper, &asker, err, &problem);
 		enrolling_free(keeper);

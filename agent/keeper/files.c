@@ -27,6 +27,8 @@ static const struct record_field enrolment_fields[] = {
 	R_FIXED(enrolment, site_key, 0, "Pinned at enrolment."),
 	R_U64(enrolment, device, 1, U53_MAX, 0, "This device."),
 	R_TEXT(enrolment, name, 0, 63, RECORD_OPTIONAL, "Its name."),
+	R_TEXT(enrolment, identity, 0, 31, RECORD_OPTIONAL,
+	    "Folder of its key; absent: identity."),
 };
 RECORD_DEFINE(enrolment, 1, "Which site this is a device of.");
 
@@ -89,6 +91,13 @@ files_open(struct files *files, const char *path)
 	if (err == 0)
 		err = make_folder(folder);
 	return err;
+}
+
+void
+files_identity_path(char out[PATH_MAX], const struct files *files,
+    const char *identity)
+{
+	path_of(out, files, identity[0] != '\0' ? identity : "identity");
 }
 
 /* --- one record a file ---------------------------------------------------- */

@@ -6,6 +6,7 @@
  * from what it reads.
  *
  *   STATE/identity/            the device's key (shared/proof)
+ *   STATE/identity-N/          one made since; site.json says which is used
  *   STATE/site.json, ca.pem    which site this is a device of
  *   STATE/known.json           the last header seen of its journal
  *   STATE/leases/N.json        a lease held
@@ -33,6 +34,7 @@ struct enrolment {
 	uint8_t site_key[32];
 	uint64_t device;
 	char name[64];
+	char identity[32]; /* folder of its key; "" : "identity" */
 };
 
 /** known.json: `known` was proved to continue all before; `seen` is the newest
@@ -64,6 +66,10 @@ extern const struct record enrolment_record, journal_seen_record,
 
 /** Makes what is missing, mode 0700. Errors are logged, here and below. */
 int files_open(struct files *files, const char *path);
+
+/** The folder of a device's key by its name in an enrolment. */
+void files_identity_path(char out[PATH_MAX], const struct files *files,
+    const char *identity);
 
 /** ERR_NOT_FOUND: not enrolled. The CA is malloc'd text. */
 int files_read_enrolment(struct enrolment *enrolment, char **ca_pem,

@@ -24,7 +24,7 @@ open_identity(struct keeper *keeper)
 {
 	char folder[PATH_MAX];
 
-	snprintf(folder, sizeof(folder), "%s/identity", keeper->files.path);
+	files_identity_path(folder, &keeper->files, keeper->site.identity);
 	return identity_open(&keeper->identity, folder, keeper->options.tcti);
 }
 
@@ -69,9 +69,9 @@ keeper_new(struct keeper **out, struct event_base *base,
 	int err = files_open(&keeper->files, options->state);
 
 	if (err == 0)
-		err = open_identity(keeper);
-	if (err == 0)
 		err = open_enrolment(keeper);
+	if (err == 0)
+		err = open_identity(keeper);
 	if (err == 0)
 		err = digests_new(&keeper->digests, base);
 	if (err == 0)

@@ -258,6 +258,18 @@ lease_lost(struct lease *lease, const char *code)
 }
 
 void
+leases_lost(struct keeper *keeper, const char *code)
+{
+	struct lease *lease, *next;
+
+	for (lease = TAILQ_FIRST(&keeper->leases.all); lease != NULL;
+	     lease = next) {
+		next = TAILQ_NEXT(lease, order);
+		lease_lost(lease, code);
+	}
+}
+
+void
 leases_process_ended(void *ctx, struct process *process)
 {
 	struct keeper *keeper = ctx;

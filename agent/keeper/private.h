@@ -186,6 +186,8 @@ void lease_end(struct lease *lease, uint32_t reason,
     struct giving_back *giving_back);
 /** The site says that it has ended: the application is told. */
 void lease_lost(struct lease *lease, const char *code);
+/** All of them, with the device. */
+void leases_lost(struct keeper *keeper, const char *code);
 /** A process ended. */
 void leases_process_ended(void *ctx, struct process *process);
 /** The session is proved: attach what is held, tell what ended, compare with

@@ -434,6 +434,9 @@ on_closed(void *ctx, enum local_cause cause, const char *reason)
 	}
 	if (session->refused != 0)
 		checkouts_refuse(keeper);
+	/* They ended when it was revoked. */
+	if (session->refused == ERR_DEVICE_REVOKED)
+		leases_lost(keeper, err_code(ERR_DEVICE_REVOKED));
 	if (calls_have_uplink(keeper->calls))
 		wait_for_attempt(keeper);
 	else

@@ -150,8 +150,8 @@ check_login(struct prove_reply *reply, const struct request *request,
 		return ERR_BAD_PROOF;
 	if (device.state == DEVICE_REVOKED) {
 		problem_set(problem, ERR_DEVICE_REVOKED,
-		    "to come back it needs a new key and a token of the site's "
-		    "admin; leasehold status says how",
+		    "ask the site's admin for a token, then: leasehold enroll "
+		    "URL --token TOKEN --new-key",
 		    "an admin revoked device-%llu%s%s",
 		    (unsigned long long)subject.device,
 		    device.reason[0] != '\0' ? ": " : "", device.reason);

@@ -63,6 +63,9 @@ struct identity;
 int identity_open(struct identity **identity, const char *folder,
     const char *tcti);
 void identity_close(struct identity *identity);
+/** A closed one is wanted no more: its key and folder go. What is not there is
+ * no error. */
+void identity_remove(const char *folder);
 
 enum proof_class identity_class(const struct identity *identity);
 /** Public key bytes (32 for software); returns the length. */

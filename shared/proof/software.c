@@ -189,6 +189,24 @@ identity_close(struct identity *identity)
 	free(identity);
 }
 
+void
+identity_remove(const char *folder)
+{
+	static const char *const names[] = { KEY_FILE, COUNTER_FILE,
+		LOCK_FILE };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		if (unlink(path) < 0 && errno != ENOENT)
+			log_warn("proof", "cannot remove %s: %s", path,
+			    strerror(errno));
+	}
+	if (rmdir(folder) < 0 && errno != ENOENT)
+		log_warn("proof", "cannot remove %s: %s", folder,
+		    strerror(errno));
+}
+
 enum proof_class
 identity_class(const struct identity *identity)
 {

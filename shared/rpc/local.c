@@ -205,6 +205,8 @@ static const struct record_field local_enroll_fields[] = {
 	R_STRING(local_enroll, join, 1, HEADER_MAX, RECORD_SECRET,
 	    "The enrolment token."),
 	R_TEXT(local_enroll, name, 0, 63, OPT, "Absent: the host's name."),
+	R_BOOL(local_enroll, new_key, OPT,
+	    "With a new key, as another device; the old key goes."),
 };
 RECORD_DEFINE(local_enroll, 1, "Make this a device of a site.");
 

@@ -217,6 +217,7 @@ struct local_enroll {
 	char url[256]; /* "https://site.example:7443" */
 	struct record_span join;
 	char name[64]; /* "": the host's name */
+	bool new_key; /* as another device: the old key goes */
 };
 
 struct local_revoked {

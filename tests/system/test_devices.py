@@ -330,6 +330,16 @@ def two_machines_with_one_key_do_not_fight():
         expect(device(site, 1)["connected_at"] == since and
                sessions(site) == 1, "they fight: %s" % device(site, 1))
         expect(second.status()["connected"], second.status())
+        # What is advised makes two devices of them.
+        first.cli("return", "--all")
+        done = second.cli("enroll", site.url, "--token", site.token(),
+                          "--new-key")
+        expect(done.status == DONE and "device-2" in done.out,
+               done.out + done.err)
+        first.stop()
+        first.start()
+        first.wait_connected()
+        expect(sessions(site) == 2, site.ready())
 
 
 def one_device_logs_in_so_often_and_no_more():

@@ -253,6 +253,78 @@ START_TEST(replaced_agent_lets_the_other_be)
 }
 END_TEST
 
+/* --- another key ---------------------------------------------------------- */
+
+static bool
+has_folder(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", world.folder, name);
+	return access(path, F_OK) == 0;
+}
+
+static int
+enroll_anew(void)
+{
+	struct local_enroll ask = make_token(world.site_secret);
+	struct local_status reply;
+
+	ask.new_key = true;
+	return world_call(&reply, &world, LOCAL_ENROLL, &ask, &arena, &problem);
+}
+
+START_TEST(revoked_while_away_it_holds_nothing_and_comes_back_with_a_new_key)
+{
+	struct local_checkout ask = question();
+	struct local_revoked told;
+	uint8_t before[PROOF_KEY_MAX];
+
+	take_seat(&ask);
+	world.refuse_proof = ERR_DEVICE_REVOKED;
+	world_disconnect(&world);
+	world_notice(&told, &world, LOCAL_REVOKED);
+	ck_assert_str_eq(told.code, "device_revoked");
+	ck_assert_uint_eq(count_leases(), 0);
+	world.refuse_proof = 0;
+	memcpy(before, world.device_key, sizeof(before));
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(enroll_anew(), 0);
+		ck_assert_mem_ne(before, world.device_key,
+		    world.device_key_len);
+		memcpy(before, world.device_key, sizeof(before));
+	}
+	ck_assert(!has_folder("identity"));
+	ck_assert(!has_folder("identity-2"));
+	ck_assert(has_folder("identity-3"));
+	ask = question();
+	take_seat(&ask);
+	/* A start finds the key that was enrolled. */
+	world_kill_keeper(&world);
+	world_start_keeper(&world);
+	world_connect_app(&world);
+	wait_connected();
+	ck_assert_int_eq(world.refused_proofs, 0);
+	ck_assert(!has_folder("identity"));
+}
+END_TEST
+
+START_TEST(new_key_that_the_site_refuses_leaves_the_old_one)
+{
+	uint8_t old[PROOF_KEY_MAX];
+
+	wait_connected();
+	memcpy(old, world.device_key, sizeof(old));
+	world.refuse_proof = ERR_GONE;
+	ck_assert_int_eq(enroll_anew(), ERR_GONE);
+	world.refuse_proof = 0;
+	memcpy(world.device_key, old, sizeof(old));
+	wait_connected();
+	ck_assert(has_folder("identity"));
+	ck_assert(!has_folder("identity-2"));
+}
+END_TEST
+
 /* --- limits --------------------------------------------------------------- */
 
 START_TEST(user_has_so_many_connections_and_no_more)
@@ -355,6 +427,9 @@ suite(void)
 	    word_of_an_admin_that_nobody_waits_for_changes_nothing);
 	tcase_add_test(again, revoked_agent_says_why_and_keeps_still);
 	tcase_add_test(again, replaced_agent_lets_the_other_be);
+	tcase_add_test(again,
+	    revoked_while_away_it_holds_nothing_and_comes_back_with_a_new_key);
+	tcase_add_test(again, new_key_that_the_site_refuses_leaves_the_old_one);
 	suite_add_tcase(s, again);
 	tcase_set_timeout(limits, 30);
 	tcase_add_checked_fixture(limits, setup, teardown);
