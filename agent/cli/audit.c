@@ -86,35 +86,36 @@ print_field(const struct record_field *field, const uint8_t *record)
 	switch (field->type) {
 	case RECORD_TEXT:
 		if (((const char *)at)[0] != '\0')
-			printf(" %s=%s", field->key, (const char *)at);
+			cli_show(" %s=%s", field->key, (const char *)at);
 		break;
 	case RECORD_U32:
 	case RECORD_ENUM:
 		memcpy(&number, at, sizeof(number));
 		if (field->type == RECORD_ENUM)
-			printf(" %s=%s", field->key, field->names[number]);
+			cli_show(" %s=%s", field->key, field->names[number]);
 		else if (number != 0)
-			printf(" %s=%u", field->key, number);
+			cli_show(" %s=%u", field->key, number);
 		break;
 	case RECORD_U64:
 		memcpy(&long_number, at, sizeof(long_number));
 		if (long_number != 0)
-			printf(" %s=%llu", field->key,
+			cli_show(" %s=%llu", field->key,
 			    (unsigned long long)long_number);
 		break;
 	case RECORD_TIME:
 		memcpy(&time, at, sizeof(time));
 		cli_time(text, time);
 		if (text[0] != '\0')
-			printf(" %s=%s", field->key, text);
+			cli_show(" %s=%s", field->key, text);
 		break;
 	case RECORD_FIXED:
 		text_to_hex(text, at, field->size < 4 ? field->size : 4);
 		if (strspn(text, "0") != strlen(text))
-			printf(" %s=%s..", field->key, text);
+			cli_show(" %s=%s..", field->key, text);
 		break;
 	case RECORD_BOOL:
-		printf(" %s=%s", field->key, *(const bool *)at ? "yes" : "no");
+		cli_show(" %s=%s", field->key,
+		    *(const bool *)at ? "yes" : "no");
 		break;
 	case RECORD_I64:
 	case RECORD_DATE:

@@ -128,15 +128,15 @@ print_state(const struct device_view *device)
 	char decided[32];
 
 	cli_time(decided, device->decided_at);
-	printf("state     %s", device_state_names[device->state]);
+	cli_show("state     %s", device_state_names[device->state]);
 	if (decided[0] != '\0')
-		printf(" since %s", decided);
+		cli_show(" since %s", decided);
 	if (device->reason[0] != '\0')
-		printf(": %s", device->reason);
-	putchar('\n');
+		cli_show(": %s", device->reason);
+	cli_show("\n");
 	if (device->state == DEVICE_PENDING)
-		printf("          it gets no seats until: leasehold device "
-		       "approve %llu\n",
+		cli_show("          it gets no seats until: leasehold device "
+			 "approve %llu\n",
 		    (unsigned long long)device->device);
 }
 
@@ -148,22 +148,22 @@ print_device(const struct device_view *device)
 	cli_time(enrolled, device->enrolled_at);
 	cli_time(since, device->connected_at);
 	cli_time(seen, device->seen_at);
-	printf("device    device-%llu  %s\n",
+	cli_show("device    device-%llu  %s\n",
 	    (unsigned long long)device->device, device->name);
-	printf("host      %s, as it says\n",
+	cli_show("host      %s, as it says\n",
 	    device->host[0] != '\0' ? device->host : "unknown");
-	printf("class     %s\n", proof_class_names[device->class_]);
+	cli_show("class     %s\n", proof_class_names[device->class_]);
 	print_state(device);
-	printf("enrolled  %s with join-%llu\n", enrolled,
+	cli_show("enrolled  %s with join-%llu\n", enrolled,
 	    (unsigned long long)device->join);
 	if (device->connected)
-		printf("session   from %s since %s, %s\n", device->address,
+		cli_show("session   from %s since %s, %s\n", device->address,
 		    since, device->software);
 	else if (seen[0] != '\0')
-		printf("session   none; last seen %s\n", seen);
+		cli_show("session   none; last seen %s\n", seen);
 	else
 		puts("session   none since the site was started");
-	printf("leases    %llu held\n", (unsigned long long)device->leases);
+	cli_show("leases    %llu held\n", (unsigned long long)device->leases);
 }
 
 int

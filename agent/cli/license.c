@@ -42,24 +42,25 @@ show(const struct license_view *license)
 	    seats->pricing.currency);
 	money_format(price, seats->pricing.overage_per_use,
 	    seats->pricing.currency);
-	printf("license   license-%llu  %s, serial %llu, %s\n",
+	cli_show("license   license-%llu  %s, serial %llu, %s\n",
 	    (unsigned long long)license->license, license->license_id,
 	    (unsigned long long)license->serial, license->state);
-	printf("vendor    %s (%s)\n", license->vendor.name, license->vendor.id);
-	printf("product   %s  %s, versions %s\n", license->product.id,
+	cli_show("vendor    %s (%s)\n", license->vendor.name,
+	    license->vendor.id);
+	cli_show("product   %s  %s, versions %s\n", license->product.id,
 	    license->product.name, license->product.version);
-	printf("seats     %u commit (%u in use), %u overage (%u in use)\n",
+	cli_show("seats     %u commit (%u in use), %u overage (%u in use)\n",
 	    seats->commit_qty, license->used_commit, seats->max_overage,
 	    license->used_overage);
-	printf("price     %s %s a month, %s %s an overage checkout (%llu so "
-	       "far%s)\n",
+	cli_show("price     %s %s a month, %s %s an overage checkout (%llu so "
+		 "far%s)\n",
 	    fee, seats->pricing.currency, price, seats->pricing.currency,
 	    (unsigned long long)license->overage_checkouts,
 	    license->features.count > 0 ? ", features included" : "");
 	show_features(license);
-	printf("contract  %s to %s%s\n", start, end,
+	cli_show("contract  %s to %s%s\n", start, end,
 	    license->contract.auto_renew ? ", renews itself" : "");
-	printf("lease     lives %u s without a beat, %u s of grace\n",
+	cli_show("lease     lives %u s without a beat, %u s of grace\n",
 	    license->terms.ttl_s, license->terms.grace_s);
 }
 

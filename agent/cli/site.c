@@ -162,26 +162,26 @@ site_show(struct cli *cli, int argc, char **argv)
 	} else if (status == CLI_DONE) {
 		cli_time(time, site.time);
 		token_public_format(key, site.site_key);
-		printf("site      %s  %s\n", site.site, site.name);
-		printf("software  %s\n", site.software);
-		printf("key       %s\n", key);
-		printf("journal   batch %llu, %llu rows, generation %u, "
-		       "tenant %s\n",
+		cli_show("site      %s  %s\n", site.site, site.name);
+		cli_show("software  %s\n", site.software);
+		cli_show("key       %s\n", key);
+		cli_show("journal   batch %llu, %llu rows, generation %u, "
+			 "tenant %s\n",
 		    (unsigned long long)site.batch,
 		    (unsigned long long)site.rows, site.generation,
 		    site.tenant);
-		printf("time      %s%s\n", time,
+		cli_show("time      %s%s\n", time,
 		    site.clock_held ? "  (held: the wall clock jumped)" : "");
-		printf("licenses  %llu\n", (unsigned long long)site.licenses);
-		printf("leases    %llu held, %llu waiting for a seat\n",
+		cli_show("licenses  %llu\n", (unsigned long long)site.licenses);
+		cli_show("leases    %llu held, %llu waiting for a seat\n",
 		    (unsigned long long)site.leases,
 		    (unsigned long long)site.waiting);
-		printf("devices   %llu enrolled, %llu connected\n",
+		cli_show("devices   %llu enrolled, %llu connected\n",
 		    (unsigned long long)site.devices,
 		    (unsigned long long)site.sessions);
 		if (site.devices_pending > 0)
-			printf("          %llu wait for approval: leasehold "
-			       "device list --state pending\n",
+			cli_show("          %llu wait for approval: leasehold "
+				 "device list --state pending\n",
 			    (unsigned long long)site.devices_pending);
 	}
 	arena_release(&arena);

@@ -184,6 +184,28 @@ def names_of_the_whole_world_keep_the_columns():
                office.items())
 
 
+def a_name_of_a_device_steers_nothing():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        agent = Agent(world)
+        agent.start()
+        name = "\u202eesuoh\u200b"
+        done = agent.cli("enroll", site.url, "--token", site.token(),
+                         "--name", name)
+        expect(done.status == DONE, done.err)
+        agent.wait_connected()
+        for done in (agent.cli("status"), site.cli("device", "list"),
+                     site.cli("device", "show", "1"),
+                     site.cli("audit", "tail")):
+            expect(done.status == DONE, done.err)
+            expect("\u202e" not in done.out and "\u200b" not in done.out,
+                   repr(done.out))
+        expect("\\u{202e}esuoh\\u{200b}" in agent.cli("status").out,
+               agent.cli("status").out)
+        expect(agent.status()["name"] == name, agent.status())
+
+
 def control_characters_are_refused_at_the_door():
     with World() as world:
         office = Office(world)
@@ -361,6 +383,7 @@ if __name__ == "__main__":
         filters_narrow_it,
         it_is_sorted_by_what_is_named,
         names_of_the_whole_world_keep_the_columns,
+        a_name_of_a_device_steers_nothing,
         control_characters_are_refused_at_the_door,
         csv_is_for_spreadsheets,
         a_lying_site_does_not_reach_the_terminal,
