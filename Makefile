@@ -240,16 +240,15 @@ bench: dependencies ## against Redis and PostgreSQL: ROWS= ROUNDS= README=1
 
 # Fuzzers: MODE=fuzz is a build tree of its own, made by clang.
 FUZZ := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_ROOMS := appliance/front $(WIRE_ROOMS)
-$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(call archives,$(FUZZ_ROOMS))
+$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(call archives,$(ROOMS))
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group \
-		$(call archives,$(FUZZ_ROOMS)) -Wl,--end-group \
-		-Wl,--as-needed $(LIBS_ipc) -lcrypto -pthread $(LIBS_base)
+		$(call archives,$(ROOMS)) -Wl,--end-group \
+		-Wl,--as-needed $(TEST_LIBS)
 build-fuzz: $(FUZZ)
 
-fuzz: dependencies ## every parser against a fuzzer: SECONDS=20 each
+fuzz: dependencies ## every parser against a fuzzer: SECONDS=20 each, ONLY=
 	@$(SELF) $(JOBS) MODE=fuzz CC=clang build-fuzz
-	@tests/fuzz/run $(BUILD)/fuzz $(or $(SECONDS),20)
+	@tests/fuzz/run $(BUILD)/fuzz $(or $(SECONDS),20) $(ONLY)
 
 BENCH_JSON_PACKAGES := libyajl-dev libjsmn-dev libjson-c-dev
 BENCH_JSON_PKG := yajl json-c

@@ -250,10 +250,11 @@ read_object(struct reading *reading, const struct record *record, void *out,
 		if (key.type == JSON_END)
 			break;
 		size_t i = field_find(record, expected, &key);
-		const struct record_field *field = &record->fields[i];
 
 		if (i == record->n_fields)
 			return fail_unknown(reading, record, &key, path);
+		const struct record_field *field = &record->fields[i];
+
 		if ((seen >> i & 1) != 0)
 			return record_fail(reading->error, path, field->key,
 			    "is given twice");
