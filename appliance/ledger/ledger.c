@@ -189,6 +189,20 @@ ledger_create(const struct ledger_options *options, int64_t now_ms)
 
 /* --- commit ------------------------------------------------------------ */
 
+/* A batch is read as a whole, in one message between our processes: so much of
+ * rows is enough. What the last command adds is far less. */
+#define BATCH_BYTES_MAX ((size_t)2 << 20)
+
+static int
+decide_one(struct batch *batch, struct command *command)
+{
+	if (batch->bytes.len < BATCH_BYTES_MAX)
+		return decide(batch, command);
+	command->license = 0;
+	return decide_refuse(command, ERR_BUSY, "",
+	    "too much at once; try again");
+}
+
 static int
 decide_all(struct batch *batch, struct command *const *commands, size_t n)
 {
@@ -199,7 +213,7 @@ decide_all(struct batch *batch, struct command *const *commands, size_t n)
 	for (size_t i = 0; i < n && err == 0; i++) {
 		err = ledger_fault(batch->ledger, "decide");
 		if (err == 0)
-			err = decide(batch, commands[i]);
+			err = decide_one(batch, commands[i]);
 	}
 	timing->commands += n;
 	timing->fold_ns += batch->fold_ns;

@@ -171,8 +171,9 @@ forget_outcome(struct command *command)
 	memset(&command->reply, 0, sizeof(command->reply));
 }
 
+/* All of writer->commands, up to n. */
 static void
-commit_commands(struct writer *writer, struct ledger *ledger, size_t n)
+commit_once(struct writer *writer, struct ledger *ledger, size_t n)
 {
 	const struct ledger_observer observer = { writer, saw_row };
 	int rc = ledger_commit(ledger, writer->commands, n,
@@ -198,6 +199,37 @@ commit_commands(struct writer *writer, struct ledger *ledger, size_t n)
 		    shared_clock_now(writer->clock), &observer);
 		if (rc == 0)
 			writer->outcome->told.rc = 0;
+	}
+}
+
+/* Those that found no room in the batch any more, in order, ready to be tried
+ * again. None when it had no room for any: that would go on for ever. */
+static size_t
+keep_crowded_out(struct writer *writer, size_t n)
+{
+	struct command **commands = writer->commands;
+	size_t left = 0;
+
+	for (size_t i = 0; i < n; i++)
+		left += commands[i]->err == ERR_BUSY;
+	if (left == n)
+		return 0;
+	left = 0;
+	for (size_t i = 0; i < n; i++)
+		if (commands[i]->err == ERR_BUSY)
+			commands[left++] = commands[i];
+	for (size_t i = 0; i < left; i++)
+		forget_outcome(commands[i]);
+	return left;
+}
+
+static void
+commit_commands(struct writer *writer, struct ledger *ledger, size_t n)
+{
+	while (n > 0) {
+		commit_once(writer, ledger, n);
+		n = writer->outcome->told.rc == 0 ? keep_crowded_out(writer, n)
+						  : 0;
 	}
 }
 
