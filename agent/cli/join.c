@@ -109,7 +109,6 @@ join_create(struct cli *cli, int argc, char **argv)
 	struct arena arena = { 0 };
 	int status = read_options(&request, hosts, &argc, argv);
 
-
 	if (status == CLI_DONE)
 		status = cli_arguments(argc, argv, 0, 0,
 		    "join create [--uses N] [--for TIME] [--class CLASS] "
