@@ -22,6 +22,8 @@
 /* A nonce that came so long ago is asked for again before it is used: the span
  * of what it gets counts from then. */
 #define STALE_MS 5000
+/* A site that could not write is asked again so much later. */
+#define AGAIN_MS 5000
 
 void
 way_free(struct checkout_way *way)
@@ -67,6 +69,25 @@ way_wake_after(struct checkout_way *way, int64_t ms)
 
 /* --- the site's answer ---------------------------------------------------- */
 
+/* The site can write nothing now, or is about to stop. It keeps the place of
+ * who waits, and so do we. */
+static bool
+may_ask_later(const struct checkout_way *way, int err)
+{
+	return err == ERR_UNAVAILABLE && (way->queued || way->unknown) &&
+	    way_is_wanted(way) && way->wait_until_ms > clock_boottime_ms();
+}
+
+static void
+way_ask_later(struct checkout_way *way)
+{
+	int64_t left_ms = way->wait_until_ms - clock_boottime_ms();
+
+	way->step = CHECKOUT_OFFLINE;
+	way->again = true;
+	way_wake_after(way, left_ms < AGAIN_MS ? left_ms : AGAIN_MS);
+}
+
 /* The next try is a new question: an id is good for one answer. */
 static void
 way_ask_anew(struct checkout_way *way)
@@ -99,6 +120,8 @@ on_answered(void *ctx, int err, const void *reply,
 	    (way->unknown || way->hold) && way_is_wanted(way)) {
 		/* What the lost answer granted has ended meanwhile. */
 		way_ask_anew(way);
+	} else if (may_ask_later(way, err)) {
+		way_ask_later(way);
 	} else {
 		way_refuse(way, err, problem);
 	}
@@ -159,6 +182,7 @@ way_ask(struct checkout_way *way)
 	struct keeper *keeper = way->keeper;
 	int64_t left_ms = way->wait_until_ms - clock_boottime_ms();
 
+	way->again = false;
 	/* A wait may last a little longer there than here, not shorter. */
 	way->ask.wait_s = left_ms > 0 && way_is_wanted(way)
 	    ? (uint32_t)((left_ms + 999) / 1000)
@@ -176,13 +200,32 @@ way_ask(struct checkout_way *way)
 }
 
 static void
+way_ask_again(struct checkout_way *way)
+{
+	way->again = false;
+	if (!session_is_up(way->keeper)) {
+		way_go_offline(way);
+	} else if (way->unknown) {
+		way_ask(way); /* word for word */
+	} else if (way->hold) {
+		randombytes_buf(way->ask.nonce, sizeof(way->ask.nonce));
+		way->sent_ms = clock_boottime_ms();
+		way_ask(way);
+	} else {
+		way_ask_back(way);
+	}
+}
+
+static void
 on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct checkout_way *way = ctx;
 
 	(void)fd;
 	(void)what;
-	if (way->step == CHECKOUT_OFFLINE) {
+	if (way->step == CHECKOUT_OFFLINE && way->again) {
+		way_ask_again(way);
+	} else if (way->step == CHECKOUT_OFFLINE) {
 		give_up_offline(way);
 	} else if (way->step == CHECKOUT_QUEUED) {
 		way_wait_over(way);

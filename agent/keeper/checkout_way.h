@@ -32,6 +32,7 @@ struct checkout_way {
 	bool own_known; /* ask.known is the keeper's */
 	bool unknown; /* was sent, and the answer lost */
 	bool queued; /* the site may keep a place for it */
+	bool again; /* offline because the site could not write: ask it again */
 	bool offered; /* while it was asked: the answer may be older */
 	struct queue_place place; /* as last told */
 	int64_t sent_ms; /* when the nonce in `ask` came or was made */

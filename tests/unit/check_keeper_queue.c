@@ -420,6 +420,30 @@ START_TEST(lost_answer_is_asked_for_word_for_word)
 }
 END_TEST
 
+/* Its disk is full for a moment, or it is about to stop. */
+START_TEST(turn_that_the_site_cannot_write_is_taken_later)
+{
+	struct local_checkout ask = stand_in_line(1, 60);
+	struct local_checkout_reply reply;
+
+	world_offer(&world, ask.request);
+	expect_offer(&ask);
+	world.faulty = true;
+	world.refuse_checkouts = 1;
+	reply = claim(&ask);
+	ck_assert_uint_eq(reply.lease, 0);
+	ck_assert_uint_ge(reply.queue.claim_s, 1);
+	/* The site keeps the place: it was not given up. */
+	ck_assert_uint_eq(world.asked[OP_LEASE_CHECKOUT], 2);
+	ck_assert_uint_eq(world.asked[OP_LEASE_CANCEL], 0);
+	reply = claim(&ask);
+	ck_assert_uint_ne(reply.lease, 0);
+	ck_assert_mem_eq(world.last_checkout.request, ask.request,
+	    REQUEST_BYTES);
+	ck_assert_mem_eq(world.last_checkout.nonce, ask.nonce, NONCE_BYTES);
+}
+END_TEST
+
 START_TEST(question_that_grew_old_offline_is_asked_anew)
 {
 	struct local_checkout ask = question();
@@ -599,6 +623,8 @@ suite(void)
 	tcase_add_test(ends, wait_ends_while_the_site_is_not_reached);
 	tcase_add_test(restarts, cut_line_has_the_application_ask_again);
 	tcase_add_test(restarts, lost_answer_is_asked_for_word_for_word);
+	tcase_add_test(restarts,
+	    turn_that_the_site_cannot_write_is_taken_later);
 	tcase_add_test(restarts, question_that_grew_old_offline_is_asked_anew);
 	tcase_add_test(restarts,
 	    place_given_up_offline_is_given_up_at_the_site);
