@@ -200,18 +200,43 @@ admit(const struct request *request, struct problem *problem)
 	return 0;
 }
 
+/* One that was used before, as if it were new: all but its arenas' memory and
+ * the room for an outcome, which says nothing while `code` is empty. */
 static struct call *
-call_alloc(struct tenant *tenant)
+call_reuse(struct process *process, size_t reply_size)
 {
-	struct call *call = calloc(1, sizeof(*call));
+	struct call *call = process->kept;
+	struct command *command = &call->write.command;
+	struct arena request = call->arena, outcome = command->arena;
+
+	process->kept = call->next;
+	process->n_kept--;
+	memset(call, 0, offsetof(struct call, write.command.problem));
+	command->problem.code[0] = '\0';
+	memset(&command->reply, 0, reply_size);
+	memset(&call->write.clock_turn, 0,
+	    sizeof(*call) - offsetof(struct call, write.clock_turn));
+	call->arena = request;
+	command->arena = outcome;
+	return call;
+}
+
+static struct call *
+call_alloc(struct tenant *tenant, size_t reply_size)
+{
+	struct process *process = tenant->process;
+	const size_t most = sizeof(process->kept->write.command.reply);
+	struct call *call = process->kept != NULL
+	    ? call_reuse(process, reply_size < most ? reply_size : most)
+	    : calloc(1, sizeof(*call));
 
 	if (call == NULL)
 		return NULL;
-	call->process = tenant->process;
+	call->process = process;
 	call->tenant = tenant;
 	call->write.tenant = tenant;
 	call->write.ledger = tenant->ledger;
-	call->process->n_calls++;
+	process->n_calls++;
 	return call;
 }
 
@@ -241,7 +266,8 @@ call_new(const struct request *request)
 		request_refuse(request, rc, &problem);
 		return NULL;
 	}
-	struct call *call = call_alloc(request->tenant);
+	struct call *call =
+	    call_alloc(request->tenant, request->op->reply->size);
 
 	if (call == NULL) {
 		if (request->session != NULL)
@@ -270,7 +296,7 @@ struct call *
 call_new_own(struct tenant *tenant, uint32_t op, const void *request,
     size_t size)
 {
-	struct call *call = call_alloc(tenant);
+	struct call *call = call_alloc(tenant, SIZE_MAX);
 
 	if (call == NULL)
 		return NULL;
@@ -306,6 +332,35 @@ end_session_call(struct call *call)
 	return front;
 }
 
+static void
+destroy(struct call *call)
+{
+	arena_release(&call->write.command.arena);
+	arena_release(&call->arena);
+	free(call);
+}
+
+/* Only what is small is kept: of a checkout, not of a long list. */
+static void
+keep_or_free(struct call *call)
+{
+	struct arena *request = &call->arena;
+	struct arena *outcome = &call->write.command.arena;
+	struct process *process = call->process;
+
+	if (process->n_kept >= CALLS_KEPT ||
+	    request->used_bytes > CALL_ARENA_KEPT ||
+	    outcome->used_bytes > CALL_ARENA_KEPT) {
+		destroy(call);
+		return;
+	}
+	arena_clear(request);
+	arena_clear(outcome);
+	call->next = process->kept;
+	process->kept = call;
+	process->n_kept++;
+}
+
 void
 call_free(struct call *call)
 {
@@ -316,11 +371,20 @@ call_free(struct call *call)
 	end_session_call(call);
 	process->n_calls--;
 	process->call_bytes -= call->bytes;
-	arena_release(&call->write.command.arena);
-	arena_release(&call->arena);
-	free(call);
+	keep_or_free(call);
 	if (process->phase == PHASE_DRAINING)
 		process_settle(process);
+}
+
+void
+calls_release(struct process *process)
+{
+	while (process->kept != NULL) {
+		struct call *call = process->kept;
+
+		process->kept = call->next;
+		destroy(call);
+	}
 }
 
 void

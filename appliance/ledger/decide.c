@@ -241,7 +241,7 @@ decide(struct batch *batch, struct command *command)
 
 	command->err = 0;
 	command->license = 0;
-	memset(&command->problem, 0, sizeof command->problem);
+	command->problem.code[0] = '\0';
 	if (decision == NULL)
 		return decide_refuse(command, ERR_BAD_REQUEST, "",
 		    "operation %u is no command", command->op);

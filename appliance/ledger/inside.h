@@ -146,6 +146,8 @@ struct process {
 	enum process_phase phase;
 	size_t n_calls; /* under way, the process's own included */
 	size_t call_bytes; /* of their requests */
+	struct call *kept; /* calls that are over, the last one first */
+	size_t n_kept;
 	int status; /* to exit with */
 	struct arena arena; /* of the request at hand */
 	struct buf out; /* of the answer at hand */
@@ -212,9 +214,16 @@ struct call {
 	uint64_t device; /* whose leases are marked as ending, or 0 */
 	uint64_t waiter; /* whose claim it is, or 0 */
 	bool behind; /* others wait for what it asks */
+	struct call *next; /* kept */
 	/** In the loop, before the answer; may be NULL. */
 	void (*finish)(struct call *call);
 };
+
+/** Calls that are over are kept for the next ones: to get and zero the memory
+ * of one takes longer than to read its request. */
+#define CALLS_KEPT 1024
+#define CALL_ARENA_KEPT ((size_t)4 << 10)
+void calls_release(struct process *process);
 
 /** For a request: copies and reads its record; refuses it (too much under way,
  * malformed) and returns NULL. Work for the caller to queue. */

@@ -86,7 +86,6 @@ struct command {
 	uint32_t op; /* enum operation_id or ledger_internal */
 	struct principal who;
 	const void *request; /* the record of the operation */
-	uint8_t entropy[LEDGER_ENTROPY];
 	/** lease.release and device.revoke: until when, in ledger time, a
 	 * holder that could not be told may go on believing (its last signed
 	 * span, grace and skew); the slot stays taken until then. 0: it was
@@ -102,8 +101,9 @@ struct command {
 
 	/* outcome */
 	int err; /* 0, a refusal, or the fault of the whole batch */
-	struct problem problem; /* when err is not 0 */
 	uint64_t license; /* that a refused checkout was about, or 0 */
+	struct arena arena; /* owned; release after use */
+	struct problem problem; /* when err is not 0 */
 	union {
 		struct enroll_reply enroll;
 		struct checkout_reply checkout;
@@ -114,7 +114,7 @@ struct command {
 		struct device_number device;
 		struct checkpoint_reply checkpoint;
 	} reply;
-	struct arena arena; /* owned; release after use */
+	uint8_t entropy[LEDGER_ENTROPY];
 };
 
 /** What a batch did, told row by row after the commit, in order, on the
@@ -165,6 +165,9 @@ int ledger_newest(struct journal_header *header, uint8_t head[32],
 /** The earliest time that the next batch may have: that of the newest one, or
  * what a correction of the clock put it back to. */
 int64_t ledger_time(const struct ledger_view *view);
+
+/** Devices that were ever enrolled. */
+uint64_t ledger_devices(const struct ledger_view *view);
 
 /** inclusion and consistency of `known` in the history of the newest batch;
  * ERR_ROLLED_BACK when this journal does not hold it. Empty spans for a zero

@@ -476,6 +476,7 @@ release(struct process *process)
 	system_close(process->system);
 	entropy_free(process->entropy);
 	sodium_free(process->secret);
+	calls_release(process);
 	arena_release(&process->arena);
 	buf_release(&process->out);
 	if (process->base != NULL)
