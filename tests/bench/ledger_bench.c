@@ -5,6 +5,8 @@
  * can be compared on a machine that has other things to do.
  *
  *   ledger_bench [--leases N] [--batch B] [--devices D] [--seconds S]
+ *                [--evict KIB: so much other memory is used between batches, as
+ *                a front on the same core would]
  */
 #include "tests/bench/meter.h"
 #include "tests/unit/ledger_world.h"
@@ -19,6 +21,8 @@
 struct bench {
 	struct world world;
 	size_t batch, devices;
+	uint8_t *other; /* memory that is not the ledger's */
+	size_t other_bytes;
 	struct command commands[BATCH_MAX];
 	struct command *list[BATCH_MAX];
 	struct checkout checkouts[BATCH_MAX];
@@ -42,6 +46,8 @@ thread_ns(void)
 static uint64_t
 commit(struct bench *bench)
 {
+	for (size_t i = 0; i < bench->other_bytes; i += 64)
+		bench->other[i]++;
 	uint64_t start = thread_ns();
 	int rc = ledger_commit(bench->world.ledger, bench->list, bench->batch,
 	    bench->world.now, NULL);
@@ -158,6 +164,10 @@ main(int argc, char **argv)
 
 	bench.batch = (size_t)option_number(argc, argv, "--batch", 128);
 	bench.devices = (size_t)option_number(argc, argv, "--devices", 512);
+	bench.other_bytes = (size_t)option_number(argc, argv, "--evict", 0)
+	    << 10;
+	bench.other = calloc(1, bench.other_bytes + 1);
+	world_must(bench.other != NULL);
 	if (bench.batch < 1 || bench.batch > BATCH_MAX || bench.devices < 1 ||
 	    sodium_init() < 0)
 		return 2;
@@ -182,5 +192,6 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < BATCH_MAX; i++)
 		arena_release(&bench.commands[i].arena);
 	world_free(world);
+	free(bench.other);
 	return 0;
 }

@@ -24,6 +24,13 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def busy_s():
+    """Of all cores since the start."""
+    with open("/proc/stat") as f:
+        fields = [int(word) for word in f.readline().split()[1:]]
+    return (sum(fields[:3]) + sum(fields[5:8])) / TICK
+
+
 def pss_kib(pid):
     with open("/proc/%d/smaps_rollup" % pid) as f:
         return int(re.search(r"^Pss:\s+(\d+)", f.read(), re.M).group(1))
@@ -172,10 +179,15 @@ class BenchSite(Site):
             pids = self.daemons
             cpu = {name: cpu_s(pid) for name, pid in pids.items()}
             before = Timing(self)
+            busy = busy_s() - cpu_s(load.process.pid) - sum(cpu.values())
             result = json.loads(load.line(timeout))
-            result["cpu_us"] = {
-                name: (cpu_s(pid) - cpu[name]) * 1e6 / max(result["done"], 1)
-                for name, pid in pids.items()}
+            took = {name: cpu_s(pid) - cpu[name] for name, pid in pids.items()}
+            # What others did on this machine meanwhile, in cores.
+            result["others"] = (
+                busy_s() - cpu_s(load.process.pid) - sum(cpu.values())
+                - sum(took.values()) - busy) / result["seconds"]
+            result["cpu_us"] = {name: s * 1e6 / max(result["done"], 1)
+                                for name, s in took.items()}
             result["ledger"] = Timing(self).since(before)
             expect(result["refused"] == 0, "checkouts were refused")
             return result
