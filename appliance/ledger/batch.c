@@ -254,6 +254,15 @@ batch_seal(struct batch *batch)
 	return err;
 }
 
+/* Memory forgets what the store does. */
+static void
+give_up(struct batch *batch)
+{
+	requests_undo(batch->ledger->requests);
+	if (batch->n_rows > 0)
+		subject_cache_forget(batch->ledger->subjects);
+}
+
 int
 batch_commit(struct batch *batch)
 {
@@ -267,7 +276,7 @@ batch_commit(struct batch *batch)
 	}
 	err = state_commit(&batch->state);
 	if (err != 0) {
-		requests_undo(ledger->requests);
+		give_up(batch);
 		return err;
 	}
 	ledger->clean_noted = false;
@@ -285,7 +294,7 @@ void
 batch_abort(struct batch *batch)
 {
 	state_abort(&batch->state);
-	requests_undo(batch->ledger->requests);
+	give_up(batch);
 }
 
 void

@@ -61,6 +61,7 @@ struct ledger {
 	uint8_t ca_sha256[32];
 	uint32_t generation;
 	struct subject_keys *keys;
+	struct subject_cache *subjects;
 	struct license_cache *cache;
 	struct requests *requests;
 	bool was_clean;

@@ -75,8 +75,14 @@ decide_subject(uint8_t id[SUBJECT_BYTES], struct batch *batch,
     const uint8_t entropy[SUBJECT_ENTROPY])
 {
 	const struct subject_keys *keys = batch->ledger->keys;
+	struct subject_cache *cache = batch->ledger->subjects;
+
+	if (subject_cache_get(id, cache, kind, value))
+		return 0;
 	int err = subject_find(id, &batch->state, keys, kind, value);
 
+	if (err == 0)
+		subject_cache_put(cache, kind, value, id);
 	if (err != ERR_NOT_FOUND_INTERNAL)
 		return err;
 	struct row *row = batch_row(batch, ROW_SUBJECT_ADDED);

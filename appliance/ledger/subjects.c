@@ -4,6 +4,7 @@
 #include "shared/base/log.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FORMAT 1
@@ -156,4 +157,92 @@ subject_get(struct subject *out, const struct state *state,
 	memcpy(out->value, plain + SALT_BYTES, (size_t)len - SALT_BYTES);
 	sodium_memzero(plain, sizeof plain);
 	return 0;
+}
+
+/* --- the cache ------------------------------------------------------------ */
+
+#define CACHE_PLACES 1024
+
+struct cached {
+	uint32_t turn; /* of the cache when it was put; 0: never */
+	uint32_t kind;
+	uint8_t id[SUBJECT_BYTES];
+	char value[SUBJECT_VALUE_MAX + 1];
+};
+
+/* A value has one place, from which the next one for it drives it out. Values
+ * are chosen by clients, so the place is by a keyed hash. */
+struct subject_cache {
+	uint8_t key[crypto_shorthash_KEYBYTES];
+	uint32_t turn;
+	struct cached places[CACHE_PLACES];
+};
+
+struct subject_cache *
+subject_cache_new(void)
+{
+	struct subject_cache *cache = calloc(1, sizeof *cache);
+
+	if (cache == NULL)
+		return NULL;
+	randombytes_buf(cache->key, sizeof cache->key);
+	cache->turn = 1;
+	return cache;
+}
+
+void
+subject_cache_free(struct subject_cache *cache)
+{
+	free(cache);
+}
+
+static size_t
+cache_place(const struct subject_cache *cache, enum subject_kind kind,
+    const char *value, size_t len)
+{
+	uint64_t hash;
+
+	crypto_shorthash((uint8_t *)&hash, (const uint8_t *)value, len,
+	    cache->key);
+	return (hash + (uint64_t)kind) % CACHE_PLACES;
+}
+
+bool
+subject_cache_get(uint8_t id[SUBJECT_BYTES], const struct subject_cache *cache,
+    enum subject_kind kind, const char *value)
+{
+	size_t len = strlen(value);
+	const struct cached *at =
+	    &cache->places[cache_place(cache, kind, value, len)];
+
+	if (at->turn != cache->turn || at->kind != kind ||
+	    strcmp(at->value, value) != 0)
+		return false;
+	memcpy(id, at->id, SUBJECT_BYTES);
+	return true;
+}
+
+void
+subject_cache_put(struct subject_cache *cache, enum subject_kind kind,
+    const char *value, const uint8_t id[SUBJECT_BYTES])
+{
+	size_t len = strlen(value);
+	struct cached *at =
+	    &cache->places[cache_place(cache, kind, value, len)];
+
+	if (len > SUBJECT_VALUE_MAX)
+		return;
+	at->turn = cache->turn;
+	at->kind = kind;
+	memcpy(at->id, id, SUBJECT_BYTES);
+	memcpy(at->value, value, len + 1);
+}
+
+void
+subject_cache_forget(struct subject_cache *cache)
+{
+	if (++cache->turn != 0)
+		return;
+	memset(cache->places, 0, sizeof cache->places);
+	cache->turn = 1;
 }

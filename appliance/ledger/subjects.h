@@ -39,6 +39,23 @@ int subject_add(uint8_t id[SUBJECT_BYTES], uint8_t commitment[32],
     enum subject_kind kind, const char *value,
     const uint8_t entropy[SUBJECT_ENTROPY]);
 
+/**
+ * Ids of values seen lately, so that a checkout need not hash and look up the
+ * same user and host again. It may hold only what the store holds: forget all
+ * when a batch that added some is given up, and when one is erased. For the
+ * committing thread.
+ */
+struct subject_cache;
+struct subject_cache *subject_cache_new(void);
+void subject_cache_free(struct subject_cache *cache);
+/** False when it is not there. */
+bool subject_cache_get(uint8_t id[SUBJECT_BYTES],
+    const struct subject_cache *cache, enum subject_kind kind,
+    const char *value);
+void subject_cache_put(struct subject_cache *cache, enum subject_kind kind,
+    const char *value, const uint8_t id[SUBJECT_BYTES]);
+void subject_cache_forget(struct subject_cache *cache);
+
 /** What stands behind an id; ERR_NOT_FOUND_INTERNAL when it was erased,
  * ERR_CORRUPT when it does not decrypt. The zero id is an empty value. */
 int subject_get(struct subject *out, const struct state *state,

@@ -57,6 +57,64 @@ START_TEST(a_fault_at_any_step_leaves_nothing_and_everything_usable)
 }
 END_TEST
 
+/* Whose lease it is, as people are shown it. */
+static void
+user_of(char user[64], uint64_t lease)
+{
+	struct lease_ref request = { .lease = lease };
+	struct lease_view reply;
+	struct ledger_view *view;
+	struct problem problem;
+	struct arena arena = { 0 };
+
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	ck_assert_int_eq(ledger_query(&reply, view, OP_LEASE_SHOW, &request,
+			     world.now, &arena, &problem),
+	    0);
+	memcpy(user, reply.user, sizeof(reply.user));
+	ledger_view_close(view);
+	arena_release(&arena);
+}
+
+START_TEST(a_name_first_seen_in_a_batch_that_failed_is_introduced_again)
+{
+	static const char *const steps[] = { "append", "commit" };
+	char user[64];
+
+	for (int i = 0; i < 2; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "user-%d", i);
+		struct checkout bodies[2] = {
+			world_checkout_body(&world, PRODUCT, name),
+			world_checkout_body(&world, PRODUCT, name),
+		};
+		struct command commands[2] = {
+			world_command(&world, OP_LEASE_CHECKOUT, ACTOR_DEVICE,
+			    device, &bodies[0]),
+			world_command(&world, OP_LEASE_CHECKOUT, ACTOR_DEVICE,
+			    device, &bodies[1]),
+		};
+		struct command *list[2] = { &commands[0], &commands[1] };
+
+		/* The second of them meets the name that the first added. */
+		world.fault_step = steps[i];
+		world.fault_err = ERR_IO;
+		ck_assert_int_eq(ledger_commit(world.ledger, list, 2, world.now,
+				     NULL),
+		    ERR_IO);
+		arena_release(&commands[0].arena);
+		arena_release(&commands[1].arena);
+		ck_assert_int_eq(world_checkout(&world, &commands[0], device,
+				     &bodies[0]),
+		    0);
+		user_of(user, commands[0].reply.checkout.lease);
+		ck_assert_str_eq(user, name);
+		arena_release(&commands[0].arena);
+	}
+}
+END_TEST
+
 START_TEST(a_crash_after_the_commit_loses_only_the_answer)
 {
 	struct checkout body = world_checkout_body(&world, PRODUCT, "alice");
@@ -225,6 +283,8 @@ suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t,
 	    a_fault_at_any_step_leaves_nothing_and_everything_usable);
+	tcase_add_test(t,
+	    a_name_first_seen_in_a_batch_that_failed_is_introduced_again);
 	tcase_add_test(t, a_crash_after_the_commit_loses_only_the_answer);
 	tcase_add_test(t, a_full_map_refuses_writes_and_serves_reads);
 	tcase_add_test(t, a_full_disk_refuses_writes_until_there_is_room);
