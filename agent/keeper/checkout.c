@@ -84,6 +84,7 @@ way_ask_later(struct checkout_way *way)
 	int64_t left_ms = way->wait_until_ms - clock_boottime_ms();
 
 	way->step = CHECKOUT_OFFLINE;
+	way->patience_ms = way->wait_until_ms;
 	way->again = true;
 	way_wake_after(way, left_ms < AGAIN_MS ? left_ms : AGAIN_MS);
 }
