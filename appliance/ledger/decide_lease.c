@@ -76,6 +76,16 @@ refuse_seats(struct command *command, const struct grant *grant)
 		    free == 1 ? "asked for %u seats of %s, %u is free%s"
 			      : "asked for %u seats of %s, %u are free%s",
 		    grant->count, name, free, more);
+	/* A renewal made seats commit that are held as overage; the type of a
+	 * lease never changes, and no more overage may be held than allowed. */
+	if (pool_taken(&grant->pool) < seats->total &&
+	    pool_free(&grant->pool) == 0)
+		return decide_refuse(command, err, hint,
+		    "the license has %u seats of %s now, and more of them come "
+		    "free as overage leases of before its renewal end (%u "
+		    "commit, %u overage%s)",
+		    seats->total, name, grant->pool.commit, grant->pool.overage,
+		    more);
 	if (command->reserved > 0)
 		return decide_refuse(command, err, hint,
 		    "all %u seats of %s are taken, or on offer to who waited "

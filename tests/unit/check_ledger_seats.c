@@ -296,6 +296,31 @@ START_TEST(both_bounds_of_a_feature_hold_after_a_renewal)
 }
 END_TEST
 
+/* Nobody pays for overage while commit seats are only called something else;
+ * and nobody is told that all are taken. */
+START_TEST(seats_bought_while_overage_is_held_come_as_that_ends)
+{
+	take("autosar", 2);
+	uint64_t overage = take("autosar", 1);
+
+	take("autosar", 2);
+	features[0] = feature("autosar", 5, 3);
+	install(4, 4, 2);
+	ck_assert_uint_eq(pool_of("autosar").taken, 5);
+	ck_assert_uint_eq(pool_of("autosar").free, 0);
+	ck_assert_int_eq(ask("autosar", 1), ERR_OVERAGE_EXHAUSTED);
+	ck_assert_str_eq(command.problem.detail,
+	    "the license has 8 seats of autosar of davinci now, and more of "
+	    "them come free as overage leases of before its renewal end (2 "
+	    "commit, 3 overage)");
+	give(overage);
+	take("autosar", 1);
+	ck_assert_uint_eq(granted()->type, SEAT_COMMIT);
+	ck_assert_uint_eq(granted()->overage_count, 0);
+	world_check(&world);
+}
+END_TEST
+
 /* --- several in one lease ---------------------------------------------- */
 
 START_TEST(a_lease_of_many_seats_has_the_lowest_free_slots)
@@ -668,6 +693,7 @@ suite(void)
 	tcase_add_test(t, a_feature_keeps_its_seats_when_others_come_and_go);
 	tcase_add_test(t, leases_of_a_feature_that_is_gone_go_on_to_their_end);
 	tcase_add_test(t, both_bounds_of_a_feature_hold_after_a_renewal);
+	tcase_add_test(t, seats_bought_while_overage_is_held_come_as_that_ends);
 	tcase_add_test(t, a_lease_of_many_seats_has_the_lowest_free_slots);
 	tcase_add_test(t, seats_are_given_all_or_none);
 	tcase_add_test(t, more_than_there_ever_are_is_refused_for_good);
