@@ -89,6 +89,7 @@ edge_main(void *ctx, const struct supervisor_child *child)
 		.key_pem = tls->key_pem,
 		.connections_max =
 		    share(daemon->settings.connections, &daemon->settings),
+		.fronts = (int)daemon->settings.fronts,
 		.address_connections_max =
 		    share(daemon->settings.address_connections,
 			&daemon->settings),

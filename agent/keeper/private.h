@@ -278,6 +278,7 @@ struct session {
 	uint8_t exporter[32];
 	bool told; /* `trouble` says already why this attempt ended */
 	bool stopping; /* the site said that it is about to */
+	uint32_t spread_ms; /* over which it wants its agents back */
 	bool resumed; /* leases were taken up in this session */
 	/** 0, or why the site will not have this device, or this agent for it:
 	 * nobody waits for it, and it is asked rarely. */

@@ -6,6 +6,7 @@
  * forked is reported as loudly as possible, and the session goes on: whether a
  * lease is good is the library's to decide.
  */
+#include "agent/keeper/backoff.h"
 #include "agent/keeper/private.h"
 
 #include "shared/base/clock.h"
@@ -20,9 +21,6 @@
 #include <string.h>
 #include <sys/time.h>
 
-#define BACKOFF_FIRST_MS 200
-#define BACKOFF_MAX_MS 30000
-#define BACKOFF_DOUBLINGS 8
 #define HURRY_MS 1000
 /* Whom an admin shut out comes back with another key, if at all. */
 #define REVOKED_MS 900000
@@ -87,19 +85,19 @@ wait_for_attempt(struct keeper *keeper)
 {
 	struct session *session = &keeper->session;
 	uint32_t pause = long_pause_ms(session);
-	unsigned int doublings = session->failures < BACKOFF_DOUBLINGS
-	    ? session->failures
-	    : BACKOFF_DOUBLINGS;
-	uint32_t most = (uint32_t)BACKOFF_FIRST_MS << doublings;
+	const struct backoff backoff = {
+		.failures = session->failures++,
+		.spread_ms = session->spread_ms,
+		.bound_ms = keeper->leases.held > 0
+		    ? keeper->renewal.renew_s * 1000
+		    : 0,
+	};
 
-	if (most > BACKOFF_MAX_MS)
-		most = BACKOFF_MAX_MS;
-	session->failures++;
 	if (pause > 0) {
 		arm_attempt(keeper, pause / 2 + randombytes_uniform(pause / 2));
 		return;
 	}
-	arm_attempt(keeper, randombytes_uniform(most + 1));
+	arm_attempt(keeper, backoff_ms(&backoff, randombytes_random()));
 }
 
 static void
@@ -238,6 +236,7 @@ on_proved(void *ctx, int err, const void *reply, const struct problem *problem)
 		return;
 	}
 	keeper->renewal.renew_s = said->renew_s;
+	keeper->session.spread_ms = said->spread_ms;
 	if (said->pending)
 		wait_for_approval(keeper);
 	else
@@ -449,10 +448,12 @@ on_notice(void *ctx, enum operation_id op, const void *record)
 {
 	struct keeper *keeper = ctx;
 	const struct lease_refused *ended = record;
+	const struct draining *draining = record;
 
 	if (op == OP_SERVER_DRAINING) {
 		log_info("keeper", "the site is about to stop");
 		keeper->session.stopping = true;
+		keeper->session.spread_ms = draining->spread_ms;
 	} else if (op == OP_LEASE_REVOKED) {
 		struct lease *lease = lease_find(keeper, ended->lease);
 

@@ -61,7 +61,6 @@ static void
 drain(struct front *front)
 {
 	const struct operation *op = operation_get(OP_SERVER_DRAINING);
-	const struct empty nothing = { 0 };
 	struct buf list = { 0 };
 	size_t n;
 
@@ -70,10 +69,15 @@ drain(struct front *front)
 	front->draining = true;
 	net_stop_accepting(front->net);
 	struct peer **peers = peer_list(&list, front, &n);
+	size_t fronts =
+	    front->options->fronts > 1 ? (size_t)front->options->fronts : 1;
+	const struct draining notice = {
+		.spread_ms = wire_spread_ms(n * fronts),
+	};
 
 	for (size_t i = 0; i < n; i++)
 		if (!peers[i]->is_call)
-			session_notice(front, peers[i]->conn, op, &nothing);
+			session_notice(front, peers[i]->conn, op, &notice);
 	buf_release(&list);
 	if (front->n_waiting == 0)
 		front_leave(front, CLOSE_GOING_AWAY, "the site is stopping");

@@ -20,6 +20,7 @@ struct front_options {
 	const char *cert_pem;
 	const char *key_pem;
 	int connections_max; /* of this front */
+	int fronts; /* that share the port; 0: it alone */
 	/** Of this front, from one address; see net_server_options. */
 	int address_connections_max;
 	int address_strangers_max;

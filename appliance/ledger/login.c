@@ -184,6 +184,22 @@ renew_interval_s(const struct tenant *tenant, uint64_t device)
 	return ttl_s < 3 ? 1 : ttl_s / 3;
 }
 
+/* All devices that there are may come at once after a restart; how many of
+ * them are there is only known later. */
+static uint32_t
+spread_ms(const struct request *request)
+{
+	struct ledger_view *view;
+	size_t agents = request->process->n_sessions;
+
+	if (ledger_view_open(&view, request->tenant->ledger) != 0)
+		return wire_spread_ms(agents);
+	uint64_t devices = ledger_devices(view);
+
+	ledger_view_close(view);
+	return wire_spread_ms(devices > agents ? devices : agents);
+}
+
 void
 session_prove(const struct request *request)
 {
@@ -212,6 +228,7 @@ session_prove(const struct request *request)
 	session->proved_at = process_now(request->process);
 	waiting_device_came(request->tenant, session->device);
 	reply.renew_s = renew_interval_s(request->tenant, session->device);
+	reply.spread_ms = spread_ms(request);
 	request_reply(request, &reply);
 }
 

@@ -313,6 +313,12 @@ ledger_linger_end(int64_t *until, struct ledger_view *view)
 	return linger_last(until, &view->state);
 }
 
+uint64_t
+ledger_devices(const struct ledger_view *view)
+{
+	return view->state.counters.next_device - 1;
+}
+
 int64_t
 ledger_time(const struct ledger_view *view)
 {

@@ -9,6 +9,18 @@ static const struct record_field wire_peer_fields[] = {
 };
 RECORD_DEFINE(wire_peer, 1, "An agent's connection, as its front saw it");
 
+uint32_t
+wire_spread_ms(size_t agents)
+{
+	const size_t most = 600000 / 1000 * WIRE_AGENTS_PER_S;
+
+	if (agents > most)
+		agents = most;
+	if (agents < WIRE_AGENTS_PER_S)
+		return 0;
+	return (uint32_t)(agents * 1000 / WIRE_AGENTS_PER_S);
+}
+
 static const struct record_field wire_caller_fields[] = {
 	R_TEXT(wire_caller, address, 0, 63, 0, "Address of the caller"),
 	R_TEXT(wire_caller, client_cn, 0, 64, 0,

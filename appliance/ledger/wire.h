@@ -38,6 +38,12 @@ struct wire_caller {
 	struct record_span key; /* bearer credential, or empty */
 	char idempotency_key[64];
 };
+/** Agents that come back are spread so that so many come a second. */
+#define WIRE_AGENTS_PER_S 125
+/** Over how long so many agents are to come back; below one second it is not
+ * worth a wait. */
+uint32_t wire_spread_ms(size_t agents);
+
 extern const struct record wire_peer_record, wire_caller_record;
 
 #endif

@@ -56,8 +56,16 @@ static const struct record_field prove_reply_fields[] = {
 	R_U32(prove_reply, renew_s, 1, 86400, 0,
 	    "Seconds between renewals at most."),
 	R_BOOL(prove_reply, pending, OPT, "It waits for an admin's approval."),
+	R_U32(prove_reply, spread_ms, 0, 600000, OPT,
+	    "When the session ends, come back at some moment of so long."),
 };
 RECORD_DEFINE(prove_reply, 1, "The session is the device's now.");
+
+static const struct record_field draining_fields[] = {
+	R_U32(draining, spread_ms, 0, 600000, OPT,
+	    "Come back at some moment of so long."),
+};
+RECORD_DEFINE(draining, 1, "The site is about to stop.");
 
 static const struct record_field enroll_fields[] = {
 	R_STRING(enroll, join, 1, HEADER_MAX, RECORD_SECRET,

@@ -57,6 +57,12 @@ struct prove_reply {
 	char name[64];
 	uint32_t renew_s; /* renew at least this often */
 	bool pending; /* waits for an admin; device.approved ends it */
+	/** When this session ends: come back at some moment of so long. */
+	uint32_t spread_ms;
+};
+
+struct draining {
+	uint32_t spread_ms; /* as above, and newer */
 };
 
 struct enroll {
@@ -426,7 +432,7 @@ struct health {
 };
 
 extern const struct record empty_record, problem_record, hello_record,
-    hello_reply_record, prove_record, prove_reply_record, enroll_record,
+    hello_reply_record, prove_record, prove_reply_record, draining_record, enroll_record,
     enroll_reply_record, checkout_record, checkout_reply_record,
     queue_place_record, lease_waiting_record, lease_offered_record,
     lease_cancel_record, waiter_view_record, waiter_query_record,

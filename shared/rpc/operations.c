@@ -43,7 +43,7 @@ static const struct operation operations[] = {
 	AGENT(OP_DEVICE_APPROVED, "device.approved", NOTICE, DEVICE,
 	    empty, empty, "An admin let this device in."),
 	AGENT(OP_SERVER_DRAINING, "server.draining", NOTICE, DEVICE,
-	    empty, empty, "The site is about to stop; leases stay."),
+	    draining, empty, "The site is about to stop; leases stay."),
 
 	ADMIN(OP_SITE_SHOW, "site.show", "GET", "/api/v1/site", QUERY,
 	    empty, site_view, 200, "Show the site."),

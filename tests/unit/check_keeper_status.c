@@ -52,12 +52,12 @@ END_TEST
 
 START_TEST(a_site_that_stops_said_so_before)
 {
-	const struct empty nothing = { 0 };
+	const struct draining soon = { 0 };
 
 	wait_connected();
 	world.offline = true;
 	world.cause = CAUSE_CLOSED;
-	world_notify(&world, OP_SERVER_DRAINING, &nothing);
+	world_notify(&world, OP_SERVER_DRAINING, &soon);
 	world_disconnect(&world);
 	/* and the attempts after that have causes of their own */
 	wait_cause(CAUSE_STOPPING);
