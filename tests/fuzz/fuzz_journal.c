@@ -139,11 +139,14 @@ verify_proofs(const uint8_t *data, size_t size)
 
 	if (split > hashes)
 		split = hashes;
-	/* Nobody finds a path from a leaf of ours to a root of his. */
+	/* The fuzzer sees what hashes are compared with and puts it there: a
+	 * root may be right for one row, but then not for another. */
 	int err =
 	    journal_row_verify(&header, known.batch, "x", 1, data, hashes);
 
-	assert(err != 0);
+	assert(err != 0 ||
+	    journal_row_verify(&header, known.batch, "y", 1, data, hashes) !=
+		0);
 	journal_continues(&known, &header, header.root, data, split,
 	    data + split * 32, hashes - split);
 	struct journal_beat beat = { .count = header.rows };

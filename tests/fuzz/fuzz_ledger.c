@@ -7,6 +7,9 @@
  */
 #include "tests/fuzz/fuzz.h"
 
+/* Longer than the fuzzer waits: it says where it hangs. */
+#define ANSWER_MS 60000
+
 #include "shared/base/sandbox.h"
 #include "shared/base/text.h"
 #include "tests/unit/process_world.h"
@@ -118,6 +121,8 @@ close_ledger(void)
 	char command[128];
 
 	identity_close(device.identity);
+	/* What is under way at the end is not freed: let it be done. */
+	usleep(300000);
 	/* The parent is gone: it ends. */
 	close(world.front);
 	close(world.control);

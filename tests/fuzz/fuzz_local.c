@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 #include <ftw.h>
+#include <signal.h>
 #include <sodium.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -45,6 +46,7 @@ open_keeper(void)
 	char state[80];
 
 	log_open("fuzz", LOG_ERROR + 1, 0);
+	signal(SIGPIPE, SIG_IGN); /* as keeper_main does */
 	fuzz_must(sodium_init() >= 0);
 	snprintf(folder, sizeof(folder), "/dev/shm/fuzz-local-XXXXXX");
 	fuzz_must(mkdtemp(folder) != NULL);

@@ -14,6 +14,7 @@
 
 #include <event2/event.h>
 #include <ftw.h>
+#include <signal.h>
 #include <sodium.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -60,6 +61,7 @@ make_folder(void)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	log_open("fuzz", LOG_ERROR + 1, 0);
+	signal(SIGPIPE, SIG_IGN); /* as keeper_main does */
 	fuzz_must(sodium_init() >= 0);
 	snprintf(folder, sizeof(folder), "/dev/shm/fuzz-uplink-XXXXXX");
 	fuzz_must(mkdtemp(folder) != NULL);
