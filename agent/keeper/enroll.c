@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/time.h>
 
-#define PORT_DEFAULT 7443
 #define ENROLL_S 20
 
 struct enrolling {
@@ -96,44 +95,6 @@ fail_words(struct keeper *keeper, int err, const char *words)
 
 	problem_set(&problem, err, NULL, "%s", words);
 	fail(keeper, err, &problem);
-}
-
-/* "https://host", "https://host:port/", "https://[::1]:port" */
-int
-enroll_parse_url(char host[256], uint32_t *port, const char *url)
-{
-	static const char scheme[] = "https://";
-	const char *start, *end;
-	uint64_t number = PORT_DEFAULT;
-
-	if (strncmp(url, scheme, sizeof(scheme) - 1) != 0)
-		return ERR_BAD_REQUEST;
-	start = url + sizeof(scheme) - 1;
-	if (*start == '[') {
-		start++;
-		end = start + strcspn(start, "]");
-		if (*end != ']')
-			return ERR_BAD_REQUEST;
-		url = end + 1;
-	} else {
-		end = start + strcspn(start, ":/?#@");
-		url = end;
-	}
-	if (end == start ||
-	    !text_copy_n(host, 256, start, (size_t)(end - start)))
-		return ERR_BAD_REQUEST;
-	if (*url == ':') {
-		size_t digits = strspn(url + 1, "0123456789");
-
-		if (!text_to_u64(&number, url + 1, digits) || number == 0 ||
-		    number > 65535)
-			return ERR_BAD_REQUEST;
-		url += 1 + digits;
-	}
-	if (strcmp(url, "") != 0 && strcmp(url, "/") != 0)
-		return ERR_BAD_REQUEST;
-	*port = (uint32_t)number;
-	return 0;
 }
 
 /* --- the conversation ----------------------------------------------------- */
@@ -403,39 +364,6 @@ on_timeout(evutil_socket_t fd, short what, void *ctx)
 
 /* --- the question --------------------------------------------------------- */
 
-static int
-check_question(struct keeper *keeper, const struct local_enroll *request,
-    struct problem *problem)
-{
-	char host[256];
-	uint32_t port;
-
-	if (enroll_parse_url(host, &port, request->url) < 0) {
-		problem_set(problem, ERR_BAD_REQUEST, NULL,
-		    "url must look like https://site.example:7443");
-		text_copy(problem->field, sizeof(problem->field), "url");
-		return ERR_BAD_REQUEST;
-	}
-	if (keeper->enrolling != NULL) {
-		problem_set(problem, ERR_CONFLICT, NULL,
-		    "another enrolment is on its way");
-		return ERR_CONFLICT;
-	}
-	if (!TAILQ_EMPTY(&keeper->leases.all) ||
-	    !TAILQ_EMPTY(&keeper->checkouts)) {
-		problem_set(problem, ERR_CONFLICT, "leasehold return --all",
-		    "leases of site %s are still held or not yet returned",
-		    keeper->site.site);
-		return ERR_CONFLICT;
-	}
-	if (!calls_have_uplink(keeper->calls)) {
-		problem_set(problem, ERR_UNAVAILABLE, NULL,
-		    "the agent's uplink is being restarted; try again");
-		return ERR_UNAVAILABLE;
-	}
-	return 0;
-}
-
 /* What the token says, not yet verified: nobody's key is known before the
  * site was reached by the fingerprint in it. */
 static int
@@ -522,7 +450,7 @@ enroll_begin(struct application *application, uint64_t id,
 	struct timeval most = { .tv_sec = ENROLL_S };
 	struct enrolling *enrolling;
 	struct problem problem;
-	int err = check_question(keeper, request, &problem);
+	int err = enroll_check(keeper, request, &problem);
 
 	if (err < 0) {
 		application_refuse(keeper, &asker, err, &problem);

@@ -349,6 +349,9 @@ void enroll_closed(struct keeper *keeper, const char *reason);
 /** The first session after it came about or did not. */
 void enroll_session_result(struct keeper *keeper);
 void enroll_close(struct keeper *keeper);
+/** In enroll_check.c. */
+int enroll_check(struct keeper *keeper, const struct local_enroll *request,
+    struct problem *problem);
 /** "https://host[:port]" or "https://[v6]:port"; the port is 7443 if absent. */
 int enroll_parse_url(char host[256], uint32_t *port, const char *url);
 
