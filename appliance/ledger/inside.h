@@ -71,6 +71,7 @@ struct tenant {
 	struct table devices; /* device -> struct device_memory */
 	struct denials denials;
 	struct queue queue; /* who waits for a seat */
+	int64_t ticked_at; /* boottime of the last tick of the queue; ms */
 	int64_t looked_at; /* all pools were, for what no event tells; ms */
 	bool started; /* its ROW_STARTED is committed */
 	bool starting; /* on its way */

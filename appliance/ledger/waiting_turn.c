@@ -14,6 +14,8 @@
 #define TURN_MAX 512
 /* Seats that came free without an event, like those of slots that lingered. */
 #define LOOK_AGAIN_MS 5000
+/* A tick so long after the last: the machine, or this process, stood still. */
+#define STOOD_STILL_MS 3000
 #define FAULT_AGAIN_MS 5000
 
 /* --- notices ------------------------------------------------------------- */
@@ -215,20 +217,31 @@ end_over(struct tenant *tenant, struct waiter *waiter, enum queue_over over)
 	}
 }
 
+static void
+end_overs(struct tenant *tenant, int64_t now)
+{
+	struct waiter *waiter;
+	enum queue_over over;
+
+	for (int i = 0; i < TURN_MAX &&
+	     (waiter = queue_take_over(&over, &tenant->queue, now)) != NULL;
+	     i++)
+		end_over(tenant, waiter, over);
+}
+
 void
 waiting_tick(struct tenant *tenant)
 {
 	struct queue *queue = &tenant->queue;
 	int64_t now = clock_boottime_ms();
-	struct waiter *waiter;
-	enum queue_over over;
+	bool stood_still = now - tenant->ticked_at > STOOD_STILL_MS;
 
+	tenant->ticked_at = now;
 	if (queue_count(queue) == 0)
 		return;
-	for (int i = 0; i < TURN_MAX &&
-	     (waiter = queue_take_over(&over, queue, now)) != NULL;
-	     i++)
-		end_over(tenant, waiter, over);
+	/* Claims that came in time may not have been read yet: first those. */
+	if (!stood_still)
+		end_overs(tenant, now);
 	if (now - tenant->looked_at >= LOOK_AGAIN_MS) {
 		tenant->looked_at = now;
 		queue_all_set_due(queue);
