@@ -208,8 +208,7 @@ add_events(struct process *process)
 	    event_new(process->base, -1, EV_PERSIST, got_tick, process);
 	process->turn = event_new(process->base, -1, 0, waiting_turn, process);
 	if (process->control == NULL || process->tick == NULL ||
-	    process->turn == NULL ||
-	    event_add(process->control, NULL) != 0 ||
+	    process->turn == NULL || event_add(process->control, NULL) != 0 ||
 	    event_add(process->tick, &second) != 0)
 		return ERR_NOMEM;
 	return 0;

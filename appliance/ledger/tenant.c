@@ -1,6 +1,6 @@
 /* Opening and closing a tenant of the process. */
-#include "appliance/ledger/waiting.h"
 #include "appliance/ledger/store.h"
+#include "appliance/ledger/waiting.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
