@@ -11,7 +11,8 @@
  *   leases.c        who holds what; how leases end
  *   resume.c        leases of before: this keeper, or this session
  *   renewal.c       rounds of nonces, beats
- *   session.c       connecting to the site, again and again
+ *   session.c       the session with the site
+ *   attempt.c       connecting to it, again and again
  *   journal.c       what was seen of its journal
  *   enroll.c        becoming a device
  *   show.c          what people are shown of all this
@@ -301,6 +302,10 @@ struct session {
 
 int session_open(struct keeper *keeper);
 void session_close(struct keeper *keeper);
+/** In attempt.c: its timer; connect now, whatever is; or after a pause. */
+int session_attempts_open(struct keeper *keeper);
+void session_connect(struct keeper *keeper);
+void session_wait(struct keeper *keeper);
 /** Connect now, if there is a site and an uplink. */
 void session_start(struct keeper *keeper);
 /** No session, no attempts, until session_start. */
