@@ -11,7 +11,7 @@ import time
 
 from harness import (PRODUCT, SLOW, Agent, App, Failure, Site, World, binary,
                      expect, main, terms, wait_for)
-from hostile import felt, many_files
+from hostile import many_files
 
 HERD = 1000
 REAL = 24

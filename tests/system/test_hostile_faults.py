@@ -15,7 +15,7 @@ import urllib.request
 
 from harness import (AS_ROOT, SLOW, Agent, App, Site, World, binary, children,
                      expect, main, terms, wait_for)
-from hostile import (Steady, cpu_s, descriptors, dial, felt, has_ended)
+from hostile import (Steady, cpu_s, descriptors, dial, felt)
 
 
 def agents(world, site, n):

@@ -4,7 +4,7 @@
 import os
 import sys
 
-from harness import Agent, App, Site, World, expect, main, terms, wait_for
+from harness import Agent, App, Site, World, expect, main, terms
 from hostile import (BINARY, HEAVY, CLOSE, HELLO, PING, PONG, PROTOCOL, TEXT, UPGRADE,
                      Socket, ask_raw, expect_little_change, felt, frame,
                      memory_kib)

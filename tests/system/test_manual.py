@@ -3,14 +3,13 @@
 so that neither tells of what is not, nor is silent on what is."""
 
 import glob
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 
-from harness import (BUILD, PRODUCT, ROOT, Agent, Site, World, binary, expect,
+from harness import (BUILD, PRODUCT, ROOT, Agent, Site, World, expect,
                      main, run, terms)
 
 MAN = os.path.join(ROOT, "packaging", "man")
