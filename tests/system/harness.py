@@ -401,24 +401,53 @@ class App:
         return stop_process(self.process)
 
 
-def main(tests):
+def run_test(test):
+    """Run one, print its line; True when it failed."""
+    name = test.__name__
+    started = time.monotonic()
+    failed = False
+    try:
+        result = test()
+        if isinstance(result, str):
+            print("skip %s: %s" % (name, result))
+        else:
+            print("ok %s (%.1f s)" % (name, time.monotonic() - started))
+    except Exception as error:  # every failure is one line
+        failed = True
+        words = " / ".join(str(error).splitlines()[:3])
+        print("not ok %s: %s: %s" % (name, type(error).__name__, words))
+    sys.stdout.flush()
+    return failed
+
+
+def run_together(tests):
+    """All at once, each in a process of its own: for those that mostly wait.
+    How many failed."""
+    running = []
+    for test in tests:
+        out = tempfile.TemporaryFile("w+")
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(out.fileno(), 1)
+            os._exit(1 if run_test(test) else 0)
+        running.append((pid, out))
+    failed = 0
+    for pid, out in running:
+        _, status = os.waitpid(pid, 0)
+        failed += status != 0
+        out.seek(0)
+        sys.stdout.write(out.read())
+        out.close()
+    return failed
+
+
+def main(tests, together=False):
     """Run the functions in order, a line each; the program's exit status."""
     only = sys.argv[1:]
-    failed = 0
-    for test in tests:
-        name = test.__name__
-        if only and name not in only:
-            continue
-        started = time.monotonic()
-        try:
-            result = test()
-            if isinstance(result, str):
-                print("skip %s: %s" % (name, result))
-            else:
-                print("ok %s (%.1f s)" % (name, time.monotonic() - started))
-        except Exception as error:  # every failure is one line
-            failed += 1
-            words = " / ".join(str(error).splitlines()[:3])
-            print("not ok %s: %s: %s" % (name, type(error).__name__, words))
-        sys.stdout.flush()
+    tests = [t for t in tests if not only or t.__name__ in only]
+    sys.stdout.flush()
+    if together:
+        failed = run_together(tests)
+    else:
+        failed = sum(run_test(test) for test in tests)
     return 1 if failed else 0
