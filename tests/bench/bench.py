@@ -79,9 +79,15 @@ class Bench:
         self.watch_s = 60 if arguments.seconds > 2 else 20
         self.disk_p50_us, self.disk_rate = [], []
         self.commits, self.peaks = [], []
+        self.others = []  # cores that were busy with something else
         self.results = []
         self.failed = []
+        self.stopped = False  # by a signal
         self.conditions = {}
+
+    def stop(self, number, frame):
+        self.stopped = True
+        raise KeyboardInterrupt
 
     def say(self, words):
         print(words, flush=True)
@@ -153,6 +159,9 @@ def conditions(bench):
     if bench.disk_rate:
         words.append("fdatasync of 4 KiB %.0f/s, p50 %.0f us" % (
             median(bench.disk_rate), median(bench.disk_p50_us)))
+    if bench.others and median(bench.others) > 0.05:
+        words.append("NOT QUIET: other programs used %.1f cores meanwhile"
+                     % median(bench.others))
     words += ["%s %s" % ({"redis": "Redis", "postgres": "PostgreSQL"}[k], v)
               for k, v in bench.conditions.items()]
     words.append("%d rounds of %g s; servers on core %s, generator on core %s"
@@ -192,6 +201,8 @@ def run_groups(bench, groups):
         try:
             GROUPS[group](bench)
         except Exception as error:  # the other rows are still worth having
+            if bench.stopped:
+                raise
             bench.failed.append("%s: %s: %s" % (group, type(error).__name__,
                                                 error))
             bench.say("  failed: " + bench.failed[-1])
@@ -208,15 +219,15 @@ def remove_old(folder):
 
 def main():
     arguments = read_arguments()
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, lambda *_: sys.exit(1))
     remove_old(arguments.folder)
     folder = tempfile.mkdtemp(prefix="leasehold-bench-%d-" % os.getpid(),
                               dir=arguments.folder)
     os.chmod(folder, 0o755)
     tempfile.tempdir = folder  # sites too
+    bench = Bench(arguments, folder)
     try:
-        bench = Bench(arguments, folder)
+        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, bench.stop)
         run_groups(bench, arguments.groups)
         if bench.results:
             text = table(bench) + "\n\n" + conditions(bench)
@@ -224,6 +235,12 @@ def main():
             write_results(bench, arguments.out)
             if arguments.readme:
                 write_readme(text)
+    except BaseException:
+        if not bench.stopped:
+            raise
+        print("bench: stopped; everything is ended and removed",
+              file=sys.stderr)
+        return 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     for words in bench.failed:

@@ -81,8 +81,12 @@ static uint64_t
 check_out(struct bench *bench)
 {
 	for (size_t i = 0; i < bench->batch; i++) {
+		char user[32];
+
+		snprintf(user, sizeof(user), "user-%zu",
+		    (bench->turn + i) % bench->devices);
 		bench->checkouts[i] =
-		    world_checkout_body(&bench->world, PRODUCT, "load");
+		    world_checkout_body(&bench->world, PRODUCT, user);
 		set(bench, i, OP_LEASE_CHECKOUT, &bench->checkouts[i]);
 	}
 	return commit(bench);

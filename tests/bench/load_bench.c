@@ -194,11 +194,11 @@ enroll_or_prove(struct agent *agent, const struct hello_reply *reply)
 static void
 check_out(struct agent *agent, int64_t meant_us)
 {
-	struct checkout checkout = { .version = "8.1.0",
-		.count = 1,
-		.user = "load",
-		.host = "load" };
+	struct checkout checkout = { .version = "8.1.0", .count = 1 };
+	unsigned int number = (unsigned int)(agent - agent->load->agents);
 
+	snprintf(checkout.user, sizeof(checkout.user), "user-%u", number);
+	snprintf(checkout.host, sizeof(checkout.host), "ws-%u", number);
 	text_copy(checkout.product, sizeof(checkout.product),
 	    agent->load->product);
 	randombytes_buf(checkout.request, sizeof(checkout.request));

@@ -79,7 +79,8 @@ class Generator:
         self.process = subprocess.Popen(
             ["taskset", "-c", cpus, binary("tests/bench/" + program),
              *[str(a) for a in args]], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True)
 
     def __enter__(self):
         return self

@@ -90,20 +90,22 @@ random_hex(char *out, size_t bytes, struct load *load)
 #define WORDS 7
 struct words {
 	const char *word[WORDS];
-	char device[16], nonce[65], request[33];
+	char device[16], user[24], host[24], nonce[65], request[33];
 };
 
 static void
 fill_words(struct words *w, struct load *load, const struct conn *conn)
 {
 	snprintf(w->device, sizeof(w->device), "%u", conn->number + 1);
+	snprintf(w->user, sizeof(w->user), "user-%u", conn->number);
+	snprintf(w->host, sizeof(w->host), "ws-%u", conn->number);
 	random_hex(w->nonce, 32, load);
 	random_hex(w->request, 16, load);
 	w->word[0] = "davinci-configurator-se";
 	w->word[1] = "8.1.0";
 	w->word[2] = w->device;
-	w->word[3] = "load";
-	w->word[4] = "load";
+	w->word[3] = w->user;
+	w->word[4] = w->host;
 	w->word[5] = w->nonce;
 	w->word[6] = w->request;
 }

@@ -172,7 +172,8 @@ class Redis:
                  "--maxclients", "4096", "--tcp-backlog", "4096",
                  "--daemonize", "no"],
                 env=self.packages.env, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, preexec_fn=die_with_parent)
+                stderr=log, preexec_fn=die_with_parent,
+                start_new_session=True)
         wait_until(self.answers, "Redis does not answer")
         self.ask("SET", "total:davinci-configurator-se", str(TOTAL))
         self.ask("SCRIPT", "LOAD", REDIS_SCRIPT)
@@ -254,7 +255,8 @@ class Postgres:
                  "-c", "unix_socket_directories=",
                  "-c", "max_connections=2100"],
                 env=self.packages.env, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, cwd="/", preexec_fn=die_with_parent, **self.who)
+                stderr=log, cwd="/", preexec_fn=die_with_parent,
+                start_new_session=True, **self.who)
         wait_until(self.answers, "PostgreSQL does not answer")
 
     def answers(self):

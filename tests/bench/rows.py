@@ -45,10 +45,15 @@ def spread(values, form="%.2f"):
 
 # --- durable checkouts, beside the peers -------------------------------------
 
+def load(bench, site, agents, connections, *extra):
+    result = site.load(bench.generator, agents, connections, *extra)
+    bench.others.append(result["others"])
+    return result
+
+
 def ours_once(bench, connections, *extra):
     with Pinned(bench.server) as world:
-        site = BenchSite(world)
-        return site.load(bench.generator, "agents", connections, *extra)
+        return load(bench, BenchSite(world), "agents", connections, *extra)
 
 
 def peer_once(bench, peer, connections, *extra):
@@ -56,9 +61,10 @@ def peer_once(bench, peer, connections, *extra):
     try:
         with Generator(bench.generator, "peer_bench", "--peer", peer.name,
                        "--port", peer.port, "--connections", connections,
-                       *peer.options, *extra) as load:
-            expect(load.line(90) == "begin", peer.name + " does not begin")
-            result = json.loads(load.line(90))
+                       *peer.options, *extra) as generator:
+            expect(generator.line(90) == "begin",
+                   peer.name + " does not begin")
+            result = json.loads(generator.line(90))
             expect(result["refused"] == 0, peer.name + " refused")
             return result
     finally:
@@ -160,7 +166,7 @@ def compare(bench, name, cases, note):
     for _ in range(bench.rounds):
         results = []
         for label, site, agents in cases:
-            results.append(site.load(bench.generator, agents, MAIN, *extra))
+            results.append(load(bench, site, agents, MAIN, *extra))
             show_once(bench, label, results[-1])
         small, large = results
         work.append(ledger_us(large) / ledger_us(small))
@@ -216,8 +222,8 @@ def idle(bench):
                      ("+10000", large, "large-agents")),
                     "with 10,000 idle agents connected, over none")
         finally:
-            for load, _ in loads:
-                load.close()
+            for generator, _ in loads:
+                generator.close()
 
 
 # --- restart -----------------------------------------------------------------------
@@ -231,11 +237,11 @@ def restart(bench):
         for _ in range(max(bench.rounds, 3)):
             site.kill()
             with Generator(bench.generator, "load_bench", "--first",
-                           *site.options("first", 1)) as load:
+                           *site.options("first", 1)) as generator:
                 time.sleep(0.2)
                 began = time.clock_gettime(time.CLOCK_BOOTTIME)
                 site.start(wait=False)
-                granted = json.loads(load.line(60))["granted_us"] / 1e6
+                granted = json.loads(generator.line(60))["granted_us"] / 1e6
                 took.append(granted - began)
                 bench.say("  first grant after %.3f s" % took[-1])
             expect(site.wait_ready()["leases"] >= bench.some,
@@ -255,20 +261,20 @@ def agent_added(bench, site, agent):
     """Medians of a checkout through the agent less that of a bare client."""
     added, direct_ms = [], []
     with Generator(bench.generator, "load_bench",
-                   *site.options("direct", 1), "--seconds", 0.2) as load:
-        load.wait(30)  # enrolled
+                   *site.options("direct", 1), "--seconds", 0.2) as generator:
+        generator.wait(30)  # enrolled
     for _ in range(max(bench.rounds, 3)):
         with Generator(bench.generator, "load_bench",
                        *site.options("direct", 1), "--return", "--seconds",
-                       bench.seconds / 2) as load:
-            load.line(30)
-            direct = json.loads(load.line(60))
+                       bench.seconds / 2) as generator:
+            generator.line(30)
+            direct = json.loads(generator.line(60))
         with Generator(bench.generator, "agent_bench", "--vendor-key",
                        site.world.vendor_key, "--socket", agent.socket,
                        "--product", PRODUCT, "--seconds",
-                       bench.seconds / 2) as load:
-            load.line(30)
-            through = json.loads(load.line(60))
+                       bench.seconds / 2) as generator:
+            generator.line(30)
+            through = json.loads(generator.line(60))
         added.append((through["p50_us"] - direct["p50_us"]) / 1e3)
         direct_ms.append(direct["p50_us"] / 1e3)
         bench.say("  checkout: %.3f ms through the agent, %.3f ms without" % (
