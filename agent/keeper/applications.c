@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 /* Answers that an application does not read. */
 #define OUTPUT_MAX ((size_t)1 << 20)
+#define ACCEPT_PAUSE_MS 100
 
 /* --- connections ---------------------------------------------------------- */
 
@@ -345,17 +347,28 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 		send_away(fd, err);
 }
 
-/* Out of descriptors: without a pause the loop would spin. */
+static void
+on_accept_again(evutil_socket_t fd, short what, void *ctx)
+{
+	struct keeper *keeper = ctx;
+
+	(void)fd;
+	(void)what;
+	evconnlistener_enable(keeper->applications.listener);
+}
+
+/* Out of descriptors: without a pause the loop would spin. Those who hold
+ * seats are heard meanwhile. */
 static void
 on_accept_error(struct evconnlistener *listener, void *ctx)
 {
 	struct keeper *keeper = ctx;
-	struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	const struct timeval pause = { .tv_usec = ACCEPT_PAUSE_MS * 1000 };
 
-	(void)listener;
 	log_error("keeper", "accept: %s (%u connections)", strerror(errno),
 	    keeper->applications.count);
-	nanosleep(&pause, NULL);
+	if (event_add(keeper->applications.accept_again, &pause) == 0)
+		evconnlistener_disable(listener);
 }
 
 int
@@ -367,6 +380,10 @@ applications_open(struct keeper *keeper, int listen_fd)
 		LIST_INIT(&applications->buckets[i]);
 	LIST_INIT(&applications->users);
 	applications->next_number = 1;
+	applications->accept_again =
+	    evtimer_new(keeper->base, on_accept_again, keeper);
+	if (applications->accept_again == NULL)
+		return ERR_NOMEM;
 	applications->listener = evconnlistener_new(keeper->base, on_accept,
 	    keeper, LEV_OPT_CLOSE_ON_EXEC, 0, listen_fd);
 	if (applications->listener == NULL)
@@ -381,6 +398,9 @@ applications_close(struct keeper *keeper)
 	struct applications *applications = &keeper->applications;
 	struct application *application;
 
+	if (applications->accept_again != NULL)
+		event_free(applications->accept_again);
+	applications->accept_again = NULL;
 	if (applications->listener == NULL)
 		return;
 	evconnlistener_free(applications->listener);

@@ -81,6 +81,7 @@ struct asker {
 LIST_HEAD(application_list, application);
 struct applications {
 	struct evconnlistener *listener;
+	struct event *accept_again; /* after a pause, out of descriptors */
 	struct application_list buckets[APPLICATION_BUCKETS];
 	LIST_HEAD(, user) users;
 	uint64_t next_number;

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -252,6 +253,34 @@ def without_descriptors_the_ledger_comes_back():
         felt(world, agent, 1)
 
 
+def without_descriptors_the_agent_waits_and_does_not_spin():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.install(terms(commit=5, overage=0))
+        agent, = agents(world, site, 1)
+        held = App(world, agent.socket, name="held", extra=["--watch"])
+        lease = held.wait()["lease"]
+        keeper = agent.child("keeper")
+        soft, hard = limit_descriptors(keeper)
+        limit_descriptors(keeper, (descriptors(keeper) + 3, hard))
+        crowd = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+        for sock in crowd:
+            sock.connect(agent.socket)
+        time.sleep(0.3)
+        cpu = cpu_s(keeper)
+        time.sleep(1.5)
+        expect(cpu_s(keeper) - cpu < 0.5 * SLOW, "it spins: %.1f s"
+               % (cpu_s(keeper) - cpu))
+        expect(held.process.poll() is None, "the application ended")
+        for sock in crowd:
+            sock.close()
+        late = App(world, agent.socket, name="late")
+        expect(late.wait(), "no seat: " + late.errors())
+        limit_descriptors(keeper, (soft, hard))
+        expect(lease in [l["lease"] for l in site.leases()], "lost")
+
+
 if __name__ == "__main__":
     sys.exit(main([
         a_front_that_dies_costs_nobody_a_seat,
@@ -259,4 +288,5 @@ if __name__ == "__main__":
         a_disk_that_fails_is_opened_anew,
         without_descriptors_the_front_waits_and_does_not_spin,
         without_descriptors_the_ledger_comes_back,
+        without_descriptors_the_agent_waits_and_does_not_spin,
     ]))

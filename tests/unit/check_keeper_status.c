@@ -52,7 +52,8 @@ END_TEST
 
 START_TEST(a_site_that_stops_said_so_before)
 {
-	const struct draining soon = { 0 };
+	/* So that the cause is seen before the next attempt has its own. */
+	const struct draining soon = { .spread_ms = 2000 };
 
 	wait_connected();
 	world.offline = true;
