@@ -70,6 +70,19 @@ giving_back_done(struct keeper *keeper, struct giving_back *giving_back)
 	free(giving_back);
 }
 
+/* Somebody else of the same user gives it back: who holds it must not go on. */
+static void
+tell_holder(const struct application *giver, const struct lease *lease)
+{
+	struct local_revoked notice = { .lease = lease->lease };
+
+	if (lease->application == giver->number)
+		return;
+	text_copy(notice.code, sizeof(notice.code), err_code(ERR_GONE));
+	application_notify(giver->keeper, lease->application, LOCAL_REVOKED,
+	    &local_revoked_record, &notice);
+}
+
 static void
 do_return(struct application *application, const struct asker *asker,
     const struct local_return *request)
@@ -97,6 +110,7 @@ do_return(struct application *application, const struct asker *asker,
 			continue;
 		giving_back->reply.count++;
 		giving_back->left++;
+		tell_holder(application, lease);
 		lease_end(lease, LEASE_RETURNED, giving_back);
 	}
 	giving_back_done(keeper, giving_back);

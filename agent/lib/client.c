@@ -94,8 +94,9 @@ take_revoked(struct lh_client *client, const struct local_revoked *revoked)
 			? "the site's journal was rolled back or forked and "
 			  "does not know this lease any more: its admin must "
 			  "look into it"
-			: "the site took the lease back: an admin released it "
-			  "or revoked this device");
+			: "the lease was taken back: an admin released it or "
+			  "revoked this device, or somebody typed leasehold "
+			  "return");
 	}
 }
 

@@ -6,7 +6,7 @@ import signal
 import sys
 
 from harness import (PRODUCT, SLOW, Agent, World, Site, binary, expect, main,
-                     terms, wait_for)
+                     run, terms, wait_for)
 
 
 def setting(world):
@@ -98,6 +98,17 @@ def checkout_hears_of_a_release_while_no_agent_ran():
         ends(world, process, 3)
 
 
+def checkout_hears_that_somebody_gave_its_seat_back():
+    with World() as world:
+        site, agent = setting(world)
+        process = checkout(world, agent)
+        back = run(binary("leasehold"), "return", "lease-1", env=agent.env)
+        expect(back.status == 0, back.err)
+        ends(world, process, 3)
+        expect(said(world).count("lease-1 has ended") == 1, said(world))
+        expect(not site.leases(), site.leases())
+
+
 def checkout_gives_its_seat_back_after_the_keeper_was_killed():
     with World() as world:
         site, agent = setting(world)
@@ -139,6 +150,7 @@ if __name__ == "__main__":
     sys.exit(main([
         checkout_hears_of_a_release_after_the_keeper_was_killed,
         checkout_hears_of_a_release_while_no_agent_ran,
+        checkout_hears_that_somebody_gave_its_seat_back,
         checkout_gives_its_seat_back_after_the_keeper_was_killed,
         a_signal_ends_checkout_while_no_agent_runs,
         run_hears_of_a_release_after_the_keeper_was_killed,
