@@ -71,6 +71,11 @@ bool cli_number(uint64_t *value, const char *text, const char *what,
 /** "lease-1042" or "1042", `what` is "LEASE"; says what is wrong. */
 bool cli_id(uint64_t *id, const char *text, const char *what,
     const char *prefix);
+/** The one argument of a command about one thing, by its number; `usage` ends
+ * with what it is called there: "device show DEVICE". Returns CLI_DONE or
+ * CLI_USAGE (said). */
+int cli_only_id(uint64_t *id, int argc, char **argv, const char *usage,
+    const char *prefix);
 /** "90", "90s", "15m", "1h", "7d" to seconds. */
 bool cli_duration(uint32_t *seconds, const char *text, const char *what);
 
@@ -80,6 +85,10 @@ bool cli_duration(uint32_t *seconds, const char *text, const char *what);
  * exit status is returned.
  */
 int cli_call(struct cli *cli, enum operation_id op, const void *request,
+    void *reply, struct arena *arena);
+
+/** Likewise; and the answer is printed here when it is wanted as JSON. */
+int cli_answer(struct cli *cli, enum operation_id op, const void *request,
     void *reply, struct arena *arena);
 
 /** Go on after a page, if its cursor is beyond the last one: who names an

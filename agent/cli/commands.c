@@ -71,7 +71,7 @@ const struct command_spec commands[] = {
 	{ "join create", "",
 	    "make a token with which workstations join (admin)",
 	    "  --uses N      how many may join with it (default 1)\n"
-	    "  --for TIME    how long it is good (default 1h)\n"
+	    "  --for TIME    how long it is good (default 1h, 365d at most)\n"
 	    "  --class C     software (default), tpm, vtpm, assigned or key\n"
 	    "  --host PAT    host names it is good for, like 'ws-*'; may be "
 	    "repeated\n"

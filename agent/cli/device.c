@@ -172,17 +172,13 @@ device_show(struct cli *cli, int argc, char **argv)
 	struct device_number request;
 	struct device_view reply;
 	struct arena arena = { 0 };
-	int status = cli_arguments(argc, argv, 1, 1, "device show DEVICE");
+	int status = cli_only_id(&request.device, argc, argv,
+	    "device show DEVICE", "device-");
 
-	if (status == CLI_DONE &&
-	    !cli_id(&request.device, argv[1], "DEVICE", "device-"))
-		status = CLI_USAGE;
 	if (status == CLI_DONE)
 		status =
-		    cli_call(cli, OP_DEVICE_SHOW, &request, &reply, &arena);
-	if (status == CLI_DONE && cli->json)
-		cli_print_json(&device_view_record, &reply);
-	else if (status == CLI_DONE)
+		    cli_answer(cli, OP_DEVICE_SHOW, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json)
 		print_device(&reply);
 	arena_release(&arena);
 	return status;
@@ -251,10 +247,8 @@ device_revoke(struct cli *cli, int argc, char **argv)
 	}
 	if (status == CLI_DONE)
 		status =
-		    cli_call(cli, OP_DEVICE_REVOKE, &request, &reply, &arena);
-	if (status == CLI_DONE && cli->json)
-		cli_print_json(&device_number_record, &reply);
-	else if (status == CLI_DONE)
+		    cli_answer(cli, OP_DEVICE_REVOKE, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json)
 		printf("device-%llu is revoked; its leases have ended.\n",
 		    (unsigned long long)reply.device);
 	arena_release(&arena);

@@ -387,6 +387,17 @@ out:
 }
 
 int
+cli_answer(struct cli *cli, enum operation_id op, const void *request,
+    void *reply, struct arena *arena)
+{
+	int status = cli_call(cli, op, request, reply, arena);
+
+	if (status == CLI_DONE && cli->json)
+		cli_print_json(operation_get(op)->reply, reply);
+	return status;
+}
+
+int
 cli_next_page(uint64_t *after, uint64_t next)
 {
 	if (next > *after) {

@@ -75,6 +75,10 @@ read_options(struct join_create *request, struct license_host_pattern *hosts,
 			"in");
 		return CLI_USAGE;
 	}
+	if (found > 0 && request->valid_s > JOIN_VALID_MAX_S) {
+		cli_say("--for: 365d at most");
+		return CLI_USAGE;
+	}
 	found = cli_option(&value, argc, argv, "--class");
 	if (found < 0 ||
 	    (found > 0 && read_class(&request->class_, value) != CLI_DONE))
@@ -115,10 +119,8 @@ join_create(struct cli *cli, int argc, char **argv)
 		    "[--host PATTERN]... [--approve]");
 	if (status == CLI_DONE)
 		status =
-		    cli_call(cli, OP_JOIN_CREATE, &request, &reply, &arena);
-	if (status == CLI_DONE && cli->json)
-		cli_print_json(&join_created_record, &reply);
-	else if (status == CLI_DONE)
+		    cli_answer(cli, OP_JOIN_CREATE, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json)
 		say_created(&reply, &request);
 	arena_release(&arena);
 	return status;
@@ -203,17 +205,13 @@ join_revoke(struct cli *cli, int argc, char **argv)
 {
 	struct join_number request, reply;
 	struct arena arena = { 0 };
-	int status = cli_arguments(argc, argv, 1, 1, "join revoke TOKEN");
+	int status = cli_only_id(&request.join, argc, argv, "join revoke TOKEN",
+	    "join-");
 
-	if (status == CLI_DONE &&
-	    !cli_id(&request.join, argv[1], "TOKEN", "join-"))
-		status = CLI_USAGE;
 	if (status == CLI_DONE)
 		status =
-		    cli_call(cli, OP_JOIN_REVOKE, &request, &reply, &arena);
-	if (status == CLI_DONE && cli->json)
-		cli_print_json(&join_number_record, &reply);
-	else if (status == CLI_DONE)
+		    cli_answer(cli, OP_JOIN_REVOKE, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json)
 		printf("join-%llu is revoked: nobody enrolls with it any more. "
 		       "Devices that came with it stay; see them with: "
 		       "leasehold device list\n",

@@ -421,16 +421,13 @@ leases_release(struct cli *cli, int argc, char **argv)
 	struct lease_ref request;
 	struct lease_ended reply;
 	struct arena arena = { 0 };
-	int status = cli_arguments(argc, argv, 1, 1, "leases release LEASE");
+	int status = cli_only_id(&request.lease, argc, argv,
+	    "leases release LEASE", "lease-");
 
-	if (status != CLI_DONE)
-		return status;
-	if (!cli_id(&request.lease, argv[1], "LEASE", "lease-"))
-		return CLI_USAGE;
-	status = cli_call(cli, OP_LEASE_RELEASE, &request, &reply, &arena);
-	if (status == CLI_DONE && cli->json)
-		cli_print_json(&lease_ended_record, &reply);
-	else if (status == CLI_DONE)
+	if (status == CLI_DONE)
+		status =
+		    cli_answer(cli, OP_LEASE_RELEASE, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json)
 		printf("lease-%llu is released and its workstation told. The "
 		       "seat is free when the span last signed for it is "
 		       "over: until then an application that was not reached "

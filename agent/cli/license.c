@@ -108,11 +108,9 @@ license_install_file(struct cli *cli, int argc, char **argv)
 	if (status == CLI_DONE)
 		status = read_license(&request, argv[1], &arena);
 	if (status == CLI_DONE)
-		status =
-		    cli_call(cli, OP_LICENSE_INSTALL, &request, &reply, &arena);
-	if (status == CLI_DONE && cli->json)
-		cli_print_json(&license_view_record, &reply);
-	else if (status == CLI_DONE)
+		status = cli_answer(cli, OP_LICENSE_INSTALL, &request, &reply,
+		    &arena);
+	if (status == CLI_DONE && !cli->json)
 		show(&reply);
 	arena_release(&arena);
 	return status;
@@ -205,18 +203,13 @@ license_show(struct cli *cli, int argc, char **argv)
 	struct license_number request;
 	struct license_view reply;
 	struct arena arena = { 0 };
-	const char *id;
-	int status = cli_arguments(argc, argv, 1, 1, "license show LICENSE");
+	int status = cli_only_id(&request.license, argc, argv,
+	    "license show LICENSE", "license-");
 
-	if (status != CLI_DONE)
-		return status;
-	id = strncmp(argv[1], "license-", 8) == 0 ? argv[1] + 8 : argv[1];
-	if (!cli_number(&request.license, id, "LICENSE", 1, (1ULL << 53) - 1))
-		return CLI_USAGE;
-	status = cli_call(cli, OP_LICENSE_SHOW, &request, &reply, &arena);
-	if (status == CLI_DONE && cli->json)
-		cli_print_json(&license_view_record, &reply);
-	else if (status == CLI_DONE)
+	if (status == CLI_DONE)
+		status =
+		    cli_answer(cli, OP_LICENSE_SHOW, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json)
 		show(&reply);
 	arena_release(&arena);
 	return status;

@@ -192,6 +192,18 @@ cli_id(uint64_t *id, const char *text, const char *what, const char *prefix)
 	return false;
 }
 
+int
+cli_only_id(uint64_t *id, int argc, char **argv, const char *usage,
+    const char *prefix)
+{
+	int status = cli_arguments(argc, argv, 1, 1, usage);
+
+	if (status != CLI_DONE)
+		return status;
+	return cli_id(id, argv[1], strrchr(usage, ' ') + 1, prefix) ? CLI_DONE
+								    : CLI_USAGE;
+}
+
 bool
 cli_duration(uint32_t *seconds, const char *text, const char *what)
 {

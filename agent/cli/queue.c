@@ -108,16 +108,13 @@ queue_remove(struct cli *cli, int argc, char **argv)
 {
 	struct waiter_number request, reply;
 	struct arena arena = { 0 };
-	int status = cli_arguments(argc, argv, 1, 1, "queue remove WAITER");
+	int status = cli_only_id(&request.waiter, argc, argv,
+	    "queue remove WAITER", "waiter-");
 
-	if (status != CLI_DONE)
-		return status;
-	if (!cli_id(&request.waiter, argv[1], "WAITER", "waiter-"))
-		return CLI_USAGE;
-	status = cli_call(cli, OP_QUEUE_REMOVE, &request, &reply, &arena);
-	if (status == CLI_DONE && cli->json)
-		cli_print_json(&waiter_number_record, &reply);
-	else if (status == CLI_DONE)
+	if (status == CLI_DONE)
+		status =
+		    cli_answer(cli, OP_QUEUE_REMOVE, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json)
 		printf("waiter-%llu does not wait any more, and its "
 		       "application is told.\n",
 		    (unsigned long long)reply.waiter);

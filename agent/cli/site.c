@@ -131,10 +131,8 @@ site_request_file(struct cli *cli, int argc, char **argv)
 	    "site request [--out FILE] [--state DIR]");
 	if (status == CLI_DONE)
 		status =
-		    cli_call(cli, OP_SITE_REQUEST, &request, &reply, &arena);
-	if (status == CLI_DONE && cli->json)
-		cli_print_json(&site_request_reply_record, &reply);
-	else if (status == CLI_DONE)
+		    cli_answer(cli, OP_SITE_REQUEST, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json)
 		status =
 		    write_or_print(out, reply.request.data, reply.request.len);
 	if (status == CLI_DONE && out != NULL && !cli->json)

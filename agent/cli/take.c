@@ -395,7 +395,10 @@ take_seat(struct hold *hold, struct local_checkout *request,
 	    strcmp(request->version, VERSION_UNSAID) == 0)
 		text_copy(problem.hint, sizeof(problem.hint),
 		    "say which version runs: --version V");
-	return ask_answer(hold->cli, err, &problem);
+	int status = ask_answer(hold->cli, err, &problem);
+
+	/* Taken out of the queue: a wait that ended without a seat. */
+	return err == ERR_GONE ? CLI_REFUSED : status;
 }
 
 /* --- the grant ------------------------------------------------------------ */

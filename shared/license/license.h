@@ -13,6 +13,7 @@
 
 /** Host patterns of one join token. */
 #define JOIN_HOSTS_MAX 16
+#define JOIN_VALID_MAX_S 31536000 /* 365 days */
 #define LICENSE_SEATS_MAX 10000000
 #define LICENSE_TTL_DEFAULT_S 120
 #define LICENSE_GRACE_DEFAULT_S 300

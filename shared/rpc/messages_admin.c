@@ -103,7 +103,7 @@ RECORD_DEFINE(license_page, 1, "Installed licenses.");
 static const struct record_field join_create_fields[] = {
 	R_U32(join_create, uses, 1, 100000, OPT,
 	    "Devices that may enroll with it; absent: 1."),
-	R_U32(join_create, valid_s, 1, 31536000, OPT,
+	R_U32(join_create, valid_s, 1, JOIN_VALID_MAX_S, OPT,
 	    "Seconds it is good for; absent: one hour."),
 	R_CLASS(join_create, OPT, "Class of the devices; absent: software."),
 	R_LIST(join_create, hosts, &license_host_pattern_record, 0,

@@ -97,6 +97,9 @@ def a_token_ends():
         refused = site.cli("join", "create", "--for", "0s")
         expect(refused.status == USAGE and "--for" in refused.err,
                refused.err)
+        refused = site.cli("join", "create", "--for", "366d")
+        expect(refused.status == USAGE and "--for: 365d" in refused.err,
+               refused.err)
 
 
 def a_token_is_for_its_class():

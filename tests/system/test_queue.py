@@ -233,6 +233,17 @@ def an_admin_takes_a_waiter_out():
         expect(waiter.status == 3, "status %d: %s"
                % (waiter.status, waiter.errors()))
         expect("out of the queue" in waiter.errors(), waiter.errors())
+        run = world.start(
+            "run", [binary("leasehold"), "run", PRODUCT, "--version", "8.1.0",
+                    "--wait", "1m", "--", "touch", world.path("ran")],
+            env=dict(agent.env, LEASEHOLD_CONFIG="/dev/null"))
+        wait_for(lambda: len(waiting(site)) == 1, "it waits")
+        done = site.cli("queue", "remove", "waiter-%d"
+                        % waiting(site)[0]["waiter"])
+        expect(done.status == 0, done.err)
+        expect(run.wait(5 * SLOW) == 3, "status %d: %s"
+               % (run.returncode, said(world, "run")))
+        expect(not os.path.exists(world.path("ran")), "it ran unlicensed")
 
 
 # --- restarts ---------------------------------------------------------------
