@@ -82,7 +82,7 @@ START_TEST(a_name_first_seen_in_a_batch_that_failed_is_introduced_again)
 	char user[64];
 
 	for (int i = 0; i < 2; i++) {
-		char name[16];
+		char name[32];
 
 		snprintf(name, sizeof(name), "user-%d", i);
 		struct checkout bodies[2] = {
