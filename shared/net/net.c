@@ -143,6 +143,7 @@ net_connection_remove(struct net_connection *conn)
 	net_output_release(conn);
 	net_throttle_leave(conn);
 	net_silence_leave(conn);
+	net_ahead_leave(conn);
 	net_address_leave(conn);
 	free(conn->close_reason);
 	free(conn->peer);
@@ -182,8 +183,10 @@ net_pump(struct net *net)
 	net->running = true;
 	for (int i = 0; i < PUMP_TURNS; i++) {
 		uv_run(&net->uv, UV_RUN_NOWAIT);
+		bool more = net_ahead_serve(net);
+
 		net_throttle_hold(net);
-		wait_ms = uv_backend_timeout(&net->uv);
+		wait_ms = more ? 0 : uv_backend_timeout(&net->uv);
 		if (wait_ms != 0)
 			break;
 	}
@@ -306,6 +309,7 @@ net_new(struct event_base *base)
 		free(net);
 		return NULL;
 	}
+	net_ahead_open(net);
 	net->scratch = malloc(LWS_PRE + NET_MESSAGE_MAX);
 	net->uv_event = event_new(base, uv_backend_fd(&net->uv),
 	    EV_READ | EV_PERSIST, pump, net);

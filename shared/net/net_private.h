@@ -157,6 +157,9 @@ struct net_connection {
 	bool throttled; /* in one of the lists: to_hold, or held */
 	bool held; /* it is not read from */
 	TAILQ_ENTRY(net_connection) by_turn;
+	bool read_tried; /* by TLS, since it was asked to go on */
+	bool ahead; /* in the list: TLS may hold whole records */
+	TAILQ_ENTRY(net_connection) by_reading;
 };
 
 struct net_slot {
@@ -206,6 +209,8 @@ struct net {
 	size_t n_strange_addresses; /* that have any */
 	TAILQ_HEAD(, net_connection) to_hold, held; /* who talks too fast */
 	struct event *look; /* while one is held */
+	TAILQ_HEAD(, net_connection) ahead; /* whom TLS has read for */
+	size_t n_ahead;
 	bool stopped; /* no more accepting */
 	const char *cert_pem, *key_pem; /* only while net_serve runs */
 	const char *client_ca_pem;
@@ -273,6 +278,16 @@ bool net_output_fits(const struct net_connection *conn, size_t more);
 void net_output_count(struct net_connection *conn, size_t more, size_t less);
 /** Its output waits, or has moved and still waits; or waits no longer. */
 void net_writing(struct net_connection *conn, bool waits);
+
+/* ahead.c */
+void net_ahead_open(struct net *net);
+/** A WebSocket is up: read ahead from now on. */
+void net_ahead_begin(struct net_connection *conn);
+/** TLS has tried to read; and got something? */
+void net_ahead_read(struct net_connection *conn, bool got);
+void net_ahead_leave(struct net_connection *conn);
+/** After libwebsockets has run; true: again, soon. */
+bool net_ahead_serve(struct net *net);
 
 /* silence.c */
 int net_silence_open(struct net *net);

@@ -168,6 +168,7 @@ socket_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		conn->kind = NET_SOCKET;
 		conn->open = true;
 		net_silence_join(conn);
+		net_ahead_begin(conn);
 		net->callbacks.ws_open(net->ctx, conn->name, conn->peer);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:

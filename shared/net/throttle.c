@@ -87,8 +87,10 @@ on_bio(BIO *bio, int what, const char *data, size_t len, int i, long l, int rc,
 	(void)len;
 	(void)i;
 	(void)l;
-	if (what == (BIO_CB_READ | BIO_CB_RETURN) && rc > 0 && done != NULL &&
-	    conn != NULL)
+	if (what != (BIO_CB_READ | BIO_CB_RETURN) || conn == NULL)
+		return rc;
+	net_ahead_read(conn, rc > 0);
+	if (rc > 0 && done != NULL)
 		net_throttle_charge(conn, *done);
 	return rc;
 }
