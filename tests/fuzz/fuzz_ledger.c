@@ -73,7 +73,11 @@ run_ledger(void *ctx)
 		.edge_fd = -1 };
 
 	(void)ctx;
-	fuzz_must(ledger_main(&world.options, &child) == 1);
+	int status = ledger_main(&world.options, &child);
+
+	if (status != 1)
+		fprintf(stderr, "the ledger ended: status=%d\n", status);
+	fuzz_must(status == 1);
 	close(ledger_control);
 	return NULL;
 }

@@ -16,6 +16,7 @@
 #include "shared/rpc/operations.h"
 
 #include <check.h>
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
@@ -190,16 +191,26 @@ front_write(struct process_world *world, uint16_t kind, uint16_t op,
 	buf_add_be64(&out, tag);
 	if (payload != NULL)
 		buf_add(&out, payload->data, payload->len);
-	ck_assert_int_eq(send(world->front, out.data, out.len, MSG_NOSIGNAL),
-	    (ssize_t)out.len);
+	for (size_t at = 0; at < out.len;) {
+		ssize_t n = send(world->front, out.data + at, out.len - at,
+		    MSG_NOSIGNAL);
+
+		ck_assert(n > 0 || (n < 0 && errno == EINTR));
+		at += n > 0 ? (size_t)n : 0;
+	}
 	buf_release(&out);
 }
 
 static inline void
 front_read(struct process_world *world, void *data, size_t len)
 {
-	ck_assert_int_eq(recv(world->front, data, len, MSG_WAITALL),
-	    (ssize_t)len);
+	for (size_t at = 0; at < len;) {
+		ssize_t n = recv(world->front, (uint8_t *)data + at, len - at,
+		    MSG_WAITALL);
+
+		ck_assert(n > 0 || (n < 0 && errno == EINTR));
+		at += n > 0 ? (size_t)n : 0;
+	}
 }
 
 /* The next message, or false when none comes in time. */
@@ -209,7 +220,15 @@ front_hear(struct process_world *world, struct heard *heard, int wait_ms)
 	struct pollfd fd = { .fd = world->front, .events = POLLIN };
 	uint8_t header[IPC_HEADER_BYTES];
 
-	if (poll(&fd, 1, wait_ms) <= 0)
+	int64_t end = clock_boottime_ms() + wait_ms;
+	int n;
+
+	/* A fuzzer's timer may come in between, here and below. */
+	while ((n = poll(&fd, 1, wait_ms)) < 0 && errno == EINTR)
+		wait_ms = end > clock_boottime_ms()
+		    ? (int)(end - clock_boottime_ms())
+		    : 0;
+	if (n <= 0)
 		return false;
 	front_read(world, header, sizeof(header));
 	heard->len = be32_read(header);
