@@ -316,8 +316,7 @@ net_new(struct event_base *base)
 	net->uv_timer = evtimer_new(base, pump, net);
 	if (net->scratch == NULL || net->uv_event == NULL ||
 	    net->uv_timer == NULL || net_watch_open(net) != 0 ||
-	    net_silence_open(net) != 0 ||
-	    net_throttle_open(net) != 0 ||
+	    net_silence_open(net) != 0 || net_throttle_open(net) != 0 ||
 	    event_add(net->uv_event, NULL) != 0) {
 		log_error("net", "out of memory");
 		net_free(net);

@@ -432,8 +432,8 @@ struct health {
 };
 
 extern const struct record empty_record, problem_record, hello_record,
-    hello_reply_record, prove_record, prove_reply_record, draining_record, enroll_record,
-    enroll_reply_record, checkout_record, checkout_reply_record,
+    hello_reply_record, prove_record, prove_reply_record, draining_record,
+    enroll_record, enroll_reply_record, checkout_record, checkout_reply_record,
     queue_place_record, lease_waiting_record, lease_offered_record,
     lease_cancel_record, waiter_view_record, waiter_query_record,
     waiter_page_record, waiter_number_record, renew_item_record, renew_record,

@@ -3,7 +3,6 @@
 
 import json
 import os
-import select
 import socket
 import struct
 import subprocess
