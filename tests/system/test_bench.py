@@ -1,0 +1,73 @@
+#!/usr/bin/python3
+"""That `make bench` measures what it says: its load generators, in small."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "bench"))
+from harness import SLOW, expect, main
+from ours import BenchSite, Generator, Pinned
+
+CORES = ",".join(str(core) for core in sorted(os.sched_getaffinity(0)))
+
+
+def closed_and_open_loops_count_what_the_site_granted():
+    with Pinned(CORES) as world:
+        site = BenchSite(world)
+        done = site.load(CORES, "agents", 4, "--seconds", 0.5)
+        expect(done["done"] > 4, done)
+        expect(done["done"] <= site.ready()["leases"], done)
+        expect(0 < done["p50_us"] <= done["p99_us"] <= done["max_us"], done)
+        expect(0 < done["ledger"]["commits"] <= done["ledger"]["commands"],
+               done["ledger"])
+        # The same devices log in again; a slow rate is kept by any machine.
+        slow = site.load(CORES, "agents", 4, "--rate", 40 / SLOW, "--seconds",
+                         1, timeout=60)
+        expect(10 / SLOW < slow["done"] < 120 / SLOW, slow)
+        expect(site.ready()["devices"] == 4, "devices enrolled again")
+        before = site.ready()["leases"]
+        site.load(CORES, "agents", 4, "--return", "--seconds", 0.3)
+        expect(site.ready()["leases"] <= before + 4, "seats were kept")
+
+
+def an_open_loop_counts_from_when_it_meant_to_send():
+    with Pinned(CORES) as world:
+        site = BenchSite(world)
+        with Generator(CORES, "load_bench", *site.options("agents", 1),
+                       "--rate", 100, "--seconds", 1.5) as load:
+            expect(load.line(30) == "begin", "it does not begin")
+            front = site.child("front")
+            os.kill(front, signal.SIGSTOP)
+            time.sleep(0.5)
+            os.kill(front, signal.SIGCONT)
+            done = json.loads(load.line(60))
+        # Those that should have gone out meanwhile waited, one as the other.
+        expect(done["max_us"] > 400000, done)
+        expect(done["p99_us"] > 300000, done)
+        expect(done["done"] > 100 / SLOW, done)
+
+
+def idle_agents_stay_and_the_first_grant_is_waited_for():
+    with Pinned(CORES) as world:
+        site = BenchSite(world)
+        load = site.idle(CORES, "idle", 20)
+        expect(site.ready()["sessions"] == 20, site.ready())
+        expect(load.wait(20) == 0, "it does not end")
+        site.kill()
+        with Generator(CORES, "load_bench", "--first",
+                       *site.options("idle", 1)) as load:
+            time.sleep(0.2)
+            site.start(wait=False)
+            granted_us = json.loads(load.line(30 * SLOW))["granted_us"]
+        expect(granted_us > 0, granted_us)
+
+
+if __name__ == "__main__":
+    sys.exit(main([
+        closed_and_open_loops_count_what_the_site_granted,
+        an_open_loop_counts_from_when_it_meant_to_send,
+        idle_agents_stay_and_the_first_grant_is_waited_for,
+    ]))
