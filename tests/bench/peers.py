@@ -16,6 +16,8 @@ import socket
 import subprocess
 import time
 
+from harness import free_port
+
 LIST = os.path.join(os.path.dirname(__file__), "..", "..", "packaging",
                     "dependencies-bench")
 TOTAL = 100000000  # seats: never the reason to refuse
@@ -52,12 +54,6 @@ class PeerError(Exception):
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_until(works, what, timeout=30):

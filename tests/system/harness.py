@@ -47,9 +47,20 @@ def wait_for(what, words, timeout=10.0, step=0.02):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that stays free while a site restarts: none of those that the
+    kernel gives to connections (ip_local_port_range), one of which could be
+    at the far end of a thousand agents that come back."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        first, last = map(int, f.read().split())
+    ports = [p for p in range(10240, 65536) if not first <= p <= last]
+    while True:
+        port = random.choice(ports or range(first, last))
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def binary(name):
