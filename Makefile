@@ -77,6 +77,8 @@ WIRE_ROOMS := shared/rpc shared/proof shared/ipc $(DATA_ROOMS)
 LIBS_base := -lsodium -linih -lseccomp -lcap
 LIBS_ipc := -levent_core
 LIBS_net := -lwebsockets -luv -lssl -lcrypto
+LIBS_tpm := -ltss2-esys -ltss2-mu -ltss2-tcti-device -ltss2-tcti-swtpm \
+	-ltss2-tcti-mssim
 LIBS_ledger := -llmdb -levent_pthreads -pthread
 
 PROGRAMS := leaseholdd leasehold-agent leasehold leasehold-vendor
@@ -86,7 +88,8 @@ leaseholdd_rooms := appliance/front appliance/ledger appliance/setup \
 leaseholdd_libs := $(LIBS_ledger) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
 leasehold-agent_main := agent/main.c
 leasehold-agent_rooms := agent/keeper agent/uplink shared/net $(WIRE_ROOMS)
-leasehold-agent_libs := $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
+leasehold-agent_libs := $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) -pthread \
+	$(LIBS_base)
 leasehold_main := agent/cli/main.c
 leasehold_rooms := agent/cli agent/lib shared/rpc shared/proof $(DATA_ROOMS)
 leasehold_libs := -lcurl -lcrypto -pthread $(LIBS_base)
@@ -151,8 +154,8 @@ $(O)/leasehold.pc: agent/lib/leasehold.pc.in $(O)/flags
 
 # --- tests ------------------------------------------------------------------
 
-TEST_LIBS := -lcheck -lsubunit -lm -lrt -lcurl $(LIBS_ledger) $(LIBS_net) \
-	$(LIBS_ipc) $(LIBS_base)
+TEST_LIBS := -lcheck -lsubunit -lm -lrt -lcurl $(LIBS_ledger) $(LIBS_tpm) \
+	$(LIBS_net) $(LIBS_ipc) $(LIBS_base)
 UNIT := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/check_*.c))
 # json_bench compares with libraries that nothing else here may use.
 TOOLS := $(patsubst tests/%.c,$(O)/tests/%,$(filter-out %/json_bench.c, \

@@ -27,6 +27,7 @@
 #include "agent/keeper/files.h"
 #include "agent/keeper/keeper.h"
 #include "agent/keeper/process.h"
+#include "shared/proof/identity.h"
 #include "shared/rpc/local.h"
 #include "shared/rpc/rpc.h"
 

@@ -87,7 +87,7 @@ struct tenant {
 
 /** What is remembered of a device while the process lives. */
 struct device_memory {
-	uint64_t counter; /* of its last proof */
+	uint64_t sequence; /* of its last proof */
 	int64_t login_from; /* boottime: ahead of now by the logins it made */
 	int64_t seen_at; /* site time; of the end of its last session */
 };

@@ -55,22 +55,25 @@ login_seen_at(const struct tenant *tenant, uint64_t device)
 	return memory != NULL ? memory->seen_at : 0;
 }
 
-/* A device's counter rises with every proof, so a copied key that is used
- * beside the original stumbles over its older numbers. */
+/* Key files number their proofs, so a copied key that is used beside the
+ * original stumbles over its older numbers. A TPM's key has no copies. */
 static int
-take_counter(struct device_memory *memory, uint64_t counter,
+take_sequence(struct device_memory *memory, const struct proof *proof,
     struct problem *problem)
 {
-	if (counter > memory->counter) {
-		memory->counter = counter;
+	if (proof->class_ == PROOF_TPM)
+		return 0;
+	if (proof->sequence > memory->sequence) {
+		memory->sequence = proof->sequence;
 		return 0;
 	}
 	problem_set(problem, ERR_BAD_PROOF,
 	    "if the agent's key was copied to another machine, revoke the "
 	    "device and enroll each anew",
-	    "the proof's counter %llu is not above the last one seen (%llu): "
+	    "the proof's number %llu is not above the last one seen (%llu): "
 	    "an old proof, or a second copy of the key",
-	    (unsigned long long)counter, (unsigned long long)memory->counter);
+	    (unsigned long long)proof->sequence,
+	    (unsigned long long)memory->sequence);
 	return ERR_BAD_PROOF;
 }
 
@@ -144,7 +147,7 @@ check_login(struct prove_reply *reply, const struct request *request,
 			    (unsigned long long)subject.device);
 		return rc;
 	}
-	if (proof->class_ != device.class_ ||
+	if (!proof_class_fits(proof->class_, device.class_) ||
 	    proof_verify(proof, &subject, device.public_key.data,
 		device.public_key.len) != 0)
 		return ERR_BAD_PROOF;
@@ -165,7 +168,7 @@ check_login(struct prove_reply *reply, const struct request *request,
 	reply->device = device.device;
 	reply->pending = device.state == DEVICE_PENDING;
 	memcpy(reply->name, device.name, sizeof(reply->name));
-	rc = take_counter(memory, proof->counter, problem);
+	rc = take_sequence(memory, proof, problem);
 	return rc != 0 ? rc : take_turn(memory, subject.device, problem);
 }
 

@@ -1,8 +1,8 @@
-/* What both sides know of a proof: its bytes and their check. */
+/* What both sides know of a proof: what it is over, and how it travels. */
 #include "shared/proof/proof.h"
 
 #include "shared/base/buf.h"
-#include "shared/base/err.h"
+#include "shared/base/text.h"
 #include "shared/proof/statement.h"
 
 #include <sodium.h>
@@ -10,6 +10,8 @@
 
 /* Part of every digest: a later form of proof cannot pass for this one. */
 #define PROOF_FORMAT "leasehold.proof.v1"
+
+#define U53_MAX (((uint64_t)1 << 53) - 1)
 
 const char *const proof_class_names[] = { "software", "tpm", "vtpm", "assigned",
 	"key", NULL };
@@ -24,15 +26,21 @@ static const struct record_field proof_fields[] = {
 	    .type = RECORD_ENUM,
 	    .names = proof_class_names,
 	    .doc = "What keeps the device's key." },
-	R_U64(proof, counter, 1, ((uint64_t)1 << 53) - 1, 0,
-	    "The device's, monotonic."),
-	R_U64(proof, clock_ms, 0, ((uint64_t)1 << 53) - 1, 0,
-	    "Powered-on time of the device."),
-	R_U64(proof, resets, 0, ((uint64_t)1 << 53) - 1, 0,
-	    "How often that clock began anew."),
+	R_U64(proof, counter, 1, U53_MAX, 0,
+	    "The device's monotonic counter for this site."),
+	R_U64(proof, clock_ms, 0, U53_MAX, 0, "Powered-on time of the device."),
+	R_U64(proof, resets, 0, U53_MAX, 0,
+	    "How often that clock may have lost time."),
+	R_U64(proof, sequence, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Number of this proof; 0 from a TPM."),
+	R_U64(proof, restarts, 0, UINT32_MAX, RECORD_OPTIONAL,
+	    "Resumes since the last reset of the TPM."),
+	R_BOOL(proof, clock_unsafe, RECORD_OPTIONAL,
+	    "The TPM's clock may stand a bit back."),
+	R_FIXED(proof, firmware, RECORD_OPTIONAL, "Version that the TPM says."),
 	R_FIXED(proof, signature, 0, "By the device's key."),
 };
-RECORD_DEFINE(proof, 1, "A device's signed statement about itself.");
+RECORD_DEFINE(proof, 2, "A device's signed statement about itself.");
 
 static void
 hash_field(crypto_hash_sha256_state *state, const void *data, size_t len)
@@ -84,24 +92,28 @@ statement_write(uint8_t out[STATEMENT_BYTES], const struct proof *proof,
     const struct proof_subject *subject)
 {
 	be32_write(out, proof->class_);
-	be64_write(out + 4, proof->counter);
-	be64_write(out + 12, proof->clock_ms);
-	be64_write(out + 20, proof->resets);
-	proof_qualifying_data(out + 28, subject);
+	be64_write(out + 4, proof->sequence);
+	be64_write(out + 12, proof->counter);
+	be64_write(out + 20, proof->clock_ms);
+	be64_write(out + 28, proof->resets);
+	proof_qualifying_data(out + 36, subject);
 }
 
-int
-proof_verify(const struct proof *proof, const struct proof_subject *subject,
-    const uint8_t *public_key, size_t len)
-{
-	uint8_t statement[STATEMENT_BYTES];
+/* --- keys ----------------------------------------------------------------- */
 
-	if (proof->class_ != PROOF_SOFTWARE ||
-	    len != crypto_sign_PUBLICKEYBYTES || proof->counter == 0)
-		return ERR_BAD_PROOF;
-	statement_write(statement, proof, subject);
-	if (crypto_sign_verify_detached(proof->signature, statement,
-		sizeof(statement), public_key) != 0)
-		return ERR_BAD_PROOF;
-	return 0;
+bool
+proof_class_fits(uint32_t said, uint32_t enrolled)
+{
+	return said == enrolled ||
+	    (said == PROOF_TPM && enrolled == PROOF_VTPM);
+}
+
+void
+proof_fingerprint(char out[PROOF_FINGERPRINT_SIZE], const uint8_t *public_key,
+    size_t len)
+{
+	uint8_t digest[32];
+
+	crypto_hash_sha256(digest, public_key, len);
+	text_to_hex(out, digest, sizeof(digest));
 }

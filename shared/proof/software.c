@@ -1,12 +1,10 @@
 /*
- * Class `software`: an Ed25519 key and a counter in a folder. It stands where
- * there is no TPM and promises less: who can read the folder is the device.
- * The counter is on the disk before a proof leaves, so that a crash never
- * makes the same number twice; a restored backup does, and the verifier sees
- * it. The clock is CLOCK_BOOTTIME; a new boot id or a clock that went back
- * counts as a reset.
+ * Class `software` and `assigned`; see software.h. What counts is on the disk
+ * before a proof leaves, so that a crash never makes the same number twice; a
+ * restored backup does, and the verifier sees it. The clock is CLOCK_BOOTTIME;
+ * a new boot id or a clock that went back counts as a reset.
  */
-#include "shared/proof/proof.h"
+#include "shared/proof/software.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -16,211 +14,173 @@
 #include "shared/token/token.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define KEY_FILE "device.key"
-#define COUNTER_FILE "counter.json"
-#define LOCK_FILE "lock"
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
-#define COUNTER_FILE_MAX 1024
+#define SOFTWARE_COUNTER_FILE_MAX 1024
+#define U53_MAX (((uint64_t)1 << 53) - 1)
 
-/* COUNTER_FILE */
+/* SOFTWARE_COUNTER_FILE */
 struct proof_counter {
-	uint64_t counter; /* of the last proof */
+	uint64_t counter; /* raised by returns */
+	uint64_t sequence; /* of the last proof */
 	uint64_t resets;
 	int64_t clock_ms; /* at the last proof */
 	char boot[40]; /* the kernel's boot id then */
 };
 
 static const struct record_field proof_counter_fields[] = {
-	R_U64(proof_counter, counter, 0, ((uint64_t)1 << 53) - 1, 0,
+	R_U64(proof_counter, counter, 1, U53_MAX, 0, "Raised by returns."),
+	R_U64(proof_counter, sequence, 0, U53_MAX, RECORD_OPTIONAL,
 	    "Number of the last proof."),
-	R_U64(proof_counter, resets, 0, ((uint64_t)1 << 53) - 1, 0,
+	R_U64(proof_counter, resets, 0, U53_MAX, 0,
 	    "How often the clock began anew."),
 	R_I64(proof_counter, clock_ms, 0, INT64_MAX >> 10, 0,
 	    "CLOCK_BOOTTIME at the last proof."),
 	R_TEXT(proof_counter, boot, 0, 39, RECORD_OPTIONAL,
 	    "The kernel's boot id then."),
 };
-static RECORD_DEFINE(proof_counter, 1, "Counter of a software identity.");
+static RECORD_DEFINE(proof_counter, 2, "Counter of a software identity.");
 
-struct identity {
-	char folder[PATH_MAX - 64];
+struct software {
+	const char *folder;
+	enum proof_class class_;
 	uint8_t *secret; /* sodium_malloc'd */
 	struct proof_counter counter;
-	int lock; /* one process per folder: a counter has one writer */
 };
 
 static void
-path_in(char out[PATH_MAX], const struct identity *identity, const char *name)
+path_in(char out[PATH_MAX], const struct software *software, const char *name)
 {
-	snprintf(out, PATH_MAX, "%s/%s", identity->folder, name);
+	snprintf(out, PATH_MAX, "%s/%s", software->folder, name);
 }
 
+/* --- opening -------------------------------------------------------------- */
+
+/* A key that was handed over is there, or it is an error: making another
+ * would be a device that nobody approved. */
 static int
-open_folder(struct identity *identity)
+open_key(struct software *software, const char *key_file)
 {
 	char path[PATH_MAX];
 
-	if (mkdir(identity->folder, 0700) < 0 && errno != EEXIST) {
-		log_error("proof", "cannot make the folder %s: %s",
-		    identity->folder, strerror(errno));
-		return ERR_IO;
-	}
-	path_in(path, identity, LOCK_FILE);
-	identity->lock =
-	    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (identity->lock < 0) {
-		log_error("proof", "cannot open %s: %s", path, strerror(errno));
-		return ERR_IO;
-	}
-	if (flock(identity->lock, LOCK_EX | LOCK_NB) < 0) {
-		log_error("proof", "another agent uses the identity in %s",
-		    identity->folder);
-		return ERR_BUSY;
-	}
-	return 0;
-}
-
-static int
-open_key(struct identity *identity)
-{
-	char path[PATH_MAX];
-
-	identity->secret = sodium_malloc(TOKEN_SECRET_BYTES);
-	if (identity->secret == NULL)
+	software->secret = sodium_malloc(TOKEN_SECRET_BYTES);
+	if (software->secret == NULL)
 		return ERR_NOMEM;
-	path_in(path, identity, KEY_FILE);
-	int err = token_key_read(identity->secret, path);
+	if (key_file == NULL)
+		path_in(path, software, SOFTWARE_KEY_FILE);
+	else if (!text_copy(path, sizeof(path), key_file))
+		return ERR_TOO_LARGE;
+	int err = token_key_read(software->secret, path);
 
-	if (err == ERR_NOT_FOUND)
-		err = token_key_create(identity->secret, path);
+	if (err == ERR_NOT_FOUND && key_file == NULL)
+		err = token_key_create(software->secret, path);
 	if (err < 0) {
 		log_error("proof", "the device's key %s: %s", path,
 		    err == ERR_FORBIDDEN ? "others can read it (want mode 0600)"
 					 : err_str(err));
 		return err;
 	}
-	sodium_mprotect_readonly(identity->secret);
+	sodium_mprotect_readonly(software->secret);
 	return 0;
 }
 
+/* Files of before there were two numbers had the sequence alone, under the
+ * name of counter. */
+static void
+upgrade(struct proof_counter *counter)
+{
+	if (counter->sequence == 0)
+		counter->sequence = counter->counter;
+}
+
+/* A container that is thrown away keeps no file: with a key that was handed
+ * over the numbers go on from the wall clock, above those of its last life. */
+static void
+begin_counter(struct software *software)
+{
+	software->counter.counter = 1;
+	if (software->class_ == PROOF_ASSIGNED)
+		software->counter.sequence = (uint64_t)clock_wall_ms();
+}
+
 static int
-open_counter(struct identity *identity)
+open_counter(struct software *software)
 {
 	char path[PATH_MAX];
 	uint8_t *data;
 	size_t len;
-	struct arena arena = { .max_bytes = COUNTER_FILE_MAX };
+	struct arena arena = { .max_bytes = SOFTWARE_COUNTER_FILE_MAX };
 	struct record_error error;
 
-	path_in(path, identity, COUNTER_FILE);
-	int err = file_read(&data, &len, path, COUNTER_FILE_MAX);
+	path_in(path, software, SOFTWARE_COUNTER_FILE);
+	int err = file_read(&data, &len, path, SOFTWARE_COUNTER_FILE_MAX);
 
-	if (err == ERR_NOT_FOUND) /* a new key has made no proof yet */
+	if (err == ERR_NOT_FOUND) { /* a new key has made no proof yet */
+		begin_counter(software);
 		return 0;
+	}
 	if (err < 0) {
 		log_error("proof", "cannot read %s: %s", path, err_str(err));
 		return err;
 	}
-	err = record_read_json(&identity->counter, &proof_counter_record,
+	err = record_read_json(&software->counter, &proof_counter_record,
 	    (const char *)data, len, &arena, &error);
 	if (err < 0) {
 		log_error("proof", "%s is damaged: %s %s", path, error.field,
 		    error.reason);
 		err = ERR_CORRUPT;
 	}
+	upgrade(&software->counter);
 	arena_release(&arena);
 	free(data);
 	return err;
 }
 
 int
-identity_open(struct identity **out, const char *folder, const char *tcti)
+software_open(struct software **out, const char *folder,
+    enum proof_class class_, const char *key_file)
 {
-	if (tcti != NULL) {
-		log_error("proof",
-		    "class tpm is not built into this version: leave the "
-		    "setting for the TPM (%s) empty to use a key file",
-		    tcti);
-		return ERR_UNAVAILABLE;
-	}
-	struct identity *identity = calloc(1, sizeof(*identity));
+	struct software *software = calloc(1, sizeof(*software));
 
-	if (identity == NULL)
+	if (software == NULL)
 		return ERR_NOMEM;
-	identity->lock = -1;
-	int err = 0;
+	software->folder = folder;
+	software->class_ = class_;
+	int err = open_key(software, key_file);
 
-	if (!text_copy(identity->folder, sizeof(identity->folder), folder)) {
-		log_error("proof", "the name of the folder is too long");
-		err = ERR_TOO_LARGE;
-	}
 	if (err == 0)
-		err = open_folder(identity);
-	if (err == 0)
-		err = open_key(identity);
-	if (err == 0)
-		err = open_counter(identity);
+		err = open_counter(software);
 	if (err < 0) {
-		identity_close(identity);
+		software_close(software);
 		return err;
 	}
-	*out = identity;
+	*out = software;
 	return 0;
 }
 
 void
-identity_close(struct identity *identity)
+software_close(struct software *software)
 {
-	if (identity == NULL)
+	if (software == NULL)
 		return;
-	if (identity->lock >= 0)
-		close(identity->lock);
-	sodium_free(identity->secret);
-	free(identity);
+	sodium_free(software->secret);
+	free(software);
 }
 
 void
-identity_remove(const char *folder)
-{
-	static const char *const names[] = { KEY_FILE, COUNTER_FILE,
-		LOCK_FILE };
-	char path[PATH_MAX];
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-		if (unlink(path) < 0 && errno != ENOENT)
-			log_warn("proof", "cannot remove %s: %s", path,
-			    strerror(errno));
-	}
-	if (rmdir(folder) < 0 && errno != ENOENT)
-		log_warn("proof", "cannot remove %s: %s", folder,
-		    strerror(errno));
-}
-
-enum proof_class
-identity_class(const struct identity *identity)
-{
-	(void)identity;
-	return PROOF_SOFTWARE;
-}
-
-size_t
-identity_public(uint8_t out[PROOF_KEY_MAX], const struct identity *identity)
+software_public(uint8_t out[PROOF_KEY_BYTES_SOFTWARE],
+    const struct software *software)
 {
 	/* libsodium keeps the public half behind the seed. */
-	memcpy(out, identity->secret + 32, TOKEN_PUBLIC_BYTES);
-	return TOKEN_PUBLIC_BYTES;
+	memcpy(out, software->secret + 32, PROOF_KEY_BYTES_SOFTWARE);
 }
+
+/* --- counter and clock ---------------------------------------------------- */
 
 static void
 read_boot_id(char out[40])
@@ -237,26 +197,29 @@ read_boot_id(char out[40])
 	free(data);
 }
 
-/* The next number, on the disk before anybody sees it. */
-static int
-take_counter(struct identity *identity)
+/* What the next file says of the clock. The first one has nothing to compare
+ * with. */
+static void
+read_clock(struct proof_counter *next, const struct proof_counter *last)
 {
-	struct proof_counter next = identity->counter;
+	read_boot_id(next->boot);
+	next->clock_ms = clock_boottime_ms();
+	if (last->clock_ms > 0 &&
+	    (next->clock_ms < last->clock_ms ||
+		strcmp(next->boot, last->boot) != 0))
+		next->resets++;
+}
+
+/* On the disk before anybody sees it. */
+static int
+keep_counter(struct software *software, const struct proof_counter *next)
+{
 	struct buf text = { 0 };
 	char path[PATH_MAX];
-	char boot[40];
 
-	read_boot_id(boot);
-	next.counter++;
-	next.clock_ms = clock_boottime_ms();
-	if (identity->counter.counter > 0 &&
-	    (next.clock_ms < identity->counter.clock_ms ||
-		strcmp(boot, identity->counter.boot) != 0))
-		next.resets++;
-	text_copy(next.boot, sizeof(next.boot), boot);
-	record_write_json(&text, &proof_counter_record, &next);
+	record_write_json(&text, &proof_counter_record, next);
 	buf_add_byte(&text, '\n');
-	path_in(path, identity, COUNTER_FILE);
+	path_in(path, software, SOFTWARE_COUNTER_FILE);
 	int err = text.failed ? ERR_NOMEM
 			      : file_write(path, text.data, text.len, 0600);
 
@@ -266,27 +229,65 @@ take_counter(struct identity *identity)
 		    strerror(errno));
 		return err;
 	}
-	identity->counter = next;
+	software->counter = *next;
 	return 0;
 }
 
+uint64_t
+software_counter(const struct software *software)
+{
+	return software->counter.counter;
+}
+
 int
-proof_make(struct proof *proof, struct identity *identity,
+software_counter_raise(struct software *software, uint64_t to)
+{
+	struct proof_counter next = software->counter;
+
+	if (next.counter == to)
+		return 0;
+	if (next.counter + 1 != to || to > U53_MAX)
+		return ERR_CONFLICT;
+	next.counter = to;
+	read_clock(&next, &software->counter);
+	return keep_counter(software, &next);
+}
+
+void
+software_clock(struct identity_clock *clock, const struct software *software)
+{
+	struct proof_counter now = software->counter;
+
+	read_clock(&now, &software->counter);
+	*clock = (struct identity_clock){
+		.clock_ms = (uint64_t)now.clock_ms,
+		.resets = now.resets,
+	};
+}
+
+/* --- proofs --------------------------------------------------------------- */
+
+int
+software_make(struct proof *proof, struct software *software,
     const struct proof_subject *subject)
 {
 	uint8_t statement[STATEMENT_BYTES];
-	int err = take_counter(identity);
+	struct proof_counter next = software->counter;
 
-	memset(proof, 0, sizeof(*proof));
+	next.sequence++;
+	read_clock(&next, &software->counter);
+	int err = keep_counter(software, &next);
+
 	if (err < 0)
 		return err;
-	proof->class_ = PROOF_SOFTWARE;
-	proof->counter = identity->counter.counter;
-	proof->clock_ms = (uint64_t)identity->counter.clock_ms;
-	proof->resets = identity->counter.resets;
+	proof->class_ = software->class_;
+	proof->counter = next.counter;
+	proof->sequence = next.sequence;
+	proof->clock_ms = (uint64_t)next.clock_ms;
+	proof->resets = next.resets;
 	statement_write(statement, proof, subject);
 	if (crypto_sign_detached(proof->signature, NULL, statement,
-		sizeof(statement), identity->secret) != 0) {
+		sizeof(statement), software->secret) != 0) {
 		log_error("proof", "signing failed");
 		return ERR_SYSTEM;
 	}

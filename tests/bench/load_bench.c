@@ -17,6 +17,7 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
+#include "shared/proof/identity.h"
 #include "shared/rpc/operations.h"
 #include "shared/rpc/rpc.h"
 #include "tests/bench/meter.h"

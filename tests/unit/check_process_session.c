@@ -120,7 +120,7 @@ START_TEST(counter_that_does_not_rise_is_refused)
 	agent_connect(&world, &alice, 4);
 	ck_assert_int_eq(agent_hello(&world, &alice, NULL, NULL), 0);
 	ck_assert_int_eq(agent_prove(&world, &alice, &problem), ERR_BAD_PROOF);
-	ck_assert_ptr_nonnull(strstr(problem.detail, "counter"));
+	ck_assert_ptr_nonnull(strstr(problem.detail, "number"));
 }
 END_TEST
 

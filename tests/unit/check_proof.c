@@ -1,5 +1,5 @@
 /* Proofs of class software: what holds, and every lie about one. */
-#include "shared/proof/proof.h"
+#include "shared/proof/identity.h"
 
 #include "shared/base/err.h"
 #include "tests/unit/suite.h"
@@ -153,6 +153,9 @@ START_TEST(altered_statement_is_refused)
 	bad.counter++;
 	ASSERT_REFUSED(bad, subject);
 	bad = proof;
+	bad.sequence++;
+	ASSERT_REFUSED(bad, subject);
+	bad = proof;
 	bad.clock_ms++;
 	ASSERT_REFUSED(bad, subject);
 	bad = proof;
@@ -164,6 +167,18 @@ START_TEST(altered_statement_is_refused)
 	bad = proof;
 	bad.class_ = PROOF_TPM;
 	ASSERT_REFUSED(bad, subject);
+	bad.class_ = PROOF_ASSIGNED;
+	ASSERT_REFUSED(bad, subject);
+	bad = proof;
+	bad.restarts = 1;
+	ASSERT_REFUSED(bad, subject);
+	bad = proof;
+	bad.clock_unsafe = true;
+	ASSERT_REFUSED(bad, subject);
+	bad = proof;
+	bad.firmware[7] = 1;
+	ASSERT_REFUSED(bad, subject);
+	bad = proof;
 	public_key[3] ^= 1;
 	ASSERT_REFUSED(proof, subject);
 	public_key[3] ^= 1;
@@ -172,22 +187,23 @@ START_TEST(altered_statement_is_refused)
 }
 END_TEST
 
-START_TEST(counter_rises_and_survives_reopening)
+START_TEST(sequence_rises_and_survives_reopening)
 {
 	struct proof_subject subject = make_subject();
-	uint64_t first = make_proof(&subject).counter;
+	uint64_t first = make_proof(&subject).sequence;
 	struct proof second = make_proof(&subject);
 	uint8_t before[PROOF_KEY_MAX];
 
 	ck_assert_uint_eq(first, 1);
-	ck_assert_uint_eq(second.counter, 2);
+	ck_assert_uint_eq(second.sequence, 2);
 	memcpy(before, public_key, sizeof(before));
 	identity_close(identity);
 	open_identity();
 	ck_assert_mem_eq(before, public_key, 32);
 	struct proof third = make_proof(&subject);
 
-	ck_assert_uint_eq(third.counter, 3);
+	ck_assert_uint_eq(third.sequence, 3);
+	ck_assert_uint_eq(third.counter, 1);
 	ck_assert_uint_eq(third.resets, 0);
 	ck_assert_uint_ge(third.clock_ms, second.clock_ms);
 }
@@ -211,12 +227,13 @@ START_TEST(another_boot_counts_as_a_reset)
 	struct proof_subject subject = make_subject();
 
 	identity_close(identity);
-	write_counter("{\"counter\":41,\"resets\":2,\"clock_ms\":1,"
-		      "\"boot\":\"another\"}");
+	write_counter("{\"counter\":7,\"sequence\":41,\"resets\":2,"
+		      "\"clock_ms\":1,\"boot\":\"another\"}");
 	open_identity();
 	struct proof proof = make_proof(&subject);
 
-	ck_assert_uint_eq(proof.counter, 42);
+	ck_assert_uint_eq(proof.sequence, 42);
+	ck_assert_uint_eq(proof.counter, 7);
 	ck_assert_uint_eq(proof.resets, 3);
 	ck_assert_uint_eq(make_proof(&subject).resets, 3);
 }
@@ -282,7 +299,9 @@ START_TEST(tpm_is_said_to_be_missing)
 {
 	struct identity *tpm = NULL;
 
-	ck_assert_int_eq(identity_open(&tpm, folder, "device:/dev/tpmrm0"),
+	identity_close(identity);
+	identity = NULL;
+	ck_assert_int_eq(identity_open(&tpm, folder, "device:/dev/no-tpm"),
 	    ERR_UNAVAILABLE);
 	ck_assert_ptr_null(tpm);
 }
@@ -319,7 +338,7 @@ suite(void)
 	tcase_add_test(tc, proof_holds_for_no_other_subject);
 	tcase_add_test(tc, fields_do_not_run_into_each_other);
 	tcase_add_test(tc, altered_statement_is_refused);
-	tcase_add_test(tc, counter_rises_and_survives_reopening);
+	tcase_add_test(tc, sequence_rises_and_survives_reopening);
 	tcase_add_test(tc, another_boot_counts_as_a_reset);
 	tcase_add_test(tc, clock_that_went_back_counts_as_a_reset);
 	tcase_add_test(tc, damaged_counter_is_not_a_new_one);

@@ -13,6 +13,7 @@
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 #include "shared/ipc/ipc.h"
+#include "shared/proof/identity.h"
 #include "shared/rpc/local.h"
 #include "shared/rpc/operations.h"
 #include "shared/rpc/rpc.h"

@@ -12,7 +12,7 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/ipc/ipc.h"
-#include "shared/proof/proof.h"
+#include "shared/proof/identity.h"
 #include "shared/rpc/operations.h"
 
 #include <check.h>
