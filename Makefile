@@ -162,9 +162,12 @@ TOOLS := $(patsubst tests/%.c,$(O)/tests/%,$(filter-out %/json_bench.c, \
 	$(wildcard tests/sim/*_sim.c tests/bench/*_bench.c \
 	tests/system/*_tool.c)))
 
+# TPMs and their makers, for those who need some.
+TPM_LAB := $(addprefix $(O)/tests/unit/tpm_,lab.o lab_ca.o attacker.o)
+$(filter $(O)/tests/unit/check_proof_%,$(UNIT)): $(TPM_LAB)
 $(O)/tests/unit/check_%: $(O)/tests/unit/check_%.o $(O)/tests/unit/main.o \
     $(call archives,$(ROOMS))
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(O)/tests/unit/main.o \
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
 		-Wl,--as-needed $(TEST_LIBS)
 SIM_PARTS := $(patsubst %.c,$(O)/%.o,$(wildcard tests/sim/sim_*.c))

@@ -3,13 +3,14 @@
 #include "shared/proof/proof.h"
 
 #include "shared/base/err.h"
+#include "shared/proof/p256.h"
 #include "shared/proof/statement.h"
 #include "shared/proof/template.h"
 
 #include <openssl/bn.h>
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/x509.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -41,32 +42,6 @@ verify_software(const struct proof *proof, const struct proof_subject *subject,
 
 /* --- class tpm ------------------------------------------------------------ */
 
-/* Of the SubjectPublicKeyInfo of a P-256 key: what stands before the point
- * (RFC 5480). libcrypto decodes that faster than it takes parameters. */
-static const uint8_t spki_head[27] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a,
-	0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
-	0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04 };
-
-/* Half of the order of P-256. With s also n - s signs the same, so proofs carry
- * the lower: one statement, signed once, has one form. */
-static const uint8_t half_order[32] = { 0x7f, 0xff, 0xff, 0xff, 0x80, 0x00,
-	0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xde, 0x73,
-	0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31,
-	0x92, 0xa8 };
-
-/* NULL: not a point of the curve. */
-static EVP_PKEY *
-read_point(const struct template_key *key)
-{
-	uint8_t spki[sizeof(spki_head) + 64];
-	const uint8_t *at = spki;
-
-	memcpy(spki, spki_head, sizeof(spki_head));
-	memcpy(spki + sizeof(spki_head), key->x, 32);
-	memcpy(spki + sizeof(spki_head) + 32, key->y, 32);
-	return d2i_PUBKEY(NULL, &at, sizeof(spki));
-}
-
 /* r and s as libcrypto takes them: DER. Returns its length; 0: no memory. */
 static size_t
 encode_signature(uint8_t out[80], const uint8_t signature[64])
@@ -88,19 +63,33 @@ encode_signature(uint8_t out[80], const uint8_t signature[64])
 }
 
 static bool
+check_signature(const uint8_t digest[32], const uint8_t *der, size_t len,
+    EVP_PKEY *point)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(point, NULL);
+	bool holds = ctx != NULL && EVP_PKEY_verify_init(ctx) == 1 &&
+	    EVP_PKEY_verify(ctx, der, len, digest, 32) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return holds;
+}
+
+static bool
 signature_holds(const uint8_t digest[32], const uint8_t signature[64],
     const struct template_key *key)
 {
 	uint8_t der[80];
-	size_t len = encode_signature(der, signature);
-	EVP_PKEY *point = read_point(key);
-	EVP_PKEY_CTX *ctx =
-	    point == NULL ? NULL : EVP_PKEY_CTX_new(point, NULL);
-	bool holds = ctx != NULL && len > 0 && EVP_PKEY_verify_init(ctx) == 1 &&
-	    EVP_PKEY_verify(ctx, der, len, digest, 32) == 1;
+	bool holds = false;
 
-	EVP_PKEY_CTX_free(ctx);
+	/* Errors stay in a queue of the thread, where TLS would find them. */
+	ERR_set_mark();
+	EVP_PKEY *point = p256_key(key->x, key->y);
+	size_t len = encode_signature(der, signature);
+
+	if (point != NULL && len > 0)
+		holds = check_signature(digest, der, len, point);
 	EVP_PKEY_free(point);
+	ERR_pop_to_mark();
 	return holds;
 }
 
@@ -119,7 +108,7 @@ verify_tpm(const struct proof *proof, const struct proof_subject *subject,
 	if (proof->sequence != 0 || proof->resets > UINT32_MAX ||
 	    proof->restarts > UINT32_MAX)
 		return ERR_BAD_PROOF;
-	if (memcmp(proof->signature + 32, half_order, 32) > 0)
+	if (!p256_is_low(proof->signature + 32))
 		return ERR_BAD_PROOF;
 	proof_qualifying_data(qualifying, subject);
 	template_attest(attest, proof, &key, qualifying);

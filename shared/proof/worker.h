@@ -34,8 +34,8 @@ void worker_free(struct worker *worker);
 /** Readable when jobs have come back: then call worker_reap(). */
 int worker_fd(const struct worker *worker);
 
-/** Returns 0, or ERR_BUSY when too many wait (done() is not called). Never
- * blocks. */
+/** Returns 0, or ERR_BUSY when too many wait, or the worker ends (done() is not
+ * called). Never blocks. */
 int worker_submit(struct worker *worker, struct worker_job *job);
 
 /** Call done() of all jobs that have come back. */
