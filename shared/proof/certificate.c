@@ -26,34 +26,15 @@
 
 /* --- the key -------------------------------------------------------------- */
 
-/* Some makers name the key's algorithm RSAES-OAEP, which libcrypto does not
- * read: the bits of the key are compared, whatever it is called. */
-static bool
-algorithm_fits(int nid, const struct record_span *ek)
-{
-	if (ek->len == TEMPLATE_EK_RSA_BYTES)
-		return nid == NID_rsaEncryption || nid == NID_rsaesOaep;
-	return nid == NID_X9_62_id_ecPublicKey;
-}
-
-static bool
-certifies(X509 *certificate, const struct record_span *ek)
+static int
+check_key(X509 *certificate, const struct record_span *ek)
 {
 	EVP_PKEY *key = endorse_ek_read(ek);
-	unsigned char *want = NULL;
-	const unsigned char *have = NULL;
-	ASN1_OBJECT *algorithm = NULL;
-	int want_len = key == NULL ? -1 : i2d_PublicKey(key, &want);
-	int have_len = 0;
-	bool same = want_len > 0 &&
-	    X509_PUBKEY_get0_param(&algorithm, &have, &have_len, NULL,
-		X509_get_X509_PUBKEY(certificate)) == 1 &&
-	    algorithm_fits(OBJ_obj2nid(algorithm), ek) &&
-	    have_len == want_len && memcmp(have, want, (size_t)have_len) == 0;
+	int same =
+	    key == NULL ? 0 : EVP_PKEY_eq(X509_get0_pubkey(certificate), key);
 
-	OPENSSL_free(want);
 	EVP_PKEY_free(key);
-	return same;
+	return same == 1 ? 0 : ERR_BAD_PROOF;
 }
 
 /* --- what a certificate of an EK says ------------------------------------- */
@@ -192,14 +173,13 @@ identify(uint8_t out[32], X509 *certificate)
 
 static bool
 prepare(X509_STORE_CTX *ctx, const struct proof_trust *trust, X509 *certificate,
-    int64_t now_ms)
+    int64_t now_ms, unsigned long flags)
 {
 	if (X509_STORE_CTX_init(ctx, trust->store, certificate, NULL) != 1)
 		return false;
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
 
-	/* Any CA of the bundle will do for an end, roots or not. */
-	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+	X509_VERIFY_PARAM_set_flags(param, flags);
 	X509_VERIFY_PARAM_set_time(param, (time_t)(now_ms / 1000));
 	X509_VERIFY_PARAM_set_depth(param, CHAIN_MAX);
 	X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
@@ -223,12 +203,13 @@ judge_chain(const struct proof_trust *trust, STACK_OF(X509) * chain)
 
 /* 0 when the chain holds; else the reason is written. */
 static int
-walk_chain(enum trust_word *word, struct proof_endorsement *out,
-    const struct proof_trust *trust, X509 *certificate, int64_t now_ms)
+walk_once(enum trust_word *word, struct proof_endorsement *out,
+    const struct proof_trust *trust, X509 *certificate, int64_t now_ms,
+    unsigned long flags)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 
-	if (ctx == NULL || !prepare(ctx, trust, certificate, now_ms)) {
+	if (ctx == NULL || !prepare(ctx, trust, certificate, now_ms, flags)) {
 		X509_STORE_CTX_free(ctx);
 		return ERR_NOMEM;
 	}
@@ -243,6 +224,22 @@ walk_chain(enum trust_word *word, struct proof_endorsement *out,
 			X509_STORE_CTX_get_error(ctx)));
 	X509_STORE_CTX_free(ctx);
 	return held == 1 ? 0 : ERR_UNTRUSTED;
+}
+
+/* Up to a root, so that every CA on the way is seen; a bundle that stops below
+ * its roots will do as well. */
+static int
+walk_chain(enum trust_word *word, struct proof_endorsement *out,
+    const struct proof_trust *trust, X509 *certificate, int64_t now_ms)
+{
+	int err = walk_once(word, out, trust, certificate, now_ms, 0);
+
+	if (err == ERR_UNTRUSTED)
+		err = walk_once(word, out, trust, certificate, now_ms,
+		    X509_V_FLAG_PARTIAL_CHAIN);
+	if (err == 0)
+		out->reason[0] = '\0';
+	return err;
 }
 
 /* --- the verdict ---------------------------------------------------------- */
@@ -295,7 +292,9 @@ read_certificate(const struct record_span *der)
 	const unsigned char *at = der->data, *end = at + der->len;
 	X509 *certificate = d2i_X509(NULL, &at, (long)der->len);
 
-	if (certificate != NULL && at != end) { /* not all of it */
+	/* Not all of it, or a key that cannot be read. */
+	if (certificate != NULL &&
+	    (at != end || X509_get0_pubkey(certificate) == NULL)) {
 		X509_free(certificate);
 		certificate = NULL;
 	}
@@ -325,9 +324,9 @@ proof_material_judge(struct proof_endorsement *out,
 
 	if (certificate == NULL)
 		say_why(out, "its certificate cannot be read");
-	else if (!certifies(certificate, &material->ek))
-		err = ERR_BAD_PROOF;
 	else
+		err = check_key(certificate, &material->ek);
+	if (certificate != NULL && err == 0)
 		err = judge(out, trust, certificate, now_ms);
 	X509_free(certificate);
 	ERR_pop_to_mark(); /* our refusals are nobody else's errors */

@@ -45,12 +45,13 @@ void lab_ca_list(const struct lab_ca *ca, const char *path, const char *word);
 /** What a certificate says otherwise than an EK's should. */
 struct lab_leaf {
 	bool no_manufacturer;
+	const char *manufacturer; /* NULL: "id:4C454153" */
 	bool critical_name; /* as where the subject is empty (TCG) */
 	bool unknown_critical; /* an extension that nobody knows */
 	const char *usage; /* extended; NULL: that of EKs; "": none */
 	int64_t not_before_s, not_after_s; /* from now; 0: an hour, a year */
 	uint64_t serial; /* 0: random */
-	bool oaep; /* the key's algorithm is RSAES-OAEP, as some makers say */
+	bool sha1; /* signed so */
 };
 /** DER of a certificate for the EK (256 or 64 bytes); returns its length. */
 size_t lab_certify(uint8_t out[4096], const struct lab_ca *ca,

@@ -146,30 +146,17 @@ read_ek(const uint8_t *ek, size_t len)
 }
 
 static void
-set_key(X509 *certificate, const uint8_t *ek, size_t len, bool oaep)
+set_key(X509 *certificate, const uint8_t *ek, size_t len)
 {
 	EVP_PKEY *key = read_ek(ek, len);
 
 	MUST(X509_set_pubkey(certificate, key) == 1);
 	EVP_PKEY_free(key);
-	if (!oaep)
-		return;
-	X509_PUBKEY *public_key = X509_get_X509_PUBKEY(certificate);
-	const unsigned char *bits;
-	int bits_len;
-
-	MUST(X509_PUBKEY_get0_param(NULL, &bits, &bits_len, NULL, public_key) ==
-	    1);
-	unsigned char *copy = OPENSSL_memdup(bits, (size_t)bits_len);
-
-	MUST(copy != NULL);
-	MUST(X509_PUBKEY_set0_param(public_key, OBJ_nid2obj(NID_rsaesOaep),
-		 V_ASN1_NULL, NULL, copy, bits_len) == 1);
 }
 
 /* TCG EK Credential Profile, 3.2.9. */
 static void
-add_tpm_name(X509 *certificate, bool manufacturer, bool critical)
+add_tpm_name(X509 *certificate, const char *manufacturer, bool critical)
 {
 	GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
 	GENERAL_NAME *name = GENERAL_NAME_new();
@@ -178,8 +165,8 @@ add_tpm_name(X509 *certificate, bool manufacturer, bool critical)
 	name->type = GEN_DIRNAME;
 	name->d.directoryName = X509_NAME_new();
 	MUST(name->d.directoryName != NULL);
-	if (manufacturer)
-		add_name(name->d.directoryName, "2.23.133.2.1", "id:4C454153");
+	if (manufacturer != NULL)
+		add_name(name->d.directoryName, "2.23.133.2.1", manufacturer);
 	add_name(name->d.directoryName, "2.23.133.2.2", "lab");
 	add_name(name->d.directoryName, "2.23.133.2.3", "id:00010002");
 	MUST(sk_GENERAL_NAME_push(names, name) > 0);
@@ -201,7 +188,11 @@ add_extensions(X509 *certificate, size_t ek_len, const struct lab_leaf *leaf)
 	if (leaf->usage == NULL || leaf->usage[0] != '\0')
 		add_text_extension(certificate, NID_ext_key_usage,
 		    leaf->usage == NULL ? of_ek : leaf->usage);
-	add_tpm_name(certificate, !leaf->no_manufacturer, leaf->critical_name);
+	const char *maker =
+	    leaf->manufacturer != NULL ? leaf->manufacturer : "id:4C454153";
+
+	add_tpm_name(certificate, leaf->no_manufacturer ? NULL : maker,
+	    leaf->critical_name);
 	if (leaf->unknown_critical) {
 		ASN1_OBJECT *oid = OBJ_txt2obj("1.3.6.1.4.1.99999.1", 1);
 		ASN1_OCTET_STRING *data = ASN1_OCTET_STRING_new();
@@ -236,9 +227,10 @@ lab_certify(uint8_t out[4096], const struct lab_ca *ca, const uint8_t *ek,
 	    leaf->not_before_s != 0 ? leaf->not_before_s : -3600);
 	X509_gmtime_adj(X509_getm_notAfter(certificate),
 	    leaf->not_after_s != 0 ? leaf->not_after_s : YEAR_S);
-	set_key(certificate, ek, ek_len, leaf->oaep);
+	set_key(certificate, ek, ek_len);
 	add_extensions(certificate, ek_len, leaf);
-	MUST(X509_sign(certificate, ca->key, EVP_sha256()) > 0);
+	MUST(X509_sign(certificate, ca->key,
+		 leaf->sha1 ? EVP_sha1() : EVP_sha256()) > 0);
 	int len = i2d_X509(certificate, NULL);
 
 	MUST(len > 0 && len <= 4096);
