@@ -250,7 +250,6 @@ say_why(struct proof_endorsement *out, const char *reason)
 	text_copy(out->reason, sizeof(out->reason), reason);
 }
 
-/* What runs out of memory is no verdict: a class is for good. */
 static int
 judge(struct proof_endorsement *out, const struct proof_trust *trust,
     X509 *certificate, int64_t now_ms)
@@ -328,6 +327,10 @@ proof_material_judge(struct proof_endorsement *out,
 		err = check_key(certificate, &material->ek);
 	if (certificate != NULL && err == 0)
 		err = judge(out, trust, certificate, now_ms);
+	/* What runs out of memory is no verdict: a class is for good. */
+	if (err == 0 && out->class_ != PROOF_TPM &&
+	    ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE)
+		err = ERR_NOMEM;
 	X509_free(certificate);
 	ERR_pop_to_mark(); /* our refusals are nobody else's errors */
 	return err;

@@ -357,6 +357,13 @@ tpm_link_failed(struct tpm_link *link, TSS2_RC rc, const char *what)
 		link->lost = link->crowded = true;
 		return ERR_BUSY;
 	}
+	if (rc == TSS2_ESYS_RC_RSP_AUTH_FAILED) {
+		log_error("proof",
+		    "ALERT: the answer of the TPM at %s was changed on its way "
+		    "(cannot %s): somebody stands between",
+		    link->tcti, what);
+		return ERR_UNAVAILABLE;
+	}
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		if (!tpm_rc_is(rc, answers[i].code))
 			continue;

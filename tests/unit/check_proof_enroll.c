@@ -6,6 +6,7 @@
 #include "shared/proof/enroll.h"
 #include "shared/proof/p256.h"
 #include "shared/proof/template.h"
+#include "tests/unit/crypto_fault.h"
 #include "tests/unit/suite.h"
 #include "tests/unit/tpm_lab.h"
 
@@ -787,6 +788,106 @@ START_TEST(material_and_challenge_travel_as_records)
 }
 END_TEST
 
+/* --- memory --------------------------------------------------------------- */
+
+static void
+setup_faults(void)
+{
+	crypto_fault_begin();
+	setup();
+}
+
+START_TEST(verdicts_outlive_failing_memory)
+{
+	const struct lab_ca *makers[] = { &chips, &programs };
+	int failed = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		size_t len = lab_certify(der, makers[i], rsa_ek, 256, NULL);
+
+		ck_assert_int_eq(judge_der(len), 0);
+		for (long n = 0; n < 100000; n++) {
+			crypto_fault_in = n;
+			int err = judge_der(len);
+
+			if (!crypto_fault_struck())
+				break;
+			ck_assert(err == 0 || err == ERR_NOMEM ||
+			    err == ERR_BAD_PROOF);
+			ck_assert(
+			    err != 0 || i == 0 || found.class_ == PROOF_VTPM);
+			failed += err != 0;
+		}
+	}
+	ck_assert_int_gt(failed, 5);
+	ck_assert_uint_eq(class_of(&chips, NULL), PROOF_TPM);
+}
+END_TEST
+
+static void
+fail_challenges(const uint8_t *ek, uint32_t ek_len, const uint8_t *key)
+{
+	struct proof_material material = { .ek = { ek, ek_len } };
+	struct proof_challenge challenge;
+	struct arena arena = { 0 };
+	uint8_t secret[32] = { 9 };
+	int failed = 0;
+
+	for (long n = 0; n < 100000; n++) {
+		crypto_fault_in = n;
+		int err = proof_challenge_make(&challenge, &arena, secret,
+		    &material, key, PROOF_KEY_BYTES_TPM);
+
+		if (!crypto_fault_struck())
+			break;
+		ck_assert((err == 0) == (challenge.seed.len != 0));
+		failed += err != 0;
+	}
+	ck_assert_int_gt(failed, 5);
+	arena_release(&arena);
+}
+
+START_TEST(challenges_outlive_failing_memory)
+{
+	fail_challenges(p256_ek, 64, p256_device);
+	fail_challenges(rsa_ek, 256, rsa_key);
+}
+END_TEST
+
+START_TEST(bundles_outlive_failing_memory)
+{
+	int failed = 0;
+
+	for (long n = 0; n < 100000; n++) {
+		struct proof_trust *opened = NULL;
+
+		crypto_fault_in = n;
+		int err = proof_trust_open(&opened, ca_file, issuers_file);
+		bool struck = crypto_fault_struck();
+
+		ck_assert((err == 0) == (opened != NULL));
+		proof_trust_close(opened);
+		if (!struck)
+			break;
+		failed += err != 0;
+	}
+	ck_assert_int_gt(failed, 5);
+}
+END_TEST
+
+static TCase *
+make_faults(void)
+{
+	TCase *tc = tcase_create("memory");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup_faults, teardown);
+	tcase_add_test(tc, verdicts_outlive_failing_memory);
+	tcase_add_test(tc, challenges_outlive_failing_memory);
+	tcase_add_test(tc, bundles_outlive_failing_memory);
+	return tc;
+}
+
 static TCase *
 make_challenges(void)
 {
@@ -833,5 +934,6 @@ suite(void)
 	tcase_add_test(tc, bundle_is_read_strictly);
 	suite_add_tcase(s, tc);
 	suite_add_tcase(s, make_challenges());
+	suite_add_tcase(s, make_faults());
 	return s;
 }

@@ -5,6 +5,7 @@
 #include "shared/proof/proof.h"
 #include "shared/proof/statement.h"
 #include "shared/proof/template.h"
+#include "tests/unit/crypto_fault.h"
 #include "tests/unit/suite.h"
 #include "tests/unit/tpm_record.h"
 
@@ -308,6 +309,27 @@ START_TEST(refusals_leave_no_errors_behind)
 }
 END_TEST
 
+/* Out of memory is a refusal, and no crash. */
+START_TEST(memory_that_fails_is_a_refusal)
+{
+	int refused = 0;
+
+	crypto_fault_begin();
+	ck_assert_int_eq(verify(&proof), 0); /* what is made once, is made */
+	for (long n = 0; n < 10000; n++) {
+		crypto_fault_in = n;
+		int err = verify(&proof);
+
+		if (!crypto_fault_struck())
+			break;
+		ck_assert(err == ERR_BAD_PROOF || err == 0);
+		refused += err != 0;
+	}
+	ck_assert_int_gt(refused, 5);
+	ck_assert_int_eq(verify(&proof), 0);
+}
+END_TEST
+
 START_TEST(fingerprint_is_of_the_key)
 {
 	char a[PROOF_FINGERPRINT_SIZE], b[PROOF_FINGERPRINT_SIZE];
@@ -414,6 +436,7 @@ suite(void)
 	tcase_add_test(tc, policy_is_the_commands_of_the_tpm);
 	tcase_add_test(tc, classes_fit_themselves);
 	tcase_add_test(tc, refusals_leave_no_errors_behind);
+	tcase_add_test(tc, memory_that_fails_is_a_refusal);
 	tcase_add_test(tc, fingerprint_is_of_the_key);
 	tcase_add_test(tc, software_says_only_what_it_signs);
 	suite_add_tcase(s, tc);
