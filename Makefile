@@ -166,6 +166,7 @@ TOOLS := $(patsubst tests/%.c,$(O)/tests/%,$(filter-out %/json_bench.c, \
 TPM_LAB := $(addprefix $(O)/tests/unit/tpm_,lab.o lab_ca.o attacker.o)
 $(filter $(O)/tests/unit/check_proof_%,$(UNIT)): $(TPM_LAB)
 $(O)/tests/unit/check_proof_%.o: CPPFLAGS += -DTESTS_FOLDER='"$(CURDIR)/tests"'
+$(O)/tests/fuzz/fuzz_proof.o: CPPFLAGS += -DTESTS_FOLDER='"$(CURDIR)/tests"'
 $(O)/tests/unit/check_%: $(O)/tests/unit/check_%.o $(O)/tests/unit/main.o \
     $(call archives,$(ROOMS))
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) \
@@ -177,8 +178,9 @@ $(O)/tests/sim/ledger_sim: $(O)/tests/sim/ledger_sim.o $(SIM_PARTS) $(SIM_ROOMS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(SIM_PARTS) \
 		-Wl,--start-group $(SIM_ROOMS) -Wl,--end-group \
 		-Wl,--as-needed $(LIBS_ledger) $(LIBS_ipc) -lcrypto $(LIBS_base)
+$(O)/tests/bench/proof_bench $(O)/tests/system/tpm_tool: $(TPM_LAB)
 $(O)/tests/%: $(O)/tests/%.o $(call archives,$(ROOMS))
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< \
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
 		-Wl,--as-needed $(TEST_LIBS)
 # Faults that only a library in front of libc can make.

@@ -55,7 +55,7 @@ is_for_ek(X509 *certificate)
 	int critical = -1;
 	EXTENDED_KEY_USAGE *usage =
 	    X509_get_ext_d2i(certificate, NID_ext_key_usage, &critical, NULL);
-	bool fits = usage == NULL && critical == -1; /* not there at all */
+	bool fits = critical == -1; /* not there at all */
 
 	for (int i = 0; usage != NULL && i < sk_ASN1_OBJECT_num(usage); i++)
 		fits = fits ||
@@ -292,12 +292,10 @@ read_certificate(const struct record_span *der)
 	X509 *certificate = d2i_X509(NULL, &at, (long)der->len);
 
 	/* Not all of it, or a key that cannot be read. */
-	if (certificate != NULL &&
-	    (at != end || X509_get0_pubkey(certificate) == NULL)) {
-		X509_free(certificate);
-		certificate = NULL;
-	}
-	return certificate;
+	if (at == end && X509_get0_pubkey(certificate) != NULL)
+		return certificate;
+	X509_free(certificate);
+	return NULL;
 }
 
 int
@@ -327,10 +325,6 @@ proof_material_judge(struct proof_endorsement *out,
 		err = check_key(certificate, &material->ek);
 	if (certificate != NULL && err == 0)
 		err = judge(out, trust, certificate, now_ms);
-	/* What runs out of memory is no verdict: a class is for good. */
-	if (err == 0 && out->class_ != PROOF_TPM &&
-	    ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE)
-		err = ERR_NOMEM;
 	X509_free(certificate);
 	ERR_pop_to_mark(); /* our refusals are nobody else's errors */
 	return err;

@@ -29,30 +29,47 @@ read_file(uint8_t **data, size_t *len, const char *path, size_t max)
 
 /* --- certificates --------------------------------------------------------- */
 
+static unsigned int
+count_blocks(const char *text)
+{
+	unsigned int n = 0;
+
+	while ((text = strstr(text, "-----BEGIN ")) != NULL) {
+		text++;
+		n++;
+	}
+	return n;
+}
+
+/* Every block of the file, or none: libcrypto does not tell its end from a
+ * block that it cannot read. */
 static int
-add_all(X509_STORE *store, BIO *bio, const char *path)
+add_all(X509_STORE *store, BIO *bio, unsigned int blocks, const char *path)
 {
 	unsigned int n = 0;
 	X509 *ca;
 
 	while ((ca = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
 		bool added = X509_check_ca(ca) > 0 &&
+		    (X509_get_extension_flags(ca) & EXFLAG_INVALID) == 0 &&
 		    X509_STORE_add_cert(store, ca) == 1;
 
 		X509_free(ca);
 		n++;
 		if (!added) {
-			log_error("proof", "%s: certificate %u is none of a CA",
+			log_error("proof",
+			    "%s: certificate %u is none of a CA, or damaged",
 			    path, n);
 			return ERR_BAD_REQUEST;
 		}
 	}
-	if (n > 0 &&
-	    ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
-		return 0; /* the end */
-	log_error("proof", "%s: %s", path,
-	    n == 0 ? "there is no certificate in it"
-		   : "what stands behind the last certificate is none");
+	if (n > 0 && n == blocks)
+		return 0;
+	if (blocks == 0)
+		log_error("proof", "%s: there is no certificate in it", path);
+	else
+		log_error("proof", "%s: block %u is no certificate", path,
+		    n + 1);
 	return ERR_BAD_REQUEST;
 }
 
@@ -71,7 +88,8 @@ read_bundle(struct proof_trust *trust, const char *path)
 	ERR_set_mark();
 	err = bio == NULL || trust->store == NULL
 	    ? ERR_NOMEM
-	    : add_all(trust->store, bio, path);
+	    : add_all(trust->store, bio, count_blocks((const char *)data),
+		  path);
 	ERR_pop_to_mark();
 	BIO_free(bio);
 	free(data);

@@ -51,8 +51,8 @@ encode_signature(uint8_t out[80], const uint8_t signature[64])
 	BIGNUM *s = BN_bin2bn(signature + 32, 32, NULL);
 	int len = 0;
 
-	if (pair == NULL || r == NULL || s == NULL ||
-	    ECDSA_SIG_set0(pair, r, s) != 1) {
+	/* It refuses what there was no memory for. */
+	if (pair == NULL || ECDSA_SIG_set0(pair, r, s) != 1) {
 		BN_free(r);
 		BN_free(s);
 	} else {

@@ -2,6 +2,7 @@
 #include "shared/proof/identity.h"
 
 #include "shared/base/err.h"
+#include "shared/token/token.h"
 #include "tests/unit/suite.h"
 
 #include <stdio.h>
@@ -327,6 +328,193 @@ START_TEST(proof_travels_as_a_record)
 }
 END_TEST
 
+/* --- counter -------------------------------------------------------------- */
+
+START_TEST(counter_rises_by_returns_only)
+{
+	struct proof_subject subject = make_subject();
+	uint64_t value;
+
+	ck_assert_uint_eq(make_proof(&subject).counter, 1);
+	ck_assert_uint_eq(make_proof(&subject).counter, 1);
+	ck_assert_int_eq(identity_counter_raise(identity, 3), ERR_CONFLICT);
+	ck_assert_int_eq(identity_counter_raise(identity, 0), ERR_CONFLICT);
+	ck_assert_int_eq(identity_counter_raise(identity, 2), 0);
+	ck_assert_int_eq(identity_counter_raise(identity, 2), 0);
+	ck_assert_int_eq(identity_counter_raise(identity, 1), ERR_CONFLICT);
+	ck_assert_uint_eq(make_proof(&subject).counter, 2);
+	identity_close(identity);
+	open_identity();
+	ck_assert_int_eq(identity_counter_read(&value, identity), 0);
+	ck_assert_uint_eq(value, 2);
+}
+END_TEST
+
+START_TEST(clock_is_that_of_the_proofs)
+{
+	struct proof_subject subject = make_subject();
+	struct proof proof = make_proof(&subject);
+	struct identity_clock clock;
+
+	ck_assert_int_eq(identity_clock_read(&clock, identity), 0);
+	ck_assert_uint_ge(clock.clock_ms, proof.clock_ms);
+	ck_assert_uint_le(clock.clock_ms, proof.clock_ms + 60000);
+	ck_assert_uint_eq(clock.resets, proof.resets);
+	ck_assert(!clock.clock_unsafe);
+}
+END_TEST
+
+START_TEST(file_of_before_goes_on)
+{
+	struct proof_subject subject = make_subject();
+
+	identity_close(identity);
+	write_counter("{\"counter\":41,\"resets\":0,\"clock_ms\":1}");
+	open_identity();
+	ck_assert_uint_eq(make_proof(&subject).sequence, 42);
+}
+END_TEST
+
+START_TEST(key_file_has_nothing_of_a_tpm)
+{
+	struct proof_material material;
+	struct proof_challenge challenge = { { "", 0 }, { "", 0 } };
+	struct arena arena = { 0 };
+	struct buf blob = { 0 };
+	uint8_t secret[64] = { 0 };
+	size_t len;
+
+	ck_assert_int_eq(identity_bind(identity, "site-a", "default"), 0);
+	ck_assert_int_eq(identity_unbind(identity, "site-a", "default"), 0);
+	ck_assert_int_eq(identity_enroll_material(&material, identity, &arena),
+	    0);
+	ck_assert_uint_eq(material.ek.len + material.certificate.len, 0);
+	ck_assert_int_eq(identity_challenge_answer(secret, identity,
+			     &challenge),
+	    ERR_UNAVAILABLE);
+	ck_assert_int_eq(identity_seal(&blob, identity, secret, 64, 0),
+	    ERR_UNAVAILABLE);
+	ck_assert_int_eq(identity_unseal(secret, &len, identity, secret, 64),
+	    ERR_UNAVAILABLE);
+}
+END_TEST
+
+/* --- class assigned ------------------------------------------------------- */
+
+static char key_file[96];
+
+static int
+open_assigned(void)
+{
+	struct identity_options options = {
+		.folder = folder,
+		.class_ = PROOF_ASSIGNED,
+		.key_file = key_file,
+	};
+
+	identity_close(identity);
+	identity = NULL;
+	int err = identity_open_with(&identity, &options);
+
+	if (err == 0)
+		public_len = identity_public(public_key, identity);
+	return err;
+}
+
+static void
+hand_over_key(uint8_t secret[TOKEN_SECRET_BYTES])
+{
+	snprintf(key_file, sizeof(key_file), "%s/handed.key", folder);
+	ck_assert_int_eq(token_key_create(secret, key_file), 0);
+}
+
+START_TEST(assigned_key_is_the_device)
+{
+	uint8_t secret[TOKEN_SECRET_BYTES];
+	struct proof_subject subject = make_subject();
+	char approved[PROOF_FINGERPRINT_SIZE], shown[PROOF_FINGERPRINT_SIZE];
+
+	hand_over_key(secret);
+	proof_fingerprint(approved, secret + 32, 32);
+	ck_assert_int_eq(open_assigned(), 0);
+	ck_assert_int_eq(identity_class(identity), PROOF_ASSIGNED);
+	proof_fingerprint(shown, public_key, public_len);
+	ck_assert_str_eq(shown, approved);
+	struct proof proof = make_proof(&subject);
+
+	ck_assert_int_eq(proof_verify(&proof, &subject, public_key, public_len),
+	    0);
+	ck_assert(proof_class_fits(proof.class_, PROOF_ASSIGNED));
+	ck_assert(!proof_class_fits(proof.class_, PROOF_SOFTWARE));
+	/* The class is signed with the rest. */
+	proof.class_ = PROOF_SOFTWARE;
+	ASSERT_REFUSED(proof, subject);
+	unlink(key_file);
+}
+END_TEST
+
+START_TEST(assigned_key_is_never_made_up)
+{
+	snprintf(key_file, sizeof(key_file), "%s/missing.key", folder);
+	ck_assert_int_eq(open_assigned(), ERR_NOT_FOUND);
+	ck_assert_int_ne(access(key_file, F_OK), 0);
+}
+END_TEST
+
+START_TEST(thrown_away_container_goes_on_above)
+{
+	uint8_t secret[TOKEN_SECRET_BYTES];
+	struct proof_subject subject = make_subject();
+	char path[128];
+	uint64_t last;
+
+	hand_over_key(secret);
+	ck_assert_int_eq(open_assigned(), 0);
+	for (int i = 0; i < 3; i++)
+		last = make_proof(&subject).sequence;
+	snprintf(path, sizeof(path), "%s/counter.json", folder);
+	ck_assert_int_eq(unlink(path), 0);
+	usleep(20000);
+	ck_assert_int_eq(open_assigned(), 0);
+	ck_assert_uint_gt(make_proof(&subject).sequence, last);
+	unlink(key_file);
+}
+END_TEST
+
+START_TEST(class_of_a_tpm_needs_one)
+{
+	struct identity_options options = { .folder = folder };
+	static const enum proof_class classes[] = { PROOF_TPM, PROOF_VTPM,
+		PROOF_KEY };
+
+	identity_close(identity);
+	identity = NULL;
+	for (size_t i = 0; i < 3; i++) {
+		options.class_ = classes[i];
+		ck_assert_int_eq(identity_open_with(&identity, &options),
+		    ERR_BAD_REQUEST);
+		ck_assert_ptr_null(identity);
+	}
+}
+END_TEST
+
+static TCase *
+make_more(void)
+{
+	TCase *tc = tcase_create("more");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, counter_rises_by_returns_only);
+	tcase_add_test(tc, clock_is_that_of_the_proofs);
+	tcase_add_test(tc, file_of_before_goes_on);
+	tcase_add_test(tc, key_file_has_nothing_of_a_tpm);
+	tcase_add_test(tc, assigned_key_is_the_device);
+	tcase_add_test(tc, assigned_key_is_never_made_up);
+	tcase_add_test(tc, thrown_away_container_goes_on_above);
+	tcase_add_test(tc, class_of_a_tpm_needs_one);
+	return tc;
+}
+
 Suite *
 suite(void)
 {
@@ -347,5 +535,6 @@ suite(void)
 	tcase_add_test(tc, tpm_is_said_to_be_missing);
 	tcase_add_test(tc, proof_travels_as_a_record);
 	suite_add_tcase(s, tc);
+	suite_add_tcase(s, make_more());
 	return s;
 }

@@ -585,6 +585,37 @@ enroll(struct proof_endorsement *found, const struct maker *maker,
 	return err;
 }
 
+/* Kept for the fuzzer: a maker, and a machine that it certified. */
+static void
+record_enrolment(const struct maker *maker, struct machine *m)
+{
+	const char *folder = getenv("LEASEHOLD_RECORD");
+	struct proof_material material;
+	struct arena arena = { 0 };
+	char command[400], path[300];
+
+	if (folder == NULL)
+		return;
+	ck_assert_int_eq(identity_enroll_material(&material, m->identity,
+			     &arena),
+	    0);
+	snprintf(command, sizeof(command),
+	    "cp %s %s/maker.pem; cp %s %s/"
+	    "issuers.txt",
+	    maker->ca_file, folder, maker->issuers_file, folder);
+	ck_assert_int_eq(system(command), 0);
+	snprintf(path, sizeof(path), "%s/enrolled.txt", folder);
+	FILE *file = fopen(path, "we");
+
+	ck_assert_ptr_nonnull(file);
+	record_line(file, "public_key", m->key, m->key_len);
+	record_line(file, "ek", material.ek.data, material.ek.len);
+	record_line(file, "certificate", material.certificate.data,
+	    material.certificate.len);
+	ck_assert_int_eq(fclose(file), 0);
+	arena_release(&arena);
+}
+
 START_TEST(certified_tpm_enrolls)
 {
 	struct proof_endorsement found;
@@ -597,6 +628,7 @@ START_TEST(certified_tpm_enrolls)
 	ck_assert_int_eq(enroll(&found, &maker, &ours), 0);
 	ck_assert_uint_eq(found.class_, PROOF_TPM);
 	ck_assert_str_eq(found.manufacturer, "LEAS");
+	record_enrolment(&maker, &ours);
 	/* Makers fill the index up. */
 	machine_new(&theirs, IDENTITY_RSA);
 	certify_machine(&maker, &theirs, 60);

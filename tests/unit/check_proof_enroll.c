@@ -187,6 +187,20 @@ START_TEST(unknown_maker_makes_virtual_tpms)
 }
 END_TEST
 
+START_TEST(long_names_are_cut)
+{
+	struct lab_ca ca;
+	char name[121] = "";
+
+	for (int i = 0; i < 60; i++)
+		strcat(name, "ö");
+	lab_ca_new(&ca, name, NULL);
+	ck_assert_uint_eq(class_of(&ca, NULL), PROOF_VTPM);
+	ck_assert_uint_eq(strlen(found.issuer), 127);
+	lab_ca_release(&ca);
+}
+END_TEST
+
 START_TEST(forger_with_the_makers_name_is_unknown)
 {
 	struct lab_ca forger;
@@ -278,12 +292,14 @@ START_TEST(without_files_every_tpm_is_virtual)
 	proof_trust_close(trust);
 	ck_assert_int_eq(proof_trust_open(&trust, NULL, issuers_file), 0);
 	ck_assert_uint_eq(class_of(&chips, NULL), PROOF_VTPM);
+	ck_assert_ptr_nonnull(strstr(found.reason, "no bundle"));
 	proof_trust_close(trust);
 	ck_assert_int_eq(proof_trust_open(&trust, ca_file, NULL), 0);
 	ck_assert_uint_eq(class_of(&chips, NULL), PROOF_VTPM);
 	proof_trust_close(trust);
 	trust = NULL;
 	ck_assert_uint_eq(class_of(&chips, NULL), PROOF_VTPM);
+	ck_assert_ptr_nonnull(strstr(found.reason, "no bundle"));
 }
 END_TEST
 
@@ -361,6 +377,10 @@ START_TEST(certificate_must_be_an_endorsement_keys)
 		{ .manufacturer = "id:4C45415" },
 		{ .manufacturer = "id:4C45415X" },
 		{ .manufacturer = "no:4C454153" },
+		{ .manufacturer = "id:4C45415300" },
+		{ .odd_key = true },
+		{ .usage_twice = true },
+		{ .usage_twice = true, .usage = "clientAuth" },
 		{ .usage = "serverAuth" },
 		{ .usage = "2.23.133.8.3" }, /* of an attestation key */
 		{ .unknown_critical = true },
@@ -379,21 +399,23 @@ START_TEST(quirks_of_makers_are_understood)
 		{ .critical_name = true },
 		{ .usage = "" },
 		{ .usage = "serverAuth,2.23.133.8.1" },
+		{ .usage = "2.23.133.8.1,serverAuth" },
+		{ .more_names = true },
+		{ .manufacturer = "id:20202020" },
+		{ .manufacturer = "id:41202020" },
+		{ .manufacturer = "id:01020304" },
+		{ .manufacturer = "id:00001014" },
 		{ .manufacturer = "id:49465800" }, /* "IFX" */
 		{ .manufacturer = "id:4e544300" },
 	};
-	static const char *const names[] = { "LEAS", "LEAS", "LEAS", "IFX",
-		"NTC" };
+	static const char *const names[] = { "LEAS", "LEAS", "LEAS", "LEAS",
+		"LEAS", "20202020", "A", "01020304", "00001014", "IFX", "NTC" };
 
 	for (size_t i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
 		ck_assert_msg(class_of(&chips, &leaves[i]) == PROOF_TPM,
 		    "leaf %zu: %s", i, found.reason);
 		ck_assert_str_eq(found.manufacturer, names[i]);
 	}
-	const struct lab_leaf odd = { .manufacturer = "id:00001014" };
-
-	ck_assert_uint_eq(class_of(&chips, &odd), PROOF_TPM);
-	ck_assert_str_eq(found.manufacturer, "00001014");
 }
 END_TEST
 
@@ -465,6 +487,10 @@ START_TEST(public_key_must_stand_under_the_endorsement_key)
 	LIE(rsa_key, sizeof(rsa_key));
 	material.ek.len = 64;
 	LIE(rsa_key, sizeof(rsa_key));
+	/* One that stands under no EK at all. */
+	make_key(rsa_key, rsa_ek, 0);
+	material.ek.len = 0;
+	LIE(rsa_key, sizeof(rsa_key));
 	arena_release(&arena);
 #undef LIE
 }
@@ -510,6 +536,17 @@ START_TEST(list_of_issuers_is_read_strictly)
 	    ERR_BAD_REQUEST);
 	ck_assert_int_eq(open_texts(NULL, "hardwar " HEX31 "1ab\n"),
 	    ERR_BAD_REQUEST);
+	ck_assert_int_eq(open_texts(NULL, "hardwares " HEX31 "1ab\n"),
+	    ERR_BAD_REQUEST);
+	ck_assert_int_eq(open_texts(NULL, "virtually " HEX31 "1ab\n"),
+	    ERR_BAD_REQUEST);
+	ck_assert_int_eq(open_texts(NULL, "virtua " HEX31 "1ab\n"),
+	    ERR_BAD_REQUEST);
+	ck_assert_int_eq(open_texts(NULL, "\n   \t"), 0);
+	ck_assert_int_eq(open_texts(NULL, "hardware "), ERR_BAD_REQUEST);
+	ck_assert_int_eq(open_texts(NULL, "hardware"), ERR_BAD_REQUEST);
+	ck_assert_int_eq(file_write(issuers_file, "# \0 #\n", 7, 0600), 0);
+	ck_assert_int_eq(open_texts(NULL, NULL), ERR_BAD_REQUEST);
 	ck_assert_int_eq(open_texts(NULL, "Hardware " HEX31 "1ab\n"),
 	    ERR_BAD_REQUEST);
 	ck_assert_int_eq(open_texts(NULL, HEX31 "1ab\n"), ERR_BAD_REQUEST);
@@ -560,6 +597,7 @@ START_TEST(bundle_is_read_strictly)
 	    ERR_BAD_REQUEST);
 	ck_assert_int_eq(open_texts("", ""), ERR_BAD_REQUEST);
 	ck_assert_int_eq(open_texts("no PEM\n", ""), ERR_BAD_REQUEST);
+	ck_assert_int_eq(open_texts("no PEM\n", "# none\n"), ERR_BAD_REQUEST);
 	ck_assert_int_eq(truncate(ca_file, 0), 0);
 	size_t len = lab_certify(der, &chips, rsa_ek, sizeof(rsa_ek), NULL);
 	const unsigned char *at = der;
@@ -624,58 +662,73 @@ open_credential(uint8_t secret[32], const struct record_span *credential,
 	return true;
 }
 
-START_TEST(elliptic_challenge_opens_with_the_endorsement_key)
+/* A TPM in software: what it makes of the seed, part 1, C.6.4 and B.10.4. */
+static bool
+open_p256(uint8_t secret[32], EVP_PKEY *ek,
+    const struct proof_challenge *challenge)
 {
-	EVP_PKEY *ek = make_point(p256_ek);
-	struct proof_material material = { .ek = { p256_ek, 64 } };
-	struct proof_challenge challenge;
-	struct arena arena = { 0 };
-	uint8_t secret[32], opened[32], seed[32], z[32], text[128];
+	const uint8_t *point = challenge->seed.data;
+	uint8_t seed[32], z[32], text[128];
 	size_t len = 32;
 
-	make_key(p256_device, p256_ek, 64);
-	randombytes_buf(secret, sizeof(secret));
-	ck_assert_int_eq(proof_challenge_make(&challenge, &arena, secret,
-			     &material, p256_device, sizeof(p256_device)),
-	    0);
-	const uint8_t *point = challenge.seed.data;
-
-	ck_assert_uint_eq(challenge.seed.len, 68);
-	ck_assert_uint_eq(be16_read(point), 32);
-	ck_assert_uint_eq(be16_read(point + 34), 32);
+	if (challenge->seed.len != 68 || be16_read(point) != 32 ||
+	    be16_read(point + 34) != 32)
+		return false;
 	EVP_PKEY *theirs = p256_key(point + 2, point + 36);
+
+	if (theirs == NULL)
+		return false;
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(ek, NULL);
 
 	ck_assert_int_eq(EVP_PKEY_derive_init(ctx), 1);
 	ck_assert_int_eq(EVP_PKEY_derive_set_peer(ctx, theirs), 1);
 	ck_assert_int_eq(EVP_PKEY_derive(ctx, z, &len), 1);
+	EVP_PKEY_CTX_free(ctx);
+	EVP_PKEY_free(theirs);
 	memcpy(text, "\0\0\0\1", 4);
 	memcpy(text + 4, z, 32);
 	memcpy(text + 36, "IDENTITY\0", 9);
 	memcpy(text + 45, point + 2, 32);
 	memcpy(text + 77, p256_ek, 32);
 	crypto_hash_sha256(seed, text, 109);
-	ck_assert(
-	    open_credential(opened, &challenge.credential, seed, p256_device));
-	ck_assert_mem_eq(opened, secret, 32);
-	p256_device[40] ^= 1; /* for another attestation key */
-	ck_assert(
-	    !open_credential(opened, &challenge.credential, seed, p256_device));
-	EVP_PKEY_CTX_free(ctx);
-	EVP_PKEY_free(theirs);
-	EVP_PKEY_free(ek);
-	arena_release(&arena);
+	return open_credential(secret, &challenge->credential, seed,
+	    p256_device);
 }
-END_TEST
 
-START_TEST(rsa_challenge_opens_with_the_endorsement_key)
+static bool
+open_rsa(uint8_t secret[32], EVP_PKEY *ek,
+    const struct proof_challenge *challenge)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(ek, NULL);
+	uint8_t seed[256];
+	size_t len = sizeof(seed);
+
+	ck_assert_int_eq(EVP_PKEY_decrypt_init(ctx), 1);
+	EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING);
+	EVP_PKEY_CTX_set_rsa_oaep_md(ctx, EVP_sha256());
+	EVP_PKEY_CTX_set0_rsa_oaep_label(ctx, OPENSSL_memdup("IDENTITY", 9), 9);
+	bool opened = EVP_PKEY_decrypt(ctx, seed, &len, challenge->seed.data,
+			  challenge->seed.len) == 1 &&
+	    len == 32;
+
+	EVP_PKEY_CTX_free(ctx);
+	return opened &&
+	    open_credential(secret, &challenge->credential, seed, rsa_key);
+}
+
+static EVP_PKEY *
+make_p256_device(void)
+{
+	EVP_PKEY *ek = make_point(p256_ek);
+
+	make_key(p256_device, p256_ek, 64);
+	return ek;
+}
+
+static EVP_PKEY *
+make_rsa_device(void)
 {
 	EVP_PKEY *ek = EVP_RSA_gen(2048);
-	struct proof_material material = { .ek = { rsa_ek, 256 } };
-	struct proof_challenge challenge;
-	struct arena arena = { 0 };
-	uint8_t secret[32], opened[32], seed[256];
-	size_t len = sizeof(seed);
 	BIGNUM *n = NULL;
 
 	ck_assert_int_eq(EVP_PKEY_get_bn_param(ek, OSSL_PKEY_PARAM_RSA_N, &n),
@@ -683,24 +736,46 @@ START_TEST(rsa_challenge_opens_with_the_endorsement_key)
 	ck_assert_int_eq(BN_bn2binpad(n, rsa_ek, 256), 256);
 	BN_free(n);
 	make_key(rsa_key, rsa_ek, 256);
+	return ek;
+}
+
+START_TEST(elliptic_challenge_opens_with_the_endorsement_key)
+{
+	EVP_PKEY *ek = make_p256_device();
+	struct proof_material material = { .ek = { p256_ek, 64 } };
+	struct proof_challenge challenge;
+	struct arena arena = { 0 };
+	uint8_t secret[32], opened[32];
+
+	randombytes_buf(secret, sizeof(secret));
+	ck_assert_int_eq(proof_challenge_make(&challenge, &arena, secret,
+			     &material, p256_device, sizeof(p256_device)),
+	    0);
+	ck_assert(open_p256(opened, ek, &challenge));
+	ck_assert_mem_eq(opened, secret, 32);
+	p256_device[40] ^= 1; /* for another attestation key */
+	ck_assert(!open_p256(opened, ek, &challenge));
+	EVP_PKEY_free(ek);
+	arena_release(&arena);
+}
+END_TEST
+
+START_TEST(rsa_challenge_opens_with_the_endorsement_key)
+{
+	EVP_PKEY *ek = make_rsa_device();
+	struct proof_material material = { .ek = { rsa_ek, 256 } };
+	struct proof_challenge challenge;
+	struct arena arena = { 0 };
+	uint8_t secret[32], opened[32];
+
 	randombytes_buf(secret, sizeof(secret));
 	ck_assert_int_eq(proof_challenge_make(&challenge, &arena, secret,
 			     &material, rsa_key, sizeof(rsa_key)),
 	    0);
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(ek, NULL);
-
-	ck_assert_int_eq(EVP_PKEY_decrypt_init(ctx), 1);
-	EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING);
-	EVP_PKEY_CTX_set_rsa_oaep_md(ctx, EVP_sha256());
-	EVP_PKEY_CTX_set0_rsa_oaep_label(ctx, OPENSSL_memdup("IDENTITY", 9), 9);
-	ck_assert_int_eq(EVP_PKEY_decrypt(ctx, seed, &len, challenge.seed.data,
-			     challenge.seed.len),
-	    1);
-	ck_assert_uint_eq(len, 32);
-	ck_assert(
-	    open_credential(opened, &challenge.credential, seed, rsa_key));
+	ck_assert(open_rsa(opened, ek, &challenge));
 	ck_assert_mem_eq(opened, secret, 32);
-	EVP_PKEY_CTX_free(ctx);
+	rsa_key[40] ^= 1;
+	ck_assert(!open_rsa(opened, ek, &challenge));
 	EVP_PKEY_free(ek);
 	arena_release(&arena);
 }
@@ -753,14 +828,23 @@ START_TEST(challenge_needs_room)
 {
 	struct proof_material material = { .ek = { p256_ek, 64 } };
 	struct proof_challenge challenge;
-	struct arena arena = { .max_bytes = 64 };
 	uint8_t secret[32] = { 9 };
+	int refused = 0;
 
-	ck_assert_int_eq(proof_challenge_make(&challenge, &arena, secret,
-			     &material, p256_device, sizeof(p256_device)),
-	    ERR_NOMEM);
-	ck_assert_uint_eq(challenge.credential.len, 0);
-	arena_release(&arena);
+	for (size_t most = 1; most < 1000; most += 8) {
+		struct arena arena = { .max_bytes = most };
+		int err = proof_challenge_make(&challenge, &arena, secret,
+		    &material, p256_device, sizeof(p256_device));
+
+		ck_assert(err == 0 || err == ERR_NOMEM);
+		ck_assert((err == 0) ==
+		    (challenge.credential.data != NULL &&
+			challenge.seed.data != NULL));
+		ck_assert((err == 0) == (challenge.credential.len != 0));
+		refused += err != 0;
+		arena_release(&arena);
+	}
+	ck_assert_int_gt(refused, 8);
 }
 END_TEST
 
@@ -814,6 +898,7 @@ START_TEST(verdicts_outlive_failing_memory)
 				break;
 			ck_assert(err == 0 || err == ERR_NOMEM ||
 			    err == ERR_BAD_PROOF);
+			/* A class is never won for want of memory. */
 			ck_assert(
 			    err != 0 || i == 0 || found.class_ == PROOF_VTPM);
 			failed += err != 0;
@@ -824,24 +909,32 @@ START_TEST(verdicts_outlive_failing_memory)
 }
 END_TEST
 
+/* One that was made all the same must be what the TPM can open: a seed that
+ * was never shared would be known to anybody. */
 static void
-fail_challenges(const uint8_t *ek, uint32_t ek_len, const uint8_t *key)
+fail_challenges(EVP_PKEY *ek, const struct proof_material *material,
+    const uint8_t *key,
+    bool (*open)(uint8_t *, EVP_PKEY *, const struct proof_challenge *))
 {
-	struct proof_material material = { .ek = { ek, ek_len } };
 	struct proof_challenge challenge;
 	struct arena arena = { 0 };
-	uint8_t secret[32] = { 9 };
+	uint8_t secret[32], opened[32];
 	int failed = 0;
 
 	for (long n = 0; n < 100000; n++) {
+		randombytes_buf(secret, sizeof(secret));
 		crypto_fault_in = n;
 		int err = proof_challenge_make(&challenge, &arena, secret,
-		    &material, key, PROOF_KEY_BYTES_TPM);
+		    material, key, PROOF_KEY_BYTES_TPM);
 
 		if (!crypto_fault_struck())
 			break;
 		ck_assert((err == 0) == (challenge.seed.len != 0));
 		failed += err != 0;
+		if (err != 0)
+			continue;
+		ck_assert_msg(open(opened, ek, &challenge), "%ld", n);
+		ck_assert_mem_eq(opened, secret, 32);
 	}
 	ck_assert_int_gt(failed, 5);
 	arena_release(&arena);
@@ -849,8 +942,14 @@ fail_challenges(const uint8_t *ek, uint32_t ek_len, const uint8_t *key)
 
 START_TEST(challenges_outlive_failing_memory)
 {
-	fail_challenges(p256_ek, 64, p256_device);
-	fail_challenges(rsa_ek, 256, rsa_key);
+	EVP_PKEY *p256 = make_p256_device(), *rsa = make_rsa_device();
+	struct proof_material material = { .ek = { p256_ek, 64 } };
+
+	fail_challenges(p256, &material, p256_device, open_p256);
+	material.ek = (struct record_span){ rsa_ek, 256 };
+	fail_challenges(rsa, &material, rsa_key, open_rsa);
+	EVP_PKEY_free(p256);
+	EVP_PKEY_free(rsa);
 }
 END_TEST
 
@@ -915,6 +1014,7 @@ suite(void)
 	tcase_add_test(tc, virtual_maker_makes_virtual_tpms);
 	tcase_add_test(tc, unlisted_maker_makes_virtual_tpms);
 	tcase_add_test(tc, unknown_maker_makes_virtual_tpms);
+	tcase_add_test(tc, long_names_are_cut);
 	tcase_add_test(tc, forger_with_the_makers_name_is_unknown);
 	tcase_add_test(tc, endorsement_key_certifies_nobody);
 	tcase_add_test(tc, any_listed_ca_on_the_way_counts);

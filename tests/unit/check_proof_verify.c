@@ -262,6 +262,12 @@ START_TEST(template_knows_two_endorsement_keys)
 	ck_assert_uint_eq(template_ek_public(out, key, 256), 314);
 	ck_assert_uint_eq(template_ek_public(out, key, 64), 122);
 	ck_assert_uint_eq(template_ek_public(out, key, 0), 0);
+	/* To make one: zeros for the key. */
+	ck_assert_uint_eq(template_ek_public(out, NULL, 256), 314);
+	ck_assert(sodium_is_zero(out + 314 - 256, 256));
+	ck_assert_uint_eq(template_ek_public(out, NULL, 64), 122);
+	ck_assert(sodium_is_zero(out + 122 - 32, 32));
+	ck_assert_uint_eq(template_ak_public(out, NULL, NULL), 88);
 	ck_assert_uint_eq(template_ek_public(out, key, 32), 0);
 	ck_assert_uint_eq(template_ek_public(out, key, 128), 0);
 	ck_assert_uint_eq(template_ek_public(out, key, 255), 0);

@@ -52,6 +52,9 @@ struct lab_leaf {
 	int64_t not_before_s, not_after_s; /* from now; 0: an hour, a year */
 	uint64_t serial; /* 0: random */
 	bool sha1; /* signed so */
+	bool odd_key; /* the key's algorithm is one that nobody reads */
+	bool usage_twice; /* the extension is there twice */
+	bool more_names; /* before and behind the TPM's */
 };
 /** DER of a certificate for the EK (256 or 64 bytes); returns its length. */
 size_t lab_certify(uint8_t out[4096], const struct lab_ca *ca,

@@ -154,9 +154,38 @@ set_key(X509 *certificate, const uint8_t *ek, size_t len)
 	EVP_PKEY_free(key);
 }
 
+/* RSAES-OAEP, as TPMs of before 2.0 said it. */
+static void
+make_key_odd(X509 *certificate)
+{
+	X509_PUBKEY *public_key = X509_get_X509_PUBKEY(certificate);
+	const unsigned char *bits;
+	int len;
+
+	MUST(X509_PUBKEY_get0_param(NULL, &bits, &len, NULL, public_key) == 1);
+	unsigned char *copy = OPENSSL_memdup(bits, (size_t)len);
+
+	MUST(copy != NULL);
+	MUST(X509_PUBKEY_set0_param(public_key, OBJ_nid2obj(NID_rsaesOaep),
+		 V_ASN1_NULL, NULL, copy, len) == 1);
+}
+
+static void
+push_dns_name(GENERAL_NAMES *names)
+{
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+
+	MUST(name != NULL && text != NULL);
+	MUST(ASN1_STRING_set(text, "tpm.example", -1) == 1);
+	GENERAL_NAME_set0_value(name, GEN_DNS, text);
+	MUST(sk_GENERAL_NAME_push(names, name) > 0);
+}
+
 /* TCG EK Credential Profile, 3.2.9. */
 static void
-add_tpm_name(X509 *certificate, const char *manufacturer, bool critical)
+add_tpm_name(X509 *certificate, const char *manufacturer,
+    const struct lab_leaf *leaf)
 {
 	GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
 	GENERAL_NAME *name = GENERAL_NAME_new();
@@ -169,9 +198,13 @@ add_tpm_name(X509 *certificate, const char *manufacturer, bool critical)
 		add_name(name->d.directoryName, "2.23.133.2.1", manufacturer);
 	add_name(name->d.directoryName, "2.23.133.2.2", "lab");
 	add_name(name->d.directoryName, "2.23.133.2.3", "id:00010002");
+	if (leaf->more_names)
+		push_dns_name(names);
 	MUST(sk_GENERAL_NAME_push(names, name) > 0);
+	if (leaf->more_names)
+		push_dns_name(names);
 	MUST(X509_add1_ext_i2d(certificate, NID_subject_alt_name, names,
-		 critical, X509V3_ADD_DEFAULT) == 1);
+		 leaf->critical_name, X509V3_ADD_DEFAULT) == 1);
 	sk_GENERAL_NAME_pop_free(names, GENERAL_NAME_free);
 }
 
@@ -191,8 +224,10 @@ add_extensions(X509 *certificate, size_t ek_len, const struct lab_leaf *leaf)
 	const char *maker =
 	    leaf->manufacturer != NULL ? leaf->manufacturer : "id:4C454153";
 
-	add_tpm_name(certificate, leaf->no_manufacturer ? NULL : maker,
-	    leaf->critical_name);
+	add_tpm_name(certificate, leaf->no_manufacturer ? NULL : maker, leaf);
+	if (leaf->usage_twice)
+		add_text_extension(certificate, NID_ext_key_usage,
+		    "serverAuth");
 	if (leaf->unknown_critical) {
 		ASN1_OBJECT *oid = OBJ_txt2obj("1.3.6.1.4.1.99999.1", 1);
 		ASN1_OCTET_STRING *data = ASN1_OCTET_STRING_new();
@@ -228,6 +263,8 @@ lab_certify(uint8_t out[4096], const struct lab_ca *ca, const uint8_t *ek,
 	X509_gmtime_adj(X509_getm_notAfter(certificate),
 	    leaf->not_after_s != 0 ? leaf->not_after_s : YEAR_S);
 	set_key(certificate, ek, ek_len);
+	if (leaf->odd_key)
+		make_key_odd(certificate);
 	add_extensions(certificate, ek_len, leaf);
 	MUST(X509_sign(certificate, ca->key,
 		 leaf->sha1 ? EVP_sha1() : EVP_sha256()) > 0);

@@ -40,7 +40,7 @@ recorded_subject(void)
 static inline void
 record_line(FILE *file, const char *name, const uint8_t *data, size_t len)
 {
-	char hex[1100];
+	char hex[4096];
 
 	text_to_hex(hex, data, len);
 	fprintf(file, "%s %s\n", name, hex);
@@ -68,7 +68,7 @@ recorded_write(const struct recorded *r, const char *name)
 static inline size_t
 recorded_line(uint8_t *out, size_t size, FILE *file, const char *name)
 {
-	char line[1200];
+	char line[4200];
 	size_t len = 0, head = strlen(name);
 
 	ck_assert_ptr_nonnull(fgets(line, sizeof(line), file));
