@@ -147,11 +147,15 @@ activate(uint8_t secret[PROOF_SECRET_BYTES], struct tpm_identity *tpm,
 
 	tpm_flush(tpm, &ak);
 	tpm_ek_release(tpm, &ek);
-	if (rc != TSS2_RC_SUCCESS) {
-		(void)tpm_link_failed(&tpm->link, rc,
-		    "answer the site's challenge");
-		return tpm->link.lost ? ERR_UNAVAILABLE : ERR_BAD_PROOF;
+	if (tpm_rc_is_of_parameter(rc)) {
+		log_error("proof",
+		    "the site's challenge is not for the TPM at %s",
+		    tpm->link.tcti);
+		return ERR_BAD_PROOF;
 	}
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_link_failed(&tpm->link, rc,
+		    "answer the site's challenge");
 	if (opened->size == PROOF_SECRET_BYTES)
 		memcpy(secret, opened->buffer, PROOF_SECRET_BYTES);
 	else

@@ -17,6 +17,10 @@
 
 #define NV_BUFFER_DEFAULT 512
 
+/* TPM_HT, part 2, 7.2; tss2's own shift a sign bit. */
+#define TRANSIENT_FIRST 0x80000000u
+#define LOADED_SESSION_FIRST 0x02000000u
+
 /* --- which one ------------------------------------------------------------ */
 
 static bool
@@ -184,8 +188,8 @@ static void
 empty_slots(struct tpm_link *link)
 {
 	link->crowded = false;
-	flush_all(link, TPM2_TRANSIENT_FIRST);
-	flush_all(link, TPM2_LOADED_SESSION_FIRST);
+	flush_all(link, TRANSIENT_FIRST);
+	flush_all(link, LOADED_SESSION_FIRST);
 	log_info("proof",
 	    "emptied the slots of the TPM at %s, which a program that ended "
 	    "had left full",
@@ -271,6 +275,13 @@ tpm_rc_is(TSS2_RC rc, TSS2_RC code)
 	if ((rc & TPM2_RC_FMT1) != 0)
 		rc &= TPM2_RC_FMT1 | 0x3f;
 	return rc == code;
+}
+
+bool
+tpm_rc_is_of_parameter(TSS2_RC rc)
+{
+	return (rc & TSS2_RC_LAYER_MASK) == TSS2_TPM_RC_LAYER &&
+	    (rc & (TPM2_RC_FMT1 | TPM2_RC_P)) == (TPM2_RC_FMT1 | TPM2_RC_P);
 }
 
 struct tpm_words {

@@ -51,4 +51,7 @@ int tpm_link_refused(struct tpm_link *link, TSS2_RC rc, const char *what,
 /** Is it this answer of the TPM, whatever parameter it blames? */
 bool tpm_rc_is(TSS2_RC rc, TSS2_RC code);
 
+/** Did the TPM read a parameter, and not like it? */
+bool tpm_rc_is_of_parameter(TSS2_RC rc);
+
 #endif

@@ -639,6 +639,85 @@ START_TEST(certified_tpm_enrolls)
 }
 END_TEST
 
+__attribute__((format(printf, 2, 3))) static void
+write_text(const char *path, const char *format, ...)
+{
+	char text[600];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	ck_assert_int_eq(file_write(path, text, strlen(text), 0600), 0);
+}
+
+/* As libvirt makes one, with swtpm's own tools: a persistent RSA key, and its
+ * certificate by a CA of the host's below a root. */
+static void
+set_up_as_a_host(struct machine *m, const char *dir)
+{
+	char path[200], command[500];
+
+	snprintf(path, sizeof(path), "%s/local.conf", dir);
+	write_text(path,
+	    "statedir = %s/ca\nsigningkey = %s/ca/signkey.pem\n"
+	    "issuercert = %s/ca/issuercert.pem\ncertserial = %s/ca/serial\n",
+	    dir, dir, dir, dir);
+	snprintf(path, sizeof(path), "%s/none", dir);
+	write_text(path, "# none\n");
+	snprintf(path, sizeof(path), "%s/setup.conf", dir);
+	write_text(path,
+	    "create_certs_tool = /usr/bin/swtpm_localca\n"
+	    "create_certs_tool_config = %s/local.conf\n"
+	    "create_certs_tool_options = %s/none\n",
+	    dir, dir);
+	lab_tpm_new(&m->tpm);
+	lab_tpm_kill(&m->tpm);
+	snprintf(command, sizeof(command),
+	    "mkdir %s/ca; swtpm_setup --tpm2 --tpmstate %s --overwrite "
+	    "--create-ek-cert --config %s/setup.conf >%s/log 2>&1 && "
+	    "cat %s/ca/*cert.pem >%s/bundle.pem",
+	    dir, m->tpm.dir, dir, dir, dir, dir);
+	ck_assert_msg(system(command) == 0, "see %s/log", dir);
+	lab_tpm_start(&m->tpm);
+	snprintf(m->folder, sizeof(m->folder), "%s/id", m->tpm.dir);
+}
+
+START_TEST(tpm_of_a_virtual_machine_is_what_its_host_is_called)
+{
+	static const char *const words[] = { "virtual", "hardware" };
+	char dir[] = "/tmp/leasehold-host.XXXXXX", command[500];
+	struct proof_endorsement found;
+	struct maker maker = { 0 };
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	set_up_as_a_host(&theirs, dir);
+	machine_open(&theirs, IDENTITY_RSA);
+	snprintf(maker.ca_file, sizeof(maker.ca_file), "%s/bundle.pem", dir);
+	snprintf(maker.issuers_file, sizeof(maker.issuers_file), "%s/issuers",
+	    dir);
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(command, sizeof(command),
+		    "openssl x509 -in %s/ca/issuercert.pem -noout -sha256 "
+		    "-fingerprint | sed 's/.*=/%s /' >%s",
+		    dir, words[i], maker.issuers_file);
+		ck_assert_int_eq(system(command), 0);
+		ck_assert_int_eq(proof_trust_open(&maker.trust, maker.ca_file,
+				     maker.issuers_file),
+		    0);
+		ck_assert_int_eq(enroll(&found, &maker, &theirs), 0);
+		ck_assert_msg(found.class_ == (i ? PROOF_TPM : PROOF_VTPM),
+		    "%s", found.reason);
+		ck_assert_str_eq(found.manufacturer, "00001014");
+		ck_assert_str_eq(found.issuer, "CN=swtpm-localca");
+		proof_trust_close(maker.trust);
+	}
+	machine_remove(&theirs);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 START_TEST(certificate_of_another_tpm_is_refused)
 {
 	struct proof_endorsement found;
@@ -821,6 +900,7 @@ make_enrolments(void)
 	tcase_add_test(tc, keys_of_two_tpms_make_no_device);
 	tcase_add_test(tc, key_in_software_cannot_answer);
 	tcase_add_test(tc, certified_tpm_enrolls);
+	tcase_add_test(tc, tpm_of_a_virtual_machine_is_what_its_host_is_called);
 	tcase_add_test(tc, certificate_of_another_tpm_is_refused);
 	tcase_add_test(tc, what_stands_for_a_certificate_may_be_anything);
 	tcase_add_test(tc, endorsement_key_in_software_is_no_chips);

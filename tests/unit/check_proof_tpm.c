@@ -511,6 +511,11 @@ START_TEST(slots_left_full_are_emptied)
 		run_tool("tpm2_createprimary -Q -G ecc -C n");
 	run_tool("sh -c '! tpm2_createprimary -Q -G ecc -C n 2>/dev/null'");
 	make_proof();
+	struct tpm_identity *attacker = attacker_open(folder, tpm.tcti);
+
+	attacker_fill_sessions(attacker);
+	attacker_close(attacker);
+	make_proof();
 }
 END_TEST
 

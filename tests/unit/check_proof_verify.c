@@ -56,6 +56,28 @@ START_TEST(templates_are_the_tpms_own_bytes)
 }
 END_TEST
 
+/* Kept for the fuzzer, which begins with one that holds. */
+START_TEST(seed_of_the_fuzzer_is_a_proof)
+{
+	const char *path = TESTS_FOLDER "/fuzz/seeds/proof/proof";
+	struct buf packed = { 0 };
+	uint8_t *seed;
+	size_t len;
+
+	buf_add_byte(&packed, 0);
+	record_write_msgpack(&packed, &proof_record, &proof);
+	if (getenv("LEASEHOLD_RECORD") != NULL)
+		ck_assert_int_eq(file_write(path, packed.data, packed.len,
+				     0644),
+		    0);
+	ck_assert_int_eq(file_read(&seed, &len, path, 1000), 0);
+	ck_assert_uint_eq(len, packed.len);
+	ck_assert_mem_eq(seed, packed.data, len);
+	free(seed);
+	buf_release(&packed);
+}
+END_TEST
+
 /* Really signed by the machine's TPM, about something else. */
 START_TEST(recorded_attacks_do_not_hold)
 {
@@ -429,6 +451,7 @@ suite(void)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, recorded_statements_hold);
 	tcase_add_test(tc, templates_are_the_tpms_own_bytes);
+	tcase_add_test(tc, seed_of_the_fuzzer_is_a_proof);
 	tcase_add_test(tc, recorded_attacks_do_not_hold);
 	tcase_add_test(tc, every_number_is_signed);
 	tcase_add_test(tc, every_bit_of_the_signature_counts);

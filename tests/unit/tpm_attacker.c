@@ -216,6 +216,22 @@ attacker_quote(struct statement *out, struct tpm_identity *attacker,
 	tpm_link_rest(&attacker->link);
 }
 
+void
+attacker_fill_sessions(struct tpm_identity *attacker)
+{
+	static const TPMT_SYM_DEF none = { .algorithm = TPM2_ALG_NULL };
+	ESYS_CONTEXT *esys = connect_to(attacker);
+	int begun = 0;
+	ESYS_TR session;
+
+	while (begun < 100 &&
+	    Esys_StartAuthSession(esys, ESYS_TR_NONE, ESYS_TR_NONE, NONE, NULL,
+		TPM2_SE_HMAC, &none, TPM2_ALG_SHA256, &session) == 0)
+		begun++;
+	MUST(begun > 0 && begun < 100);
+	tpm_link_close(&attacker->link);
+}
+
 bool
 attacker_sign(struct tpm_identity *attacker, const uint8_t digest[32])
 {

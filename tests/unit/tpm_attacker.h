@@ -52,6 +52,9 @@ void attacker_certify_as_owner(struct statement *out, uint8_t ak[64],
 void attacker_quote(struct statement *out, struct tpm_identity *attacker,
     const uint8_t qualifying[32]);
 
+/** Begins sessions until the TPM has no room for more, and is gone. */
+void attacker_fill_sessions(struct tpm_identity *attacker);
+
 /** Has the TPM sign a digest of his own with the identity's key. */
 bool attacker_sign(struct tpm_identity *attacker, const uint8_t digest[32]);
 
