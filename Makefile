@@ -231,9 +231,10 @@ demo-stop: ## end what KEEP=1 left running
 	@packaging/demo-stop $(BUILD)/demo
 
 sim: dependencies ## the ledger against a model: SEED= RUNS= SECONDS=
-	@$(SELF) $(JOBS) $(O)/tests/sim/ledger_sim
-	@$(O)/tests/sim/ledger_sim $(if $(SEED),--seed $(SEED)) \
-		$(if $(RUNS),--runs $(RUNS)) $(if $(SECONDS),--seconds $(SECONDS))
+	@$(SELF) $(JOBS) $(O)/tests/sim/ledger_sim $(O)/tests/sim/guard_sim
+	@for sim in ledger guard; do $(O)/tests/sim/$${sim}_sim \
+		$(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(SECONDS),--seconds $(SECONDS)) || exit 1; done
 
 torture: dependencies ## kill -9 at random: ROUNDS=200 SEED=
 	@$(SELF) $(JOBS) build-tests

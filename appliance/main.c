@@ -52,6 +52,7 @@ core_main(void *ctx, const struct supervisor_child *child)
 	struct daemon *daemon = ctx;
 	struct ledger_process_options options = {
 		.state = daemon->settings.state,
+		.witness = daemon->settings.witness,
 		.drop = daemon->users.drop,
 		.uid = daemon->users.ledger_uid,
 		.gid = daemon->users.ledger_gid,
@@ -180,6 +181,21 @@ read_settings(struct daemon *daemon, const struct arguments *arguments)
 	return 0;
 }
 
+/* The ledger's, who may not be able to make it. */
+static int
+make_witness_folder(const struct daemon *daemon)
+{
+	const struct settings *settings = &daemon->settings;
+	const struct settings_users *users = &daemon->users;
+	char path[SETUP_PATH_MAX];
+	int rc = setup_witness_path(path, settings->state, settings->witness);
+
+	return rc != 0 ? rc
+		       : setup_witness_folder(path,
+			     users->drop ? users->ledger_uid : (uid_t)-1,
+			     users->drop ? users->ledger_gid : (gid_t)-1);
+}
+
 static int
 open_site(struct daemon *daemon)
 {
@@ -190,6 +206,7 @@ open_site(struct daemon *daemon)
 	if (setup_read(&site, settings->state) != 0 ||
 	    setup_path(daemon->empty_root, settings->state, "empty") != 0 ||
 	    setup_lock(&daemon->lock, settings->state) != 0 ||
+	    make_witness_folder(daemon) != 0 ||
 	    tls_page_new(&daemon->tls, &daemon->tls_fd, settings->state) != 0)
 		return STATUS_FAILED;
 	if (settings_listen(&daemon->listen_fd, settings, error,

@@ -55,6 +55,10 @@ answer_ready(struct front *front, net_conn conn)
 	else if (front->state == LEDGER_STARTING)
 		refuse(front, conn, 503, ERR_UNAVAILABLE,
 		    "the site is starting");
+	else if (front->state == LEDGER_ROLLED_BACK)
+		refuse(front, conn, 503, ERR_UNAVAILABLE,
+		    "the site's store was put back to an older copy: nothing "
+		    "is granted until an admin acknowledges it");
 	else if (front->state == LEDGER_UNAVAILABLE)
 		refuse(front, conn, 503, ERR_UNAVAILABLE,
 		    "the site cannot write its journal: its disk is full or "

@@ -58,6 +58,7 @@ enum ledger_state {
 	LEDGER_READY,
 	LEDGER_DRAINING,
 	LEDGER_UNAVAILABLE,
+	LEDGER_ROLLED_BACK,
 };
 
 struct front {

@@ -134,7 +134,7 @@ ledger_message(void *ctx, const struct ipc_message *message)
 		got_close(front, message);
 		break;
 	case WIRE_STATE:
-		front->state = message->op <= LEDGER_UNAVAILABLE
+		front->state = message->op <= LEDGER_ROLLED_BACK
 		    ? (enum ledger_state)message->op
 		    : LEDGER_UNAVAILABLE;
 		break;

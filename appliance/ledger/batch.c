@@ -89,13 +89,18 @@ batch_remember(struct batch *batch, const struct row *row)
 
 	if (row->kind == ROW_LEASE_ENDED)
 		return requests_end(requests, row->u.lease_ended.lease);
-	if (row->kind != ROW_LEASE_GRANTED)
+	if (row->kind != ROW_LEASE_GRANTED && row->kind != ROW_LEASE_ADOPTED)
 		return 0;
-	const struct row_lease_granted *r = &row->u.lease_granted;
-	struct request request = { .device = r->device, .lease = r->lease };
+	struct arena arena = { .chunks = NULL };
+	struct row_lease_granted r;
+	int err = row_grant(&r, row, &arena);
+	struct request request = { .device = r.device, .lease = r.lease };
 
-	memcpy(request.request, r->request, sizeof request.request);
-	memcpy(request.digest, r->request_digest, sizeof request.digest);
+	arena_release(&arena);
+	if (err != 0)
+		return err;
+	memcpy(request.request, r.request, sizeof request.request);
+	memcpy(request.digest, r.request_digest, sizeof request.digest);
 	return requests_grant(requests, &request);
 }
 
@@ -175,7 +180,7 @@ batch_sign(struct batch *batch)
 
 	memcpy(header->site, ledger->site, sizeof header->site);
 	memcpy(header->tenant, ledger->tenant, sizeof header->tenant);
-	header->generation = ledger->generation;
+	header->generation = counters->generation;
 	header->batch = batch->place.batch;
 	header->first_row = counters->next_row - batch->n_rows;
 	header->rows = (uint32_t)batch->n_rows;

@@ -439,6 +439,14 @@ call_query(struct call *call, void (*run)(struct work *work))
 }
 
 void
+call_guard(struct call *call, void (*run)(struct work *work))
+{
+	call->write.work.run = run;
+	call->write.work.done = call_done;
+	worker_put(call->process->guard.worker, &call->write.work);
+}
+
+void
 call_help(struct call *call, void (*run)(struct work *work))
 {
 	call->write.work.run = run;

@@ -150,6 +150,7 @@ static int
 check_lease_row(struct check *check, const struct state_lease *lease,
     const struct tally *tally)
 {
+	struct row_lease_granted grant;
 	struct row row;
 	int err = 0;
 
@@ -171,10 +172,12 @@ check_lease_row(struct check *check, const struct state_lease *lease,
 
 	err = row_read(&row, lease->row_number, bytes->data, bytes->len,
 	    &check->arena);
-	if (err != 0 || row.kind != ROW_LEASE_GRANTED)
+	if (err == 0)
+		err = row_grant(&grant, &row, &check->arena);
+	if (err != 0)
 		return broken(check, "lease-%" PRIu64 " has no row",
 		    lease->lease);
-	return compare_row(check, lease, &row.u.lease_granted, tally);
+	return compare_row(check, lease, &grant, tally);
 }
 
 static int
@@ -433,14 +436,19 @@ check_counters(struct check *check)
 	if (err == 0)
 		err = check_count(check, STORE_LICENSES, c->next_license - 1);
 	if (err == 0)
-		err = check_count(check, STORE_DEVICES, c->next_device - 1);
+		err = check_count(check, STORE_DEVICES,
+		    c->next_device - 1 - c->devices_skipped);
 	if (err == 0)
-		err = check_count(check, STORE_DEVICE_KEYS, c->next_device - 1);
+		err = check_count(check, STORE_DEVICE_KEYS,
+		    c->next_device - 1 - c->devices_skipped);
 	if (err == 0)
 		err = check_count(check, STORE_JOINS, c->next_join - 1);
+	if (err == 0)
+		err = check_count(check, STORE_ADOPTED, c->adopted);
 	if (err != 0)
 		return err;
-	if (c->totals.grants != c->next_lease - 1)
+	if (c->totals.grants !=
+	    c->next_lease - 1 - c->leases_skipped + c->adopted)
 		return broken(check, "lease numbers and grants differ");
 	if (check->pending != c->pending)
 		return broken(check,
@@ -453,6 +461,9 @@ check_counters(struct check *check)
 		&check->arena) != 0)
 		return broken(check, "the newest header cannot be read");
 	known.batch = header.batch;
+	if (header.generation != c->generation)
+		return broken(check, "the newest header is of generation %u",
+		    header.generation);
 	if (header.batch + 1 != c->batches ||
 	    header.first_row + header.rows != c->next_row ||
 	    memcmp(&header.totals, &c->totals, sizeof c->totals) != 0)

@@ -40,6 +40,27 @@ command_plain(const struct request *request)
 	call_commit(call);
 }
 
+static void
+finish_ticked(struct call *call)
+{
+	call->finish = command_finish;
+	if (call->write.command.err == 0)
+		tick_before(call);
+	else
+		command_finish(call);
+}
+
+void
+command_ticked(const struct request *request)
+{
+	struct call *call = call_new(request);
+
+	if (call == NULL)
+		return;
+	call->finish = finish_ticked;
+	call_commit(call);
+}
+
 /* --- what ends a lease --------------------------------------------------- */
 
 /* While the command is on its way no span is signed for the lease, or a client

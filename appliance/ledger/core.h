@@ -12,6 +12,8 @@
 #include "appliance/ledger/subjects.h"
 #include "appliance/ledger/tree.h"
 
+#include <stdatomic.h>
+
 /** Proofs of one commit for what clients know; by batch number, so that many
  * clients with the same few headers share them. */
 #define BATCH_PROOFS 64
@@ -59,7 +61,7 @@ struct ledger {
 	const uint8_t *site_public;
 	const uint8_t *site_secret;
 	uint8_t ca_sha256[32];
-	uint32_t generation;
+	atomic_bool frozen; /* nothing is decided */
 	struct subject_keys *keys;
 	struct subject_cache *subjects;
 	struct license_cache *cache;
@@ -150,12 +152,19 @@ int decide_enroll(struct batch *batch, struct command *command);
 int decide_approve(struct batch *batch, struct command *command);
 int decide_revoke(struct batch *batch, struct command *command);
 int decide_install(struct batch *batch, struct command *command);
+int decide_tick(struct batch *batch, struct command *command);
+int decide_tick_at(struct batch *batch, struct command *command,
+    const struct row_tick *tick);
+int decide_generation(struct batch *batch, struct command *command);
+int decide_adopt(struct batch *batch, struct command *command);
+/** A device that may hold seats; else a refusal that says why not. */
+int decide_device(struct batch *batch, struct command *command);
 
 /** A row that ends a lease. */
 int decide_end(struct batch *batch, const struct state_lease *lease,
     enum lease_end reason, int64_t deadline, const struct principal *who);
 /** Until when the slot of a lease taken by force stays taken. */
-int64_t decide_held_until(const struct command *command,
+int64_t decide_held_until(const struct command *command, struct batch *batch,
     const struct state_lease *lease);
 struct row_actor decide_actor(const struct principal *who);
 

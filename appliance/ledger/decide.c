@@ -105,12 +105,18 @@ decide_subject(uint8_t id[SUBJECT_BYTES], struct batch *batch,
 static int
 decide_start(struct batch *batch, struct command *command)
 {
+	const struct ledger_start *request = command->request;
 	struct row *row = batch_row(batch, ROW_STARTED);
 
 	if (row == NULL)
 		return ERR_NOMEM;
-	row->u.started = *(const struct row_started *)command->request;
-	return batch_emit(batch);
+	row->u.started = request->row;
+	row->u.started.generation = batch->state.counters.generation;
+	int err = batch_emit(batch);
+
+	return err == 0 && request->tick.counter != 0
+	    ? decide_tick_at(batch, command, &request->tick)
+	    : err;
 }
 
 static int
@@ -194,6 +200,20 @@ static const struct record expire_record = {
 	.n_fields = 2,
 };
 
+/* Their parts were checked when they were read. */
+static const struct record generation_record = {
+	.name = "ledger_generation",
+	.doc = "An older copy is acknowledged.",
+	.version = 1,
+	.size = sizeof(struct ledger_generation),
+};
+static const struct record adopt_record = {
+	.name = "ledger_adopt",
+	.doc = "Leases of an abandoned branch.",
+	.version = 1,
+	.size = sizeof(struct ledger_adopt),
+};
+
 #define BY(kind) (1u << ACTOR_##kind)
 
 /* Who may is checked by the process around, from the table of operations; here
@@ -222,11 +242,16 @@ static const struct decision {
 	    decide_join_revoke },
 	{ LEDGER_EXPIRE, BY(SITE), &expire_record, 1, decide_expire },
 	{ LEDGER_DENIED, BY(SITE), &row_denied_record, 1, decide_denied },
-	{ LEDGER_START, BY(SITE), &row_started_record, 1, decide_start },
+	{ LEDGER_START, BY(SITE), &row_started_record, 2, decide_start },
 	{ LEDGER_CHECKPOINT, BY(SITE) | BY(ADMIN), &row_checkpoint_record, 1,
 	    decide_checkpoint },
 	{ LEDGER_CLOCK, BY(SITE) | BY(ADMIN), &row_clock_record, 1,
 	    decide_clock },
+	{ LEDGER_TICK, BY(SITE), &row_tick_record, 1, decide_tick },
+	{ LEDGER_GENERATION, BY(ADMIN), &generation_record, 2,
+	    decide_generation },
+	{ LEDGER_ADOPT, BY(DEVICE), &adopt_record, LEDGER_ADOPT_MAX,
+	    decide_adopt },
 };
 
 static const struct decision *
@@ -255,6 +280,12 @@ decide(struct batch *batch, struct command *command)
 	    (decision->actors & 1u << command->who.kind) == 0)
 		return decide_refuse(command, ERR_FORBIDDEN, "", "%s",
 		    err_str(ERR_FORBIDDEN));
+	if (atomic_load(&batch->ledger->frozen) &&
+	    command->op != LEDGER_GENERATION)
+		return decide_refuse(command, ERR_ROLLED_BACK,
+		    "an admin of the site looks at: leasehold site show",
+		    "the site's store was put back to an older copy: nothing "
+		    "is granted or changed until an admin acknowledges it");
 	/* A row out of its bounds could be written and never read again. */
 	if (record_check(decision->request, command->request, &error) != 0)
 		return decide_refuse_document(command, ERR_BAD_REQUEST, &error);

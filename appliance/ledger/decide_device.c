@@ -310,7 +310,8 @@ end_leases(struct batch *batch, struct command *command, uint64_t device)
 		err = state_lease(&lease, &batch->state, leases[i]);
 		if (err == 0)
 			err = decide_end(batch, &lease, LEASE_REVOKED,
-			    decide_held_until(command, &lease), &command->who);
+			    decide_held_until(command, batch, &lease),
+			    &command->who);
 	}
 	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 }

@@ -324,17 +324,26 @@ answer_retry(struct batch *batch, struct command *command,
 		    "ended",
 		    known->lease);
 	int err = state_lease(&lease, &batch->state, known->lease);
+	uint64_t adopted;
 
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	/* Its grant stands in no journal; who has it has shown it. */
+	if (lease.lease < batch->state.counters.next_lease &&
+	    batch->state.counters.adopted > 0 &&
+	    state_adopted(&adopted, &batch->state, lease.lease) == 0)
+		return decide_refuse(command, ERR_GONE, "",
+		    "lease-%" PRIu64 " was granted for this request before "
+		    "the journal was put back, and goes on",
+		    known->lease);
 	command->reply.checkout =
 	    (struct checkout_reply){ .lease = known->lease,
 		    .row_number = lease.row_number };
 	return batch_granted(batch, command, lease.batch, lease.index);
 }
 
-static int
-check_device(struct batch *batch, struct command *command)
+int
+decide_device(struct batch *batch, struct command *command)
 {
 	struct state_device device;
 	uint64_t number = command->who.id;
@@ -360,8 +369,11 @@ check_known(struct batch *batch, struct command *command)
 
 	if (history_is_unknown(known))
 		return 0;
-	int err = history_holds(&batch->state, known);
+	int err = history_judge(&batch->state, known);
 
+	/* It judges by itself what it is shown: a later generation. */
+	if (err == ERR_GONE)
+		return 0;
 	if (err != ERR_ROLLED_BACK)
 		return err;
 	return decide_refuse(command, ERR_ROLLED_BACK,
@@ -377,7 +389,7 @@ decide_checkout(struct batch *batch, struct command *command)
 	struct grant grant = { .request = command->request };
 	struct requests *requests = batch->ledger->requests;
 	struct request known;
-	int err = check_device(batch, command);
+	int err = decide_device(batch, command);
 
 	if (err != 0 || command->err != 0)
 		return err;
@@ -454,14 +466,20 @@ end_found(struct batch *batch, struct command *command,
 /* The holder of a lease that was granted while the command waited was told
  * about it by nobody. */
 int64_t
-decide_held_until(const struct command *command,
+decide_held_until(const struct command *command, struct batch *batch,
     const struct state_lease *lease)
 {
+	/* Those come with numbers of before. */
+	uint64_t row_number;
+	bool adopted = batch->state.counters.adopted > 0 &&
+	    state_adopted(&row_number, &batch->state, lease->lease) == 0;
+
 	int64_t until = lease->granted_at +
 	    ((int64_t)lease->ttl_s + (int64_t)lease->grace_s) * 1000 +
 	    LEDGER_SKEW_MS;
 
-	if (command->unseen_from == 0 || lease->lease < command->unseen_from)
+	if (command->unseen_from == 0 ||
+	    (lease->lease < command->unseen_from && !adopted))
 		return command->held_until;
 	return until > command->held_until ? until : command->held_until;
 }
@@ -485,6 +503,13 @@ decide_return(struct batch *batch, struct command *command)
 		return decide_refuse(command, ERR_NOT_FOUND, "",
 		    "device-%" PRIu64 " holds no lease-%" PRIu64,
 		    command->who.id, request->lease);
+	/* The number was given again after the journal was put back. */
+	if (!sodium_is_zero(request->request, sizeof request->request) &&
+	    memcmp(request->request, lease.request, sizeof lease.request) != 0)
+		return decide_refuse(command, ERR_GONE, "",
+		    "lease-%" PRIu64 " is another one than that which was "
+		    "granted for this request",
+		    request->lease);
 	return end_found(batch, command, &lease, request->reason, 0);
 }
 
@@ -498,7 +523,7 @@ decide_release(struct batch *batch, struct command *command)
 	if (err != 0 || command->err != 0)
 		return err;
 	return end_found(batch, command, &lease, LEASE_RELEASED,
-	    decide_held_until(command, &lease));
+	    decide_held_until(command, batch, &lease));
 }
 
 int

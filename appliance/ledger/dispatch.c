@@ -24,7 +24,7 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_LEASE_CANCEL] = waiting_cancel,
 	[OP_SITE_SHOW] = query_plain,
 	[OP_SITE_REQUEST] = site_request,
-	[OP_LICENSE_INSTALL] = command_plain,
+	[OP_LICENSE_INSTALL] = command_ticked,
 	[OP_LICENSE_LIST] = query_plain,
 	[OP_LICENSE_SHOW] = query_plain,
 	[OP_LEASE_LIST] = query_plain,
@@ -44,6 +44,7 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_SUBJECT_SHOW] = query_plain,
 	[OP_CLOCK_CONFIRM] = clock_confirm_asked,
 	[OP_CLOCK_CORRECT] = clock_correct_asked,
+	[OP_ROLLBACK_ACKNOWLEDGE] = rollback_acknowledge,
 	[OP_HEALTHZ] = site_health,
 	[OP_READYZ] = site_health,
 };
@@ -91,6 +92,28 @@ is_starting(const struct request *request)
 	return true;
 }
 
+/* A command is refused before it does anything: who is told that he loses his
+ * seat loses it. */
+static bool
+is_frozen(const struct request *request)
+{
+	struct problem problem;
+
+	if (!request->process->guard.frozen ||
+	    request->op->kind != OPERATION_COMMAND ||
+	    request->op->id == OP_ROLLBACK_ACKNOWLEDGE)
+		return false;
+	problem_set(&problem, ERR_ROLLED_BACK,
+	    request->who.kind == ACTOR_ADMIN
+		? "see: leasehold site show; then, when that copy is to stay: "
+		  "leasehold site acknowledge-rollback --reason TEXT"
+		: "tell the site's admin: leasehold site show",
+	    "the site's store was put back to an older copy; nothing is "
+	    "granted or changed until an admin acknowledges it");
+	request_refuse(request, ERR_ROLLED_BACK, &problem);
+	return true;
+}
+
 /* --- agents -------------------------------------------------------------- */
 
 void
@@ -126,7 +149,7 @@ dispatch_request(struct front *front, const struct ipc_message *message)
 		request_refuse(&request, ERR_FORBIDDEN, &problem);
 		return;
 	}
-	if (!is_starting(&request))
+	if (!is_starting(&request) && !is_frozen(&request))
 		run_handler(&request);
 }
 
@@ -201,7 +224,8 @@ dispatch_call(struct front *front, const struct ipc_message *message)
 		refuse_stranger(&request, rc);
 	} else if (rc != 0) {
 		request_refuse(&request, rc, NULL);
-	} else if (op->scope == SCOPE_OPEN || !is_starting(&request)) {
+	} else if (op->scope == SCOPE_OPEN ||
+	    (!is_starting(&request) && !is_frozen(&request))) {
 		run_handler(&request);
 		return;
 	}

@@ -211,11 +211,12 @@ fold_device_revoked(struct state *state, const struct row *row,
 	return put_device(state, &device, device.state, DEVICE_REVOKED);
 }
 
+/* What a grant leaves in the state, and where its seats are. */
 static int
-fold_lease_granted(struct state *state, const struct row *row,
+find_seats(struct state_lease *out, const struct state *state,
+    const struct row *row, const struct row_lease_granted *r,
     const struct fold_place *place)
 {
-	const struct row_lease_granted *r = &row->u.lease_granted;
 	struct state_lease lease = {
 		.lease = r->lease,
 		.license = r->license,
@@ -232,17 +233,28 @@ fold_lease_granted(struct state *state, const struct row *row,
 		.granted_at = place->time,
 	};
 
-	if (r->lease != state->counters.next_lease)
-		return contradicted(row, "lease numbers have a gap");
 	if (!row_slots_are_sound(r))
 		return contradicted(row, "its slots do not add up");
-	int err = must_exist(state_pool_find(&lease.pool, state, r->license,
-				 r->feature),
-	    row, "the license never had this feature");
-
 	memcpy(lease.request, r->request, sizeof lease.request);
 	memcpy(lease.request_digest, r->request_digest,
 	    sizeof lease.request_digest);
+	*out = lease;
+	return must_exist(state_pool_find(&out->pool, state, r->license,
+			      r->feature),
+	    row, "the license never had this feature");
+}
+
+static int
+fold_lease_granted(struct state *state, const struct row *row,
+    const struct fold_place *place)
+{
+	const struct row_lease_granted *r = &row->u.lease_granted;
+	struct state_lease lease;
+
+	if (r->lease != state->counters.next_lease)
+		return contradicted(row, "lease numbers have a gap");
+	int err = find_seats(&lease, state, row, r, place);
+
 	if (err == 0)
 		err = pool_take(state, &lease, r->slots.items);
 	if (err == 0)
@@ -251,6 +263,72 @@ fold_lease_granted(struct state *state, const struct row *row,
 	state->counters.totals.grants++;
 	state->counters.totals.overage += r->overage_count;
 	return err;
+}
+
+static int
+fold_lease_adopted(struct state *state, const struct row *row,
+    const struct fold_place *place)
+{
+	const struct row_lease_adopted *r = &row->u.lease_adopted;
+	struct row_lease_granted grant;
+	struct state_lease lease;
+	struct arena arena = { .chunks = NULL };
+	uint64_t before;
+	bool skipped = false;
+	int err = state_is_skipped(&skipped, state, r->lease);
+
+	if (err == 0 && !skipped)
+		return contradicted(row, "its number is of this journal");
+	if (err == 0 && state_adopted(&before, state, r->lease) == 0)
+		return contradicted(row, "it was adopted before");
+	if (err == 0)
+		err = row_grant(&grant, row, &arena);
+	if (err == 0)
+		err = find_seats(&lease, state, row, &grant, place);
+	if (err == 0)
+		err = pool_adopt(state, &lease, grant.slots.items);
+	if (err == 0)
+		err = state_lease_insert(state, &lease, grant.slots.items);
+	if (err == 0)
+		err = state_adopted_put(state, r->lease, row->number);
+	arena_release(&arena);
+	state->counters.adopted++;
+	state->counters.totals.grants++;
+	state->counters.totals.overage += r->overage_count;
+	return err;
+}
+
+static int
+fold_generation(struct state *state, const struct row *row,
+    const struct fold_place *place)
+{
+	const struct row_generation *r = &row->u.generation;
+	struct counters *c = &state->counters;
+	uint64_t first = c->next_lease;
+
+	if (r->generation != c->generation + 1)
+		return contradicted(row, "generations have a gap");
+	if (r->next_lease < c->next_lease || r->next_device < c->next_device)
+		return contradicted(row, "numbers go back");
+	c->generation = r->generation;
+	c->generation_at = place->time;
+	c->generation_tick = c->tick = r->counter;
+	c->leases_skipped += r->next_lease - c->next_lease;
+	c->devices_skipped += r->next_device - c->next_device;
+	c->next_lease = r->next_lease;
+	c->next_device = r->next_device;
+	return first < r->next_lease
+	    ? state_skip_put(state, first, r->next_lease)
+	    : 0;
+}
+
+static int
+fold_tick(struct state *state, const struct row *row)
+{
+	if (row->u.tick.counter <= state->counters.tick)
+		return contradicted(row, "the site's counter goes back");
+	state->counters.tick = row->u.tick.counter;
+	return 0;
 }
 
 static int
@@ -311,6 +389,12 @@ fold_row(struct state *state, const struct row *row,
 		return fold_lease_granted(state, row, place);
 	case ROW_LEASE_ENDED:
 		return fold_lease_ended(state, row, place);
+	case ROW_TICK:
+		return fold_tick(state, row);
+	case ROW_GENERATION:
+		return fold_generation(state, row, place);
+	case ROW_LEASE_ADOPTED:
+		return fold_lease_adopted(state, row, place);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

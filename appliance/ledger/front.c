@@ -97,6 +97,8 @@ tell_state(struct front *front)
 	for (size_t i = 0; i < process->n_tenants; i++)
 		if (state == 1 && process->tenants[i]->fault != 0)
 			state = 3;
+	if (state == 1 && process->guard.frozen)
+		state = 4;
 	front_send(front,
 	    &(struct ipc_message){ .kind = WIRE_STATE, .op = state });
 }

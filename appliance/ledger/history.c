@@ -96,6 +96,17 @@ history_holds(struct state *state, const struct journal_known *known)
 }
 
 int
+history_judge(struct state *state, const struct journal_known *known)
+{
+	int err = history_holds(state, known);
+
+	return err == ERR_ROLLED_BACK &&
+		journal_known_generation(known) < state->counters.generation
+	    ? ERR_GONE
+	    : err;
+}
+
+int
 history_prove(struct history_proof *proof, struct state *state, uint64_t early,
     uint64_t late)
 {

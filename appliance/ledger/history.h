@@ -21,6 +21,10 @@ bool history_is_unknown(const struct journal_known *known);
  * client checks its `history` itself against the proof. */
 int history_holds(struct state *state, const struct journal_known *known);
 
+/** The same of what a client says that it saw: ERR_GONE when it is of an
+ * earlier generation, and so of a branch that was abandoned. */
+int history_judge(struct state *state, const struct journal_known *known);
+
 /** That the journal as of batch `late` continues the one as of batch `early`:
  * empty when they are the same batch. */
 struct history_proof {

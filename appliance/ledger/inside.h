@@ -11,6 +11,7 @@
 #include "appliance/ledger/contracts.h"
 #include "appliance/ledger/denials.h"
 #include "appliance/ledger/entropy.h"
+#include "appliance/ledger/guard.h"
 #include "appliance/ledger/ledger.h"
 #include "appliance/ledger/liveness.h"
 #include "appliance/ledger/process.h"
@@ -41,6 +42,7 @@ struct session;
 #define FRONT_QUEUE_MAX ((size_t)32 << 20)
 
 /** WebSocket close codes that an agent acts on (DESIGN 10). */
+#define CLOSE_RESTART 1012 /* RFC 6455's register: come again */
 #define CLOSE_REPLACED 4001 /* a newer session of the same device */
 #define CLOSE_REVOKED 4003
 
@@ -83,6 +85,8 @@ struct tenant {
 	uint64_t checkpoint_batch;
 	int64_t checkpoint_boottime;
 	int64_t linger_until; /* as the start found it; site time */
+	bool news; /* was committed since the last tick */
+	uint64_t proved; /* batch of the newest evidence against it */
 };
 
 /** What is remembered of a device while the process lives. */
@@ -101,6 +105,27 @@ struct front {
 	struct table sessions; /* conn -> session */
 	bool paused;
 	bool odd_told; /* that it sends what no front would */
+};
+
+/** Is the store the newest? The guard runs on a thread of its own, for a TPM
+ * takes its time; what it found is told to the loop. */
+struct own_guard {
+	struct witness *witness;
+	struct guard_part *parts; /* of every tenant */
+	struct guard guard; /* the thread's, and the start's */
+	struct worker *worker;
+	struct guard_report report; /* the loop's; while nothing runs there */
+	bool frozen; /* rolled back: nothing is granted or journaled */
+	bool acknowledging;
+	bool ticking;
+	bool wanted; /* a tick, as soon as may be */
+	bool ticked; /* once at least since the start */
+	bool finally; /* the tick before the stop was tried */
+	size_t rows_left; /* tenants whose row is on its way */
+	int err; /* of the tick, or acknowledgement, on its way */
+	int64_t began; /* boottime: of the last tick, tried or done */
+	int64_t ticked_at; /* site time */
+	struct call *first, *last; /* wait for the tick on its way */
 };
 
 /** Counters of what leaves no row. */
@@ -136,6 +161,7 @@ struct process {
 	bool clock_saving; /* its offset is being kept */
 	bool clock_untold; /* held at start: to be journaled once ready */
 	bool clock_turning; /* an admin confirms or corrects it */
+	struct own_guard guard;
 	struct outbox *outbox; /* any thread, by its functions */
 	struct writer *writers[PROCESS_WRITERS];
 	size_t n_writers;
@@ -215,7 +241,8 @@ struct call {
 	uint64_t device; /* whose leases are marked as ending, or 0 */
 	uint64_t waiter; /* whose claim it is, or 0 */
 	bool behind; /* others wait for what it asks */
-	struct call *next; /* kept */
+	void *own; /* of its handler; in the arena */
+	struct call *next; /* kept, or waits for the same tick */
 	/** In the loop, before the answer; may be NULL. */
 	void (*finish)(struct call *call);
 };
@@ -241,6 +268,8 @@ void call_free(struct call *call);
 void call_commit(struct call *call);
 void call_query(struct call *call, void (*run)(struct work *work));
 void call_help(struct call *call, void (*run)(struct work *work));
+/** On the guard's thread. */
+void call_guard(struct call *call, void (*run)(struct work *work));
 
 /* --- handlers; each answers or queues its request ------------------------ */
 
@@ -261,6 +290,16 @@ void site_health(const struct request *request);
 void clock_confirm_asked(const struct request *request);
 void clock_correct_asked(const struct request *request);
 void checkpoint_asked(const struct request *request);
+void rollback_acknowledge(const struct request *request);
+/** A license, or whatever else is answered after a tick. */
+void command_ticked(const struct request *request);
+
+/** The lease, if this device holds it and nothing that ends it is on its way.
+ */
+struct live_lease *lease_held_by(const struct request *request,
+    uint64_t number);
+/** One more that is refused; there is room. */
+void lease_refuse(struct record_list *refused, uint64_t lease, int err);
 
 /* --- fronts and sessions ------------------------------------------------- */
 
@@ -325,6 +364,42 @@ void own_checkpoint(struct tenant *tenant);
 void own_step_clock(struct process *process);
 /** A jump is held since the start: alert and row. */
 void own_tell_held(struct process *process);
+/* tick.c */
+
+/** Open the witness and look, before anything else is done. Errors are logged:
+ * then nothing may start. */
+int tick_open(struct process *process);
+/** Once the threads run. */
+int tick_start(struct process *process);
+void tick_close(struct process *process);
+/** Once a second. */
+void tick_watch(struct process *process);
+/** The row of the next one. */
+struct row_tick tick_next(const struct process *process);
+/** Journal what is there, and count. Nothing while one is on its way. */
+void tick_begin(struct process *process);
+/**
+ * A reply after which the site must not be put back unseen: it goes out once a
+ * tick has covered what was committed. At most one tick in 30 s: where the last
+ * one is not so long ago it goes out at once, and the next tick comes as soon
+ * as it may. The call is held meanwhile; then its `finish` is called.
+ */
+void tick_before(struct call *call);
+/** Before the stop: is one still to be done, or on its way? */
+bool tick_is_due_at_stop(struct process *process);
+
+/* rollback.c */
+
+/** Stop granting: logged, told to everybody. */
+void rollback_freeze(struct process *process, const char *words);
+/**
+ * A session shows a place in the tenant's journal, signed by this site. When
+ * that proves that the store was put back, granting stops here and now.
+ */
+void rollback_look(struct tenant *tenant, const struct row_mark *mark,
+    const char *address, uint64_t device);
+void rollback_fill_site(struct site_view *site, struct process *process);
+
 /** Journal what the clock found, in every tenant. */
 void own_clock_row(struct process *process, const struct row_clock *row,
     const struct tenant *except, uint64_t turn);

@@ -1,5 +1,5 @@
 /* What a device says about its leases without changing who holds them:
- * renewals, reattachment, its own list. */
+ * renewals, its own list. */
 #include "appliance/ledger/beat.h"
 #include "appliance/ledger/inside.h"
 
@@ -10,9 +10,8 @@
 
 #include <string.h>
 
-/* The lease, if this device holds it and nothing that ends it is on its way. */
-static struct live_lease *
-held_by(const struct request *request, uint64_t number)
+struct live_lease *
+lease_held_by(const struct request *request, uint64_t number)
 {
 	struct live_lease *lease =
 	    liveness_get(&request->tenant->liveness, number);
@@ -23,8 +22,8 @@ held_by(const struct request *request, uint64_t number)
 	return lease;
 }
 
-static void
-refuse_item(struct record_list *refused, uint64_t lease, int err)
+void
+lease_refuse(struct record_list *refused, uint64_t lease, int err)
 {
 	struct lease_refused *item =
 	    (struct lease_refused *)refused->items + refused->count++;
@@ -48,16 +47,17 @@ accept_items(uint8_t *leaves, struct record_list *refused,
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < renew->leases.count; i++) {
-		struct live_lease *lease = held_by(request, items[i].lease);
+		struct live_lease *lease =
+		    lease_held_by(request, items[i].lease);
 
 		if (lease == NULL) {
-			refuse_item(refused, items[i].lease, ERR_GONE);
+			lease_refuse(refused, items[i].lease, ERR_GONE);
 			continue;
 		}
 		/* It runs out, grace included, and its seat comes back at the
 		 * deadline. */
 		if (contracts_are_over(contracts, lease->license, now)) {
-			refuse_item(refused, items[i].lease,
+			lease_refuse(refused, items[i].lease,
 			    ERR_LICENSE_EXPIRED);
 			continue;
 		}
@@ -123,76 +123,6 @@ lease_renew(const struct request *request)
 		request_refuse(request, rc, NULL);
 	}
 	buf_release(&token);
-}
-
-/* --- reattachment -------------------------------------------------------- */
-
-/* 0: it goes on; ERR_GONE: not this device's any more; else a fault. A row costs
- * the reading of its batch, so it is looked up `*left` times at most. */
-static int
-attach_item(const struct request *request, struct ledger_view *view,
-    const struct attach_item *item, size_t *left, struct arena *arena)
-{
-	struct ledger_lease lease;
-
-	if (held_by(request, item->lease) == NULL)
-		return ERR_GONE;
-	if (*left == 0)
-		return ERR_BAD_REQUEST;
-	(*left)--;
-	arena_clear(arena);
-	int rc = ledger_lease(&lease, view, item->lease, arena);
-
-	if (rc != 0)
-		return rc;
-	if (lease.device != request->who.id ||
-	    lease.row_number != item->row_number ||
-	    lease.row.len != item->row.len ||
-	    memcmp(lease.row.data, item->row.data, item->row.len) != 0)
-		return ERR_GONE;
-	return 0;
-}
-
-void
-lease_attach(const struct request *request)
-{
-	const struct attach *attach = request_read(request);
-	struct attach_reply reply = { 0 };
-	struct arena scratch = { 0 };
-	struct ledger_view *view;
-
-	if (attach == NULL)
-		return;
-	const struct attach_item *items = attach->leases.items;
-
-	reply.refused.items = arena_alloc(&request->process->arena,
-	    attach->leases.count * sizeof(struct lease_refused));
-	int rc = reply.refused.items == NULL
-	    ? ERR_NOMEM
-	    : ledger_view_open(&view, request->tenant->ledger);
-
-	if (rc != 0) {
-		request_refuse(request, rc, NULL);
-		return;
-	}
-	/* Twice each: a keeper may have two rows that it takes for one's own.
-	 */
-	size_t left = 2 *
-	    liveness_count_device(&request->tenant->liveness, request->who.id);
-
-	for (uint32_t i = 0; rc == 0 && i < attach->leases.count; i++) {
-		rc = attach_item(request, view, &items[i], &left, &scratch);
-		if (rc == ERR_GONE) {
-			refuse_item(&reply.refused, items[i].lease, rc);
-			rc = 0;
-		}
-	}
-	ledger_view_close(view);
-	arena_release(&scratch);
-	if (rc == 0)
-		request_reply(request, &reply);
-	else
-		request_refuse(request, rc, NULL);
 }
 
 /* --- its own list -------------------------------------------------------- */

@@ -22,7 +22,6 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 	ledger->batch.ledger = ledger;
 	ledger->site_public = options->site_public;
 	ledger->site_secret = options->site_secret;
-	ledger->generation = options->generation;
 	ledger->fault = options->fault;
 	ledger->fault_ctx = options->fault_ctx;
 	if (options->ca_sha256 != NULL)
@@ -287,6 +286,12 @@ bool
 ledger_is_broken(const struct ledger *ledger)
 {
 	return store_is_broken(ledger->store);
+}
+
+void
+ledger_freeze(struct ledger *ledger, bool frozen)
+{
+	atomic_store(&ledger->frozen, frozen);
 }
 
 bool

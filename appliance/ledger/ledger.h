@@ -32,7 +32,6 @@ struct ledger_options {
 	const uint8_t *site_secret; /* 64; borrowed, in guarded memory */
 	const uint8_t *tenant_key; /* 32; borrowed: encrypts, hashes */
 	const uint8_t *ca_sha256; /* 32; for join tokens; NULL: zeros */
-	uint32_t generation;
 	size_t map_bytes; /* 0: 64 GiB, sparse */
 	bool map_grows; /* ledger_grow may make it larger */
 	bool volatile_; /* no fsync: for the simulator only */
@@ -57,7 +56,7 @@ struct principal {
 
 /** Requests of the process itself; ids beyond the operations. */
 enum ledger_internal {
-	LEDGER_START = OPERATION_COUNT, /* struct row_started */
+	LEDGER_START = OPERATION_COUNT, /* struct ledger_start */
 	LEDGER_EXPIRE, /* struct ledger_expire */
 	LEDGER_DENIED, /* struct row_denied */
 	LEDGER_CHECKPOINT, /* struct row_checkpoint */
@@ -67,12 +66,58 @@ enum ledger_internal {
 	 * the next one on, `wall` of that row is the earliest time (the only
 	 * way for a journal's time to go back, and it stands in the row). */
 	LEDGER_CLOCK,
+	/** struct row_tick. Without a row when the journal is there already. */
+	LEDGER_TICK,
+	/** struct ledger_generation. Without a row when the last one that began
+	 * was for this very value of the counter: a crash came between. The
+	 * only command that a frozen ledger takes. */
+	LEDGER_GENERATION,
+	LEDGER_ADOPT, /* struct ledger_adopt */
+};
+
+/** The daemon opened the journal; with it, a tick. */
+struct ledger_start {
+	struct row_started row; /* first; generation is filled in */
+	struct row_tick tick; /* as for LEDGER_TICK; counter 0: none */
 };
 
 /** A deadline that passed: the fact the command rests on. */
 struct ledger_expire {
 	uint64_t lease;
 	int64_t deadline; /* ledger time, ms; must not be after now */
+};
+
+/** An admin acknowledges that the store was put back; see struct
+ * row_generation. */
+struct ledger_generation {
+	struct row_mark lost;
+	uint32_t witness;
+	uint64_t stored;
+	uint64_t witnessed;
+	uint64_t counter;
+	char reason[128];
+};
+
+/** Numbers that a lost branch may have given are passed over: those to the next
+ * whole of these, at least half as many. */
+#define LEDGER_SKIP_LEASES UINT64_C(1000000000)
+#define LEDGER_SKIP_DEVICES UINT64_C(1000000)
+
+/** Leases that one LEDGER_ADOPT may hold. */
+#define LEDGER_ADOPT_MAX 512
+
+/** A lease that a device presents, as ledger_adopt_read found it: granted by
+ * this site, in a batch that may or may not be of this journal. */
+struct ledger_adopt_item {
+	struct row_origin origin;
+	struct record_span row;
+	struct row_lease_granted grant; /* what the row says */
+	int64_t time; /* of the batch */
+	int err; /* out: 0, it goes on (also: it did already), or why not */
+};
+struct ledger_adopt {
+	struct ledger_adopt_item *items;
+	uint32_t count;
 };
 
 /** Random bytes that a command may need: subject ids, salts, nonces. */
@@ -168,10 +213,19 @@ int64_t ledger_time(const struct ledger_view *view);
 
 /** Devices that were ever enrolled. */
 uint64_t ledger_devices(const struct ledger_view *view);
+uint32_t ledger_generation(const struct ledger_view *view);
+/** The last value of the site's counter in this journal; 0: none yet. */
+uint64_t ledger_tick(const struct ledger_view *view);
+/** Does this journal hold that head at its place? 0 or ERR_ROLLED_BACK. */
+int ledger_holds(struct ledger_view *view, uint64_t batch,
+    const uint8_t head[32]);
+/** Where it stands. */
+int ledger_mark(struct row_mark *mark, struct ledger_view *view);
 
 /** inclusion and consistency of `known` in the history of the newest batch;
  * ERR_ROLLED_BACK when this journal does not hold it. Empty spans for a zero
- * `known` and for the newest batch itself. */
+ * `known`, for the newest batch itself, and for one that is not in the history
+ * and of an earlier generation. */
 int ledger_continue(struct record_span *inclusion,
     struct record_span *consistency, struct ledger_view *view,
     const struct journal_known *known, struct arena *arena);
@@ -202,6 +256,19 @@ struct ledger_lease {
 /** ERR_GONE when it has ended or never was. arena NULL: without the row. */
 int ledger_lease(struct ledger_lease *out, struct ledger_view *view,
     uint64_t lease, struct arena *arena);
+/**
+ * A lease that a device presents with its evidence: is it one that this site
+ * granted to it, in any generation? The header must be signed by it, of this
+ * journal's name, and hold the row. Spans of `out` are those of `item`, lists
+ * are in the arena. Any thread.
+ */
+int ledger_adopt_read(struct ledger_adopt_item *out,
+    const struct ledger *ledger, const struct attach_item *item,
+    uint64_t device, struct arena *arena);
+/** The place that a header or a beat names, when it is signed by this site and
+ * of this journal's name. Any thread. ERR_BAD_SIGNATURE and others. */
+int ledger_read_evidence(struct row_mark *mark, const struct ledger *ledger,
+    const char *token, size_t len);
 /** Every lease held, in order; stops on non-zero, which is returned. */
 int ledger_each_lease(struct ledger_view *view, uint64_t after,
     int (*each)(void *ctx, const struct ledger_lease *lease), void *ctx);
@@ -282,6 +349,10 @@ int ledger_probe(struct ledger *ledger);
 /** Did a commit fail so badly that the ledger must be opened anew? Any thread.
  */
 bool ledger_is_broken(const struct ledger *ledger);
+
+/** Decide nothing but LEDGER_GENERATION from now on: all else is refused as
+ * rolled back. Any thread; commands that are being decided are still taken. */
+void ledger_freeze(struct ledger *ledger, bool frozen);
 
 /** Was the stop before this open an orderly one? The note of ledger_stop_clean
  * is cleared by the first commit after opening; the answer stays. */

@@ -30,6 +30,21 @@ all_started(const struct process *process)
 }
 
 static void
+be_ready(struct process *process)
+{
+	if (process->phase != PHASE_STARTING || !all_started(process))
+		return;
+	process->phase = PHASE_READY;
+	log_info("ledger", "ready: site=%s", process->site.site);
+	front_tell_state(process);
+	if (process->guard.frozen)
+		return;
+	if (process->clock_untold)
+		own_tell_held(process);
+	tick_begin(process);
+}
+
+static void
 finish_start(struct call *call)
 {
 	struct tenant *tenant = call->tenant;
@@ -38,28 +53,29 @@ finish_start(struct call *call)
 	tenant->starting = false;
 	tenant->started = call->write.command.err == 0;
 	call_free(call);
-	if (process->phase != PHASE_STARTING || !all_started(process))
-		return;
-	process->phase = PHASE_READY;
-	log_info("ledger", "ready: site=%s", process->site.site);
-	front_tell_state(process);
-	if (process->clock_untold)
-		own_tell_held(process);
+	be_ready(process);
 }
 
 void
 own_start(struct tenant *tenant)
 {
-	struct row_started row = {
-		.generation = 1,
-		.clean = ledger_was_clean(tenant->ledger),
+	struct ledger_start start = {
+		.row.clean = ledger_was_clean(tenant->ledger),
+		.tick = tick_next(tenant->process),
 	};
 
 	if (tenant->started || tenant->starting)
 		return;
-	text_copy(row.software, sizeof(row.software), PROCESS_SOFTWARE);
+	/* Nothing is journaled before an admin has looked. */
+	if (tenant->process->guard.frozen) {
+		tenant->started = true;
+		be_ready(tenant->process);
+		return;
+	}
+	text_copy(start.row.software, sizeof(start.row.software),
+	    PROCESS_SOFTWARE);
 	struct call *call =
-	    call_new_own(tenant, LEDGER_START, &row, sizeof(row));
+	    call_new_own(tenant, LEDGER_START, &start, sizeof(start));
 
 	if (call == NULL)
 		return; /* the next tick tries again */
@@ -163,7 +179,7 @@ own_flush_denials(struct tenant *tenant, bool now)
 	struct denial *denial;
 
 	/* Nothing can be journaled: keep counting until it can. */
-	if (tenant->fault != 0)
+	if (tenant->fault != 0 || tenant->process->guard.frozen)
 		return;
 	for (int i = 0; i < DENIALS_FLUSH &&
 	     (denial = denials_take(&tenant->denials, minute)) != NULL;
@@ -263,6 +279,7 @@ own_batch(void *ctx, const struct write_outcome *outcome)
 	struct tenant *tenant = outcome->tenant;
 
 	(void)ctx;
+	tenant->news |= outcome->facts > 0;
 	/* A batch of refusals alone writes nothing and proves nothing. */
 	if (outcome->rc != 0 || outcome->rows > 0)
 		tenant_set_fault(tenant, outcome->rc);

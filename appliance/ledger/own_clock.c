@@ -125,7 +125,9 @@ own_step_clock(struct process *process)
 	int64_t offset = clock->offset;
 
 	pthread_mutex_unlock(&process->clock.lock);
-	if (finding == CLOCK_HELD_NOW)
+	if (finding == CLOCK_HELD_NOW && process->guard.frozen)
+		process->clock_untold = true; /* once it goes on */
+	else if (finding == CLOCK_HELD_NOW)
 		own_tell_held(process);
 	save_offset(process, offset);
 }

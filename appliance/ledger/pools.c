@@ -121,9 +121,9 @@ take_numbers(struct state_pool *first, const struct state_lease *lease)
 	return 0;
 }
 
-int
-pool_take(struct state *state, const struct state_lease *lease,
-    const struct row_slots *slots)
+static int
+take(struct state *state, const struct state_lease *lease,
+    const struct row_slots *slots, bool adopted)
 {
 	struct pool_id id = { lease->license, lease->pool };
 	struct pool_id product = { lease->license, 0 };
@@ -144,8 +144,24 @@ pool_take(struct state *state, const struct state_lease *lease,
 	pool.commit += lease->count - lease->overage_count;
 	pool.overage += lease->overage_count;
 	pool.below += row_slots_below(slots, lease->n_slots, pool.seats.commit);
+	if (adopted && pool_taken(&pool) > pool.seats_max)
+		pool.seats_max = (uint32_t)pool_taken(&pool);
 	err = slots_take(state, id, slots, lease->n_slots);
 	return err == 0 ? state_pool_put(state, id, &pool) : err;
+}
+
+int
+pool_take(struct state *state, const struct state_lease *lease,
+    const struct row_slots *slots)
+{
+	return take(state, lease, slots, false);
+}
+
+int
+pool_adopt(struct state *state, const struct state_lease *lease,
+    const struct row_slots *slots)
+{
+	return take(state, lease, slots, true);
 }
 
 /* --- giving back ---------------------------------------------------------- */

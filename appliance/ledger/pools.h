@@ -25,6 +25,11 @@ int pools_set(struct state *state, struct state_license *license);
 int pool_take(struct state *state, const struct state_lease *lease,
     const struct row_slots *slots);
 
+/** The same for a lease of an abandoned branch, which may have slots above all
+ * that the license ever allowed. */
+int pool_adopt(struct state *state, const struct state_lease *lease,
+    const struct row_slots *slots);
+
 /** The seats of a lease that ended are free; or, with lingers_until not 0,
  * taken until then. */
 int pool_give(struct state *state, const struct state_lease *lease,

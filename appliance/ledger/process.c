@@ -78,7 +78,8 @@ batches_since_checkpoint(const struct tenant *tenant)
 static bool
 last_words(struct process *process, struct tenant *tenant)
 {
-	if (!tenant->started || tenant->fault != 0 || tenant->drained)
+	if (!tenant->started || tenant->fault != 0 || tenant->drained ||
+	    process->guard.frozen)
 		return false;
 	if (tenant->denials.count > 0) {
 		own_flush_denials(tenant, true);
@@ -93,11 +94,14 @@ last_words(struct process *process, struct tenant *tenant)
 void
 process_settle(struct process *process)
 {
-	if (process->n_calls > 0 || process->clock_saving)
+	if (process->n_calls > 0 || process->clock_saving ||
+	    process->guard.ticking)
 		return;
 	for (size_t i = 0; i < process->n_tenants; i++)
 		if (last_words(process, process->tenants[i]))
 			return;
+	if (tick_is_due_at_stop(process))
+		return;
 	event_base_loopbreak(process->base);
 }
 
@@ -161,6 +165,8 @@ tick_tenant(struct tenant *tenant)
 		own_start(tenant);
 		return;
 	}
+	if (tenant->process->guard.frozen)
+		return;
 	own_expire_due(tenant);
 	own_flush_denials(tenant, false);
 	waiting_tick(tenant);
@@ -186,6 +192,7 @@ got_tick(evutil_socket_t fd, short what, void *ctx)
 	own_step_clock(process);
 	for (size_t i = 0; i < process->n_tenants; i++)
 		tick_tenant(process->tenants[i]);
+	tick_watch(process);
 }
 
 static int
@@ -376,8 +383,9 @@ start_threads(struct process *process)
 		    process->writers[i % process->n_writers];
 	process->reader = worker_new("reader", process->outbox);
 	process->helper = worker_new("helper", process->outbox);
-	return process->reader != NULL && process->helper != NULL ? 0
-								  : ERR_SYSTEM;
+	if (process->reader == NULL || process->helper == NULL)
+		return ERR_SYSTEM;
+	return tick_start(process);
 }
 
 static int
@@ -394,6 +402,8 @@ open_store(struct process *process)
 	}
 	if (rc == 0)
 		rc = start_clock(process, opening.time, opening.linger);
+	if (rc == 0)
+		rc = tick_open(process);
 	return rc;
 }
 
@@ -434,6 +444,7 @@ stop_threads(struct process *process)
 		writer_free(process->writers[i]);
 	worker_free(process->reader);
 	worker_free(process->helper);
+	worker_free(process->guard.worker);
 }
 
 static void
@@ -469,6 +480,7 @@ release(struct process *process)
 	if (process->turn != NULL)
 		event_free(process->turn);
 	outbox_free(process->outbox);
+	tick_close(process);
 	for (size_t i = 0; i < process->n_tenants; i++)
 		tenant_close(process->tenants[i]);
 	free(process->tenants);

@@ -19,6 +19,7 @@
 
 struct ledger_process_options {
 	const char *state; /* the site's folder; absolute */
+	const char *witness; /* folder of the witness; NULL: STATE.witness */
 	bool drop; /* become uid and gid (root at start) */
 	uid_t uid;
 	gid_t gid;

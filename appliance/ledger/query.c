@@ -40,6 +40,7 @@ add_site(struct site_view *site, const struct call *call)
 	site->clock_held = process->clock.clock.held;
 	site->clock_wall = process->clock.clock.held_wall;
 	pthread_mutex_unlock(&process->clock.lock);
+	rollback_fill_site(site, process);
 }
 
 static void

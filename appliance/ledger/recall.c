@@ -43,17 +43,22 @@ recall_row(struct recall *recall, const struct journal_row_bytes *bytes,
     const struct state *state)
 {
 	const uint8_t *data = bytes->bytes.data;
+	struct row_lease_granted grant;
+	const struct row_lease_granted *r = &grant;
 	struct state_lease held;
 	struct row row;
 
 	/* Only grants are read whole. */
-	if (bytes->bytes.len < 2 || be16_read(data) != ROW_LEASE_GRANTED)
+	if (bytes->bytes.len < 2 ||
+	    (be16_read(data) != ROW_LEASE_GRANTED &&
+		be16_read(data) != ROW_LEASE_ADOPTED))
 		return 0;
 	int err = row_read(&row, 0, data, bytes->bytes.len, &recall->arena);
 
+	if (err == 0)
+		err = row_grant(&grant, &row, &recall->arena);
 	if (err != 0)
 		return err;
-	const struct row_lease_granted *r = &row.u.lease_granted;
 
 	err = state_lease(&held, state, r->lease);
 	if (err != ERR_NOT_FOUND_INTERNAL)

@@ -71,6 +71,14 @@ prove_known(struct evidence *e, struct batch *batch,
 	e->proof = NULL;
 	if (history_is_unknown(&request->known))
 		return 0;
+	/* Of a branch that was abandoned there is nothing to prove. */
+	if (journal_known_generation(&request->known) <
+	    batch->state.counters.generation) {
+		int err = history_judge(&batch->state, &request->known);
+
+		if (err != 0)
+			return err == ERR_GONE ? 0 : err;
+	}
 	if (!batch->proof_made[i] || proof->early != early ||
 	    proof->late != late) {
 		batch->proof_made[i] = false;

@@ -296,6 +296,19 @@ fill_hello(struct hello_reply *reply, const struct request *request,
 	return rc;
 }
 
+/* What it says counts for nothing; what this site has signed does. */
+static void
+look_at_evidence(const struct request *request, const struct hello *hello)
+{
+	const struct tenant *tenant = request->tenant;
+	struct row_mark mark;
+
+	if (ledger_read_evidence(&mark, tenant->ledger, hello->evidence.data,
+		hello->evidence.len) == 0)
+		rollback_look(request->tenant, &mark,
+		    request->session->peer.address, hello->device);
+}
+
 void
 session_hello(const struct request *request)
 {
@@ -331,6 +344,8 @@ session_hello(const struct request *request)
 	}
 	session->said_hello = false;
 	session->has_nonce = false;
+	if (hello->evidence.len > 0)
+		look_at_evidence(request, hello);
 	int rc = fill_hello(&reply, request, hello, &problem);
 
 	if (rc != 0) {

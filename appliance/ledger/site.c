@@ -34,6 +34,9 @@ trouble(const struct process *process)
 		return "the site is starting";
 	if (process->phase == PHASE_DRAINING)
 		return "the site is stopping";
+	if (process->guard.frozen)
+		return "the site's store was put back to an older copy, and no "
+		       "admin has acknowledged it";
 	for (size_t i = 0; i < process->n_tenants; i++)
 		if (process->tenants[i]->fault != 0)
 			return err_str(process->tenants[i]->fault);

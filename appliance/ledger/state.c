@@ -50,7 +50,8 @@ counters_read(struct counters *c, const struct state *state)
 			.next_lease = 1,
 			.next_license = 1,
 			.next_device = 1,
-			.next_join = 1 };
+			.next_join = 1,
+			.generation = 1 };
 		return 0;
 	}
 	if (err != 0)
@@ -69,6 +70,13 @@ counters_read(struct counters *c, const struct state *state)
 	c->lingering = codec_get_u64(&r);
 	c->next_join = codec_get_u64(&r);
 	c->pending = codec_get_u64(&r);
+	c->generation = codec_get_u32(&r);
+	c->generation_at = (int64_t)codec_get_u64(&r);
+	c->generation_tick = codec_get_u64(&r);
+	c->tick = codec_get_u64(&r);
+	c->leases_skipped = codec_get_u64(&r);
+	c->devices_skipped = codec_get_u64(&r);
+	c->adopted = codec_get_u64(&r);
 	return codec_end(&r, "set of counters");
 }
 
@@ -91,6 +99,13 @@ counters_write(struct state *state)
 	codec_put_u64(&w, c->lingering);
 	codec_put_u64(&w, c->next_join);
 	codec_put_u64(&w, c->pending);
+	codec_put_u32(&w, c->generation);
+	codec_put_u64(&w, (uint64_t)c->generation_at);
+	codec_put_u64(&w, c->generation_tick);
+	codec_put_u64(&w, c->tick);
+	codec_put_u64(&w, c->leases_skipped);
+	codec_put_u64(&w, c->devices_skipped);
+	codec_put_u64(&w, c->adopted);
 	return store_put(&state->txn, STORE_COUNTERS, counters_key,
 	    sizeof counters_key, w.data, w.len);
 }
@@ -150,4 +165,65 @@ state_product_put(struct state *state, const char *product, uint64_t license)
 {
 	return put_number(state, STORE_PRODUCTS, product, strlen(product),
 	    license);
+}
+
+/* --- numbers that were passed over, and some of them adopted --------------- */
+
+int
+state_skip_put(struct state *state, uint64_t first, uint64_t end)
+{
+	uint8_t key[8];
+
+	be64_write(key, first);
+	return put_number(state, STORE_SKIPPED, key, sizeof key, end);
+}
+
+struct skip_search {
+	uint64_t lease;
+	bool found;
+};
+
+static int
+skip_one(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct skip_search *search = ctx;
+	struct codec_reader r = codec_reader_of(value);
+	uint64_t end = codec_get_u64(&r);
+
+	if (key->len != 8)
+		return ERR_CORRUPT;
+	if (search->lease >= be64_read(key->data) && search->lease < end)
+		search->found = true;
+	return codec_end(&r, "range of numbers");
+}
+
+int
+state_is_skipped(bool *skipped, const struct state *state, uint64_t lease)
+{
+	struct skip_search search = { .lease = lease };
+	/* As many as there were generations. */
+	int err =
+	    store_each(&state->txn, STORE_SKIPPED, NULL, 0, skip_one, &search);
+
+	*skipped = search.found;
+	return err;
+}
+
+int
+state_adopted(uint64_t *row_number, const struct state *state, uint64_t lease)
+{
+	uint8_t key[8];
+
+	be64_write(key, lease);
+	return get_number(row_number, state, STORE_ADOPTED, key, sizeof key);
+}
+
+int
+state_adopted_put(struct state *state, uint64_t lease, uint64_t row_number)
+{
+	uint8_t key[8];
+
+	be64_write(key, lease);
+	return put_number(state, STORE_ADOPTED, key, sizeof key, row_number);
 }

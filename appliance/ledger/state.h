@@ -23,6 +23,15 @@ struct counters {
 	struct journal_totals totals;
 	uint64_t lingering; /* runs of slots without a lease: see linger.h */
 	uint64_t pending; /* devices that wait for approval */
+
+	uint32_t generation; /* from 1 */
+	int64_t generation_at; /* time of the row that began it; 0: none did */
+	uint64_t generation_tick; /* the counter's value in that row */
+	uint64_t tick; /* the counter's last value in the journal */
+	uint64_t leases_skipped; /* numbers that no grant had: a lost branch may
+				    have given them */
+	uint64_t devices_skipped;
+	uint64_t adopted; /* leases of such numbers that go on */
 };
 
 struct state_license {
@@ -52,7 +61,9 @@ struct pool_id {
 };
 struct state_pool {
 	struct license_seats seats; /* of the license in force; total 0: none */
-	uint32_t seats_max; /* most that any of its serials allowed */
+	/** Most that any of its serials allowed, or that were taken when leases
+	 * of an abandoned branch were adopted. */
+	uint32_t seats_max;
 	uint32_t commit; /* seats in use */
 	uint32_t overage;
 	uint32_t lingering;
@@ -181,6 +192,9 @@ int state_lease_slots(struct row_slots *out, const struct state *state,
  * there are n_slots in `slots`. */
 int state_lease_append(struct state *state, const struct state_lease *lease,
     const struct row_slots *slots);
+/** One whose number was skipped, so that it stands anywhere among them. */
+int state_lease_insert(struct state *state, const struct state_lease *lease,
+    const struct row_slots *slots);
 int state_lease_delete(struct state *state, const struct state_lease *lease);
 int state_lease_read(struct state_lease *out, const struct record_span *key,
     const struct record_span *value);
@@ -201,6 +215,16 @@ int state_join(struct state_join *out, const struct state *state,
 int state_join_read(struct state_join *out, const struct record_span *key,
     const struct record_span *value);
 int state_join_put(struct state *state, const struct state_join *join);
+
+/** Numbers of leases from `first` to before `end` are passed over. */
+int state_skip_put(struct state *state, uint64_t first, uint64_t end);
+/** Was this number passed over? */
+int state_is_skipped(bool *skipped, const struct state *state, uint64_t lease);
+
+/** The row that adopted a lease, which may have ended since. */
+int state_adopted(uint64_t *row_number, const struct state *state,
+    uint64_t lease);
+int state_adopted_put(struct state *state, uint64_t lease, uint64_t row_number);
 
 /* --- outside the logical dump ------------------------------------------- */
 

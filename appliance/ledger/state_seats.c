@@ -163,10 +163,14 @@ state_lease(struct state_lease *out, const struct state *state, uint64_t lease)
 	    &value);
 }
 
+/* store_append or store_put */
+typedef int (*put_fn)(const struct store_txn *txn, enum store_table table,
+    const void *key, size_t key_len, const void *data, size_t len);
+
 /* More than one run is rare, and stands in a table of its own: the common
  * lease stays short. */
 static int
-slots_append(struct state *state, const uint8_t key[8],
+slots_write(struct state *state, put_fn put, const uint8_t key[8],
     const struct row_slots *slots, uint32_t n)
 {
 	struct buf value = { .len = 0 };
@@ -177,8 +181,8 @@ slots_append(struct state *state, const uint8_t key[8],
 		buf_add_be32(&value, slots[i].count);
 	}
 	int err = value.failed ? ERR_NOMEM
-			       : store_append(&state->txn, STORE_LEASE_SLOTS,
-				     key, 8, value.data, value.len);
+			       : put(&state->txn, STORE_LEASE_SLOTS, key, 8,
+				     value.data, value.len);
 
 	buf_release(&value);
 	return err;
@@ -211,8 +215,8 @@ state_lease_slots(struct row_slots *out, const struct state *state,
 	return codec_end(&r, "list of slots");
 }
 
-int
-state_lease_append(struct state *state, const struct state_lease *lease,
+static int
+lease_write(struct state *state, put_fn put, const struct state_lease *lease,
     const struct row_slots *slots)
 {
 	uint8_t key[8];
@@ -238,12 +242,26 @@ state_lease_append(struct state *state, const struct state_lease *lease,
 	codec_put_bytes(&w, lease->request, sizeof lease->request);
 	codec_put_bytes(&w, lease->request_digest,
 	    sizeof lease->request_digest);
-	int err = store_append(&state->txn, STORE_LEASES, key, sizeof key,
-	    w.data, w.len);
+	int err =
+	    put(&state->txn, STORE_LEASES, key, sizeof key, w.data, w.len);
 
 	if (err == 0 && lease->n_slots > 1)
-		err = slots_append(state, key, slots, lease->n_slots);
+		err = slots_write(state, put, key, slots, lease->n_slots);
 	return err;
+}
+
+int
+state_lease_append(struct state *state, const struct state_lease *lease,
+    const struct row_slots *slots)
+{
+	return lease_write(state, store_append, lease, slots);
+}
+
+int
+state_lease_insert(struct state *state, const struct state_lease *lease,
+    const struct row_slots *slots)
+{
+	return lease_write(state, store_put, lease, slots);
 }
 
 int

@@ -30,6 +30,8 @@
 	X(STORE_DEVICES, "devices", 1)         \
 	X(STORE_DEVICE_KEYS, "device_keys", 1) \
 	X(STORE_JOINS, "joins", 1)             \
+	X(STORE_SKIPPED, "skipped", 1)         \
+	X(STORE_ADOPTED, "adopted", 1)         \
 	X(STORE_SUBJECTS, "subjects", 0)       \
 	X(STORE_SUBJECT_INDEX, "subject_index", 0)
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <lmdb.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,15 @@ static const struct record_field system_clock_fields[] = {
 	    "Site time less CLOCK_BOOTTIME"),
 };
 static RECORD_DEFINE(system_clock, 1, "The site clock of one boot");
+
+static const struct record_field system_tick_fields[] = {
+	R_ENUM(system_tick, witness, witness_class_names, 0,
+	    "Where it is kept besides"),
+	R_U64(system_tick, counter, 0, (UINT64_C(1) << 53) - 1, 0, "Its value"),
+	R_BOOL(system_tick, making, 0, "The witness is about to be made"),
+	R_TIME(system_tick, at, 0, "When it was written"),
+};
+static RECORD_DEFINE(system_tick, 1, "The site's own counter");
 
 static int
 store_failed(int rc, const char *what)
@@ -431,5 +441,115 @@ system_clock_save(struct system_store *system, const struct system_clock *clock)
 		return store_failed(rc, "write");
 	rc = put(txn, system->facts, clock_name, sizeof(clock_name) - 1,
 	    &system_clock_record, clock, 0);
+	return finish(txn, rc, "write");
+}
+
+/* --- the site's own counter ----------------------------------------------- */
+
+static const char tick_name[] = "tick";
+
+/* A fact about one tenant's journal. */
+struct mark_key {
+	char name[96];
+	size_t len;
+};
+
+static struct mark_key
+mark_key_of(const char *what, const char *tenant)
+{
+	struct mark_key key;
+	int len = snprintf(key.name, sizeof(key.name), "%s/%s", what, tenant);
+
+	key.len =
+	    (size_t)len < sizeof(key.name) ? (size_t)len : sizeof(key.name) - 1;
+	return key;
+}
+
+static int
+load_fact(void *out, struct system_store *system, const char *name, size_t len,
+    const struct record *record)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn);
+
+	if (rc != 0)
+		return store_failed(rc, "read");
+	rc = get(out, txn, system->facts, name, len, record);
+	mdb_txn_abort(txn);
+	if (rc == MDB_NOTFOUND)
+		return ERR_NOT_FOUND;
+	return rc == 0 ? 0 : store_failed(rc, "read");
+}
+
+int
+system_tick_load(struct system_tick *tick, struct system_store *system)
+{
+	return load_fact(tick, system, tick_name, sizeof(tick_name) - 1,
+	    &system_tick_record);
+}
+
+static int
+put_anchor(MDB_txn *txn, struct system_store *system,
+    const struct system_anchor *anchor, bool settled)
+{
+	struct mark_key key = mark_key_of("anchor", anchor->tenant);
+	int rc = put(txn, system->facts, key.name, key.len, &row_mark_record,
+	    &anchor->mark, 0);
+
+	if (rc != 0 || !settled)
+		return rc;
+	key = mark_key_of("evidence", anchor->tenant);
+	MDB_val k = { key.len, key.name };
+
+	rc = mdb_del(txn, system->facts, &k, NULL);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int
+system_tick_save(struct system_store *system, const struct system_tick *tick,
+    const struct system_anchor *anchors, size_t n, bool settled)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return store_failed(rc, "write");
+	rc = put(txn, system->facts, tick_name, sizeof(tick_name) - 1,
+	    &system_tick_record, tick, 0);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = put_anchor(txn, system, &anchors[i], settled);
+	return finish(txn, rc, "write");
+}
+
+int
+system_anchor_load(struct row_mark *mark, struct system_store *system,
+    const char *tenant)
+{
+	struct mark_key key = mark_key_of("anchor", tenant);
+
+	return load_fact(mark, system, key.name, key.len, &row_mark_record);
+}
+
+int
+system_evidence_load(struct row_mark *mark, struct system_store *system,
+    const char *tenant)
+{
+	struct mark_key key = mark_key_of("evidence", tenant);
+
+	return load_fact(mark, system, key.name, key.len, &row_mark_record);
+}
+
+int
+system_evidence_save(struct system_store *system, const char *tenant,
+    const struct row_mark *mark)
+{
+	struct mark_key key = mark_key_of("evidence", tenant);
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return store_failed(rc, "write");
+	rc = put(txn, system->facts, key.name, key.len, &row_mark_record, mark,
+	    0);
 	return finish(txn, rc, "write");
 }

@@ -10,7 +10,7 @@
 #ifndef APPLIANCE_LEDGER_SYSTEM_H
 #define APPLIANCE_LEDGER_SYSTEM_H
 
-#include "shared/record/record.h"
+#include "shared/journal/rows.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +42,20 @@ struct system_clock {
 	int64_t offset_ms; /* site time less CLOCK_BOOTTIME */
 };
 
+/** The site's own counter, as the store has it (guard.h). */
+struct system_tick {
+	uint32_t witness; /* enum witness_class */
+	uint64_t counter;
+	bool making; /* the witness is about to be made */
+	int64_t at;
+};
+
+/** Where a tenant's journal stood. */
+struct system_anchor {
+	const char *tenant;
+	struct row_mark mark;
+};
+
 /** Make the empty store in an existing folder. Errors are logged. */
 int system_create(const char *path);
 
@@ -70,5 +84,23 @@ int system_key_find(struct system_key *key, struct system_store *system,
 int system_clock_load(struct system_clock *clock, struct system_store *system);
 int system_clock_save(struct system_store *system,
     const struct system_clock *clock);
+
+/** ERR_NOT_FOUND when there never was one. */
+int system_tick_load(struct system_tick *tick, struct system_store *system);
+/** With where journals stand, all at once. `settled`: an admin acknowledged,
+ * and what was proved of these journals is forgotten. */
+int system_tick_save(struct system_store *system,
+    const struct system_tick *tick, const struct system_anchor *anchors,
+    size_t n, bool settled);
+/** Where a journal stood at the last tick; ERR_NOT_FOUND. */
+int system_anchor_load(struct row_mark *mark, struct system_store *system,
+    const char *tenant);
+
+/** The furthest place of a tenant's journal that somebody proved by the site's
+ * own signature, and that it did not hold; ERR_NOT_FOUND. */
+int system_evidence_load(struct row_mark *mark, struct system_store *system,
+    const char *tenant);
+int system_evidence_save(struct system_store *system, const char *tenant,
+    const struct row_mark *mark);
 
 #endif

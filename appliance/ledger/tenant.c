@@ -46,7 +46,6 @@ open_ledger(struct tenant *tenant)
 		.site_secret = process->secret,
 		.tenant_key = tenant->key,
 		.ca_sha256 = process->ca_sha256,
-		.generation = 1,
 		.map_bytes = process->options->map_bytes,
 		.map_grows = process->options->map_grows,
 	};

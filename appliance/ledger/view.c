@@ -79,8 +79,11 @@ ledger_continue(struct record_span *inclusion, struct record_span *consistency,
 	*inclusion = *consistency = (struct record_span){ NULL, 0 };
 	if (history_is_unknown(known))
 		return 0;
-	int err = history_holds(&view->state, known);
+	int err = history_judge(&view->state, known);
 
+	/* Of a branch that was abandoned: nothing is to be proved. */
+	if (err == ERR_GONE)
+		return 0;
 	if (err == 0)
 		err = history_prove(&proof, &view->state, known->batch,
 		    view->state.counters.batches - 1);
@@ -184,6 +187,22 @@ lease_of(const struct state_lease *state)
 		.grace_s = state->grace_s };
 }
 
+/* Of an adopted lease: the row that its holder has. */
+static int
+first_row(struct ledger_lease *out, struct record_span *bytes,
+    struct arena *arena)
+{
+	struct row row;
+	int err =
+	    row_read(&row, out->row_number, bytes->data, bytes->len, arena);
+
+	if (err != 0)
+		return err;
+	out->row_number = row.u.lease_adopted.origin.row_number;
+	*bytes = row.u.lease_adopted.row;
+	return 0;
+}
+
 int
 ledger_lease(struct ledger_lease *out, struct ledger_view *view, uint64_t lease,
     struct arena *arena)
@@ -200,6 +219,9 @@ ledger_lease(struct ledger_lease *out, struct ledger_view *view, uint64_t lease,
 	if (arena == NULL)
 		return 0;
 	err = view_row(&bytes, &view->state, state.batch, state.index, arena);
+	if (err == 0 && bytes.len >= 2 &&
+	    be16_read(bytes.data) == ROW_LEASE_ADOPTED)
+		err = first_row(out, &bytes, arena);
 	return err == 0 ? copy_span(&out->row, &bytes, arena) : err;
 }
 
@@ -323,4 +345,45 @@ int64_t
 ledger_time(const struct ledger_view *view)
 {
 	return view->state.counters.time;
+}
+
+uint32_t
+ledger_generation(const struct ledger_view *view)
+{
+	return view->state.counters.generation;
+}
+
+uint64_t
+ledger_tick(const struct ledger_view *view)
+{
+	return view->state.counters.tick;
+}
+
+int
+ledger_holds(struct ledger_view *view, uint64_t batch, const uint8_t head[32])
+{
+	struct journal_known known = { .batch = batch };
+
+	memcpy(known.head, head, sizeof known.head);
+	return history_holds(&view->state, &known);
+}
+
+int
+ledger_mark(struct row_mark *mark, struct ledger_view *view)
+{
+	struct journal_header header;
+	struct record_span token;
+	struct arena arena = { .chunks = NULL };
+	int err = ledger_newest(&header, mark->head, &token, view, &arena);
+
+	arena_release(&arena);
+	if (err != 0)
+		return err;
+	mark->generation = header.generation;
+	mark->batch = header.batch;
+	mark->time = header.time;
+	mark->grants = header.totals.grants;
+	mark->ends = header.totals.ends;
+	mark->overage = header.totals.overage;
+	return 0;
 }

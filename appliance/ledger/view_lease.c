@@ -37,9 +37,11 @@ struct lease_walk {
 };
 
 static int
-walk_row(struct row *row, struct lease_walk *walk,
+walk_row(struct row_lease_granted *grant, struct lease_walk *walk,
     const struct state_lease *lease)
 {
+	struct row row;
+
 	if (!walk->batch_read || walk->batch_number != lease->batch) {
 		struct record_span blob;
 		int err = state_batch(&blob, &walk->view->state, lease->batch);
@@ -58,12 +60,12 @@ walk_row(struct row *row, struct lease_walk *walk,
 		return ERR_CORRUPT;
 	const struct journal_row_bytes *rows = walk->batch.rows.items;
 	const struct record_span *bytes = &rows[lease->index].bytes;
-	int err = row_read(row, lease->row_number, bytes->data, bytes->len,
+	int err = row_read(&row, lease->row_number, bytes->data, bytes->len,
 	    &walk->scratch);
 
-	if (err == 0 && row->kind != ROW_LEASE_GRANTED)
-		err = ERR_CORRUPT;
-	return err;
+	if (err == 0)
+		err = row_grant(grant, &row, &walk->scratch);
+	return err == ERR_MISMATCH ? ERR_CORRUPT : err;
 }
 
 static int
@@ -101,7 +103,7 @@ static int
 walk_lease(struct lease_walk *walk, const struct state_lease *lease)
 {
 	const struct filter *f = &walk->filter;
-	struct row row;
+	struct row_lease_granted grant;
 
 	walk->scanned++;
 	walk->last = lease->lease;
@@ -111,8 +113,8 @@ walk_lease(struct lease_walk *walk, const struct state_lease *lease)
 		return 0;
 	walk->scanned += ROW_COST;
 
-	int err = walk_row(&row, walk, lease);
-	const struct row_lease_granted *r = &row.u.lease_granted;
+	int err = walk_row(&grant, walk, lease);
+	const struct row_lease_granted *r = &grant;
 
 	if (err != 0)
 		return err;
@@ -231,13 +233,12 @@ query_lease(struct query *q)
 			: "there is no lease-%" PRIu64,
 		    request->lease);
 	}
-	struct row row;
+	struct row_lease_granted grant;
 
 	if (err == 0)
-		err = walk_row(&row, &walk, &lease);
+		err = walk_row(&grant, &walk, &lease);
 	if (err == 0)
-		err =
-		    fill_lease(q->reply, q->view, &lease, &row.u.lease_granted);
+		err = fill_lease(q->reply, q->view, &lease, &grant);
 	arena_release(&walk.scratch);
 	return err;
 }

@@ -54,7 +54,7 @@ query_site(struct query *q)
 		.rows = c->next_row - 1,
 		.time = header.time,
 		.leases = c->totals.grants - c->totals.ends,
-		.devices = c->next_device - 1,
+		.devices = c->next_device - 1 - c->devices_skipped,
 		.devices_pending = c->pending,
 		.licenses = c->next_license - 1 };
 	memcpy(out->site, ledger->site, sizeof out->site);

@@ -23,7 +23,8 @@ enum wire_kind {
 	WIRE_NOTICE, /* conn, op; the notice's record */
 	WIRE_CLOSE, /* conn; op is the WebSocket close code, payload the
 			 reason as text */
-	WIRE_STATE, /* op: 0 starting, 1 ready, 2 draining, 3 it cannot write */
+	WIRE_STATE, /* op: 0 starting, 1 ready, 2 draining, 3 it cannot write,
+		       4 rolled back */
 };
 
 struct wire_peer {

@@ -97,6 +97,26 @@ turn_clock(struct writer *writer, const struct row_clock *row)
 	pthread_mutex_unlock(&clock->lock);
 }
 
+static bool
+read_grant(struct write_event *event, const struct row *row)
+{
+	struct row_lease_granted granted;
+	struct arena arena = { 0 };
+	bool read = row_grant(&granted, row, &arena) == 0;
+
+	if (read)
+		*event = (struct write_event){
+			.kind = WRITE_GRANTED,
+			.lease = granted.lease,
+			.device = granted.device,
+			.license = granted.license,
+			.ttl_s = granted.ttl_s,
+			.grace_s = granted.grace_s,
+		};
+	arena_release(&arena);
+	return read;
+}
+
 static void
 saw_row(void *ctx, const struct row *row, int64_t time)
 {
@@ -104,15 +124,12 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 	struct write_event event = { 0 };
 
 	writer->outcome->told.rows++;
-	if (row->kind == ROW_LEASE_GRANTED) {
-		const struct row_lease_granted *granted = &row->u.lease_granted;
-
-		event.kind = WRITE_GRANTED;
-		event.lease = granted->lease;
-		event.device = granted->device;
-		event.license = granted->license;
-		event.ttl_s = granted->ttl_s;
-		event.grace_s = granted->grace_s;
+	writer->outcome->told.facts += row->kind != ROW_TICK;
+	if (row->kind == ROW_LEASE_GRANTED || row->kind == ROW_LEASE_ADOPTED) {
+		if (!read_grant(&event, row)) {
+			writer->outcome->told.lost = true;
+			return;
+		}
 	} else if (row->kind == ROW_LEASE_ENDED) {
 		event.kind = WRITE_ENDED;
 		event.lease = row->u.lease_ended.lease;

@@ -65,6 +65,7 @@ struct write_outcome {
 	void *tenant;
 	int rc; /* 0 or the fault */
 	size_t rows; /* written */
+	size_t facts; /* of them, that are more than a tick */
 	const struct write_event *events;
 	size_t n;
 	bool lost;

@@ -327,7 +327,6 @@ make_tenant(const struct making *making)
 		.site_public = making->secret + 32,
 		.site_secret = making->secret,
 		.tenant_key = making->key,
-		.generation = 1,
 	};
 
 	rc = ledger_create(&options, making->site.created_at);
@@ -421,6 +420,21 @@ give_away(const struct making *making)
 	return owner.rc;
 }
 
+/* Beside the site's folder; the counter itself begins with the first start. */
+static int
+make_witness_folder(const struct making *making, const char *state)
+{
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+	char path[SETUP_PATH_MAX];
+	int rc = setup_witness_path(path, state, NULL);
+
+	if (rc == 0 && making->options->user != NULL &&
+	    sandbox_user_parse(&uid, &gid, making->options->user) != 0)
+		rc = ERR_NOT_FOUND;
+	return rc == 0 ? setup_witness_folder(path, uid, gid) : rc;
+}
+
 /* --- the whole ----------------------------------------------------------- */
 
 static int
@@ -488,6 +502,8 @@ make_site(struct making *making, const char *state, char admin_key[96])
 
 	if (rc == 0) {
 		rc = fill_folder(making, admin_key);
+		if (rc == 0)
+			rc = make_witness_folder(making, state);
 		if (rc == 0)
 			rc = publish(making, state);
 		if (rc != 0)

@@ -20,6 +20,8 @@
 
 static const struct config_key keys[] = {
 	{ "site", "state", CONFIG_TEXT, AT(state), .doc = "the site's folder" },
+	{ "site", "witness", CONFIG_TEXT, AT(witness),
+	    .doc = "folder of the site's counter, outside of its stores" },
 	{ "listen", "address", CONFIG_TEXT, AT(address),
 	    .doc = "address to serve on; :: is IPv6 and IPv4" },
 	{ "listen", "port", CONFIG_NUMBER, AT(port), 1, 65535,
@@ -153,6 +155,12 @@ settings_check(struct settings_users *users, const struct settings *settings,
 		snprintf(error, error_size,
 		    "the state folder must be an absolute path, not \"%s\"",
 		    settings->state);
+		return ERR_BAD_REQUEST;
+	}
+	if (settings->witness[0] != '\0' && settings->witness[0] != '/') {
+		snprintf(error, error_size,
+		    "[site] witness must be an absolute path, not \"%s\"",
+		    settings->witness);
 		return ERR_BAD_REQUEST;
 	}
 	if (parse_address(&address, settings) == 0) {

@@ -16,6 +16,7 @@
 
 struct settings {
 	char state[SETUP_PATH_MAX - 64];
+	char witness[SETUP_PATH_MAX - 64]; /* "": STATE.witness */
 	char address[64];
 	int64_t port;
 	char user[64]; /* of the ledger; "": stay who we are */

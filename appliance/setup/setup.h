@@ -15,6 +15,7 @@
  *   STATE/tenants/default/ledger/   LMDB: journal and state
  *   STATE/empty/           what a front sees as its root             0555 root
  *   STATE/lock             held by the daemon that runs
+ *   STATE.witness/SITE     the site's counter (ledger/witness.h)   0600 ledger
  */
 #ifndef APPLIANCE_SETUP_SETUP_H
 #define APPLIANCE_SETUP_SETUP_H
@@ -24,6 +25,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define SETUP_PATH_MAX 512
 #define SETUP_FORMAT 1
@@ -77,6 +79,14 @@ int setup_request_sign(struct buf *token, const struct site_file *site,
 
 /** STATE/a/b; ERR_TOO_LARGE, logged, when the path is too long. */
 int setup_path(char out[SETUP_PATH_MAX], const char *state, const char *name);
+
+/** The folder of the witness (ledger/witness.h): `chosen`, or STATE.witness
+ * where that is NULL or "". */
+int setup_witness_path(char out[SETUP_PATH_MAX], const char *state,
+    const char *chosen);
+/** Make it if it is not there, for this user (-1: as we are). Errors are
+ * logged. */
+int setup_witness_folder(const char *path, uid_t uid, gid_t gid);
 
 /** The site key, into the caller's sodium_malloc'd memory. */
 int setup_site_key(uint8_t secret[TOKEN_SECRET_BYTES], const char *state);

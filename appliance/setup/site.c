@@ -94,6 +94,44 @@ setup_read(struct site_file *site, const char *state)
 }
 
 int
+setup_witness_path(char out[SETUP_PATH_MAX], const char *state,
+    const char *chosen)
+{
+	bool ours = chosen == NULL || chosen[0] == '\0';
+	size_t len = strlen(state);
+
+	while (len > 1 && state[len - 1] == '/')
+		len--;
+	int n = ours
+	    ? snprintf(out, SETUP_PATH_MAX, "%.*s.witness", (int)len, state)
+	    : snprintf(out, SETUP_PATH_MAX, "%s", chosen);
+
+	if (n > 0 && n < SETUP_PATH_MAX)
+		return 0;
+	log_error("setup", "the path of the witness is too long");
+	return ERR_TOO_LARGE;
+}
+
+int
+setup_witness_folder(const char *path, uid_t uid, gid_t gid)
+{
+	if (mkdir(path, 0700) != 0) {
+		if (errno == EEXIST)
+			return 0;
+		log_error("setup", "cannot make %s: %s", path, strerror(errno));
+		return errno == EACCES || errno == EPERM ? ERR_FORBIDDEN
+							 : ERR_IO;
+	}
+	if (uid != (uid_t)-1 && chown(path, uid, gid) != 0) {
+		log_error("setup", "cannot give %s away: %s", path,
+		    strerror(errno));
+		rmdir(path);
+		return ERR_FORBIDDEN;
+	}
+	return 0;
+}
+
+int
 setup_site_key(uint8_t secret[TOKEN_SECRET_BYTES], const char *state)
 {
 	char path[SETUP_PATH_MAX];

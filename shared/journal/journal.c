@@ -63,6 +63,8 @@ static const struct record_field journal_known_fields[] = {
 	R_U64(journal_known, batch, 0, U53_MAX, 0, "Number of the batch."),
 	R_FIXED(journal_known, head, 0, "Its head."),
 	R_FIXED(journal_known, history, 0, "Its history."),
+	R_U32(journal_known, generation, 0, UINT32_MAX, RECORD_OPTIONAL,
+	    "Its generation; absent: 1."),
 };
 RECORD_DEFINE(journal_known, 1, "The last header that somebody saw.");
 
@@ -185,6 +187,12 @@ journal_row_verify(const struct journal_header *header, uint64_t number,
 	    path_hashes);
 }
 
+uint32_t
+journal_known_generation(const struct journal_known *known)
+{
+	return known->generation != 0 ? known->generation : 1;
+}
+
 int
 journal_continues(const struct journal_known *known,
     const struct journal_header *header, const uint8_t head[32],
@@ -196,6 +204,12 @@ journal_continues(const struct journal_known *known,
 	/* No head is zero: nothing was known yet. */
 	if (known->batch == 0 && sodium_is_zero(known->head, 32))
 		return 0;
+	uint32_t before = journal_known_generation(known);
+
+	if (header->generation > before)
+		return 0;
+	if (header->generation < before && before > 1)
+		return ERR_FORK;
 	if (known->batch > header->batch)
 		return ERR_FORK;
 	if (known->batch == header->batch)

@@ -34,6 +34,9 @@ struct journal_totals {
 struct journal_header {
 	char site[64];
 	char tenant[64];
+	/** From 1. One more for each time that the journal was put back to an
+	 * older copy and an admin acknowledged it: the batch that holds the
+	 * ROW_GENERATION is its first. */
 	uint32_t generation;
 	uint64_t batch; /* from 0 */
 	uint64_t first_row; /* number of its first row; rows count from 1 */
@@ -60,6 +63,8 @@ struct journal_known {
 	uint64_t batch;
 	uint8_t head[32];
 	uint8_t history[32];
+	/** 0, as in what was kept by older releases, counts as 1. */
+	uint32_t generation;
 };
 extern const struct record journal_known_record;
 
@@ -95,13 +100,18 @@ int journal_header_verify(struct journal_header *header, uint8_t head[32],
 int journal_row_verify(const struct journal_header *header, uint64_t number,
     const void *bytes, size_t len, const uint8_t *path, size_t path_hashes);
 
+/** The generation that a known header was of; see struct journal_known. */
+uint32_t journal_known_generation(const struct journal_known *known);
+
 /**
  * Does the journal of `header` continue what was known? Same batch: the heads
  * must be equal. Later: the known head stands at its place in the history
  * (`inclusion`) and the known history is its beginning (`consistency`), both
  * as concatenated hashes. Earlier: ERR_FORK. Whatever proves nothing is
  * ERR_FORK. A `known` of batch 0 with a zero head (nothing is known yet) is
- * continued by everything. Generations are not compared.
+ * continued by everything. A header of a later generation continues all that
+ * was known of an earlier one: an admin acknowledged that some of it is lost,
+ * and the journal says so. One of an earlier generation is ERR_FORK.
  */
 int journal_continues(const struct journal_known *known,
     const struct journal_header *header, const uint8_t head[32],
@@ -116,8 +126,9 @@ int journal_beat_verify(const struct journal_beat *beat, uint64_t lease,
 /**
  * Walk a whole journal, batch after batch from 0: signatures, roots, history,
  * the genesis, numbers of batches, rows and overage checkouts without gaps,
- * generations and times that do not go back (but after a batch with a
- * CLOCK_CORRECTED row: not before its `wall`), totals. State is constant (40
+ * generations that go up by one in a batch with a ROW_GENERATION and nowhere
+ * else, ticks that go up within one, times that do not go back (but after a
+ * batch with a CLOCK_CORRECTED row: not before its `wall`), totals. State is constant (40
  * KB: keep it off small stacks). Licenses are numbered from 1 in each journal;
  * the overage numbers of those above JOURNAL_WALK_LICENSES are not followed but
  * counted in `overage_unchecked`, so that a caller can say so.
@@ -138,6 +149,7 @@ struct journal_walk {
 	uint8_t frontier[64][32]; /* complete subtrees of the history */
 	uint8_t head[32]; /* of the last batch */
 	uint32_t generation;
+	uint64_t tick; /* of the site's counter, the last one */
 	uint64_t overage[JOURNAL_WALK_LICENSES]; /* last one by license - 1 */
 	uint64_t overage_unchecked;
 };

@@ -20,6 +20,7 @@ const char *const device_state_names[] = { "pending", "approved", "revoked",
 const char *const seat_type_names[] = { "commit", "overage", NULL };
 const char *const lease_end_names[] = { "returned", "exited", "expired",
 	"released", "revoked", NULL };
+const char *const witness_class_names[] = { "file", "tpm", NULL };
 const char *const clock_event_names[] = { "jump_seen", "confirmed", "corrected",
 	NULL };
 
@@ -228,6 +229,80 @@ static const struct record_field row_clock_fields[] = {
 };
 RECORD_DEFINE(row_clock, 1, "The clock jumped, and what became of it.");
 
+static const struct record_field row_tick_fields[] = {
+	R_U64(row_tick, counter, 1, U53_MAX, 0, "Value that it reaches."),
+	R_ENUM(row_tick, witness, witness_class_names, 0,
+	    "Where it is kept besides."),
+};
+RECORD_DEFINE(row_tick, 1, "The site's own counter goes on.");
+
+static const struct record_field row_mark_fields[] = {
+	R_U32(row_mark, generation, 0, UINT32_MAX, 0,
+	    "Its generation; 0: no place."),
+	R_U64(row_mark, batch, 0, U53_MAX, 0, "Number of the batch."),
+	R_FIXED(row_mark, head, 0, "Its head."),
+	R_TIME(row_mark, time, 0, "Its time."),
+	R_U64(row_mark, grants, 0, U53_MAX, 0, "Leases granted until then."),
+	R_U64(row_mark, ends, 0, U53_MAX, 0, "Leases ended until then."),
+	R_U64(row_mark, overage, 0, U53_MAX, 0,
+	    "Overage seats granted until then."),
+};
+RECORD_DEFINE(row_mark, 1, "A place in a journal.");
+
+static const struct record_field row_generation_fields[] = {
+	R_U32(row_generation, generation, 2, UINT32_MAX, 0,
+	    "That begins with this batch."),
+	R_STRUCT(row_generation, lost, &row_mark_record, 0,
+	    "The furthest that is known of what was lost."),
+	R_ENUM(row_generation, witness, witness_class_names, 0,
+	    "Where the site's counter is kept besides the store."),
+	R_U64(row_generation, stored, 0, U53_MAX, 0,
+	    "Its value in the store, as it was found."),
+	R_U64(row_generation, witnessed, 0, U53_MAX, 0,
+	    "Its value there; 0: it was lost."),
+	R_U64(row_generation, counter, 1, U53_MAX, 0, "Its value from now on."),
+	R_U64(row_generation, next_lease, 1, U53_MAX, 0,
+	    "Numbers of leases go on from here."),
+	R_U64(row_generation, next_device, 1, U53_MAX, 0,
+	    "Numbers of devices go on from here."),
+	R_FIXED(row_generation, reason, 0, "Subject id of the admin's words."),
+	R_STRUCT(row_generation, by, &row_actor_record, 0,
+	    "Who acknowledged it."),
+};
+RECORD_DEFINE(row_generation, 1,
+    "The store was put back to an older copy, and an admin acknowledged it.");
+
+static const struct record_field row_origin_fields[] = {
+	R_U32(row_origin, generation, 0, UINT32_MAX, 0, "Of the journal."),
+	R_U64(row_origin, batch, 0, U53_MAX, 0, "Number of the batch."),
+	R_FIXED(row_origin, head, 0, "Its head."),
+	R_U64(row_origin, row_number, 1, U53_MAX, 0, "Number of the row."),
+};
+RECORD_DEFINE(row_origin, 1, "Where a row of a lost branch stood.");
+
+static const struct record_field row_lease_adopted_fields[] = {
+	R_U64(row_lease_adopted, lease, 1, U53_MAX, 0, "Number of the lease."),
+	R_U64(row_lease_adopted, license, 1, U53_MAX, 0,
+	    "Number of the license, in this journal."),
+	R_U64(row_lease_adopted, device, 1, U53_MAX, 0,
+	    "Device that holds it."),
+	R_U32(row_lease_adopted, count, 1, LEASE_COUNT_MAX, 0, "Seats."),
+	R_LIST(row_lease_adopted, slots, &row_slots_record, 1, LEASE_COUNT_MAX,
+	    0, "Which they are now."),
+	R_ENUM(row_lease_adopted, type, seat_type_names, 0,
+	    "As it was granted."),
+	R_U64(row_lease_adopted, overage, 0, U53_MAX, 0,
+	    "Number of its first overage seat; 0: there is none."),
+	R_U32(row_lease_adopted, overage_count, 0, LEASE_COUNT_MAX, 0,
+	    "Overage seats, as they were granted."),
+	R_STRUCT(row_lease_adopted, origin, &row_origin_record, 0,
+	    "Where it was granted."),
+	R_BLOB(row_lease_adopted, row, 3, LEASE_ROW_MAX, 0,
+	    "The granting row."),
+};
+RECORD_DEFINE(row_lease_adopted, 1,
+    "A lease of an abandoned branch goes on; no checkout.");
+
 /* --- slots ---------------------------------------------------------------- */
 
 bool
@@ -290,6 +365,9 @@ static const struct {
 	[ROW_DEVICE_APPROVED] = { &row_device_approved_record,
 	    "device.approved" },
 	[ROW_JOIN_REVOKED] = { &row_join_revoked_record, "join.revoked" },
+	[ROW_TICK] = { &row_tick_record, "tick" },
+	[ROW_GENERATION] = { &row_generation_record, "generation" },
+	[ROW_LEASE_ADOPTED] = { &row_lease_adopted_record, "lease.adopted" },
 };
 
 const struct record *
@@ -343,4 +421,35 @@ row_read(struct row *row, uint64_t number, const uint8_t *data, size_t len,
 	    arena, NULL);
 
 	return err == ERR_BAD_REQUEST ? ERR_CORRUPT : err;
+}
+
+int
+row_grant(struct row_lease_granted *grant, const struct row *row,
+    struct arena *arena)
+{
+	const struct row_lease_adopted *adopted = &row->u.lease_adopted;
+	struct row before;
+
+	if (row->kind == ROW_LEASE_GRANTED) {
+		*grant = row->u.lease_granted;
+		return 0;
+	}
+	if (row->kind != ROW_LEASE_ADOPTED)
+		return ERR_MISMATCH;
+	int err = row_read(&before, adopted->origin.row_number,
+	    adopted->row.data, adopted->row.len, arena);
+
+	if (err != 0)
+		return err == ERR_NOMEM ? err : ERR_CORRUPT;
+	*grant = before.u.lease_granted;
+	if (before.kind != ROW_LEASE_GRANTED ||
+	    grant->lease != adopted->lease ||
+	    grant->device != adopted->device ||
+	    grant->count != adopted->count || grant->type != adopted->type ||
+	    grant->overage_count != adopted->overage_count)
+		return ERR_CORRUPT;
+	grant->license = adopted->license;
+	grant->slots = adopted->slots;
+	grant->overage = adopted->overage;
+	return 0;
 }

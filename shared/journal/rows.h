@@ -39,6 +39,9 @@ enum row_kind {
 	ROW_CLOCK = 12,
 	ROW_DEVICE_APPROVED = 13,
 	ROW_JOIN_REVOKED = 14,
+	ROW_TICK = 20,
+	ROW_GENERATION = 21,
+	ROW_LEASE_ADOPTED = 22,
 };
 
 /** First row of every tenant's journal. */
@@ -224,13 +227,88 @@ struct row_clock {
 	struct row_actor by;
 };
 
+/** Where the site keeps its own count of what it has done. */
+enum witness_class {
+	WITNESS_FILE, /* outside the stores; whoever copies it back with them
+			 is not seen */
+	WITNESS_TPM, /* goes on only, whoever has the disk */
+};
+extern const char *const witness_class_names[];
+
+/** The site's counter reaches this value once the row is in the store. Of two
+ * copies of a journal the one with the lower last tick is the older. */
+struct row_tick {
+	uint64_t counter;
+	uint32_t witness; /* enum witness_class */
+};
+
+/** A place in a journal, and what had happened until then. */
+struct row_mark {
+	uint32_t generation; /* 0: no place */
+	uint64_t batch;
+	uint8_t head[32];
+	int64_t time;
+	uint64_t grants, ends, overage; /* the header's totals */
+};
+
+/**
+ * The store had been put back to an older copy, and an admin acknowledged it.
+ * What stood behind this batch before is abandoned: other headers of an earlier
+ * generation that bear the site's signature are of the lost branch.
+ *
+ * No number of a lease or device that the lost branch may have given is given
+ * again: counting goes on from next_lease and next_device.
+ */
+struct row_generation {
+	uint32_t generation; /* that begins with this batch */
+	struct row_mark lost; /* the furthest that is known of what was lost */
+	uint32_t witness; /* enum witness_class */
+	uint64_t stored; /* tick of the store as it was found */
+	uint64_t witnessed; /* what the witness said then; 0: it was lost */
+	uint64_t counter; /* and what both say from now on */
+	uint64_t next_lease;
+	uint64_t next_device;
+	uint8_t reason[SUBJECT_BYTES];
+	struct row_actor by;
+};
+
+/** Where a row stands that is no part of this journal. */
+struct row_origin {
+	uint32_t generation;
+	uint64_t batch;
+	uint8_t head[32];
+	uint64_t row_number;
+};
+
+/**
+ * A lease of an abandoned branch goes on: its device presented the row that the
+ * site had signed. It keeps its number and its type; it is no checkout. Seats
+ * that were overage when they were granted are overage here, numbered anew: the
+ * rows that said so are lost, and this one is in their place. Its slots are the
+ * lowest free ones, above those of the license where there are no others.
+ */
+struct row_lease_adopted {
+	uint64_t lease;
+	uint64_t license; /* its number in this journal */
+	uint64_t device;
+	uint32_t count;
+	struct record_list slots; /* row_slots */
+	uint32_t type;
+	uint64_t overage;
+	uint32_t overage_count;
+	struct row_origin origin;
+	struct record_span row; /* the granting row, as it was */
+};
+
 extern const struct record row_genesis_record, row_started_record,
     row_subject_added_record, row_license_installed_record,
     row_join_created_record, row_device_enrolled_record,
     row_device_revoked_record, row_device_approved_record,
     row_join_revoked_record, row_subject_record, row_lease_granted_record,
     row_lease_ended_record, row_denied_record, row_checkpoint_record,
-    row_clock_record, row_actor_record, row_slots_record;
+    row_clock_record, row_actor_record, row_slots_record, row_tick_record,
+    row_mark_record, row_generation_record, row_origin_record,
+    row_lease_adopted_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -262,6 +340,9 @@ struct row {
 		struct row_denied denied;
 		struct row_checkpoint checkpoint;
 		struct row_clock clock;
+		struct row_tick tick;
+		struct row_generation generation;
+		struct row_lease_adopted lease_adopted;
 	} u;
 };
 
@@ -277,6 +358,17 @@ void row_write(struct buf *out, const struct row *row);
 /** Read a row's bytes; spans point into `data`. Returns 0, ERR_UNKNOWN_ROW or
  * ERR_CORRUPT. */
 int row_read(struct row *row, uint64_t number, const uint8_t *data, size_t len,
+    struct arena *arena);
+
+/**
+ * The lease that a row grants or adopts, as a grant: of an adopted one, what
+ * its device was granted, with the slots and numbers that it has now. Points
+ * into the row and the arena.
+ * @retval ERR_MISMATCH  The row is of another kind.
+ * @retval ERR_CORRUPT   The row that it carries is no grant, or not of that
+ *                       lease.
+ */
+int row_grant(struct row_lease_granted *grant, const struct row *row,
     struct arena *arena);
 
 #endif

@@ -17,6 +17,8 @@ struct walking {
 	uint8_t head[32];
 	struct journal_totals totals;
 	int64_t time; /* the next batch may not be before */
+	uint64_t tick; /* of the last row that has one */
+	bool generation; /* a row of it begins one */
 	struct arena arena;
 	char *error;
 	size_t error_size;
@@ -82,6 +84,8 @@ check_header(struct walking *w)
 		return fail(w, ERR_CORRUPT, "its time goes back");
 	if (header->generation < walk->generation)
 		return fail(w, ERR_CORRUPT, "its generation goes back");
+	if (header->generation > walk->generation + 1)
+		return fail(w, ERR_CORRUPT, "its generation leaves some out");
 	return 0;
 }
 
@@ -177,9 +181,15 @@ check_genesis(struct walking *w, const struct row *row)
 static int
 check_grant(struct walking *w, const struct row *row)
 {
-	const struct row_lease_granted *grant = &row->u.lease_granted;
+	struct row_lease_granted read;
+	const struct row_lease_granted *grant = &read;
 	struct journal_walk *walk = w->walk;
+	int err = row_grant(&read, row, &w->arena);
 
+	if (err != 0)
+		return fail(w, err,
+		    "row %" PRIu64 ": adopts what is no grant of that lease",
+		    row->number);
 	w->totals.grants++;
 	if (!row_slots_are_sound(grant))
 		return fail(w, ERR_CORRUPT,
@@ -205,6 +215,35 @@ check_grant(struct walking *w, const struct row *row)
 	return 0;
 }
 
+/* A journal that was put back says so, once, in the batch where it goes on. */
+static int
+check_generation(struct walking *w, const struct row *row)
+{
+	const struct row_generation *generation = &row->u.generation;
+
+	if (w->generation || generation->generation != w->header.generation ||
+	    w->header.generation != w->walk->generation + 1)
+		return fail(w, ERR_CORRUPT,
+		    "row %" PRIu64 ": generation %" PRIu32
+		    " begins in a batch of generation %" PRIu32,
+		    row->number, generation->generation, w->header.generation);
+	w->generation = true;
+	w->tick = generation->counter;
+	return 0;
+}
+
+static int
+check_tick(struct walking *w, const struct row *row)
+{
+	if (row->u.tick.counter <= w->tick)
+		return fail(w, ERR_CORRUPT,
+		    "row %" PRIu64 ": the site's counter was at %" PRIu64
+		    ", and is to reach %" PRIu64,
+		    row->number, w->tick, row->u.tick.counter);
+	w->tick = row->u.tick.counter;
+	return 0;
+}
+
 static int
 check_row(struct walking *w, const struct row *row)
 {
@@ -212,8 +251,12 @@ check_row(struct walking *w, const struct row *row)
 
 	if (err != 0)
 		return err;
-	if (row->kind == ROW_LEASE_GRANTED)
+	if (row->kind == ROW_LEASE_GRANTED || row->kind == ROW_LEASE_ADOPTED)
 		return check_grant(w, row);
+	if (row->kind == ROW_GENERATION)
+		return check_generation(w, row);
+	if (row->kind == ROW_TICK)
+		return check_tick(w, row);
 	if (row->kind == ROW_LEASE_ENDED)
 		w->totals.ends++;
 	/* The one way back: a mistake of the clock, undone in the open. */
@@ -231,6 +274,7 @@ check_rows(struct walking *w,
 	struct row row;
 
 	w->time = w->header.time;
+	w->tick = w->walk->tick;
 	for (uint32_t i = 0; i < w->batch.rows.count; i++) {
 		uint64_t number = w->header.first_row + i;
 		int err = row_read(&row, number, bytes[i].bytes.data,
@@ -245,6 +289,12 @@ check_rows(struct walking *w,
 		if (err != 0)
 			return err;
 	}
+	/* The first of a journal begins it in whatever generation it is. */
+	if (w->walk->next_batch != 0 && !w->generation &&
+	    w->header.generation != w->walk->generation)
+		return fail(w, ERR_CORRUPT,
+		    "is of generation %" PRIu32 ", and no row begins it",
+		    w->header.generation);
 	if (memcmp(&w->totals, &w->header.totals, sizeof(w->totals)) != 0)
 		return fail(w, ERR_CORRUPT, "totals do not match the rows");
 	return 0;
@@ -268,6 +318,7 @@ walk_advance(struct walking *w)
 	walk->totals = w->totals;
 	walk->time = w->time;
 	walk->generation = w->header.generation;
+	walk->tick = w->tick;
 	walk->next_row += w->header.rows;
 	walk->next_batch++;
 	return 0;

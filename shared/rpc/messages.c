@@ -26,6 +26,9 @@ static const struct record_field hello_fields[] = {
 	R_U64(hello, device, 0, U53_MAX, 0, "Device; 0: wants to enroll."),
 	R_STRUCT(hello, known, &journal_known_record, OPT,
 	    "The last header that the agent saw."),
+	R_STRING(hello, evidence, 0, HEADER_MAX, OPT,
+	    "The newest header or beat that it has, a signed document, where "
+	    "the site does not continue what is known."),
 };
 RECORD_DEFINE(hello, 1, "An agent's first words.");
 

@@ -36,6 +36,10 @@ struct hello {
 	char software[32]; /* "leasehold-agent 0.1.0" */
 	uint64_t device; /* 0: wants to enroll */
 	struct journal_known known; /* batch 0 and zero head: nothing known */
+	/** The newest header or beat that it has, a signed document; only when
+	 * the site said, or showed, that it does not continue what is known.
+	 * What it claims counts for nothing, what it proves stops the site. */
+	struct record_span evidence;
 };
 /** The site's journal as it stands, and that it continues what was known. */
 struct hello_reply {
@@ -158,6 +162,9 @@ struct renew_reply {
 struct lease_return {
 	uint64_t lease;
 	uint32_t reason; /* LEASE_RETURNED or LEASE_EXITED */
+	/** Of its checkout: so that a number that was given again, by a site
+	 * whose store was put back, ends nobody else's lease. Zero: not said. */
+	uint8_t request[REQUEST_BYTES];
 };
 struct lease_ref {
 	uint64_t lease;
@@ -171,6 +178,9 @@ struct attach_item {
 	uint64_t lease;
 	uint64_t row_number;
 	struct record_span row;
+	/** The rest of its evidence: only where the site may not know it. */
+	struct record_span path; /* hashes */
+	struct record_span header;
 };
 struct attach {
 	struct record_list leases; /* attach_item, 1 to 4096 */
@@ -270,6 +280,19 @@ struct site_view {
 	uint64_t licenses;
 	bool clock_held; /* the wall clock jumped and waits for an admin */
 	int64_t clock_wall;
+	uint32_t witness; /* enum witness_class: of the site's own counter */
+	uint64_t ticks; /* its value */
+	int64_t ticked_at; /* 0: not since the daemon was started */
+	bool rolled_back; /* nothing is granted until an admin acknowledges */
+	char rollback[256]; /* what was found; "": nothing */
+};
+struct rollback_acknowledge {
+	char reason[128];
+};
+struct rollback_acknowledged {
+	uint32_t generation; /* that begins, of this tenant's journal */
+	uint64_t batch; /* its first */
+	uint64_t counter;
 };
 struct site_request_reply {
 	struct record_span request; /* token */
@@ -441,6 +464,7 @@ extern const struct record empty_record, problem_record, hello_record,
     lease_ref_record, lease_ended_record, attach_item_record, attach_record,
     attach_reply_record, license_ref_record, lease_view_record,
     lease_query_record, lease_page_record, site_view_record,
+    rollback_acknowledge_record, rollback_acknowledged_record,
     site_request_reply_record, license_install_record, license_number_record,
     license_feature_view_record, license_view_record, license_page_record,
     join_create_record, join_created_record, join_number_record,

@@ -25,8 +25,32 @@ static const struct record_field site_view_fields[] = {
 	R_BOOL(site_view, clock_held, 0,
 	    "The wall clock jumped and waits for an admin."),
 	R_TIME(site_view, clock_wall, 0, "What the wall clock says."),
+	R_ENUM(site_view, witness, witness_class_names, 0,
+	    "Where the site's own counter is kept besides its store."),
+	R_U64(site_view, ticks, 0, U53_MAX, 0, "The counter's value."),
+	R_TIME(site_view, ticked_at, OPT,
+	    "Its last tick since the daemon was started."),
+	R_BOOL(site_view, rolled_back, OPT,
+	    "Nothing is granted until an admin acknowledges."),
+	R_TEXT(site_view, rollback, 0, 255, OPT, "What was found."),
 };
 RECORD_DEFINE(site_view, 1, "The site at a glance.");
+
+static const struct record_field rollback_acknowledge_fields[] = {
+	R_TEXT(rollback_acknowledge, reason, 1, 127, 0,
+	    "What happened, for the audit."),
+};
+RECORD_DEFINE(rollback_acknowledge, 1,
+    "The store was put back to an older copy, and the site is to go on.");
+
+static const struct record_field rollback_acknowledged_fields[] = {
+	R_U32(rollback_acknowledged, generation, 1, UINT32_MAX, 0,
+	    "The journal's generation from now on."),
+	R_U64(rollback_acknowledged, batch, 0, U53_MAX, 0, "Its first batch."),
+	R_U64(rollback_acknowledged, counter, 0, U53_MAX, 0,
+	    "Value of the site's own counter."),
+};
+RECORD_DEFINE(rollback_acknowledged, 1, "A generation of the journal begins.");
 
 static const struct record_field site_request_reply_fields[] = {
 	R_STRING(site_request_reply, request, 1, HEADER_MAX, 0,

@@ -141,6 +141,8 @@ static const struct record_field lease_return_fields[] = {
 	R_U64(lease_return, lease, 1, U53_MAX, 0, "The lease."),
 	R_ENUM(lease_return, reason, lease_end_names, 0,
 	    "Given back, or the process ended."),
+	R_FIXED(lease_return, request, OPT,
+	    "Id of the checkout that it was granted for."),
 };
 RECORD_DEFINE(lease_return, 1, "A seat goes back.");
 
@@ -160,6 +162,10 @@ static const struct record_field attach_item_fields[] = {
 	R_U64(attach_item, row_number, 1, U53_MAX, 0,
 	    "Number of the granting row."),
 	R_BLOB(attach_item, row, 1, ROW_MAX, 0, "The granting row."),
+	R_BLOB(attach_item, path, 0, HASHES_MAX, OPT,
+	    "Its path to the batch's root, where the site may not know it."),
+	R_STRING(attach_item, header, 0, HEADER_MAX, OPT,
+	    "The batch's header, likewise."),
 };
 RECORD_DEFINE(attach_item, 1, "A lease that this device still holds.");
 

@@ -105,6 +105,10 @@ static const struct operation operations[] = {
 	ADMIN(OP_CLOCK_CORRECT, "clock.correct", "POST",
 	    "/api/v1/site/clock/correct", COMMAND, clock_correct, empty, 200,
 	    "Undo a mistake of the clock that was confirmed."),
+	ADMIN(OP_ROLLBACK_ACKNOWLEDGE, "site.acknowledge_rollback", "POST",
+	    "/api/v1/site/rollback/acknowledge", COMMAND, rollback_acknowledge,
+	    rollback_acknowledged, 200,
+	    "Go on after the store was put back to an older copy."),
 
 	OPEN(OP_HEALTHZ, "healthz", "/healthz", health,
 	    "Does the program run?"),

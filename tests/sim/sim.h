@@ -162,7 +162,7 @@ struct sim_command {
 		struct join_create join;
 		struct license_install install;
 		struct row_denied denied;
-		struct row_started started;
+		struct ledger_start started;
 		struct row_clock clock;
 		struct row_checkpoint checkpoint;
 	} request;

@@ -249,7 +249,7 @@ sim_choose_rare(struct sim *sim)
 		sim->started = false;
 		c = sim_add(sim, SIM_START);
 		c->request.started =
-		    (struct row_started){ .software = "sim", .generation = 1 };
+		    (struct ledger_start){ .row.software = "sim" };
 	}
 	if (sim_one_in(sim, 200)) {
 		c = sim_add(sim, SIM_CHECKPOINT);

@@ -76,6 +76,7 @@ sim_check_batch(struct sim *sim)
 	    ledger_newest(&header, sim->newest.head, &token, view, arena) == 0);
 	sim_must(sim, header.batch >= sim->newest.batch);
 	sim->newest.batch = header.batch;
+	sim->newest.generation = header.generation;
 	memcpy(sim->newest.history, header.history, 32);
 	sim_must(sim,
 	    memcmp(&header.totals, &sim->totals, sizeof sim->totals) == 0);
@@ -221,7 +222,8 @@ continues(const struct journal_known *known,
     const struct journal_header *header, const uint8_t head[32],
     const struct checkout_reply *reply)
 {
-	struct journal_known early = { .batch = header->batch };
+	struct journal_known early = { .batch = header->batch,
+		.generation = header->generation };
 	struct journal_header late = *header;
 
 	if (known->batch <= header->batch)

@@ -141,7 +141,7 @@ START_TEST(a_full_map_refuses_writes_and_serves_reads)
 	world.options.map_bytes = 1 << 20;
 	world_open(&world);
 	for (; n < 5000 && err == 0; n++) {
-		struct row_started started = { .software = "test" };
+		struct ledger_start started = { .row.software = "test" };
 		struct command command = world_command(&world, LEDGER_START,
 		    ACTOR_SITE, 0, &started);
 
@@ -172,7 +172,7 @@ start_until_it_fails(void)
 	int err = 0;
 
 	for (int n = 0; n < 30000 && err == 0; n++) {
-		struct row_started started = { .software = "test" };
+		struct ledger_start started = { .row.software = "test" };
 		struct command command = world_command(&world, LEDGER_START,
 		    ACTOR_SITE, 0, &started);
 

@@ -280,7 +280,7 @@ START_TEST(a_correction_lets_the_next_batch_be_earlier)
 	ck_assert_int_eq(command.err, 0);
 	ck_assert_int_eq(seen.time, WORLD_NOW);
 	arena_release(&command.arena);
-	struct row_started started = { .software = "test", .generation = 1 };
+	struct ledger_start started = { .row.software = "test" };
 
 	command = world_command(&world, LEDGER_START, ACTOR_SITE, 0, &started);
 	ck_assert_int_eq(ledger_commit(world.ledger, list, 1, world.now - 90000,

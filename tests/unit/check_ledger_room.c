@@ -34,7 +34,7 @@ teardown(void)
 static int
 start_once(void)
 {
-	struct row_started started = { .software = "test" };
+	struct ledger_start started = { .row.software = "test" };
 	struct command command =
 	    world_command(&world, LEDGER_START, ACTOR_SITE, 0, &started);
 	int err = world_do(&world, &command);

@@ -165,9 +165,9 @@ START_TEST(leases_survive_kill_and_are_attached_by_their_rows)
 	process_await_ready(&world);
 	agent_login(&world, &alice, 1);
 	for (int i = 0; i < 2; i++)
-		items[i] =
-		    (struct attach_item){ granted.lease, granted.row_number,
-			    { i == 0 ? row : wrong, granted.row.len } };
+		items[i] = (struct attach_item){ .lease = granted.lease,
+			.row_number = granted.row_number,
+			.row = { i == 0 ? row : wrong, granted.row.len } };
 	ck_assert_int_eq(agent_ask(&world, &reply, 1, OP_LEASE_ATTACH, &attach,
 			     NULL),
 	    0);
@@ -218,8 +218,9 @@ START_TEST(lease_named_often_in_one_attach_is_not_looked_up_often)
 	    0);
 	memcpy(row, granted.row.data, granted.row.len);
 	for (int i = 0; i < 3; i++)
-		items[i] = (struct attach_item){ granted.lease,
-			granted.row_number, { row, granted.row.len } };
+		items[i] = (struct attach_item){ .lease = granted.lease,
+			.row_number = granted.row_number,
+			.row = { row, granted.row.len } };
 	ck_assert_int_eq(agent_ask(&world, &reply, 1, OP_LEASE_ATTACH, &attach,
 			     NULL),
 	    ERR_BAD_REQUEST);

@@ -82,6 +82,36 @@ fill_granted(struct row *row)
 	fill(r->application, 32, 3);
 }
 
+/* What a lost branch granted, as that row stood there. */
+static void
+fill_adopted(struct row *row)
+{
+	static uint8_t bytes[1024];
+	static struct row_slots slots[1] = { { 40, 4 } };
+	struct row_lease_adopted *r = &row->u.lease_adopted;
+	struct row granted = { .kind = ROW_LEASE_GRANTED };
+	struct buf out = { 0 };
+
+	fill_granted(&granted);
+	row_write(&out, &granted);
+	ck_assert(!out.failed && out.len <= sizeof(bytes));
+	memcpy(bytes, out.data, out.len);
+	*r = (struct row_lease_adopted){
+		.lease = granted.u.lease_granted.lease,
+		.license = 3,
+		.device = granted.u.lease_granted.device,
+		.count = granted.u.lease_granted.count,
+		.slots = { slots, 1 },
+		.type = granted.u.lease_granted.type,
+		.overage = granted.u.lease_granted.overage != 0 ? 9 : 0,
+		.overage_count = granted.u.lease_granted.overage_count,
+		.origin = { 1, 150, { 7 }, 4000 },
+		.row = { bytes, (uint32_t)out.len },
+	};
+	slots[0].count = r->count;
+	buf_release(&out);
+}
+
 /* One full row of each kind. */
 static void
 fill_row(struct row *row, enum row_kind kind)
@@ -178,10 +208,36 @@ fill_row(struct row *row, enum row_kind kind)
 		row->u.join_revoked.join = 4;
 		row->u.join_revoked.by = (struct row_actor){ ACTOR_ADMIN, 1 };
 		return;
+	case ROW_TICK:
+		row->u.tick.counter = 77;
+		row->u.tick.witness = WITNESS_TPM;
+		return;
+	case ROW_GENERATION:
+		row->u.generation = (struct row_generation){
+			.generation = 2,
+			.lost = { 1, 150, { 7 }, MAKER_TIME, 40, 30, 3 },
+			.stored = 12,
+			.witnessed = 17,
+			.counter = 18,
+			.next_lease = 1000000001,
+			.next_device = 1000001,
+			.by = { ACTOR_ADMIN, 1 },
+		};
+		fill(row->u.generation.reason, 16, 16);
+		return;
+	case ROW_LEASE_ADOPTED:
+		fill_adopted(row);
+		return;
 	}
 }
 
-#define KINDS ((int)ROW_JOIN_REVOKED + 1)
+static const enum row_kind kinds[] = { ROW_GENESIS, ROW_STARTED,
+	ROW_SUBJECT_ADDED, ROW_LICENSE_INSTALLED, ROW_JOIN_CREATED,
+	ROW_DEVICE_ENROLLED, ROW_DEVICE_REVOKED, ROW_LEASE_GRANTED,
+	ROW_LEASE_ENDED, ROW_DENIED, ROW_CHECKPOINT, ROW_CLOCK,
+	ROW_DEVICE_APPROVED, ROW_JOIN_REVOKED, ROW_TICK, ROW_GENERATION,
+	ROW_LEASE_ADOPTED };
+#define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)
 {
@@ -191,15 +247,14 @@ START_TEST(a_row_of_each_kind_is_read_as_it_was_written)
 	struct buf again = { 0 };
 	struct arena arena = { 0 };
 
-	fill_row(&row, (enum row_kind)_i);
-	ck_assert_int_eq(record_check(row_record((uint32_t)_i), &row.u, NULL),
-	    0);
+	fill_row(&row, kinds[_i]);
+	ck_assert_int_eq(record_check(row_record(kinds[_i]), &row.u, NULL), 0);
 	row_write(&bytes, &row);
-	ck_assert_uint_eq(be16_read(bytes.data), (unsigned int)_i);
+	ck_assert_uint_eq(be16_read(bytes.data), kinds[_i]);
 	ck_assert_int_eq(row_read(&found, 77, bytes.data, bytes.len, &arena),
 	    0);
 	ck_assert_uint_eq(found.number, 77);
-	ck_assert_uint_eq(found.kind, (unsigned int)_i);
+	ck_assert_uint_eq(found.kind, kinds[_i]);
 	row_write(&again, &found);
 	ck_assert_uint_eq(again.len, bytes.len);
 	ck_assert_mem_eq(again.data, bytes.data, bytes.len);
@@ -219,7 +274,7 @@ START_TEST(damaged_rows_are_refused_or_other_rows)
 	struct buf again = { 0 };
 	struct arena arena = { 0 };
 
-	fill_row(&row, (enum row_kind)_i);
+	fill_row(&row, kinds[_i]);
 	row_write(&bytes, &row);
 	size_t len = bytes.len;
 
@@ -257,11 +312,11 @@ END_TEST
 
 START_TEST(unknown_kinds_are_named_as_such)
 {
-	static const uint32_t unknown[] = { 0, KINDS, 255, 65535 };
+	static const uint32_t unknown[] = { 0, 15, 19, 23, 255, 65535 };
 	struct row row;
 	struct arena arena = { 0 };
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
 		uint8_t bytes[] = { (uint8_t)(unknown[i] >> 8),
 			(uint8_t)unknown[i], 0x91, 0x01 };
 
@@ -316,6 +371,42 @@ START_TEST(the_bytes_of_a_row_never_change)
 }
 END_TEST
 
+/* An adopted lease is the grant that its device has, with the seats and numbers
+ * that it has now. */
+START_TEST(an_adopted_lease_is_read_as_its_grant)
+{
+	struct row row, granted;
+	struct row_lease_granted grant;
+	struct arena arena = { 0 };
+
+	fill_row(&granted, ROW_LEASE_GRANTED);
+	ck_assert_int_eq(row_grant(&grant, &granted, &arena), 0);
+	ck_assert_uint_eq(grant.license, granted.u.lease_granted.license);
+	fill_row(&row, ROW_LEASE_ADOPTED);
+	ck_assert_int_eq(row_grant(&grant, &row, &arena), 0);
+	ck_assert_uint_eq(grant.lease, granted.u.lease_granted.lease);
+	ck_assert_mem_eq(grant.request, granted.u.lease_granted.request, 16);
+	ck_assert_uint_eq(grant.license, 3);
+	ck_assert_uint_eq(row_slot_first(&grant), 40);
+	ck_assert(row_slots_are_sound(&grant));
+
+	/* It is of that lease, that device, as many seats, of that type. */
+	for (int i = 0; i < 6; i++) {
+		fill_row(&row, ROW_LEASE_ADOPTED);
+		row.u.lease_adopted.lease += i == 0;
+		row.u.lease_adopted.device += i == 1;
+		row.u.lease_adopted.count += i == 2;
+		row.u.lease_adopted.type ^= (uint32_t)(i == 3);
+		row.u.lease_adopted.overage_count += i == 4;
+		row.u.lease_adopted.row.len -= i == 5;
+		ck_assert_int_eq(row_grant(&grant, &row, &arena), ERR_CORRUPT);
+	}
+	fill_row(&row, ROW_TICK);
+	ck_assert_int_eq(row_grant(&grant, &row, &arena), ERR_MISMATCH);
+	arena_release(&arena);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -323,10 +414,11 @@ suite(void)
 	TCase *rows = tcase_create("rows");
 
 	tcase_add_loop_test(rows, a_row_of_each_kind_is_read_as_it_was_written,
-	    1, KINDS);
-	tcase_add_loop_test(rows, damaged_rows_are_refused_or_other_rows, 1,
+	    0, KINDS);
+	tcase_add_loop_test(rows, damaged_rows_are_refused_or_other_rows, 0,
 	    KINDS);
 	tcase_add_test(rows, unknown_kinds_are_named_as_such);
+	tcase_add_test(rows, an_adopted_lease_is_read_as_its_grant);
 	tcase_add_test(rows, a_row_that_could_not_be_read_is_not_written);
 	tcase_add_test(rows, the_bytes_of_a_row_never_change);
 	tcase_set_timeout(rows, 60);

@@ -60,8 +60,7 @@ START_TEST(journal_of_a_new_site_opens_with_its_keys)
 		.tenant = "default",
 		.site_public = secret + 32,
 		.site_secret = secret,
-		.tenant_key = tenant_key,
-		.generation = 1 };
+		.tenant_key = tenant_key };
 
 	ck_assert_int_eq(ledger_open(&ledger, &options), 0);
 	ledger_close(ledger);

@@ -41,6 +41,11 @@ maker_add(struct maker *maker, const struct row *row)
 		maker->next.totals.overage +=
 		    row->u.lease_granted.overage_count;
 	}
+	if (row->kind == ROW_LEASE_ADOPTED) {
+		maker->next.totals.grants++;
+		maker->next.totals.overage +=
+		    row->u.lease_adopted.overage_count;
+	}
 	if (row->kind == ROW_LEASE_ENDED)
 		maker->next.totals.ends++;
 }
@@ -116,6 +121,7 @@ maker_new(uint8_t seed)
 	text_copy(maker->next.tenant, sizeof(maker->next.tenant), "default");
 	maker->next.first_row = 1;
 	maker->next.time = MAKER_TIME;
+	maker->next.generation = 1;
 	text_copy(row.u.genesis.site, sizeof(row.u.genesis.site), "site-test");
 	text_copy(row.u.genesis.tenant, sizeof(row.u.genesis.tenant),
 	    "default");

@@ -140,7 +140,6 @@ world_init(struct world *world, uint64_t seed)
 		.site_secret = world->site_secret,
 		.tenant_key = world->tenant_key,
 		.ca_sha256 = world->ca,
-		.generation = 1,
 		.map_bytes = (size_t)1 << 30,
 		.volatile_ = true,
 		.fault = world_fault,
@@ -431,6 +430,7 @@ world_known(struct world *world)
 	world_must(
 	    ledger_newest(&header, known.head, &token, view, &arena) == 0);
 	known.batch = header.batch;
+	known.generation = header.generation;
 	memcpy(known.history, header.history, 32);
 	ledger_view_close(view);
 	arena_release(&arena);

@@ -1,0 +1,436 @@
+#include "appliance/ledger/guard.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* All that is read at once. */
+struct look {
+	struct system_tick tick;
+	bool known; /* the store has a counter */
+	bool witnessed; /* there is a witness, and it can be read */
+	uint64_t witness;
+	uint64_t rows; /* the highest tick of all journals */
+	struct guard_report *report;
+};
+
+static int
+step(const struct guard *guard, const char *name)
+{
+	return guard->fault == NULL ? 0 : guard->fault(guard->fault_ctx, name);
+}
+
+static void say(struct look *look, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The first finding is the one that is told. */
+static void
+say(struct look *look, const char *format, ...)
+{
+	struct guard_report *report = look->report;
+	va_list args;
+
+	if (report->words[0] == '\0') {
+		va_start(args, format);
+		vsnprintf(report->words, sizeof report->words, format, args);
+		va_end(args);
+	}
+	report->rolled_back = true;
+}
+
+/* --- looking ---------------------------------------------------------------- */
+
+static int
+read_all(struct look *look, const struct guard *guard)
+{
+	int err = system_tick_load(&look->tick, guard->system);
+
+	if (err != 0 && err != ERR_NOT_FOUND)
+		return err;
+	look->known = err == 0;
+	if (!look->known)
+		look->tick = (struct system_tick){ 0 };
+	err = witness_read(&look->witness, guard->witness);
+	if (err != 0 && err != ERR_NOT_FOUND && err != ERR_CORRUPT)
+		return err;
+	look->witnessed = err == 0;
+	for (size_t i = 0; i < guard->n_parts; i++) {
+		struct ledger_view *view;
+
+		err = ledger_view_open(&view, guard->parts[i].ledger);
+		if (err != 0)
+			return err;
+		if (ledger_tick(view) > look->rows)
+			look->rows = ledger_tick(view);
+		ledger_view_close(view);
+	}
+	look->report->stored = look->tick.counter;
+	look->report->witnessed = look->witnessed ? look->witness : 0;
+	return 0;
+}
+
+static void
+judge_counters(struct look *look, const struct guard *guard)
+{
+	const char *name = witness_name(guard->witness);
+	uint64_t stored = look->tick.counter, witness = look->witness;
+	char at[CLOCK_TEXT_SIZE];
+
+	clock_format(at, look->tick.at);
+	if (!look->known && (look->witnessed || look->rows > 0))
+		say(look,
+		    "the site's store has no counter, and %s has: the store "
+		    "was put back to a copy from before the site's first start",
+		    look->witnessed ? name : "a journal");
+	else if (look->tick.making && stored > 0)
+		say(look, "%s was lost, and nobody has acknowledged it", name);
+	else if (!look->known || look->tick.making)
+		return;
+	else if (!look->witnessed)
+		say(look,
+		    "%s is missing or damaged: whether the site's store is the "
+		    "newest cannot be shown",
+		    name);
+	else if (stored < witness)
+		say(look,
+		    "the site's store was put back to an older copy: it is at "
+		    "tick %" PRIu64 ", of %s, and the site was at tick %" PRIu64
+		    " already",
+		    stored, at, witness);
+	else if (stored > witness + 1 || look->rows > witness + 1)
+		say(look,
+		    "%s was put back to an older copy: it is at tick %" PRIu64
+		    ", and the site was at tick %" PRIu64 " already",
+		    name, witness, stored > look->rows ? stored : look->rows);
+}
+
+static int
+holds(const struct guard_part *part, const struct row_mark *mark,
+    uint32_t *generation)
+{
+	struct ledger_view *view;
+	int err = ledger_view_open(&view, part->ledger);
+
+	if (err != 0)
+		return err;
+	err = ledger_holds(view, mark->batch, mark->head);
+	*generation = ledger_generation(view);
+	ledger_view_close(view);
+	return err;
+}
+
+/* 1: the journal should hold it and does not. */
+static int
+is_missing(const struct guard_part *part, const struct row_mark *mark)
+{
+	uint32_t generation = 0;
+	int err = holds(part, mark, &generation);
+
+	return err == ERR_ROLLED_BACK ? 1 : err;
+}
+
+int
+guard_is_proof(const struct guard_part *part, const struct row_mark *mark)
+{
+	uint32_t generation = 0;
+	int err = holds(part, mark, &generation);
+
+	if (err != ERR_ROLLED_BACK)
+		return err;
+	return mark->generation >= generation ? 1 : 0;
+}
+
+static int
+newest_batch(uint64_t *batch, const struct guard_part *part)
+{
+	struct ledger_view *view;
+	struct row_mark mark;
+	int err = ledger_view_open(&view, part->ledger);
+
+	if (err != 0)
+		return err;
+	err = ledger_mark(&mark, view);
+	*batch = mark.batch;
+	ledger_view_close(view);
+	return err;
+}
+
+static int
+judge_part(struct look *look, const struct guard *guard,
+    const struct guard_part *part)
+{
+	struct row_mark mark;
+	char at[CLOCK_TEXT_SIZE];
+	uint64_t batch = 0;
+	int err = system_anchor_load(&mark, guard->system, part->tenant);
+	int missing = err == 0 ? is_missing(part, &mark) : 0;
+
+	if (missing == 0 && (err == 0 || err == ERR_NOT_FOUND)) {
+		/* Where the right store is in place again, it proves nothing
+		 * any more. */
+		err = system_evidence_load(&mark, guard->system, part->tenant);
+		missing = err == 0 ? guard_is_proof(part, &mark) : 0;
+	}
+	if (err != 0)
+		return err == ERR_NOT_FOUND ? 0 : err;
+	if (missing <= 0)
+		return missing;
+	err = newest_batch(&batch, part);
+	if (err != 0)
+		return err;
+	clock_format(at, mark.time);
+	say(look,
+	    "the journal of tenant %s was put back to an older copy: it ends "
+	    "with batch %" PRIu64 ", and batch %" PRIu64 " was written %s%s",
+	    part->tenant, batch, mark.batch, at,
+	    mark.batch <= batch ? ", another one than it holds" : "");
+	return 0;
+}
+
+/* --- the start -------------------------------------------------------------- */
+
+static int
+save(const struct guard *guard, const struct system_tick *tick,
+    const struct system_anchor *anchors, bool settled)
+{
+	return system_tick_save(guard->system, tick, anchors,
+	    anchors != NULL ? guard->n_parts : 0, settled);
+}
+
+/* The store says so first: a crash before the end is known by it. */
+static int
+make_witness(uint64_t *counter, const struct guard *guard, uint64_t stored,
+    uint64_t at_least, int64_t now)
+{
+	const struct system_tick tick = {
+		.witness = witness_class_of(guard->witness),
+		.counter = stored,
+		.making = true,
+		.at = now,
+	};
+	int err = step(guard, "making");
+
+	if (err == 0)
+		err = save(guard, &tick, NULL, false);
+	if (err == 0)
+		err = step(guard, "make");
+	return err == 0 ? witness_make(counter, guard->witness, at_least) : err;
+}
+
+/* The journals' places, as they are now. */
+static int
+read_anchors(struct system_anchor **out, const struct guard *guard)
+{
+	struct system_anchor *anchors =
+	    calloc(guard->n_parts + 1, sizeof *anchors);
+	int err = anchors == NULL ? ERR_NOMEM : 0;
+
+	for (size_t i = 0; i < guard->n_parts && err == 0; i++) {
+		struct ledger_view *view;
+
+		err = ledger_view_open(&view, guard->parts[i].ledger);
+		if (err != 0)
+			break;
+		anchors[i].tenant = guard->parts[i].tenant;
+		err = ledger_mark(&anchors[i].mark, view);
+		ledger_view_close(view);
+	}
+	if (err != 0) {
+		free(anchors);
+		return err;
+	}
+	*out = anchors;
+	return 0;
+}
+
+static int
+save_tick(const struct guard *guard, uint64_t counter, bool settled,
+    int64_t now)
+{
+	const struct system_tick tick = {
+		.witness = witness_class_of(guard->witness),
+		.counter = counter,
+		.at = now,
+	};
+	struct system_anchor *anchors;
+	int err = read_anchors(&anchors, guard);
+
+	if (err != 0)
+		return err;
+	err = step(guard, "store");
+	if (err == 0)
+		err = save(guard, &tick, anchors, settled);
+	free(anchors);
+	return err;
+}
+
+static int
+increment(const struct guard *guard, uint64_t to)
+{
+	uint64_t counter = 0;
+	int err = step(guard, "increment");
+
+	if (err == 0)
+		err = witness_increment(&counter, guard->witness);
+	if (err == 0)
+		err = step(guard, "incremented");
+	if (err != 0 || counter == to)
+		return err;
+	log_error("guard",
+	    "%s reached %" PRIu64 " where %" PRIu64 " was expected",
+	    witness_name(guard->witness), counter, to);
+	return ERR_ROLLED_BACK;
+}
+
+/* Nothing was ever granted. */
+static int
+begin_first(struct look *look, const struct guard *guard, int64_t now)
+{
+	uint64_t counter = look->witness;
+	int err = 0;
+
+	if (!look->witnessed)
+		err = make_witness(&counter, guard, 0, 1, now);
+	if (err == 0)
+		err = save_tick(guard, counter, false, now);
+	look->report->first = true;
+	look->report->counter = counter;
+	return err;
+}
+
+static int
+settle_start(struct look *look, const struct guard *guard, int64_t now)
+{
+	struct guard_report *report = look->report;
+
+	report->counter = look->witness;
+	if (report->rolled_back)
+		return 0;
+	if (!look->known || look->tick.making)
+		return begin_first(look, guard, now);
+	if (look->tick.counter == look->witness)
+		return 0;
+	report->interrupted = true;
+	report->counter = look->tick.counter;
+	return increment(guard, report->counter);
+}
+
+int
+guard_begin(struct guard_report *report, const struct guard *guard, int64_t now)
+{
+	struct look look = { .report = report };
+
+	*report = (struct guard_report){ 0 };
+	int err = read_all(&look, guard);
+
+	if (err != 0)
+		return err;
+	judge_counters(&look, guard);
+	for (size_t i = 0; i < guard->n_parts && err == 0; i++)
+		err = judge_part(&look, guard, &guard->parts[i]);
+	return err == 0 ? settle_start(&look, guard, now) : err;
+}
+
+/* --- ticks ------------------------------------------------------------------ */
+
+int
+guard_tick(uint64_t *counter, const struct guard *guard, int64_t now)
+{
+	int err = save_tick(guard, *counter + 1, false, now);
+
+	if (err == 0)
+		err = increment(guard, *counter + 1);
+	if (err == 0)
+		++*counter;
+	return err;
+}
+
+/* --- acknowledgement -------------------------------------------------------- */
+
+int
+guard_prepare(struct guard_report *report, const struct guard *guard,
+    int64_t now)
+{
+	struct guard_report unused = { 0 };
+	struct look look = { .report = &unused };
+	int err = read_all(&look, guard);
+
+	if (err != 0)
+		return err;
+	uint64_t above =
+	    look.rows > look.tick.counter ? look.rows : look.tick.counter;
+
+	report->counter = look.witness;
+	if (look.witnessed && look.witness + 1 >= above)
+		return 0;
+	/* Lost, or put back itself: to where neither store nor journals could
+	 * take it for theirs. */
+
+	return make_witness(&report->counter, guard, above > 0 ? above : 1,
+	    above + 2, now);
+}
+
+int
+guard_lost(struct row_mark *lost, const struct guard *guard,
+    const struct guard_part *part)
+{
+	struct row_mark mark;
+	int err = system_anchor_load(&mark, guard->system, part->tenant);
+	int missing = err == 0 ? is_missing(part, &mark) : 0;
+
+	*lost = (struct row_mark){ 0 };
+	if (missing < 0 || (err != 0 && err != ERR_NOT_FOUND))
+		return missing < 0 ? missing : err;
+	if (missing > 0)
+		*lost = mark;
+	err = system_evidence_load(&mark, guard->system, part->tenant);
+	if (err != 0)
+		return err == ERR_NOT_FOUND ? 0 : err;
+	missing = guard_is_proof(part, &mark);
+	if (missing > 0 &&
+	    (mark.generation > lost->generation ||
+		(mark.generation == lost->generation &&
+		    mark.batch > lost->batch)))
+		*lost = mark;
+	return missing < 0 ? missing : 0;
+}
+
+int
+guard_settle(struct guard_report *report, const struct guard *guard,
+    int64_t now)
+{
+	uint64_t counter = report->counter + 1;
+	int err = save_tick(guard, counter, true, now);
+
+	if (err == 0)
+		err = increment(guard, counter);
+	if (err == 0)
+		*report = (struct guard_report){ .counter = counter };
+	return err;
+}
+
+int
+guard_evidence(struct guard_report *report, const struct guard *guard,
+    const struct guard_part *part, const struct row_mark *mark)
+{
+	struct row_mark before;
+	int proof = guard_is_proof(part, mark);
+
+	if (proof <= 0)
+		return proof;
+	int err = system_evidence_load(&before, guard->system, part->tenant);
+
+	if (err == ERR_NOT_FOUND || (err == 0 && mark->batch > before.batch))
+		err = system_evidence_save(guard->system, part->tenant, mark);
+	if (err != 0)
+		return err;
+	struct look look = { .report = report };
+
+	err = judge_part(&look, guard, part);
+	return err == 0 ? 1 : err;
+}
