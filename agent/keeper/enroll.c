@@ -173,11 +173,9 @@ check_site_key(struct enrolling *enrolling)
 		err = ERR_MISMATCH;
 	if (err != 0)
 		return err;
-	enrolling->seen.known.batch = header.batch;
-	memcpy(enrolling->seen.known.head, head, 32);
-	memcpy(enrolling->seen.known.history, header.history, 32);
-	enrolling->seen.seen_batch = header.batch;
-	memcpy(enrolling->seen.seen_head, head, 32);
+	journal_seen_begin(&enrolling->seen, &header, head);
+	(void)text_copy_n(enrolling->seen.token, sizeof(enrolling->seen.token),
+	    (const char *)enrolling->header, enrolling->header_len);
 	return 0;
 }
 

@@ -37,6 +37,10 @@ static const struct record_field journal_seen_fields[] = {
 	    "Proved to continue all before."),
 	R_U64(journal_seen, seen_batch, 0, U53_MAX, 0, "Newest batch seen."),
 	R_FIXED(journal_seen, seen_head, RECORD_OPTIONAL, "Its head."),
+	R_U32(journal_seen, seen_generation, 0, UINT32_MAX, RECORD_OPTIONAL,
+	    "Its generation."),
+	R_TEXT(journal_seen, token, 0, JOURNAL_TOKEN_MAX - 1, RECORD_OPTIONAL,
+	    "What the site signed about it."),
 };
 RECORD_DEFINE(journal_seen, 1, "What was seen of the site's journal.");
 
@@ -54,6 +58,8 @@ static const struct record_field lease_file_fields[] = {
 	R_FIXED(lease_file, request, 0, "The request's id."),
 	R_TEXT(lease_file, command, 0, 63, RECORD_OPTIONAL, "For people."),
 	R_TIME(lease_file, granted_at, 0, "The site's time of the grant."),
+	R_U32(lease_file, generation, 0, UINT32_MAX, RECORD_OPTIONAL,
+	    "Of the journal, then."),
 };
 RECORD_DEFINE(lease_file, 1, "A lease and the process that holds it.");
 
@@ -289,6 +295,16 @@ files_write_lease(const struct files *files, const struct lease_file *lease)
 
 	lease_path(path, files, lease->lease, "json");
 	return write_quickly(path, &lease_file_record, lease);
+}
+
+int
+files_read_lease(struct lease_file *lease, const struct files *files,
+    uint64_t number, struct arena *arena)
+{
+	char path[PATH_MAX];
+
+	lease_path(path, files, number, "json");
+	return read_record(lease, &lease_file_record, path, arena);
 }
 
 void

@@ -37,12 +37,18 @@ struct enrolment {
 	char identity[32]; /* folder of its key; "" : "identity" */
 };
 
+/** Longer than any header or beat. */
+#define JOURNAL_TOKEN_MAX 2048
+
 /** known.json: `known` was proved to continue all before; `seen` is the newest
- * header that any answer carried. */
+ * header that any answer carried, `token` what the site signed about it: a
+ * header or a beat. By it a site that was put back is convicted. */
 struct journal_seen {
 	struct journal_known known;
+	uint32_t seen_generation; /* 0, as in older files, counts as 1 */
 	uint64_t seen_batch;
 	uint8_t seen_head[32];
+	char token[JOURNAL_TOKEN_MAX]; /* "": none was kept */
 };
 
 /** leases/N.json */
@@ -60,6 +66,7 @@ struct lease_file {
 	uint8_t request[REQUEST_BYTES];
 	char command[64];
 	int64_t granted_at;
+	uint32_t generation; /* of the header; 0, as in older files: 1 */
 };
 extern const struct record enrolment_record, journal_seen_record,
     lease_file_record;
@@ -85,6 +92,9 @@ int files_write_seen(const struct files *files,
 
 int files_write_lease(const struct files *files,
     const struct lease_file *lease);
+/** One lease's file; spans are in the arena. ERR_NOT_FOUND. */
+int files_read_lease(struct lease_file *lease, const struct files *files,
+    uint64_t number, struct arena *arena);
 /** It has ended, but the site does not know yet. */
 void files_end_lease(const struct files *files, uint64_t lease);
 void files_remove_lease(const struct files *files, uint64_t lease);

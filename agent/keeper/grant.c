@@ -14,7 +14,7 @@ static void
 give_up_grant(struct checkout_way *way, uint64_t lease, int err)
 {
 	if (lease_find(way->keeper, lease) == NULL)
-		leases_return_stray(way->keeper, lease);
+		leases_return_stray(way->keeper, lease, way->request);
 	way_refuse(way, err, NULL);
 }
 
@@ -57,6 +57,7 @@ write_down(struct lease **lease, struct checkout_way *way,
 					   : way->process->uids[0],
 		.hold = way->hold,
 		.granted_at = header->time,
+		.generation = header->generation,
 	};
 
 	memcpy(file.request, way->request, sizeof(file.request));
@@ -213,7 +214,8 @@ check_grant(struct checkout_way *way, const struct checkout_reply *grant)
 		    "proof: %s",
 		    (unsigned long long)grant->lease, err_str(err));
 	} else {
-		session_saw(keeper, header.batch, head);
+		session_saw(keeper, header.generation, header.batch, head,
+		    &grant->header);
 		if (way->own_known &&
 		    memcmp(&way->ask.known, &keeper->session.seen.known,
 			sizeof(way->ask.known)) == 0)

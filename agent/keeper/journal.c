@@ -1,13 +1,16 @@
 /*
  * What this device saw of the site's journal: every header must go on from the
- * one before. A journal that was rolled back or forked is reported as loudly as
- * possible, and the session goes on: whether a lease is good is the library's
- * to decide.
+ * one before, or be of a later generation, in which an admin acknowledged that
+ * some of it was lost. A journal that was rolled back or forked is reported as
+ * loudly as possible, and the site is shown its own signature over what it does
+ * not hold; the session goes on: whether a lease is good is the library's to
+ * decide.
  */
 #include "agent/keeper/private.h"
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
+#include "shared/base/text.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -23,15 +26,48 @@ session_write_seen(struct keeper *keeper)
 }
 
 void
-session_saw(struct keeper *keeper, uint64_t batch, const uint8_t head[32])
+journal_seen_begin(struct journal_seen *seen,
+    const struct journal_header *header, const uint8_t head[32])
+{
+	*seen = (struct journal_seen){
+		.known = { .batch = header->batch,
+		    .generation = header->generation },
+		.seen_batch = header->batch,
+		.seen_generation = header->generation,
+	};
+	memcpy(seen->known.head, head, 32);
+	memcpy(seen->known.history, header->history, 32);
+	memcpy(seen->seen_head, head, 32);
+}
+
+/* The latest generation of which anything was seen. */
+static uint32_t
+generation_of(const struct journal_seen *seen)
+{
+	uint32_t known = journal_known_generation(&seen->known);
+
+	return seen->seen_generation > known ? seen->seen_generation : known;
+}
+
+void
+session_saw(struct keeper *keeper, uint32_t generation, uint64_t batch,
+    const uint8_t head[32], const struct record_span *token)
 {
 	struct journal_seen *seen = &keeper->session.seen;
+	uint32_t before =
+	    seen->seen_generation != 0 ? seen->seen_generation : 1;
 
-	if (batch <= seen->seen_batch &&
-	    !sodium_is_zero(seen->seen_head, sizeof(seen->seen_head)))
+	if (generation == 0)
+		generation = 1;
+	if (!sodium_is_zero(seen->seen_head, sizeof(seen->seen_head)) &&
+	    (generation < before ||
+		(generation <= before && batch <= seen->seen_batch)))
 		return;
+	seen->seen_generation = generation;
 	seen->seen_batch = batch;
 	memcpy(seen->seen_head, head, sizeof(seen->seen_head));
+	(void)text_copy_n(seen->token, sizeof(seen->token), token->data,
+	    token->len);
 	keeper->session.seen_dirty = true; /* written by the watch */
 }
 
@@ -49,6 +85,11 @@ continues(const struct journal_seen *seen, const struct journal_header *header,
 	if (inclusion->len % MERKLE_BYTES != 0 ||
 	    consistency->len % MERKLE_BYTES != 0)
 		return ERR_BAD_PATH;
+	/* An admin acknowledged that some of what was seen is lost. */
+	if (header->generation > generation_of(seen))
+		return 0;
+	if (header->generation < generation_of(seen) && generation_of(seen) > 1)
+		return ERR_ROLLED_BACK;
 	if (header->batch < seen->seen_batch)
 		return ERR_ROLLED_BACK;
 	if (header->batch == seen->seen_batch &&
@@ -62,6 +103,19 @@ continues(const struct journal_seen *seen, const struct journal_header *header,
 	    consistency->len / MERKLE_BYTES);
 }
 
+static void
+take_known(struct keeper *keeper, const struct journal_header *header,
+    const uint8_t head[32])
+{
+	struct journal_known *known = &keeper->session.seen.known;
+
+	known->batch = header->batch;
+	known->generation = header->generation;
+	memcpy(known->head, head, 32);
+	memcpy(known->history, header->history, 32);
+	keeper->session.seen_dirty = true;
+}
+
 void
 session_advance(struct keeper *keeper, const struct journal_header *header,
     const uint8_t head[32], const struct record_span *inclusion,
@@ -69,8 +123,11 @@ session_advance(struct keeper *keeper, const struct journal_header *header,
 {
 	struct journal_seen *seen = &keeper->session.seen;
 
+	uint32_t known = journal_known_generation(&seen->known);
+
 	if (keeper->session.rollback[0] != '\0' ||
-	    header->batch <= seen->known.batch ||
+	    (header->generation <= known &&
+		header->batch <= seen->known.batch) ||
 	    inclusion->len % MERKLE_BYTES != 0 ||
 	    consistency->len % MERKLE_BYTES != 0)
 		return;
@@ -79,10 +136,7 @@ session_advance(struct keeper *keeper, const struct journal_header *header,
 		inclusion->len / MERKLE_BYTES, consistency->data,
 		consistency->len / MERKLE_BYTES) < 0)
 		return;
-	seen->known.batch = header->batch;
-	memcpy(seen->known.head, head, 32);
-	memcpy(seen->known.history, header->history, 32);
-	keeper->session.seen_dirty = true;
+	take_known(keeper, header, head);
 }
 
 int
@@ -128,36 +182,54 @@ session_report_rollback(struct keeper *keeper, uint64_t batch, const char *how)
 	    (unsigned long long)batch, how);
 }
 
-void
+/* An admin of the site acknowledged that its store was put back: what was seen
+ * of the branch that is lost counts no more, and what is held is to be told
+ * anew. */
+static void
+begin_generation(struct keeper *keeper, const struct journal_header *header)
+{
+	log_warn("keeper",
+	    "the journal of site %s goes on in generation %u from batch %llu: "
+	    "its store was put back to an older copy, and its admin "
+	    "acknowledged it; batch %llu was seen of the branch that is lost",
+	    keeper->site.site, header->generation,
+	    (unsigned long long)header->batch,
+	    (unsigned long long)keeper->session.seen.seen_batch);
+	keeper->leases.reconciled = false;
+}
+
+bool
 session_judge_journal(struct keeper *keeper, const struct hello_reply *reply,
     const struct journal_header *header, const uint8_t head[32])
 {
 	struct session *session = &keeper->session;
 	struct journal_seen *seen = &session->seen;
+	bool later =
+	    header->generation > generation_of(seen) && knows(&seen->known);
 	uint64_t newest = seen->seen_batch > seen->known.batch
 	    ? seen->seen_batch
 	    : seen->known.batch;
 	char how[128];
 
-	if (session->asked_plain)
-		return; /* the site itself said so */
+	if (session->asked_plain && !later)
+		return true; /* it is told already */
 	if (continues(seen, header, head, &reply->inclusion,
 		&reply->consistency) < 0) {
 		snprintf(how, sizeof(how), "and now it stands at batch %llu%s",
 		    (unsigned long long)header->batch,
 		    header->batch < newest ? "" : " of another past");
 		session_report_rollback(keeper, newest, how);
-		return;
+		return seen->token[0] == '\0';
 	}
-	if (session->rollback[0] != '\0')
+	if (later)
+		begin_generation(keeper, header);
+	else if (session->rollback[0] != '\0')
 		log_info("keeper", "the site's journal is the known one again");
 	session->rollback[0] = '\0';
-	if (header->batch != seen->known.batch || !knows(&seen->known)) {
-		seen->known.batch = header->batch;
-		memcpy(seen->known.head, head, 32);
-		memcpy(seen->known.history, header->history, 32);
-		session->seen_dirty = true;
-	}
-	session_saw(keeper, header->batch, head);
+	if (later || header->batch != seen->known.batch || !knows(&seen->known))
+		take_known(keeper, header, head);
+	session_saw(keeper, header->generation, header->batch, head,
+	    &reply->header);
 	session_write_seen(keeper);
+	return true;
 }

@@ -112,6 +112,8 @@ lease_new(struct lease **out, struct keeper *keeper,
 	lease->row_number = file->row_number;
 	lease->hold = file->hold;
 	lease->granted_at = file->granted_at;
+	lease->generation = file->generation != 0 ? file->generation : 1;
+	memcpy(lease->request, file->request, sizeof(lease->request));
 	lease->row = malloc(file->row.len);
 	lease->user = user_ref(keeper, file->uid);
 	int err = lease->row == NULL || lease->user == NULL
@@ -175,8 +177,10 @@ on_returned(void *ctx, int err, const void *reply,
 		return;
 	}
 	if (err != 0 && err != ERR_GONE && err != ERR_NOT_FOUND) {
-		log_error("keeper", "lease-%llu is not taken back: %s",
-		    (unsigned long long)lease->lease, problem->detail);
+		/* A site that was put back takes nothing for now. */
+		if (err != ERR_ROLLED_BACK)
+			log_error("keeper", "lease-%llu is not taken back: %s",
+			    (unsigned long long)lease->lease, problem->detail);
 		lease->told = false; /* the sweep tries again */
 		return;
 	}
@@ -194,6 +198,7 @@ lease_tell_end(struct lease *lease)
 
 	if (lease->told)
 		return;
+	memcpy(request.request, lease->request, sizeof(request.request));
 	lease->told = calls_ask(lease->keeper->calls, OP_LEASE_RETURN, &request,
 			  on_returned, lease) == 0;
 }
@@ -290,7 +295,8 @@ on_stray_returned(void *ctx, int err, const void *reply,
 {
 	(void)ctx;
 	(void)reply;
-	if (err != 0 && err != ERR_GONE && err != ERR_CLOSED)
+	if (err != 0 && err != ERR_GONE && err != ERR_CLOSED &&
+	    err != ERR_ROLLED_BACK)
 		log_error("keeper", "an unused lease is not taken back: %s",
 		    problem->detail);
 }
@@ -298,13 +304,16 @@ on_stray_returned(void *ctx, int err, const void *reply,
 /* No file: if the answer is lost, the comparison after the next start or the
  * end of its span takes care of it. */
 void
-leases_return_stray(struct keeper *keeper, uint64_t number)
+leases_return_stray(struct keeper *keeper, uint64_t number,
+    const uint8_t request_id[REQUEST_BYTES])
 {
 	struct lease_return request = {
 		.lease = number,
 		.reason = LEASE_EXITED,
 	};
 
+	if (request_id != NULL)
+		memcpy(request.request, request_id, sizeof(request.request));
 	log_info("keeper", "lease-%llu is held by nobody here: returned",
 	    (unsigned long long)number);
 	if (calls_ask(keeper->calls, OP_LEASE_RETURN, &request,
@@ -343,9 +352,15 @@ on_sweep(evutil_socket_t fd, short what, void *ctx)
 		next = TAILQ_NEXT(lease, order);
 		if (lease->ending && session_is_up(keeper))
 			lease_tell_end(lease);
-		else if (!lease->ending && !lease->hold && now_ms > over_ms)
+		else if (lease->ending)
+			continue;
+		else if (!lease->hold && now_ms > over_ms)
 			lease_end(lease, LEASE_RETURNED, NULL);
+		else if (lease->kept != 0 && now_ms > over_ms - SWEEP_S * 1000)
+			lease_lost(lease, err_code(lease->kept));
 	}
+	if (session_is_up(keeper))
+		leases_attach_kept(keeper);
 }
 
 int

@@ -143,7 +143,13 @@ struct lease {
 	uint32_t grace_s;
 	int64_t granted_at;
 	int64_t valid_until_ms; /* CLOCK_BOOTTIME: end of the signed span */
+	uint32_t generation; /* of the journal that it was granted in */
+	uint8_t request[REQUEST_BYTES]; /* of its checkout */
 	bool attached; /* this session's site knows that we hold it */
+	/** 0, or why the site does not take it up, although it did grant it:
+	 * it is held to the end of its signed span, and may be taken up yet. */
+	int kept;
+	bool asked; /* in this session, whether the site takes it up */
 
 	/* renewal.c */
 	bool wanted; /* wants to be in the next round, with `nonce` */
@@ -198,8 +204,11 @@ void leases_process_ended(void *ctx, struct process *process);
 void leases_resume(struct keeper *keeper);
 void leases_disconnected(struct keeper *keeper);
 void giving_back_done(struct keeper *keeper, struct giving_back *giving_back);
-/** A grant nobody wants any more. */
-void leases_return_stray(struct keeper *keeper, uint64_t lease);
+/** A grant nobody wants any more. `request`: of its checkout; NULL: unknown. */
+void leases_return_stray(struct keeper *keeper, uint64_t lease,
+    const uint8_t request[REQUEST_BYTES]);
+/** In resume.c: ask again for those that the site did not take up. */
+void leases_attach_kept(struct keeper *keeper);
 
 /* --- checkout.c ------------------------------------------------------------
  */
@@ -299,7 +308,9 @@ struct session {
 	int64_t last_beat; /* wall clock */
 	struct journal_seen seen;
 	bool seen_dirty;
-	bool asked_plain; /* hello without a known header, after a refusal */
+	/** Said hello without a known header, and with what shows that the
+	 * site's journal does not go on from it. */
+	bool asked_plain;
 };
 
 int session_open(struct keeper *keeper);
@@ -321,9 +332,13 @@ bool session_is_up(const struct keeper *keeper);
 bool session_is_pending(const struct keeper *keeper);
 /** From leases.c: all is attached. */
 void session_ready(struct keeper *keeper);
-/** In journal.c: a header that the site signed passed by: its batch may not go
- * back. */
-void session_saw(struct keeper *keeper, uint64_t batch, const uint8_t head[32]);
+/** In journal.c: from here on. */
+void journal_seen_begin(struct journal_seen *seen,
+    const struct journal_header *header, const uint8_t head[32]);
+/** A header or beat that the site signed passed by: its batch may not go back.
+ */
+void session_saw(struct keeper *keeper, uint32_t generation, uint64_t batch,
+    const uint8_t head[32], const struct record_span *token);
 /** A grant's evidence, checked against the site's key; the header's fields
  * come back. */
 int session_check_grant(struct journal_header *header, uint8_t head[32],
@@ -334,8 +349,8 @@ void session_advance(struct keeper *keeper, const struct journal_header *header,
     const uint8_t head[32], const struct record_span *inclusion,
     const struct record_span *consistency);
 /** The header of a hello is the site's own: does it go on from what was seen?
- */
-void session_judge_journal(struct keeper *keeper,
+ * False: it does not, and it was not told so yet. */
+bool session_judge_journal(struct keeper *keeper,
     const struct hello_reply *reply, const struct journal_header *header,
     const uint8_t head[32]);
 void session_report_rollback(struct keeper *keeper, uint64_t batch,

@@ -222,7 +222,8 @@ check_beat(struct keeper *keeper, const struct renew_reply *said,
 		memcmp(beat.root, beat_tree_root(tree), MERKLE_BYTES) != 0))
 		err = ERR_MISMATCH;
 	if (err == 0) {
-		session_saw(keeper, beat.batch, beat.head);
+		session_saw(keeper, beat.generation, beat.batch, beat.head,
+		    &said->beat);
 		keeper->session.last_beat = clock_wall_ms();
 	}
 	arena_release(&arena);

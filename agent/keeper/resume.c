@@ -31,6 +31,42 @@ why_refused(const struct keeper *keeper, const struct lease_refused *refused)
 	return refused->code;
 }
 
+/* What the site granted and does not take up now is held all the same, to the
+ * end of the span that it signed: it may take it up once its admin has looked.
+ */
+static void
+refuse(struct lease *lease, const struct lease_refused *refused)
+{
+	int err = err_from_code(refused->code);
+
+	if (err != ERR_ROLLED_BACK && err != ERR_NOT_ENTITLED &&
+	    err != ERR_RATE_LIMITED && err != ERR_MAX_REACHED) {
+		lease_lost(lease, why_refused(lease->keeper, refused));
+		return;
+	}
+	if (lease->kept == 0)
+		log_warn("keeper",
+		    "the site does not take up lease-%llu (%s); it is held to "
+		    "the end of its signed span",
+		    (unsigned long long)lease->lease, refused->code);
+	lease->kept = err;
+	lease->attached = false;
+}
+
+static void
+take_up(struct keeper *keeper)
+{
+	struct lease *lease;
+
+	TAILQ_FOREACH(lease, &keeper->leases.all, order) {
+		if (lease->kept == 0 || !lease->attached)
+			continue;
+		log_info("keeper", "the site takes up lease-%llu again",
+		    (unsigned long long)lease->lease);
+		lease->kept = 0;
+	}
+}
+
 static void
 on_attached(void *ctx, int err, const void *reply,
     const struct problem *problem)
@@ -51,31 +87,64 @@ on_attached(void *ctx, int err, const void *reply,
 		struct lease *lease = lease_find(keeper, refused[i].lease);
 
 		if (lease != NULL)
-			lease_lost(lease, why_refused(keeper, &refused[i]));
+			refuse(lease, &refused[i]);
 	}
+	take_up(keeper);
 	resume_next(keeper);
+}
+
+/* May the site not know that it granted it? */
+static bool
+wants_evidence(const struct lease *lease)
+{
+	const struct session *session = &lease->keeper->session;
+
+	return session->rollback[0] != '\0' ||
+	    lease->generation < session->seen.seen_generation;
+}
+
+/* The rest of it lies in the file. */
+static void
+add_evidence(struct attach_item *item, const struct lease *lease,
+    struct arena *arena)
+{
+	struct lease_file file;
+
+	if (files_read_lease(&file, &lease->keeper->files, lease->lease,
+		arena) != 0 ||
+	    file.row_number != lease->row_number)
+		return;
+	item->path = file.path;
+	item->header = file.header;
 }
 
 /* The next leases that this session's site was not told of. */
 static uint32_t
-fill_attach(struct attach_item items[ATTACH_MAX], struct keeper *keeper)
+fill_attach(struct attach_item items[ATTACH_MAX], struct keeper *keeper,
+    struct arena *arena)
 {
 	struct lease *lease;
 	uint32_t n = 0;
 	size_t bytes = 0;
 
 	TAILQ_FOREACH(lease, &keeper->leases.all, order) {
-		if (lease->attached || lease->ending)
-			continue;
-		if (n == ATTACH_MAX || bytes + lease->row_len > ATTACH_BYTES)
-			break;
-		bytes += lease->row_len + 64;
-		items[n++] = (struct attach_item){
+		struct attach_item item = {
 			.lease = lease->lease,
 			.row_number = lease->row_number,
 			.row = { lease->row, lease->row_len },
 		};
-		lease->attached = true;
+
+		if (lease->attached || lease->ending || lease->asked)
+			continue;
+		if (wants_evidence(lease))
+			add_evidence(&item, lease, arena);
+		size_t more = item.row.len + item.path.len + item.header.len;
+
+		if (n == ATTACH_MAX || (n > 0 && bytes + more > ATTACH_BYTES))
+			break;
+		bytes += more + 64;
+		items[n++] = item;
+		lease->attached = lease->asked = true;
 	}
 	return n;
 }
@@ -99,7 +168,7 @@ on_mine(void *ctx, int err, const void *reply, const struct problem *problem)
 
 	for (uint32_t i = 0; i < page->items.count; i++)
 		if (lease_find(keeper, items[i].lease) == NULL)
-			leases_return_stray(keeper, items[i].lease);
+			leases_return_stray(keeper, items[i].lease, NULL);
 	query.after = page->next;
 	if (page->next == 0) {
 		keeper->leases.reconciled = true;
@@ -119,9 +188,10 @@ resume_next(struct keeper *keeper)
 	struct attach_item items[ATTACH_MAX];
 	struct attach request = { .leases = { items, 0 } };
 	struct lease_query query = { .limit = LIST_LIMIT_DEFAULT };
+	struct arena arena = { .max_bytes = 1 << 22 };
 	int err = 0;
 
-	request.leases.count = fill_attach(items, keeper);
+	request.leases.count = fill_attach(items, keeper, &arena);
 	if (request.leases.count > 0)
 		err = calls_ask(keeper->calls, OP_LEASE_ATTACH, &request,
 		    on_attached, keeper);
@@ -130,6 +200,7 @@ resume_next(struct keeper *keeper)
 		    keeper);
 	else
 		session_ready(keeper);
+	arena_release(&arena);
 	if (err < 0)
 		session_hang_up(keeper, "the uplink takes no calls");
 }
@@ -139,10 +210,31 @@ leases_resume(struct keeper *keeper)
 {
 	struct lease *lease;
 
-	TAILQ_FOREACH(lease, &keeper->leases.all, order)
+	TAILQ_FOREACH(lease, &keeper->leases.all, order) {
+		lease->asked = false;
 		if (lease->ending)
 			lease_tell_end(lease);
+	}
 	resume_next(keeper);
+}
+
+/* A license may have come meanwhile, or room. A site that was put back says by
+ * the end of the session that it goes on. */
+void
+leases_attach_kept(struct keeper *keeper)
+{
+	struct lease *lease;
+	bool any = false;
+
+	TAILQ_FOREACH(lease, &keeper->leases.all, order) {
+		if (lease->kept == 0 || lease->kept == ERR_ROLLED_BACK ||
+		    lease->attached)
+			continue;
+		lease->asked = false;
+		any = true;
+	}
+	if (any)
+		resume_next(keeper);
 }
 
 /* --- files from before ---------------------------------------------------- */

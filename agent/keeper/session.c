@@ -176,8 +176,12 @@ take_hello(struct keeper *keeper, const struct hello_reply *said)
 		return;
 	}
 	session_met(keeper, said);
-	session_judge_journal(keeper, said, &header, head);
-	prove(keeper, said);
+	if (session_judge_journal(keeper, said, &header, head)) {
+		prove(keeper, said);
+		return;
+	}
+	keeper->session.asked_plain = true;
+	say_hello(keeper);
 }
 
 static void
@@ -191,8 +195,7 @@ on_hello(void *ctx, int err, const void *reply, const struct problem *problem)
 		take_hello(keeper, reply);
 	} else if (err == ERR_ROLLED_BACK && !keeper->session.asked_plain) {
 		log_error("keeper", "the site says: %s", problem->detail);
-		session_report_rollback(keeper,
-		    keeper->session.seen.known.batch,
+		session_report_rollback(keeper, keeper->session.seen.seen_batch,
 		    "and does not stand in its journal now");
 		keeper->session.asked_plain = true;
 		say_hello(keeper);
@@ -213,8 +216,13 @@ say_hello(struct keeper *keeper)
 		.device = keeper->site.device,
 	};
 
+	const struct journal_seen *seen = &keeper->session.seen;
+
 	if (!keeper->session.asked_plain)
-		request.known = keeper->session.seen.known;
+		request.known = seen->known;
+	else
+		request.evidence = (struct record_span){ seen->token,
+			(uint32_t)strlen(seen->token) };
 	keeper->session.state = SESSION_HELLO;
 	keeper->session.hello_at = clock_wall_ms();
 	int err = calls_ask(keeper->calls, OP_SESSION_HELLO, &request, on_hello,

@@ -101,7 +101,8 @@ check_floor(const struct journal_known *floor, const struct verify_lease *lease)
 {
 	const struct journal_header *header = &lease->header;
 
-	if (!verify_knows(floor))
+	if (!verify_knows(floor) ||
+	    header->generation > journal_known_generation(floor))
 		return LH_OK;
 	if (header->batch > floor->batch ||
 	    (header->batch == floor->batch &&
@@ -173,7 +174,9 @@ is_behind(struct lh_client *client, const struct verify_lease *lease)
 
 	known_get(&kept, &floor, client->known, lease->header.site,
 	    lease->header.tenant);
-	return floor.batch > lease->header.batch;
+	return journal_known_generation(&floor) > lease->header.generation ||
+	    (journal_known_generation(&floor) == lease->header.generation &&
+		floor.batch > lease->header.batch);
 }
 
 /* A grant of some time ago: a beat over a fresh nonce shows that the lease is

@@ -228,13 +228,19 @@ is_something(const struct journal_known *header)
 	    !sodium_is_zero(header->head, sizeof(header->head));
 }
 
-/* Put the newer one into `at`. ERR_FORK: same batch, two heads. */
+/* Put the newer one into `at`: of two generations the later. ERR_FORK: same
+ * batch, two heads. */
 static int
 advance(struct journal_known *at, const struct journal_known *to)
 {
+	uint32_t had = journal_known_generation(at);
+	uint32_t has = journal_known_generation(to);
+
 	if (!is_something(to))
 		return 0;
-	if (!is_something(at) || to->batch > at->batch) {
+	if (is_something(at) && has < had)
+		return 0;
+	if (!is_something(at) || has > had || to->batch > at->batch) {
 		*at = *to;
 		return 0;
 	}
@@ -345,9 +351,10 @@ known_put(struct known *known, const char *site, const char *tenant,
 
 int
 known_see(struct known *known, const char *site, const char *tenant,
-    uint64_t batch, const uint8_t head[32])
+    uint32_t generation, uint64_t batch, const uint8_t head[32])
 {
-	struct journal_known seen = { .batch = batch };
+	struct journal_known seen = { .batch = batch,
+		.generation = generation };
 	int err = 0;
 
 	memcpy(seen.head, head, sizeof(seen.head));

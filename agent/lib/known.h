@@ -1,7 +1,8 @@
 /*
  * The last journal header seen of each site and tenant: in memory, and in the
  * user's state folder, so that the next process notices a site that was rolled
- * back too. Only ever moves forward; never holds what was not verified. A file
+ * back too. Only ever moves forward, to a later batch or to a later generation of
+ * the journal; never holds what was not verified. A file
  * that is missing, damaged or unreadable counts as nothing known, and a folder
  * that cannot be written as none: neither is a reason not to run. It must not
  * know how headers are verified.
@@ -44,7 +45,7 @@ int known_put(struct known *known, const char *site, const char *tenant,
 
 /** A verified beat stood on this batch. ERR_FORK as above. In memory only. */
 int known_see(struct known *known, const char *site, const char *tenant,
-    uint64_t batch, const uint8_t head[32]);
+    uint32_t generation, uint64_t batch, const uint8_t head[32]);
 
 /**
  * The default folder: $XDG_STATE_HOME/leasehold, else ~/.local/state/leasehold

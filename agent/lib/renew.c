@@ -74,8 +74,8 @@ check_beat(struct lh_client *client, struct lh_seat *seat,
 		error =
 		    verify_beat(&beat, &seat->lease, reply, seat->nonce, why);
 	if (error == LH_OK &&
-	    known_see(client->known, beat.site, beat.tenant, beat.batch,
-		beat.head) != 0) {
+	    known_see(client->known, beat.site, beat.tenant, beat.generation,
+		beat.batch, beat.head) != 0) {
 		snprintf(why, VERIFY_WHY,
 		    "site %s shows two different batches %llu of its journal",
 		    beat.site, (unsigned long long)beat.batch);

@@ -255,6 +255,7 @@ void
 verify_keep(struct journal_known *known, const struct verify_lease *lease)
 {
 	known->batch = lease->header.batch;
+	known->generation = lease->header.generation;
 	memcpy(known->head, lease->head, sizeof(known->head));
 	memcpy(known->history, lease->header.history, sizeof(known->history));
 }
@@ -287,11 +288,14 @@ verify_continues(const struct verify_lease *lease,
 	    (unsigned long long)lease->header.batch);
 }
 
-/* Is the beat older than that batch, or another past's? */
+/* Is the beat older than that batch, or another past's? A later generation is
+ * ahead of all that an earlier one had: that past was abandoned. */
 static bool
-is_behind(const struct journal_beat *beat, uint64_t batch,
+is_behind(const struct journal_beat *beat, uint32_t generation, uint64_t batch,
     const uint8_t head[32])
 {
+	if (beat->generation > generation)
+		return false;
 	return beat->batch < batch ||
 	    (beat->batch == batch && memcmp(beat->head, head, 32) != 0);
 }
@@ -320,12 +324,20 @@ verify_beat_token(struct journal_beat *beat, const struct verify_lease *lease,
 		    "lease was granted in %u: its store was put back to an "
 		    "earlier copy",
 		    beat->site, beat->generation, lease->header.generation);
+	if (verify_knows(known) && known->generation > 1 &&
+	    beat->generation < known->generation)
+		return say(why, LH_E_FORK,
+		    "site %s is in generation %u of its journal, and %u was "
+		    "seen of it: its store was put back to an earlier copy",
+		    beat->site, beat->generation, known->generation);
 	uint64_t seen = lease->header.batch;
-	bool behind = is_behind(beat, seen, lease->head);
+	bool behind =
+	    is_behind(beat, lease->header.generation, seen, lease->head);
 
 	if (!behind && verify_knows(known)) {
 		seen = known->batch;
-		behind = is_behind(beat, seen, known->head);
+		behind = is_behind(beat, journal_known_generation(known), seen,
+		    known->head);
 	}
 	if (behind)
 		return say(why, LH_E_FORK,

@@ -79,7 +79,9 @@ int verify_continues(const struct verify_lease *lease,
 /**
  * Read a beat of the lease's site and check its signature, that its batch is
  * not behind `known` nor the lease's own, nor another one of the same number,
- * and that its generation is not older than the lease's (LH_E_FORK).
+ * and that its generation is not older than theirs (LH_E_FORK). In a later
+ * generation batches of an earlier one are not compared: some are lost, and the
+ * journal says so.
  */
 int verify_beat_token(struct journal_beat *beat,
     const struct verify_lease *lease, const struct record_span *token,

@@ -265,6 +265,64 @@ START_TEST(beat_of_an_older_generation_is_a_fork)
 }
 END_TEST
 
+/* The site's store was put back by `batches`, and its admin acknowledged it. */
+static void
+put_back(uint64_t batches)
+{
+	chain.next_batch -= batches;
+	chain.next_row -= batches * CHAIN_ROWS;
+	chain.put_back++;
+	chain_prepare(&chain, &request, 0);
+	commit_again();
+}
+
+START_TEST(later_generation_goes_on_from_an_older_batch)
+{
+	struct journal_known known;
+
+	commit_again();
+	commit_again();
+	chain_known(&known, &chain);
+	ck_assert_int_eq(verify(), LH_OK);
+	put_back(2);
+	ck_assert_int_eq(verify(), LH_OK);
+	ck_assert_uint_lt(lease.header.batch, known.batch);
+	ck_assert_int_eq(continues(&known), LH_OK);
+
+	/* And the way back is a fork again. */
+	struct verify_lease later = lease;
+
+	chain_known(&known, &chain);
+	lease.header.generation--;
+	lease.header.batch += 100;
+	ck_assert_int_eq(continues(&known), LH_E_FORK);
+	lease = later;
+	ck_assert_int_eq(continues(&known), LH_OK);
+}
+END_TEST
+
+START_TEST(beat_of_a_later_generation_renews_a_lease_of_before)
+{
+	struct journal_known known;
+
+	for (int i = 0; i < 3; i++)
+		commit_again();
+	chain_known(&known, &chain);
+	chain.header.batch -= 2;
+	beat(120, 1);
+	ck_assert_int_eq(check_beat(&known, beat_nonces[1]), LH_E_FORK);
+	chain.header.generation++;
+	beat(120, 1);
+	ck_assert_int_eq(check_beat(&known, beat_nonces[1]), LH_OK);
+	/* But not when more was seen of that generation. */
+	known.generation = chain.header.generation;
+	ck_assert_int_eq(check_beat(&known, beat_nonces[1]), LH_E_FORK);
+	known.generation++;
+	known.batch = 0;
+	ck_assert_int_eq(check_beat(&known, beat_nonces[1]), LH_E_FORK);
+}
+END_TEST
+
 /* What a beat of this time says to a license that enforces so. */
 static int
 beat_at(int64_t time, uint32_t enforce)
@@ -336,6 +394,8 @@ suite(void)
 	tcase_add_test(tc, beat_on_another_head_of_the_known_batch_is_a_fork);
 	tcase_add_test(tc, beat_behind_the_lease_itself_is_a_fork);
 	tcase_add_test(tc, beat_of_an_older_generation_is_a_fork);
+	tcase_add_test(tc, later_generation_goes_on_from_an_older_batch);
+	tcase_add_test(tc, beat_of_a_later_generation_renews_a_lease_of_before);
 	tcase_add_test(tc,
 	    beat_after_the_contract_renews_only_what_is_advisory);
 	tcase_add_test(tc, beat_of_another_site_is_a_mismatch);

@@ -129,15 +129,53 @@ START_TEST(beat_raises_the_floor_alone)
 
 	ck_assert_int_eq(known_put(known, "site-1", "default", &header), 0);
 	header = header_of(9, 3);
-	ck_assert_int_eq(known_see(known, "site-1", "default", 9, header.head),
+	ck_assert_int_eq(known_see(known, "site-1", "default", 1, 9,
+			     header.head),
 	    0);
 	header = header_of(9, 4);
-	ck_assert_int_eq(known_see(known, "site-1", "default", 9, header.head),
+	ck_assert_int_eq(known_see(known, "site-1", "default", 1, 9,
+			     header.head),
 	    ERR_FORK);
 	known_get(&kept, &floor, known, "site-1", "default");
 	ck_assert_uint_eq(kept.batch, 7);
 	ck_assert_uint_eq(floor.batch, 9);
 	known_close(known);
+}
+END_TEST
+
+/* The site's store was put back, and its admin acknowledged it: what was seen
+ * of the branch that is lost is not waited for. */
+START_TEST(later_generation_replaces_whatever_was_seen)
+{
+	struct known *known = open_known(root_1);
+	struct known *other = open_known(root_1);
+	struct journal_known header = header_of(9, 1), kept, floor;
+
+	ck_assert_int_eq(known_put(known, "site-1", "default", &header), 0);
+	header = header_of(5, 2);
+	header.generation = 2;
+	ck_assert_int_eq(known_put(known, "site-1", "default", &header), 0);
+	ck_assert_uint_eq(kept_batch(known, "default"), 5);
+	ck_assert_uint_eq(kept_batch(other, "default"), 5);
+	/* The lost branch is no fork of it, and does not come back. */
+	header = header_of(5, 1);
+	ck_assert_int_eq(known_put(other, "site-1", "default", &header), 0);
+	header = header_of(12, 1);
+	ck_assert_int_eq(known_put(known, "site-1", "default", &header), 0);
+	ck_assert_int_eq(known_see(known, "site-1", "default", 1, 12,
+			     header.head),
+	    0);
+	known_get(&kept, &floor, known, "site-1", "default");
+	ck_assert_uint_eq(kept.batch, 5);
+	ck_assert_uint_eq(kept.generation, 2);
+	ck_assert_uint_eq(floor.batch, 5);
+	ck_assert_int_eq(known_see(known, "site-1", "default", 3, 2,
+			     header.head),
+	    0);
+	known_get(&kept, &floor, known, "site-1", "default");
+	ck_assert_uint_eq(floor.batch, 2);
+	known_close(known);
+	known_close(other);
 }
 END_TEST
 
@@ -236,6 +274,7 @@ suite(void)
 	tcase_add_test(tc, older_header_never_replaces_a_newer);
 	tcase_add_test(tc, two_heads_of_one_batch_are_a_fork);
 	tcase_add_test(tc, beat_raises_the_floor_alone);
+	tcase_add_test(tc, later_generation_replaces_whatever_was_seen);
 	tcase_add_test(tc, damaged_file_counts_as_nothing_known);
 	tcase_add_test(tc, folder_that_cannot_be_is_no_reason_to_fail);
 	tcase_add_test(tc, files_are_the_users_own);

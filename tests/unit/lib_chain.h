@@ -34,6 +34,7 @@ struct chain {
 	struct license_feature features[2]; /* of it */
 	struct buf issuer_token, license_token;
 	/* the journal */
+	uint32_t put_back; /* so often, and acknowledged */
 	uint64_t next_batch, next_row, next_lease;
 	uint8_t heads[CHAIN_BATCHES][32]; /* leaves of the history */
 	struct journal_header header; /* of the last batch */
@@ -190,7 +191,7 @@ chain_commit(struct chain *chain)
 	chain->path_hashes = merkle_path(chain->path, &merkle_blake2b,
 	    leaves[0], CHAIN_ROWS, at);
 	chain->header = (struct journal_header){
-		.generation = 1,
+		.generation = 1 + chain->put_back,
 		.batch = chain->next_batch,
 		.first_row = chain->next_row,
 		.rows = CHAIN_ROWS,
@@ -264,6 +265,7 @@ static inline void
 chain_known(struct journal_known *known, const struct chain *chain)
 {
 	known->batch = chain->header.batch;
+	known->generation = chain->header.generation;
 	memcpy(known->head, chain->head, 32);
 	memcpy(known->history, chain->header.history, 32);
 }
