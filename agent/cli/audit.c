@@ -230,10 +230,109 @@ audit_tail(struct cli *cli, int argc, char **argv)
 	return status;
 }
 
+/* A generation of the journal, and where it begins. */
+struct begun {
+	struct row_generation row;
+	uint64_t batch;
+	int64_t time;
+};
+#define BEGUN_SHOWN 16
+
 struct verify {
+	struct cli *cli;
 	struct journal_walk walk;
 	uint64_t batches;
+	struct begun begun[BEGUN_SHOWN]; /* the last ones */
+	uint64_t n_begun;
 };
+
+static int
+verify_row(void *ctx, const struct row *row, int64_t time)
+{
+	struct verify *verify = ctx;
+
+	if (row->kind == ROW_GENERATION)
+		verify->begun[verify->n_begun++ % BEGUN_SHOWN] =
+		    (struct begun){ row->u.generation, verify->batches, time };
+	return 0;
+}
+
+/* The words of the admin who acknowledged it; "" when they were erased. */
+static void
+find_reason(char out[128], struct cli *cli, const uint8_t id[SUBJECT_BYTES])
+{
+	struct subject_ref request;
+	struct subject_view view;
+	struct arena arena = { 0 };
+
+	memcpy(request.subject, id, sizeof(request.subject));
+	out[0] = '\0';
+	if (cli_call(cli, OP_SUBJECT_SHOW, &request, &view, &arena) == CLI_DONE)
+		text_copy(out, 128, view.value);
+	arena_release(&arena);
+}
+
+/* A store that was put back to an older copy, and what that cost. */
+static void
+print_begun(struct cli *cli, const struct begun *begun)
+{
+	const struct row_generation *row = &begun->row;
+	char time[32], lost[32], head[17], reason[128];
+
+	cli_time(time, begun->time);
+	find_reason(reason, cli, row->reason);
+	printf("\nGeneration %u begins with batch %llu, %s: the store had been "
+	       "put back to an older\ncopy (tick %llu; the site had been at "
+	       "%llu).\n",
+	    row->generation, (unsigned long long)begun->batch, time,
+	    (unsigned long long)row->stored,
+	    (unsigned long long)row->witnessed);
+	cli_show("Acknowledged by %s %llu: %s\n",
+	    actor_kind_names[row->by.kind], (unsigned long long)row->by.id,
+	    reason[0] != '\0' ? reason : "(the words were erased)");
+	if (row->lost.generation == 0) {
+		puts("No batch that was lost is known by its number.");
+		return;
+	}
+	cli_time(lost, row->lost.time);
+	text_to_hex(head, row->lost.head, 8);
+	printf("Abandoned: generation %u to batch %llu at least, %s, head "
+	       "%s...;\nuntil then it had granted %llu leases (%llu overage) "
+	       "and ended %llu.\n",
+	    row->lost.generation, (unsigned long long)row->lost.batch, lost,
+	    head, (unsigned long long)row->lost.grants,
+	    (unsigned long long)row->lost.overage,
+	    (unsigned long long)row->lost.ends);
+}
+
+static void
+print_begun_all(struct verify *verify)
+{
+	uint64_t n = verify->n_begun;
+	uint64_t first = n > BEGUN_SHOWN ? n - BEGUN_SHOWN : 0;
+
+	if (first > 0)
+		printf("\nGenerations began %llu times; the last ones:\n",
+		    (unsigned long long)n);
+	for (uint64_t i = first; i < n; i++)
+		print_begun(verify->cli, &verify->begun[i % BEGUN_SHOWN]);
+}
+
+static void
+add_begun_json(struct buf *out, const struct verify *verify)
+{
+	uint64_t n = verify->n_begun;
+
+	for (uint64_t i = n > BEGUN_SHOWN ? n - BEGUN_SHOWN : 0; i < n; i++) {
+		const struct begun *begun = &verify->begun[i % BEGUN_SHOWN];
+
+		buf_printf(out,
+		    "%s{\"batch\":%llu,\"fact\":", out->len > 0 ? "," : "",
+		    (unsigned long long)begun->batch);
+		record_write_json(out, &row_generation_record, &begun->row);
+		buf_add_str(out, "}");
+	}
+}
 
 static int
 verify_batch(void *ctx, const struct batch_item *item)
@@ -241,7 +340,7 @@ verify_batch(void *ctx, const struct batch_item *item)
 	struct verify *verify = ctx;
 	char error[256] = "";
 	int err = journal_walk_batch(&verify->walk, item->blob.data,
-	    item->blob.len, NULL, NULL, error, sizeof(error));
+	    item->blob.len, verify_row, verify, error, sizeof(error));
 
 	if (err == 0) {
 		verify->batches++;
@@ -272,7 +371,8 @@ pinned_key(uint8_t key[32], const struct site_view *site, const char *named)
 int
 audit_verify(struct cli *cli, int argc, char **argv)
 {
-	struct verify verify = { 0 };
+	struct verify verify = { .cli = cli };
+	struct buf begun = { 0 };
 	struct arena arena = { 0 };
 	struct empty nothing = { 0 };
 	struct site_view site;
@@ -316,14 +416,20 @@ audit_verify(struct cli *cli, int argc, char **argv)
 	}
 	text_to_hex(head, verify.walk.head, 32);
 	cli_time(time, verify.walk.time);
+	add_begun_json(&begun, &verify);
 	if (cli->json)
 		printf("{\"batches\":%llu,\"rows\":%llu,\"grants\":%llu,"
-		       "\"ends\":%llu,\"overage\":%llu,\"head\":\"%s\"}\n",
+		       "\"ends\":%llu,\"overage\":%llu,\"generation\":%u,"
+		       "\"tick\":%llu,\"generations\":[%s],"
+		       "\"head\":\"%s\"}\n",
 		    (unsigned long long)verify.batches,
 		    (unsigned long long)verify.walk.next_row - 1,
 		    (unsigned long long)verify.walk.totals.grants,
 		    (unsigned long long)verify.walk.totals.ends,
-		    (unsigned long long)verify.walk.totals.overage, head);
+		    (unsigned long long)verify.walk.totals.overage,
+		    verify.walk.generation,
+		    (unsigned long long)verify.walk.tick, buf_text(&begun),
+		    head);
 	else
 		printf("The journal holds: %llu batches, %llu rows, every "
 		       "signature, root and number checked.\n"
@@ -334,11 +440,14 @@ audit_verify(struct cli *cli, int argc, char **argv)
 		    (unsigned long long)verify.walk.totals.grants,
 		    (unsigned long long)verify.walk.totals.overage,
 		    (unsigned long long)verify.walk.totals.ends, head, time);
+	if (!cli->json)
+		print_begun_all(&verify);
 	if (verify.walk.overage_unchecked > 0)
 		cli_say("the numbers of %llu overage checkouts of licenses "
 			"beyond the first 4096 were counted but not followed",
 		    (unsigned long long)verify.walk.overage_unchecked);
 out:
+	buf_release(&begun);
 	arena_release(&arena);
 	return status;
 }

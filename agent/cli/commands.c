@@ -124,6 +124,28 @@ const struct command_spec commands[] = {
 	    "leasehold site request --out request.txt", site_request_file },
 	{ "site show", "", "the site's identity and state (admin)", NULL,
 	    "leasehold site show", site_show },
+	{ "site clock", "", "the time the site goes by (admin)", NULL,
+	    "leasehold site clock", site_clock },
+	{ "site clock confirm", "",
+	    "adopt what the box's clock says after a jump (admin)", NULL,
+	    "leasehold site clock confirm", site_clock_confirm },
+	{ "site clock correct", "--time TIME --reason TEXT",
+	    "undo a jump that was adopted by mistake (admin)",
+	    "  --time TIME   RFC 3339, not after the site's own time\n"
+	    "  --reason TEXT is kept in the log of the site\n",
+	    "leasehold site clock correct --time 2026-11-22T08:00:00Z --reason "
+	    "'NTP was wrong'",
+	    site_clock_correct },
+	{ "site acknowledge-rollback", "--reason TEXT",
+	    "go on with an older copy (admin)",
+	    "  --reason TEXT what happened; is kept in the journal\n"
+	    "What was granted, returned, enrolled and installed since that "
+	    "copy is lost, and\nthe journal says so for ever. If the newest "
+	    "copy is still there, stop the site\nand put that one in place "
+	    "instead.\n",
+	    "leasehold site acknowledge-rollback --reason 'disk failed; backup "
+	    "of Sunday'",
+	    site_acknowledge_rollback },
 	{ "help", "[COMMAND]", "what a command does", NULL,
 	    "leasehold help leases", help_command },
 	{ 0 },

@@ -31,7 +31,7 @@ help_all(FILE *out)
 	      "that hands them out.\n\n",
 	    out);
 	for (const struct command_spec *c = commands; c->words != NULL; c++)
-		fprintf(out, "  leasehold %-18s %s\n", c->words, c->doc);
+		fprintf(out, "  leasehold %-18s  %s\n", c->words, c->doc);
 	fputs(global_help, out);
 }
 
@@ -140,7 +140,7 @@ show_group(const char *first)
 	for (const struct command_spec *c = commands; c->words != NULL; c++)
 		if (strncmp(c->words, first, len) == 0 &&
 		    (c->words[len] == ' ' || c->words[len] == '\0')) {
-			fprintf(stderr, "  leasehold %-18s %s\n", c->words,
+			fprintf(stderr, "  leasehold %-18s  %s\n", c->words,
 			    c->doc);
 			any = true;
 		}

@@ -120,6 +120,7 @@ cli_status(int err)
 	case ERR_HOSTNAME_NOT_ALLOWED:
 	case ERR_IP_NOT_ALLOWED:
 	case ERR_FINGERPRINT_BLOCKED:
+	case ERR_ROLLED_BACK:
 		return CLI_REFUSED;
 	case ERR_CLOSED:
 	case ERR_TIMEOUT:

@@ -144,6 +144,36 @@ site_request_file(struct cli *cli, int argc, char **argv)
 	return status;
 }
 
+/* The witness of a rollback, and how good it is. */
+static void
+print_counter(const struct site_view *site)
+{
+	char ticked[32];
+
+	cli_time(ticked, site->ticked_at);
+	cli_show("counter   tick %llu%s%s, %s\n", (unsigned long long)site->ticks,
+	    ticked[0] != '\0' ? " of " : "", ticked,
+	    site->witness == WITNESS_TPM
+		? "witnessed by the box's TPM"
+		: "witnessed by a file (weaker than a TPM: a copy\n          "
+		  "that brings the file back too is seen by agents only)");
+}
+
+static void
+print_rollback(const struct site_view *site)
+{
+	if (site->rolled_back)
+		cli_show("\nROLLED BACK: %s.\n"
+			 "Seats that run are renewed; nothing is granted or "
+			 "changed. If the newest copy of the\nsite's folder is "
+			 "still there, stop the site, put that one in place "
+			 "and start it again.\nIf not, let it go on with this "
+			 "one:\n"
+			 "  leasehold site acknowledge-rollback --reason "
+			 "TEXT\n",
+		    site->rollback);
+}
+
 int
 site_show(struct cli *cli, int argc, char **argv)
 {
@@ -168,8 +198,12 @@ site_show(struct cli *cli, int argc, char **argv)
 		    (unsigned long long)site.batch,
 		    (unsigned long long)site.rows, site.generation,
 		    site.tenant);
+		print_counter(&site);
 		cli_show("time      %s%s\n", time,
-		    site.clock_held ? "  (held: the wall clock jumped)" : "");
+		    site.clock_held
+			? "  (held: the clock of its box jumped; see: "
+			  "leasehold site clock)"
+			: "");
 		cli_show("licenses  %llu\n", (unsigned long long)site.licenses);
 		cli_show("leases    %llu held, %llu waiting for a seat\n",
 		    (unsigned long long)site.leases,
@@ -181,6 +215,7 @@ site_show(struct cli *cli, int argc, char **argv)
 			cli_show("          %llu wait for approval: leasehold "
 				 "device list --state pending\n",
 			    (unsigned long long)site.devices_pending);
+		print_rollback(&site);
 	}
 	arena_release(&arena);
 	return status;

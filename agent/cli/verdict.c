@@ -202,9 +202,10 @@ static const struct advice advices[] = {
 	    "ask the site's admin which classes of devices it takes",
 	    CLI_REFUSED },
 	[CAUSE_ROLLED_BACK] = { NULL,
-	    "The site's store was put back to an older copy, or forked; "
-	    "applications refuse its leases",
-	    "tell the site's admin: leasehold audit verify", CLI_REFUSED },
+	    "The site's store was put back to an older copy, or forked: it "
+	    "gives out nothing new, and what runs keeps its seat to the end "
+	    "of its signed span",
+	    "tell the site's admin: leasehold site show", CLI_REFUSED },
 };
 _Static_assert(sizeof(advices) / sizeof(advices[0]) == CAUSE_ROLLED_BACK + 1,
     "advice for each cause");

@@ -338,7 +338,8 @@ ledger_linger_end(int64_t *until, struct ledger_view *view)
 uint64_t
 ledger_devices(const struct ledger_view *view)
 {
-	return view->state.counters.next_device - 1;
+	return view->state.counters.next_device - 1 -
+	    view->state.counters.devices_skipped;
 }
 
 int64_t

@@ -23,7 +23,7 @@ def commands():
     found = []
     for line in shown.out.splitlines():
         if line.startswith("  leasehold "):
-            found.append(line[len("  leasehold "):][:18].split())
+            found.append(line[len("  leasehold "):].split("  ")[0].split())
     return found
 
 

@@ -273,7 +273,8 @@ def a_lying_site_does_not_reach_the_terminal():
                  "batch": 1, "rows": 1, "time": "2026-01-01T00:00:00.000Z",
                  "leases": 1, "devices": 1, "sessions": 1, "licenses": 0,
                  "clock_held": False, "waiting": 0,
-                 "clock_wall": "2026-01-01T00:00:00.000Z"}
+                 "clock_wall": "2026-01-01T00:00:00.000Z",
+                 "witness": "file", "ticks": 1}
         Liar.answers = {"/api/v1/site": about,
                         "/api/v1/licenses": {"items": []},
                         "/api/v1/queue": {"items": []},

@@ -279,9 +279,7 @@ def a_site_that_was_put_back_is_named():
     with World() as world:
         site, agent = enrolled(world)
         site.stop()
-        shutil.copytree(site.state, world.path("copy"), symlinks=True)
-        if AS_ROOT:
-            run("cp", "-a", site.state + "/.", world.path("copy"))
+        copy = site.snapshot()
         site.start()
         site.install(terms())
         agent.wait_connected()
@@ -290,12 +288,11 @@ def a_site_that_was_put_back_is_named():
         app.stop()
         site.stop()
         agent.stop()
-        run("rm", "-rf", site.state)
-        run("cp", "-a", world.path("copy"), site.state)
+        site.put_back(copy)
         site.start()
         agent.start()
         found = becomes(agent, "rolled_back", REFUSED, "was seen",
-                        "leasehold audit verify")
+                        "leasehold site show")
         expect("batch" in found["summary"], found)
 
 
