@@ -287,6 +287,37 @@ class Site:
                 pass  # it died with its parent
         self.process.wait()
 
+    @property
+    def witness(self):
+        """The folder of the site's own counter, outside of its state."""
+        return self.state + ".witness"
+
+    def snapshot(self, name="copy"):
+        """A copy of all that a stopped site keeps, witness included."""
+        copy = self.world.path("%s.%s" % (self.name, name))
+        for source, target in ((self.state, "state"),
+                               (self.witness, "witness")):
+            os.makedirs(copy, exist_ok=True)
+            done = run("cp", "-a", source, os.path.join(copy, target))
+            expect(done.status == 0, "snapshot: " + done.err)
+        return copy
+
+    def put_back(self, copy, parts=("system", "tenants"), witness=False):
+        """Put parts of a stopped site's state back to what they were."""
+        pairs = [(os.path.join(copy, "state", part),
+                  os.path.join(self.state, part)) for part in parts]
+        if witness:
+            pairs.append((os.path.join(copy, "witness"), self.witness))
+        for source, target in pairs:
+            shutil.rmtree(target)
+            done = run("cp", "-a", source, target)
+            expect(done.status == 0, "put back: " + done.err)
+
+    def log(self):
+        with open(self.world.path(self.name + ".log"),
+                  errors="replace") as f:
+            return f.read()
+
     def child(self, name):
         return wait_for(lambda: children(self.process.pid).get(name),
                         "no process %s" % name)[0]
