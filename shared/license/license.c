@@ -1,5 +1,6 @@
 /* Terms, the chain of signatures and what a license is for; see license.h. */
 #include "shared/license/license.h"
+#include "shared/proof/proof.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -121,6 +122,8 @@ license_terms_check(struct license_terms *terms, struct record_error *error)
 		terms->terms.grace_s = LICENSE_GRACE_DEFAULT_S;
 		terms->terms.enforce = LICENSE_HARD;
 	}
+	if (terms->terms.borrow_max_s == 0)
+		terms->terms.borrow_max_s = LICENSE_BORROW_DEFAULT_S;
 	int err = record_check(&license_terms_record, terms, error);
 
 	if (err != 0)
@@ -155,6 +158,19 @@ check_license_terms(struct license *license, struct record_error *error)
 
 	license->terms = terms.terms;
 	return err;
+}
+
+bool
+license_may_borrow(const struct license_bounds *terms, uint32_t class_)
+{
+	const struct license_class *classes = terms->borrow_classes.items;
+
+	if (terms->no_borrow)
+		return false;
+	for (uint32_t i = 0; i < terms->borrow_classes.count; i++)
+		if (classes[i].class_ == class_)
+			return true;
+	return terms->borrow_classes.count == 0 && class_ == PROOF_TPM;
 }
 
 bool

@@ -18,6 +18,9 @@
 #define LICENSE_TTL_DEFAULT_S 120
 #define LICENSE_GRACE_DEFAULT_S 300
 #define LICENSE_FEATURES_MAX 64
+#define LICENSE_BORROW_DEFAULT_S 604800
+#define LICENSE_BORROW_MAX_S 31622400 /* a leap year */
+#define LICENSE_CLASSES_MAX 5
 /** A token of a license at most; the most features with the longest names fit.
  */
 #define LICENSE_TOKEN_MAX 40960
@@ -69,11 +72,23 @@ enum license_cycle { LICENSE_MONTHLY, LICENSE_ANNUAL };
 
 enum license_enforce { LICENSE_HARD, LICENSE_GRACE, LICENSE_ADVISORY };
 
+/** A class of device in a list: enum proof_class. */
+struct license_class {
+	uint32_t class_;
+};
+
 /** What bounds the site's policy (DESIGN 11); absent ones get defaults. */
 struct license_bounds {
 	uint32_t ttl_s; /* a lease without a beat, 1 s to 1 day */
 	uint32_t grace_s; /* after that, 0 to 7 days */
 	uint32_t enforce;
+	bool no_borrow; /* no seat is lent */
+	uint32_t borrow_max_s; /* longest borrow; 7 days when absent */
+	/** Most seats on loan at once, of the product and of each feature; 0:
+	 * no bound but the seats there are. */
+	uint32_t borrow_seats;
+	/** license_class; empty: tpm alone. See license_may_borrow(). */
+	struct record_list borrow_classes;
 };
 
 /** The file a vendor writes: the terms without the parties. */
@@ -85,8 +100,8 @@ struct license_terms {
 	struct license_bounds terms;
 };
 
-/** Payload of a TOKEN_LICENSE. Its features live where it was read to: a copy
- * of the struct shares them. */
+/** Payload of a TOKEN_LICENSE. Its lists live where it was read to: a copy of
+ * the struct shares them. */
 struct license {
 	char license_id[64]; /* "lic-vector-mercedes-2026-001" */
 	uint64_t serial; /* a higher one replaces a lower one */
@@ -148,9 +163,10 @@ struct license_file {
 
 extern const struct record license_vendor_record, license_product_record,
     license_pricing_record, license_entitlement_record, license_feature_record,
-    license_contract_record, license_bounds_record, license_terms_record,
-    license_record, license_issuer_record, license_request_record,
-    license_host_pattern_record, license_join_record, license_file_record;
+    license_contract_record, license_class_record, license_bounds_record,
+    license_terms_record, license_record, license_issuer_record,
+    license_request_record, license_host_pattern_record, license_join_record,
+    license_file_record;
 
 /** The seats that a feature has, or ("") the product itself. */
 struct license_seats {
@@ -161,6 +177,9 @@ struct license_seats {
 /** False, and nothing, when the license has no such feature. */
 bool license_seats(struct license_seats *out, const struct license *license,
     const char *feature);
+
+/** May a device of this class (enum proof_class) borrow at all? */
+bool license_may_borrow(const struct license_bounds *terms, uint32_t class_);
 
 /**
  * The rules that one table row cannot say: total = commit + overage, a known

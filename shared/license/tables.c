@@ -1,5 +1,6 @@
 /* What the documents hold, row by row; see license.h. */
 #include "shared/license/license.h"
+#include "shared/proof/proof.h"
 
 #define U53_MAX ((UINT64_C(1) << 53) - 1)
 
@@ -74,6 +75,34 @@ static const struct record_field license_contract_fields[] = {
 };
 RECORD_DEFINE(license_contract, 1, "How long it runs and is billed.");
 
+/* Those of shared/proof, which the vendor's tool does not link. */
+static const char *const class_names[] = {
+	[PROOF_SOFTWARE] = "software",
+	[PROOF_TPM] = "tpm",
+	[PROOF_VTPM] = "vtpm",
+	[PROOF_ASSIGNED] = "assigned",
+	[PROOF_KEY] = "key",
+	[PROOF_KEY + 1] = NULL,
+};
+static const struct record_field license_class_fields[] = {
+	/* `class` is a word of C++. */
+	{ .key = "class",
+	    .doc = "A class of device: \"tpm\".",
+	    .type = RECORD_ENUM,
+	    .offset = offsetof(struct license_class, class_),
+	    .size = sizeof(((struct license_class *)0)->class_),
+	    .names = class_names },
+};
+const struct record license_class_record = {
+	.name = "license_class",
+	.doc = "A class of device.",
+	.version = 1,
+	.size = sizeof(struct license_class),
+	.fields = license_class_fields,
+	.n_fields = 1,
+	.bare = true,
+};
+
 /* Both spans are required, so that a grace of 0 can be said: who wants the
  * defaults leaves out the whole object. */
 static const struct record_field license_bounds_fields[] = {
@@ -83,6 +112,18 @@ static const struct record_field license_bounds_fields[] = {
 	    "Seconds that an application may go on after that."),
 	R_ENUM(license_bounds, enforce, enforce_names, RECORD_OPTIONAL,
 	    "What happens when seats or contract are over."),
+	R_BOOL(license_bounds, no_borrow, RECORD_OPTIONAL,
+	    "No seat may be borrowed."),
+	R_U32(license_bounds, borrow_max_s, 1, LICENSE_BORROW_MAX_S,
+	    RECORD_OPTIONAL,
+	    "Seconds of the longest borrow; 604800 when absent."),
+	R_U32(license_bounds, borrow_seats, 1, LICENSE_SEATS_MAX,
+	    RECORD_OPTIONAL,
+	    "Most seats on loan at once, of the product and of each feature; "
+	    "absent: all of them."),
+	R_LIST(license_bounds, borrow_classes, &license_class_record, 0,
+	    LICENSE_CLASSES_MAX, RECORD_OPTIONAL,
+	    "Classes of device that may borrow; absent: tpm alone."),
 };
 RECORD_DEFINE(license_bounds, 1, "What bounds the policy of the site.");
 
@@ -98,7 +139,7 @@ static const struct record_field license_terms_fields[] = {
 	    "The contract."),
 	R_STRUCT(license_terms, terms, &license_bounds_record, RECORD_OPTIONAL,
 	    "Bounds of the site's policy; without it the defaults: ttl_s 120, "
-	    "grace_s 300, enforce hard."),
+	    "grace_s 300, enforce hard, borrow_max_s 604800."),
 };
 RECORD_DEFINE(license_terms, 1,
     "What a vendor grants, without the parties: the file for issuing.");
