@@ -214,6 +214,7 @@ struct lease_view {
 	/** Until the seat is free, if its holder says nothing more. */
 	uint32_t left_s;
 	bool connected; /* its agent */
+	int64_t until; /* it is borrowed until then; 0: it lives by beats */
 };
 /** Empty or 0: any. A page may hold fewer than `limit`, even none, and yet not
  * be the last: `next` says. */

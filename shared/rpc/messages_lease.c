@@ -206,6 +206,8 @@ static const struct record_field lease_view_fields[] = {
 	R_U32(lease_view, left_s, 0, UINT32_MAX, OPT,
 	    "Seconds until the seat is free, if its holder says nothing more."),
 	R_BOOL(lease_view, connected, OPT, "Its agent is."),
+	R_TIME(lease_view, until, OPT,
+	    "It is borrowed until then; absent: it lives by beats."),
 };
 RECORD_DEFINE(lease_view, 1, "A lease, for people.");
 

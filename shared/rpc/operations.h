@@ -7,6 +7,7 @@
 #ifndef SHARED_RPC_OPERATIONS_H
 #define SHARED_RPC_OPERATIONS_H
 
+#include "shared/rpc/borrow.h"
 #include "shared/rpc/messages.h"
 
 /* Ids are on our own wire between processes of one release only. */
@@ -22,6 +23,12 @@ enum operation_id {
 	OP_LICENSE_GET,
 	OP_LEASE_MINE, /* lease.list of an agent: its own */
 	OP_LEASE_CANCEL,
+	OP_BORROW_CHALLENGE,
+	OP_BORROW_TAKE,
+	OP_BORROW_EXTEND,
+	OP_BORROW_PREPARE,
+	OP_BORROW_RETURN,
+	OP_BORROW_MINE, /* borrow.list of an agent: its own */
 	/* notices */
 	OP_LEASE_REVOKED,
 	OP_LEASE_WAITING,
@@ -39,6 +46,10 @@ enum operation_id {
 	OP_LEASE_RELEASE,
 	OP_QUEUE_LIST,
 	OP_QUEUE_REMOVE,
+	OP_BORROW_LIST,
+	OP_BORROW_SHOW,
+	OP_BORROW_DELIVER,
+	OP_BORROW_WRITE_OFF,
 	OP_JOIN_CREATE,
 	OP_JOIN_LIST,
 	OP_JOIN_REVOKE,
