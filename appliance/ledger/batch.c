@@ -89,7 +89,10 @@ batch_remember(struct batch *batch, const struct row *row)
 
 	if (row->kind == ROW_LEASE_ENDED)
 		return requests_end(requests, row->u.lease_ended.lease);
-	if (row->kind != ROW_LEASE_GRANTED && row->kind != ROW_LEASE_ADOPTED)
+	if (row->kind == ROW_BORROW_ENDED)
+		return requests_end(requests, row->u.borrow_ended.lease);
+	if (row->kind != ROW_LEASE_GRANTED && row->kind != ROW_LEASE_ADOPTED &&
+	    row->kind != ROW_BORROWED)
 		return 0;
 	struct arena arena = { .chunks = NULL };
 	struct row_lease_granted r;

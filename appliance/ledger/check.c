@@ -1,5 +1,6 @@
 /* The invariants of DESIGN 5 over the whole state, and the hash of its logical
  * dump. See ledger.h. */
+#include "appliance/ledger/borrow.h"
 #include "appliance/ledger/codec.h"
 #include "appliance/ledger/core.h"
 #include "appliance/ledger/linger.h"
@@ -494,6 +495,9 @@ check_all(struct check *check)
 		    check);
 	if (err == 0)
 		err = store_each(txn, STORE_JOINS, NULL, 0, check_join, check);
+	if (err == 0)
+		err = borrows_check(check->state, check->error,
+		    check->error_size);
 	return err == 0 ? check_counters(check) : err;
 }
 

@@ -159,6 +159,12 @@ int decide_generation(struct batch *batch, struct command *command);
 int decide_adopt(struct batch *batch, struct command *command);
 /** A device that may hold seats; else a refusal that says why not. */
 int decide_device(struct batch *batch, struct command *command);
+int decide_borrow_take(struct batch *batch, struct command *command);
+int decide_borrow_extend(struct batch *batch, struct command *command);
+int decide_borrow_prepare(struct batch *batch, struct command *command);
+int decide_borrow_return(struct batch *batch, struct command *command);
+int decide_borrow_deliver(struct batch *batch, struct command *command);
+int decide_borrow_write_off(struct batch *batch, struct command *command);
 
 /** A row that ends a lease. */
 int decide_end(struct batch *batch, const struct state_lease *lease,

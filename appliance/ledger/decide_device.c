@@ -1,5 +1,6 @@
 /* Decide on devices: enrolment, approval, revocation (DESIGN 9). */
-#include "appliance/ledger/core.h"
+#include "appliance/ledger/borrow.h"
+#include "appliance/ledger/grant.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -309,9 +310,12 @@ end_leases(struct batch *batch, struct command *command, uint64_t device)
 
 		err = state_lease(&lease, &batch->state, leases[i]);
 		if (err == 0)
-			err = decide_end(batch, &lease, LEASE_REVOKED,
-			    decide_held_until(command, batch, &lease),
-			    &command->who);
+			err = lease_is_borrow(&lease)
+			    ? decide_give_up(batch, command, &lease,
+				  BORROW_REVOKED)
+			    : decide_end(batch, &lease, LEASE_REVOKED,
+				  decide_held_until(command, batch, &lease),
+				  &command->who);
 	}
 	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 }

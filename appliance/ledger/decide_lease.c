@@ -1,28 +1,12 @@
 /* Decide on leases: checkout, return, release, expiry (DESIGN 11). */
-#include "appliance/ledger/core.h"
-#include "appliance/ledger/pools.h"
-#include "appliance/ledger/slots.h"
+#include "appliance/ledger/borrow.h"
+#include "appliance/ledger/grant.h"
 #include "shared/base/err.h"
-#include "shared/base/log.h"
-#include "shared/base/version.h"
 
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-
-/* A checkout on its way to its row. */
-struct grant {
-	const struct checkout *request;
-	uint8_t digest[16];
-	uint32_t count; /* seats wanted, at least 1 */
-	const struct state_license *license;
-	struct pool_id id; /* of the seats it draws from */
-	struct state_pool pool;
-	uint64_t overage_checkouts; /* of the license, so far */
-	struct row_slots *slots; /* in the command's arena */
-	uint32_t n_slots;
-};
 
 /* What a retry must repeat: everything but the id itself, what the application
  * happens to know by now, and how long it is still ready to wait. */
@@ -46,237 +30,13 @@ checkout_digest(uint8_t digest[16], struct batch *batch,
 	return 0;
 }
 
-/* "davinci" or "autosar of davinci": what the seats are of. */
-static void
-name_pool(char out[160], const struct checkout *request)
-{
-	snprintf(out, 160, "%s%s%s", request->feature,
-	    request->feature[0] != '\0' ? " of " : "", request->product);
-}
-
-static int
-refuse_seats(struct command *command, const struct grant *grant)
-{
-	const struct license_seats *seats = &grant->pool.seats;
-	int err = seats->overage == 0 ? ERR_NO_SEATS : ERR_OVERAGE_EXHAUSTED;
-	uint32_t free = pool_free(&grant->pool);
-	char hint[192], name[160], more[96] = "";
-
-	/* What is on offer to others is not free. */
-	free = free > command->reserved ? free - command->reserved : 0;
-	name_pool(name, grant->request);
-	snprintf(hint, sizeof hint,
-	    "see who holds them: leasehold leases --product %s",
-	    grant->request->product);
-	if (grant->pool.lingering > 0)
-		snprintf(more, sizeof more, ", %u released but not yet free",
-		    grant->pool.lingering);
-	if (free > 0)
-		return decide_refuse(command, err, hint,
-		    free == 1 ? "asked for %u seats of %s, %u is free%s"
-			      : "asked for %u seats of %s, %u are free%s",
-		    grant->count, name, free, more);
-	/* A renewal made seats commit that are held as overage; the type of a
-	 * lease never changes, and no more overage may be held than allowed. */
-	if (pool_taken(&grant->pool) < seats->total &&
-	    pool_free(&grant->pool) == 0)
-		return decide_refuse(command, err, hint,
-		    "the license has %u seats of %s now, and more of them come "
-		    "free as overage leases of before its renewal end (%u "
-		    "commit, %u overage%s)",
-		    seats->total, name, grant->pool.commit, grant->pool.overage,
-		    more);
-	if (command->reserved > 0)
-		return decide_refuse(command, err, hint,
-		    "all %u seats of %s are taken, or on offer to who waited "
-		    "longer%s",
-		    seats->total, name, more);
-	if (seats->overage == 0)
-		return decide_refuse(command, err, hint,
-		    seats->total == 1 ? "the %u seat of %s is taken%s"
-				      : "all %u seats of %s are taken%s",
-		    seats->total, name, more);
-	return decide_refuse(command, err, hint,
-	    "all %u seats of %s are taken (%u commit, %u overage%s)",
-	    seats->total, name, grant->pool.commit, grant->pool.overage, more);
-}
-
-/* Nobody waits for what never comes. */
-static int
-refuse_count(struct command *command, const struct grant *grant)
-{
-	char name[160];
-
-	name_pool(name, grant->request);
-	return decide_refuse(command, ERR_MAX_REACHED, "",
-	    "asked for %u seats of %s, and the license has %u in all",
-	    grant->count, name, grant->pool.seats.total);
-}
-
-/* Those of the feature, or the product's own. */
-static int
-find_pool(struct grant *grant, struct batch *batch)
-{
-	const char *feature = grant->request->feature;
-	struct pool_id *id = &grant->id, product = { grant->id.license, 0 };
-	struct state_pool first;
-	int err =
-	    state_pool_find(&id->pool, &batch->state, id->license, feature);
-
-	if (err == 0)
-		err = state_pool(&grant->pool, &batch->state, *id);
-	if (err == 0 && id->pool != 0)
-		err = state_pool(&first, &batch->state, product);
-	if (err != 0)
-		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
-	grant->overage_checkouts = id->pool != 0
-	    ? first.overage_checkouts
-	    : grant->pool.overage_checkouts;
-	return 0;
-}
-
-/* All or none of them. The lowest free slots say what they are: below
- * commit_qty commit, else overage. */
-static int
-choose_slots(struct grant *grant, struct batch *batch, struct command *command)
-{
-	const struct state_pool *pool = &grant->pool;
-	int err = find_pool(grant, batch);
-
-	if (err != 0)
-		return err;
-	if (grant->count > pool->seats.total)
-		return refuse_count(command, grant);
-	if ((uint64_t)grant->count + command->reserved > pool_free(pool))
-		return refuse_seats(command, grant);
-	grant->slots =
-	    arena_alloc(&command->arena, grant->count * sizeof *grant->slots);
-	if (grant->slots == NULL)
-		return ERR_NOMEM;
-	err = slots_find(grant->slots, &grant->n_slots, &batch->state,
-	    grant->id, grant->count, pool->seats.total);
-	if (err != ERR_NOT_FOUND_INTERNAL)
-		return err;
-	log_error("decide",
-	    "license %" PRIu64 ", pool %u has fewer free slots than it counts",
-	    grant->id.license, grant->id.pool);
-	return ERR_CORRUPT;
-}
-
-static int
-refuse_feature(struct command *command, const struct license *terms,
-    const struct checkout *request)
-{
-	const struct license_feature *features = terms->features.items;
-	char list[160] = "none";
-	size_t len = 0;
-	uint32_t i = 0;
-
-	/* As many as fit, whole. */
-	for (; i < terms->features.count; i++) {
-		size_t add = strlen(features[i].id) + (i > 0 ? 2 : 0);
-
-		if (len + add > sizeof list - 8)
-			break;
-		snprintf(list + len, sizeof list - len, "%s%s",
-		    i > 0 ? ", " : "", features[i].id);
-		len += add;
-	}
-	if (i < terms->features.count)
-		snprintf(list + len, sizeof list - len, ", ...");
-	char hint[192];
-
-	snprintf(hint, sizeof hint, "its features: %s", list);
-	return decide_refuse(command, ERR_NOT_ENTITLED, hint,
-	    "license %s for %s has no feature %s", terms->license_id,
-	    request->product, request->feature);
-}
-
-/* Does the license grant this today? */
-static int
-check_license(const struct grant *grant, struct batch *batch,
-    struct command *command)
-{
-	const struct checkout *request = grant->request;
-	const struct license *terms = &grant->license->document;
-	struct record_error error = { .reason = "" };
-	struct license_seats seats;
-
-	if (license_check_dates(terms, batch->place.time, &error) != 0)
-		return decide_refuse(command, ERR_LICENSE_EXPIRED,
-		    "ask the vendor for a renewal, then: leasehold license "
-		    "install FILE",
-		    "license %s for %s: %s", terms->license_id,
-		    request->product, error.reason);
-	struct version version;
-	char hint[192];
-
-	snprintf(hint, sizeof hint, "the license covers versions %s",
-	    terms->product.version);
-	if (version_parse(&version, request->version) != 0)
-		return decide_refuse(command, ERR_BAD_REQUEST, hint,
-		    "%s is no version", request->version);
-	if (!version_in_range(request->version, terms->product.version))
-		return decide_refuse(command, ERR_VERSION_NOT_COVERED, hint,
-		    "license %s does not cover %s %s", terms->license_id,
-		    request->product, request->version);
-	if (!license_seats(&seats, terms, request->feature))
-		return refuse_feature(command, terms, request);
-	return 0;
-}
-
-static int
-find_license(struct grant *grant, struct batch *batch, struct command *command)
-{
-	const struct checkout *request = grant->request;
-	int err =
-	    state_product(&grant->id.license, &batch->state, request->product);
-
-	if (err == ERR_NOT_FOUND_INTERNAL)
-		return decide_refuse(command, ERR_NOT_ENTITLED,
-		    "ask the site's admin; leasehold license list shows what "
-		    "is installed",
-		    "no license for %s is installed at this site",
-		    request->product);
-	if (err == 0)
-		err = state_license(&grant->license, &batch->state,
-		    grant->id.license, &command->arena);
-	if (err != 0)
-		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
-	command->license = grant->id.license;
-	return check_license(grant, batch, command);
-}
-
-static void
-fill_seats(struct row_lease_granted *r, const struct grant *grant)
-{
-	r->count = grant->count;
-	r->slots = (struct record_list){ grant->slots, grant->n_slots };
-	r->overage_count = grant->count -
-	    row_slots_below(grant->slots, grant->n_slots,
-		grant->pool.seats.commit);
-	if (r->overage_count == 0) {
-		r->type = SEAT_COMMIT;
-		return;
-	}
-	r->type = SEAT_OVERAGE;
-	r->overage = grant->overage_checkouts + 1;
-}
-
 static int
 emit_grant(struct batch *batch, struct command *command,
     const struct grant *grant)
 {
-	const struct checkout *request = grant->request;
-	const struct state_license *license = grant->license;
-	const struct license *terms = &license->document;
-	uint8_t user[SUBJECT_BYTES], host[SUBJECT_BYTES];
-	int err = decide_subject(user, batch, SUBJECT_USER, request->user,
-	    command->entropy);
+	struct grant_people people;
+	int err = grant_find_people(&people, batch, command, grant);
 
-	if (err == 0)
-		err = decide_subject(host, batch, SUBJECT_HOST, request->host,
-		    command->entropy + SUBJECT_ENTROPY);
 	if (err != 0)
 		return err;
 	struct row *row = batch_row(batch, ROW_LEASE_GRANTED);
@@ -285,22 +45,9 @@ emit_grant(struct batch *batch, struct command *command,
 		return ERR_NOMEM;
 	struct row_lease_granted *r = &row->u.lease_granted;
 
-	r->lease = batch->state.counters.next_lease;
-	r->license = license->license;
-	memcpy(r->license_digest, license->digest, sizeof r->license_digest);
-	r->device = command->who.id;
-	fill_seats(r, grant);
-	memcpy(r->nonce, request->nonce, sizeof r->nonce);
-	memcpy(r->request, request->request, sizeof r->request);
-	memcpy(r->request_digest, grant->digest, sizeof r->request_digest);
-	memcpy(r->product, terms->product.id, sizeof r->product);
-	memcpy(r->version, request->version, sizeof r->version);
-	memcpy(r->feature, request->feature, sizeof r->feature);
-	memcpy(r->user, user, sizeof r->user);
-	memcpy(r->host, host, sizeof r->host);
-	memcpy(r->application, request->application, sizeof r->application);
-	r->ttl_s = terms->terms.ttl_s;
-	r->grace_s = terms->terms.grace_s;
+	grant_fill(r, batch, command, grant, &people);
+	r->ttl_s = grant->license->document.terms.ttl_s;
+	r->grace_s = grant->license->document.terms.grace_s;
 	command->reply.checkout = (struct checkout_reply){ .lease = r->lease,
 		.row_number = row->number };
 	err = batch_granted(batch, command, batch->place.batch,
@@ -391,6 +138,9 @@ decide_checkout(struct batch *batch, struct command *command)
 	struct request known;
 	int err = decide_device(batch, command);
 
+	if (err == 0 && command->err == 0)
+		err = decide_owes_nothing(batch, command);
+
 	if (err != 0 || command->err != 0)
 		return err;
 	grant.count = grant.request->count > 0 ? grant.request->count : 1;
@@ -403,7 +153,7 @@ decide_checkout(struct batch *batch, struct command *command)
 	if (requests_find(&known, requests, command->who.id,
 		grant.request->request))
 		return answer_retry(batch, command, &known, grant.digest);
-	err = find_license(&grant, batch, command);
+	err = grant_find_license(&grant, batch, command);
 	if (err != 0 || command->err != 0)
 		return err;
 	if (requests_device_count(requests, command->who.id) >=
@@ -411,7 +161,7 @@ decide_checkout(struct batch *batch, struct command *command)
 		return decide_refuse(command, ERR_MAX_REACHED, "",
 		    "device-%" PRIu64 " holds %d leases, the most one may",
 		    command->who.id, LEDGER_DEVICE_LEASES_MAX);
-	err = choose_slots(&grant, batch, command);
+	err = grant_choose_slots(&grant, batch, command);
 	if (err != 0 || command->err != 0)
 		return err;
 	return emit_grant(batch, command, &grant);
@@ -445,6 +195,14 @@ find_lease(struct state_lease *lease, struct batch *batch,
 {
 	int err = state_lease(lease, &batch->state, number);
 
+	if (err == 0 && lease_is_borrow(lease))
+		return decide_refuse(command, ERR_CONFLICT,
+		    "leasehold borrow list shows it; leasehold borrow "
+		    "write-off "
+		    "gives it up",
+		    "lease-%" PRIu64 " is borrowed: it comes back when its "
+		    "device proves so",
+		    number);
 	if (err != ERR_NOT_FOUND_INTERNAL)
 		return err;
 	if (number == 0 || number >= batch->state.counters.next_lease)

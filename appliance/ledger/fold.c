@@ -1,5 +1,6 @@
 #include "appliance/ledger/fold.h"
 
+#include "appliance/ledger/borrow.h"
 #include "appliance/ledger/linger.h"
 #include "appliance/ledger/pools.h"
 #include "shared/base/err.h"
@@ -8,8 +9,8 @@
 #include <string.h>
 
 /* What the state says against a row: the journal or the store is damaged. */
-static int
-contradicted(const struct row *row, const char *why)
+int
+fold_contradicted(const struct row *row, const char *why)
 {
 	log_error("fold", "row %llu (%s) contradicts the state: %s",
 	    (unsigned long long)row->number, row_kind_name(row->kind), why);
@@ -20,7 +21,8 @@ contradicted(const struct row *row, const char *why)
 static int
 must_exist(int err, const struct row *row, const char *what)
 {
-	return err == ERR_NOT_FOUND_INTERNAL ? contradicted(row, what) : err;
+	return err == ERR_NOT_FOUND_INTERNAL ? fold_contradicted(row, what)
+					     : err;
 }
 
 /* How many pools the license has had so far. */
@@ -50,7 +52,7 @@ fold_license_installed(struct state *state, const struct row *row)
 	int err = 0;
 
 	if (r->license > state->counters.next_license)
-		return contradicted(row, "license numbers have a gap");
+		return fold_contradicted(row, "license numbers have a gap");
 	if (r->license == state->counters.next_license)
 		state->counters.next_license++;
 	else
@@ -61,7 +63,7 @@ fold_license_installed(struct state *state, const struct row *row)
 	license.document = r->document;
 	err = token_kid(kid, r->issuer_token.data, r->issuer_token.len);
 	if (err != 0)
-		return contradicted(row, "its issuer is no token");
+		return fold_contradicted(row, "its issuer is no token");
 	err = pools_set(state, &license);
 	if (err == 0)
 		err = state_license_put(state, &license);
@@ -91,9 +93,9 @@ fold_join_created(struct state *state, const struct row *row,
 		.n_hosts = r->hosts.count };
 
 	if (r->join != state->counters.next_join)
-		return contradicted(row, "token numbers have a gap");
+		return fold_contradicted(row, "token numbers have a gap");
 	if (r->hosts.count > JOIN_HOSTS_MAX)
-		return contradicted(row, "it has too many patterns");
+		return fold_contradicted(row, "it has too many patterns");
 	state->counters.next_join++;
 	memcpy(join.id, r->id, sizeof join.id);
 	for (uint32_t i = 0; i < r->hosts.count; i++)
@@ -144,9 +146,9 @@ fold_device_enrolled(struct state *state, const struct row *row,
 	int err = 0;
 
 	if (r->public_key.len > sizeof device.public_key)
-		return contradicted(row, "its key is too long");
+		return fold_contradicted(row, "its key is too long");
 	if (r->device > state->counters.next_device)
-		return contradicted(row, "device numbers have a gap");
+		return fold_contradicted(row, "device numbers have a gap");
 	if (r->device == state->counters.next_device) {
 		state->counters.next_device++;
 	} else {
@@ -165,7 +167,7 @@ fold_device_enrolled(struct state *state, const struct row *row,
 	if (err != 0)
 		return err;
 	if (join.used >= join.uses)
-		return contradicted(row, "its token was used up");
+		return fold_contradicted(row, "its token was used up");
 	join.used++;
 	err = state_join_put(state, &join);
 	if (err == 0)
@@ -189,7 +191,7 @@ fold_device_approved(struct state *state, const struct row *row,
 	if (err != 0)
 		return err;
 	if (device.state != DEVICE_PENDING)
-		return contradicted(row, "it did not wait for it");
+		return fold_contradicted(row, "it did not wait for it");
 	device.decided_at = place->time;
 	return put_device(state, &device, device.state, DEVICE_APPROVED);
 }
@@ -234,7 +236,7 @@ find_seats(struct state_lease *out, const struct state *state,
 	};
 
 	if (!row_slots_are_sound(r))
-		return contradicted(row, "its slots do not add up");
+		return fold_contradicted(row, "its slots do not add up");
 	memcpy(lease.request, r->request, sizeof lease.request);
 	memcpy(lease.request_digest, r->request_digest,
 	    sizeof lease.request_digest);
@@ -244,21 +246,26 @@ find_seats(struct state_lease *out, const struct state *state,
 	    row, "the license never had this feature");
 }
 
+/* Of a lease, or of one that is borrowed. */
 static int
 fold_lease_granted(struct state *state, const struct row *row,
-    const struct fold_place *place)
+    const struct row_lease_granted *r, const struct fold_place *place)
 {
-	const struct row_lease_granted *r = &row->u.lease_granted;
 	struct state_lease lease;
 
 	if (r->lease != state->counters.next_lease)
-		return contradicted(row, "lease numbers have a gap");
+		return fold_contradicted(row, "lease numbers have a gap");
 	int err = find_seats(&lease, state, row, r, place);
 
-	if (err == 0)
+	if (err == 0 && row->kind == ROW_BORROWED) {
+		lease.ttl_s = 0; /* it lives by its ticket */
+		lease.slots = *(const struct row_slots *)r->slots.items;
+		err = fold_borrowed(state, row, &lease, place);
+	} else if (err == 0) {
 		err = pool_take(state, &lease, r->slots.items);
-	if (err == 0)
-		err = state_lease_append(state, &lease, r->slots.items);
+		if (err == 0)
+			err = state_lease_append(state, &lease, r->slots.items);
+	}
 	state->counters.next_lease++;
 	state->counters.totals.grants++;
 	state->counters.totals.overage += r->overage_count;
@@ -278,9 +285,9 @@ fold_lease_adopted(struct state *state, const struct row *row,
 	int err = state_is_skipped(&skipped, state, r->lease);
 
 	if (err == 0 && !skipped)
-		return contradicted(row, "its number is of this journal");
+		return fold_contradicted(row, "its number is of this journal");
 	if (err == 0 && state_adopted(&before, state, r->lease) == 0)
-		return contradicted(row, "it was adopted before");
+		return fold_contradicted(row, "it was adopted before");
 	if (err == 0)
 		err = row_grant(&grant, row, &arena);
 	if (err == 0)
@@ -307,9 +314,9 @@ fold_generation(struct state *state, const struct row *row,
 	uint64_t first = c->next_lease;
 
 	if (r->generation != c->generation + 1)
-		return contradicted(row, "generations have a gap");
+		return fold_contradicted(row, "generations have a gap");
 	if (r->next_lease < c->next_lease || r->next_device < c->next_device)
-		return contradicted(row, "numbers go back");
+		return fold_contradicted(row, "numbers go back");
 	c->generation = r->generation;
 	c->generation_at = place->time;
 	c->generation_tick = c->tick = r->counter;
@@ -326,7 +333,7 @@ static int
 fold_tick(struct state *state, const struct row *row)
 {
 	if (row->u.tick.counter <= state->counters.tick)
-		return contradicted(row, "the site's counter goes back");
+		return fold_contradicted(row, "the site's counter goes back");
 	state->counters.tick = row->u.tick.counter;
 	return 0;
 }
@@ -343,7 +350,9 @@ fold_lease_ended(struct state *state, const struct row *row,
 	if (err != 0)
 		return err;
 	if (r->license != lease.license || r->count != lease.count)
-		return contradicted(row, "the lease is of other seats");
+		return fold_contradicted(row, "the lease is of other seats");
+	if (lease_is_borrow(&lease))
+		return fold_contradicted(row, "it is borrowed");
 	state->counters.totals.ends++;
 	err = pool_give(state, &lease,
 	    r->deadline > place->time ? r->deadline : 0);
@@ -362,12 +371,13 @@ fold_row(struct state *state, const struct row *row,
     const struct fold_place *place)
 {
 	if (row->number != state->counters.next_row)
-		return contradicted(row, "row numbers have a gap");
+		return fold_contradicted(row, "row numbers have a gap");
 	state->counters.next_row++;
 	switch (row->kind) {
 	case ROW_GENESIS:
-		return row->number == 1 ? 0
-					: contradicted(row, "it is not first");
+		return row->number == 1
+		    ? 0
+		    : fold_contradicted(row, "it is not first");
 	case ROW_STARTED:
 	case ROW_SUBJECT_ADDED:
 	case ROW_DENIED:
@@ -386,7 +396,8 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_DEVICE_APPROVED:
 		return fold_device_approved(state, row, place);
 	case ROW_LEASE_GRANTED:
-		return fold_lease_granted(state, row, place);
+		return fold_lease_granted(state, row, &row->u.lease_granted,
+		    place);
 	case ROW_LEASE_ENDED:
 		return fold_lease_ended(state, row, place);
 	case ROW_TICK:
@@ -395,6 +406,17 @@ fold_row(struct state *state, const struct row *row,
 		return fold_generation(state, row, place);
 	case ROW_LEASE_ADOPTED:
 		return fold_lease_adopted(state, row, place);
+	case ROW_BORROWED:
+		return fold_lease_granted(state, row, &row->u.borrowed.grant,
+		    place);
+	case ROW_BORROW_REISSUED:
+		return fold_borrow_reissued(state, row, place);
+	case ROW_BORROW_RETURNING:
+		return fold_borrow_returning(state, row);
+	case ROW_BORROW_ENDED:
+		return fold_borrow_ended(state, row, place);
+	case ROW_DEVICE_PROVED:
+		return fold_device_proved(state, row);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

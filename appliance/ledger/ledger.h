@@ -120,6 +120,16 @@ struct ledger_adopt {
 	uint32_t count;
 };
 
+/** What the site's admin narrows of a license's terms for borrowing. Zero: they
+ * stand as they are. */
+struct ledger_borrow_policy {
+	uint32_t max_s; /* longest borrow; 0: as the license says */
+	uint32_t seats; /* most on loan of a pool; 0: as the license says */
+	/** Low-water mark: so many seats of a pool stay here, free or not on
+	 * loan to a device that is away. */
+	uint32_t keep;
+};
+
 /** Random bytes that a command may need: subject ids, salts, nonces. */
 #define LEDGER_ENTROPY 256
 
@@ -140,9 +150,14 @@ struct command {
 	 * command was made, so nobody told their holder; their slots stay taken
 	 * for the whole span of the grant. 0: there are none. */
 	uint64_t unseen_from;
-	/** lease.checkout: seats of its pool that are on offer to waiters other
+	/** lease.checkout, borrow.take: seats of its pool that are on offer to waiters other
 	 * than this command's; they count as taken for this decision. */
 	uint32_t reserved;
+	/** borrow.take, borrow.extend: what their proof is over besides the
+	 * request. Whether it holds the process has found out, as of every
+	 * proof in a request here. */
+	uint8_t exporter[32];
+	struct ledger_borrow_policy borrow; /* the same two */
 
 	/* outcome */
 	int err; /* 0, a refusal, or the fault of the whole batch */
@@ -158,6 +173,10 @@ struct command {
 		struct join_number join_number;
 		struct device_number device;
 		struct checkpoint_reply checkpoint;
+		struct borrow_taken borrow_taken;
+		struct borrow_prepared borrow_prepared;
+		struct borrow_returned borrow_returned;
+		struct borrow_written_off borrow_written_off;
 	} reply;
 	uint8_t entropy[LEDGER_ENTROPY];
 };
@@ -249,7 +268,7 @@ struct ledger_lease {
 	uint64_t device;
 	uint64_t license;
 	uint64_t row_number;
-	uint32_t ttl_s;
+	uint32_t ttl_s; /* 0: it is borrowed, and lives by no beats */
 	uint32_t grace_s;
 	struct record_span row; /* bytes of the granting row, in the arena */
 };
@@ -311,6 +330,23 @@ int ledger_each_license(struct ledger_view *view,
 /** When the last of the slots that wait for a holder who could not be told is
  * free; 0: there are none. */
 int ledger_linger_end(int64_t *until, struct ledger_view *view);
+
+/**
+ * Borrows (DESIGN 9): how tickets and the return of seats work stands in
+ * borrow.h, what is refused here:
+ *   ERR_CLASS_NOT_ALLOWED  the license lends nothing to the device's class
+ *   ERR_BORROW_LIMIT       longer, or more seats, than license or policy lend;
+ *                          or the device has to prove a return first
+ *   ERR_CONFLICT           a return that was begun comes first
+ *   ERR_BAD_PROOF          the device's counter went back
+ *   ERR_CLOCK_TAMPERED     the device's clock did
+ * and those of a checkout.
+ */
+
+/** borrow.list of a device: its tickets with their evidence, and what it is to
+ * prove. Reads and hashes a batch for each. */
+int ledger_tickets(struct borrow_tickets *page, struct ledger_view *view,
+    uint64_t device, const struct borrow_mine *query, struct arena *arena);
 
 /** lease.mine: the leases that one device holds, by number. */
 int ledger_device_leases(struct lease_page *page, struct ledger_view *view,

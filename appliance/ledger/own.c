@@ -89,6 +89,10 @@ load_lease(void *ctx, const struct ledger_lease *lease)
 {
 	struct tenant *tenant = ctx;
 
+	/* A borrow has no deadline here: its ticket says when it is over, and
+	 * its device when it came back. */
+	if (lease->ttl_s == 0)
+		return 0;
 	return liveness_add(&tenant->liveness, lease->lease, lease->device,
 	    lease->license, lease->ttl_s, lease->grace_s, clock_boottime_ms());
 }

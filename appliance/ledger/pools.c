@@ -112,13 +112,33 @@ pools_set(struct state *state, struct state_license *license)
 
 /* Numbers of overage seats are those of the license, whatever the pool. */
 static int
-take_numbers(struct state_pool *first, const struct state_lease *lease)
+take_numbers(struct state_pool *first, uint64_t license, uint64_t overage,
+    uint32_t count)
 {
-	if (lease->overage != first->overage_checkouts + 1)
-		return contradicted((struct pool_id){ lease->license, 0 },
+	if (overage != first->overage_checkouts + 1)
+		return contradicted((struct pool_id){ license, 0 },
 		    "overage numbers have a gap");
-	first->overage_checkouts += lease->overage_count;
+	first->overage_checkouts += count;
 	return 0;
+}
+
+/* The same where it is `pool`, or else in the product's. */
+static int
+take_overage(struct state *state, struct state_pool *pool, struct pool_id id,
+    uint64_t overage, uint32_t count)
+{
+	struct pool_id product = { id.license, 0 };
+	struct state_pool first;
+
+	if (count == 0)
+		return 0;
+	if (id.pool == 0)
+		return take_numbers(pool, id.license, overage, count);
+	int err = pool_get(&first, state, product);
+
+	if (err == 0)
+		err = take_numbers(&first, id.license, overage, count);
+	return err == 0 ? state_pool_put(state, product, &first) : err;
 }
 
 static int
@@ -126,19 +146,12 @@ take(struct state *state, const struct state_lease *lease,
     const struct row_slots *slots, bool adopted)
 {
 	struct pool_id id = { lease->license, lease->pool };
-	struct pool_id product = { lease->license, 0 };
-	struct state_pool pool, first;
+	struct state_pool pool;
 	int err = pool_get(&pool, state, id);
 
-	if (err == 0 && lease->overage_count > 0 && id.pool == 0)
-		err = take_numbers(&pool, lease);
-	if (err == 0 && lease->overage_count > 0 && id.pool != 0) {
-		err = pool_get(&first, state, product);
-		if (err == 0)
-			err = take_numbers(&first, lease);
-		if (err == 0)
-			err = state_pool_put(state, product, &first);
-	}
+	if (err == 0)
+		err = take_overage(state, &pool, id, lease->overage,
+		    lease->overage_count);
 	if (err != 0)
 		return err;
 	pool.commit += lease->count - lease->overage_count;
@@ -222,6 +235,28 @@ pool_give(struct state *state, const struct state_lease *lease,
 		err = give(state, lease, slots, lingers_until);
 	free(slots);
 	return err;
+}
+
+int
+pool_linger(struct state *state, struct pool_id id,
+    const struct pool_lingering *lingering)
+{
+	const struct row_slots *slots = lingering->slots;
+	uint32_t n = lingering->n_slots;
+	struct state_pool pool;
+	int err = pool_get(&pool, state, id);
+
+	if (err == 0)
+		err = take_overage(state, &pool, id, lingering->overage,
+		    lingering->overage_count);
+	if (err == 0)
+		err = slots_take(state, id, slots, n);
+	pool.below += row_slots_below(slots, n, pool.seats.commit);
+	for (uint32_t i = 0; i < n && err == 0; i++) {
+		pool.lingering += slots[i].count;
+		err = linger_add(state, lingering->until, id, &slots[i]);
+	}
+	return err == 0 ? state_pool_put(state, id, &pool) : err;
 }
 
 int

@@ -35,6 +35,19 @@ int pool_adopt(struct state *state, const struct state_lease *lease,
 int pool_give(struct state *state, const struct state_lease *lease,
     int64_t lingers_until);
 
+/** Slots that are free, and stay taken until then though nobody holds them;
+ * overage_count overage numbers are used for them, `overage` and those behind
+ * it, which must be the next. */
+struct pool_lingering {
+	const struct row_slots *slots;
+	uint32_t n_slots;
+	int64_t until;
+	uint64_t overage;
+	uint32_t overage_count;
+};
+int pool_linger(struct state *state, struct pool_id id,
+    const struct pool_lingering *lingering);
+
 /** Lingering slots of a pool come free. */
 int pool_free_lingering(struct state *state, struct pool_id id,
     const struct row_slots *slots);

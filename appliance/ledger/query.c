@@ -48,8 +48,12 @@ add_lease(struct lease_view *lease, const struct call *call)
 {
 	const struct live_lease *live =
 	    liveness_get(&call->tenant->liveness, lease->lease);
-	int64_t left_ms =
-	    live != NULL ? live->deadline - clock_boottime_ms() : 0;
+	int64_t left_ms = 0;
+
+	if (lease->until != 0)
+		left_ms = lease->until - process_now(call->process);
+	else if (live != NULL)
+		left_ms = live->deadline - clock_boottime_ms();
 
 	lease->left_s = left_ms > 0 ? (uint32_t)(left_ms / 1000) : 0;
 	lease->connected =

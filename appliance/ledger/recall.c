@@ -51,7 +51,8 @@ recall_row(struct recall *recall, const struct journal_row_bytes *bytes,
 	/* Only grants are read whole. */
 	if (bytes->bytes.len < 2 ||
 	    (be16_read(data) != ROW_LEASE_GRANTED &&
-		be16_read(data) != ROW_LEASE_ADOPTED))
+		be16_read(data) != ROW_LEASE_ADOPTED &&
+		be16_read(data) != ROW_BORROWED))
 		return 0;
 	int err = row_read(&row, 0, data, bytes->bytes.len, &recall->arena);
 

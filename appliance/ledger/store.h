@@ -27,6 +27,9 @@
 	X(STORE_LINGER, "linger", 1)           \
 	X(STORE_LEASES, "leases", 1)           \
 	X(STORE_LEASE_SLOTS, "lease_slots", 1) \
+	X(STORE_BORROWS, "borrows", 1)         \
+	X(STORE_BORROWERS, "borrowers", 1)     \
+	X(STORE_ON_LOAN, "on_loan", 1)         \
 	X(STORE_DEVICES, "devices", 1)         \
 	X(STORE_DEVICE_KEYS, "device_keys", 1) \
 	X(STORE_JOINS, "joins", 1)             \

@@ -1,5 +1,6 @@
 /* Answers about leases. What a lease is for stands in its row, so a page reads
  * rows batch by batch. See ledger.h. */
+#include "appliance/ledger/borrow.h"
 #include "appliance/ledger/view_query.h"
 #include "shared/base/err.h"
 
@@ -86,6 +87,16 @@ fill_lease(struct lease_view *out, struct ledger_view *view,
 		.granted_at = lease->granted_at,
 		.ttl_s = lease->ttl_s,
 		.grace_s = lease->grace_s };
+	if (lease_is_borrow(lease)) {
+		struct state_borrow borrow;
+
+		err = state_borrow(&borrow, &view->state, lease->device,
+		    lease->lease);
+		if (err != 0)
+			return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT
+							     : err;
+		out->until = borrow.until;
+	}
 	memcpy(out->product, r->product, sizeof out->product);
 	memcpy(out->version, r->version, sizeof out->version);
 	memcpy(out->feature, r->feature, sizeof out->feature);

@@ -1,5 +1,6 @@
 /* Answers of the query operations: site, licenses, journal, subjects. Those on
- * leases are in view_lease.c, on devices in view_device.c. See ledger.h. */
+ * leases are in view_lease.c, on borrows in view_borrow.c, on devices in
+ * view_device.c. See ledger.h. */
 #include "appliance/ledger/view_query.h"
 
 #include "shared/base/err.h"
@@ -91,6 +92,19 @@ view_feature(struct license_feature_view *out, const struct state *state,
 	return 0;
 }
 
+/* The license may be in a cache: its list is not the reply's. */
+static int
+view_classes(struct license_view *out, struct arena *arena)
+{
+	struct record_list *classes = &out->terms.borrow_classes;
+
+	if (classes->count == 0)
+		return 0;
+	classes->items = arena_copy(arena, classes->items,
+	    classes->count * sizeof(struct license_class));
+	return classes->items != NULL ? 0 : ERR_NOMEM;
+}
+
 static int
 view_features(struct license_view *out, const struct state *state,
     const struct state_license *license, struct arena *arena)
@@ -141,7 +155,8 @@ view_license(struct license_view *out, const struct state *state,
 	memcpy(out->license_id, terms->license_id, sizeof out->license_id);
 	memcpy(out->digest, license->digest, sizeof out->digest);
 	snprintf(out->state, sizeof out->state, "%s", phase);
-	return view_features(out, state, license, arena);
+	err = view_classes(out, arena);
+	return err == 0 ? view_features(out, state, license, arena) : err;
 }
 
 static int
@@ -278,6 +293,8 @@ static const struct {
 	{ OP_LICENSE_GET, sizeof(struct license_file), query_license_file },
 	{ OP_LEASE_LIST, sizeof(struct lease_page), query_leases },
 	{ OP_LEASE_SHOW, sizeof(struct lease_view), query_lease },
+	{ OP_BORROW_LIST, sizeof(struct borrow_page), query_borrows },
+	{ OP_BORROW_SHOW, sizeof(struct borrow_view), query_borrow },
 	{ OP_JOIN_LIST, sizeof(struct join_page), query_joins },
 	{ OP_DEVICE_LIST, sizeof(struct device_page), query_devices },
 	{ OP_DEVICE_SHOW, sizeof(struct device_view), query_device },

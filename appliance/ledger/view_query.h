@@ -24,5 +24,7 @@ int query_devices(struct query *q);
 int query_joins(struct query *q);
 int query_lease(struct query *q);
 int query_leases(struct query *q);
+int query_borrow(struct query *q);
+int query_borrows(struct query *q);
 
 #endif

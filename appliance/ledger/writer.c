@@ -139,6 +139,11 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 			shared_clock_steady(writer->clock,
 			    clock_boottime_ms() + row->u.lease_ended.deadline -
 				time);
+	} else if (row->kind == ROW_BORROW_ENDED) {
+		event.kind = WRITE_ENDED;
+		event.lease = row->u.borrow_ended.lease;
+		event.license = row->u.borrow_ended.license;
+		event.reason = LEASE_RETURNED;
 	} else if (row->kind == ROW_DEVICE_REVOKED) {
 		event.kind = WRITE_REVOKED;
 		event.device = row->u.device_revoked.device;

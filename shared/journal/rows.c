@@ -200,6 +200,82 @@ static const struct record_field row_lease_ended_fields[] = {
 };
 RECORD_DEFINE(row_lease_ended, 1, "Seats came back.");
 
+/* --- borrows -------------------------------------------------------------- */
+
+const char *const ticket_why_names[] = { "taken", "extended", "replaced",
+	NULL };
+const char *const borrow_end_names[] = { "returned", "ran_out", "written_off",
+	"revoked", NULL };
+
+static const struct record_field row_ticket_fields[] = {
+	R_ENUM(row_ticket, why, ticket_why_names, 0, "Why it was made."),
+	R_U64(row_ticket, epoch, 1, U53_MAX, 0,
+	    "What the device's counter says while it is good."),
+	R_CLASS(row_ticket, "Class of the device."),
+	R_BLOB(row_ticket, public_key, 1, PROOF_KEY_MAX, 0,
+	    "Key of the device: applications check its proofs with it."),
+	R_U32(row_ticket, length_s, 1, LICENSE_BORROW_MAX_S, 0,
+	    "Seconds of powered-on time that it is good for."),
+	R_U64(row_ticket, clock_ms, 0, U53_MAX, 0,
+	    "The device's clock when that time began."),
+	R_U64(row_ticket, resets, 0, U53_MAX, 0,
+	    "How often that clock may have lost time until then."),
+	R_TIME(row_ticket, from, 0, "Wall clock when it was made."),
+	R_TIME(row_ticket, until, 0, "Wall clock when it is over."),
+};
+RECORD_DEFINE(row_ticket, 1, "What makes a grant good without the site.");
+
+static const struct record_field row_borrowed_fields[] = {
+	R_STRUCT(row_borrowed, grant, &row_lease_granted_record, 0,
+	    "The seats."),
+	R_STRUCT(row_borrowed, ticket, &row_ticket_record, 0, "The ticket."),
+};
+RECORD_DEFINE(row_borrowed, 1, "Seats were lent, or lent anew.");
+
+static const struct record_field row_borrow_returning_fields[] = {
+	R_U64(row_borrow_returning, device, 1, U53_MAX, 0, "Which device."),
+	R_U64(row_borrow_returning, epoch, 1, U53_MAX, 0,
+	    "What its counter is about to be raised to."),
+};
+RECORD_DEFINE(row_borrow_returning, 1, "A device began to return borrows.");
+
+static const struct record_field row_borrow_ended_fields[] = {
+	R_U64(row_borrow_ended, lease, 1, U53_MAX, 0, "Number of the borrow."),
+	R_U64(row_borrow_ended, license, 1, U53_MAX, 0,
+	    "Number of the license."),
+	R_U64(row_borrow_ended, device, 1, U53_MAX, 0, "Which device had it."),
+	R_U32(row_borrow_ended, count, 1, LEASE_COUNT_MAX, 0,
+	    "Seats, those of its grant."),
+	R_ENUM(row_borrow_ended, reason, borrow_end_names, 0, "Why."),
+	R_U64(row_borrow_ended, epoch, 1, U53_MAX, 0,
+	    "The highest epoch of its tickets."),
+	R_TIME(row_borrow_ended, until, RECORD_OPTIONAL,
+	    "Until when seats stay taken for what was not proved."),
+	R_LIST(row_borrow_ended, slots, &row_slots_record, 0, LEASE_COUNT_MAX,
+	    RECORD_OPTIONAL,
+	    "Overage seats that stay taken in place of its own."),
+	R_U64(row_borrow_ended, overage, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Number of the first of them that is billed."),
+	R_U32(row_borrow_ended, overage_count, 0, LEASE_COUNT_MAX,
+	    RECORD_OPTIONAL, "How many of them are billed."),
+	R_STRUCT(row_borrow_ended, by, &row_actor_record, 0, "Who ended it."),
+};
+RECORD_DEFINE(row_borrow_ended, 1, "Lent seats came back, or were given up.");
+
+static const struct record_field row_device_proved_fields[] = {
+	R_U64(row_device_proved, device, 1, U53_MAX, 0, "Which device."),
+	R_ENUM(row_device_proved, purpose, proof_purpose_names, 0, "What for."),
+	R_FIXED(row_device_proved, nonce, 0, "What it is over."),
+	R_FIXED(row_device_proved, exporter, 0, "And this; zero: none."),
+	R_FIXED(row_device_proved, request_digest, 0,
+	    "And this; zero: nothing was asked with it."),
+	R_STRUCT(row_device_proved, proof, &proof_record, 0, "The proof."),
+};
+RECORD_DEFINE(row_device_proved, 1,
+    "A device proved its counter and its clock.");
+
+/* --- the rest ------------------------------------------------------------- */
+
 static const struct record_field row_denied_fields[] = {
 	R_U64(row_denied, device, 1, U53_MAX, 0, "Device that asked."),
 	R_U64(row_denied, license, 0, U53_MAX, 0,
@@ -368,6 +444,12 @@ static const struct {
 	[ROW_TICK] = { &row_tick_record, "tick" },
 	[ROW_GENERATION] = { &row_generation_record, "generation" },
 	[ROW_LEASE_ADOPTED] = { &row_lease_adopted_record, "lease.adopted" },
+	[ROW_BORROWED] = { &row_borrowed_record, "borrowed" },
+	[ROW_BORROW_REISSUED] = { &row_borrowed_record, "borrow.reissued" },
+	[ROW_BORROW_RETURNING] = { &row_borrow_returning_record,
+	    "borrow.returning" },
+	[ROW_BORROW_ENDED] = { &row_borrow_ended_record, "borrow.ended" },
+	[ROW_DEVICE_PROVED] = { &row_device_proved_record, "device.proved" },
 };
 
 const struct record *
@@ -430,12 +512,19 @@ row_grant(struct row_lease_granted *grant, const struct row *row,
 	const struct row_lease_adopted *adopted = &row->u.lease_adopted;
 	struct row before;
 
-	if (row->kind == ROW_LEASE_GRANTED) {
+	switch (row->kind) {
+	case ROW_LEASE_GRANTED:
 		*grant = row->u.lease_granted;
 		return 0;
-	}
-	if (row->kind != ROW_LEASE_ADOPTED)
+	case ROW_BORROWED:
+	case ROW_BORROW_REISSUED:
+		*grant = row->u.borrowed.grant;
+		return 0;
+	case ROW_LEASE_ADOPTED:
+		break;
+	default:
 		return ERR_MISMATCH;
+	}
 	int err = row_read(&before, adopted->origin.row_number,
 	    adopted->row.data, adopted->row.len, arena);
 

@@ -10,6 +10,7 @@
 #define SHARED_JOURNAL_ROWS_H
 
 #include "shared/license/license.h"
+#include "shared/proof/proof.h"
 #include "shared/record/record.h"
 
 #include <stdint.h>
@@ -22,7 +23,9 @@
 #define LEASE_COUNT_MAX 1024
 /** Bytes of the row that grants a lease: where no two of the most seats are
  * side by side, each takes 8. */
-#define LEASE_ROW_MAX 10240
+#define LEASE_ROW_MAX 10752
+/** Seconds between two proofs of a borrowed seat at most (DESIGN 9). */
+#define BORROW_PROVE_MAX_S 3600
 
 enum row_kind {
 	ROW_GENESIS = 1,
@@ -42,6 +45,11 @@ enum row_kind {
 	ROW_TICK = 20,
 	ROW_GENERATION = 21,
 	ROW_LEASE_ADOPTED = 22,
+	ROW_BORROWED = 30,
+	ROW_BORROW_REISSUED = 31,
+	ROW_BORROW_RETURNING = 32,
+	ROW_BORROW_ENDED = 33,
+	ROW_DEVICE_PROVED = 34,
 };
 
 /** First row of every tenant's journal. */
@@ -202,6 +210,85 @@ struct row_lease_ended {
 	struct row_actor by;
 };
 
+/* --- borrows: leases taken offline --------------------------------------- */
+
+enum ticket_why {
+	TICKET_TAKEN, /* the borrow begins */
+	TICKET_EXTENDED, /* it goes on for longer */
+	TICKET_REPLACED, /* another borrow of the device is being returned */
+};
+extern const char *const ticket_why_names[];
+
+/** What makes a grant good without the site; see ticket.h. */
+struct row_ticket {
+	uint32_t why;
+	uint64_t epoch; /* the device's counter says exactly this */
+	uint32_t class_; /* of the device: enum proof_class */
+	struct record_span public_key; /* of the device */
+	uint32_t length_s; /* of powered-on time, from here on: */
+	uint64_t clock_ms; /* the device's clock */
+	uint64_t resets; /* and how often it had lost time */
+	/** The window of the wall clock: deters, proves nothing. */
+	int64_t from;
+	int64_t until;
+};
+
+/**
+ * ROW_BORROWED: seats are lent to a device, as a lease that lives by a ticket
+ * instead of beats. ROW_BORROW_REISSUED: another ticket for the same borrow, as
+ * whole as the first. In the grant, ttl_s is how long an application may go on
+ * between two proofs, and grace_s is 0.
+ */
+struct row_borrowed {
+	struct row_lease_granted grant;
+	struct row_ticket ticket;
+};
+
+/** The device is about to raise its counter to this: borrows without a ticket
+ * of that epoch are on their way back. */
+struct row_borrow_returning {
+	uint64_t device;
+	uint64_t epoch;
+};
+
+enum borrow_end {
+	BORROW_RETURNED, /* the device proved that it cannot use it any more */
+	BORROW_RAN_OUT, /* the same, after the ticket's time was over */
+	BORROW_WRITTEN_OFF, /* an admin gave it up: nothing was proved */
+	BORROW_REVOKED, /* its device was revoked: nothing was proved */
+};
+extern const char *const borrow_end_names[];
+
+struct row_borrow_ended {
+	uint64_t lease;
+	uint64_t license;
+	uint64_t device;
+	uint32_t count; /* seats, those of its grant */
+	uint32_t reason;
+	/** The highest of its tickets: what is proved is above it. */
+	uint64_t epoch;
+	/** Where nothing was proved: the end of the ticket's window, until when
+	 * as many seats stay taken. 0: that is past, or it was proved. */
+	int64_t until;
+	/** Seats that stay taken in place of its own, which are free at once:
+	 * overage, with numbers as in a grant. Empty: its own stay. */
+	struct record_list slots; /* row_slots */
+	uint64_t overage;
+	uint32_t overage_count;
+	struct row_actor by;
+};
+
+/** A proof that borrowing rests on, with all that it is over: whoever has the
+ * device's key, which stands in each ticket, can check it again. */
+struct row_device_proved {
+	uint64_t device;
+	uint32_t purpose; /* enum proof_purpose */
+	uint8_t nonce[PROOF_NONCE_BYTES];
+	uint8_t exporter[32];
+	uint8_t request_digest[32];
+	struct proof proof;
+};
+
 /** Refusals of one device, product and code within a minute. */
 struct row_denied {
 	uint64_t device;
@@ -308,7 +395,9 @@ extern const struct record row_genesis_record, row_started_record,
     row_lease_ended_record, row_denied_record, row_checkpoint_record,
     row_clock_record, row_actor_record, row_slots_record, row_tick_record,
     row_mark_record, row_generation_record, row_origin_record,
-    row_lease_adopted_record;
+    row_lease_adopted_record, row_ticket_record, row_borrowed_record,
+    row_borrow_returning_record, row_borrow_ended_record,
+    row_device_proved_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -337,6 +426,10 @@ struct row {
 		struct row_join_revoked join_revoked;
 		struct row_lease_granted lease_granted;
 		struct row_lease_ended lease_ended;
+		struct row_borrowed borrowed; /* and reissued */
+		struct row_borrow_returning borrow_returning;
+		struct row_borrow_ended borrow_ended;
+		struct row_device_proved device_proved;
 		struct row_denied denied;
 		struct row_checkpoint checkpoint;
 		struct row_clock clock;
@@ -361,9 +454,9 @@ int row_read(struct row *row, uint64_t number, const uint8_t *data, size_t len,
     struct arena *arena);
 
 /**
- * The lease that a row grants or adopts, as a grant: of an adopted one, what
- * its device was granted, with the slots and numbers that it has now. Points
- * into the row and the arena.
+ * The lease that a row grants or adopts, or that it is a ticket for, as a grant:
+ * of an adopted one, what its device was granted, with the slots and numbers
+ * that it has now. Points into the row and the arena.
  * @retval ERR_MISMATCH  The row is of another kind.
  * @retval ERR_CORRUPT   The row that it carries is no grant, or not of that
  *                       lease.

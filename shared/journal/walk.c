@@ -178,12 +178,36 @@ check_genesis(struct walking *w, const struct row *row)
 	return 0;
 }
 
+/* Overage seats have numbers of their own, without a gap. */
+static int
+check_overage(struct walking *w, const struct row *row, uint64_t license,
+    uint64_t first, uint32_t count)
+{
+	struct journal_walk *walk = w->walk;
+
+	if (count == 0)
+		return 0;
+	w->totals.overage += count;
+	if (license > JOURNAL_WALK_LICENSES) {
+		walk->overage_unchecked++;
+		return 0;
+	}
+	uint64_t *last = &walk->overage[license - 1];
+
+	if (first != *last + 1)
+		return fail(w, ERR_CORRUPT,
+		    "row %" PRIu64 ": overage seat %" PRIu64
+		    " of license %" PRIu64 " follows number %" PRIu64,
+		    row->number, first, license, *last);
+	*last += count;
+	return 0;
+}
+
 static int
 check_grant(struct walking *w, const struct row *row)
 {
 	struct row_lease_granted read;
 	const struct row_lease_granted *grant = &read;
-	struct journal_walk *walk = w->walk;
 	int err = row_grant(&read, row, &w->arena);
 
 	if (err != 0)
@@ -197,22 +221,19 @@ check_grant(struct walking *w, const struct row *row)
 		    "%" PRIu32 ", %" PRIu32 " overage from number %" PRIu64,
 		    row->number, seat_type_names[grant->type], grant->count,
 		    grant->overage_count, grant->overage);
-	if (grant->overage_count == 0)
-		return 0;
-	w->totals.overage += grant->overage_count;
-	if (grant->license > JOURNAL_WALK_LICENSES) {
-		walk->overage_unchecked++;
-		return 0;
-	}
-	uint64_t *last = &walk->overage[grant->license - 1];
+	return check_overage(w, row, grant->license, grant->overage,
+	    grant->overage_count);
+}
 
-	if (grant->overage != *last + 1)
-		return fail(w, ERR_CORRUPT,
-		    "row %" PRIu64 ": overage seat %" PRIu64
-		    " of license %" PRIu64 " follows number %" PRIu64,
-		    row->number, grant->overage, grant->license, *last);
-	*last += grant->overage_count;
-	return 0;
+/* A borrow that was given up may bill seats. */
+static int
+check_borrow_end(struct walking *w, const struct row *row)
+{
+	const struct row_borrow_ended *end = &row->u.borrow_ended;
+
+	w->totals.ends++;
+	return check_overage(w, row, end->license, end->overage,
+	    end->overage_count);
 }
 
 /* A journal that was put back says so, once, in the batch where it goes on. */
@@ -251,8 +272,11 @@ check_row(struct walking *w, const struct row *row)
 
 	if (err != 0)
 		return err;
-	if (row->kind == ROW_LEASE_GRANTED || row->kind == ROW_LEASE_ADOPTED)
+	if (row->kind == ROW_LEASE_GRANTED || row->kind == ROW_LEASE_ADOPTED ||
+	    row->kind == ROW_BORROWED)
 		return check_grant(w, row);
+	if (row->kind == ROW_BORROW_ENDED)
+		return check_borrow_end(w, row);
 	if (row->kind == ROW_GENERATION)
 		return check_generation(w, row);
 	if (row->kind == ROW_TICK)

@@ -112,6 +112,68 @@ fill_adopted(struct row *row)
 	buf_release(&out);
 }
 
+static void
+fill_borrowed(struct row *row, enum row_kind kind)
+{
+	static const uint8_t key[101] = { 1, 2, 3 };
+	struct row_ticket *ticket = &row->u.borrowed.ticket;
+
+	fill_granted(row);
+	/* They lie in one place. */
+	struct row_lease_granted grant = row->u.lease_granted;
+
+	row->kind = kind;
+	row->u.borrowed.grant = grant;
+	*ticket = (struct row_ticket){
+		.why = TICKET_REPLACED,
+		.epoch = 41,
+		.class_ = PROOF_TPM,
+		.public_key = { key, sizeof(key) },
+		.length_s = 604800,
+		.clock_ms = 123456789,
+		.resets = 7,
+		.from = MAKER_TIME,
+		.until = MAKER_TIME + 604800000,
+	};
+}
+
+static void
+fill_borrow_ended(struct row *row)
+{
+	static struct row_slots slots[] = { { 20, 3 } };
+
+	row->u.borrow_ended = (struct row_borrow_ended){
+		.lease = 1042,
+		.license = 2,
+		.device = 9,
+		.count = 3,
+		.reason = BORROW_WRITTEN_OFF,
+		.epoch = 41,
+		.until = MAKER_TIME,
+		.slots = { slots, 1 },
+		.overage = 77,
+		.overage_count = 2,
+		.by = { ACTOR_ADMIN, 1 },
+	};
+}
+
+static void
+fill_proved(struct row *row)
+{
+	struct row_device_proved *r = &row->u.device_proved;
+
+	r->device = 9;
+	r->purpose = PROOF_RETURN;
+	fill(r->nonce, 32, 21);
+	fill(r->exporter, 32, 22);
+	fill(r->request_digest, 32, 23);
+	r->proof.class_ = PROOF_TPM;
+	r->proof.counter = 42;
+	r->proof.clock_ms = 99;
+	r->proof.resets = 8;
+	fill(r->proof.signature, 64, 24);
+}
+
 /* One full row of each kind. */
 static void
 fill_row(struct row *row, enum row_kind kind)
@@ -228,6 +290,20 @@ fill_row(struct row *row, enum row_kind kind)
 	case ROW_LEASE_ADOPTED:
 		fill_adopted(row);
 		return;
+	case ROW_BORROWED:
+	case ROW_BORROW_REISSUED:
+		fill_borrowed(row, kind);
+		return;
+	case ROW_BORROW_RETURNING:
+		row->u.borrow_returning =
+		    (struct row_borrow_returning){ 9, 42 };
+		return;
+	case ROW_BORROW_ENDED:
+		fill_borrow_ended(row);
+		return;
+	case ROW_DEVICE_PROVED:
+		fill_proved(row);
+		return;
 	}
 }
 
@@ -236,7 +312,8 @@ static const enum row_kind kinds[] = { ROW_GENESIS, ROW_STARTED,
 	ROW_DEVICE_ENROLLED, ROW_DEVICE_REVOKED, ROW_LEASE_GRANTED,
 	ROW_LEASE_ENDED, ROW_DENIED, ROW_CHECKPOINT, ROW_CLOCK,
 	ROW_DEVICE_APPROVED, ROW_JOIN_REVOKED, ROW_TICK, ROW_GENERATION,
-	ROW_LEASE_ADOPTED };
+	ROW_LEASE_ADOPTED, ROW_BORROWED, ROW_BORROW_REISSUED,
+	ROW_BORROW_RETURNING, ROW_BORROW_ENDED, ROW_DEVICE_PROVED };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)
@@ -312,7 +389,7 @@ END_TEST
 
 START_TEST(unknown_kinds_are_named_as_such)
 {
-	static const uint32_t unknown[] = { 0, 15, 19, 23, 255, 65535 };
+	static const uint32_t unknown[] = { 0, 15, 19, 23, 29, 35, 255, 65535 };
 	struct row row;
 	struct arena arena = { 0 };
 

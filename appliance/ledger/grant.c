@@ -1,0 +1,268 @@
+#include "appliance/ledger/grant.h"
+
+#include "appliance/ledger/pools.h"
+#include "appliance/ledger/slots.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/version.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "davinci" or "autosar of davinci": what the seats are of. */
+static void
+name_pool(char out[160], const struct checkout *request)
+{
+	snprintf(out, 160, "%s%s%s", request->feature,
+	    request->feature[0] != '\0' ? " of " : "", request->product);
+}
+
+static int
+refuse_seats(struct command *command, const struct grant *grant)
+{
+	const struct license_seats *seats = &grant->pool.seats;
+	int err = seats->overage == 0 ? ERR_NO_SEATS : ERR_OVERAGE_EXHAUSTED;
+	uint32_t free = pool_free(&grant->pool);
+	char hint[192], name[160], more[96] = "";
+
+	/* What is on offer to others is not free. */
+	free = free > command->reserved ? free - command->reserved : 0;
+	name_pool(name, grant->request);
+	snprintf(hint, sizeof hint,
+	    "see who holds them: leasehold leases --product %s",
+	    grant->request->product);
+	if (grant->pool.lingering > 0)
+		snprintf(more, sizeof more, ", %u released but not yet free",
+		    grant->pool.lingering);
+	if (free > 0)
+		return decide_refuse(command, err, hint,
+		    free == 1 ? "asked for %u seats of %s, %u is free%s"
+			      : "asked for %u seats of %s, %u are free%s",
+		    grant->count, name, free, more);
+	/* A renewal made seats commit that are held as overage; the type of a
+	 * lease never changes, and no more overage may be held than allowed. */
+	if (pool_taken(&grant->pool) < seats->total &&
+	    pool_free(&grant->pool) == 0)
+		return decide_refuse(command, err, hint,
+		    "the license has %u seats of %s now, and more of them come "
+		    "free as overage leases of before its renewal end (%u "
+		    "commit, %u overage%s)",
+		    seats->total, name, grant->pool.commit, grant->pool.overage,
+		    more);
+	if (command->reserved > 0)
+		return decide_refuse(command, err, hint,
+		    "all %u seats of %s are taken, or on offer to who waited "
+		    "longer%s",
+		    seats->total, name, more);
+	if (seats->overage == 0)
+		return decide_refuse(command, err, hint,
+		    seats->total == 1 ? "the %u seat of %s is taken%s"
+				      : "all %u seats of %s are taken%s",
+		    seats->total, name, more);
+	return decide_refuse(command, err, hint,
+	    "all %u seats of %s are taken (%u commit, %u overage%s)",
+	    seats->total, name, grant->pool.commit, grant->pool.overage, more);
+}
+
+/* Nobody waits for what never comes. */
+static int
+refuse_count(struct command *command, const struct grant *grant)
+{
+	char name[160];
+
+	name_pool(name, grant->request);
+	return decide_refuse(command, ERR_MAX_REACHED, "",
+	    "asked for %u seats of %s, and the license has %u in all",
+	    grant->count, name, grant->pool.seats.total);
+}
+
+/* Those of the feature, or the product's own. */
+static int
+find_pool(struct grant *grant, struct batch *batch)
+{
+	const char *feature = grant->request->feature;
+	struct pool_id *id = &grant->id, product = { grant->id.license, 0 };
+	struct state_pool first;
+	int err =
+	    state_pool_find(&id->pool, &batch->state, id->license, feature);
+
+	if (err == 0)
+		err = state_pool(&grant->pool, &batch->state, *id);
+	if (err == 0 && id->pool != 0)
+		err = state_pool(&first, &batch->state, product);
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	grant->overage_checkouts = id->pool != 0
+	    ? first.overage_checkouts
+	    : grant->pool.overage_checkouts;
+	return 0;
+}
+
+/* All or none of them. The lowest free slots say what they are: below
+ * commit_qty commit, else overage. */
+int
+grant_choose_slots(struct grant *grant, struct batch *batch,
+    struct command *command)
+{
+	const struct state_pool *pool = &grant->pool;
+	int err = find_pool(grant, batch);
+
+	if (err != 0)
+		return err;
+	if (grant->count > pool->seats.total)
+		return refuse_count(command, grant);
+	if ((uint64_t)grant->count + command->reserved > pool_free(pool))
+		return refuse_seats(command, grant);
+	grant->slots =
+	    arena_alloc(&command->arena, grant->count * sizeof *grant->slots);
+	if (grant->slots == NULL)
+		return ERR_NOMEM;
+	err = slots_find(grant->slots, &grant->n_slots, &batch->state,
+	    grant->id, grant->count, pool->seats.total);
+	if (err != ERR_NOT_FOUND_INTERNAL)
+		return err;
+	log_error("decide",
+	    "license %" PRIu64 ", pool %u has fewer free slots than it counts",
+	    grant->id.license, grant->id.pool);
+	return ERR_CORRUPT;
+}
+
+static int
+refuse_feature(struct command *command, const struct license *terms,
+    const struct checkout *request)
+{
+	const struct license_feature *features = terms->features.items;
+	char list[160] = "none";
+	size_t len = 0;
+	uint32_t i = 0;
+
+	/* As many as fit, whole. */
+	for (; i < terms->features.count; i++) {
+		size_t add = strlen(features[i].id) + (i > 0 ? 2 : 0);
+
+		if (len + add > sizeof list - 8)
+			break;
+		snprintf(list + len, sizeof list - len, "%s%s",
+		    i > 0 ? ", " : "", features[i].id);
+		len += add;
+	}
+	if (i < terms->features.count)
+		snprintf(list + len, sizeof list - len, ", ...");
+	char hint[192];
+
+	snprintf(hint, sizeof hint, "its features: %s", list);
+	return decide_refuse(command, ERR_NOT_ENTITLED, hint,
+	    "license %s for %s has no feature %s", terms->license_id,
+	    request->product, request->feature);
+}
+
+/* Does the license grant this today? */
+static int
+check_license(const struct grant *grant, struct batch *batch,
+    struct command *command)
+{
+	const struct checkout *request = grant->request;
+	const struct license *terms = &grant->license->document;
+	struct record_error error = { .reason = "" };
+	struct license_seats seats;
+
+	if (license_check_dates(terms, batch->place.time, &error) != 0)
+		return decide_refuse(command, ERR_LICENSE_EXPIRED,
+		    "ask the vendor for a renewal, then: leasehold license "
+		    "install FILE",
+		    "license %s for %s: %s", terms->license_id,
+		    request->product, error.reason);
+	struct version version;
+	char hint[192];
+
+	snprintf(hint, sizeof hint, "the license covers versions %s",
+	    terms->product.version);
+	if (version_parse(&version, request->version) != 0)
+		return decide_refuse(command, ERR_BAD_REQUEST, hint,
+		    "%s is no version", request->version);
+	if (!version_in_range(request->version, terms->product.version))
+		return decide_refuse(command, ERR_VERSION_NOT_COVERED, hint,
+		    "license %s does not cover %s %s", terms->license_id,
+		    request->product, request->version);
+	if (!license_seats(&seats, terms, request->feature))
+		return refuse_feature(command, terms, request);
+	return 0;
+}
+
+int
+grant_find_license(struct grant *grant, struct batch *batch,
+    struct command *command)
+{
+	const struct checkout *request = grant->request;
+	int err =
+	    state_product(&grant->id.license, &batch->state, request->product);
+
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return decide_refuse(command, ERR_NOT_ENTITLED,
+		    "ask the site's admin; leasehold license list shows what "
+		    "is installed",
+		    "no license for %s is installed at this site",
+		    request->product);
+	if (err == 0)
+		err = state_license(&grant->license, &batch->state,
+		    grant->id.license, &command->arena);
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	command->license = grant->id.license;
+	return check_license(grant, batch, command);
+}
+
+static void
+fill_seats(struct row_lease_granted *r, const struct grant *grant)
+{
+	r->count = grant->count;
+	r->slots = (struct record_list){ grant->slots, grant->n_slots };
+	r->overage_count = grant->count -
+	    row_slots_below(grant->slots, grant->n_slots,
+		grant->pool.seats.commit);
+	if (r->overage_count == 0) {
+		r->type = SEAT_COMMIT;
+		return;
+	}
+	r->type = SEAT_OVERAGE;
+	r->overage = grant->overage_checkouts + 1;
+}
+
+int
+grant_find_people(struct grant_people *out, struct batch *batch,
+    struct command *command, const struct grant *grant)
+{
+	const struct checkout *request = grant->request;
+	int err = decide_subject(out->user, batch, SUBJECT_USER, request->user,
+	    command->entropy);
+
+	if (err == 0)
+		err = decide_subject(out->host, batch, SUBJECT_HOST,
+		    request->host, command->entropy + SUBJECT_ENTROPY);
+	return err;
+}
+
+void
+grant_fill(struct row_lease_granted *r, const struct batch *batch,
+    const struct command *command, const struct grant *grant,
+    const struct grant_people *people)
+{
+	const struct checkout *request = grant->request;
+	const struct state_license *license = grant->license;
+
+	r->lease = batch->state.counters.next_lease;
+	r->license = license->license;
+	memcpy(r->license_digest, license->digest, sizeof r->license_digest);
+	r->device = command->who.id;
+	fill_seats(r, grant);
+	memcpy(r->nonce, request->nonce, sizeof r->nonce);
+	memcpy(r->request, request->request, sizeof r->request);
+	memcpy(r->request_digest, grant->digest, sizeof r->request_digest);
+	memcpy(r->product, license->document.product.id, sizeof r->product);
+	memcpy(r->version, request->version, sizeof r->version);
+	memcpy(r->feature, request->feature, sizeof r->feature);
+	memcpy(r->user, people->user, sizeof r->user);
+	memcpy(r->host, people->host, sizeof r->host);
+	memcpy(r->application, request->application, sizeof r->application);
+}
