@@ -21,7 +21,7 @@
 #include "shared/base/log.h"
 #include "shared/base/text.h"
 #include "shared/net/net.h"
-#include "shared/proof/proof.h"
+#include "shared/proof/identity.h"
 #include "shared/rpc/operations.h"
 #include "shared/rpc/rpc.h"
 
