@@ -231,10 +231,13 @@ demo-stop: ## end what KEEP=1 left running
 	@packaging/demo-stop $(BUILD)/demo
 
 sim: dependencies ## the ledger against a model: SEED= RUNS= SECONDS=
-	@$(SELF) $(JOBS) $(O)/tests/sim/ledger_sim $(O)/tests/sim/guard_sim
+	@$(SELF) $(JOBS) $(O)/tests/sim/ledger_sim $(O)/tests/sim/guard_sim \
+		$(O)/tests/sim/borrow_sim
 	@for sim in ledger guard; do $(O)/tests/sim/$${sim}_sim \
 		$(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(SECONDS),--seconds $(SECONDS)) || exit 1; done
+	@$(O)/tests/sim/borrow_sim $(if $(SEED),--seed $(SEED)) \
+		$(if $(RUNS),--runs $(RUNS))
 
 torture: dependencies ## kill -9 at random: ROUNDS=200 SEED=
 	@$(SELF) $(JOBS) build-tests

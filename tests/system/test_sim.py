@@ -13,7 +13,8 @@ def main():
     for name, args in (
             ("ledger_sim", ["--seconds", "15", "--commands",
                             "20000" if slow else "150000"]),
-            ("guard_sim", ["--seconds", "10"])):
+            ("guard_sim", ["--seconds", "10"]),
+            ("borrow_sim", ["--runs", "2" if slow else "10"])):
         command = [os.path.join(build, "tests", "sim", name)] + args
         seed = os.environ.get("SEED")
         if seed:
