@@ -59,6 +59,11 @@ core_main(void *ctx, const struct supervisor_child *child)
 		.map_bytes = (size_t)daemon->settings.map_gib << 30,
 		.map_grows = true,
 		.connections_max = (size_t)daemon->settings.connections,
+		.borrow = {
+			.max_s = (uint32_t)daemon->settings.borrow_longest_s,
+			.seats = (uint32_t)daemon->settings.borrow_seats,
+			.keep = (uint32_t)daemon->settings.borrow_keep,
+		},
 	};
 
 	log_open("ledger", daemon->level, daemon->journal);

@@ -282,7 +282,8 @@ borrow_check_loan(struct batch *batch, struct command *command,
 	    grant->request->feature);
 	uint32_t most = loan_max(command, grant, seats.total);
 
-	if ((uint64_t)loan + grant->count <= most)
+	/* Where all may be lent, all that can be missing is a free one. */
+	if ((uint64_t)loan + grant->count <= most || most == seats.total)
 		return 0;
 	return decide_refuse(command, ERR_BORROW_LIMIT,
 	    "see who has them: leasehold borrow list",

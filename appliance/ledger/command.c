@@ -9,10 +9,14 @@ static void
 note_denial(const struct call *call)
 {
 	const struct command *command = &call->write.command;
+	const struct borrow_take *take = command->request;
+	const struct checkout *checkout =
+	    command->op == OP_BORROW_TAKE ? &take->ask : command->request;
 
-	if (command->op != OP_LEASE_CHECKOUT || !denials_want(command->err))
+	if ((command->op != OP_LEASE_CHECKOUT &&
+		command->op != OP_BORROW_TAKE) ||
+	    !denials_want(command->err))
 		return;
-	const struct checkout *checkout = command->request;
 
 	denials_add(&call->tenant->denials, command->who.id, command->license,
 	    checkout->product, err_code(command->err),

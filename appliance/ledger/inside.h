@@ -300,6 +300,11 @@ struct live_lease *lease_held_by(const struct request *request,
     uint64_t number);
 /** One more that is refused; there is room. */
 void lease_refuse(struct record_list *refused, uint64_t lease, int err);
+/** In lending.c: borrow.challenge; what carries a proof; borrow.list of a
+ * device. */
+void lending_challenge(const struct request *request);
+void lending_asked(const struct request *request);
+void lending_tickets(const struct request *request);
 
 /* --- fronts and sessions ------------------------------------------------- */
 

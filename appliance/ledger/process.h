@@ -10,6 +10,7 @@
 #ifndef APPLIANCE_LEDGER_PROCESS_H
 #define APPLIANCE_LEDGER_PROCESS_H
 
+#include "appliance/ledger/ledger.h"
 #include "shared/base/supervisor.h"
 
 #include <stdbool.h>
@@ -27,6 +28,7 @@ struct ledger_process_options {
 	bool map_grows; /* while the disk has room */
 	size_t connections_max; /* sessions of all fronts together */
 	uint32_t claim_s, absent_s; /* of the queue; 0: waiting.h */
+	struct ledger_borrow_policy borrow;
 };
 
 /** supervisor.core_main: `ctx` is a struct ledger_process_options. Status 0

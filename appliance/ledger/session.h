@@ -2,9 +2,10 @@
  * Agents' sessions: one for each WebSocket, and one live session for each
  * device: a newer one closes the older. hello shows the journal and gives a
  * nonce (session.c), prove answers it with the device's key over this TLS
- * connection, enroll makes a device (login.c). A device that no admin has let
- * in is known and connected, and nothing more is done for it. Only these two
- * files may include it; what others need of sessions is in inside.h.
+ * connection, enroll makes a device (login.c); who is proved gets a nonce for
+ * each proof about borrowing (lending.c). A device that no admin has let in is
+ * known and connected, and nothing more is done for it. Only these three files
+ * may include it; what others need of sessions is in inside.h.
  */
 #ifndef APPLIANCE_LEDGER_SESSION_H
 #define APPLIANCE_LEDGER_SESSION_H

@@ -137,6 +137,20 @@ stand_behind(struct call *call, const struct checkout *request)
 	    : (uint32_t)pool->offered;
 }
 
+uint32_t
+waiting_reserved(const struct tenant *tenant, const char *product,
+    const char *feature)
+{
+	const struct queue_pool *pool =
+	    queue_pool_find(&tenant->queue, product, feature);
+
+	if (pool == NULL)
+		return 0;
+	return queue_pool_ahead(pool) > 0 || pool->offered > UINT32_MAX
+	    ? UINT32_MAX
+	    : (uint32_t)pool->offered;
+}
+
 /* Somebody waits: is it this one, or does it stand behind? False when the
  * command is answered already. */
 static bool

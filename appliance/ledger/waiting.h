@@ -60,6 +60,11 @@ void waiting_device_left(struct tenant *tenant, uint64_t device);
 void waiting_device_came(struct tenant *tenant, uint64_t device);
 void waiting_device_revoked(struct tenant *tenant, uint64_t device);
 
+/** Seats of a pool that are not for who comes now and does not wait: those on
+ * offer, or all, while somebody waits. */
+uint32_t waiting_reserved(const struct tenant *tenant, const char *product,
+    const char *feature);
+
 /** Handlers. */
 void waiting_checkout(const struct request *request);
 void waiting_cancel(const struct request *request);

@@ -5,6 +5,7 @@
 #include "shared/base/log.h"
 #include "shared/base/sandbox.h"
 #include "shared/base/text.h"
+#include "shared/license/license.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,6 +46,16 @@ static const struct config_key keys[] = {
 	    .doc = "new ones a second from one address; 0: no bound" },
 	{ "limits", "map_gib", CONFIG_NUMBER, AT(map_gib), 1, 4096,
 	    .doc = "map of one tenant's store to begin with, GiB; sparse" },
+	{ "borrow", "longest_s", CONFIG_NUMBER, AT(borrow_longest_s), 0,
+	    LICENSE_BORROW_MAX_S,
+	    .doc = "longest borrow; 0: as licenses say, never longer" },
+	{ "borrow", "seats", CONFIG_NUMBER, AT(borrow_seats), 0,
+	    LICENSE_SEATS_MAX,
+	    .doc = "seats of a product or feature on loan at once; 0: as "
+		   "licenses say" },
+	{ "borrow", "keep", CONFIG_NUMBER, AT(borrow_keep), 0,
+	    LICENSE_SEATS_MAX,
+	    .doc = "seats of a product or feature that are never lent" },
 	{ 0 },
 };
 

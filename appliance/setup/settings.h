@@ -28,6 +28,10 @@ struct settings {
 	int64_t address_strangers; /* of those, not proved yet */
 	int64_t address_rate; /* new ones a second; 0: no bound */
 	int64_t map_gib; /* of one tenant's store; it grows */
+	/** Of borrows; 0: as the licenses say. */
+	int64_t borrow_longest_s;
+	int64_t borrow_seats; /* of a product or feature on loan at once */
+	int64_t borrow_keep; /* of them, that are never lent */
 };
 
 struct settings_users {

@@ -48,6 +48,7 @@ struct process_world {
 	uint8_t vendor_public[32], vendor_secret[64];
 	uint8_t issuer_public[32], issuer_secret[64];
 	struct record_list features; /* of licenses installed next */
+	struct record_list borrow_classes; /* the same */
 	bool pending; /* devices that enroll next wait for an admin */
 };
 
@@ -509,7 +510,9 @@ install_serial(struct process_world *world, const char *product,
 		    .pricing = { 100, 100, "EUR" } },
 		.contract = { .start_date = (int32_t)(now / DAY_MS - 9),
 		    .end_date = (int32_t)(now / DAY_MS) + days_left },
-		.terms = { .ttl_s = ttl_s, .grace_s = grace_s },
+		.terms = { .ttl_s = ttl_s,
+		    .grace_s = grace_s,
+		    .borrow_classes = world->borrow_classes },
 		.issued_at = now };
 	struct buf tokens[2] = { 0 };
 
