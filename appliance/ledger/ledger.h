@@ -258,6 +258,7 @@ struct ledger_device {
 	char name[64];
 	enum device_state state;
 	char reason[128]; /* why it was revoked, or "" */
+	bool borrows; /* it has some, or is to prove a return */
 };
 int ledger_device(struct ledger_device *out, struct ledger_view *view,
     uint64_t device, struct arena *arena);

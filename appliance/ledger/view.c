@@ -1,5 +1,6 @@
 /* Views: snapshots for readers, and the values they are asked for. See
  * ledger.h. */
+#include "appliance/ledger/borrow.h"
 #include "appliance/ledger/core.h"
 #include "appliance/ledger/linger.h"
 #include "appliance/ledger/pools.h"
@@ -134,7 +135,14 @@ ledger_device(struct ledger_device *out, struct ledger_view *view,
 	*out = (struct ledger_device){ .device = device,
 		.class_ = state.class_,
 		.state = state.state };
-	err = copy_span(&out->public_key, &key, arena);
+	struct state_borrower borrower;
+
+	err = state_borrower(&borrower, &view->state, device);
+	out->borrows = err == 0 &&
+	    (borrower.borrows > 0 || borrower.owed != 0 ||
+		borrower.target != 0);
+	if (err == 0)
+		err = copy_span(&out->public_key, &key, arena);
 	if (err == 0)
 		err =
 		    view_subject(out->name, sizeof out->name, view, state.name);

@@ -512,19 +512,16 @@ row_grant(struct row_lease_granted *grant, const struct row *row,
 	const struct row_lease_adopted *adopted = &row->u.lease_adopted;
 	struct row before;
 
-	switch (row->kind) {
-	case ROW_LEASE_GRANTED:
+	if (row->kind == ROW_LEASE_GRANTED) {
 		*grant = row->u.lease_granted;
 		return 0;
-	case ROW_BORROWED:
-	case ROW_BORROW_REISSUED:
+	}
+	if (row->kind == ROW_BORROWED || row->kind == ROW_BORROW_REISSUED) {
 		*grant = row->u.borrowed.grant;
 		return 0;
-	case ROW_LEASE_ADOPTED:
-		break;
-	default:
-		return ERR_MISMATCH;
 	}
+	if (row->kind != ROW_LEASE_ADOPTED)
+		return ERR_MISMATCH;
 	int err = row_read(&before, adopted->origin.row_number,
 	    adopted->row.data, adopted->row.len, arena);
 

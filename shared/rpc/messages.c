@@ -59,6 +59,8 @@ static const struct record_field prove_reply_fields[] = {
 	R_U32(prove_reply, renew_s, 1, 86400, 0,
 	    "Seconds between renewals at most."),
 	R_BOOL(prove_reply, pending, OPT, "It waits for an admin's approval."),
+	R_BOOL(prove_reply, borrows, OPT,
+	    "It has borrowed seats, or is to prove that it returned some."),
 	R_U32(prove_reply, spread_ms, 0, 600000, OPT,
 	    "When the session ends, come back at some moment of so long."),
 };

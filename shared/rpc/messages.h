@@ -61,6 +61,7 @@ struct prove_reply {
 	char name[64];
 	uint32_t renew_s; /* renew at least this often */
 	bool pending; /* waits for an admin; device.approved ends it */
+	bool borrows; /* it has borrowed seats, or owes a proof of a return */
 	/** When this session ends: come back at some moment of so long. */
 	uint32_t spread_ms;
 };
