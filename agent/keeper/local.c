@@ -173,6 +173,10 @@ local_dispatch(struct application *application, uint64_t id,
 		checkout_cancel(application, &asker, request);
 		return;
 	case LOCAL_NONE:
+	case LOCAL_BORROW_TAKE:
+	case LOCAL_BORROW_EXTEND:
+	case LOCAL_BORROW_RETURN:
+	case LOCAL_BORROW_LIST:
 	case LOCAL_WAITING:
 	case LOCAL_OFFERED:
 	case LOCAL_REVOKED:

@@ -47,6 +47,9 @@ static const struct record_field local_checkout_reply_fields[] = {
 	R_U64(local_checkout_reply, device, 1, U53_MAX, 0, "This device."),
 	R_STRUCT(local_checkout_reply, queue, &queue_place_record, OPT,
 	    "Its place, while it waits."),
+	R_STRUCT(local_checkout_reply, proof, &proof_record, OPT,
+	    "The row is a borrow's ticket: what the device proves over nonce "
+	    "and row."),
 };
 RECORD_DEFINE(local_checkout_reply, 1,
     "A grant and all its evidence, or a place in the queue.");
@@ -58,11 +61,13 @@ static const struct record_field local_renew_fields[] = {
 RECORD_DEFINE(local_renew, 1, "A lease to renew.");
 
 static const struct record_field local_renew_reply_fields[] = {
-	R_STRING(local_renew_reply, beat, 1, HEADER_MAX, 0,
+	R_STRING(local_renew_reply, beat, 0, HEADER_MAX, OPT,
 	    "The beat, a signed document."),
-	R_U32(local_renew_reply, index, 0, 4095, 0, "Place in the beat."),
+	R_U32(local_renew_reply, index, 0, 4095, OPT, "Place in the beat."),
 	R_BLOB(local_renew_reply, path, 0, HASHES_MAX, OPT,
 	    "Path to the beat's root; 32 bytes a hash."),
+	R_STRUCT(local_renew_reply, ticket, &local_checkout_reply_record, OPT,
+	    "Of a borrowed seat: its ticket and a proof."),
 };
 RECORD_DEFINE(local_renew_reply, 1, "A beat that covers the lease.");
 
@@ -75,6 +80,8 @@ static const struct record_field local_attach_fields[] = {
 	    "Its path to the batch's root."),
 	R_STRING(local_attach, header, 1, HEADER_MAX, 0,
 	    "The batch's header, a signed document."),
+	R_U32(local_attach, count, 0, LEASE_COUNT_MAX, OPT,
+	    "Seats of a borrowed one; absent: 1."),
 };
 RECORD_DEFINE(local_attach, 1, "A lease that this process still holds.");
 
@@ -237,6 +244,16 @@ static const struct local_operation local_operations[] = {
 	{ LOCAL_QUESTIONS, "lease.questions", &empty_record,
 	    &local_questions_record, false,
 	    "Questions without an answer, likewise." },
+	{ LOCAL_BORROW_TAKE, "borrow.take", &local_borrow_take_record,
+	    &local_borrow_record, false, "Take seats along, offline." },
+	{ LOCAL_BORROW_EXTEND, "borrow.extend", &local_borrow_extend_record,
+	    &local_borrow_record, false, "Keep borrowed seats for longer." },
+	{ LOCAL_BORROW_RETURN, "borrow.return", &local_borrow_return_record,
+	    &local_borrow_returned_record, false,
+	    "Give borrowed seats back, and prove it." },
+	{ LOCAL_BORROW_LIST, "borrow.list", &empty_record,
+	    &local_borrows_record, false,
+	    "Seats that this workstation has borrowed." },
 	{ LOCAL_REVOKED, "lease.revoked", &local_revoked_record, &empty_record,
 	    false, "Notice: a lease was taken." },
 	{ LOCAL_WAITING, "lease.waiting", &lease_waiting_record, &empty_record,

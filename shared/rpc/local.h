@@ -6,6 +6,7 @@
 #ifndef SHARED_RPC_LOCAL_H
 #define SHARED_RPC_LOCAL_H
 
+#include "shared/rpc/borrow.h"
 #include "shared/rpc/messages.h"
 
 /** A line at most, bytes. */
@@ -23,6 +24,10 @@ enum local_id {
 	LOCAL_STATUS,
 	LOCAL_ENROLL,
 	LOCAL_QUESTIONS,
+	LOCAL_BORROW_TAKE,
+	LOCAL_BORROW_EXTEND,
+	LOCAL_BORROW_RETURN,
+	LOCAL_BORROW_LIST,
 	/* notices, agent to application */
 	LOCAL_REVOKED,
 	LOCAL_WAITING,
@@ -66,6 +71,11 @@ struct local_checkout_reply {
 	 * of the wait. lease.cancel leaves the queue, and so does hanging up,
 	 * but for an agent that ends itself: the next one is asked again. */
 	struct queue_place queue;
+	/** The seat is one that this workstation has borrowed: `row` is a
+	 * ticket (shared/journal/ticket.h), and this what the device proves
+	 * over the application's nonce and that row. No proofs of the journal
+	 * come with it, for no site was asked. */
+	struct proof proof;
 };
 
 /** lease.renew: answered after the agent's next round with the site. */
@@ -77,6 +87,9 @@ struct local_renew_reply {
 	struct record_span beat; /* token */
 	uint32_t index;
 	struct record_span path; /* hashes */
+	/** Of a borrowed seat, instead: the ticket as it is now, and a proof
+	 * over the fresh nonce. */
+	struct local_checkout_reply ticket;
 };
 
 /** lease.attach: this connection speaks for the lease again. */
@@ -86,6 +99,7 @@ struct local_attach {
 	struct record_span row;
 	struct record_span path;
 	struct record_span header;
+	uint32_t count; /* seats, of a borrowed one; 0 is 1 */
 };
 
 struct local_return {
@@ -220,6 +234,57 @@ struct local_enroll {
 	bool new_key; /* as another device: the old key goes */
 };
 
+/* --- borrows --------------------------------------------------------------- */
+
+/** borrow.take: seats for offline. They are the asking user's; root's are for
+ * everybody on this workstation. */
+struct local_borrow_take {
+	char product[64];
+	char version[32];
+	char feature[64];
+	uint32_t count;
+	char user[64]; /* "": the uid's name */
+	uint32_t length_s;
+	uint8_t request[REQUEST_BYTES]; /* the same in a retry */
+};
+struct local_borrow_extend {
+	uint64_t lease;
+	uint32_t length_s; /* from now */
+};
+struct local_borrow {
+	uint64_t lease;
+	char product[64];
+	char version[32];
+	char feature[64];
+	uint32_t count; /* seats */
+	uint32_t used; /* of them, by applications here */
+	uint32_t type; /* enum seat_type */
+	uint32_t uid;
+	char user[64]; /* login name of the uid */
+	uint32_t state; /* enum borrow_state */
+	int64_t taken_at;
+	int64_t until;
+	uint32_t length_s; /* of powered-on time */
+	uint64_t epoch;
+};
+struct local_borrows {
+	struct record_list items; /* local_borrow; BORROW_DEVICE_MAX at most */
+};
+
+/** borrow.return. `offline`: do not wait for the site. Then all of the device's
+ * borrows are given back at once, whoever took them: that is for root and the
+ * group leasehold where others' are among them. */
+struct local_borrow_return {
+	uint64_t lease; /* 0 with all */
+	bool all;
+	bool offline;
+};
+struct local_borrow_returned {
+	uint32_t count; /* borrows */
+	bool proved; /* the site has freed their seats */
+	struct borrow_file file; /* of an offline one: for the site */
+};
+
 struct local_revoked {
 	uint64_t lease;
 	char code[32];
@@ -230,7 +295,9 @@ extern const struct record local_checkout_record, local_checkout_reply_record,
     local_return_record, local_returned_record, local_list_record,
     local_lease_record, local_leases_record, local_status_record,
     local_question_record, local_questions_record, local_enroll_record,
-    local_revoked_record;
+    local_revoked_record, local_borrow_take_record, local_borrow_extend_record,
+    local_borrow_record, local_borrows_record, local_borrow_return_record,
+    local_borrow_returned_record;
 
 struct local_operation {
 	enum local_id id;
