@@ -41,7 +41,7 @@ struct settings {
 	char uplink_user[64];
 	char group[64];
 	char log[16];
-	char tcti[256];
+	char tpm[256];
 };
 
 /* clang-format off */
@@ -57,7 +57,7 @@ static const struct config_key keys[] = {
 	TEXT(uplink_user, "the uplink's user, if started as root"),
 	TEXT(group, "its members may enroll"),
 	TEXT(log, "debug, info, warn or error"),
-	TEXT(tcti, "of the TPM; empty: a key file"),
+	TEXT(tpm, "its TCTI, such as device:/dev/tpmrm0; empty: a key file"),
 	{ .name = NULL },
 };
 
@@ -438,8 +438,8 @@ main(int argc, char **argv)
 	log_open("agent", log_level_parse(agent.settings.log),
 	    getenv("JOURNAL_STREAM") != NULL);
 	agent.keeper.state = agent.settings.state;
-	if (agent.settings.tcti[0] != '\0')
-		agent.keeper.tcti = agent.settings.tcti;
+	if (agent.settings.tpm[0] != '\0')
+		agent.keeper.tcti = agent.settings.tpm;
 	if (choose_users(&agent) < 0 || make_state(&agent) < 0 ||
 	    open_socket(&agent.keeper.listen_fd, agent.settings.socket) < 0)
 		return EXIT_CONFIG;

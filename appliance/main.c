@@ -42,6 +42,7 @@ struct daemon {
 	int lock;
 	int listen_fd;
 	struct tls_page *tls;
+	struct proof_trust *trust;
 	int tls_fd;
 	char empty_root[SETUP_PATH_MAX];
 };
@@ -64,6 +65,9 @@ core_main(void *ctx, const struct supervisor_child *child)
 			.seats = (uint32_t)daemon->settings.borrow_seats,
 			.keep = (uint32_t)daemon->settings.borrow_keep,
 		},
+		.trust = daemon->trust,
+		.knows_chips = daemon->settings.tpm_ca[0] != '\0',
+		.classes = daemon->settings.class_bits,
 	};
 
 	log_open("ledger", daemon->level, daemon->journal);
@@ -201,6 +205,17 @@ make_witness_folder(const struct daemon *daemon)
 			     users->drop ? users->ledger_gid : (gid_t)-1);
 }
 
+/* Here, so that the ledger's user need not be able to read the files. */
+static int
+read_makers(struct daemon *daemon)
+{
+	const struct settings *settings = &daemon->settings;
+	const char *ca = settings->tpm_ca, *issuers = settings->tpm_issuers;
+
+	return proof_trust_open(&daemon->trust, ca[0] != '\0' ? ca : NULL,
+	    issuers[0] != '\0' ? issuers : NULL);
+}
+
 static int
 open_site(struct daemon *daemon)
 {
@@ -229,29 +244,21 @@ open_site(struct daemon *daemon)
 }
 
 static int
-run_daemon(const struct arguments *arguments)
+serve(struct daemon *daemon)
 {
-	struct daemon daemon = { .lock = -1, .listen_fd = -1 };
-	int status = read_settings(&daemon, arguments);
+	int status = open_site(daemon);
 
 	if (status != 0)
 		return status;
-	if (arguments->check) {
-		printf("the configuration is good\n");
-		return 0;
-	}
-	log_open("leaseholdd", daemon.level, daemon.journal);
-	if ((status = open_site(&daemon)) != 0)
-		return status;
-	raise_limit(&daemon.settings);
+	raise_limit(&daemon->settings);
 	/* It tells the ledger to log its timing, and nothing to the parent. */
 	signal(SIGUSR1, SIG_IGN);
 	const struct supervisor supervisor = {
 		.name = "leaseholdd",
 		.core_name = "ledger",
 		.edge_name = "front",
-		.edges = (int)daemon.settings.fronts,
-		.ctx = &daemon,
+		.edges = (int)daemon->settings.fronts,
+		.ctx = daemon,
 		.core_main = core_main,
 		.edge_main = edge_main,
 		.reload = reload,
@@ -260,9 +267,28 @@ run_daemon(const struct arguments *arguments)
 	};
 
 	status = supervisor_run(&supervisor);
-	close(daemon.listen_fd);
-	close(daemon.lock);
-	tls_page_free(daemon.tls, daemon.tls_fd);
+	close(daemon->listen_fd);
+	close(daemon->lock);
+	tls_page_free(daemon->tls, daemon->tls_fd);
+	return status;
+}
+
+static int
+run_daemon(const struct arguments *arguments)
+{
+	struct daemon daemon = { .lock = -1, .listen_fd = -1 };
+	int status = read_settings(&daemon, arguments);
+
+	if (status != 0)
+		return status;
+	log_open("leaseholdd", daemon.level, daemon.journal);
+	if (read_makers(&daemon) != 0)
+		return STATUS_CONFIG;
+	if (arguments->check)
+		printf("the configuration is good\n");
+	else
+		status = serve(&daemon);
+	proof_trust_close(daemon.trust);
 	return status;
 }
 

@@ -12,6 +12,7 @@
 
 #include "appliance/ledger/ledger.h"
 #include "shared/base/supervisor.h"
+#include "shared/proof/enroll.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +30,13 @@ struct ledger_process_options {
 	size_t connections_max; /* sessions of all fronts together */
 	uint32_t claim_s, absent_s; /* of the queue; 0: waiting.h */
 	struct ledger_borrow_policy borrow;
+	/** Who makes TPMs; borrowed, and never NULL where devices with a TPM
+	 * are to enroll. */
+	const struct proof_trust *trust;
+	bool knows_chips; /* a TPM can be of class tpm here */
+	/** Bits of the classes (enum proof_class) that the admin lets in; 0:
+	 * all. */
+	uint32_t classes;
 };
 
 /** supervisor.core_main: `ctx` is a struct ledger_process_options. Status 0

@@ -6,6 +6,7 @@
 #include "shared/base/sandbox.h"
 #include "shared/base/text.h"
 #include "shared/license/license.h"
+#include "shared/proof/proof.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,6 +47,12 @@ static const struct config_key keys[] = {
 	    .doc = "new ones a second from one address; 0: no bound" },
 	{ "limits", "map_gib", CONFIG_NUMBER, AT(map_gib), 1, 4096,
 	    .doc = "map of one tenant's store to begin with, GiB; sparse" },
+	{ "devices", "tpm_ca", CONFIG_TEXT, AT(tpm_ca),
+	    .doc = "PEM file of the CAs that makers of TPMs certify with" },
+	{ "devices", "tpm_issuers", CONFIG_TEXT, AT(tpm_issuers),
+	    .doc = "file that says which of them make chips" },
+	{ "devices", "classes", CONFIG_TEXT, AT(classes),
+	    .doc = "classes of devices that are let in; empty: all" },
 	{ "borrow", "longest_s", CONFIG_NUMBER, AT(borrow_longest_s), 0,
 	    LICENSE_BORROW_MAX_S,
 	    .doc = "longest borrow; 0: as licenses say, never longer" },
@@ -141,6 +148,49 @@ parse_address(struct sockaddr_storage *out, const struct settings *settings)
 	return 0;
 }
 
+/* "tpm, vtpm": one bit each of enum proof_class. */
+static int
+read_classes(struct settings *settings, char *error, size_t error_size)
+{
+	const char *at = settings->classes;
+
+	settings->class_bits = 0;
+	while (*(at += strspn(at, ", \t")) != '\0') {
+		size_t len = strcspn(at, ", \t");
+		uint32_t found = 0;
+
+		/* An API key is no device that enrolls. */
+		for (uint32_t i = 0; i < PROOF_KEY; i++)
+			if (strlen(proof_class_names[i]) == len &&
+			    strncmp(proof_class_names[i], at, len) == 0)
+				found = 1u << i;
+		if (found == 0) {
+			snprintf(error, error_size,
+			    "[devices] classes: \"%.*s\" is not one of tpm, "
+			    "vtpm, software, assigned",
+			    (int)len, at);
+			return ERR_BAD_REQUEST;
+		}
+		settings->class_bits |= found;
+		at += len;
+	}
+	return 0;
+}
+
+static int
+check_devices(struct settings *settings, char *error, size_t error_size)
+{
+	if ((settings->tpm_ca[0] == '\0') !=
+	    (settings->tpm_issuers[0] == '\0')) {
+		snprintf(error, error_size,
+		    "[devices] tpm_ca and tpm_issuers go together: the CAs, "
+		    "and "
+		    "which of them make chips");
+		return ERR_BAD_REQUEST;
+	}
+	return read_classes(settings, error, error_size);
+}
+
 static int
 check_user(uid_t *uid, gid_t *gid, const char *key, const char *user,
     char *error, size_t error_size)
@@ -155,7 +205,7 @@ check_user(uid_t *uid, gid_t *gid, const char *key, const char *user,
 }
 
 int
-settings_check(struct settings_users *users, const struct settings *settings,
+settings_check(struct settings_users *users, struct settings *settings,
     char *error, size_t error_size)
 {
 	struct sockaddr_storage address;
@@ -180,6 +230,9 @@ settings_check(struct settings_users *users, const struct settings *settings,
 		    settings->address);
 		return ERR_BAD_REQUEST;
 	}
+	rc = check_devices(settings, error, error_size);
+	if (rc != 0)
+		return rc;
 	if (log_level_parse(settings->log) < 0) {
 		snprintf(error, error_size,
 		    "[process] log: \"%s\" is not one of debug, info, warn, "

@@ -28,6 +28,10 @@ struct settings {
 	int64_t address_strangers; /* of those, not proved yet */
 	int64_t address_rate; /* new ones a second; 0: no bound */
 	int64_t map_gib; /* of one tenant's store; it grows */
+	char tpm_ca[SETUP_PATH_MAX - 64]; /* "": no maker of TPMs is known */
+	char tpm_issuers[SETUP_PATH_MAX - 64];
+	char classes[64]; /* "tpm vtpm"; "": all */
+	uint32_t class_bits; /* the same, by settings_check */
 	/** Of borrows; 0: as the licenses say. */
 	int64_t borrow_longest_s;
 	int64_t borrow_seats; /* of a product or feature on loan at once */
@@ -52,9 +56,9 @@ int settings_set_listen(struct settings *settings, const char *text,
     char *error, size_t error_size);
 
 /** What one row cannot say: addresses are addresses, users exist, the state
- * is an absolute path. */
-int settings_check(struct settings_users *users,
-    const struct settings *settings, char *error, size_t error_size);
+ * is an absolute path; and the classes by their names. */
+int settings_check(struct settings_users *users, struct settings *settings,
+    char *error, size_t error_size);
 
 /**
  * The one listening socket that all fronts share: non-blocking; "::" listens

@@ -346,18 +346,28 @@ class Site:
 
 
 class Agent:
-    """A workstation's agent."""
+    """A workstation's agent; `tpm`: its TPM (tpms.py), or the text of its
+    setting."""
 
-    def __init__(self, world, name="agent"):
+    def __init__(self, world, name="agent", tpm=None, config=""):
         self.world = world
         self.name = name
         self.state = world.path(name)
         self.socket = world.path(name + ".sock")
         self.config = world.path(name + ".ini")
+        self.more = config
+        self.process = None
+        self.use_tpm(tpm)
+
+    def use_tpm(self, tpm):
+        """Write the configuration, for the next start."""
+        self.tpm = tpm
         with open(self.config, "w") as f:
             f.write("[agent]\nstate=%s\nsocket=%s\n"
                     % (self.state, self.socket))
-        self.process = None
+            if tpm is not None:
+                f.write("tpm=%s\n" % getattr(tpm, "tcti", tpm))
+            f.write(self.more)
 
     @property
     def env(self):
