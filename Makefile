@@ -276,7 +276,8 @@ bench-json: dependencies ## our JSON reader against yajl, jsmn and json-c
 	@$(O)/tests/bench/json_bench $(DATA)/json
 
 lint: export LINT_CC = $(CC)
-lint: export LINT_FLAGS = $(CPPFLAGS) -Iagent/lib $(WARN)
+lint: export LINT_FLAGS = $(CPPFLAGS) -Iagent/lib $(WARN) \
+	-DTESTS_FOLDER='"$(CURDIR)/tests"'
 SOURCES = $(shell git ls-files '*.c' '*.h' '*.cpp' '*.hpp')
 lint: dependencies ## formatting, warnings as errors, analyzer, shellcheck
 	packaging/lint

@@ -151,8 +151,9 @@ print_counter(const struct site_view *site)
 	char ticked[32];
 
 	cli_time(ticked, site->ticked_at);
-	cli_show("counter   tick %llu%s%s, %s\n", (unsigned long long)site->ticks,
-	    ticked[0] != '\0' ? " of " : "", ticked,
+	cli_show("counter   tick %llu%s%s, %s\n",
+	    (unsigned long long)site->ticks, ticked[0] != '\0' ? " of " : "",
+	    ticked,
 	    site->witness == WITNESS_TPM
 		? "witnessed by the box's TPM"
 		: "witnessed by a file (weaker than a TPM: a copy\n          "

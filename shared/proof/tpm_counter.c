@@ -45,6 +45,8 @@ look_up(struct tpm_identity *tpm, ESYS_TR *index, enum index_state *state,
 {
 	ESYS_CONTEXT *esys = tpm->link.esys;
 	TPM2B_NV_PUBLIC *found = NULL;
+
+	*state = INDEX_FOREIGN; /* until it is known */
 	TSS2_RC rc = Esys_TR_FromTPMPublic(esys, site->index, ESYS_TR_NONE,
 	    ESYS_TR_NONE, ESYS_TR_NONE, index);
 
@@ -89,7 +91,7 @@ tpm_counter_open(struct tpm_identity *tpm, ESYS_TR *index,
 	enum index_state state;
 	int err = look_up(tpm, index, &state, site);
 
-	if (err < 0)
+	if (err != 0)
 		return err;
 	if (state != INDEX_COUNTS) {
 		log_error("proof",
@@ -304,7 +306,7 @@ tpm_counter_define(struct tpm_identity *tpm, const struct tpm_site *site,
 	ESYS_TR index;
 	int err = look_up(tpm, &index, &state, site);
 
-	if (err < 0)
+	if (err != 0)
 		return err;
 	/* Where the first try broke off, what is there may be its work. */
 	if (state == INDEX_FOREIGN ||
@@ -334,7 +336,7 @@ tpm_counter_remove(struct tpm_identity *tpm, const struct tpm_site *site)
 	ESYS_TR index, session;
 	int err = look_up(tpm, &index, &state, site);
 
-	if (err < 0 || state == INDEX_FREE)
+	if (err != 0 || state == INDEX_FREE)
 		return err;
 	if (state == INDEX_FOREIGN) { /* not ours to remove */
 		(void)Esys_TR_Close(tpm->link.esys, &index);

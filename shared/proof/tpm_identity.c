@@ -198,7 +198,7 @@ add_site(struct tpm_site **out, struct tpm_identity *tpm, const char *site,
 	struct tpm_site *added;
 	int err = tpm_store_add(&added, tpm->store, site, tenant);
 
-	if (err < 0)
+	if (err != 0)
 		return err;
 	err = ERR_CONFLICT;
 	for (uint32_t i = 0; i < TEMPLATE_COUNTERS && err == ERR_CONFLICT; i++)
@@ -254,7 +254,7 @@ tpm_identity_bind(struct tpm_identity *tpm, const char *site,
 		if (err == ERR_CONFLICT)
 			err = renew_site(&found, tpm, found);
 	}
-	if (err < 0 || found->bound)
+	if (err != 0 || found->bound)
 		return err;
 	before = tpm_store_bound(tpm->store);
 	if (before != NULL)

@@ -83,7 +83,7 @@ pcr_policy(struct tpm_identity *tpm, TPM2B_DIGEST *out, uint32_t pcrs)
 
 	if (err == 0)
 		err = tpm_session(tpm, &session, TPM2_SE_TRIAL, 0);
-	if (err < 0)
+	if (err != 0)
 		return err;
 	err = ask_pcrs(tpm, session, pcrs);
 	if (err == 0) {
@@ -176,7 +176,7 @@ tpm_seal(struct buf *blob, struct tpm_identity *tpm, const void *secret,
 
 	if (err == 0)
 		err = tpm_ek_session(tpm, &session, TPMA_SESSION_DECRYPT);
-	if (err < 0)
+	if (err != 0)
 		return err;
 	err = tpm_ek_load(tpm, &ek);
 	if (err == 0) {
@@ -209,7 +209,7 @@ load_sealed(struct tpm_identity *tpm, ESYS_TR *object,
 	int err = tpm_ek_session(tpm, &session, 0);
 
 	*object = ESYS_TR_NONE;
-	if (err < 0)
+	if (err != 0)
 		return err;
 	err = tpm_ek_load(tpm, &ek);
 	if (err == 0) {
@@ -236,7 +236,7 @@ open_session(struct tpm_identity *tpm, ESYS_TR *session, uint32_t pcrs)
 
 	if (err == 0 && pcrs != 0) {
 		err = ask_pcrs(tpm, *session, pcrs);
-		if (err < 0)
+		if (err != 0)
 			tpm_flush(tpm, session);
 	}
 	return err;
@@ -266,14 +266,14 @@ tpm_unseal(uint8_t secret[IDENTITY_SEAL_MAX], size_t *len,
 	ESYS_TR object, session;
 	int err = read_blob(&sealed, blob, blob_len);
 
-	if (err < 0) {
+	if (err != 0) {
 		log_error("proof", "what is to be unsealed is damaged");
 		return err;
 	}
 	err = load_sealed(tpm, &object, &sealed);
 	if (err == 0)
 		err = open_session(tpm, &session, sealed.pcrs);
-	if (err < 0) {
+	if (err != 0) {
 		tpm_flush(tpm, &object);
 		return err;
 	}

@@ -466,7 +466,8 @@ def run_test(test):
             print("ok %s (%.1f s)" % (name, time.monotonic() - started))
     except Exception as error:  # every failure is one line
         failed = True
-        words = " / ".join(str(error).splitlines()[:3])
+        said = str(error).splitlines()
+        words = " / ".join(said if len(said) < 4 else said[:1] + said[-2:])
         print("not ok %s: %s: %s" % (name, type(error).__name__, words))
     sys.stdout.flush()
     return failed
