@@ -54,7 +54,7 @@ ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help all demo demo-stop check conformance asan tsan lint format \
+.PHONY: help all demo demo-stop check attacks conformance asan tsan lint format \
 	hardening sim torture bench fuzz bench-json dependencies install clean \
 	install-manual completions
 
@@ -178,7 +178,8 @@ $(O)/tests/sim/ledger_sim: $(O)/tests/sim/ledger_sim.o $(SIM_PARTS) $(SIM_ROOMS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(SIM_PARTS) \
 		-Wl,--start-group $(SIM_ROOMS) -Wl,--end-group \
 		-Wl,--as-needed $(LIBS_ledger) $(LIBS_ipc) -lcrypto $(LIBS_base)
-$(O)/tests/bench/proof_bench $(O)/tests/system/tpm_tool: $(TPM_LAB)
+$(O)/tests/bench/proof_bench $(O)/tests/system/tpm_tool \
+    $(O)/tests/system/attack_tool: $(TPM_LAB)
 $(O)/tests/%: $(O)/tests/%.o $(call archives,$(ROOMS))
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
@@ -201,6 +202,10 @@ dependencies: ## install missing Debian packages (packaging/dependencies)
 check: dependencies ## install, build, pass all tests
 	@$(SELF) $(JOBS) build-tests
 	tests/run --build $(O) --summary $(O)/check.txt
+
+attacks: dependencies ## what attackers have, try and get, as a report
+	@$(SELF) $(JOBS) all $(TOOLS)
+	@tests/run --build $(O) --only 'attacks/*' --tell
 
 conformance: dependencies ## JSONTestSuite, PASETO vectors: DATA=DIR
 	@test -d $(DATA)/json || { echo "conformance: $(DATA)/json is not there;" \

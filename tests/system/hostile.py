@@ -111,8 +111,8 @@ def frame(opcode, payload=b"", fin=True, mask=True, reserved=0, length=None):
 class Socket:
     """A WebSocket by hand, up and silent."""
 
-    def __init__(self, site, source=None, context=None):
-        self.sock = greet(site, source, context)
+    def __init__(self, site, source=None, context=None, sock=None):
+        self.sock = sock or greet(site, source, context)
         self.buffer = b""
         self.sock.sendall(UPGRADE + PROTOCOL + b"\r\n")
         got = read_until(self.sock, b"\r\n\r\n")

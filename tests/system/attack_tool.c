@@ -1,0 +1,411 @@
+/*
+ * What an attacker does with a device's folder and TPM, one thing a call, for
+ * tests/system/attacks: the words around it, and the wire, are theirs.
+ *
+ *   attack_tool WORK name=value...
+ *
+ * proof      an honest proof over any subject: folder, tcti, class, purpose,
+ *            site, tenant, device, nonce, exporter, digest
+ * show       what a device shows of itself: folder, tcti, site, tenant
+ * answer     the secret of a challenge: folder, tcti, site, tenant,
+ *            credential, seed
+ * raise      the counter: folder, tcti, site, tenant, to
+ * digest     what a proof of a request is over: of=take|extend, json
+ * request    an activation request of the site whose folder he has: state,
+ *            tenant
+ * index      puts another index in the counter's place, or beside it: folder,
+ *            tcti, site, tenant, kind=ordinary|disguised|second|orderly|
+ *            unguarded|again, value
+ * statement  what the TPM signs of such an index, as the proof that it would
+ *            be: like proof, with index=0 (the counter's) or 1 (the next)
+ *
+ * Bytes are base64url, as on the wire; so is what it says, in JSON. Without
+ * `tcti` the identity is a key file.
+ */
+#include "appliance/setup/setup.h"
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+#include "shared/proof/identity.h"
+#include "shared/proof/p256.h"
+#include "shared/proof/template.h"
+#include "shared/rpc/borrow.h"
+#include "tests/unit/tpm_attacker.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_MAX 16384
+/* TPMA_NV */
+#define AUTHWRITE 0x4u
+#define POLICYWRITE 0x8u
+#define COUNTER 0x10u
+#define AUTHREAD 0x40000u
+#define NO_DA 0x2000000u
+#define ORDERLY 0x4000000u
+
+static char **arguments;
+
+static void __attribute__((noreturn)) fail(const char *what, const char *why)
+{
+	fprintf(stderr, "attack_tool: %s: %s\n", what, why);
+	exit(1);
+}
+
+static void
+must(int err, const char *what)
+{
+	if (err != 0)
+		fail(what, err_code(err));
+}
+
+/* NULL: it was not given. */
+static const char *
+word(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (char **at = arguments; *at != NULL; at++)
+		if (strncmp(*at, name, len) == 0 && (*at)[len] == '=')
+			return *at + len + 1;
+	return NULL;
+}
+
+static const char *
+need(const char *name)
+{
+	const char *value = word(name);
+
+	if (value == NULL)
+		fail(name, "not given");
+	return value;
+}
+
+static size_t
+bytes(uint8_t *out, size_t size, const char *name)
+{
+	const char *text = word(name);
+	size_t len = 0;
+
+	if (text != NULL &&
+	    text_from_base64(out, size, &len, text, strlen(text)) != 0)
+		fail(name, "not base64url");
+	return len;
+}
+
+static uint64_t
+number(const char *name)
+{
+	const char *text = word(name);
+
+	return text == NULL ? 0 : strtoull(text, NULL, 10);
+}
+
+static void
+say_record(const struct record *record, const void *value)
+{
+	struct buf out = { 0 };
+
+	record_write_json(&out, record, value);
+	if (out.failed)
+		fail("record", "no memory");
+	printf("%.*s\n", (int)out.len, (const char *)out.data);
+	buf_release(&out);
+}
+
+static void
+say_bytes(const char *key, const void *data, size_t len, const char *end)
+{
+	char text[TEXT_MAX];
+
+	text_to_base64(text, data, len);
+	printf("\"%s\":\"%s\"%s", key, text, end);
+}
+
+/* --- the device ----------------------------------------------------------- */
+
+static struct identity *
+open_identity(void)
+{
+	struct identity_options options = {
+		.folder = need("folder"),
+		.tcti = word("tcti"),
+		.class_ = PROOF_SOFTWARE,
+		.ek = word("p256") != NULL ? IDENTITY_P256 : IDENTITY_RSA,
+	};
+	struct identity *identity;
+
+	if (word("class") != NULL && strcmp(word("class"), "assigned") == 0)
+		options.class_ = PROOF_ASSIGNED;
+	must(identity_open_with(&identity, &options), "identity");
+	if (word("site") != NULL)
+		must(identity_bind(identity, need("site"), need("tenant")),
+		    "bind");
+	return identity;
+}
+
+static void
+read_subject(struct proof_subject *subject)
+{
+	const char *purpose = need("purpose");
+
+	*subject = (struct proof_subject){ .site = need("site"),
+		.tenant = need("tenant"),
+		.device = number("device") };
+	while (strcmp(proof_purpose_names[subject->purpose], purpose) != 0)
+		if (proof_purpose_names[++subject->purpose] == NULL)
+			fail("purpose", "there is no such");
+	bytes(subject->nonce, 32, "nonce");
+	bytes(subject->exporter, 32, "exporter");
+	bytes(subject->request_digest, 32, "digest");
+}
+
+static void
+do_proof(void)
+{
+	struct identity *identity = open_identity();
+	struct proof_subject subject;
+	struct proof proof;
+
+	read_subject(&subject);
+	must(proof_make(&proof, identity, &subject), "proof");
+	say_record(&proof_record, &proof);
+	identity_close(identity);
+}
+
+static void
+do_show(void)
+{
+	struct identity *identity = open_identity();
+	struct proof_material material;
+	struct arena arena = { 0 };
+	uint8_t key[PROOF_KEY_MAX];
+	uint64_t counter;
+
+	must(identity_enroll_material(&material, identity, &arena), "material");
+	must(identity_counter_read(&counter, identity), "counter");
+	printf("{\"counter\":%llu,", (unsigned long long)counter);
+	say_bytes("public_key", key, identity_public(key, identity), ",");
+	say_bytes("ek", material.ek.data, material.ek.len, ",");
+	say_bytes("certificate", material.certificate.data,
+	    material.certificate.len, "}\n");
+	arena_release(&arena);
+	identity_close(identity);
+}
+
+static void
+do_answer(void)
+{
+	struct identity *identity = open_identity();
+	uint8_t credential[512], seed[512], secret[PROOF_SECRET_BYTES];
+	struct proof_challenge challenge = {
+		{ credential, (uint32_t)bytes(credential, 512, "credential") },
+		{ seed, (uint32_t)bytes(seed, 512, "seed") },
+	};
+
+	must(identity_challenge_answer(secret, identity, &challenge), "answer");
+	printf("{");
+	say_bytes("secret", secret, sizeof(secret), "}\n");
+	identity_close(identity);
+}
+
+static void
+do_raise(void)
+{
+	struct identity *identity = open_identity();
+
+	must(identity_counter_raise(identity, number("to")), "raise");
+	puts("{}");
+	identity_close(identity);
+}
+
+/* --- what is asked -------------------------------------------------------- */
+
+static void
+do_digest(void)
+{
+	const char *json = need("json");
+	bool take = strcmp(need("of"), "take") == 0;
+	struct record_error error = { .field = "" };
+	struct arena arena = { 0 };
+	struct borrow_extend extend;
+	struct borrow_take ask;
+	uint8_t digest[32];
+	int err = take ? record_read_json(&ask, &borrow_take_record, json,
+			     strlen(json), &arena, &error)
+		       : record_read_json(&extend, &borrow_extend_record, json,
+			     strlen(json), &arena, &error);
+
+	if (err != 0)
+		fail(error.field, error.reason);
+	must(take ? borrow_take_digest(digest, &ask)
+		  : borrow_extend_digest(digest, &extend),
+	    "digest");
+	printf("{");
+	say_bytes("digest", digest, sizeof(digest), "}\n");
+	arena_release(&arena);
+}
+
+static void
+do_request(void)
+{
+	uint8_t *secret = sodium_malloc(TOKEN_SECRET_BYTES);
+	struct site_file site;
+	struct buf token = { 0 };
+
+	if (secret == NULL)
+		fail("request", "no memory");
+	must(setup_read(&site, need("state")), "site");
+	must(setup_site_key(secret, need("state")), "site key");
+	must(setup_request_sign(&token, &site, need("tenant"), clock_wall_ms(),
+		 secret),
+	    "request");
+	printf("%.*s\n", (int)token.len, (const char *)token.data);
+	buf_release(&token);
+	sodium_free(secret);
+}
+
+/* --- the TPM -------------------------------------------------------------- */
+
+static struct tpm_identity *
+open_tpm(void)
+{
+	/* The identity's own folder, so that the attacker has its secrets. */
+	return attacker_open(need("folder"), need("tcti"));
+}
+
+static const struct index_kind {
+	const char *name;
+	struct attack_index index;
+	bool in_place; /* of the enrolled one */
+	bool written; /* not counted */
+} index_kinds[] = {
+	{ "ordinary", { 0, AUTHWRITE | AUTHREAD | NO_DA, 8, false }, true,
+	    true },
+	{ "disguised",
+	    { 0, AUTHWRITE | POLICYWRITE | AUTHREAD | NO_DA, 8, true }, true,
+	    true },
+	{ "second",
+	    { 1, AUTHWRITE | POLICYWRITE | COUNTER | AUTHREAD | NO_DA, 8,
+		true },
+	    false, false },
+	{ "orderly",
+	    { 0, AUTHWRITE | POLICYWRITE | COUNTER | AUTHREAD | NO_DA | ORDERLY,
+		8, true },
+	    true, false },
+	{ "unguarded", { 0, AUTHWRITE | COUNTER | AUTHREAD | NO_DA, 8, false },
+	    true, false },
+};
+
+static uint32_t
+enrolled_index(const struct tpm_identity *tpm)
+{
+	const struct tpm_site *site = tpm_store_bound(tpm->store);
+
+	if (site == NULL)
+		fail("index", "no site is bound");
+	return site->index;
+}
+
+/* The very template, so that the rightful bind counts it for the first time. */
+static void
+define_again(struct tpm_identity *tpm, uint32_t at)
+{
+	const struct attack_index again = { at,
+		POLICYWRITE | COUNTER | AUTHREAD | NO_DA, 8, true };
+
+	if (!attacker_undefine(tpm, at))
+		fail("index", "it is not there");
+	attacker_define(tpm, &again);
+}
+
+static void
+do_index(void)
+{
+	struct tpm_identity *tpm = open_tpm();
+	const char *kind = need("kind");
+	uint32_t at = enrolled_index(tpm);
+
+	if (strcmp(kind, "again") == 0) {
+		define_again(tpm, at);
+		goto out;
+	}
+	for (size_t i = 0; i < sizeof(index_kinds) / sizeof(index_kinds[0]);
+	     i++) {
+		struct attack_index index = index_kinds[i].index;
+
+		if (strcmp(index_kinds[i].name, kind) != 0)
+			continue;
+		index.index += at;
+		if (index_kinds[i].in_place && !attacker_undefine(tpm, at))
+			fail(kind, "the counter is not there");
+		attacker_define(tpm, &index);
+		if (index_kinds[i].written)
+			attacker_write(tpm, index.index, number("value"));
+		else
+			attacker_count(tpm, index.index);
+		goto out;
+	}
+	fail(kind, "there is no such index");
+out:
+	puts("{}");
+	attacker_close(tpm);
+}
+
+static void
+do_statement(void)
+{
+	struct tpm_identity *tpm = open_tpm();
+	struct proof_subject subject;
+	struct statement statement;
+	struct proof proof;
+	uint8_t qualifying[32];
+
+	read_subject(&subject);
+	proof_qualifying_data(qualifying, &subject);
+	if (!attacker_certify(&statement, tpm,
+		enrolled_index(tpm) + (uint32_t)number("index"), 8, 0,
+		qualifying))
+		fail("statement", "the TPM refuses");
+	if (!statement_is_signed(&statement, tpm->store->ak) ||
+	    !attacker_proof(&proof, &statement))
+		fail("statement", "it is no proof");
+	say_record(&proof_record, &proof);
+	attacker_close(tpm);
+}
+
+static const struct {
+	const char *name;
+	void (*work)(void);
+} works[] = {
+	{ "proof", do_proof },
+	{ "show", do_show },
+	{ "answer", do_answer },
+	{ "raise", do_raise },
+	{ "digest", do_digest },
+	{ "request", do_request },
+	{ "index", do_index },
+	{ "statement", do_statement },
+};
+
+int
+main(int argc, char **argv)
+{
+	if (sodium_init() < 0)
+		return 1;
+	log_open("attack_tool", LOG_ERROR, 0);
+	arguments = argv + (argc < 2 ? argc : 2);
+	for (size_t i = 0; argc > 1 && i < sizeof(works) / sizeof(works[0]);
+	     i++)
+		if (strcmp(works[i].name, argv[1]) == 0) {
+			works[i].work();
+			return 0;
+		}
+	fputs("usage: attack_tool proof|show|answer|raise|digest|request|"
+	      "index|statement name=value...\n",
+	    stderr);
+	return 2;
+}
