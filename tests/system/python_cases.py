@@ -633,4 +633,6 @@ def lost_unheard():
 
 
 if __name__ == "__main__":
+    # What a shell runs in the background was told to ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     globals()[sys.argv[1]]()
