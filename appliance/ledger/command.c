@@ -44,8 +44,8 @@ command_plain(const struct request *request)
 	call_commit(call);
 }
 
-static void
-finish_ticked(struct call *call)
+void
+command_finish_ticked(struct call *call)
 {
 	call->finish = command_finish;
 	if (call->write.command.err == 0)
@@ -61,7 +61,7 @@ command_ticked(const struct request *request)
 
 	if (call == NULL)
 		return;
-	call->finish = finish_ticked;
+	call->finish = command_finish_ticked;
 	call_commit(call);
 }
 

@@ -291,6 +291,8 @@ void clock_confirm_asked(const struct request *request);
 void clock_correct_asked(const struct request *request);
 void checkpoint_asked(const struct request *request);
 void rollback_acknowledge(const struct request *request);
+/** The same, once the site's counter has gone on. */
+void command_finish_ticked(struct call *call);
 /** A license, or whatever else is answered after a tick. */
 void command_ticked(const struct request *request);
 

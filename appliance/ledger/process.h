@@ -37,6 +37,7 @@ struct ledger_process_options {
 	/** Bits of the classes (enum proof_class) that the admin lets in; 0:
 	 * all. */
 	uint32_t classes;
+	int64_t tick_asked_ms; /* between ticks that are asked for; 0: 30 s */
 };
 
 /** supervisor.core_main: `ctx` is a struct ledger_process_options. Status 0

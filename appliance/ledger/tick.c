@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* At most one in so long, where replies ask for it; else, with commits, this
- * is the window of the counter alone. */
+/* At most one in so long, where replies ask for it, if nothing else was said;
+ * else, with commits, this is the window of the counter alone. */
 #define TICK_ASKED_MS ((int64_t)30 * 1000)
 #define TICK_EVERY_MS ((int64_t)10 * 60 * 1000)
 
@@ -254,6 +254,15 @@ tick_begin(struct process *process)
 /* --- when -------------------------------------------------------------------- */
 
 static bool
+may_be_asked(const struct process *process)
+{
+	int64_t every = process->options->tick_asked_ms;
+
+	return clock_boottime_ms() - process->guard.began >=
+	    (every != 0 ? every : TICK_ASKED_MS);
+}
+
+static bool
 has_news(const struct process *process)
 {
 	for (size_t i = 0; i < process->n_tenants; i++)
@@ -270,7 +279,7 @@ tick_watch(struct process *process)
 
 	if (process->phase != PHASE_READY)
 		return;
-	if ((own->wanted && since >= TICK_ASKED_MS) ||
+	if ((own->wanted && may_be_asked(process)) ||
 	    (since >= TICK_EVERY_MS && has_news(process)))
 		tick_begin(process);
 }
@@ -280,10 +289,9 @@ tick_before(struct call *call)
 {
 	struct process *process = call->process;
 	struct own_guard *own = &process->guard;
-	int64_t since = clock_boottime_ms() - own->began;
 
 	if (own->frozen ||
-	    (!own->ticking && own->ticked && since < TICK_ASKED_MS)) {
+	    (!own->ticking && own->ticked && !may_be_asked(process))) {
 		own->wanted = !own->frozen;
 		call->finish(call);
 		return;

@@ -427,6 +427,62 @@ START_TEST(nobody_borrows_what_others_wait_for)
 }
 END_TEST
 
+/* --- what the site says of itself ------------------------------------------ */
+
+static uint64_t
+ticks(void)
+{
+	const struct empty empty = { 0 };
+
+	ck_assert_int_eq(admin_do(&world, &site, OP_SITE_SHOW, &empty), 0);
+	return site.ticks;
+}
+
+/* A store from before a borrow, a return or what was given up is the older one
+ * by its counter, as soon as anybody was told. */
+START_TEST(site_counts_on_before_it_answers)
+{
+	struct borrow_return back;
+	struct borrow_returned returned;
+	const struct lease_query all = { .limit = 10 };
+	struct lease_page held;
+
+	process_stop(&world, SIGTERM);
+	world.options.tick_asked_ms = 1;
+	process_start(&world);
+	process_await_ready(&world);
+	agent_login(&world, &alice, 1);
+	uint64_t before = ticks();
+	uint64_t lease = take_one(&alice);
+	uint64_t lent = ticks();
+
+	ck_assert_uint_gt(lent, before);
+	/* Its keeper takes it for no lease that nobody holds. */
+	ck_assert_int_eq(agent_ask(&world, &held, 1, OP_LEASE_MINE, &all, NULL),
+	    0);
+	ck_assert_uint_eq(held.items.count, 0);
+	ck_assert_int_eq(identity_counter_raise(alice.identity, 2), 0);
+	prove_return(back.nonce, &back.proof, &alice);
+	ck_assert_int_eq(agent_ask(&world, &returned, 1, OP_BORROW_RETURN,
+			     &back, NULL),
+	    0);
+	ck_assert_uint_eq(returned.ended, 1);
+	uint64_t taken_back = ticks();
+
+	ck_assert_uint_gt(taken_back, lent);
+	struct borrow_write_off request = { take_one(&alice), false };
+	struct borrow_written_off written_off;
+
+	ck_assert_uint_gt(request.lease, lease);
+	uint64_t again = ticks();
+
+	ck_assert_int_eq(admin_do(&world, &written_off, OP_BORROW_WRITE_OFF,
+			     &request),
+	    0);
+	ck_assert_uint_gt(ticks(), again);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -450,6 +506,7 @@ suite(void)
 	tcase_add_test(way, borrow_outlives_the_site_and_no_deadline_ends_it);
 	tcase_add_test(way, admin_gives_up_a_borrow);
 	tcase_add_test(way, nobody_borrows_what_others_wait_for);
+	tcase_add_test(way, site_counts_on_before_it_answers);
 	suite_add_tcase(s, proofs);
 	suite_add_tcase(s, way);
 	return s;
