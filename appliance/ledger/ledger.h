@@ -349,7 +349,7 @@ int ledger_linger_end(int64_t *until, struct ledger_view *view);
 int ledger_tickets(struct borrow_tickets *page, struct ledger_view *view,
     uint64_t device, const struct borrow_mine *query, struct arena *arena);
 
-/** lease.mine: the leases that one device holds, by number. */
+/** lease.list of a device: what it holds but for borrows, by number. */
 int ledger_device_leases(struct lease_page *page, struct ledger_view *view,
     uint64_t device, const struct lease_query *query, struct arena *arena);
 

@@ -283,7 +283,8 @@ ledger_device_leases(struct lease_page *page, struct ledger_view *view,
 			err = 0;
 			continue;
 		}
-		if (err == 0)
+		/* Its keeper has it by its ticket: borrow.list. */
+		if (err == 0 && !lease_is_borrow(&lease))
 			err = walk_lease(&walk, &lease);
 	}
 	walk.more = i < n;
