@@ -40,6 +40,11 @@
  * and never raises it gets no more rows than that. */
 #define BORROW_AHEAD_MAX 16
 
+/** The highest value of a counter at which anything is lent. Key files count as
+ * they like, and above a ticket's epoch there must be values to give it back
+ * by, which rows can hold. */
+#define BORROW_COUNTER_MAX (UINT64_C(1) << 52)
+
 /** Where the row of a ticket stands. */
 struct borrow_ticket_place {
 	uint64_t epoch; /* 0: there is no such ticket */

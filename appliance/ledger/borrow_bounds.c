@@ -170,6 +170,12 @@ proving_check_settled(const struct proving *proving, struct batch *batch,
 	uint64_t counter = proving->row.proof.counter;
 	bool half = proving->borrower.target > counter;
 
+	if (counter > BORROW_COUNTER_MAX)
+		return decide_refuse(command, ERR_BORROW_LIMIT,
+		    "let the workstation enroll with a new key: leasehold "
+		    "enroll URL --token TOKEN --new-key",
+		    "the counter of device-%" PRIu64 " is used up",
+		    proving->device);
 	for (uint32_t i = 0; i < proving->n; i++)
 		half = half || borrow_epoch(&proving->borrows[i]) < counter;
 	if (half)
@@ -220,7 +226,10 @@ int
 borrow_check_length(struct batch *batch, struct command *command,
     const struct license *terms, uint32_t length_s)
 {
-	uint32_t max_s = terms->terms.borrow_max_s;
+	/* 0: it was installed before licenses said so. */
+	uint32_t max_s = terms->terms.borrow_max_s != 0
+	    ? terms->terms.borrow_max_s
+	    : LICENSE_BORROW_DEFAULT_S;
 	bool by_site =
 	    command->borrow.max_s != 0 && command->borrow.max_s < max_s;
 	int64_t until = batch->place.time + (int64_t)length_s * 1000;

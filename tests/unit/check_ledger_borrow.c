@@ -197,6 +197,24 @@ START_TEST(nobody_borrows_for_longer_than_license_site_and_contract_say)
 }
 END_TEST
 
+/* Signed before licenses spoke of borrows. */
+START_TEST(a_license_without_a_longest_borrow_lends_for_a_week)
+{
+	struct license license = borrow_license(&world, "older", 3, 0);
+	struct problem problem;
+
+	license.terms.borrow_max_s = 0;
+	ck_assert_int_eq(world_install(&world, &license), 0);
+	struct borrow_take body =
+	    borrow_take_body(&world, &laptop, "older", 7 * BORROW_DAY_S + 1);
+
+	ck_assert_int_eq(take_problem(&laptop, &body, &problem),
+	    ERR_BORROW_LIMIT);
+	body.length_s--;
+	ck_assert_int_eq(take_problem(&laptop, &body, &problem), 0);
+}
+END_TEST
+
 START_TEST(no_more_seats_are_on_loan_than_license_and_site_lend)
 {
 	struct license license = borrow_license(&world, "few", 5, 0);
@@ -279,6 +297,43 @@ START_TEST(a_counter_or_a_clock_that_went_back_gets_nothing)
 	now.counter++;
 	ck_assert_int_eq(borrow_prove(&world, &returned, &now), 0);
 	ck_assert_uint_eq(returned.ended, 1);
+}
+END_TEST
+
+/* A key file counts as it likes. What no later value could close is not lent,
+ * and no number that a row cannot hold is asked for: that would fail the batch,
+ * and with it what others asked. */
+START_TEST(a_counter_at_its_end_gets_nothing)
+{
+	const uint64_t last = (UINT64_C(1) << 53) - 1;
+	uint64_t lease = borrow_take(&world, &laptop, PRODUCT, BORROW_DAY_S);
+	struct borrow_returned returned;
+	struct command command;
+	uint64_t epoch;
+
+	ck_assert_uint_ne(lease, 0);
+	laptop.counter = last;
+	ck_assert_int_eq(borrow_prepare(&world, &epoch, &laptop, lease), 0);
+	ck_assert_uint_eq(epoch, 0); /* the proof ended it */
+	ck_assert_int_eq(borrow_prove(&world, &returned, &laptop), 0);
+	ck_assert_uint_eq(returned.left, 0);
+	ck_assert_int_eq(take_refused(&laptop, BORROW_DAY_S), ERR_BORROW_LIMIT);
+	/* The last value that lends leaves room for every return. */
+	struct borrower desk = borrower_new(&world, "desk-1");
+
+	desk.counter = UINT64_C(1) << 52;
+	lease = borrow_take(&world, &desk, PRODUCT, BORROW_DAY_S);
+	ck_assert_uint_ne(lease, 0);
+	ck_assert_int_eq(borrow_prepare(&world, &epoch, &desk, lease), 0);
+	ck_assert_uint_eq(epoch, desk.counter + 1);
+	ck_assert_uint_eq(raise_to(&desk, epoch).ended, 1);
+	ck_assert_int_eq(take_refused(&desk, BORROW_DAY_S), ERR_BORROW_LIMIT);
+	desk = borrower_new(&world, "desk-2");
+	lease = borrow_take(&world, &desk, PRODUCT, BORROW_DAY_S);
+	desk.counter = last;
+	ck_assert_int_eq(borrow_extend(&world, &command, &desk, lease, 60),
+	    ERR_BORROW_LIMIT);
+	ck_assert_uint_eq(raise_to(&desk, last).ended, 1);
 }
 END_TEST
 
@@ -754,10 +809,13 @@ suite(void)
 	tcase_add_test(tc,
 	    nobody_borrows_for_longer_than_license_site_and_contract_say);
 	tcase_add_test(tc,
+	    a_license_without_a_longest_borrow_lends_for_a_week);
+	tcase_add_test(tc,
 	    no_more_seats_are_on_loan_than_license_and_site_lend);
 	tcase_add_test(tc, seats_on_offer_to_others_are_not_lent);
 	tcase_add_test(tc, overage_seats_are_lent_with_their_numbers);
 	tcase_add_test(tc, a_counter_or_a_clock_that_went_back_gets_nothing);
+	tcase_add_test(tc, a_counter_at_its_end_gets_nothing);
 	tcase_add_test(tc, a_lease_that_is_borrowed_ends_by_no_other_way);
 	tcase_add_test(tc, a_device_has_so_many_borrows_and_no_more);
 	tcase_add_test(tc, only_a_proof_above_its_epoch_frees_a_seat);
