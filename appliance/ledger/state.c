@@ -58,7 +58,7 @@ counters_read(struct counters *c, const struct state *state)
 		return err;
 	struct codec_reader r = codec_reader_of(&value);
 
-	c->batches = codec_get_u64(&r);
+	*c = (struct counters){ .batches = codec_get_u64(&r) };
 	c->next_row = codec_get_u64(&r);
 	c->next_lease = codec_get_u64(&r);
 	c->next_license = codec_get_u64(&r);
@@ -70,6 +70,11 @@ counters_read(struct counters *c, const struct state *state)
 	c->lingering = codec_get_u64(&r);
 	c->next_join = codec_get_u64(&r);
 	c->pending = codec_get_u64(&r);
+	/* Before there were generations these were all. */
+	if (r.left == 0 && !r.failed) {
+		c->generation = 1;
+		return 0;
+	}
 	c->generation = codec_get_u32(&r);
 	c->generation_at = (int64_t)codec_get_u64(&r);
 	c->generation_tick = codec_get_u64(&r);

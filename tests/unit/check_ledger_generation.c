@@ -1,5 +1,6 @@
 /* A journal that was put back to an older copy, in the core: ticks, frozen
  * ledgers, generations, and leases of the lost branch that are adopted. */
+#include "appliance/ledger/store.h"
 #include "tests/unit/ledger_world.h"
 #include "tests/unit/suite.h"
 
@@ -660,6 +661,47 @@ START_TEST(an_adopted_lease_taken_by_force_lingers)
 }
 END_TEST
 
+/* Cut off what is counted since there are generations. */
+static void
+age_counters(void)
+{
+	const struct store_options options = { .path = world.path,
+		.map_bytes = world.options.map_bytes };
+	static const uint8_t key[1] = { 0 };
+	uint8_t copy[256];
+	struct record_span value;
+	struct store *store;
+	struct store_txn txn;
+
+	ledger_close(world.ledger);
+	ck_assert_int_eq(store_open(&store, &options), 0);
+	ck_assert_int_eq(store_begin(&txn, store, true), 0);
+	ck_assert_int_eq(store_get(&value, &txn, STORE_COUNTERS, key, 1), 0);
+	ck_assert_uint_eq(value.len, 1 + 12 * 8 + 4 + 6 * 8);
+	memcpy(copy, value.data, 1 + 12 * 8);
+	ck_assert_int_eq(store_put(&txn, STORE_COUNTERS, key, 1, copy,
+			     1 + 12 * 8),
+	    0);
+	ck_assert_int_eq(store_commit(&txn), 0);
+	store_close(store);
+	world_open(&world);
+}
+
+START_TEST(a_store_of_before_there_were_generations_goes_on)
+{
+	struct kept kept;
+
+	take(&kept, alice, 2);
+	age_counters();
+	ck_assert_uint_eq(mark().generation, 1);
+	ck_assert_int_eq(tick(1), 0);
+	check_all();
+	ck_assert_int_eq(world_return(&world, alice, kept.item.lease), 0);
+	check_all();
+	drop(&kept);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -685,6 +727,7 @@ suite(void)
 	tcase_add_test(tc, a_lease_waits_for_its_license);
 	tcase_add_test(tc, a_later_generation_adopts_of_all_before);
 	tcase_add_test(tc, an_adopted_lease_taken_by_force_lingers);
+	tcase_add_test(tc, a_store_of_before_there_were_generations_goes_on);
 	suite_add_tcase(s, tc);
 	return s;
 }
