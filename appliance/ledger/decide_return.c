@@ -48,6 +48,14 @@ end_proved(struct batch *batch, const struct command *command,
 	    : ERR_NOMEM;
 }
 
+/* Nothing hangs on what it proves. */
+static bool
+is_idle(const struct proving *proving)
+{
+	return proving->n == 0 && proving->borrower.owed == 0 &&
+	    proving->borrower.target == 0;
+}
+
 /* Journal the proof, and end what is below it. */
 static int
 settle(struct proving *proving, uint32_t *ended, struct batch *batch,
@@ -58,7 +66,7 @@ settle(struct proving *proving, uint32_t *ended, struct batch *batch,
 	int err = 0;
 
 	*ended = 0;
-	if (counter <= proving->borrower.proven)
+	if (counter <= proving->borrower.proven || is_idle(proving))
 		return 0;
 	err = proving_emit(proving, batch);
 	for (uint32_t i = 0; i < proving->n && err == 0; i++) {
