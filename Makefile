@@ -180,6 +180,10 @@ $(O)/tests/sim/ledger_sim: $(O)/tests/sim/ledger_sim.o $(SIM_PARTS) $(SIM_ROOMS)
 		-Wl,--as-needed $(LIBS_ledger) $(LIBS_ipc) -lcrypto $(LIBS_base)
 $(O)/tests/bench/proof_bench $(O)/tests/system/tpm_tool \
     $(O)/tests/system/attack_tool: $(TPM_LAB)
+$(O)/tests/bench/load_bench: \
+    $(addprefix $(O)/tests/bench/,device.o entry.o lend.o)
+$(O)/tests/bench/login_bench: \
+    $(addprefix $(O)/tests/bench/,device.o entry.o)
 $(O)/tests/%: $(O)/tests/%.o $(call archives,$(ROOMS))
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \

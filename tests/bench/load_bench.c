@@ -7,24 +7,26 @@
  *     --rate R       open loop of so many checkouts a second, all together
  *     --total N      stop after N answers
  *     --return       give each seat back before the next checkout
+ *     --borrow       borrow.take in place of a checkout, and give it back by
+ *                    proof; an answer counts when it is given back
  *     --idle         log in, say "ready", stay until stdin ends
  *     --first        try until a seat is granted; prints when (CLOCK_BOOTTIME)
+ *     --share-core   of an open loop: leave the core to others while it waits
+ *     --vtpm         devices have a TPM, as a program, not a key file
  *
  * DIR keeps keys and device numbers: agents that are known there log in, others
  * enroll with TOKEN first. Prints what meter.h says; latencies are those of
- * checkouts, in microseconds.
+ * checkouts, in microseconds; of borrows from its challenge to its end.
  */
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
-#include "shared/proof/identity.h"
-#include "shared/rpc/operations.h"
-#include "shared/rpc/rpc.h"
+#include "tests/bench/lend.h"
 #include "tests/bench/meter.h"
-#include "tests/bench/socket.h"
 
 #include <poll.h>
 #include <sodium.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #define CONNECTIONS_MAX 20000
@@ -35,25 +37,21 @@
 #define EVENTS 256
 
 enum step {
-	STEP_HELLO,
-	STEP_ENROLL,
-	STEP_LOGIN,
-	STEP_PROVE,
 	STEP_FREE,
 	STEP_CHECKOUT,
 	STEP_RETURN,
+	STEP_BORROW, /* and give it back */
 };
 
 struct load;
 
 struct agent {
-	struct socket socket; /* first: what the loop knows of it */
+	struct entry entry; /* first: what the loop knows of it */
 	struct load *load;
 	struct agent *next_free;
-	struct identity *identity;
+	struct device device;
 	enum step step;
-	uint64_t device;
-	uint64_t id;
+	struct lend lend;
 	int64_t meant_us; /* when its checkout was meant to be sent */
 };
 
@@ -65,11 +63,12 @@ struct load {
 	unsigned int begun; /* connecting or beyond */
 	unsigned int ready;
 	unsigned int under_way;
+	uint32_t class_; /* of its devices */
 	const char *join;
 	const char *product;
 	const char *folder;
 	struct meter meter;
-	bool give_back, idle, first;
+	bool give_back, borrow, idle, first, share_core;
 	bool failed, over;
 	bool again; /* the connection of --first is to be made again */
 };
@@ -86,108 +85,8 @@ give_up(struct load *load, const char *words)
 static void
 ask(struct agent *agent, enum operation_id op, const void *request)
 {
-	const struct operation *operation = operation_get(op);
-	struct buf out = { 0 };
-
-	rpc_write_request(&out, ++agent->id, operation->name,
-	    operation->request, request);
-	if (out.failed || socket_send(&agent->socket, out.data, out.len) != 0)
+	if (entry_ask(&agent->entry, op, request) != 0)
 		give_up(agent->load, "cannot send");
-	buf_release(&out);
-}
-
-/* --- who an agent is ------------------------------------------------------ */
-
-static void
-device_path(char path[512], const struct agent *agent, const char *name)
-{
-	snprintf(path, 512, "%s/%u%s", agent->load->folder,
-	    (unsigned int)(agent - agent->load->agents), name);
-}
-
-static void
-remember_device(const struct agent *agent)
-{
-	char path[512];
-
-	device_path(path, agent, "/device");
-	FILE *file = fopen(path, "w");
-
-	if (file == NULL)
-		return;
-	fprintf(file, "%llu\n", (unsigned long long)agent->device);
-	fclose(file);
-}
-
-static void
-recall_device(struct agent *agent)
-{
-	unsigned long long device;
-	char path[512];
-
-	device_path(path, agent, "/device");
-	FILE *file = fopen(path, "r");
-
-	if (file == NULL)
-		return;
-	if (fscanf(file, "%llu", &device) == 1)
-		agent->device = device;
-	fclose(file);
-}
-
-/* --- logging in ----------------------------------------------------------- */
-
-static void
-say_hello(struct agent *agent)
-{
-	struct hello hello = { .protocol = PROTOCOL_VERSION,
-		.software = "load_bench",
-		.device = agent->device };
-
-	agent->step = agent->device == 0 ? STEP_HELLO : STEP_LOGIN;
-	ask(agent, OP_SESSION_HELLO, &hello);
-}
-
-static void
-enroll(struct agent *agent, struct proof_subject *subject)
-{
-	const char *join = agent->load->join;
-	struct enroll enroll = { .class_ = PROOF_SOFTWARE };
-	uint8_t key[PROOF_KEY_MAX];
-
-	subject->purpose = PROOF_ENROLL;
-	crypto_hash_sha256(subject->request_digest, (const unsigned char *)join,
-	    strlen(join));
-	proof_make(&enroll.proof, agent->identity, subject);
-	enroll.join = (struct record_span){ join, (uint32_t)strlen(join) };
-	enroll.public_key.data = key;
-	enroll.public_key.len = (uint32_t)identity_public(key, agent->identity);
-	snprintf(enroll.name, sizeof(enroll.name), "load-%u",
-	    (unsigned int)(agent - agent->load->agents));
-	text_copy(enroll.host, sizeof(enroll.host), "load");
-	agent->step = STEP_ENROLL;
-	ask(agent, OP_DEVICE_ENROLL, &enroll);
-}
-
-static void
-enroll_or_prove(struct agent *agent, const struct hello_reply *reply)
-{
-	struct proof_subject subject = { .site = reply->site,
-		.tenant = reply->tenant,
-		.device = agent->device };
-	struct prove prove;
-
-	memcpy(subject.nonce, reply->nonce, sizeof(subject.nonce));
-	if (socket_exporter(subject.exporter, &agent->socket) != 0)
-		give_up(agent->load, "no TLS exporter");
-	if (agent->device == 0) {
-		enroll(agent, &subject);
-		return;
-	}
-	subject.purpose = PROOF_LOGIN;
-	proof_make(&prove.proof, agent->identity, &subject);
-	agent->step = STEP_PROVE;
-	ask(agent, OP_SESSION_PROVE, &prove);
 }
 
 /* --- the work ------------------------------------------------------------- */
@@ -196,7 +95,7 @@ static void
 check_out(struct agent *agent, int64_t meant_us)
 {
 	struct checkout checkout = { .version = "8.1.0", .count = 1 };
-	unsigned int number = (unsigned int)(agent - agent->load->agents);
+	unsigned int number = agent->entry.number;
 
 	snprintf(checkout.user, sizeof(checkout.user), "user-%u", number);
 	snprintf(checkout.host, sizeof(checkout.host), "ws-%u", number);
@@ -211,6 +110,17 @@ check_out(struct agent *agent, int64_t meant_us)
 }
 
 static void
+borrow(struct agent *agent)
+{
+	agent->lend = (struct lend){ .entry = &agent->entry,
+		.product = agent->load->product };
+	agent->meant_us = clock_boottime_us();
+	agent->step = STEP_BORROW;
+	if (lend_begin(&agent->lend) != 0)
+		give_up(agent->load, "cannot send");
+}
+
+static void
 next_turn(struct agent *agent)
 {
 	struct load *load = agent->load;
@@ -219,6 +129,8 @@ next_turn(struct agent *agent)
 		agent->step = STEP_FREE;
 		agent->next_free = load->free;
 		load->free = agent;
+	} else if (load->borrow) {
+		borrow(agent);
 	} else {
 		check_out(agent, clock_boottime_us());
 	}
@@ -244,11 +156,6 @@ begin_work(struct agent *agent)
 {
 	struct load *load = agent->load;
 
-	/* Its key is an open file, and not needed any more. */
-	if (!load->first) {
-		identity_close(agent->identity);
-		agent->identity = NULL;
-	}
 	load->ready++;
 	agent->step = STEP_FREE;
 	if (load->ready < load->n) {
@@ -302,6 +209,20 @@ answered(struct agent *agent, const struct rpc_envelope *envelope,
 	}
 }
 
+static void
+lent(struct agent *agent, const char *text, size_t len)
+{
+	struct load *load = agent->load;
+	int rc = lend_heard(&agent->lend, text, len);
+
+	if (rc < 0)
+		give_up(load, "a borrow fails");
+	else if (rc > 0 && !meter_count(&load->meter, agent->meant_us, true))
+		load->over = true;
+	else if (rc > 0)
+		next_turn(agent);
+}
+
 static int
 worked(struct agent *agent, const struct rpc_envelope *envelope,
     struct arena *arena)
@@ -321,71 +242,54 @@ worked(struct agent *agent, const struct rpc_envelope *envelope,
 	return err;
 }
 
-static int
-logged_in(struct agent *agent, const struct rpc_envelope *envelope,
-    struct arena *arena)
+static void
+enter(struct agent *agent, const char *text, size_t len)
 {
-	struct record_error error;
-	struct hello_reply hello;
-	struct enroll_reply enrolled;
-	int err = 0;
+	struct load *load = agent->load;
+	int rc = text == NULL ? entry_begin(&agent->entry)
+			      : entry_heard(&agent->entry, text, len);
 
-	if (agent->step == STEP_HELLO || agent->step == STEP_LOGIN) {
-		err = record_read_json(&hello, &hello_reply_record,
-		    envelope->result, envelope->result_len, arena, &error);
-		if (err == 0)
-			enroll_or_prove(agent, &hello);
-	} else if (agent->step == STEP_ENROLL) {
-		err = record_read_json(&enrolled, &enroll_reply_record,
-		    envelope->result, envelope->result_len, arena, &error);
-		if (err != 0)
-			return err;
-		agent->device = enrolled.device;
-		remember_device(agent);
-		say_hello(agent);
-	} else {
+	if (rc > 0) {
 		begin_work(agent);
+	} else if (rc < 0 && load->first) {
+		socket_close(&agent->entry.socket);
+		load->again = true;
+	} else if (rc < 0) {
+		give_up(load, "an agent does not come in");
 	}
-	return err;
 }
 
 static void
 on_message(struct socket *socket, const char *text, size_t len)
 {
 	struct agent *agent = (struct agent *)socket;
-	struct load *load = agent->load;
 	struct rpc_envelope envelope;
 	struct record_error error;
 	struct arena arena = { 0 };
 
-	if (text == NULL) {
-		say_hello(agent);
+	if (text == NULL || agent->entry.step != ENTRY_INSIDE) {
+		enter(agent, text, len);
+		return;
+	}
+	if (agent->step == STEP_BORROW) {
+		lent(agent, text, len);
 		return;
 	}
 	int err = rpc_read(&envelope, text, len, &error);
 
 	if (err == 0 && envelope.id == 0)
 		return;
-	if (err == 0 && agent->step > STEP_FREE) {
+	if (err == 0)
 		err = worked(agent, &envelope, &arena);
-	} else if (err == 0 && envelope.result != NULL) {
-		err = logged_in(agent, &envelope, &arena);
-	} else if (load->first) {
-		socket_close(socket);
-		load->again = true;
-	} else {
-		fprintf(stderr, "%.*s\n", (int)len, text);
-		give_up(load, "refused while logging in");
-	}
 	if (err != 0)
-		give_up(load, "an answer is not understood");
+		give_up(agent->load, "an answer is not understood");
 	arena_release(&arena);
 }
 
 static void
 hung_up(struct agent *agent)
 {
-	socket_close(&agent->socket);
+	socket_close(&agent->entry.socket);
 	if (agent->load->first)
 		agent->load->again = true;
 	else
@@ -395,8 +299,9 @@ hung_up(struct agent *agent)
 static void
 connect_agent(struct agent *agent)
 {
-	if (socket_connect(&agent->socket, &agent->load->sockets,
-		(unsigned int)(agent - agent->load->agents)) != 0)
+	agent->entry.step = ENTRY_OUTSIDE;
+	if (socket_connect(&agent->entry.socket, &agent->load->sockets,
+		agent->entry.number) != 0)
 		hung_up(agent);
 }
 
@@ -405,17 +310,19 @@ start_next(struct load *load)
 {
 	while (!load->failed && load->begun < load->n &&
 	    load->begun < load->ready + WINDOW) {
-		struct agent *agent = &load->agents[load->begun++];
-		char path[512];
+		struct agent *agent = &load->agents[load->begun];
 
 		agent->load = load;
-		device_path(path, agent, "");
-		if (identity_open(&agent->identity, path, NULL) != 0) {
+		agent->entry.device = &agent->device;
+		agent->entry.join = load->join;
+		agent->entry.folder = load->folder;
+		agent->entry.number = load->begun++;
+		if (device_open(&agent->device, load->folder,
+			agent->entry.number, load->class_) != 0) {
 			give_up(load, "cannot make a key");
 			return;
 		}
-		recall_device(agent);
-		if (agent->device == 0 && load->join[0] == '\0')
+		if (agent->device.number == 0 && load->join[0] == '\0')
 			give_up(load, "a new device needs --join");
 		else
 			connect_agent(agent);
@@ -435,8 +342,8 @@ connect_again(struct load *load)
 static void
 ready(struct load *load, struct agent *agent)
 {
-	if (agent->socket.state != SOCKET_CLOSED &&
-	    socket_ready(&agent->socket, &load->sockets, on_message) != 0)
+	if (agent->entry.socket.state != SOCKET_CLOSED &&
+	    socket_ready(&agent->entry.socket, &load->sockets, on_message) != 0)
 		hung_up(agent);
 }
 
@@ -450,16 +357,36 @@ read_input(struct load *load)
 		load->over = true;
 }
 
-/* An open loop looks at the clock all the time: it has a core of its own. */
+/* An open loop looks at the clock all the time when it has a core of its own,
+ * else it sleeps until the next checkout is due. */
+static int
+wait_for_events(struct load *load, struct epoll_event events[EVENTS],
+    bool timed)
+{
+	struct timespec left = { 0 };
+
+	if (!timed)
+		return epoll_wait(load->sockets.epoll, events, EVENTS, -1);
+	if (load->share_core && load->free != NULL) {
+		int64_t us = (int64_t)load->meter.next_us - clock_boottime_us();
+
+		if (us > 0)
+			left = (struct timespec){ us / 1000000,
+				us % 1000000 * 1000 };
+	} else if (load->share_core) {
+		left.tv_sec = 1;
+	}
+	return epoll_pwait2(load->sockets.epoll, events, EVENTS, &left, NULL);
+}
+
 static void
 run(struct load *load)
 {
 	struct epoll_event events[EVENTS];
 
 	while (!load->over) {
-		bool spin = load->meter.rate > 0 && load->meter.start_us != 0;
-		int n = epoll_wait(load->sockets.epoll, events, EVENTS,
-		    spin ? 0 : -1);
+		bool timed = load->meter.rate > 0 && load->meter.start_us != 0;
+		int n = wait_for_events(load, events, timed);
 
 		for (int i = 0; i < n && !load->over; i++) {
 			if (events[i].data.ptr == NULL)
@@ -467,7 +394,7 @@ run(struct load *load)
 			else
 				ready(load, events[i].data.ptr);
 		}
-		if (spin && !load->over)
+		if (timed && !load->over)
 			send_due(load);
 		if (load->again)
 			connect_again(load);
@@ -482,6 +409,10 @@ read_options(struct load *load, int argc, char **argv)
 	load->product = option_text(argc, argv, "--product", "-");
 	load->folder = option_text(argc, argv, "--folder", NULL);
 	load->give_back = option_flag(argc, argv, "--return");
+	load->borrow = option_flag(argc, argv, "--borrow");
+	load->share_core = option_flag(argc, argv, "--share-core");
+	load->class_ =
+	    option_flag(argc, argv, "--vtpm") ? PROOF_VTPM : PROOF_SOFTWARE;
 	load->idle = option_flag(argc, argv, "--idle");
 	load->first = option_flag(argc, argv, "--first");
 	load->meter.seconds = option_number(argc, argv, "--seconds", 0);
@@ -493,15 +424,10 @@ read_options(struct load *load, int argc, char **argv)
 static int
 set_up(struct load *load)
 {
-	const rlim_t wanted = load->n + 2 * WINDOW + 100;
-	const struct rlimit files = { wanted, wanted };
 	struct epoll_event input = { .events = EPOLLIN };
 
-	if (setrlimit(RLIMIT_NOFILE, &files) != 0) {
-		fprintf(stderr, "load_bench: %u descriptors: %s\n", load->n,
-		    strerror(errno));
+	if (entry_allow_files(load->n + 100) != 0)
 		return -1;
-	}
 	if (mkdir(load->folder, 0700) != 0 && errno != EEXIST)
 		return -1;
 	load->agents = calloc(load->n, sizeof(*load->agents));
@@ -519,6 +445,7 @@ main(int argc, char **argv)
 	static struct load load;
 
 	log_open("load", LOG_WARN, 0);
+	prctl(PR_SET_TIMERSLACK, 1UL);
 	read_options(&load, argc, argv);
 	if (load.n < 1 || load.n > CONNECTIONS_MAX || sodium_init() < 0)
 		return 2;
@@ -533,8 +460,8 @@ main(int argc, char **argv)
 	if (!load.failed && !load.idle && !load.first)
 		meter_print(&load.meter, load.n);
 	for (unsigned int i = 0; i < load.n; i++) {
-		socket_close(&load.agents[i].socket);
-		identity_close(load.agents[i].identity);
+		socket_close(&load.agents[i].entry.socket);
+		device_close(&load.agents[i].device);
 	}
 	SSL_CTX_free(load.sockets.tls);
 	free(load.meter.samples);

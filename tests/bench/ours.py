@@ -73,11 +73,13 @@ class Pinned(World):
 
 
 class Generator:
-    """A load generator on its own core; begins with "begin" or "ready"."""
+    """A load generator on its own core; begins with "begin" or "ready". One
+    that yields takes what others leave of the core."""
 
-    def __init__(self, cpus, program, *args):
+    def __init__(self, cpus, program, *args, yields=False):
+        idle = ["chrt", "--idle", "0"] if yields else []
         self.process = subprocess.Popen(
-            ["taskset", "-c", cpus, binary("tests/bench/" + program),
+            [*idle, "taskset", "-c", cpus, binary("tests/bench/" + program),
              *[str(a) for a in args]], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             start_new_session=True)
@@ -148,10 +150,14 @@ class Timing:
 class BenchSite(Site):
     """A site with one license that never refuses."""
 
-    def __init__(self, world, name="site", seats=SEATS):
+    def __init__(self, world, name="site", seats=SEATS, classes=None):
         super().__init__(world, name)
         self.start()
-        self.install(terms(commit=seats, overage=0, ttl_s=TTL_S))
+        document = terms(commit=seats, overage=0, ttl_s=TTL_S)
+        if classes:
+            document["terms"]["borrow_classes"] = classes
+            document["terms"]["borrow_max_s"] = 86400
+        self.install(document)
 
     @property
     def daemons(self):
@@ -167,14 +173,14 @@ class BenchSite(Site):
         folder = os.path.join(self.world.keys, agents)
         options = ["--port", self.port, "--ca", self.ca, "--product", PRODUCT,
                    "--folder", folder, "--connections", connections]
-        if not os.path.exists(os.path.join(folder, str(connections - 1),
-                                           "device")):
+        if not os.path.exists(os.path.join(folder, str(connections - 1))):
             options += ["--join", self.token(uses=connections)]
         return options
 
-    def load(self, cpus, agents, connections, *extra, timeout=90):
+    def load(self, cpus, agents, connections, *extra, timeout=90,
+             program="load_bench"):
         """One measurement; what it cost each process is added."""
-        with Generator(cpus, "load_bench",
+        with Generator(cpus, program,
                        *self.options(agents, connections), *extra) as load:
             expect(load.line(timeout) == "begin", "it does not begin")
             pids = self.daemons
@@ -198,6 +204,24 @@ class BenchSite(Site):
                        "--total", total) as load:
             load.line(timeout)
             load.line(timeout)
+
+    def logins(self, cpus, agents, connections, *extra, timeout=90):
+        """So many devices that log in and hang up, as `load`."""
+        return self.load(cpus, agents, connections, *extra, timeout=timeout,
+                         program="login_bench")
+
+    def waves(self, cpus, agents, connections, timeout=240):
+        """So many devices that log in all at once, again and again, until
+        closed; with what others leave of the core."""
+        waves = Generator(cpus, "login_bench",
+                          *self.options(agents, connections), "--waves",
+                          "--until-eof", yields=True)
+        try:
+            expect(waves.line(timeout) == "begin", "they do not begin")
+        except BaseException:
+            waves.close()
+            raise
+        return waves
 
     def idle(self, cpus, agents, connections, timeout=240):
         """Agents that are logged in and say nothing, until closed."""

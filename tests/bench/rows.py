@@ -226,6 +226,106 @@ def idle(bench):
                 generator.close()
 
 
+# --- devices that prove who they are -------------------------------------------
+
+LOGIN_CLASSES = ("software",)
+AGENTS = 1000  # that come in one moment
+MODEST = 500  # checkouts a second beside them
+MODEST_AGENTS = 64
+
+
+def class_options(class_):
+    return ["--vtpm"] if class_ == "vtpm" else []
+
+
+def show_work(bench, what, result):
+    bench.say("  %s: %.0f/s, p50 %.2f ms, p99 %.2f ms; generator at %.0f %%; "
+              "CPU: %s" % (what, result["per_second"], result["p50_us"] / 1e3,
+                           result["p99_us"] / 1e3,
+                           result["generator_cpu"] * 100,
+                           ", ".join("%s %.0f us" % item for item in sorted(
+                               result["cpu_us"].items()))))
+
+
+def cpu_note(results):
+    names = sorted(results[0]["cpu_us"])
+    return "CPU " + ", ".join("%s %.0f us" % (
+        name, median([r["cpu_us"].get(name, 0) for r in results]))
+        for name in names)
+
+
+def log_in(bench, class_):
+    """A new site each time: it bounds how often one device may come."""
+    results = []
+    for _ in range(bench.rounds):
+        with Pinned(bench.server) as world:
+            results.append(BenchSite(world).logins(
+                bench.generator, "agents", AGENTS, *class_options(class_),
+                "--seconds", bench.seconds, "--warm-up", bench.seconds / 5))
+        bench.others.append(results[-1]["others"])
+        show_work(bench, "logins, class " + class_, results[-1])
+    bench.add("logins_" + class_, median([r["per_second"] for r in results]),
+              ">=", None, "/s", spread(
+                  [r["per_second"] for r in results],
+                  "TLS handshake and proof,64 at once; "
+                  + cpu_note(results)))
+
+
+def borrow(bench, class_):
+    results = []
+    for _ in range(bench.rounds):
+        with Pinned(bench.server) as world:
+            site = BenchSite(world, classes=[class_])
+            results.append(load(bench, site, "agents", MAIN, "--borrow",
+                                *class_options(class_), "--seconds",
+                                bench.seconds, "--warm-up",
+                                bench.seconds / 5))
+        show_work(bench, "borrows, class " + class_, results[-1])
+    bench.add("borrows_" + class_, median([r["per_second"] for r in results]),
+              ">=", None, "/s", spread(
+                  [r["per_second"] for r in results],
+                  "each taken and given back by proof, %d connections; "
+                  % MAIN + cpu_note(results)))
+
+
+def checkouts_while_logins(bench):
+    """Both generators on one core: that of checkouts goes first."""
+    extra = ["--rate", MODEST, "--share-core", "--return", "--warm-up", 1,
+             "--seconds", bench.seconds]
+    alone, beside, logins = [], [], []
+    with Pinned(bench.server) as world:
+        site = BenchSite(world)
+        load(bench, site, "agents", MODEST_AGENTS, *extra)
+        for number in range(bench.rounds):
+            alone.append(load(bench, site, "agents", MODEST_AGENTS, *extra))
+            show_once(bench, "alone", alone[-1])
+            waves = site.waves(bench.generator, "waves-%d" % number, AGENTS)
+            try:
+                beside.append(site.load(bench.generator, "agents",
+                                        MODEST_AGENTS, *extra))
+                waves.process.stdin.close()
+                waves.process.stdin = None
+                logins.append(json.loads(waves.line(60))["per_second"])
+            finally:
+                waves.close()
+            show_once(bench, "beside", beside[-1])
+    ratios = [b["p99_us"] / a["p99_us"] for a, b in zip(alone, beside)]
+    bench.add("checkout_p99_while_logins", median(ratios), "<=", 1.5, "ratio",
+              spread(ratios, "%.2f ms while %d agents log in at once, again "
+                     "and again (%.0f/s), over %.2f ms alone; %d checkouts/s"
+                     % (median([b["p99_us"] for b in beside]) / 1e3, AGENTS,
+                        median(logins),
+                        median([a["p99_us"] for a in alone]) / 1e3, MODEST)))
+
+
+def logins(bench):
+    for class_ in LOGIN_CLASSES:
+        log_in(bench, class_)
+    for class_ in LOGIN_CLASSES:
+        borrow(bench, class_)
+    checkouts_while_logins(bench)
+
+
 # --- restart -----------------------------------------------------------------------
 
 def restart(bench):
@@ -321,6 +421,7 @@ GROUPS = {
     "latency": latency,
     "leases": leases,
     "idle": idle,
+    "logins": logins,
     "restart": restart,
     "agent": agent,
     "library": library,

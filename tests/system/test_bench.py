@@ -8,7 +8,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "bench"))
-from harness import SLOW, expect, main
+from harness import SLOW, expect, main, wait_for
 from ours import BenchSite, Generator, Pinned
 
 CORES = ",".join(str(core) for core in sorted(os.sched_getaffinity(0)))
@@ -65,9 +65,55 @@ def idle_agents_stay_and_the_first_grant_is_waited_for():
         expect(granted_us > 0, granted_us)
 
 
+def logins_come_one_by_one_and_in_waves():
+    with Pinned(CORES) as world:
+        site = BenchSite(world)
+        # So many that none of them comes too often.
+        done = site.logins(CORES, "agents", 100, "--at-once", 2,
+                           "--seconds", 0.5)
+        expect(done["done"] > 10, done)
+        expect(0 < done["p50_us"] <= done["p99_us"] <= done["max_us"], done)
+        waves = site.waves(CORES, "agents", 100)
+        try:
+            # Those that are in stay until the last one is.
+            wait_for(lambda: site.ready()["sessions"] > 1, "nobody stays")
+            waves.process.stdin.close()
+            waves.process.stdin = None
+            came = json.loads(waves.line(30))
+        finally:
+            waves.close()
+        expect(came["done"] >= 100 and came["refused"] == 0, came)
+        expect(site.ready()["devices"] == 100, "devices enrolled again")
+
+
+def borrows_are_taken_and_given_back_by_proof():
+    with Pinned(CORES) as world:
+        site = BenchSite(world, classes=["software"])
+        done = site.load(CORES, "agents", 4, "--borrow", "--seconds", 0.5)
+        expect(done["done"] > 4, done)
+        # Take, prepare and return, each a command.
+        expect(done["ledger"]["commands"] >= 3 * (done["done"] - 4), done)
+        # At most those that were under way are still out.
+        expect(site.ready()["leases"] <= 4, site.ready())
+        site.verify()
+
+
+def an_open_loop_may_share_its_core():
+    with Pinned(CORES) as world:
+        site = BenchSite(world)
+        done = site.load(CORES, "agents", 4, "--rate", 40 / SLOW,
+                         "--share-core", "--return", "--seconds", 1,
+                         timeout=60)
+        expect(10 / SLOW < done["done"] < 120 / SLOW, done)
+        expect(done["generator_cpu"] < 0.5, "it does not sleep: %s" % done)
+
+
 if __name__ == "__main__":
     sys.exit(main([
         closed_and_open_loops_count_what_the_site_granted,
         an_open_loop_counts_from_when_it_meant_to_send,
         idle_agents_stay_and_the_first_grant_is_waited_for,
+        logins_come_one_by_one_and_in_waves,
+        borrows_are_taken_and_given_back_by_proof,
+        an_open_loop_may_share_its_core,
     ]))
