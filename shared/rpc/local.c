@@ -89,6 +89,8 @@ static const struct record_field local_return_fields[] = {
 	R_U64(local_return, lease, 0, U53_MAX, OPT, "The lease."),
 	R_BOOL(local_return, all, OPT,
 	    "All leases of the asking user; root: of everybody."),
+	R_U32(local_return, count, 0, LEASE_COUNT_MAX, OPT,
+	    "Of a borrowed seat: that with so many; absent: the last taken."),
 };
 RECORD_DEFINE(local_return, 1, "Seats go back.");
 
@@ -121,6 +123,8 @@ static const struct record_field local_lease_fields[] = {
 	    "Seconds of grace signed beyond the span."),
 	R_U32(local_lease, beat_age_s, 0, UINT32_MAX, OPT,
 	    "Seconds since the beat or grant that gave the span."),
+	R_BOOL(local_lease, borrowed, OPT,
+	    "A seat of a borrow, whose number this is."),
 };
 RECORD_DEFINE(local_lease, 1, "A lease of this agent.");
 

@@ -73,8 +73,13 @@ struct local_checkout_reply {
 	struct queue_place queue;
 	/** The seat is one that this workstation has borrowed: `row` is a
 	 * ticket (shared/journal/ticket.h), and this what the device proves
-	 * over the application's nonce and that row. No proofs of the journal
-	 * come with it, for no site was asked. */
+	 * over the application's nonce and that row (ticket_subject). No proofs
+	 * of the journal come with it, for no site was asked. The row's nonce
+	 * is not the application's, and its count is that of the borrow, of
+	 * which this answers for as many seats as were asked for; its version
+	 * is the one it was borrowed for: its license covers the version that
+	 * was asked for, too. Its ttl_s is how long to go on without a renewal.
+	 * Several seats of one process may have the same `lease`. */
 	struct proof proof;
 };
 
@@ -105,6 +110,10 @@ struct local_attach {
 struct local_return {
 	uint64_t lease; /* 0 with all */
 	bool all; /* of this uid; of everybody for root */
+	/** Of a borrowed seat: which of several of one process; 0: the one it
+	 * took last. From another process all that are used go back; the
+	 * borrow stays: borrow.return ends that. */
+	uint32_t count;
 };
 struct local_returned {
 	uint32_t count;
@@ -126,6 +135,7 @@ struct local_lease {
 	char user[64]; /* login name of the uid */
 	uint32_t grace_s; /* signed beyond the span */
 	uint32_t beat_age_s; /* since the beat or grant that gave the span */
+	bool borrowed; /* `lease` is a borrow's: several may have the same */
 };
 /** lease.list: pages, because a line is bounded. */
 struct local_list {
