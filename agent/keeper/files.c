@@ -109,13 +109,13 @@ files_identity_path(char out[PATH_MAX], const struct files *files,
 /* --- one record a file ---------------------------------------------------- */
 
 static int
-read_record(void *out, const struct record *record, const char *path,
-    struct arena *arena)
+read_file(void *out, const struct record *record, const char *path,
+    size_t max_bytes, struct arena *arena)
 {
 	struct record_error error;
 	uint8_t *data;
 	size_t len;
-	int err = file_read(&data, &len, path, FILE_BYTES_MAX);
+	int err = file_read(&data, &len, path, max_bytes);
 
 	if (err == ERR_NOT_FOUND)
 		return err;
@@ -132,6 +132,13 @@ read_record(void *out, const struct record *record, const char *path,
 		err = ERR_CORRUPT;
 	}
 	return err;
+}
+
+static int
+read_record(void *out, const struct record *record, const char *path,
+    struct arena *arena)
+{
+	return read_file(out, record, path, FILE_BYTES_MAX, arena);
 }
 
 static int
@@ -413,4 +420,55 @@ files_write_license(const struct files *files, const uint8_t digest[32],
 
 	license_path(path, files, digest);
 	return write_quickly(path, &license_file_record, license);
+}
+
+int
+files_keep_license(const struct files *files, const uint8_t digest[32],
+    const struct license_file *license)
+{
+	char path[PATH_MAX];
+
+	license_path(path, files, digest);
+	return write_durably(path, &license_file_record, license);
+}
+
+/* --- others --------------------------------------------------------------- */
+
+int
+files_write_record(const struct files *files, const char *name,
+    const struct record *record, const void *value)
+{
+	char path[PATH_MAX];
+
+	path_of(path, files, name);
+	return write_durably(path, record, value);
+}
+
+int
+files_note_record(const struct files *files, const char *name,
+    const struct record *record, const void *value)
+{
+	char path[PATH_MAX];
+
+	path_of(path, files, name);
+	return write_quickly(path, record, value);
+}
+
+int
+files_read_record(void *out, const struct files *files, const char *name,
+    const struct record *record, size_t max_bytes, struct arena *arena)
+{
+	char path[PATH_MAX];
+
+	path_of(path, files, name);
+	return read_file(out, record, path, max_bytes, arena);
+}
+
+void
+files_remove_record(const struct files *files, const char *name)
+{
+	char path[PATH_MAX];
+
+	path_of(path, files, name);
+	remove_file(path);
 }

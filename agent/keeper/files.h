@@ -12,6 +12,8 @@
  *   STATE/leases/N.json        a lease held
  *   STATE/leases/N.ended       a lease whose end the site has not heard of
  *   STATE/licenses/HEX.json    a license by its digest
+ *   STATE/borrows.json         what is borrowed: book.h
+ *   STATE/seats.json           which processes use it: tickets.c
  */
 #ifndef AGENT_KEEPER_FILES_H
 #define AGENT_KEEPER_FILES_H
@@ -108,5 +110,20 @@ int files_read_license(struct license_file *license, const struct files *files,
     const uint8_t digest[32], struct arena *arena);
 int files_write_license(const struct files *files, const uint8_t digest[32],
     const struct license_file *license);
+/** The same, so that it is there after a power cut: without it a borrowed seat
+ * is of no use. */
+int files_keep_license(const struct files *files, const uint8_t digest[32],
+    const struct license_file *license);
+
+/** One record in a file of the state folder, whole or not at all, durably. */
+int files_write_record(const struct files *files, const char *name,
+    const struct record *record, const void *value);
+/** ERR_NOT_FOUND; others are logged. */
+int files_read_record(void *out, const struct files *files, const char *name,
+    const struct record *record, size_t max_bytes, struct arena *arena);
+/** The same, but a power cut may undo it: what is of no use after one. */
+int files_note_record(const struct files *files, const char *name,
+    const struct record *record, const void *value);
+void files_remove_record(const struct files *files, const char *name);
 
 #endif
