@@ -30,6 +30,7 @@ way_free(struct checkout_way *way)
 {
 	struct keeper *keeper = way->keeper;
 
+	tickets_leave(way);
 	TAILQ_REMOVE(&keeper->checkouts, way, entry);
 	digests_forget(keeper->digests, way);
 	if (way->timer != NULL)
@@ -138,9 +139,11 @@ give_up_offline(struct checkout_way *way)
 	const char *trouble =
 	    session->trouble[0] != '\0' ? session->trouble : "not connected";
 	struct problem problem;
+	char borrowed[96];
 	int err = session->refused != 0 ? session->refused : ERR_UNAVAILABLE;
 
-	problem_set(&problem, err, "leasehold status", "%s%s",
+	tickets_why_not(borrowed, sizeof(borrowed), way);
+	problem_set(&problem, err, "leasehold status", "%s%s%s", borrowed,
 	    session->refused != 0 ? "" : "the site cannot be reached: ",
 	    trouble);
 	if (session_is_pending(way->keeper)) {
@@ -184,6 +187,10 @@ way_ask(struct checkout_way *way)
 	int64_t left_ms = way->wait_until_ms - clock_boottime_ms();
 
 	way->again = false;
+	/* What the site was asked for, it is asked to the end. */
+	if (!way->unknown && !way->queued && way_is_wanted(way) &&
+	    tickets_take(way))
+		return;
 	/* A wait may last a little longer there than here, not shorter. */
 	way->ask.wait_s = left_ms > 0 && way_is_wanted(way)
 	    ? (uint32_t)((left_ms + 999) / 1000)
@@ -421,7 +428,8 @@ checkout_begin(struct application *application, uint64_t id,
 	struct checkout_way *way;
 	struct problem problem;
 
-	if (rejoin(application, &asker, request))
+	if (rejoin(application, &asker, request) ||
+	    tickets_rejoin(application, &asker, request))
 		return;
 	int err = check_question(application, request, &problem);
 

@@ -1,7 +1,7 @@
 /*
  * One question for a seat on its way. It outlives the connection that asked:
  * what was once sent must be heard to its end. Only checkout.c, grant.c,
- * queue.c and show.c may include it.
+ * queue.c, show.c, tickets.c and ticket_proofs.c may include it.
  */
 #ifndef AGENT_KEEPER_CHECKOUT_WAY_H
 #define AGENT_KEEPER_CHECKOUT_WAY_H
@@ -10,6 +10,7 @@
 
 enum checkout_step {
 	CHECKOUT_HASHING, /* the executable */
+	CHECKOUT_PROVING, /* a borrowed seat; tickets.c */
 	CHECKOUT_OFFLINE, /* to be asked when the site is reached */
 	CHECKOUT_ASKED,
 	CHECKOUT_LICENSE, /* granted; the license is being fetched */
@@ -34,6 +35,8 @@ struct checkout_way {
 	bool queued; /* the site may keep a place for it */
 	bool again; /* offline because the site could not write: ask it again */
 	bool offered; /* while it was asked: the answer may be older */
+	bool no_ticket; /* none can be proved now */
+	struct seat_use *use; /* of a borrow, while it is proved */
 	struct queue_place place; /* as last told */
 	int64_t sent_ms; /* when the nonce in `ask` came or was made */
 	int64_t patience_ms; /* offline until then */

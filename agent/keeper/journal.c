@@ -140,7 +140,7 @@ session_advance(struct keeper *keeper, const struct journal_header *header,
 }
 
 int
-session_check_grant(struct journal_header *header, uint8_t head[32],
+session_check_row(struct journal_header *header, uint8_t head[32],
     struct row *row, struct arena *arena, struct keeper *keeper,
     const struct checkout_reply *reply)
 {
@@ -160,9 +160,17 @@ session_check_grant(struct journal_header *header, uint8_t head[32],
 	if (err == 0)
 		err = row_read(row, reply->row_number, reply->row.data,
 		    reply->row.len, arena);
-	if (err == 0 && row->kind != ROW_LEASE_GRANTED)
-		err = ERR_MISMATCH;
 	return err;
+}
+
+int
+session_check_grant(struct journal_header *header, uint8_t head[32],
+    struct row *row, struct arena *arena, struct keeper *keeper,
+    const struct checkout_reply *reply)
+{
+	int err = session_check_row(header, head, row, arena, keeper, reply);
+
+	return err == 0 && row->kind != ROW_LEASE_GRANTED ? ERR_MISMATCH : err;
 }
 
 void

@@ -65,6 +65,9 @@ keeper_new(struct keeper **out, struct event_base *base,
 	TAILQ_INIT(&keeper->checkouts);
 	TAILQ_INIT(&keeper->leases.all);
 	name_host(keeper);
+	TAILQ_INIT(&keeper->borrows.waiting);
+	TAILQ_INIT(&keeper->tickets.uses);
+	book_init(&keeper->borrows.book);
 	processes_init(&keeper->processes, base, leases_process_ended, keeper);
 	int err = files_open(&keeper->files, options->state);
 
@@ -73,6 +76,8 @@ keeper_new(struct keeper **out, struct event_base *base,
 	if (err == 0)
 		err = open_identity(keeper);
 	if (err == 0)
+		err = proofs_new(&keeper->proofs, base, keeper->identity);
+	if (err == 0)
 		err = digests_new(&keeper->digests, base);
 	if (err == 0)
 		err = session_open(keeper);
@@ -80,6 +85,8 @@ keeper_new(struct keeper **out, struct event_base *base,
 		err = renewal_open(keeper);
 	if (err == 0)
 		err = leases_open(keeper);
+	if (err == 0)
+		err = borrows_open(keeper);
 	if (err == 0)
 		err = applications_open(keeper, options->listen_fd);
 	if (err < 0) {
@@ -98,10 +105,13 @@ keeper_free(struct keeper *keeper)
 	/* First those who wait: the site keeps their places for the next
 	 * keeper, which they will ask. Then nobody hears anything any more, and
 	 * what refers to others goes before them. */
+	keeper->borrows.closing = true;
 	checkouts_close(keeper);
 	applications_close(keeper);
 	enroll_close(keeper);
 	session_close(keeper);
+	proofs_free(keeper->proofs);
+	borrows_close(keeper);
 	leases_close(keeper);
 	renewal_close(keeper);
 	digests_free(keeper->digests);

@@ -286,6 +286,7 @@ leases_process_ended(void *ctx, struct process *process)
 		if (lease->process == process)
 			lease_end(lease, LEASE_EXITED, NULL);
 	}
+	tickets_process_ended(keeper, process);
 	checkouts_process_ended(keeper, process);
 }
 

@@ -51,7 +51,8 @@ do_renew(struct application *application, const struct asker *asker,
 	struct lease *lease = find_own(application, request->lease);
 
 	if (lease == NULL) {
-		refuse_gone(application, asker, request->lease);
+		if (!tickets_renew(application, asker, request))
+			refuse_gone(application, asker, request->lease);
 		return;
 	}
 	lease->application = application->number;
@@ -90,8 +91,11 @@ do_return(struct application *application, const struct asker *asker,
 	struct keeper *keeper = application->keeper;
 	struct lease *lease, *next;
 	struct giving_back *giving_back;
+	uint32_t borrowed = tickets_return(application,
+	    request->all ? 0 : request->lease, request->count);
 
-	if (!request->all && find_own(application, request->lease) == NULL) {
+	if (!request->all && borrowed == 0 &&
+	    find_own(application, request->lease) == NULL) {
 		refuse_gone(application, asker, request->lease);
 		return;
 	}
@@ -102,6 +106,7 @@ do_return(struct application *application, const struct asker *asker,
 	}
 	giving_back->asker = *asker;
 	giving_back->left = 1; /* this function's */
+	giving_back->reply.count = borrowed;
 	for (lease = TAILQ_FIRST(&keeper->leases.all); lease != NULL;
 	     lease = next) {
 		next = TAILQ_NEXT(lease, order);
@@ -128,6 +133,8 @@ do_attach(struct application *application, const struct asker *asker,
 	static const struct empty nothing = { 0 };
 	struct lease *lease = find_own(application, request->lease);
 
+	if (lease == NULL && tickets_attach(application, asker, request))
+		return;
 	if (lease == NULL || lease->row_number != request->row_number ||
 	    lease->row_len != request->row.len ||
 	    memcmp(lease->row, request->row.data, lease->row_len) != 0) {
@@ -172,11 +179,19 @@ local_dispatch(struct application *application, uint64_t id,
 	case LOCAL_CANCEL:
 		checkout_cancel(application, &asker, request);
 		return;
-	case LOCAL_NONE:
 	case LOCAL_BORROW_TAKE:
+		borrow_take_begin(application, &asker, request);
+		return;
 	case LOCAL_BORROW_EXTEND:
+		borrow_extend_begin(application, &asker, request);
+		return;
 	case LOCAL_BORROW_RETURN:
+		borrow_return_begin(application, &asker, request);
+		return;
 	case LOCAL_BORROW_LIST:
+		borrow_show(application, &asker);
+		return;
+	case LOCAL_NONE:
 	case LOCAL_WAITING:
 	case LOCAL_OFFERED:
 	case LOCAL_REVOKED:

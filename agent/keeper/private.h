@@ -16,18 +16,21 @@
  *   journal.c       what was seen of its journal
  *   enroll.c        becoming a device
  *   show.c          what people are shown of all this
+ *   borrow.h        seats that are borrowed, and the way back
+ *   tickets.c       who uses them
+ *   ticket_proofs.c what the device proves to them
  *
  * Only this folder may include it.
  */
 #ifndef AGENT_KEEPER_PRIVATE_H
 #define AGENT_KEEPER_PRIVATE_H
 
+#include "agent/keeper/borrow.h"
 #include "agent/keeper/calls.h"
 #include "agent/keeper/digest.h"
 #include "agent/keeper/files.h"
 #include "agent/keeper/keeper.h"
 #include "agent/keeper/process.h"
-#include "shared/proof/identity.h"
 #include "shared/rpc/local.h"
 #include "shared/rpc/rpc.h"
 
@@ -200,7 +203,7 @@ void leases_lost(struct keeper *keeper, const char *code);
 /** A process ended. */
 void leases_process_ended(void *ctx, struct process *process);
 /** The session is proved: attach what is held, tell what ended, compare with
- * the site's list; session_ready() when that is done. */
+ * the site's list; session_resumed() when that is done. */
 void leases_resume(struct keeper *keeper);
 void leases_disconnected(struct keeper *keeper);
 void giving_back_done(struct keeper *keeper, struct giving_back *giving_back);
@@ -292,6 +295,7 @@ struct session {
 	bool stopping; /* the site said that it is about to */
 	uint32_t spread_ms; /* over which it wants its agents back */
 	bool resumed; /* leases were taken up in this session */
+	bool borrows; /* its site speaks of borrows of this device */
 	/** 0, or why the site will not have this device, or this agent for it:
 	 * nobody waits for it, and it is asked rarely. */
 	int refused;
@@ -330,7 +334,9 @@ void session_hurry(struct keeper *keeper);
 bool session_is_up(const struct keeper *keeper);
 /** Proved, and no more until an admin approves of this device. */
 bool session_is_pending(const struct keeper *keeper);
-/** From leases.c: all is attached. */
+/** From resume.c: all is attached; what is owed of borrows comes next. */
+void session_resumed(struct keeper *keeper);
+/** From borrow.c, or at once: all is settled. */
 void session_ready(struct keeper *keeper);
 /** In journal.c: from here on. */
 void journal_seen_begin(struct journal_seen *seen,
@@ -341,6 +347,10 @@ void session_saw(struct keeper *keeper, uint32_t generation, uint64_t batch,
     const uint8_t head[32], const struct record_span *token);
 /** A grant's evidence, checked against the site's key; the header's fields
  * come back. */
+int session_check_row(struct journal_header *header, uint8_t head[32],
+    struct row *row, struct arena *arena, struct keeper *keeper,
+    const struct checkout_reply *reply);
+/** The same, and it grants a lease. */
 int session_check_grant(struct journal_header *header, uint8_t head[32],
     struct row *row, struct arena *arena, struct keeper *keeper,
     const struct checkout_reply *reply);
@@ -376,6 +386,79 @@ int enroll_check(struct keeper *keeper, const struct local_enroll *request,
     struct problem *problem);
 /** "https://host[:port]" or "https://[v6]:port"; the port is 7443 if absent. */
 int enroll_parse_url(char host[256], uint32_t *port, const char *url);
+
+/* --- tickets.c -------------------------------------------------------------
+ */
+
+/* Seats of a borrow in use by a process: so many as it asked for, answered from
+ * the book and proved by the device, with no word to the site. */
+struct seat_use {
+	TAILQ_ENTRY(seat_use) entry;
+	struct keeper *keeper;
+	uint64_t number; /* never used again in this keeper */
+	uint64_t lease;
+	uint32_t count;
+	struct process *process;
+	struct user *user;
+	uint64_t application; /* connection that speaks for it; 0: none */
+	uint8_t request[REQUEST_BYTES];
+	bool hold;
+	int64_t taken_at;
+	int64_t proved_ms; /* boottime: the last nonce that was answered */
+	uint32_t prove_s;
+	/** Its first proof is being made for this question; NULL after it. */
+	struct checkout_way *way;
+};
+TAILQ_HEAD(seat_uses, seat_use);
+
+struct tickets {
+	struct seat_uses uses;
+	unsigned int n;
+	uint64_t next;
+};
+
+void tickets_open(struct keeper *keeper);
+/** Who used them before this keeper, and lives. */
+int tickets_load(struct keeper *keeper);
+void tickets_close(struct keeper *keeper);
+/** Seats of a borrow that are in use. */
+uint32_t tickets_used(const struct keeper *keeper, uint64_t lease);
+/** Take the seats of borrows that are over, or silent for too long. */
+void tickets_watch(struct keeper *keeper);
+/** A question for a seat: is there one in the book for it? Then it is answered
+ * from there, or comes back to way_ask(). A borrowed seat is used before the
+ * site is asked for another, so that nobody holds two. */
+bool tickets_take(struct checkout_way *way);
+/** Why not, for people; "" when nothing of the kind is borrowed. */
+void tickets_why_not(char *out, size_t size, const struct checkout_way *way);
+/** The question was taken back. */
+void tickets_leave(struct checkout_way *way);
+/** The same question again, after the answer. */
+bool tickets_rejoin(struct application *application, const struct asker *asker,
+    const struct local_checkout *request);
+/* False: no borrowed seat of this asker's. */
+bool tickets_renew(struct application *application, const struct asker *asker,
+    const struct local_renew *request);
+bool tickets_attach(struct application *application, const struct asker *asker,
+    const struct local_attach *request);
+/** How many went back. lease 0: all of this user's. */
+uint32_t tickets_return(struct application *application, uint64_t lease,
+    uint32_t count);
+void tickets_process_ended(struct keeper *keeper, struct process *process);
+
+/** In the order of their numbers; NULL: the first, or the last was before. */
+const struct seat_use *tickets_next(const struct keeper *keeper,
+    const struct seat_use *use);
+struct seat_use *tickets_find(const struct keeper *keeper, uint64_t number);
+void use_drop(struct seat_use *use);
+/** The seat is over: its application is told. */
+void use_lost(struct seat_use *use, const char *code);
+/** In ticket_proofs.c. What a proof is made for. */
+enum use_question { USE_CHECKOUT, USE_AGAIN, USE_RENEW, USE_HOLD };
+/** A proof over the nonce and the ticket as it is, and the answer with both.
+ * Refuses nobody when it returns an error. */
+int use_prove(struct seat_use *use, enum use_question question,
+    const uint8_t nonce[NONCE_BYTES], const struct asker *asker);
 
 /* --- show.c ----------------------------------------------------------------
  */
@@ -422,6 +505,9 @@ struct keeper {
 	struct checkout_list checkouts;
 	struct renewal renewal;
 	struct session session;
+	struct proofs *proofs;
+	struct borrows borrows;
+	struct tickets tickets;
 	struct enrolling *enrolling;
 };
 

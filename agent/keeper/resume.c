@@ -161,18 +161,20 @@ on_mine(void *ctx, int err, const void *reply, const struct problem *problem)
 	if (err != 0) {
 		log_warn("keeper", "the site does not list our leases: %s",
 		    problem->detail);
-		session_ready(keeper);
+		session_resumed(keeper);
 		return;
 	}
 	const struct lease_view *items = page->items.items;
 
 	for (uint32_t i = 0; i < page->items.count; i++)
-		if (lease_find(keeper, items[i].lease) == NULL)
+		/* Borrows come back by another way. */
+		if (items[i].until == 0 &&
+		    lease_find(keeper, items[i].lease) == NULL)
 			leases_return_stray(keeper, items[i].lease, NULL);
 	query.after = page->next;
 	if (page->next == 0) {
 		keeper->leases.reconciled = true;
-		session_ready(keeper);
+		session_resumed(keeper);
 	} else if (calls_ask(keeper->calls, OP_LEASE_MINE, &query, on_mine,
 		       keeper) < 0) {
 		session_hang_up(keeper, "the uplink takes no calls");
@@ -199,7 +201,7 @@ resume_next(struct keeper *keeper)
 		err = calls_ask(keeper->calls, OP_LEASE_MINE, &query, on_mine,
 		    keeper);
 	else
-		session_ready(keeper);
+		session_resumed(keeper);
 	arena_release(&arena);
 	if (err < 0)
 		session_hang_up(keeper, "the uplink takes no calls");

@@ -115,6 +115,7 @@ on_proved(void *ctx, int err, const void *reply, const struct problem *problem)
 	}
 	keeper->renewal.renew_s = said->renew_s;
 	keeper->session.spread_ms = said->spread_ms;
+	keeper->session.borrows = said->borrows;
 	if (said->pending)
 		wait_for_approval(keeper);
 	else
@@ -234,6 +235,18 @@ say_hello(struct keeper *keeper)
 }
 
 void
+session_resumed(struct keeper *keeper)
+{
+	if (keeper->session.state != SESSION_RESUMING ||
+	    keeper->borrows.holds_session)
+		return;
+	if (keeper->session.borrows || borrows_are_held(keeper))
+		borrows_resume(keeper);
+	else
+		session_ready(keeper);
+}
+
+void
 session_ready(struct keeper *keeper)
 {
 	struct session *session = &keeper->session;
@@ -253,6 +266,7 @@ session_ready(struct keeper *keeper)
 	enroll_session_result(keeper);
 	checkouts_resume(keeper);
 	renewal_resume(keeper, keeper->renewal.renew_s);
+	borrows_go_on(keeper);
 }
 
 /* --- what the channel tells ----------------------------------------------- */
@@ -345,6 +359,9 @@ on_notice(void *ctx, enum operation_id op, const void *record)
 
 		if (lease != NULL)
 			lease_lost(lease, ended->code);
+		else if (book_find_any(&keeper->borrows.book, ended->lease) !=
+		    NULL)
+			borrows_settle(keeper);
 	} else if (op == OP_DEVICE_APPROVED) {
 		log_info("keeper", "an admin approved of this device");
 		if (session_is_pending(keeper))

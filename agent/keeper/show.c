@@ -15,6 +15,7 @@
 
 /* Items that surely fit a line of the local socket. */
 #define LEASES_PAGE 60
+#define USES_CURSOR (UINT64_C(1) << 52)
 #define QUESTIONS_PAGE 50
 
 /* --- why ------------------------------------------------------------------ */
@@ -147,6 +148,11 @@ show_status(struct application *application, const struct asker *asker)
 	TAILQ_FOREACH(lease, &keeper->leases.all, order)
 		reply.leases += !lease->ending &&
 		    local_may_see(application, lease->user->uid);
+	const struct seat_use *use = NULL;
+
+	while ((use = tickets_next(keeper, use)) != NULL)
+		reply.leases += use->way == NULL &&
+		    local_may_see(application, use->user->uid);
 	TAILQ_FOREACH(way, &keeper->checkouts, entry)
 		reply.questions += way_is_wanted(way) &&
 		    local_may_see(application, way->user->uid);
@@ -188,6 +194,57 @@ describe_lease(struct local_lease *out, const struct lease *lease)
 	memcpy(out->command, lease->process->command, sizeof(out->command));
 }
 
+/* A borrowed seat in use, by the borrow's number. */
+static void
+describe_use(struct local_lease *out, const struct seat_use *use)
+{
+	const struct ticket *ticket = borrows_find(use->keeper, use->lease);
+	int64_t age_ms = clock_boottime_ms() - use->proved_ms;
+
+	*out = (struct local_lease){ .lease = use->lease,
+		.borrowed = true,
+		.count = use->count,
+		.uid = use->user->uid,
+		.pid = (uint64_t)use->process->pid,
+		.granted_at = use->taken_at,
+		.left_s = seconds((int64_t)use->prove_s * 1000 - age_ms),
+		.beat_age_s = seconds(age_ms) };
+	memcpy(out->user, use->user->name, sizeof(out->user));
+	memcpy(out->command, use->process->command, sizeof(out->command));
+	if (ticket == NULL)
+		ticket = book_find_any(&use->keeper->borrows.book, use->lease);
+	if (ticket == NULL)
+		return;
+	memcpy(out->product, ticket->product, sizeof(out->product));
+	memcpy(out->version, ticket->version, sizeof(out->version));
+	memcpy(out->feature, ticket->feature, sizeof(out->feature));
+	out->type = ticket->type;
+}
+
+/* After all leases; their cursors are numbers that no lease has. */
+static void
+add_uses(struct local_leases *page, struct local_lease *items,
+    const struct application *application, uint64_t after)
+{
+	const struct seat_use *use = NULL;
+	uint64_t cursor = 0;
+
+	if (page->next != 0)
+		return;
+	while ((use = tickets_next(application->keeper, use)) != NULL) {
+		if (use->way != NULL || USES_CURSOR + use->number <= after ||
+		    !local_may_see(application, use->user->uid))
+			continue;
+		if (page->items.count == LEASES_PAGE) {
+			/* 0 uses fit: all are behind this one's */
+			page->next = cursor != 0 ? cursor : USES_CURSOR;
+			return;
+		}
+		describe_use(&items[page->items.count++], use);
+		cursor = USES_CURSOR + use->number;
+	}
+}
+
 void
 show_leases(struct application *application, const struct asker *asker,
     const struct local_list *request)
@@ -212,6 +269,7 @@ show_leases(struct application *application, const struct asker *asker,
 		}
 		describe_lease(&items[reply.items.count++], lease);
 	}
+	add_uses(&reply, items, application, request->after);
 	application_answer(keeper, asker, &local_leases_record, &reply);
 	free(items);
 }
@@ -223,6 +281,7 @@ waits_for(const struct checkout_way *way)
 {
 	switch (way->step) {
 	case CHECKOUT_HASHING:
+	case CHECKOUT_PROVING:
 		return LOCAL_WAITS_HERE;
 	case CHECKOUT_OFFLINE:
 		return session_is_pending(way->keeper) ? LOCAL_WAITS_ADMIN
