@@ -22,6 +22,9 @@ struct witness_file {
 	struct witness base; /* first */
 	char path[512];
 	char site[64];
+	/** A count to this failed, maybe behind the moment in which the file
+	 * had the new number: it is not counted again. 0: none did. */
+	uint64_t unsure;
 };
 
 static int
@@ -68,6 +71,16 @@ read_file(uint64_t *counter, struct witness *witness)
 	return err == 0 ? 0 : file_failed(file, "read", err);
 }
 
+/* Who reads it goes on from what is there. */
+static int
+look_at_file(uint64_t *counter, struct witness *witness)
+{
+	struct witness_file *file = (struct witness_file *)witness;
+
+	file->unsure = 0;
+	return read_file(counter, witness);
+}
+
 static int
 write_file(uint64_t *counter, struct witness *witness, uint64_t value)
 {
@@ -94,10 +107,17 @@ make_file(uint64_t *counter, struct witness *witness, uint64_t at_least)
 static int
 increment_file(uint64_t *counter, struct witness *witness)
 {
+	struct witness_file *file = (struct witness_file *)witness;
 	uint64_t before;
 	int err = read_file(&before, witness);
 
-	return err == 0 ? write_file(counter, witness, before + 1) : err;
+	if (err != 0)
+		return err;
+	uint64_t next = before == file->unsure ? before : before + 1;
+
+	err = write_file(counter, witness, next);
+	file->unsure = err == 0 ? 0 : next;
+	return err;
 }
 
 static void
@@ -108,7 +128,7 @@ close_file(struct witness *witness)
 
 static const struct witness_kind kind = {
 	.class_ = WITNESS_FILE,
-	.read = read_file,
+	.read = look_at_file,
 	.make = make_file,
 	.increment = increment_file,
 	.close = close_file,
