@@ -131,7 +131,9 @@ end_tick(struct process *process, int rc)
 	struct own_guard *own = &process->guard;
 
 	own->ticking = false;
-	if (rc == ERR_ROLLED_BACK) {
+	if (rc == ERR_ROLLED_BACK && own->frozen) {
+		/* What was found meanwhile stopped its rows, and is told. */
+	} else if (rc == ERR_ROLLED_BACK) {
 		rollback_freeze(process,
 		    "the witness of the site's counter is not where it was "
 		    "left: it was put back, or another site counts with it");
