@@ -13,6 +13,10 @@
  * digest     what a proof of a request is over: of=take|extend, json
  * request    an activation request of the site whose folder he has: state,
  *            tenant
+ * forge      a grant that no site decided on, in a batch of his own beside the
+ *            true one, signed with the key of the site whose folder he has, or
+ *            with his own: state, header, row, row_number, lease, nonce
+ * beat       the same for a beat: state, header, lease, nonce, ttl_s
  * index      puts another index in the counter's place, or beside it: folder,
  *            tcti, site, tenant, kind=ordinary|disguised|second|orderly|
  *            unguarded|again, value
@@ -27,6 +31,7 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
+#include "shared/license/license.h"
 #include "shared/proof/identity.h"
 #include "shared/proof/p256.h"
 #include "shared/proof/template.h"
@@ -268,6 +273,104 @@ do_request(void)
 	sodium_free(secret);
 }
 
+/* --- the site's key ------------------------------------------------------- */
+
+/* That of a site whose folder he has; else a new one. */
+static uint8_t *
+signing_key(void)
+{
+	uint8_t *secret = sodium_malloc(TOKEN_SECRET_BYTES);
+	uint8_t public_key[TOKEN_PUBLIC_BYTES];
+
+	if (secret == NULL)
+		fail("key", "no memory");
+	if (word("state") != NULL)
+		must(setup_site_key(secret, word("state")), "site key");
+	else
+		crypto_sign_keypair(public_key, secret);
+	return secret;
+}
+
+static void
+read_header(struct journal_header *header, uint8_t head[32])
+{
+	const char *token = need("header");
+	struct record_error error = { .field = "" };
+	struct arena arena = { 0 };
+	struct buf text = { 0 };
+
+	must(token_peek(&text, token, strlen(token)), "header");
+	must(record_read_json(header, &journal_header_record,
+		 (const char *)text.data, text.len, &arena, &error),
+	    "header");
+	journal_head(head, text.data, text.len);
+	buf_release(&text);
+	arena_release(&arena);
+}
+
+static void
+forge_row(struct buf *out, uint64_t row_number)
+{
+	uint8_t old[LEASE_ROW_MAX];
+	size_t len = bytes(old, sizeof(old), "row");
+	struct arena arena = { 0 };
+	struct row row;
+
+	must(row_read(&row, row_number, old, len, &arena), "row");
+	bytes(row.u.lease_granted.nonce, NONCE_BYTES, "nonce");
+	row.u.lease_granted.lease = number("lease");
+	row_write(out, &row);
+	arena_release(&arena);
+}
+
+static void
+do_forge(void)
+{
+	struct journal_header header;
+	struct buf row = { 0 }, token = { 0 };
+	uint8_t head[32], *secret = signing_key();
+
+	read_header(&header, head);
+	header.first_row = number("row_number");
+	header.rows = 1;
+	forge_row(&row, header.first_row);
+	journal_row_leaf(header.root, header.tenant, header.first_row, row.data,
+	    row.len);
+	must(journal_header_sign(&token, head, &header, secret), "header");
+	printf("{\"header\":\"%.*s\",", (int)token.len,
+	    (const char *)token.data);
+	say_bytes("row", row.data, row.len, "}\n");
+	buf_release(&row);
+	buf_release(&token);
+	sodium_free(secret);
+}
+
+static void
+do_beat(void)
+{
+	struct journal_header header;
+	struct journal_beat beat = { .count = 1 };
+	struct buf token = { 0 };
+	uint8_t of[32] = { 0 }, *secret = signing_key();
+
+	read_header(&header, beat.head);
+	beat.generation = header.generation;
+	beat.batch = header.batch;
+	beat.time = clock_wall_ms();
+	text_copy(beat.site, sizeof(beat.site), header.site);
+	text_copy(beat.tenant, sizeof(beat.tenant), header.tenant);
+	bytes(of, sizeof(of), "nonce");
+	journal_beat_leaf(beat.root, number("lease"), of,
+	    (uint32_t)number("ttl_s"));
+	must(license_document_sign(&token, &journal_beat_record, &beat,
+		 TOKEN_BEAT, secret),
+	    "beat");
+	printf("{\"beat\":\"%.*s\",\"index\":0}\n", (int)token.len,
+	    (const char *)token.data);
+	buf_release(&token);
+	sodium_free(secret);
+}
+
 /* --- the TPM -------------------------------------------------------------- */
 
 static struct tpm_identity *
@@ -387,6 +490,8 @@ static const struct {
 	{ "raise", do_raise },
 	{ "digest", do_digest },
 	{ "request", do_request },
+	{ "forge", do_forge },
+	{ "beat", do_beat },
 	{ "index", do_index },
 	{ "statement", do_statement },
 };
@@ -405,7 +510,7 @@ main(int argc, char **argv)
 			return 0;
 		}
 	fputs("usage: attack_tool proof|show|answer|raise|digest|request|"
-	      "index|statement name=value...\n",
+	      "forge|beat|index|statement name=value...\n",
 	    stderr);
 	return 2;
 }

@@ -1,0 +1,263 @@
+#!/usr/bin/python3
+"""Attacks by who owns the site's box: older copies of its store, copies of its
+disk, and licenses used where they do not belong."""
+
+import os
+import re
+import shutil
+import sys
+import time
+
+from attack import (REFUSED, Agent, Site, World, agent_of, believed, binary,
+                    expect, gains, main, point_agent_at, run, site_of, terms,
+                    wait_for)
+
+SEATS = 3
+
+
+def seats_taken(world, agent, name, at_most):
+    """Applications that got a seat there, until one is refused."""
+    apps = []
+    while len(apps) < at_most:
+        app, words = believed(world, agent.socket, "%s%d" % (name, len(apps)))
+        if app is None:
+            break
+        apps.append(app)
+    return apps
+
+
+def held(site):
+    """Leases there; None: it does not answer now."""
+    shown = site.cli("--json", "leases")
+    return len(shown.json().get("items", [])) if shown.status == 0 else None
+
+
+def leave(apps):
+    for app in apps:
+        app.stop()
+
+
+def site_that_moved_on(world):
+    """A site of SEATS seats, a copy of its store from before any was taken, and
+    an agent that holds them all."""
+    site = site_of(world, commit=SEATS, overage=0)
+    agent = agent_of(world, site)
+    world.token = site.token()
+    site.stop()
+    copy = site.snapshot()
+    site.start()
+    agent.wait_connected()
+    apps = seats_taken(world, agent, "held", SEATS + 1)
+    expect(len(apps) == SEATS, "%d seats" % len(apps))
+    site.stop()
+    return site, agent, copy, apps
+
+
+def a_store_put_back_while_leases_moved_on_grants_nothing():
+    """Has: the box, and last week's copy of its store: in it all seats are
+    free, while they are taken.
+    Tries: to run the site from the copy, and to give the seats a second time.
+    Gets: nothing: the store stands behind the site's own counter, and the site
+    grants no seat until an admin says why, which its journal keeps for ever.
+    Applications that run go on.
+    """
+    with World() as world:
+        site, agent, copy, apps = site_that_moved_on(world)
+        site.put_back(copy)
+        site.start()
+        expect(site.ready()["rolled_back"], "not noticed")
+        stranger = Agent(world, "stranger")
+        stranger.start()
+        done = stranger.cli("enroll", site.url, "--token", world.token)
+        expect(done.status == REFUSED and "rolled_back" in done.err, done.err)
+        done = site.cli("join", "create")
+        expect(done.status == REFUSED and "acknowledge-rollback" in done.err,
+               done.err)
+        agent.wait_connected()
+        app, words = believed(world, agent.socket, "again")
+        expect(app is None and "rolled back" in words, words)
+        expect(all(a.process.poll() is None for a in apps), "one has ended")
+        # Acknowledged, it counts what the devices bring: no seat is free.
+        done = site.cli("site", "acknowledge-rollback", "--reason",
+                        "to have the seats twice")
+        expect(done.status == 0, done.err)
+        wait_for(lambda: held(site) == SEATS, "the leases do not come back",
+                 15)
+        app, words = believed(world, agent.socket, "later")
+        expect(app is None, "a seat beyond the license")
+        found = site.verify()
+        expect(found["generations"][0]["fact"]["lost"]["grants"] >= SEATS,
+               found)
+
+
+def a_whole_box_put_back_is_told_by_who_was_there():
+    """Has: the box, and a copy of all of it, with the file that holds its
+    counter (a site without a TPM).
+    Tries: as before; now nothing on the box is newer than the copy.
+    Gets: seats for devices that were not there in between, until the first
+    comes that was: it shows the site its own signature, and all grants stop.
+    """
+    with World() as world:
+        site, agent, copy, apps = site_that_moved_on(world)
+        stop_agents = [agent]
+        for each in stop_agents:
+            each.stop()
+        site.put_back(copy, witness=True)
+        site.start()
+        expect(not site.ready().get("rolled_back"), "noticed by itself")
+        stranger = agent_of(world, site, "stranger")
+        twice = seats_taken(world, stranger, "twice", SEATS + 1)
+        began = time.monotonic()
+        agent.start()
+        wait_for(lambda: site.ready().get("rolled_back"),
+                 "the agent's evidence does not stop the site", 15)
+        took = time.monotonic() - began
+        leave(twice[:1])
+        app, words = believed(world, stranger.socket, "more")
+        expect(app is None and "rolled back" in words, words)
+        return gains("%d of %d seats a second time, until a device that was "
+                     "there connects; then %.1f s", len(twice), SEATS, took)
+
+
+def a_copied_box_is_two_until_one_workstation_meets_both():
+    """Has: a copy of the whole disk of a box that keeps its key in a file.
+    Tries: to run both: each has the license, and gives all its seats.
+    Gets: the seats twice, for workstations that are kept apart. The first
+    application or agent that meets both refuses the other one's answers, and
+    stops that site's grants with the first one's signature.
+    """
+    with World() as world:
+        site = site_of(world, commit=SEATS, overage=0)
+        agent = agent_of(world, site)
+        site.stop()
+        twin = Site(world, "twin")
+        for part in (twin.state, twin.witness):
+            shutil.rmtree(part, ignore_errors=True)
+        for source, target in ((site.state, twin.state),
+                               (site.witness, twin.witness)):
+            done = run("cp", "-a", source, target)
+            expect(done.status == 0, done.err)
+        twin.key, twin.ca = site.key, os.path.join(twin.state, "tls",
+                                                   "ca.pem")
+        site.start()
+        twin.start()
+        agent.wait_connected()
+        other = agent_of(world, twin, "other")
+        ours = seats_taken(world, agent, "ours", SEATS + 1)
+        theirs = seats_taken(world, other, "theirs", SEATS + 1)
+        total = len(ours) + len(theirs)
+        expect(not site.ready().get("rolled_back") and
+               not twin.ready().get("rolled_back"), "noticed already")
+        leave(ours[:1])
+        leave(theirs[:1])
+        # An application that was at one and asks the other.
+        app, words = believed(world, other.socket, "ours0")
+        expect(app is None and "does not stand there now" in words, words)
+        # An agent that is led from one to the other.
+        agent.stop()
+        point_agent_at(agent, twin.port)
+        agent.start()
+        wait_for(lambda: twin.ready().get("rolled_back"),
+                 "the twin goes on: %s" % agent.status(), 15)
+        app, words = believed(world, other.socket, "fresh")
+        expect(app is None and "rolled back" in words, words)
+        return gains("%d seats of %d licensed, while no workstation meets "
+                     "both boxes", total, SEATS)
+
+
+def license_id(path):
+    shown = run(binary("leasehold-vendor"), "show", path, "--json")
+    expect(shown.status == 0, shown.err)
+    return re.search(r'"license_id": ?"([^"]+)"', shown.out).group(1)
+
+
+def a_suspended_license_runs_on_where_nobody_tells_the_box():
+    """Has: a license that its vendor has withdrawn, with an edition of one
+    seat in its place, and the box.
+    Tries: not to install the new edition; and to install the old one again
+    after it.
+    Gets: the old edition, to the end of its contract, on a box that is not
+    told; nothing on one that was: editions only go up.
+    """
+    with World() as world:
+        site = site_of(world, commit=SEATS, overage=0)
+        old = world.path("license-1.lic")
+        new = world.issue(site, terms(commit=1, overage=0), "withdrawn",
+                          ["--license-id", license_id(old), "--serial", "9"])
+        agent = agent_of(world, site)
+        apps = seats_taken(world, agent, "untold", SEATS + 1)
+        untold = len(apps)
+        leave(apps)
+        wait_for(lambda: not site.leases(), "all are returned")
+        done = site.cli("--json", "license", "install", new)
+        expect(done.status == 0, done.err)
+        done = site.cli("--json", "license", "install", old)
+        expect(done.status != 0 and "serial 9" in done.err, done.err)
+        told = len(seats_taken(world, agent, "told", SEATS + 1))
+        expect((untold, told) == (SEATS, 1), "%d, %d" % (untold, told))
+        return gains("%d seats instead of %d on a box that is not told, to the "
+                     "last day of the contract that the old edition names",
+                     untold, told)
+
+
+def a_license_is_for_one_box_and_one_tenant():
+    """Has: a true license, and a second box; or a request of the first box for
+    a second tenant.
+    Tries: to install the license in the second box; a license for another
+    tenant; the same license twice; the smaller edition that it replaced; and
+    another license of the product beside it.
+    Gets: nothing: a license names site, site key and tenant, and a product has
+    one license whose editions only go up.
+    """
+    with World() as world:
+        site = site_of(world)
+        second = Site(world, "second")
+        second.start()
+        path = world.issue(site, terms(product="other-product"), "one")
+
+        def install(where, file):
+            return where.cli("--json", "license", "install", file)
+
+        done = install(second, path)
+        expect(done.status != 0 and "site" in done.err, done.err)
+        # Of this box, this key, and another tenant.
+        made = run(binary("tests/system/attack_tool"), "request",
+                   "state=" + site.state, "tenant=second")
+        expect(made.status == 0, made.err)
+        request, elsewhere = world.path("second.request"), world.path("t.lic")
+        with open(request, "w") as f:
+            f.write(made.out)
+        made = run(binary("leasehold-vendor"), "issue", world.vendor,
+                   "--request", request, "--terms", world.path("one.json"),
+                   "--out", elsewhere)
+        expect(made.status == 0, made.err)
+        done = install(site, elsewhere)
+        expect(done.status != 0 and "tenant" in done.err, done.err)
+        done = install(site, path)
+        expect(done.status == 0, "the honest way: " + done.err)
+        done = install(site, path)
+        expect(done.status != 0 and "installed already" in done.err, done.err)
+        done = install(site, world.issue(site, terms(product="other-product"),
+                                         "beside"))
+        expect(done.status != 0 and "higher serial" in done.err, done.err)
+        # A smaller edition of the same, and back.
+        smaller = world.issue(site, terms(commit=1, overage=0,
+                                          product="other-product"), "smaller",
+                              ["--license-id", license_id(path), "--serial",
+                               "7"])
+        done = install(site, smaller)
+        expect(done.status == 0, done.err)
+        done = install(site, path)
+        expect(done.status != 0 and "serial 7" in done.err, done.err)
+        shown = site.cli("--json", "license", "list").json()
+        expect(len(shown.get("items", [])) == 2, shown)
+
+
+if __name__ == "__main__":
+    sys.exit(main([], together=[
+        a_store_put_back_while_leases_moved_on_grants_nothing,
+        a_whole_box_put_back_is_told_by_who_was_there,
+        a_copied_box_is_two_until_one_workstation_meets_both,
+        a_suspended_license_runs_on_where_nobody_tells_the_box,
+        a_license_is_for_one_box_and_one_tenant,
+    ]))
