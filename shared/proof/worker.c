@@ -22,7 +22,7 @@ struct worker {
 	pthread_cond_t more; /* a job came, or the end */
 	struct queue waiting, back;
 	size_t n_waiting, most;
-	bool ending;
+	bool started, ending;
 	int fd; /* eventfd: jobs have come back */
 };
 
@@ -65,6 +65,8 @@ work(void *ctx)
 	struct worker *worker = ctx;
 
 	pthread_mutex_lock(&worker->lock);
+	worker->started = true;
+	pthread_cond_broadcast(&worker->more);
 	while (!worker->ending) {
 		struct worker_job *job = queue_take(&worker->waiting);
 
@@ -85,7 +87,8 @@ work(void *ctx)
 
 /* --- in the loop's -------------------------------------------------------- */
 
-/* Signals are the loop's: the thread takes none. */
+/* Signals are the loop's: the thread takes none. What a thread asks the kernel
+ * at its start no sandbox allows, so it has started when this returns. */
 static int
 start_thread(struct worker *worker)
 {
@@ -96,7 +99,13 @@ start_thread(struct worker *worker)
 	int failed = pthread_create(&worker->thread, NULL, work, worker);
 
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return failed == 0 ? 0 : ERR_SYSTEM;
+	if (failed != 0)
+		return ERR_SYSTEM;
+	pthread_mutex_lock(&worker->lock);
+	while (!worker->started)
+		pthread_cond_wait(&worker->more, &worker->lock);
+	pthread_mutex_unlock(&worker->lock);
+	return 0;
 }
 
 int
