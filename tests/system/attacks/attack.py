@@ -21,11 +21,14 @@ import os
 import random
 import re
 import socket
+import ssl
 import struct
 import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 ".."))
@@ -34,6 +37,7 @@ from harness import (AS_ROOT, PRODUCT, SLOW, Agent, App, Failure, Site, World,  
                      binary, children, expect, free_port, run, stop_process,
                      terms, wait_for)
 import hostile  # noqa
+from tpms import Tpm, tpm_config  # noqa
 
 REFUSED = 3
 LABEL = b"EXPORTER-leasehold-v1"
@@ -151,12 +155,12 @@ def payload(token):
 # --- TLS with an exporter ----------------------------------------------------
 
 def load_ssl():
-    ssl = ctypes.CDLL("libssl.so.3")
+    library = ctypes.CDLL("libssl.so.3")
     pointers = ("TLS_client_method", "TLS_server_method", "SSL_CTX_new",
                 "SSL_new")
     for name in pointers:
-        getattr(ssl, name).restype = ctypes.c_void_p
-    return ssl
+        getattr(library, name).restype = ctypes.c_void_p
+    return library
 
 
 SSL = load_ssl()
@@ -277,10 +281,10 @@ class Line(hostile.Socket):
         return self.said
 
 
-def refused(code, ask, *args, **params):
+def refused(code, call, /, *args, **params):
     """It must be refused with this code; the words."""
     try:
-        said = ask(*args, **params)
+        said = call(*args, **params)
     except Refusal as refusal:
         expect(refusal.code == code, "refused with %s" % refusal)
         return refusal.detail
@@ -330,19 +334,97 @@ class Machine:
         self.site, self.tenant = said["site"], said["tenant"]
         return line.ask("session.prove", proof=self.login_proof(line, **words))
 
-    def enroll(self, line, token, name="attacker", **what):
-        """As a key file does; `what` replaces members of the request."""
+    def enroll_request(self, line, token, name="attacker", **what):
+        """What an agent says to enroll; `what` replaces members of it."""
         said = line.hello()
         self.site, self.tenant = said["site"], said["tenant"]
+        shown = self.show()
         request = {
-            "join": token, "class": "software", "name": name, "host": name,
-            "public_key": self.show()["public_key"],
+            "join": token, "class": "tpm" if self.tcti else "software",
+            "name": name, "host": name, "public_key": shown["public_key"],
             "proof": self.proof("enroll", nonce=said["nonce"], device=0,
                                 exporter=line.exporter,
-                                digest=sha256(token.encode())), **what}
-        reply = line.ask("device.enroll", **request)
+                                digest=sha256(token.encode()))}
+        if self.tcti:
+            request["material"] = {key: shown[key] for key in
+                                   ("ek", "certificate") if shown[key]}
+        return {**request, **what}
+
+    def activate(self, line, reply):
+        """Answer the challenge for the TPM that was shown."""
+        answer = tool("answer", **self.where, **reply["challenge"])
+        return line.ask("device.activate", secret=answer["secret"])
+
+    def enroll(self, line, token, **what):
+        reply = line.ask("device.enroll",
+                         **self.enroll_request(line, token, **what))
+        if "challenge" in reply:
+            reply = self.activate(line, reply)
         self.device = reply["device"]
         return reply
+
+    # --- borrowing ---
+
+    def raise_counter(self, to):
+        tool("raise", to=to, **self.where)
+
+    def take_request(self, line, length_s=3600, **ask):
+        """A borrow.take over a nonce of this line; `ask`: see checkout."""
+        over = line.ask("borrow.challenge")["nonce"]
+        request = {"ask": checkout_question(nonce=over, **ask),
+                   "length_s": length_s}
+        return self.sign_request(line, "take", request, over)
+
+    def sign_request(self, line, of, request, over):
+        empty = {"class": "software", "counter": 1, "clock_ms": 0,
+                 "resets": 0, "signature": b64(bytes(64))}
+        digest = tool("digest", of=of,
+                      json=json.dumps({**request, "proof": empty}))["digest"]
+        return {**request, "proof": self.proof(
+            "borrow", nonce=over, exporter=line.exporter, digest=digest)}
+
+    def borrow(self, line, length_s=3600, **ask):
+        return line.ask("borrow.take",
+                        **self.take_request(line, length_s, **ask))
+
+    def extend(self, line, lease, length_s=3600):
+        over = line.ask("borrow.challenge")["nonce"]
+        return line.ask("borrow.extend", **self.sign_request(
+            line, "extend", {"lease": lease, "length_s": length_s,
+                             "nonce": over}, over))
+
+    def return_proof(self, **words):
+        over = nonce()
+        return {"nonce": over, "proof": self.proof("return", nonce=over,
+                                                   **words)}
+
+    def give_back(self, line):
+        """The whole of an honest early return of everything."""
+        said = line.ask("borrow.prepare", all=True, **self.return_proof())
+        if said.get("epoch"):
+            while self.show()["counter"] < said["epoch"]:
+                self.raise_counter(self.show()["counter"] + 1)
+        return line.ask("borrow.return", **self.return_proof())
+
+
+class Place:
+    """A machine: its own folder, and a TPM of a kind (tpms.py) or none."""
+
+    def __init__(self, world, site, name, kind="software", enroll=True):
+        self.tpm = None if kind == "software" else Tpm(
+            world, kind, name=name + "-tpm")
+        self.site = site
+        self.machine = Machine(world.path(name, "identity"),
+                               self.tpm.tcti if self.tpm else None)
+        os.makedirs(world.path(name), exist_ok=True)
+        if enroll:
+            self.machine.enroll(Line(site), site.token(), name=name)
+
+    def line(self):
+        """A session of it."""
+        line = Line(self.site)
+        self.machine.login(line)
+        return line
 
 
 def machine_of(agent):
@@ -451,13 +533,36 @@ class PatchedAgent(threading.Thread):
         app.close()
 
 
+# --- an admin's own client ---------------------------------------------------
+
+def http(site, method, path, body=None, key=None):
+    """(status, JSON) of the site's API, with its admin's key."""
+    context = ssl.create_default_context(cafile=site.ca)
+    request = urllib.request.Request(
+        site.url + path, method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": "Bearer " + (key or site.key),
+                 "Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, context=context,
+                                    timeout=10 * SLOW) as answer:
+            return answer.status, json.loads(answer.read() or b"{}")
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read() or b"{}")
+
+
 # --- settings ----------------------------------------------------------------
 
-def site_of(world, name="site", config="", **what):
+def site_of(world, name="site", config="", borrow=None, **what):
+    """A site with a license of these terms. `borrow`: more of them, for those
+    who borrow: the classes that may."""
     site = Site(world, name, config)
     site.start()
     what.setdefault("grace_s", 600)
-    site.install(terms(**what))
+    document = terms(**what)
+    if borrow:
+        document["terms"]["borrow_classes"] = list(borrow)
+    site.install(document)
     return site
 
 
