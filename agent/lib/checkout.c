@@ -19,8 +19,8 @@
 /* --- what to ask -----------------------------------------------------------
  */
 
-static int
-put_text(char *out, size_t size, const char *name, const char *text,
+int
+question_text(char *out, size_t size, const char *name, const char *text,
     bool required)
 {
 	if (text == NULL && !required)
@@ -35,52 +35,67 @@ put_text(char *out, size_t size, const char *name, const char *text,
 	return LH_OK;
 }
 
-/* Requests grow at their end: an older application's are shorter, a newer
- * one's longer, and then what we do not know must not have been asked for. */
-static int
-copy_request(struct lh_request *out, const struct lh_request *request)
+int
+question_copy(void *out, size_t size, const void *request, uint32_t given,
+    size_t first)
 {
-	const uint8_t *bytes = (const uint8_t *)request;
+	const uint8_t *bytes = request;
 
-	*out = (struct lh_request){ 0 };
-	if (request == NULL || request->size < REQUEST_SIZE_FIRST)
+	memset(out, 0, size);
+	if (given < first)
 		return detail_set(LH_E_ARGUMENT,
-		    "request.size must be sizeof(struct lh_request)");
-	for (uint32_t i = sizeof(*out); i < request->size; i++) {
+		    "request.size must be the sizeof of its struct");
+	for (size_t i = size; i < given; i++) {
 		if (bytes[i] != 0)
 			return detail_set(LH_E_ARGUMENT,
 			    "the request asks for what libleasehold %s does "
 			    "not know",
 			    lh_version());
 	}
-	memcpy(out, request,
-	    request->size < sizeof(*out) ? request->size : sizeof(*out));
+	memcpy(out, request, given < size ? given : size);
+	return LH_OK;
+}
+
+static int
+copy_request(struct lh_request *out, const struct lh_request *request)
+{
+	return question_copy(out, sizeof(*out), request,
+	    request == NULL ? 0 : request->size, REQUEST_SIZE_FIRST);
+}
+
+int
+question_version(const char *version)
+{
+	struct version parsed;
+
+	if (version_parse(&parsed, version) != 0)
+		return detail_set(LH_E_ARGUMENT,
+		    "version must be up to four numbers: \"8.1.0\"");
 	return LH_OK;
 }
 
 static int
 read_question(struct local_checkout *question, const struct lh_request *request)
 {
-	struct version parsed;
-
 	*question = (struct local_checkout){ 0 };
-	int error = put_text(question->product, sizeof(question->product),
+	int error = question_text(question->product, sizeof(question->product),
 	    "product", request->product, true);
 
 	if (error == LH_OK)
-		error = put_text(question->version, sizeof(question->version),
-		    "version", request->version, true);
+		error =
+		    question_text(question->version, sizeof(question->version),
+			"version", request->version, true);
 	if (error == LH_OK)
-		error = put_text(question->feature, sizeof(question->feature),
-		    "feature", request->feature, false);
+		error =
+		    question_text(question->feature, sizeof(question->feature),
+			"feature", request->feature, false);
 	if (error == LH_OK)
-		error = put_text(question->user, sizeof(question->user), "user",
-		    request->user, false);
+		error = question_text(question->user, sizeof(question->user),
+		    "user", request->user, false);
+	if (error == LH_OK)
+		error = question_version(request->version);
 	if (error != LH_OK)
 		return error;
-	if (version_parse(&parsed, request->version) != 0)
-		return detail_set(LH_E_ARGUMENT,
-		    "version must be up to four numbers: \"8.1.0\"");
 	if (request->count > LEASE_COUNT_MAX)
 		return detail_set(LH_E_ARGUMENT, "count must be from 1 to %d",
 		    LEASE_COUNT_MAX);
@@ -91,6 +106,14 @@ read_question(struct local_checkout *question, const struct lh_request *request)
 	question->wait_s = (uint32_t)request->wait_s;
 	return LH_OK;
 }
+
+/* What was asked, and what a verified answer to it says. */
+struct answer {
+	struct verify_question question;
+	struct verify_lease lease;
+	bool borrowed;
+	struct verify_borrow borrow; /* of a ticket */
+};
 
 /* --- verify ----------------------------------------------------------------
  */
@@ -120,23 +143,14 @@ check_floor(const struct journal_known *floor, const struct verify_lease *lease)
  * than what was seen since and then says nothing about that. hold() has it
  * renewed before it is used. */
 static int
-check_answer(struct verify_lease *lease, struct lh_client *client,
-    const struct attempt *attempt, const struct local_checkout_reply *reply)
+check_grant(struct verify_lease *lease, struct lh_client *client,
+    const struct attempt *attempt, const struct local_checkout_reply *reply,
+    const struct verify_question *question)
 {
-	struct verify_question question = { .count = attempt->request.count };
 	struct journal_known known = attempt->request.known;
 	struct journal_known floor = attempt->floor;
 	char why[VERIFY_WHY];
-
-	memcpy(question.root, client->root, sizeof(question.root));
-	memcpy(question.product, attempt->request.product,
-	    sizeof(question.product));
-	memcpy(question.version, attempt->request.version,
-	    sizeof(question.version));
-	memcpy(question.feature, attempt->request.feature,
-	    sizeof(question.feature));
-	memcpy(question.nonce, attempt->request.nonce, sizeof(question.nonce));
-	int error = verify_grant(lease, reply, &question, why);
+	int error = verify_grant(lease, reply, question, why);
 
 	if (error != LH_OK)
 		return detail_set(error, "%s", why);
@@ -160,6 +174,46 @@ check_answer(struct verify_lease *lease, struct lh_client *client,
 		    lease->header.site,
 		    (unsigned long long)lease->header.batch);
 	return LH_OK;
+}
+
+/* True, and proved now? Of the journal a ticket says no more than that this
+ * batch stood in it. */
+static int
+check_ticket(struct answer *answer, struct lh_client *client,
+    const struct local_checkout_reply *reply)
+{
+	const struct journal_header *header = &answer->lease.header;
+	char why[VERIFY_WHY];
+	int error = verify_ticket(&answer->lease, &answer->borrow, reply,
+	    &answer->question, clock_wall_ms(), why);
+
+	if (error != LH_OK)
+		return detail_set(error, "%s", why);
+	if (known_see(client->known, header->site, header->tenant,
+		header->generation, header->batch, answer->lease.head) != 0)
+		return detail_set(LH_E_FORK,
+		    "site %s shows two different batches %llu of its journal",
+		    header->site, (unsigned long long)header->batch);
+	return LH_OK;
+}
+
+static int
+check_answer(struct answer *answer, struct lh_client *client,
+    const struct attempt *attempt, const struct local_checkout_reply *reply)
+{
+	const struct local_checkout *request = &attempt->request;
+	struct verify_question *question = &answer->question;
+
+	*question = (struct verify_question){ .count = request->count };
+	memcpy(question->root, client->root, sizeof(question->root));
+	memcpy(question->product, request->product, sizeof(question->product));
+	memcpy(question->version, request->version, sizeof(question->version));
+	memcpy(question->feature, request->feature, sizeof(question->feature));
+	memcpy(question->nonce, request->nonce, sizeof(question->nonce));
+	answer->borrowed = verify_is_ticket(reply);
+	return answer->borrowed
+	    ? check_ticket(answer, client, reply)
+	    : check_grant(&answer->lease, client, attempt, reply, question);
 }
 
 /* --- hold ------------------------------------------------------------------
@@ -199,20 +253,23 @@ refresh(struct lh_client *client, struct lh_seat *seat)
 
 static int
 hold(struct lh_seat **out, struct lh_client *client,
-    const struct verify_lease *lease, const struct local_checkout_reply *reply,
+    const struct answer *answer, const struct local_checkout_reply *reply,
     const struct attempt *attempt, uint64_t connection)
 {
+	const struct verify_lease *lease = &answer->lease;
 	struct lh_seat *seat;
-	int error =
-	    seat_new(&seat, client, lease, reply, connection, attempt->sent_ms);
+	int error = seat_new(&seat, client, lease,
+	    answer->borrowed ? &answer->borrow : NULL, &answer->question, reply,
+	    connection, attempt->sent_ms);
 
 	if (error != LH_OK) {
 		seat_give_back(client, lease->lease);
 		return detail_set(error, "out of memory");
 	}
 	error = beat_start(client);
+	/* A ticket is as old as the borrow, and its proof new. */
 	if (error == LH_OK &&
-	    (is_behind(client, lease) ||
+	    ((!answer->borrowed && is_behind(client, lease)) ||
 		clock_boottime_ms() - attempt->sent_ms >
 		    seat_interval_ms(seat)))
 		error = refresh(client, seat);
@@ -233,14 +290,14 @@ checkout(struct lh_seat **seat, struct lh_client *client,
 	struct arena arena = { .max_bytes = ATTEMPT_REPLY_BYTES };
 	struct local_checkout_reply reply;
 	struct connection *connection;
-	struct verify_lease lease;
+	struct answer answer;
 	int error = attempt_get(&connection, &reply, attempt, client, request,
 	    &arena, unknown);
 
 	if (error == LH_OK) {
-		error = check_answer(&lease, client, attempt, &reply);
+		error = check_answer(&answer, client, attempt, &reply);
 		if (error == LH_OK)
-			error = hold(seat, client, &lease, &reply, attempt,
+			error = hold(seat, client, &answer, &reply, attempt,
 			    connection->number);
 		else
 			seat_give_back(client, reply.lease);

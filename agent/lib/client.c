@@ -89,7 +89,7 @@ take_revoked(struct lh_client *client, const struct local_revoked *revoked)
 	     seat = seat->next) {
 		if (seat->lease.lease != revoked->lease)
 			continue;
-		renew_ended(seat,
+		renew_ended(seat, LH_E_GONE,
 		    err_from_code(revoked->code) == ERR_ROLLED_BACK
 			? "the site's journal was rolled back or forked and "
 			  "does not know this lease any more: its admin must "
@@ -246,6 +246,12 @@ free_parts(struct lh_client *client)
 		struct attempt *attempt = client->attempts;
 
 		client->attempts = attempt->next;
+		free(attempt);
+	}
+	while (client->borrow_attempts != NULL) {
+		struct borrow_attempt *attempt = client->borrow_attempts;
+
+		client->borrow_attempts = attempt->next;
 		free(attempt);
 	}
 	known_close(client->known);

@@ -82,6 +82,12 @@ struct attempt {
 	int64_t sent_ms; /* CLOCK_BOOTTIME, when this nonce first was */
 };
 
+/** A borrow.take whose outcome is unknown: the retry is the same request. */
+struct borrow_attempt {
+	struct borrow_attempt *next;
+	struct local_borrow_take request;
+};
+
 struct lh_seat {
 	struct lh_client *client;
 	struct lh_seat *next;
@@ -89,12 +95,19 @@ struct lh_seat {
 	/* Never changes. */
 	const _Atomic uint32_t *mark; /* 0 in a child of fork */
 	struct verify_lease lease;
+	bool borrowed;
+	struct verify_question *question; /* NULL: it is not borrowed */
+	/* Changed by the one who drives, where it is borrowed. */
+	struct verify_borrow borrow;
 	struct buf row; /* to attach it again */
 	struct buf path;
 	struct buf header;
 	uint64_t row_number;
 	/* Read without the lock. CLOCK_BOOTTIME in ms; 0: lost. */
 	_Atomic int64_t deadline_ms;
+	_Atomic int64_t span_ms; /* from asking on, as was last signed or
+				    proved */
+	_Atomic int64_t until_ms; /* wall clock: the borrow ends; 0: none */
 	/* With the lock. */
 	int64_t next_ms; /* when to renew */
 	uint64_t attached; /* number of the connection that speaks for it */
@@ -145,6 +158,7 @@ struct lh_client {
 	int retry_wait_ms;
 	struct lh_seat *seats;
 	struct attempt *attempts;
+	struct borrow_attempt *borrow_attempts;
 	struct waiting *waitings;
 	uint64_t returns[CLIENT_RETURNS_MAX];
 	unsigned int n_returns;
@@ -201,18 +215,40 @@ int attempt_get(struct connection **connection,
     struct lh_client *client, const struct lh_request *request,
     struct arena *arena, bool *unknown);
 
+/* --- checkout.c ------------------------------------------------------------
+ */
+
+/** Copy a text that the application gave, within its bounds; LH_E_ARGUMENT. */
+int question_text(char *out, size_t size, const char *name, const char *text,
+    bool required);
+/** Up to four numbers? LH_E_ARGUMENT. */
+int question_version(const char *version);
+/** Requests grow at their end: an older application's are shorter (but not
+ * than the first that there was), a newer one's longer, and then what we do not
+ * know must not have been asked for. LH_E_ARGUMENT. */
+int question_copy(void *out, size_t size, const void *request, uint32_t given,
+    size_t first);
+
 /* --- seat.c ----------------------------------------------------------------
  */
 
-/** A verified lease becomes a seat in the client's list. */
+/** A verified lease becomes a seat in the client's list. `borrow` and
+ * `question` are those of a ticket, else NULL. */
 int seat_new(struct lh_seat **seat, struct lh_client *client,
-    const struct verify_lease *lease, const struct local_checkout_reply *reply,
-    uint64_t connection, int64_t sent_ms);
+    const struct verify_lease *lease, const struct verify_borrow *borrow,
+    const struct verify_question *question,
+    const struct local_checkout_reply *reply, uint64_t connection,
+    int64_t sent_ms);
+/** Take over a verified ticket of the same borrow. Without the lock; LH_OK or
+ * LH_E_MEMORY. */
+int seat_renew_ticket(struct lh_seat *seat, struct lh_client *client,
+    const struct verify_borrow *borrow,
+    const struct local_checkout_reply *reply);
 /** With the lock. */
 void seat_unref(struct lh_seat *seat);
 /** ms between beats: three chances within a span. */
 int64_t seat_interval_ms(const struct lh_seat *seat);
-/** ms from sending a nonce to the end of what its answer signs. */
+/** ms from sending a nonce to the end of what its answer signs or proves. */
 int64_t seat_span_ms(const struct lh_seat *seat);
 /** Tell the agent that a lease is not wanted; later when it cannot be now. */
 void seat_tell_return(struct lh_client *client, uint64_t lease);
@@ -234,8 +270,8 @@ void renew_ask(struct lh_client *client, struct lh_seat *seat,
     struct connection *connection);
 /** It could not be asked, or was refused: try again later. With the lock. */
 void renew_failed(struct lh_seat *seat, int error, const char *why);
-/** The agent says that the lease is over. With the lock. */
-void renew_ended(struct lh_seat *seat, const char *why);
+/** The lease is over, as the agent says or the device proves. With the lock. */
+void renew_ended(struct lh_seat *seat, int error, const char *why);
 /** When a question is given up; ms after it was sent. */
 int64_t renew_patience_ms(const struct lh_seat *seat);
 

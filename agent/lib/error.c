@@ -47,6 +47,8 @@ lh_strerror(int error)
 		return "the lease has ended";
 	case LH_E_CANCELLED:
 		return "the wait was given up";
+	case LH_E_CLOCK:
+		return "a clock went back";
 	case LH_E_BAD_SIGNATURE:
 		return "the answer does not come from the vendor's site";
 	case LH_E_NOT_IN_JOURNAL:
@@ -55,6 +57,8 @@ lh_strerror(int error)
 		return "the site's journal was rolled back or forked";
 	case LH_E_MISMATCH:
 		return "the answer is for another question";
+	case LH_E_BAD_PROOF:
+		return "no device proves that it borrowed the seat";
 	}
 	return "unknown error";
 }
@@ -113,6 +117,7 @@ static const struct {
 	{ ERR_LICENSE_EXPIRED, LH_E_EXPIRED },
 	{ ERR_LICENSE_SUSPENDED, LH_E_SUSPENDED },
 	{ ERR_GONE, LH_E_GONE },
+	{ ERR_CLOCK_TAMPERED, LH_E_CLOCK },
 	{ ERR_ROLLED_BACK, LH_E_FORK },
 	{ ERR_FORK, LH_E_FORK },
 };

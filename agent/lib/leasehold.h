@@ -22,6 +22,13 @@
  * the moment its last renewal was asked for, by CLOCK_BOOTTIME: setting the
  * wall clock changes nothing, sleeping counts.
  *
+ * Borrowed seats. Where this workstation has borrowed seats (lh_borrow_take(),
+ * or `leasehold borrow take`), a checkout may get one of them, without the site.
+ * Such a seat is verified from the vendor's key as any other is, and in the
+ * place of renewals by the site the device that borrowed it proves, over a fresh
+ * nonce of this library, that it has it still: a seat is valid for an hour at
+ * most from the last such proof, and no longer than what is left of the borrow.
+ *
  * The library writes to no descriptor of the application, logs nothing, raises
  * no SIGPIPE, installs no signal handler, and its descriptors close on exec.
  *
@@ -64,11 +71,13 @@ enum lh_error {
 	LH_E_REFUSED = -26, /* another refusal: see lh_detail() */
 	LH_E_GONE = -27, /* the lease has ended */
 	LH_E_CANCELLED = -28, /* `waiting` said to wait no longer */
+	LH_E_CLOCK = -29, /* a clock went back: of the machine or its TPM */
 	/* the verifier: somebody lied */
 	LH_E_BAD_SIGNATURE = -40, /* does not chain to the vendor's key */
 	LH_E_NOT_IN_JOURNAL = -41, /* the row is not in the signed batch */
 	LH_E_FORK = -42, /* the site's journal was rolled back or forked */
 	LH_E_MISMATCH = -43, /* a true answer to another question */
+	LH_E_BAD_PROOF = -44, /* a borrow's device did not say so, or not now */
 };
 
 struct lh_client; /* a vendor's key and a way to the agent */
@@ -181,6 +190,11 @@ struct lh_request {
  * @retval LH_E_FORK          The site's journal is not the one seen before.
  * @retval LH_E_MISMATCH      A true lease, but for another question, or more
  *                            than the license allows.
+ * @retval LH_E_BAD_PROOF     A borrowed seat, of which no device proves that it
+ *                            has it.
+ * @retval LH_E_GONE          A borrowed seat that was given back, or whose time
+ *                            is used up.
+ * @retval LH_E_CLOCK         A borrowed seat, and a clock went back.
  * @retval LH_E_TIMEOUT       Outcome unknown; a retry takes no second seat. So
  *                            too LH_E_SITE, LH_E_AGENT and LH_E_PROTOCOL.
  * Blocks for wait_s and at most 20 s more; what `waiting` takes comes on top.
@@ -215,6 +229,12 @@ LH_API uint32_t lh_seat_count(const struct lh_seat *seat);
 /** Milliseconds until it is no longer valid, grace included; 0: it is not, as
  * NULL. */
 LH_API int64_t lh_seat_left_ms(const struct lh_seat *seat);
+/** Is it one that this workstation has borrowed? 1 or 0, as NULL. */
+LH_API int lh_seat_is_borrowed(const struct lh_seat *seat);
+/** When the borrow is over by the wall clock, ms since 1970 UTC; it may be over
+ * earlier, by what the device proves. Later after lh_borrow_extend(), once the
+ * seat was renewed. 0: it is not borrowed, as NULL. */
+LH_API int64_t lh_seat_until_ms(const struct lh_seat *seat);
 
 /** Renew every seat now (manual beats; beside the thread too). Blocks until the
  * agent answered, at most timeout_ms: then LH_E_TIMEOUT, and a late answer
@@ -223,6 +243,92 @@ LH_API int64_t lh_seat_left_ms(const struct lh_seat *seat);
 LH_API int lh_beat(struct lh_client *client, int timeout_ms);
 /** How often to call it; 0 when no seat is held. */
 LH_API int lh_beat_interval_ms(struct lh_client *client);
+
+/* --- borrows: seats taken along, offline ---------------------------------- */
+
+enum lh_borrow_state {
+	LH_BORROW_LENT = 0,
+	LH_BORROW_RETURNING = 1, /* the workstation began to give it back */
+	LH_BORROW_UNPROVEN = 2, /* over, and the site has no proof yet */
+};
+
+/** A borrow, as the agent tells it: what it is worth is verified when one of
+ * its seats is checked out. The struct grows at its end. */
+struct lh_borrow {
+	/** Of lh_borrow_take() and lh_borrow_extend() sizeof(struct lh_borrow),
+	 * set before; in lh_borrow_list() the library's. */
+	uint32_t size;
+	uint32_t count; /* seats, 1 to 1024 */
+	uint64_t id; /* of the lease, as lh_seat_id() */
+	uint32_t used; /* seats of it that applications hold here now */
+	enum lh_seat_type type;
+	enum lh_borrow_state state;
+	uint32_t length_s; /* powered-on time that it is good for */
+	int64_t taken_at_ms; /* since 1970 UTC: when that time began */
+	int64_t until_ms; /* and when it is over at the latest */
+	char product[64];
+	char version[32];
+	char feature[64]; /* "": none */
+};
+
+/** What to borrow. Zero-initialise; it grows at its end. All of it is borrowed
+ * for the call. */
+struct lh_borrow_request {
+	uint32_t size; /* sizeof(struct lh_borrow_request) */
+	/** Seats, all or none, as one borrow: 1 to 1024; 0 is 1. */
+	uint32_t count;
+	/** As in struct lh_request. */
+	const char *product;
+	const char *version;
+	const char *feature;
+	const char *user;
+	/** Seconds of powered-on time that it is to last, 1 to 31622400 (a leap
+	 * year). License and site have limits of their own. */
+	uint32_t length_s;
+};
+
+/**
+ * Borrow seats for this workstation, so that checkouts find them without the
+ * site. They are this user's; those that root borrows are for everybody here.
+ * A seat of them is taken with lh_checkout() as ever.
+ *
+ * All calls here block until the agent answered, at most timeout_ms.
+ *
+ * @param[in,out] borrow  Its size set; on LH_OK the rest. Untouched otherwise.
+ * @retval LH_E_REFUSED   borrow_limit, class_not_allowed and others: see
+ *                        lh_detail().
+ * @retval LH_E_TIMEOUT   Outcome unknown; the same again takes no second one. So
+ *                        too LH_E_SITE, LH_E_AGENT and LH_E_PROTOCOL.
+ * The others as lh_checkout_with().
+ */
+LH_API LH_MUST_CHECK int lh_borrow_take(struct lh_borrow *borrow,
+    struct lh_client *client, const struct lh_borrow_request *request,
+    int timeout_ms);
+
+/** Make a borrow last for length_s from now on: longer, or shorter. The seats
+ * of it that are held go on. Asks the site. LH_E_GONE: it is over. */
+LH_API LH_MUST_CHECK int lh_borrow_extend(struct lh_borrow *borrow,
+    struct lh_client *client, uint64_t id, uint32_t length_s, int timeout_ms);
+
+/**
+ * Give a borrow back before its end; id 0: all of this user's. Seats of it that
+ * are held are lost (LH_E_GONE).
+ *
+ * @param[out] proved  On LH_OK 1: the site has the proof, and the seats are free
+ *                     there. 0: they cannot be used here any more, and the site
+ *                     is told as soon as the agent reaches it. May be NULL.
+ * @retval LH_E_SITE     It needs the site: other borrows of the workstation stay.
+ * @retval LH_E_GONE     It is over already.
+ */
+LH_API LH_MUST_CHECK int lh_borrow_return(int *proved, struct lh_client *client,
+    uint64_t id, int timeout_ms);
+
+/** Tell each borrow of this user, and of everybody's, in the order of their
+ * numbers. `each` runs in this thread, with nothing locked, after the agent has
+ * answered; what it is given is valid until it returns. */
+LH_API LH_MUST_CHECK int lh_borrow_list(struct lh_client *client,
+    void (*each)(void *ctx, const struct lh_borrow *borrow), void *ctx,
+    int timeout_ms);
 
 /** "no seats" and the like; static. */
 LH_API const char *lh_strerror(int error);

@@ -49,6 +49,7 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace leasehold
 {
@@ -104,12 +105,14 @@ LEASEHOLD_ERROR_(LicenseExpiredError, RefusedError);
 LEASEHOLD_ERROR_(LicenseSuspendedError, RefusedError);
 LEASEHOLD_ERROR_(LeaseLostError, RefusedError);
 LEASEHOLD_ERROR_(WaitCancelled, RefusedError);
+LEASEHOLD_ERROR_(ClockTamperedError, RefusedError);
 /* The verifier: somebody lied. */
 LEASEHOLD_ERROR_(VerificationError, Error);
 LEASEHOLD_ERROR_(BadSignatureError, VerificationError);
 LEASEHOLD_ERROR_(NotInJournalError, VerificationError);
 LEASEHOLD_ERROR_(JournalForkError, VerificationError);
 LEASEHOLD_ERROR_(MismatchError, VerificationError);
+LEASEHOLD_ERROR_(BadProofError, VerificationError);
 
 #undef LEASEHOLD_ERROR_
 
@@ -150,6 +153,8 @@ throw_error(int code, const std::string &detail)
 		throw LeaseLostError(code, detail);
 	case LH_E_CANCELLED:
 		throw WaitCancelled(code, detail);
+	case LH_E_CLOCK:
+		throw ClockTamperedError(code, detail);
 	case LH_E_BAD_SIGNATURE:
 		throw BadSignatureError(code, detail);
 	case LH_E_NOT_IN_JOURNAL:
@@ -158,6 +163,8 @@ throw_error(int code, const std::string &detail)
 		throw JournalForkError(code, detail);
 	case LH_E_MISMATCH:
 		throw MismatchError(code, detail);
+	case LH_E_BAD_PROOF:
+		throw BadProofError(code, detail);
 	case LH_OK:
 		break;
 	}
@@ -217,6 +224,35 @@ struct Request {
 	std::function<bool(std::uint32_t place, std::uint32_t length)> waiting;
 };
 
+enum class BorrowState {
+	lent = LH_BORROW_LENT,
+	returning = LH_BORROW_RETURNING, /* on its way back */
+	unproven = LH_BORROW_UNPROVEN, /* over, and the site has no proof yet */
+};
+
+/** Seats that this workstation has taken along, as the agent tells it. Its
+ * seats are taken with checkout(), which verifies what they are worth. */
+struct Borrow {
+	std::uint64_t id; /* of the lease, as Seat::id() */
+	std::string product, version, feature; /* feature "": none */
+	std::uint32_t count; /* seats */
+	std::uint32_t used; /* of them, by applications here now */
+	SeatType type;
+	BorrowState state;
+	std::chrono::seconds length; /* of powered-on time, from here: */
+	std::chrono::system_clock::time_point taken_at;
+	std::chrono::system_clock::time_point until; /* over at the latest */
+};
+
+struct BorrowRequest {
+	std::string product; /* as in Request */
+	std::string version;
+	std::optional<std::string> feature;
+	std::optional<std::string> user;
+	std::uint32_t count = 1;
+	std::chrono::seconds length{ 0 }; /* of powered-on time */
+};
+
 /* --- inside --------------------------------------------------------------- */
 
 namespace detail
@@ -237,6 +273,60 @@ text(const char *name, const std::optional<std::string> &value)
 {
 	return value ? text(name, *value) : nullptr;
 }
+
+inline int
+timeout_ms(std::chrono::milliseconds timeout)
+{
+	constexpr std::chrono::milliseconds most(INT32_MAX);
+
+	return static_cast<int>((timeout < most ? timeout : most).count());
+}
+
+inline std::chrono::system_clock::time_point
+moment(std::int64_t time_ms)
+{
+	return std::chrono::system_clock::time_point(
+	    std::chrono::duration_cast<std::chrono::system_clock::duration>(
+		std::chrono::milliseconds(time_ms)));
+}
+
+inline Borrow
+borrow(const lh_borrow &given)
+{
+	return { given.id, given.product, given.version, given.feature,
+		given.count, given.used, static_cast<SeatType>(given.type),
+		static_cast<BorrowState>(given.state),
+		std::chrono::seconds(given.length_s), moment(given.taken_at_ms),
+		moment(given.until_ms) };
+}
+
+inline std::uint32_t
+length_s(std::chrono::seconds length)
+{
+	constexpr std::chrono::seconds most(31622400);
+
+	if (length.count() < 1 || length > most)
+		throw InvalidArgumentError(LH_E_ARGUMENT,
+		    "length must be from 1 s to 366 days");
+	return static_cast<std::uint32_t>(length.count());
+}
+
+/** What lh_borrow_list() tells; no exception may pass through C. */
+struct Borrows {
+	std::vector<Borrow> found;
+	std::exception_ptr thrown = nullptr;
+
+	static void add(void *ctx, const lh_borrow *given) noexcept
+	{
+		Borrows *self = static_cast<Borrows *>(ctx);
+
+		try {
+			self->found.push_back(borrow(*given));
+		} catch (...) {
+			self->thrown = std::current_exception();
+		}
+	}
+};
 
 /** The library's client and what it calls back, for all who share it. */
 class Shared
@@ -392,6 +482,16 @@ public:
 	{
 		return seat_ == nullptr ? 0 : lh_seat_count(seat_);
 	}
+	/** Is it one that this workstation has borrowed? */
+	bool borrowed() const noexcept
+	{
+		return lh_seat_is_borrowed(seat_) != 0;
+	}
+	/** When the borrow is over at the latest; the epoch: it is none. */
+	std::chrono::system_clock::time_point borrowed_until() const noexcept
+	{
+		return detail::moment(lh_seat_until_ms(seat_));
+	}
 	/** Give it back now. */
 	void reset() noexcept
 	{
@@ -468,10 +568,8 @@ public:
 	 * the end of what was signed. */
 	void beat(std::chrono::milliseconds timeout)
 	{
-		constexpr std::chrono::milliseconds most(INT32_MAX);
-		int error = lh_beat(shared_->get(),
-		    static_cast<int>(
-			(timeout < most ? timeout : most).count()));
+		int error =
+		    lh_beat(shared_->get(), detail::timeout_ms(timeout));
 
 		if (error != LH_OK)
 			throw_error(error, lh_detail());
@@ -483,7 +581,73 @@ public:
 		    lh_beat_interval_ms(shared_->get()));
 	}
 
+	/** Take seats along, so that checkout() finds them without the site.
+	 * RefusedError says what license or site do not lend; after an
+	 * UnreachableError the same again takes no second one. All calls about
+	 * borrows block for `timeout` at most. */
+	Borrow borrow(const BorrowRequest &request,
+	    std::chrono::milliseconds timeout = std::chrono::minutes(1))
+	{
+		lh_borrow_request given = {};
+		lh_borrow taken = {};
+
+		given.size = sizeof(given);
+		given.product = detail::text("product", request.product);
+		given.version = detail::text("version", request.version);
+		given.feature = detail::text("feature", request.feature);
+		given.user = detail::text("user", request.user);
+		given.count = request.count;
+		given.length_s = detail::length_s(request.length);
+		taken.size = sizeof(taken);
+		if (request.count == 0) /* which C takes for 1 */
+			throw InvalidArgumentError(LH_E_ARGUMENT,
+			    "count must be from 1 to 1024");
+		check(lh_borrow_take(&taken, shared_->get(), &given,
+		    detail::timeout_ms(timeout)));
+		return detail::borrow(taken);
+	}
+	/** Make it last for `length` from now on; its seats go on. */
+	Borrow extend_borrow(std::uint64_t id, std::chrono::seconds length,
+	    std::chrono::milliseconds timeout = std::chrono::minutes(1))
+	{
+		lh_borrow extended = {};
+
+		extended.size = sizeof(extended);
+		check(lh_borrow_extend(&extended, shared_->get(), id,
+		    detail::length_s(length), detail::timeout_ms(timeout)));
+		return detail::borrow(extended);
+	}
+	/** Give it back before its end; 0: all of this user's. False: the site
+	 * has no proof of it yet; the agent sees to that. */
+	bool return_borrow(std::uint64_t id,
+	    std::chrono::milliseconds timeout = std::chrono::minutes(1))
+	{
+		int proved = 0;
+
+		check(lh_borrow_return(&proved, shared_->get(), id,
+		    detail::timeout_ms(timeout)));
+		return proved != 0;
+	}
+	/** This user's on this workstation, and everybody's. */
+	std::vector<Borrow> borrows(
+	    std::chrono::milliseconds timeout = std::chrono::seconds(10)) const
+	{
+		detail::Borrows borrows;
+
+		check(lh_borrow_list(shared_->get(), borrows.add, &borrows,
+		    detail::timeout_ms(timeout)));
+		if (borrows.thrown)
+			std::rethrow_exception(borrows.thrown);
+		return borrows.found;
+	}
+
 private:
+	static void check(int error)
+	{
+		if (error != LH_OK)
+			throw_error(error, lh_detail());
+	}
+
 	static Options with_key(std::string_view vendor_key)
 	{
 		Options options;

@@ -61,6 +61,27 @@ pass_is_held(const struct lh_seat *seat)
 	return !seat->lost && !seat->returned;
 }
 
+/* Nothing went wrong, and nothing came. Returns what it is called; with the
+ * lock. */
+static int
+say_over(struct lh_seat *seat)
+{
+	if (seat->borrowed && seat_span_ms(seat) < seat->lease.ttl_s * 1000LL) {
+		snprintf(seat->why, sizeof(seat->why),
+		    "the time is over for which the seat was borrowed (lease "
+		    "%llu)",
+		    (unsigned long long)seat->lease.lease);
+		return LH_E_GONE;
+	}
+	snprintf(seat->why, sizeof(seat->why),
+	    seat->borrowed ? "the device did not prove within %u s that it has "
+			     "the borrowed seat"
+			   : "no renewal came within the %u s that the site "
+			     "signed",
+	    seat->lease.ttl_s + seat->lease.grace_s);
+	return LH_E_TIMEOUT;
+}
+
 /* The span is over, or the lease: say so, once. */
 static void
 tell_lost(struct lh_client *client, struct lh_seat *seat)
@@ -73,12 +94,9 @@ tell_lost(struct lh_client *client, struct lh_seat *seat)
 		pthread_mutex_unlock(&client->lock);
 		return;
 	}
-	int error = seat->last_error == LH_OK ? LH_E_TIMEOUT : seat->last_error;
+	int error =
+	    seat->last_error == LH_OK ? say_over(seat) : seat->last_error;
 
-	if (seat->last_error == LH_OK)
-		snprintf(seat->why, sizeof(seat->why),
-		    "no renewal came within the %u s that the site signed",
-		    seat->lease.ttl_s + seat->lease.grace_s);
 	memcpy(why, seat->why, sizeof(why));
 	if (seat->beat != 0)
 		renew_failed(seat, error, why);

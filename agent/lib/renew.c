@@ -23,7 +23,10 @@ renew_patience_ms(const struct lh_seat *seat)
 	int64_t ttl_ms = (int64_t)seat->lease.ttl_s * 1000;
 
 	/* The agent answers after its next round with the site, and a site
-	 * that is away for a while may be back before the span is over. */
+	 * that is away for a while may be back before the span is over. But a
+	 * proof needs no site. */
+	if (seat->borrowed && ttl_ms > CLIENT_SITE_MS)
+		return CLIENT_SITE_MS;
 	return ttl_ms > PATIENCE_MIN_MS ? ttl_ms : PATIENCE_MIN_MS;
 }
 
@@ -54,11 +57,11 @@ renew_failed(struct lh_seat *seat, int error, const char *why)
 }
 
 void
-renew_ended(struct lh_seat *seat, const char *why)
+renew_ended(struct lh_seat *seat, int error, const char *why)
 {
 	seat->ended = true;
 	atomic_store(&seat->deadline_ms, 0);
-	renew_failed(seat, LH_E_GONE, why);
+	renew_failed(seat, error, why);
 }
 
 /* Verified from signature to nonce; without the lock. LH_*. */
@@ -87,15 +90,53 @@ check_beat(struct lh_client *client, struct lh_seat *seat,
 	return error;
 }
 
+/* Without the lock. LH_E_GONE and LH_E_CLOCK: that is proved, and the end. */
+static int
+check_ticket(struct lh_client *client, struct lh_seat *seat,
+    const struct local_checkout_reply *reply, char why[static VERIFY_WHY])
+{
+	struct verify_question question = *seat->question;
+	struct verify_borrow borrow;
+	struct verify_lease lease;
+
+	memcpy(question.nonce, seat->nonce, sizeof(question.nonce));
+	int error = verify_ticket(&lease, &borrow, reply, &question,
+	    clock_wall_ms(), why);
+
+	if (error == LH_OK)
+		error = verify_ticket_goes_on(&lease, &borrow, &seat->lease,
+		    &seat->borrow, why);
+	if (error == LH_OK &&
+	    known_see(client->known, lease.header.site, lease.header.tenant,
+		lease.header.generation, lease.header.batch, lease.head) != 0) {
+		snprintf(why, VERIFY_WHY,
+		    "site %s shows two different batches %llu of its journal",
+		    lease.header.site, (unsigned long long)lease.header.batch);
+		error = LH_E_FORK;
+	}
+	if (error == LH_OK &&
+	    seat_renew_ticket(seat, client, &borrow, reply) != LH_OK) {
+		snprintf(why, VERIFY_WHY, "out of memory");
+		error = LH_E_MEMORY;
+	}
+	return error;
+}
+
 static void
 take_renewed(struct lh_client *client, struct lh_seat *seat,
     const struct local_renew_reply *reply)
 {
 	char why[VERIFY_WHY] = "";
-	int error = check_beat(client, seat, reply, why);
+	int error = seat->borrowed
+	    ? check_ticket(client, seat, &reply->ticket, why)
+	    : check_beat(client, seat, reply, why);
+	bool over =
+	    seat->borrowed && (error == LH_E_GONE || error == LH_E_CLOCK);
 
 	pthread_mutex_lock(&client->lock);
-	if (error != LH_OK) {
+	if (over) {
+		renew_ended(seat, error, why);
+	} else if (error != LH_OK) {
 		renew_failed(seat, error, why);
 	} else if (!seat->ended && !seat->lost && !seat->returned) {
 		atomic_store(&seat->deadline_ms,
@@ -114,7 +155,7 @@ take_refused(struct lh_client *client, struct lh_seat *seat, enum local_id op,
 {
 	pthread_mutex_lock(&client->lock);
 	if (err == ERR_GONE || (err == ERR_NOT_FOUND && op == LOCAL_ATTACH)) {
-		renew_ended(seat, problem->detail);
+		renew_ended(seat, LH_E_GONE, problem->detail);
 	} else {
 		/* An agent that forgot the lease is told again whose it is. */
 		if (err == ERR_NOT_FOUND)
@@ -174,6 +215,7 @@ begin_attach(struct lh_client *client, struct lh_seat *seat,
 		.row = span_of(&seat->row),
 		.path = span_of(&seat->path),
 		.header = span_of(&seat->header),
+		.count = seat->borrowed ? seat->lease.count : 0,
 	};
 
 	return local_begin(&seat->waiter, connection->local, LOCAL_ATTACH,

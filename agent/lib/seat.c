@@ -10,19 +10,33 @@
 
 /* However short a license makes its spans. */
 #define INTERVAL_MIN_MS 100
+#define SWAP(a, b)                         \
+	do {                               \
+		__typeof__(a) kept_ = (a); \
+		(a) = (b);                 \
+		(b) = kept_;               \
+	} while (0)
+/* A borrow that ends is asked about more and more often, for it may have been
+ * extended; but no more often than this. */
+#define BORROW_INTERVAL_MIN_MS 5000
 
 int64_t
 seat_interval_ms(const struct lh_seat *seat)
 {
 	int64_t interval_ms = (int64_t)seat->lease.ttl_s * 1000 / 3;
+	int64_t third_ms = seat_span_ms(seat) / 3;
 
+	if (seat->borrowed && third_ms < BORROW_INTERVAL_MIN_MS)
+		third_ms = BORROW_INTERVAL_MIN_MS;
+	if (seat->borrowed && third_ms < interval_ms)
+		interval_ms = third_ms;
 	return interval_ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS : interval_ms;
 }
 
 int64_t
 seat_span_ms(const struct lh_seat *seat)
 {
-	return ((int64_t)seat->lease.ttl_s + seat->lease.grace_s) * 1000;
+	return atomic_load(&seat->span_ms);
 }
 
 static void
@@ -36,6 +50,7 @@ seat_free(struct lh_seat *seat)
 	buf_release(&seat->row);
 	buf_release(&seat->path);
 	buf_release(&seat->header);
+	free(seat->question);
 	free(seat);
 }
 
@@ -46,10 +61,39 @@ seat_unref(struct lh_seat *seat)
 		seat_free(seat);
 }
 
+static int64_t
+grant_span_ms(const struct verify_lease *lease)
+{
+	return ((int64_t)lease->ttl_s + lease->grace_s) * 1000;
+}
+
+/* What it is renewed by: a grant by beats, a ticket by proofs. */
+static int
+set_kind(struct lh_seat *seat, const struct verify_borrow *borrow,
+    const struct verify_question *question)
+{
+	if (borrow == NULL) {
+		atomic_init(&seat->span_ms, grant_span_ms(&seat->lease));
+		return LH_OK;
+	}
+	seat->borrowed = true;
+	seat->borrow = *borrow;
+	seat->question = malloc(sizeof(*question));
+	if (seat->question == NULL)
+		return LH_E_MEMORY;
+	*seat->question = *question;
+	atomic_init(&seat->span_ms,
+	    verify_ticket_span_ms(&seat->lease, borrow));
+	atomic_init(&seat->until_ms, borrow->until);
+	return LH_OK;
+}
+
 int
 seat_new(struct lh_seat **out, struct lh_client *client,
-    const struct verify_lease *lease, const struct local_checkout_reply *reply,
-    uint64_t connection, int64_t sent_ms)
+    const struct verify_lease *lease, const struct verify_borrow *borrow,
+    const struct verify_question *question,
+    const struct local_checkout_reply *reply, uint64_t connection,
+    int64_t sent_ms)
 {
 	struct lh_seat *seat = calloc(1, sizeof(*seat));
 
@@ -64,7 +108,8 @@ seat_new(struct lh_seat **out, struct lh_client *client,
 	buf_add(&seat->row, reply->row.data, reply->row.len);
 	buf_add(&seat->path, reply->path.data, reply->path.len);
 	buf_add(&seat->header, reply->header.data, reply->header.len);
-	if (seat->row.failed || seat->path.failed || seat->header.failed) {
+	if (set_kind(seat, borrow, question) != LH_OK || seat->row.failed ||
+	    seat->path.failed || seat->header.failed) {
 		seat_free(seat);
 		return LH_E_MEMORY;
 	}
@@ -79,6 +124,36 @@ seat_new(struct lh_seat **out, struct lh_client *client,
 	client_wake(client);
 	*out = seat;
 	return LH_OK;
+}
+
+int
+seat_renew_ticket(struct lh_seat *seat, struct lh_client *client,
+    const struct verify_borrow *borrow,
+    const struct local_checkout_reply *reply)
+{
+	struct buf row = { 0 }, path = { 0 }, header = { 0 };
+
+	buf_add(&row, reply->row.data, reply->row.len);
+	buf_add(&path, reply->path.data, reply->path.len);
+	buf_add(&header, reply->header.data, reply->header.len);
+	bool failed = row.failed || path.failed || header.failed;
+
+	if (!failed) {
+		pthread_mutex_lock(&client->lock);
+		SWAP(seat->row, row);
+		SWAP(seat->path, path);
+		SWAP(seat->header, header);
+		seat->row_number = reply->row_number;
+		seat->borrow = *borrow;
+		atomic_store(&seat->span_ms,
+		    verify_ticket_span_ms(&seat->lease, borrow));
+		atomic_store(&seat->until_ms, borrow->until);
+		pthread_mutex_unlock(&client->lock);
+	}
+	buf_release(&row);
+	buf_release(&path);
+	buf_release(&header);
+	return failed ? LH_E_MEMORY : LH_OK;
 }
 
 /* In a child of fork the page of the mark is empty. */
@@ -124,6 +199,18 @@ uint32_t
 lh_seat_count(const struct lh_seat *seat)
 {
 	return seat->lease.count;
+}
+
+int
+lh_seat_is_borrowed(const struct lh_seat *seat)
+{
+	return seat != NULL && seat->borrowed;
+}
+
+int64_t
+lh_seat_until_ms(const struct lh_seat *seat)
+{
+	return seat == NULL ? 0 : atomic_load(&seat->until_ms);
 }
 
 /* --- giving back -----------------------------------------------------------

@@ -1,4 +1,4 @@
-#include "agent/lib/verify.h"
+#include "agent/lib/verify_parts.h"
 
 #include "agent/lib/leasehold.h"
 #include "shared/base/err.h"
@@ -9,11 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A license and a row are small; more is not what it says it is. */
-#define ARENA_BYTES ((size_t)256 << 10)
-
-static int __attribute__((format(printf, 3, 4)))
-say(char why[static VERIFY_WHY], int error, const char *format, ...)
+int
+verify_say(char why[static VERIFY_WHY], int error, const char *format, ...)
 {
 	va_list args;
 
@@ -46,8 +43,7 @@ is_path(const struct record_span *span)
 	    span->len / MERKLE_BYTES <= MERKLE_PATH_MAX;
 }
 
-/* vendor root -> issuer -> license -> site key -> header. */
-static int
+int
 verify_chain(struct verify_lease *lease, struct license *license,
     const struct local_checkout_reply *reply, const uint8_t root[32],
     struct arena *arena, char why[static VERIFY_WHY])
@@ -59,27 +55,26 @@ verify_chain(struct verify_lease *lease, struct license *license,
 	    arena, &error);
 
 	if (err != 0)
-		return say(why, chain_error(err),
+		return verify_say(why, chain_error(err),
 		    "the license does not come from the vendor: %s: %s",
 		    err_str(err), error.reason);
 	err = journal_header_verify(&lease->header, lease->head,
 	    reply->header.data, reply->header.len, license->site_key);
 	if (err != 0)
-		return say(why, chain_error(err),
+		return verify_say(why, chain_error(err),
 		    "the site's journal is not signed with the key that the "
 		    "license names: %s",
 		    err_str(err));
 	if (license_check_for(license, lease->header.site, lease->header.tenant,
 		license->site_key, &error) != 0)
-		return say(why, LH_E_MISMATCH,
+		return verify_say(why, LH_E_MISMATCH,
 		    "the license is for another site: %s %s", error.field,
 		    error.reason);
 	memcpy(lease->site_key, license->site_key, sizeof(lease->site_key));
 	return LH_OK;
 }
 
-/* header -> row. */
-static int
+int
 verify_row(struct row *row, const struct verify_lease *lease,
     const struct local_checkout_reply *reply, struct arena *arena,
     char why[static VERIFY_WHY])
@@ -88,7 +83,7 @@ verify_row(struct row *row, const struct verify_lease *lease,
 	    journal_row_verify(&lease->header, reply->row_number,
 		reply->row.data, reply->row.len, reply->path.data,
 		reply->path.len / MERKLE_BYTES) != 0)
-		return say(why, LH_E_NOT_IN_JOURNAL,
+		return verify_say(why, LH_E_NOT_IN_JOURNAL,
 		    "row %llu does not stand in batch %llu of the site's "
 		    "journal",
 		    (unsigned long long)reply->row_number,
@@ -97,13 +92,9 @@ verify_row(struct row *row, const struct verify_lease *lease,
 	    reply->row.len, arena);
 
 	if (err != 0)
-		return say(why, chain_error(err),
+		return verify_say(why, chain_error(err),
 		    "row %llu of the site's journal cannot be read: %s",
 		    (unsigned long long)reply->row_number, err_str(err));
-	if (row->kind != ROW_LEASE_GRANTED)
-		return say(why, LH_E_MISMATCH,
-		    "row %llu of the site's journal grants no lease",
-		    (unsigned long long)reply->row_number);
 	return LH_OK;
 }
 
@@ -130,14 +121,12 @@ verify_answer(const struct row_lease_granted *row,
 	else if (row->device != reply->device)
 		other = "device";
 	if (other != NULL)
-		return say(why, LH_E_MISMATCH,
+		return verify_say(why, LH_E_MISMATCH,
 		    "the lease is a true one, but for another %s", other);
 	return LH_OK;
 }
 
-/* row -> license: the seats that the vendor lets the site give, and what they
- * are called. */
-static int
+int
 verify_seats(const struct row_lease_granted *row, const struct license *license,
     char why[static VERIFY_WHY])
 {
@@ -145,31 +134,30 @@ verify_seats(const struct row_lease_granted *row, const struct license *license,
 	struct license_seats seats;
 
 	if (!license_seats(&seats, license, row->feature))
-		return say(why, LH_E_MISMATCH,
+		return verify_say(why, LH_E_MISMATCH,
 		    "the license for %s has no feature %s", license->product.id,
 		    row->feature);
 	if (!row_slots_are_sound(row))
-		return say(why, LH_E_MISMATCH,
+		return verify_say(why, LH_E_MISMATCH,
 		    "the slots of the lease are not those of %u seats",
 		    row->count);
 	uint32_t commit =
 	    row_slots_below(slots, row->slots.count, seats.commit);
 
 	if (row->overage_count != row->count - commit)
-		return say(why, LH_E_MISMATCH,
+		return verify_say(why, LH_E_MISMATCH,
 		    "%u of %u seats are called overage, and %u are",
 		    row->overage_count, row->count, row->count - commit);
 	/* Other ways of enforcing grant beyond the seats, as overage. */
 	if (license->terms.enforce == LICENSE_HARD &&
 	    row_slots_below(slots, row->slots.count, seats.total) != row->count)
-		return say(why, LH_E_MISMATCH,
+		return verify_say(why, LH_E_MISMATCH,
 		    "a slot is beyond the %u seats of the license",
 		    seats.total);
 	return LH_OK;
 }
 
-/* row -> license: what else the vendor allows the site to grant. */
-static int
+int
 verify_terms(const struct row_lease_granted *row, const struct license *license,
     const struct local_checkout_reply *reply, char why[static VERIFY_WHY])
 {
@@ -177,25 +165,31 @@ verify_terms(const struct row_lease_granted *row, const struct license *license,
 
 	license_digest(digest, reply->license.data, reply->license.len);
 	if (memcmp(digest, row->license_digest, sizeof(digest)) != 0)
-		return say(why, LH_E_MISMATCH,
+		return verify_say(why, LH_E_MISMATCH,
 		    "the lease was granted under another license");
 	if (strcmp(license->product.id, row->product) != 0)
-		return say(why, LH_E_MISMATCH,
+		return verify_say(why, LH_E_MISMATCH,
 		    "the license is for %s, not for %s", license->product.id,
 		    row->product);
 	if (!version_in_range(row->version, license->product.version))
-		return say(why, LH_E_VERSION,
+		return verify_say(why, LH_E_VERSION,
 		    "the license covers %s %s, not %s", license->product.id,
 		    license->product.version, row->version);
+	return LH_OK;
+}
+
+static int
+verify_span(const struct row_lease_granted *row, const struct license *license,
+    char why[static VERIFY_WHY])
+{
 	if (row->ttl_s == 0 || row->ttl_s > license->terms.ttl_s ||
 	    row->grace_s > license->terms.grace_s)
-		return say(why, LH_E_MISMATCH,
+		return verify_say(why, LH_E_MISMATCH,
 		    "the lease runs for longer than the license allows");
 	return LH_OK;
 }
 
-/* Of a verified license, at a time that the site signed. */
-static int
+int
 verify_contract(const struct license *license, int64_t time_ms,
     char why[static VERIFY_WHY])
 {
@@ -204,8 +198,24 @@ verify_contract(const struct license *license, int64_t time_ms,
 	if (license->terms.enforce == LICENSE_ADVISORY ||
 	    license_check_dates(license, time_ms, &error) == 0)
 		return LH_OK;
-	return say(why, LH_E_EXPIRED, "the license %s is not running: %s",
-	    license->license_id, error.reason);
+	return verify_say(why, LH_E_EXPIRED,
+	    "the license %s is not running: %s", license->license_id,
+	    error.reason);
+}
+
+void
+verify_fill(struct verify_lease *lease, const struct row_lease_granted *grant,
+    const struct license *license)
+{
+	lease->lease = grant->lease;
+	lease->type = grant->type;
+	lease->slot = row_slot_first(grant);
+	lease->ttl_s = grant->ttl_s;
+	lease->grace_s = grant->grace_s;
+	memcpy(lease->license_id, license->license_id,
+	    sizeof(lease->license_id));
+	lease->contract = license->contract;
+	lease->enforce = license->terms.enforce;
 }
 
 int
@@ -213,7 +223,7 @@ verify_grant(struct verify_lease *lease,
     const struct local_checkout_reply *reply,
     const struct verify_question *question, char why[static VERIFY_WHY])
 {
-	struct arena arena = { .max_bytes = ARENA_BYTES };
+	struct arena arena = { .max_bytes = VERIFY_ARENA_BYTES };
 	struct license license;
 	struct row row;
 	const struct row_lease_granted *grant = &row.u.lease_granted;
@@ -227,25 +237,23 @@ verify_grant(struct verify_lease *lease,
 
 	if (error == LH_OK)
 		error = verify_row(&row, lease, reply, &arena, why);
+	if (error == LH_OK && row.kind != ROW_LEASE_GRANTED)
+		error = verify_say(why, LH_E_MISMATCH,
+		    "row %llu of the site's journal grants no lease",
+		    (unsigned long long)reply->row_number);
 	if (error == LH_OK)
 		error = verify_answer(grant, reply, question, why);
 	if (error == LH_OK)
 		error = verify_terms(grant, &license, reply, why);
 	if (error == LH_OK)
+		error = verify_span(grant, &license, why);
+	if (error == LH_OK)
 		error = verify_seats(grant, &license, why);
 	if (error == LH_OK)
 		error = verify_contract(&license, lease->header.time, why);
 	if (error == LH_OK) {
-		lease->lease = grant->lease;
-		lease->type = grant->type;
-		lease->slot = row_slot_first(grant);
+		verify_fill(lease, grant, &license);
 		lease->count = grant->count;
-		lease->ttl_s = grant->ttl_s;
-		lease->grace_s = grant->grace_s;
-		memcpy(lease->license_id, license.license_id,
-		    sizeof(lease->license_id));
-		lease->contract = license.contract;
-		lease->enforce = license.terms.enforce;
 	}
 	arena_release(&arena);
 	return error;
@@ -280,7 +288,7 @@ verify_continues(const struct verify_lease *lease,
 		reply->consistency.data,
 		reply->consistency.len / MERKLE_BYTES) == 0)
 		return LH_OK;
-	return say(why, LH_E_FORK,
+	return verify_say(why, LH_E_FORK,
 	    "the journal of site %s does not continue what was seen of it: "
 	    "batch %llu was there, now it shows batch %llu of another past; "
 	    "its store was put back to an earlier copy, or it keeps two",
@@ -305,28 +313,28 @@ verify_beat_token(struct journal_beat *beat, const struct verify_lease *lease,
     const struct record_span *token, const struct journal_known *known,
     char why[static VERIFY_WHY])
 {
-	struct arena arena = { .max_bytes = ARENA_BYTES };
+	struct arena arena = { .max_bytes = VERIFY_ARENA_BYTES };
 	struct record_error error = { .field = "" };
 	int err = license_document_read(beat, &journal_beat_record, TOKEN_BEAT,
 	    token->data, token->len, lease->site_key, &arena, &error);
 
 	arena_release(&arena);
 	if (err != 0)
-		return say(why, chain_error(err),
+		return verify_say(why, chain_error(err),
 		    "the beat is not signed by the site: %s", err_str(err));
 	if (strcmp(beat->site, lease->header.site) != 0 ||
 	    strcmp(beat->tenant, lease->header.tenant) != 0)
-		return say(why, LH_E_MISMATCH,
+		return verify_say(why, LH_E_MISMATCH,
 		    "the beat is of another site or tenant");
 	if (beat->generation < lease->header.generation)
-		return say(why, LH_E_FORK,
+		return verify_say(why, LH_E_FORK,
 		    "site %s is in generation %u of its journal, and the "
 		    "lease was granted in %u: its store was put back to an "
 		    "earlier copy",
 		    beat->site, beat->generation, lease->header.generation);
 	if (verify_knows(known) && known->generation > 1 &&
 	    beat->generation < known->generation)
-		return say(why, LH_E_FORK,
+		return verify_say(why, LH_E_FORK,
 		    "site %s is in generation %u of its journal, and %u was "
 		    "seen of it: its store was put back to an earlier copy",
 		    beat->site, beat->generation, known->generation);
@@ -340,7 +348,7 @@ verify_beat_token(struct journal_beat *beat, const struct verify_lease *lease,
 		    known->head);
 	}
 	if (behind)
-		return say(why, LH_E_FORK,
+		return verify_say(why, LH_E_FORK,
 		    "site %s stands at batch %llu of its journal, and batch "
 		    "%llu was seen of it: its store was put back to an earlier "
 		    "copy, or it keeps two",
@@ -359,7 +367,7 @@ verify_beat(const struct journal_beat *beat, const struct verify_lease *lease,
 		reply->index, reply->path.data,
 		reply->path.len / MERKLE_BYTES) == 0)
 		return LH_OK;
-	return say(why, LH_E_NOT_IN_JOURNAL,
+	return verify_say(why, LH_E_NOT_IN_JOURNAL,
 	    "the site's beat does not renew lease %llu",
 	    (unsigned long long)lease->lease);
 }

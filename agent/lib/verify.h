@@ -13,6 +13,11 @@
  * past the newest batch seen is found out by the next grant, whose header comes
  * with proofs, not by its beats.
  *
+ * A borrowed seat has a ticket in the place of grant and beats: a row that stands
+ * in the journal too, of which the device that borrowed it proves, over the
+ * application's own nonce, that it has it still (DESIGN 9). No site was asked,
+ * so nothing is said of how its journal goes on.
+ *
  * Functions return LH_OK or LH_E_*, and with it words in `why`.
  */
 #ifndef AGENT_LIB_VERIFY_H
@@ -63,6 +68,50 @@ struct verify_lease {
 int verify_grant(struct verify_lease *lease,
     const struct local_checkout_reply *reply,
     const struct verify_question *question, char why[static VERIFY_WHY]);
+
+/** Of a verified ticket, beyond the lease that it is. */
+struct verify_borrow {
+	uint64_t device;
+	int64_t until; /* end of its window by the wall clock, ms */
+	int64_t left_ms; /* of both its times, from the proof on; above 0 */
+	uint64_t clock_ms; /* as the device proved them */
+	uint64_t resets;
+};
+
+/** Is the answer a ticket, or a grant? What it says of itself is proved by the
+ * one verifier or by none. */
+bool verify_is_ticket(const struct local_checkout_reply *reply);
+
+/**
+ * A ticket whole: vendor root -> issuer -> license -> site key -> header -> row
+ * -> what the vendor lets the site lend, and the proof of the device in it over
+ * question->nonce and that row. lease->count is question->count, of as many
+ * seats or more that are borrowed.
+ *
+ * @param[in] wall_ms  This machine's clock now.
+ * @retval LH_E_BAD_PROOF  The device did not say so, or of another nonce or
+ *                         row, or for another purpose.
+ * @retval LH_E_GONE       It proves that the borrow is over: given back, or its
+ *                         time used up.
+ * @retval LH_E_CLOCK      It proves a clock that went back, or this machine's
+ *                         stands before the borrow.
+ * The others as verify_grant().
+ */
+int verify_ticket(struct verify_lease *lease, struct verify_borrow *borrow,
+    const struct local_checkout_reply *reply,
+    const struct verify_question *question, int64_t wall_ms,
+    char why[static VERIFY_WHY]);
+
+/** Is it the same borrow as before, of a device whose clock went on?
+ * LH_E_MISMATCH, LH_E_CLOCK. */
+int verify_ticket_goes_on(const struct verify_lease *lease,
+    const struct verify_borrow *borrow, const struct verify_lease *before,
+    const struct verify_borrow *was, char why[static VERIFY_WHY]);
+
+/** ms that an application may go on from when it sent the nonce: one interval
+ * between proofs at most, and no more than is left. */
+int64_t verify_ticket_span_ms(const struct verify_lease *lease,
+    const struct verify_borrow *borrow);
 
 /** What to keep of a verified header. */
 void verify_keep(struct journal_known *known, const struct verify_lease *lease);

@@ -31,8 +31,8 @@ main(void)
 	token_public_format(vendor_key, root);
 	options.vendor_key = vendor_key;
 	if (lh_client_new(&client, &options) != LH_OK ||
-	    seat_new(&seat, client, &lease, &reply, 1, clock_boottime_ms()) !=
-		LH_OK) {
+	    seat_new(&seat, client, &lease, NULL, NULL, &reply, 1,
+		clock_boottime_ms()) != LH_OK) {
 		fprintf(stderr, "seat_bench: %s\n", lh_detail());
 		return 1;
 	}

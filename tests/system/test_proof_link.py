@@ -3,6 +3,7 @@
 in the library that applications link, nor in the programs that people use."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -51,6 +52,16 @@ def library_and_cli_load_no_tss2():
         assert not any("tss2" in line for line in needed), needed
 
 
+def library_needs_what_pkg_config_says():
+    """And that is all that an application has to bring."""
+    needed = set(re.findall(r"\[lib(\w+)\.so", " ".join(
+        libraries("libleasehold.so.0"))))
+    with open(os.path.join(BUILD, "leasehold.pc"), encoding="utf-8") as f:
+        private = re.search(r"^Libs\.private: (.*)$", f.read(), re.M).group(1)
+    told = {word[2:] for word in private.split() if word.startswith("-l")}
+    assert needed - {"c"} == told, (needed, told)
+
+
 def agent_loads_no_more_of_tss2_than_it_uses():
     needed = libraries("leasehold-agent")
     assert any("tss2-esys" in line for line in needed), needed
@@ -62,6 +73,7 @@ TESTS = [
     what_verifies_asks_for_no_tss2,
     what_has_a_tpm_asks_for_it,
     library_and_cli_load_no_tss2,
+    library_needs_what_pkg_config_says,
     agent_loads_no_more_of_tss2_than_it_uses,
 ]
 

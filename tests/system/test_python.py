@@ -376,13 +376,21 @@ def the_codes_are_those_of_the_header():
     expect(type(unknown) is leasehold.LicenseError, unknown)
     expect(header_enum("lh_seat_type") == {
         "LH_SEAT_COMMIT": 0, "LH_SEAT_OVERAGE": 1}, "seat types")
+    expect(header_enum("lh_borrow_state") == {
+        "LH_BORROW_LENT": 0, "LH_BORROW_RETURNING": 1,
+        "LH_BORROW_UNPROVEN": 2}, "states of a borrow")
+
+
+def structs_of(native):
+    return (("lh_options", native.Options), ("lh_request", native.Request),
+            ("lh_borrow", native.Borrow),
+            ("lh_borrow_request", native.BorrowRequest))
 
 
 def the_structs_are_those_of_the_compiler():
     from leasehold import _native
     lines = []
-    for name, struct in (("lh_options", _native.Options),
-                         ("lh_request", _native.Request)):
+    for name, struct in structs_of(_native):
         lines.append('printf("%s %%zu\\n", sizeof(struct %s));'
                      % (name, name))
         lines += ['printf("%s.%s %%zu %%zu\\n", offsetof(struct %s, %s), '
@@ -399,8 +407,7 @@ def the_structs_are_those_of_the_compiler():
         subprocess.check_call(["gcc", "-o", program, source])
         told = subprocess.check_output([program], text=True).splitlines()
     ours = []
-    for name, struct in (("lh_options", _native.Options),
-                         ("lh_request", _native.Request)):
+    for name, struct in structs_of(_native):
         ours.append("%s %d" % (name, ctypes.sizeof(struct)))
         ours += ["%s.%s %d %d" % (name, field, getattr(struct, field).offset,
                                   getattr(struct, field).size)

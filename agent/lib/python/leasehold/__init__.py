@@ -17,10 +17,12 @@ Who is believed: nobody but the vendor whose key the application brings. What
 Python cannot do is to keep its own user from changing the program.
 """
 
+from ._borrow import Borrow
 from ._client import Lease, LicenseClient, OnLost
 from ._core import Waiting
 from ._errors import (AgentUnreachableError, AnswerTimeoutError,
-                      BadSignatureError, ErrorCode, InvalidArgumentError,
+                      BadProofError, BadSignatureError,
+                      ClockTamperedError, ErrorCode, InvalidArgumentError,
                       JournalForkError, LeaseLostError, LibraryError,
                       LicenseError, LicenseExpiredError,
                       LicenseSuspendedError, LicenseUnavailableError,
@@ -33,8 +35,8 @@ from ._errors import (AgentUnreachableError, AnswerTimeoutError,
 __version__ = "0.1.0"
 
 __all__ = [
-    "AgentUnreachableError", "AnswerTimeoutError", "BadSignatureError",
-    "ErrorCode", "InvalidArgumentError", "JournalForkError", "Lease",
+    "AgentUnreachableError", "AnswerTimeoutError", "BadProofError",
+    "BadSignatureError", "Borrow", "ClockTamperedError", "ErrorCode", "InvalidArgumentError", "JournalForkError", "Lease",
     "LeaseLostError", "LibraryError", "LicenseClient", "LicenseError",
     "LicenseExpiredError", "LicenseSuspendedError",
     "LicenseUnavailableError", "MismatchError", "NotEntitledError",

@@ -7,11 +7,12 @@ import math
 import os
 import warnings
 import weakref
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Callable, List, NoReturn, Optional, Type, Union
 
-from . import _native
+from . import _borrow, _native
+from ._borrow import Borrow
 from ._core import Core, SeatKey, Waiting, make_wait
 from ._errors import (ErrorCode, InvalidArgumentError, LeaseLostError,
                       LicenseError)
@@ -79,15 +80,17 @@ class Lease:
     count   -- how many seats it is of
     product, version, feature, user -- what was asked for; None: not said
     client  -- the LicenseClient
+    borrowed -- it is one of the seats that this workstation has borrowed
     """
 
-    __slots__ = ("id", "type", "count", "product", "version", "feature",
+    __slots__ = ("id", "type", "count", "borrowed", "product", "version", "feature",
                  "user", "client", "_held", "_handle", "_core",
                  "_lost", "__weakref__")
 
     id: int
     type: str
     count: int
+    borrowed: bool
 
     def __init__(self, client: LicenseClient, core: Core, held: List[SeatKey],
                  product: str, version: str, feature: Optional[str],
@@ -104,6 +107,7 @@ class Lease:
         self.type = ("overage" if library.lh_seat_type(self._handle)
                      else "commit")
         self.count = library.lh_seat_count(self._handle)
+        self.borrowed = bool(library.lh_seat_is_borrowed(self._handle))
         self.product = product
         self.version = version
         self.feature = feature
@@ -121,6 +125,13 @@ class Lease:
         zero: it is not. It is renewed long before, by itself."""
         return timedelta(milliseconds=self._core.library.lh_seat_left_ms(
             self._handle))
+
+    @property
+    def borrowed_until(self) -> Optional[datetime]:
+        """When the borrow is over at the latest, UTC; None: it is not
+        borrowed, or returned."""
+        until_ms = self._core.library.lh_seat_until_ms(self._handle)
+        return _borrow.moment(until_ms) if until_ms != 0 else None
 
     @property
     def lost(self) -> Optional[LicenseError]:
@@ -321,6 +332,55 @@ class LicenseClient:
         held = [lease for lease in list(self._core.leases.values())
                 if isinstance(lease, Lease) and lease._held]
         return sorted(held, key=lambda lease: lease.id)
+
+    # --- borrows ------------------------------------------------------------
+
+    def borrow(self, length: Union[float, timedelta],
+               product: Optional[str] = None, version: Optional[str] = None,
+               *, user: Optional[str] = None, feature: Optional[str] = None,
+               count: int = 1,
+               timeout: Union[float, timedelta] = 60.0) -> Borrow:
+        """Take seats along for `length` of powered-on time (seconds or
+        timedelta), so that checkout() finds them without the site. The rest
+        as in checkout(), but for timeout: seconds or timedelta to wait for
+        the answer. After UnreachableError the same call again takes no second
+        one. RefusedError says what the license or the site do not lend."""
+        user = self.user if user is None else user
+        product = self.product if product is None else product
+        version = self.version if version is None else version
+        if product is None or version is None:
+            raise InvalidArgumentError(
+                ErrorCode.ARGUMENT, "no %s was given, to the client or here"
+                % ("product" if product is None else "version"))
+        request = _native.BorrowRequest(
+            product=_text("product", product),
+            version=_text("version", version),
+            feature=_text("feature", feature), user=_text("user", user),
+            count=_whole("count", count, 1024),
+            length_s=_borrow.length_s(length))
+        if count == 0:  # which C takes for 1
+            raise InvalidArgumentError(ErrorCode.ARGUMENT,
+                                       "count must be from 1 to 1024")
+        return _borrow.take(self._core, request, timeout)
+
+    def extend_borrow(self, borrow: Union[Borrow, int],
+                      length: Union[float, timedelta], *,
+                      timeout: Union[float, timedelta] = 60.0) -> Borrow:
+        """Make it last for `length` from now on. Leases of it go on."""
+        return _borrow.extend(self._core, borrow, length, timeout)
+
+    def return_borrow(self, borrow: Union[None, Borrow, int] = None, *,
+                      timeout: Union[float, timedelta] = 60.0) -> bool:
+        """Give it back before its end; None: all of this user's. Leases of it
+        are lost. True: the site has the proof, and the seats are free there.
+        False: they cannot be used here any more, and the agent proves it to
+        the site as soon as it is reached."""
+        return _borrow.give_back(self._core, borrow, timeout)
+
+    def borrows(self, *, timeout: Union[float, timedelta] = 10.0,
+                ) -> List[Borrow]:
+        """This user's borrows on this workstation, and everybody's."""
+        return _borrow.listed(self._core, timeout)
 
     def close(self) -> None:
         """Return all leases and end the client; again: does nothing. Waits in

@@ -32,7 +32,8 @@ from . import _native
 from ._errors import (ErrorCode, InvalidArgumentError, LicenseError,
                       make_error)
 
-#: (address, lease id): an address is used again, the two together are not.
+#: (address, lease id): an address is used again, and the two together only for
+#: another seat of the same borrow, after the first was returned.
 SeatKey = Tuple[int, int]
 Waiting = Callable[[int, int], Optional[bool]]
 
@@ -279,6 +280,15 @@ class Core:
             # sys.unraisablehook.
             ctypes.CFUNCTYPE(None)(lambda: self._tell_loss(key))()
         return lease
+
+    def call(self, function: Callable[..., int], *arguments: Any) -> None:
+        """One call of the library about the client; `function` is given the
+        arguments, in which None is the client."""
+        with self as pointer:
+            code = function(*(pointer if argument is None else argument
+                              for argument in arguments))
+            if code != 0:
+                raise make_error(code, self.library.detail(code))
 
     def _key(self, seat: int) -> SeatKey:
         return seat, self.library.lh_seat_id(seat)

@@ -29,10 +29,12 @@ class ErrorCode(enum.IntEnum):
     REFUSED = -26
     GONE = -27
     CANCELLED = -28
+    CLOCK = -29
     BAD_SIGNATURE = -40
     NOT_IN_JOURNAL = -41
     FORK = -42
     MISMATCH = -43
+    BAD_PROOF = -44
 
 
 class LicenseError(Exception):
@@ -138,6 +140,10 @@ class WaitCancelled(RefusedError):
     No seat is held."""
 
 
+class ClockTamperedError(RefusedError):
+    """A clock went back: of the machine, or of its TPM. Of borrowed seats."""
+
+
 # --- the verifier -----------------------------------------------------------
 
 
@@ -161,6 +167,10 @@ class MismatchError(VerificationError):
     """A true answer to another question."""
 
 
+class BadProofError(VerificationError):
+    """A borrowed seat, of which no device proves now that it has it."""
+
+
 EXCEPTIONS: Dict[ErrorCode, Type[LicenseError]] = {
     ErrorCode.MEMORY: OutOfMemoryError,
     ErrorCode.ARGUMENT: InvalidArgumentError,
@@ -178,10 +188,12 @@ EXCEPTIONS: Dict[ErrorCode, Type[LicenseError]] = {
     ErrorCode.REFUSED: RefusedError,
     ErrorCode.GONE: LeaseLostError,
     ErrorCode.CANCELLED: WaitCancelled,
+    ErrorCode.CLOCK: ClockTamperedError,
     ErrorCode.BAD_SIGNATURE: BadSignatureError,
     ErrorCode.NOT_IN_JOURNAL: NotInJournalError,
     ErrorCode.FORK: JournalForkError,
     ErrorCode.MISMATCH: MismatchError,
+    ErrorCode.BAD_PROOF: BadProofError,
 }
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import (CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int64,
-                    c_uint32, c_uint64, c_void_p)
+from ctypes import (CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_int,
+                    c_int64, c_uint32, c_uint64, c_void_p)
 from typing import Any, List, Optional, Tuple
 
 from ._errors import ErrorCode, LibraryError
@@ -52,12 +52,53 @@ class Request(Structure):
     ]
 
 
+class Borrow(Structure):
+    """struct lh_borrow."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("count", c_uint32),
+        ("id", c_uint64),
+        ("used", c_uint32),
+        ("type", c_int),
+        ("state", c_int),
+        ("length_s", c_uint32),
+        ("taken_at_ms", c_int64),
+        ("until_ms", c_int64),
+        ("product", c_char * 64),
+        ("version", c_char * 32),
+        ("feature", c_char * 64),
+    ]
+
+
+class BorrowRequest(Structure):
+    """struct lh_borrow_request."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("count", c_uint32),
+        ("product", c_char_p),
+        ("version", c_char_p),
+        ("feature", c_char_p),
+        ("user", c_char_p),
+        ("length_s", c_uint32),
+    ]
+
+
+EACH = CFUNCTYPE(None, c_void_p, POINTER(Borrow))
+
 _BLOCKING: List[Tuple[str, Any, List[Any]]] = [
     ("lh_client_new", c_int, [POINTER(c_void_p), POINTER(Options)]),
     ("lh_client_free", None, [c_void_p]),
     ("lh_checkout_with", c_int,
      [POINTER(c_void_p), c_void_p, POINTER(Request)]),
     ("lh_return", None, [c_void_p]),
+    ("lh_borrow_take", c_int,
+     [POINTER(Borrow), c_void_p, POINTER(BorrowRequest), c_int]),
+    ("lh_borrow_extend", c_int,
+     [POINTER(Borrow), c_void_p, c_uint64, c_uint32, c_int]),
+    ("lh_borrow_return", c_int, [POINTER(c_int), c_void_p, c_uint64, c_int]),
+    ("lh_borrow_list", c_int, [c_void_p, EACH, c_void_p, c_int]),
 ]
 _FIRST: List[Tuple[str, Any, List[Any]]] = [
     ("lh_version", c_char_p, []),
@@ -68,6 +109,8 @@ _QUICK: List[Tuple[str, Any, List[Any]]] = [
     ("lh_seat_type", c_int, [c_void_p]),
     ("lh_seat_id", c_uint64, [c_void_p]),
     ("lh_seat_count", c_uint32, [c_void_p]),
+    ("lh_seat_is_borrowed", c_int, [c_void_p]),
+    ("lh_seat_until_ms", c_int64, [c_void_p]),
     ("lh_strerror", c_char_p, [c_int]),
     ("lh_detail", c_char_p, []),
 ]
