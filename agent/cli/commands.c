@@ -41,6 +41,46 @@ const struct command_spec commands[] = {
 	{ "return", "LEASE | --all", "give a seat of this workstation back",
 	    "  --all         every lease of yours (of everybody, as root)\n",
 	    "leasehold return lease-1042", agent_return },
+	{ "borrow take", "PRODUCT --for TIME",
+	    "take seats along, for use without the site",
+	    "  --for TIME    of powered-on time: 8h, 7d\n"
+	    "  --version V   version of the product that runs (default 0)\n"
+	    "  --feature F   a feature of the product, which has its own "
+	    "seats\n"
+	    "  --count N     so many seats, all or none (default 1)\n"
+	    "  --user U      who it is for (default: you)\n"
+	    "Applications on this workstation then get them by themselves. As "
+	    "root: for\neverybody here.\n",
+	    "leasehold borrow take davinci-configurator-se --version 8.1.0 "
+	    "--for 7d",
+	    borrow_take },
+	{ "borrow list", "", "what this workstation has borrowed",
+	    "  --csv         for spreadsheets\n"
+	    "  --site        what is on loan at the site, of all (admin)\n"
+	    "  --product P   with --site, of one product only\n"
+	    "  --device D    with --site, of one device only\n",
+	    "leasehold borrow list", borrow_list },
+	{ "borrow extend", "BORROW --for TIME", "keep a borrow for longer",
+	    "  --for TIME    from now on: 8h, 3d\n",
+	    "leasehold borrow extend borrow-17 --for 3d", borrow_extend },
+	{ "borrow return", "BORROW | --all",
+	    "give borrowed seats back, with a proof",
+	    "  --all         every borrow of yours (of everybody, as root)\n"
+	    "  --offline FILE with --all, without the site: the proof goes "
+	    "into FILE,\n"
+	    "                for: leasehold borrow deliver\n",
+	    "leasehold borrow return borrow-17", borrow_return },
+	{ "borrow deliver", "FILE",
+	    "bring the site a return that was made offline (admin)", NULL,
+	    "leasehold borrow deliver returned.json", borrow_deliver },
+	{ "borrow write-off", "BORROW",
+	    "give up a borrow whose device is lost (admin)",
+	    "  --overage     its seats are free now, and as many of overage "
+	    "are "
+	    "billed\n"
+	    "Without it the seats stay taken until the borrow ends by "
+	    "itself.\n",
+	    "leasehold borrow write-off borrow-17", borrow_write_off },
 	{ "leases", "", "who holds what at the site (admin)",
 	    "  --product P   of one product only\n"
 	    "  --feature F   of one feature only\n"

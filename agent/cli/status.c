@@ -4,6 +4,7 @@
  * identity, leases, and who waits.
  */
 #include "agent/cli/ask.h"
+#include "agent/cli/borrow.h"
 #include "agent/cli/screen.h"
 #include "agent/cli/table.h"
 #include "agent/cli/verdict.h"
@@ -26,6 +27,7 @@ struct status_report {
 	struct verdict verdict;
 	struct record_list warnings;
 	struct record_list held; /* local_lease */
+	struct record_list borrowed; /* local_borrow */
 	struct record_list waiting; /* local_question */
 	uint32_t waiting_more;
 	/* not written */
@@ -40,6 +42,9 @@ static const struct record_field report_fields[] = {
 	    "What may become a problem."),
 	R_LIST(status_report, held, &local_lease_record, 0, LEASES_MAX, 0,
 	    "Leases of the asking user; root: of everybody."),
+	R_LIST(status_report, borrowed, &local_borrow_record, 0,
+	    BORROW_DEVICE_MAX, 0,
+	    "Borrows of the asking user and of everybody's; root: all."),
 	R_LIST(status_report, waiting, &local_question_record, 0,
 	    LIST_LIMIT_MAX, 0, "Questions without an answer, likewise."),
 	R_U32(status_report, waiting_more, 0, UINT32_MAX, RECORD_OPTIONAL,
@@ -90,6 +95,21 @@ ask_leases(struct status_report *report, struct local *local, struct cli *cli)
 	return status;
 }
 
+/* An agent that is older than this command borrows nothing. */
+static int
+ask_borrows(struct status_report *report, struct local *local, struct cli *cli)
+{
+	struct problem problem = { 0 };
+	struct local_borrows reply = { 0 };
+	int err = local_call(&reply, local, LOCAL_BORROW_LIST, NULL,
+	    &report->arena, ANSWER_MS, &problem);
+
+	if (err == ERR_BAD_REQUEST)
+		return CLI_DONE;
+	report->borrowed = reply.items;
+	return ask_answer(cli, err, &problem);
+}
+
 static int
 gather(struct status_report *report, struct cli *cli)
 {
@@ -105,6 +125,8 @@ gather(struct status_report *report, struct cli *cli)
 	    &report->arena);
 	if (status == CLI_DONE)
 		status = ask_leases(report, local, cli);
+	if (status == CLI_DONE)
+		status = ask_borrows(report, local, cli);
 	if (status == CLI_DONE)
 		status = ask(&questions, local, cli, LOCAL_QUESTIONS, &nothing,
 		    &report->arena);
@@ -339,6 +361,21 @@ add_leases(struct frame *frame, const struct status_report *report, int64_t now)
 }
 
 static void
+add_borrows(struct frame *frame, const struct status_report *report,
+    int64_t now)
+{
+	const struct local_borrows borrows = { report->borrowed };
+
+	if (report->borrowed.count == 0)
+		return;
+	buf_add_byte(&frame->out, '\n');
+	add_line(frame, "borrowed", "%u, which work without the site",
+	    report->borrowed.count);
+	borrow_table(&frame->out, &borrows, frame->columns, frame->rows > 0,
+	    now);
+}
+
+static void
 place_words(char out[48], const struct local_question *question)
 {
 	static const char *const words[] = { "the agent", "the site",
@@ -411,6 +448,7 @@ draw_status(void *ctx, struct frame *frame)
 		    cli->socket);
 		add_site(frame, &report.status, now);
 		add_leases(frame, &report, now);
+		add_borrows(frame, &report, now);
 		add_waiting(frame, &report);
 		status = (int)report.verdict.status;
 	}
