@@ -191,12 +191,6 @@ fold_device_proved(struct state *state, const struct row *row)
 
 /* --- ends ----------------------------------------------------------------- */
 
-static bool
-is_proved(const struct row_borrow_ended *r)
-{
-	return r->reason == BORROW_RETURNED || r->reason == BORROW_RAN_OUT;
-}
-
 /* Seats stay taken for what was not proved: its own, or others in their place.
  */
 static int
@@ -206,21 +200,12 @@ give_back(struct state *state, const struct row *row,
 	const struct row_borrow_ended *r = &row->u.borrow_ended;
 	const struct row_slots *slots = r->slots.items;
 	struct pool_id id = { lease->license, lease->pool };
-	uint32_t sum = 0;
 
 	if (r->slots.count == 0)
-		return r->overage_count == 0
-		    ? pool_give(state, lease,
-			  r->until > place->time ? r->until : 0)
-		    : fold_contradicted(row, "it bills no seat");
-	for (uint32_t i = 0; i < r->slots.count; i++) {
-		if (i > 0 && slots[i].first <= slots[i - 1].first)
-			return fold_contradicted(row, "its slots are mixed up");
-		sum += slots[i].count;
-	}
-	if (sum != r->count || r->until <= place->time ||
-	    r->overage_count > r->count)
-		return fold_contradicted(row, "its slots do not add up");
+		return pool_give(state, lease,
+		    r->until > place->time ? r->until : 0);
+	if (r->until <= place->time)
+		return fold_contradicted(row, "its window is over");
 	int err = pool_linger(state, id,
 	    &(struct pool_lingering){ slots, r->slots.count, r->until,
 		r->overage, r->overage_count });
@@ -249,9 +234,11 @@ fold_borrow_ended(struct state *state, const struct row *row,
 	if (r->license != lease.license || r->count != lease.count ||
 	    r->epoch != borrow_epoch(&borrow))
 		return fold_contradicted(row, "it is of another borrow");
-	if (is_proved(r) && (borrower.proven <= r->epoch || r->until != 0))
+	if (!row_borrow_end_is_sound(r))
+		return fold_contradicted(row, "its slots do not add up");
+	if (row_borrow_end_is_proved(r) && borrower.proven <= r->epoch)
 		return fold_contradicted(row, "its return was not proved");
-	if (!is_proved(r) && borrower.owed < r->epoch &&
+	if (!row_borrow_end_is_proved(r) && borrower.owed < r->epoch &&
 	    borrower.proven <= r->epoch)
 		borrower.owed = r->epoch;
 	borrower.borrows--;

@@ -381,23 +381,41 @@ RECORD_DEFINE(row_lease_adopted, 1,
 
 /* --- slots ---------------------------------------------------------------- */
 
-bool
-row_slots_are_sound(const struct row_lease_granted *grant)
+static bool
+slots_add_up(const struct record_list *list, uint32_t count)
 {
-	const struct row_slots *slots = grant->slots.items;
+	const struct row_slots *slots = list->items;
 	uint64_t sum = 0, end = 0; /* of the run before */
 
-	for (uint32_t i = 0; i < grant->slots.count; i++) {
+	for (uint32_t i = 0; i < list->count; i++) {
 		/* Runs that touch would be one. */
 		if (slots[i].count == 0 || (i > 0 && slots[i].first <= end))
 			return false;
 		end = (uint64_t)slots[i].first + slots[i].count;
 		sum += slots[i].count;
 	}
-	return sum != 0 && sum == grant->count &&
+	return sum != 0 && sum == count;
+}
+
+bool
+row_slots_are_sound(const struct row_lease_granted *grant)
+{
+	return slots_add_up(&grant->slots, grant->count) &&
 	    grant->overage_count <= grant->count &&
 	    (grant->type == SEAT_OVERAGE) == (grant->overage_count != 0) &&
 	    (grant->overage != 0) == (grant->overage_count != 0);
+}
+
+bool
+row_borrow_end_is_sound(const struct row_borrow_ended *end)
+{
+	if (row_borrow_end_is_proved(end) && end->until != 0)
+		return false;
+	if (end->slots.count == 0)
+		return end->overage == 0 && end->overage_count == 0;
+	return end->until != 0 && slots_add_up(&end->slots, end->count) &&
+	    end->overage_count <= end->count &&
+	    (end->overage != 0) == (end->overage_count != 0);
 }
 
 uint32_t

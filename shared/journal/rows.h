@@ -403,6 +403,15 @@ extern const struct record row_genesis_record, row_started_record,
  * type, overage and overage_count agree among themselves? */
 bool row_slots_are_sound(const struct row_lease_granted *grant);
 
+/** Did a proof end it? */
+static inline bool
+row_borrow_end_is_proved(const struct row_borrow_ended *end)
+{
+	return end->reason == BORROW_RETURNED || end->reason == BORROW_RAN_OUT;
+}
+/** Do its parts agree among themselves as its comments above say? */
+bool row_borrow_end_is_sound(const struct row_borrow_ended *end);
+
 /** The lowest slot of a sound grant. */
 uint32_t row_slot_first(const struct row_lease_granted *grant);
 

@@ -3,6 +3,7 @@
 
 #include "shared/base/err.h"
 #include "shared/base/text.h"
+#include "shared/journal/ticket.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -225,12 +226,34 @@ check_grant(struct walking *w, const struct row *row)
 	    grant->overage_count);
 }
 
+/* Seats are taken once, with the first ticket of a borrow. */
+static int
+check_ticket(struct walking *w, const struct row *row)
+{
+	const struct row_borrowed *borrowed = &row->u.borrowed;
+	bool first = row->kind == ROW_BORROWED;
+	int err = first ? check_grant(w, row) : 0;
+
+	if (err != 0)
+		return err;
+	if (!ticket_is_sound(borrowed) ||
+	    first != (borrowed->ticket.why == TICKET_TAKEN))
+		return fail(w, ERR_CORRUPT,
+		    "row %" PRIu64 ": its ticket does not add up", row->number);
+	return 0;
+}
+
 /* A borrow that was given up may bill seats. */
 static int
 check_borrow_end(struct walking *w, const struct row *row)
 {
 	const struct row_borrow_ended *end = &row->u.borrow_ended;
 
+	if (!row_borrow_end_is_sound(end))
+		return fail(w, ERR_CORRUPT,
+		    "row %" PRIu64 ": its seats do not add up: a borrow of "
+		    "%" PRIu32 ", %" PRIu32 " overage from number %" PRIu64,
+		    row->number, end->count, end->overage_count, end->overage);
 	w->totals.ends++;
 	return check_overage(w, row, end->license, end->overage,
 	    end->overage_count);
@@ -272,9 +295,10 @@ check_row(struct walking *w, const struct row *row)
 
 	if (err != 0)
 		return err;
-	if (row->kind == ROW_LEASE_GRANTED || row->kind == ROW_LEASE_ADOPTED ||
-	    row->kind == ROW_BORROWED)
+	if (row->kind == ROW_LEASE_GRANTED || row->kind == ROW_LEASE_ADOPTED)
 		return check_grant(w, row);
+	if (row->kind == ROW_BORROWED || row->kind == ROW_BORROW_REISSUED)
+		return check_ticket(w, row);
 	if (row->kind == ROW_BORROW_ENDED)
 		return check_borrow_end(w, row);
 	if (row->kind == ROW_GENERATION)

@@ -526,6 +526,144 @@ START_TEST(slots_of_a_lease_add_up)
 }
 END_TEST
 
+/* Five seats, two of them overage numbers 4 and 5 of license 1. */
+static struct row_slots lent_slots[] = { { 3, 2 }, { 7, 3 } };
+
+static struct row
+lend(enum row_kind kind, uint32_t why)
+{
+	struct row granted = many(60, 4, 2, lent_slots, 2, 5);
+	struct row row = { .kind = kind };
+	struct row_borrowed *r = &row.u.borrowed;
+
+	r->grant = granted.u.lease_granted;
+	r->grant.ttl_s = BORROW_PROVE_MAX_S;
+	r->grant.grace_s = 0;
+	r->ticket = (struct row_ticket){
+		.why = why,
+		.epoch = 1,
+		.class_ = PROOF_TPM,
+		.public_key = { "key", 3 },
+		.length_s = 60,
+		.from = MAKER_TIME,
+		.until = MAKER_TIME + 60000,
+	};
+	return row;
+}
+
+static struct row
+give_up(enum borrow_end reason, int64_t until, uint64_t overage, uint32_t n)
+{
+	struct row row = { .kind = ROW_BORROW_ENDED };
+
+	row.u.borrow_ended = (struct row_borrow_ended){
+		.lease = 60,
+		.license = 1,
+		.device = 1,
+		.count = 5,
+		.reason = reason,
+		.epoch = 1,
+		.until = until,
+		.overage = overage,
+		.overage_count = n,
+	};
+	return row;
+}
+
+static int
+walk_row(struct row row)
+{
+	struct maker *maker = maker_with_past(6);
+
+	add(maker, row);
+	maker_commit(maker);
+	int err = walk_all(maker);
+
+	maker_release(maker);
+	return err;
+}
+
+/* A borrow bills once; what is lent anew, and what is given up, no seat twice.
+ */
+START_TEST(overage_of_a_borrow_has_its_numbers_once)
+{
+	struct maker *maker = maker_with_past(6);
+	struct row ended = give_up(BORROW_WRITTEN_OFF, MAKER_TIME * 2, 6, 3);
+
+	add(maker, lend(ROW_BORROWED, TICKET_TAKEN));
+	add(maker, lend(ROW_BORROW_REISSUED, TICKET_EXTENDED));
+	ended.u.borrow_ended.slots = (struct record_list){ lent_slots, 2 };
+	add(maker, ended);
+	add(maker, maker_grant(61, 1, 9));
+	maker_commit(maker);
+	ck_assert_msg(walk_all(maker) == 0, "%s", error);
+	ck_assert_uint_eq(walk->overage[0], 9);
+	ck_assert_uint_eq(walk->totals.ends, 3);
+	maker_release(maker);
+	/* Numbers that somebody has already. */
+	struct row row = lend(ROW_BORROWED, TICKET_TAKEN);
+
+	row.u.borrowed.grant.overage = 3;
+	ck_assert_int_eq(walk_row(row), ERR_CORRUPT);
+	ended.u.borrow_ended.overage = 3;
+	ck_assert_int_eq(walk_row(ended), ERR_CORRUPT);
+}
+END_TEST
+
+START_TEST(tickets_add_up)
+{
+	struct row row = lend(ROW_BORROWED, TICKET_TAKEN);
+
+	ck_assert_int_eq(walk_row(row), 0);
+	row.u.borrowed.ticket.until++;
+	ck_assert_int_eq(walk_row(row), ERR_CORRUPT);
+	row = lend(ROW_BORROWED, TICKET_TAKEN);
+	row.u.borrowed.grant.grace_s = 1;
+	ck_assert_int_eq(walk_row(row), ERR_CORRUPT);
+	row = lend(ROW_BORROW_REISSUED, TICKET_REPLACED);
+	ck_assert_int_eq(walk_row(row), 0);
+	row.u.borrowed.grant.count = 6;
+	ck_assert_int_eq(walk_row(row), ERR_CORRUPT);
+	/* A first one that takes no seats, a second that takes them again. */
+	ck_assert_int_eq(walk_row(lend(ROW_BORROWED, TICKET_EXTENDED)),
+	    ERR_CORRUPT);
+	ck_assert_int_eq(walk_row(lend(ROW_BORROW_REISSUED, TICKET_TAKEN)),
+	    ERR_CORRUPT);
+}
+END_TEST
+
+START_TEST(the_end_of_a_borrow_adds_up)
+{
+	struct row row = give_up(BORROW_WRITTEN_OFF, MAKER_TIME * 2, 4, 2);
+
+	ck_assert_int_eq(walk_row(give_up(BORROW_RETURNED, 0, 0, 0)), 0);
+	ck_assert_int_eq(walk_row(give_up(BORROW_RAN_OUT, 0, 0, 0)), 0);
+	ck_assert_int_eq(walk_row(give_up(BORROW_REVOKED, 0, 0, 0)), 0);
+	ck_assert_int_eq(walk_row(give_up(BORROW_REVOKED, 5, 0, 0)), 0);
+	/* What came back keeps no seat; who bills seats says which. */
+	ck_assert_int_eq(walk_row(give_up(BORROW_RETURNED, 5, 0, 0)),
+	    ERR_CORRUPT);
+	ck_assert_int_eq(walk_row(row), ERR_CORRUPT);
+	row.u.borrow_ended.slots = (struct record_list){ lent_slots, 2 };
+	ck_assert_int_eq(walk_row(row), 0);
+	row.u.borrow_ended.count = 4;
+	ck_assert_int_eq(walk_row(row), ERR_CORRUPT);
+	row.u.borrow_ended.count = 5;
+	row.u.borrow_ended.until = 0;
+	ck_assert_int_eq(walk_row(row), ERR_CORRUPT);
+	row.u.borrow_ended.until = 5;
+	row.u.borrow_ended.reason = BORROW_RETURNED;
+	ck_assert_int_eq(walk_row(row), ERR_CORRUPT);
+	row.u.borrow_ended.reason = BORROW_WRITTEN_OFF;
+	row.u.borrow_ended.overage_count = 6;
+	ck_assert_int_eq(walk_row(row), ERR_CORRUPT);
+	row.u.borrow_ended.overage_count = 0;
+	ck_assert_int_eq(walk_row(row), ERR_CORRUPT);
+	ck_assert_int_eq(walk_row(give_up(BORROW_REVOKED, 5, 4, 0)),
+	    ERR_CORRUPT);
+}
+END_TEST
+
 START_TEST(a_journal_has_one_genesis_and_it_is_first)
 {
 	struct maker *maker = maker_with_past(7);
@@ -764,6 +902,9 @@ suite(void)
 	tcase_add_test(tc, a_seat_is_overage_or_it_is_not);
 	tcase_add_test(tc, a_lease_of_many_seats_uses_as_many_overage_numbers);
 	tcase_add_test(tc, slots_of_a_lease_add_up);
+	tcase_add_test(tc, overage_of_a_borrow_has_its_numbers_once);
+	tcase_add_test(tc, tickets_add_up);
+	tcase_add_test(tc, the_end_of_a_borrow_adds_up);
 	tcase_add_test(tc, a_journal_has_one_genesis_and_it_is_first);
 	tcase_add_test(tc, time_goes_back_only_where_a_correction_stands);
 	tcase_add_test(tc, a_batch_left_out_or_put_elsewhere_is_noticed);

@@ -46,7 +46,14 @@ maker_add(struct maker *maker, const struct row *row)
 		maker->next.totals.overage +=
 		    row->u.lease_adopted.overage_count;
 	}
-	if (row->kind == ROW_LEASE_ENDED)
+	if (row->kind == ROW_BORROWED) {
+		maker->next.totals.grants++;
+		maker->next.totals.overage +=
+		    row->u.borrowed.grant.overage_count;
+	}
+	if (row->kind == ROW_BORROW_ENDED)
+		maker->next.totals.overage += row->u.borrow_ended.overage_count;
+	if (row->kind == ROW_LEASE_ENDED || row->kind == ROW_BORROW_ENDED)
 		maker->next.totals.ends++;
 }
 
