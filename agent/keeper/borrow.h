@@ -25,6 +25,7 @@
  *   borrow_take.c    taking and extending
  *   borrow_return.c  giving back, settling
  *   borrow_fetch.c   what the site has for this device
+ *   borrow_show.c    what people are shown
  */
 #ifndef AGENT_KEEPER_BORROW_H
 #define AGENT_KEEPER_BORROW_H

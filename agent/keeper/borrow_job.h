@@ -2,7 +2,8 @@
  * One thing that is done about borrows, and the steps that several have in
  * common: borrow.c runs jobs one after the other, borrow_take.c lends and
  * extends, borrow_return.c gives back and settles, borrow_fetch.c gets what the
- * site has for this device. Only these four may include it.
+ * site has for this device, borrow_show.c answers. Only these five may include
+ * it.
  */
 #ifndef AGENT_KEEPER_BORROW_JOB_H
 #define AGENT_KEEPER_BORROW_JOB_H
@@ -75,7 +76,10 @@ void job_refuse_proof(struct borrow_job *job, int err);
 void job_wait(struct borrow_job *job);
 /** Can the site be asked in this session? */
 bool job_is_online(const struct borrow_job *job);
-/** Answer with a borrow. */
+
+/* --- borrow_show.c -------------------------------------------------------- */
+
+/** Answer with a borrow, and end. */
 void job_answer_borrow(struct borrow_job *job, uint64_t lease);
 
 /* --- borrow_fetch.c ------------------------------------------------------- */

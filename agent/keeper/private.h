@@ -17,7 +17,8 @@
  *   enroll.c        becoming a device
  *   show.c          what people are shown of all this
  *   borrow.h        seats that are borrowed, and the way back
- *   tickets.c       who uses them
+ *   tickets.c       who gets to use them
+ *   ticket_uses.c   who does
  *   ticket_proofs.c what the device proves to them
  *
  * Only this folder may include it.
@@ -417,12 +418,11 @@ struct tickets {
 	uint64_t next;
 };
 
+/** In ticket_uses.c. */
 void tickets_open(struct keeper *keeper);
 /** Who used them before this keeper, and lives. */
 int tickets_load(struct keeper *keeper);
 void tickets_close(struct keeper *keeper);
-/** Seats of a borrow that are in use. */
-uint32_t tickets_used(const struct keeper *keeper, uint64_t lease);
 /** Take the seats of borrows that are over, or silent for too long. */
 void tickets_watch(struct keeper *keeper);
 /** A question for a seat: is there one in the book for it? Then it is answered
@@ -446,13 +446,25 @@ uint32_t tickets_return(struct application *application, uint64_t lease,
     uint32_t count);
 void tickets_process_ended(struct keeper *keeper, struct process *process);
 
+/* In ticket_uses.c. */
+
+/** Seats of a borrow that are in use. */
+uint32_t tickets_used(const struct keeper *keeper, uint64_t lease);
+/** NULL: no memory, or too many. A reference to the process is taken. */
+struct seat_use *use_new(struct keeper *keeper, const struct ticket *ticket,
+    uint32_t count, struct process *process, uid_t uid);
+/** In memory only. */
+void use_free(struct seat_use *use);
+void use_drop(struct seat_use *use);
+/** The seat is over: its application is told. */
+void use_lost(struct seat_use *use, const char *code);
+/** The note of them all. */
+int uses_write(struct keeper *keeper);
 /** In the order of their numbers; NULL: the first, or the last was before. */
 const struct seat_use *tickets_next(const struct keeper *keeper,
     const struct seat_use *use);
 struct seat_use *tickets_find(const struct keeper *keeper, uint64_t number);
-void use_drop(struct seat_use *use);
-/** The seat is over: its application is told. */
-void use_lost(struct seat_use *use, const char *code);
+
 /** In ticket_proofs.c. What a proof is made for. */
 enum use_question { USE_CHECKOUT, USE_AGAIN, USE_RENEW, USE_HOLD };
 /** A proof over the nonce and the ticket as it is, and the answer with both.
