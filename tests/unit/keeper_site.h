@@ -48,6 +48,7 @@ world_prove(struct world *world, uint32_t op, uint64_t tag,
 	struct prove_reply reply = { .device = 3,
 		.name = "ws",
 		.renew_s = 60,
+		.borrows = world->borrows,
 		.pending = world->pending };
 	struct proof_subject subject = { .purpose = purpose,
 		.site = WORLD_SITE,
@@ -208,7 +209,8 @@ world_answer(struct world *world, uint32_t op, uint64_t tag, void *request)
 	struct enroll *enroll = request;
 
 	world->asked[op]++;
-	if (world->silent)
+	if (world->silent ||
+	    (world->answer != NULL && world->answer(world, op, tag, request)))
 		return;
 	switch (op) {
 	case OP_SESSION_HELLO:

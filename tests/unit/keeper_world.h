@@ -72,6 +72,10 @@ struct world {
 	int refuse_proof;
 	int64_t clock_behind_ms; /* its clock, of ours */
 	bool pending; /* the device waits for an admin */
+	bool borrows; /* it has borrowed, or owes a proof */
+	/* Of tests that know more operations; false: nor this one. */
+	bool (*answer)(struct world *world, uint32_t op, uint64_t tag,
+	    void *request);
 
 	/* what the site was asked */
 	unsigned int asked[OPERATION_COUNT];
