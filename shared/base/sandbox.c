@@ -99,9 +99,9 @@ drop_bounding_set(unsigned long long keep_caps)
 }
 
 static int
-become(uid_t uid, gid_t gid)
+become(uid_t uid, gid_t gid, const gid_t *groups, size_t n)
 {
-	if (setgroups(0, NULL) != 0)
+	if (setgroups(n, groups) != 0)
 		return sandbox_failed("cannot give up groups");
 	if (setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
 		return sandbox_failed("cannot become another user");
@@ -115,6 +115,13 @@ become(uid_t uid, gid_t gid)
 
 int
 sandbox_drop_user(uid_t uid, gid_t gid, unsigned long long keep_caps)
+{
+	return sandbox_drop_user_keep(uid, gid, keep_caps, NULL, 0);
+}
+
+int
+sandbox_drop_user_keep(uid_t uid, gid_t gid, unsigned long long keep_caps,
+    const gid_t *groups, size_t n)
 {
 	pid_t parent = getppid();
 	int death_signal = 0;
@@ -133,7 +140,7 @@ sandbox_drop_user(uid_t uid, gid_t gid, unsigned long long keep_caps)
 	/* Without this a change of user takes them all. */
 	if (prctl(PR_SET_KEEPCAPS, keep_caps != 0, 0, 0, 0) != 0)
 		return sandbox_failed("PR_SET_KEEPCAPS");
-	err = become(uid, gid);
+	err = become(uid, gid, groups, n);
 	if (err != 0)
 		return err;
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0)

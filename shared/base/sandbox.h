@@ -15,6 +15,7 @@ enum sandbox_profile {
 	SANDBOX_PARENT, /* fork, wait, signals, hand descriptors on */
 	SANDBOX_FRONT, /* connected sockets only: no open, no socket, no exec */
 	SANDBOX_LEDGER, /* files of the store; no socket, no exec */
+	SANDBOX_LEDGER_SOCKET, /* the same, with Unix sockets: its TPM is one */
 	SANDBOX_KEEPER, /* files, Unix sockets, pidfd, /proc; no ptrace */
 	SANDBOX_UPLINK, /* TCP to the site, name look-up; no keys, no exec */
 };
@@ -27,6 +28,10 @@ int sandbox_user_parse(uid_t *uid, gid_t *gid, const char *user);
  * log when not root. Keeps the capabilities in `keep_caps` (a mask of
  * 1 << CAP_x) through the change, permitted and effective. */
 int sandbox_drop_user(uid_t uid, gid_t gid, unsigned long long keep_caps);
+
+/** The same, with these supplementary groups. */
+int sandbox_drop_user_keep(uid_t uid, gid_t gid, unsigned long long keep_caps,
+    const gid_t *groups, size_t n);
 
 /** chroot to an empty folder, if root; call before sandbox_drop_user. */
 int sandbox_empty_root(const char *path);

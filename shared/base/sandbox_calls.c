@@ -13,7 +13,8 @@
  * to allow what any of them does, the way there included. */
 #define P SANDBOX_BIT(SANDBOX_PARENT)
 #define F (P | SANDBOX_BIT(SANDBOX_FRONT))
-#define L (P | SANDBOX_BIT(SANDBOX_LEDGER))
+#define T SANDBOX_BIT(SANDBOX_LEDGER_SOCKET)
+#define L (P | T | SANDBOX_BIT(SANDBOX_LEDGER))
 #define K (P | SANDBOX_BIT(SANDBOX_KEEPER))
 #define U (P | SANDBOX_BIT(SANDBOX_UPLINK))
 #define ALL (F | L | K | U)
@@ -109,7 +110,7 @@ static const struct sandbox_call calls[] = {
 	CALL(getpeername, ALL),
 	CALL(accept, F | K),
 	CALL(accept4, F | K),
-	CALL(connect, K | U),
+	CALL(connect, T | K | U), /* T: its TPM */
 	CALL(bind, U), /* the netlink socket of getaddrinfo */
 	CALL(sendmmsg, U),
 	CALL(recvmmsg, U),

@@ -37,6 +37,7 @@ profile_name(enum sandbox_profile profile)
 	case SANDBOX_FRONT:
 		return "front";
 	case SANDBOX_LEDGER:
+	case SANDBOX_LEDGER_SOCKET:
 		return "ledger";
 	case SANDBOX_KEEPER:
 		return "keeper";
@@ -118,6 +119,7 @@ add_files(struct filter *filter)
 	switch (filter->profile) {
 	case SANDBOX_PARENT:
 	case SANDBOX_LEDGER:
+	case SANDBOX_LEDGER_SOCKET:
 	case SANDBOX_KEEPER:
 		allow(filter, SCMP_SYS(openat));
 		break;
@@ -141,6 +143,7 @@ add_sockets(struct filter *filter)
 	case SANDBOX_PARENT:
 		allow(filter, SCMP_SYS(socket));
 		break;
+	case SANDBOX_LEDGER_SOCKET:
 	case SANDBOX_KEEPER:
 		rule_if(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket),
 		    SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
