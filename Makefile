@@ -85,7 +85,7 @@ PROGRAMS := leaseholdd leasehold-agent leasehold leasehold-vendor
 leaseholdd_main := appliance/main.c
 leaseholdd_rooms := appliance/front appliance/ledger appliance/setup \
 	shared/net $(WIRE_ROOMS)
-leaseholdd_libs := $(LIBS_ledger) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
+leaseholdd_libs := $(LIBS_ledger) $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
 leasehold-agent_main := agent/main.c
 leasehold-agent_rooms := agent/keeper agent/uplink shared/net $(WIRE_ROOMS)
 leasehold-agent_libs := $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) -pthread \

@@ -54,6 +54,8 @@ core_main(void *ctx, const struct supervisor_child *child)
 	struct ledger_process_options options = {
 		.state = daemon->settings.state,
 		.witness = daemon->settings.witness,
+		.tpm = daemon->settings.tpm,
+		.tpm_pcrs = daemon->settings.pcr_bits,
 		.drop = daemon->users.drop,
 		.uid = daemon->users.ledger_uid,
 		.gid = daemon->users.ledger_gid,

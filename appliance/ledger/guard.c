@@ -82,7 +82,16 @@ judge_counters(struct look *look, const struct guard *guard)
 	char at[CLOCK_TEXT_SIZE];
 
 	clock_format(at, look->tick.at);
-	if (!look->known && (look->witnessed || look->rows > 0))
+	if (look->known && look->tick.counter > 0 &&
+	    look->tick.witness != witness_class_of(guard->witness))
+		say(look,
+		    "the site's counter was in %s, and is to be in %s from now "
+		    "on: whether the site's store is the newest cannot be "
+		    "shown",
+		    look->tick.witness == WITNESS_TPM ? "the box's TPM"
+						      : "a file",
+		    name);
+	else if (!look->known && (look->witnessed || look->rows > 0))
 		say(look,
 		    "the site's store has no counter, and %s has: the store "
 		    "was put back to a copy from before the site's first start",
@@ -211,6 +220,7 @@ make_witness(uint64_t *counter, const struct guard *guard, uint64_t stored,
 		.witness = witness_class_of(guard->witness),
 		.counter = stored,
 		.making = true,
+		.base = witness_base(guard->witness),
 		.at = now,
 	};
 	int err = step(guard, "making");
@@ -252,16 +262,22 @@ static int
 save_tick(const struct guard *guard, uint64_t counter, bool settled,
     int64_t now)
 {
-	const struct system_tick tick = {
+	struct system_tick tick = {
 		.witness = witness_class_of(guard->witness),
 		.counter = counter,
+		.base = witness_base(guard->witness),
 		.at = now,
 	};
+	struct identity_clock clock;
 	struct system_anchor *anchors;
-	int err = read_anchors(&anchors, guard);
+	int err = witness_clock(&clock, guard->witness);
 
+	if (err == 0)
+		err = read_anchors(&anchors, guard);
 	if (err != 0)
 		return err;
+	tick.clock_ms = clock.clock_ms;
+	tick.resets = clock.resets;
 	err = step(guard, "store");
 	if (err == 0)
 		err = save(guard, &tick, anchors, settled);
@@ -334,6 +350,32 @@ guard_begin(struct guard_report *report, const struct guard *guard, int64_t now)
 	for (size_t i = 0; i < guard->n_parts && err == 0; i++)
 		err = judge_part(&look, guard, &guard->parts[i]);
 	return err == 0 ? settle_start(&look, guard, now) : err;
+}
+
+/* --- another witness ------------------------------------------------------ */
+
+int
+guard_move(struct guard_report *report, struct guard *guard,
+    struct witness *witness, int64_t now)
+{
+	struct witness *before = guard->witness;
+	uint64_t counter = 0;
+	int err = step(guard, "move");
+
+	if (err == 0)
+		err = witness_make(&counter, witness, report->counter);
+	if (err != 0)
+		return err;
+	/* One write: before it the old witness counts, after it the new. */
+	guard->witness = witness;
+	err = save_tick(guard, counter, false, now);
+	if (err != 0) {
+		guard->witness = before;
+		return err;
+	}
+	report->counter = counter;
+	err = step(guard, "moved");
+	return err == 0 ? witness_retire(before) : err;
 }
 
 /* --- ticks ------------------------------------------------------------------ */

@@ -50,7 +50,8 @@ struct guard {
 	const struct guard_part *parts;
 	size_t n_parts;
 	/** Faults for tests: called before each step that writes ("making",
-	 * "make", "store", "increment", "incremented"); NULL otherwise. A
+	 * "make", "store", "increment", "incremented", "move", "moved"); NULL
+	 * otherwise. A
 	 * non-zero result ends the function with it, as a crash would. */
 	int (*fault)(void *ctx, const char *step);
 	void *fault_ctx;
@@ -73,6 +74,15 @@ struct guard_report {
  */
 int guard_begin(struct guard_report *report, const struct guard *guard,
     int64_t now);
+
+/**
+ * Another witness counts from now on, after a clean guard_begin with the one
+ * before (a file; a TPM in its place): the store says so in one write, and the
+ * old one is removed. A crash leaves either. The other way round, from a TPM to
+ * a file, is a loss: guard_begin finds it, and an admin acknowledges it.
+ */
+int guard_move(struct guard_report *report, struct guard *guard,
+    struct witness *witness, int64_t now);
 
 /**
  * Steps 2 and 3 of a tick. *counter is the value in force and goes up by one.

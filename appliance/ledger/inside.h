@@ -121,6 +121,7 @@ struct own_guard {
 	bool wanted; /* a tick, as soon as may be */
 	bool ticked; /* once at least since the start */
 	bool finally; /* the tick before the stop was tried */
+	bool failing; /* the last one that was tried came to nothing */
 	size_t rows_left; /* tenants whose row is on its way */
 	int err; /* of the tick, or acknowledgement, on its way */
 	int64_t began; /* boottime: of the last tick, tried or done */
@@ -149,6 +150,7 @@ struct process {
 	struct event *turn; /* activated when pools of a queue are due */
 	struct site_file site;
 	uint8_t *secret; /* of the site, guarded */
+	struct identity *identity; /* in the box's TPM; NULL: it has none */
 	uint8_t ca_sha256[32];
 	struct system_store *system; /* any thread */
 	struct tenant **tenants;
@@ -291,10 +293,10 @@ void clock_confirm_asked(const struct request *request);
 void clock_correct_asked(const struct request *request);
 void checkpoint_asked(const struct request *request);
 void rollback_acknowledge(const struct request *request);
-/** The same, once the site's counter has gone on. */
-void command_finish_ticked(struct call *call);
 /** A license, or whatever else is answered after a tick. */
 void command_ticked(const struct request *request);
+/** `finish` of such a call, when its command is through. */
+void command_finish_ticked(struct call *call);
 
 /** The lease, if this device holds it and nothing that ends it is on its way.
  */
@@ -371,6 +373,18 @@ void own_checkpoint(struct tenant *tenant);
 void own_step_clock(struct process *process);
 /** A jump is held since the start: alert and row. */
 void own_tell_held(struct process *process);
+/* site_tpm.c */
+
+bool site_tpm_is_set(const struct process *process);
+/** Groups that the ledger's user needs to open it: 0 or 1. */
+size_t site_tpm_group(gid_t *group, const struct process *process);
+/** enum sandbox_profile: a TPM behind a socket needs one. */
+int site_tpm_profile(const struct process *process);
+/** Nothing where none is set. Errors are logged, with what to do. */
+int site_tpm_open(struct process *process);
+/** The site key, sealed to it or not. Errors are logged. */
+int site_tpm_read_key(struct process *process);
+
 /* tick.c */
 
 /** Open the witness and look, before anything else is done. Errors are logged:
@@ -390,6 +404,10 @@ void tick_begin(struct process *process);
  * tick has covered what was committed. At most one tick in 30 s: where the last
  * one is not so long ago it goes out at once, and the next tick comes as soon
  * as it may. The call is held meanwhile; then its `finish` is called.
+ *
+ * While the counter does not go on (its TPM is away, its disk full) nothing of
+ * that kind is answered with yes: ERR_UNAVAILABLE, though it was journaled; who
+ * asks again gets the same answer late.
  */
 void tick_before(struct call *call);
 /** Before the stop: is one still to be done, or on its way? */

@@ -236,7 +236,9 @@ open_site(struct process *process)
 	if (rc == 0)
 		rc = setup_read(&process->site, state);
 	if (rc == 0)
-		rc = setup_site_key(process->secret, state);
+		rc = site_tpm_open(process);
+	if (rc == 0)
+		rc = site_tpm_read_key(process);
 	if (rc == 0)
 		rc = setup_ca_digest(process->ca_sha256, state);
 	if (rc == 0)
@@ -411,9 +413,12 @@ static int
 start(struct process *process)
 {
 	const struct ledger_process_options *options = process->options;
+	gid_t group;
+	size_t groups = site_tpm_group(&group, process);
 
 	if (options->drop &&
-	    sandbox_drop_user(options->uid, options->gid, 0) != 0)
+	    sandbox_drop_user_keep(options->uid, options->gid, 0, &group,
+		groups) != 0)
 		return ERR_SYSTEM;
 	if (sandbox_no_new_privileges() != 0)
 		return ERR_SYSTEM;
@@ -428,7 +433,8 @@ start(struct process *process)
 	auth_init(&process->auth);
 	if ((rc = start_threads(process)) != 0 ||
 	    (rc = add_events(process)) != 0 ||
-	    (rc = sandbox_enter(SANDBOX_LEDGER)) != 0)
+	    (rc = sandbox_enter(
+		 (enum sandbox_profile)site_tpm_profile(process))) != 0)
 		return rc;
 	for (size_t i = 0; i < process->n_tenants; i++)
 		own_start(process->tenants[i]);
@@ -485,6 +491,7 @@ release(struct process *process)
 		tenant_close(process->tenants[i]);
 	free(process->tenants);
 	system_close(process->system);
+	identity_close(process->identity);
 	entropy_free(process->entropy);
 	sodium_free(process->secret);
 	calls_release(process);
@@ -515,7 +522,7 @@ ledger_main(void *ctx, const struct supervisor_child *child)
 		/* Each cause was logged where it was seen. A site that is not
 		 * there or damaged will not be mended by another try. */
 		status = rc == ERR_NOMEM || rc == ERR_SYSTEM || rc == ERR_IO ||
-			rc == ERR_BUSY
+			rc == ERR_BUSY || rc == ERR_UNAVAILABLE
 		    ? 1
 		    : STATUS_SITE;
 	} else if (status == 0) {

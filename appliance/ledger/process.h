@@ -1,6 +1,6 @@
 /*
- * The ledger process: the only one with the store, the site key and (to come)
- * the TPM. One loop talks to the fronts over ipc; writer threads commit, a
+ * The ledger process: the only one with the store, the site key and the box's
+ * TPM. One loop talks to the fronts over ipc; writer threads commit, a
  * reader thread answers long queries, a helper thread hashes. Sessions,
  * liveness, the clock and rate limits live here, in memory, around the core
  * (ledger.h), and can only submit commands to it. It owns no network socket
@@ -22,6 +22,10 @@
 struct ledger_process_options {
 	const char *state; /* the site's folder; absolute */
 	const char *witness; /* folder of the witness; NULL: STATE.witness */
+	/** The box's TPM, as in identity.h: the site's counter is in it, and
+	 * the site key sealed to it. NULL or "": neither. */
+	const char *tpm;
+	uint32_t tpm_pcrs; /* the key is sealed to these as well; a mask */
 	bool drop; /* become uid and gid (root at start) */
 	uid_t uid;
 	gid_t gid;

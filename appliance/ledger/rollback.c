@@ -64,6 +64,7 @@ struct proving {
 	struct tenant *tenant;
 	struct row_mark mark;
 	struct guard_report report;
+	bool tells; /* nothing else was found: its words are the finding */
 	int rc;
 };
 
@@ -89,7 +90,7 @@ proved(struct work *work)
 		    "what shows that the store was put back cannot be kept: "
 		    "%s; a restart would forget it",
 		    err_str(proving->rc));
-	else if (own->frozen && !own->acknowledging &&
+	else if (proving->tells && own->frozen && !own->acknowledging &&
 	    proving->report.words[0] != '\0')
 		memcpy(own->report.words, proving->report.words,
 		    sizeof(own->report.words));
@@ -115,7 +116,9 @@ rollback_look(struct tenant *tenant, const struct row_mark *mark,
 	    (unsigned long long)device, address,
 	    (unsigned long long)mark->batch, tenant->name);
 	tenant->proved = mark->batch;
-	if (!own->frozen)
+	bool tells = !own->frozen;
+
+	if (tells)
 		rollback_freeze(process,
 		    "a device holds a batch that this site signed and that is "
 		    "not in its journal");
@@ -126,6 +129,7 @@ rollback_look(struct tenant *tenant, const struct row_mark *mark,
 	proving->work.run = run_proof;
 	proving->work.done = proved;
 	proving->tenant = tenant;
+	proving->tells = tells;
 	proving->mark = *mark;
 	worker_put(own->worker, &proving->work);
 }

@@ -14,7 +14,8 @@ site_request(const struct request *request)
 	if (request_read(request) == NULL)
 		return;
 	int rc = setup_request_sign(&token, &process->site,
-	    request->tenant->name, process_now(process), process->secret);
+	    request->tenant->name, process_now(process), process->secret,
+	    process->identity != NULL);
 
 	if (rc == 0) {
 		reply.request.data = token.data;

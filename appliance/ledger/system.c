@@ -52,6 +52,12 @@ static const struct record_field system_tick_fields[] = {
 	    "Where it is kept besides"),
 	R_U64(system_tick, counter, 0, (UINT64_C(1) << 53) - 1, 0, "Its value"),
 	R_BOOL(system_tick, making, 0, "The witness is about to be made"),
+	R_U64(system_tick, base, 0, (UINT64_C(1) << 53) - 1, 0,
+	    "Its value less that of the TPM's counter"),
+	R_U64(system_tick, clock_ms, 0, (UINT64_C(1) << 53) - 1, 0,
+	    "The TPM's clock"),
+	R_U64(system_tick, resets, 0, (UINT64_C(1) << 53) - 1, 0,
+	    "The TPM's resets"),
 	R_TIME(system_tick, at, 0, "When it was written"),
 };
 static RECORD_DEFINE(system_tick, 1, "The site's own counter");

@@ -47,6 +47,11 @@ struct system_tick {
 	uint32_t witness; /* enum witness_class */
 	uint64_t counter;
 	bool making; /* the witness is about to be made */
+	uint64_t base; /* counter less that of the TPM (witness.h) */
+	/** Its clock then, which tells at the next start how long the machine
+	 * was on (clock.h). 0: there was no TPM. */
+	uint64_t clock_ms;
+	uint64_t resets;
 	int64_t at;
 };
 

@@ -20,11 +20,13 @@
  * else, with commits, this is the window of the counter alone. */
 #define TICK_ASKED_MS ((int64_t)30 * 1000)
 #define TICK_EVERY_MS ((int64_t)10 * 60 * 1000)
+/* One that came to nothing. */
+#define TICK_AGAIN_MS ((int64_t)2 * 1000)
 
 /* --- the start --------------------------------------------------------------- */
 
 static int
-open_witness(struct process *process)
+open_file(struct witness **witness, struct process *process)
 {
 	const struct ledger_process_options *options = process->options;
 	char folder[SETUP_PATH_MAX];
@@ -34,8 +36,63 @@ open_witness(struct process *process)
 	if (rc == 0)
 		rc = setup_witness_folder(folder, (uid_t)-1, (gid_t)-1);
 	return rc != 0 ? rc
-		       : witness_open_file(&process->guard.witness, folder,
-			     process->site.site);
+		       : witness_open_file(witness, folder, process->site.site);
+}
+
+/* Where the box has a TPM it is the witness, and `before` the file that was it
+ * until now, if it was. */
+static int
+open_witness(struct witness **before, struct process *process)
+{
+	struct own_guard *own = &process->guard;
+	struct system_tick tick = { .counter = 0 };
+	int rc;
+
+	*before = NULL;
+	if (process->identity == NULL)
+		return open_file(&own->witness, process);
+	rc = system_tick_load(&tick, process->system);
+	if (rc != 0 && rc != ERR_NOT_FOUND)
+		return rc;
+	rc = witness_open_tpm(&own->witness, process->identity,
+	    process->site.site, tick.base);
+	if (rc == 0)
+		rc = open_file(before, process);
+	if (rc != 0)
+		return rc;
+	if (tick.counter > 0 && tick.witness == WITNESS_FILE)
+		return 0;
+	/* It counts no more: left there, it could be believed again with a
+	 * store of before. */
+	rc = witness_retire(*before);
+	witness_close(*before);
+	*before = NULL;
+	return rc;
+}
+
+/* A file was the witness, and now there is a TPM. What the file shows is looked
+ * at first: nothing is lost on the way. */
+static int
+begin_by_file(struct process *process, struct witness *file)
+{
+	struct own_guard *own = &process->guard;
+	struct witness *tpm = own->witness;
+	int64_t now = process_now(process);
+
+	own->guard.witness = file;
+	int rc = guard_begin(&own->report, &own->guard, now);
+
+	if (rc == 0 && !own->report.rolled_back)
+		rc = guard_move(&own->report, &own->guard, tpm, now);
+	if (rc == 0 && !own->report.rolled_back)
+		log_info("ledger",
+		    "the site's counter moved from %s to the box's TPM, at "
+		    "tick %llu",
+		    witness_name(file),
+		    (unsigned long long)own->report.counter);
+	/* Also where an admin is to acknowledge: that is counted there. */
+	own->guard.witness = tpm;
+	return rc;
 }
 
 static int
@@ -64,13 +121,16 @@ int
 tick_open(struct process *process)
 {
 	struct own_guard *own = &process->guard;
-	int rc = open_witness(process);
+	struct witness *before = NULL;
+	int rc = open_witness(&before, process);
 
 	if (rc == 0)
 		rc = make_parts(process);
 	if (rc == 0)
-		rc = guard_begin(&own->report, &own->guard,
-		    process_now(process));
+		rc = before != NULL ? begin_by_file(process, before)
+				    : guard_begin(&own->report, &own->guard,
+					  process_now(process));
+	witness_close(before);
 	if (rc != 0) {
 		log_error("ledger",
 		    "whether this store is the newest cannot be found out: %s",
@@ -111,8 +171,22 @@ struct tick {
 	int rc;
 };
 
+/* What the counter does not cover is not said to be done. */
 static void
-release_waiting(struct process *process)
+refuse_uncounted(struct call *call)
+{
+	struct command *command = &call->write.command;
+
+	command->err = ERR_UNAVAILABLE;
+	problem_set(&command->problem, ERR_UNAVAILABLE,
+	    "ask again: it is journaled, and answered once the counter goes on",
+	    "the site's counter in %s does not go on",
+	    witness_name(call->process->guard.witness));
+	call->finish(call);
+}
+
+static void
+release_waiting(struct process *process, int rc)
 {
 	struct call *call = process->guard.first;
 
@@ -120,7 +194,10 @@ release_waiting(struct process *process)
 	while (call != NULL) {
 		struct call *next = call->next;
 
-		call->finish(call);
+		if (rc == 0 || process->guard.frozen)
+			call->finish(call);
+		else
+			refuse_uncounted(call);
 		call = next;
 	}
 }
@@ -131,6 +208,7 @@ end_tick(struct process *process, int rc)
 	struct own_guard *own = &process->guard;
 
 	own->ticking = false;
+	own->failing = rc != 0;
 	if (rc == ERR_ROLLED_BACK && own->frozen) {
 		/* What was found meanwhile stopped its rows, and is told. */
 	} else if (rc == ERR_ROLLED_BACK) {
@@ -148,7 +226,7 @@ end_tick(struct process *process, int rc)
 		own->ticked = true;
 		own->ticked_at = process_now(process);
 	}
-	release_waiting(process);
+	release_waiting(process, rc);
 	if (process->phase == PHASE_DRAINING)
 		process_settle(process);
 }
@@ -260,6 +338,8 @@ may_be_asked(const struct process *process)
 {
 	int64_t every = process->options->tick_asked_ms;
 
+	if (process->guard.failing && (every == 0 || every > TICK_AGAIN_MS))
+		every = TICK_AGAIN_MS;
 	return clock_boottime_ms() - process->guard.began >=
 	    (every != 0 ? every : TICK_ASKED_MS);
 }
@@ -293,9 +373,16 @@ tick_before(struct call *call)
 	struct own_guard *own = &process->guard;
 
 	if (own->frozen ||
-	    (!own->ticking && own->ticked && !may_be_asked(process))) {
+	    (!own->ticking && own->ticked && !own->failing &&
+		!may_be_asked(process))) {
 		own->wanted = !own->frozen;
 		call->finish(call);
+		return;
+	}
+	/* Those that come while it fails do not try it each for itself. */
+	if (own->failing && !own->ticking && !may_be_asked(process)) {
+		own->wanted = true;
+		refuse_uncounted(call);
 		return;
 	}
 	call->next = NULL;

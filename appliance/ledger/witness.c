@@ -32,6 +32,24 @@ witness_make(uint64_t *counter, struct witness *witness, uint64_t at_least)
 }
 
 int
+witness_clock(struct identity_clock *clock, struct witness *witness)
+{
+	return witness->kind->clock(clock, witness);
+}
+
+int
+witness_retire(struct witness *witness)
+{
+	return witness->kind->retire(witness);
+}
+
+uint64_t
+witness_base(const struct witness *witness)
+{
+	return witness->kind->base(witness);
+}
+
+int
 witness_increment(uint64_t *counter, struct witness *witness)
 {
 	return witness->kind->increment(counter, witness);

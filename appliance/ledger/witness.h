@@ -20,12 +20,21 @@
 #define APPLIANCE_LEDGER_WITNESS_H
 
 #include "shared/journal/rows.h"
+#include "shared/proof/identity.h"
 
 struct witness;
 
 /** The site's file in `folder`, which is there and ours to write. */
 int witness_open_file(struct witness **witness, const char *folder,
     const char *site);
+
+/**
+ * A counter of its own in the identity's TPM, which is borrowed and has
+ * no other; witness_make binds it. `base`: what the site's counter is ahead of the TPM's, as
+ * witness_base() said last; 0 when none was said.
+ */
+int witness_open_tpm(struct witness **witness, struct identity *identity,
+    const char *site, uint64_t base);
 void witness_close(struct witness *witness);
 
 enum witness_class witness_class_of(const struct witness *witness);
@@ -46,6 +55,16 @@ int witness_read(uint64_t *counter, struct witness *witness);
  *                  has been, and is left as it is when there is one.
  */
 int witness_make(uint64_t *counter, struct witness *witness, uint64_t at_least);
+
+/** To be kept in the store with the counter. It changes in witness_make only.
+ */
+uint64_t witness_base(const struct witness *witness);
+
+/** Its clock, which runs while the machine is on; zero: it has none. */
+int witness_clock(struct identity_clock *clock, struct witness *witness);
+
+/** Another one is in its place: what would be believed again is removed. */
+int witness_retire(struct witness *witness);
 
 /** One more; durable when it returns. */
 int witness_increment(uint64_t *counter, struct witness *witness);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TITLE "leasehold-witness 1"
 #define LINE_MAX_BYTES 256
@@ -120,6 +121,31 @@ increment_file(uint64_t *counter, struct witness *witness)
 	return err;
 }
 
+static int
+clock_of_file(struct identity_clock *clock, struct witness *witness)
+{
+	(void)witness;
+	*clock = (struct identity_clock){ 0 };
+	return 0;
+}
+
+static int
+retire_file(struct witness *witness)
+{
+	const struct witness_file *file = (struct witness_file *)witness;
+
+	if (unlink(file->path) == 0 || errno == ENOENT)
+		return 0;
+	return file_failed(file, "remove", ERR_IO);
+}
+
+static uint64_t
+base_of_file(const struct witness *witness)
+{
+	(void)witness;
+	return 0;
+}
+
 static void
 close_file(struct witness *witness)
 {
@@ -131,6 +157,9 @@ static const struct witness_kind kind = {
 	.read = look_at_file,
 	.make = make_file,
 	.increment = increment_file,
+	.clock = clock_of_file,
+	.retire = retire_file,
+	.base = base_of_file,
 	.close = close_file,
 };
 

@@ -10,6 +10,9 @@ struct witness_kind {
 	int (*make)(uint64_t *counter, struct witness *witness,
 	    uint64_t at_least);
 	int (*increment)(uint64_t *counter, struct witness *witness);
+	int (*clock)(struct identity_clock *clock, struct witness *witness);
+	int (*retire)(struct witness *witness);
+	uint64_t (*base)(const struct witness *witness);
 	void (*close)(struct witness *witness);
 };
 

@@ -24,6 +24,10 @@ static const struct config_key keys[] = {
 	{ "site", "state", CONFIG_TEXT, AT(state), .doc = "the site's folder" },
 	{ "site", "witness", CONFIG_TEXT, AT(witness),
 	    .doc = "folder of the site's counter, outside of its stores" },
+	{ "site", "tpm", CONFIG_TEXT, AT(tpm),
+	    .doc = "the box's TPM, such as device:/dev/tpmrm0; empty: none" },
+	{ "site", "tpm_pcrs", CONFIG_TEXT, AT(tpm_pcrs),
+	    .doc = "PCRs that the site key is sealed to; empty: none" },
 	{ "listen", "address", CONFIG_TEXT, AT(address),
 	    .doc = "address to serve on; :: is IPv6 and IPv4" },
 	{ "listen", "port", CONFIG_NUMBER, AT(port), 1, 65535,
@@ -191,6 +195,34 @@ check_devices(struct settings *settings, char *error, size_t error_size)
 	return read_classes(settings, error, error_size);
 }
 
+/* "0, 7": one bit each. */
+static int
+read_pcrs(struct settings *settings, char *error, size_t error_size)
+{
+	const char *at = settings->tpm_pcrs;
+
+	settings->pcr_bits = 0;
+	while (*(at += strspn(at, ", \t")) != '\0') {
+		size_t len = strcspn(at, ", \t");
+		uint64_t pcr;
+
+		if (!text_to_u64(&pcr, at, len) || pcr > 23) {
+			snprintf(error, error_size,
+			    "[site] tpm_pcrs: \"%.*s\" is not one of 0 to 23",
+			    (int)len, at);
+			return ERR_BAD_REQUEST;
+		}
+		settings->pcr_bits |= 1u << pcr;
+		at += len;
+	}
+	if (settings->pcr_bits == 0 || settings->tpm[0] != '\0')
+		return 0;
+	snprintf(error, error_size,
+	    "[site] tpm_pcrs says to which state of a TPM the site key is "
+	    "sealed: say which TPM, tpm=device:/dev/tpmrm0");
+	return ERR_BAD_REQUEST;
+}
+
 static int
 check_user(uid_t *uid, gid_t *gid, const char *key, const char *user,
     char *error, size_t error_size)
@@ -230,7 +262,9 @@ settings_check(struct settings_users *users, struct settings *settings,
 		    settings->address);
 		return ERR_BAD_REQUEST;
 	}
-	rc = check_devices(settings, error, error_size);
+	rc = read_pcrs(settings, error, error_size);
+	if (rc == 0)
+		rc = check_devices(settings, error, error_size);
 	if (rc != 0)
 		return rc;
 	if (log_level_parse(settings->log) < 0) {

@@ -17,6 +17,9 @@
 struct settings {
 	char state[SETUP_PATH_MAX - 64];
 	char witness[SETUP_PATH_MAX - 64]; /* "": STATE.witness */
+	char tpm[256]; /* the box's; "": none is used */
+	char tpm_pcrs[96]; /* "0 7"; "": none */
+	uint32_t pcr_bits; /* the same, by settings_check */
 	char address[64];
 	int64_t port;
 	char user[64]; /* of the ledger; "": stay who we are */

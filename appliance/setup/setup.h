@@ -5,6 +5,8 @@
  *
  *   STATE/site.json        id, name, format; read by all             0644
  *   STATE/keys/site.key    site key, k4.secret                       0600
+ *   STATE/keys/site.key.sealed  in its place: the same, sealed to the TPM
+ *   STATE/keys/tpm/        the site's identity in its TPM (shared/proof)
  * ledger STATE/keys/default.key key of tenant `default` (32 bytes, hex)   0600
  * ledger STATE/keys/system.key  hashes the admins' keys (32 bytes, hex)   0600
  * ledger STATE/tls/ca.pem       the site's own CA                         0644
@@ -21,6 +23,7 @@
 #define APPLIANCE_SETUP_SETUP_H
 
 #include "shared/license/license.h"
+#include "shared/proof/identity.h"
 #include "shared/record/record.h"
 
 #include <stddef.h>
@@ -72,10 +75,10 @@ int setup_read(struct site_file *site, const char *state);
 /** The activation request for the vendor: a token on one line. Reads the site
  * key, so as the ledger's user or root. */
 int setup_request(struct buf *token, const char *state);
-/** The same with the key at hand. */
+/** The same with the key at hand; `sealed`: it is in a TPM. */
 int setup_request_sign(struct buf *token, const struct site_file *site,
     const char *tenant, int64_t now_ms,
-    const uint8_t secret[TOKEN_SECRET_BYTES]);
+    const uint8_t secret[TOKEN_SECRET_BYTES], bool sealed);
 
 /** STATE/a/b; ERR_TOO_LARGE, logged, when the path is too long. */
 int setup_path(char out[SETUP_PATH_MAX], const char *state, const char *name);
@@ -88,8 +91,20 @@ int setup_witness_path(char out[SETUP_PATH_MAX], const char *state,
  * logged. */
 int setup_witness_folder(const char *path, uid_t uid, gid_t gid);
 
-/** The site key, into the caller's sodium_malloc'd memory. */
+/** The site key, into the caller's sodium_malloc'd memory. Errors are logged,
+ * one that is sealed with what to do. */
 int setup_site_key(uint8_t secret[TOKEN_SECRET_BYTES], const char *state);
+/**
+ * The same where the box has a TPM: one that is not sealed to it yet is sealed
+ * now, to its PCRs of the mask too, and its file wiped (seal.c). Takes as long
+ * as the TPM does.
+ *
+ * @retval ERR_MISMATCH   Sealed with another TPM.
+ * @retval ERR_FORBIDDEN  The machine was started otherwise.
+ */
+int setup_site_key_in_tpm(uint8_t secret[TOKEN_SECRET_BYTES], const char *state,
+    struct identity *identity, uint32_t pcrs);
+bool setup_site_key_is_sealed(const char *state);
 /** STATE/keys/NAME.key, "default" or "system", likewise. */
 int setup_key(uint8_t key[SETUP_KEY_BYTES], const char *state,
     const char *name);

@@ -140,6 +140,13 @@ setup_site_key(uint8_t secret[TOKEN_SECRET_BYTES], const char *state)
 	if (rc != 0)
 		return rc;
 	rc = token_key_read(secret, path);
+	if (rc == ERR_NOT_FOUND && setup_site_key_is_sealed(state)) {
+		log_error("setup",
+		    "the site key is sealed to a TPM: say which in "
+		    "leaseholdd.ini, [site] tpm=; a request for a vendor comes "
+		    "from the running site: leasehold site request");
+		return ERR_MISMATCH;
+	}
 	if (rc == ERR_FORBIDDEN)
 		log_error("setup",
 		    "others may read the site key; type: chmod 600 %s", path);
@@ -219,14 +226,15 @@ setup_ca_digest(uint8_t sha256[32], const char *state)
 int
 setup_request_sign(struct buf *token, const struct site_file *site,
     const char *tenant, int64_t now_ms,
-    const uint8_t secret[TOKEN_SECRET_BYTES])
+    const uint8_t secret[TOKEN_SECRET_BYTES], bool sealed)
 {
 	struct license_request request = { .created_at = now_ms };
 
 	text_copy(request.site, sizeof(request.site), site->site);
 	text_copy(request.name, sizeof(request.name), site->name);
 	text_copy(request.tenant, sizeof(request.tenant), tenant);
-	text_copy(request.key_class, sizeof(request.key_class), "file");
+	text_copy(request.key_class, sizeof(request.key_class),
+	    sealed ? "tpm" : "file");
 	text_copy(request.software, sizeof(request.software),
 	    "leaseholdd " LEASEHOLD_VERSION);
 	/* libsodium keeps the public half behind the seed. */
@@ -250,7 +258,7 @@ setup_request(struct buf *token, const char *state)
 	rc = setup_site_key(secret, state);
 	if (rc == 0)
 		rc = setup_request_sign(token, &site, SETUP_TENANT,
-		    clock_wall_ms(), secret);
+		    clock_wall_ms(), secret, false);
 	sodium_free(secret);
 	return rc;
 }

@@ -266,7 +266,7 @@ do_request(void)
 	must(setup_read(&site, need("state")), "site");
 	must(setup_site_key(secret, need("state")), "site key");
 	must(setup_request_sign(&token, &site, need("tenant"), clock_wall_ms(),
-		 secret),
+		 secret, false),
 	    "request");
 	printf("%.*s\n", (int)token.len, (const char *)token.data);
 	buf_release(&token);

@@ -217,9 +217,9 @@ def stop_process(process, wait_s=15):
 
 
 class Site:
-    """A site's folder and its daemon."""
+    """A site's folder and its daemon; `tpm`: its box's TPM (tpms.py)."""
 
-    def __init__(self, world, name="site", config=""):
+    def __init__(self, world, name="site", config="", tpm=None):
         self.world = world
         self.name = name
         self.state = world.path(name)
@@ -227,13 +227,8 @@ class Site:
         self.url = "https://127.0.0.1:%d" % self.port
         self.process = None
         self.config = world.path(name + ".ini")
-        with open(self.config, "w") as f:
-            f.write("[site]\nstate=%s\n[listen]\naddress=127.0.0.1\n"
-                    "port=%d\n" % (self.state, self.port))
-            f.write("[process]\n")
-            if AS_ROOT:
-                f.write("user=daemon\nfront_user=nobody\n")
-            f.write(config)
+        self.more = config
+        self.use_tpm(tpm)
         args = [binary("leasehold"), "site", "init", "--state", self.state,
                 "--name", name, "--host", "127.0.0.1", "--host", "localhost"]
         if AS_ROOT:
@@ -244,6 +239,22 @@ class Site:
         self.key = self.facts["admin_key"]
         self.ca = os.path.join(self.state, "tls", "ca.pem")
 
+    def use_tpm(self, tpm, pcrs=""):
+        """Write the configuration, for the next start."""
+        self.tpm = tpm
+        with open(self.config, "w") as f:
+            f.write("[site]\nstate=%s\n" % self.state)
+            if tpm is not None:
+                tpm.open_to_all()
+                f.write("tpm=%s\n" % tpm.tcti)
+            if pcrs != "":
+                f.write("tpm_pcrs=%s\n" % pcrs)
+            f.write("[listen]\naddress=127.0.0.1\nport=%d\n" % self.port)
+            f.write("[process]\n")
+            if AS_ROOT:
+                f.write("user=daemon\nfront_user=nobody\n")
+            f.write(self.more)
+
     @property
     def env(self):
         return {"LICENSE_SERVER_URL": self.url, "LICENSE_API_KEY": self.key,
@@ -253,7 +264,11 @@ class Site:
         return run(binary("leasehold"), *args, env=self.env, timeout=timeout)
 
     def request(self):
-        made = run(binary("leaseholdd"), "request", "--state", self.state)
+        if os.path.exists(os.path.join(self.state, "keys", "site.key")):
+            made = run(binary("leaseholdd"), "request", "--state",
+                       self.state)
+        else:  # sealed: only the running site has it
+            made = self.cli("site", "request")
         expect(made.status == 0, "site request: " + made.err)
         return made.out
 

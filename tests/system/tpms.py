@@ -68,6 +68,7 @@ class Tpm:
         self.dir = world.path(self.name)
         self.process = None
         self.key = key
+        self.open = False  # to other users
         os.mkdir(self.dir, 0o700)
         self.start()
         if kind != "none":
@@ -90,6 +91,13 @@ class Tpm:
         done = run(binary("tests/system/tpm_tool"), "certify", folder, maker,
                    self.tcti, self.key)
         expect(done.status == 0, "certify: " + done.err)
+
+    def open_to_all(self):
+        """For a site, whose ledger runs as another user."""
+        self.open = True
+        for path, mode in ((self.dir, 0o755), (self.socket, 0o777),
+                           (self.socket + ".ctrl", 0o777)):
+            os.chmod(path, mode)
 
     def answers(self):
         if self.process.poll() is not None:
@@ -116,6 +124,8 @@ class Tpm:
         except FileNotFoundError:
             raise Failure("there is no swtpm (package swtpm)")
         wait_for(self.answers, "swtpm does not answer")
+        if self.open:
+            self.open_to_all()
 
     def stop(self):
         """In order, as a machine that is shut down."""
