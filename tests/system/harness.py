@@ -424,7 +424,8 @@ class App:
     """An application that links libleasehold (tests/system/app_tool.c)."""
 
     def __init__(self, world, socket_path, name="app", version="8.1.0",
-                 product=PRODUCT, state=None, vendor_key=None, extra=()):
+                 product=PRODUCT, state=None, vendor_key=None, extra=(),
+                 env=None):
         self.log = world.path("%s-%d.log" % (name, random.getrandbits(32)))
         self.state = state or world.path(name + "-state")
         args = [binary("tests/system/app_tool"), "--vendor-key",
@@ -434,7 +435,7 @@ class App:
         self.err = open(self.log, "w+")
         self.process = subprocess.Popen(
             args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=self.err, text=True)
+            stderr=self.err, text=True, env={**os.environ, **(env or {})})
         world.started.append(self.process)
         self.lease = None
 
