@@ -37,6 +37,7 @@ from harness import (AS_ROOT, PRODUCT, SLOW, Agent, App, Failure, Site, World,  
                      binary, children, expect, free_port, run, stop_process,
                      terms, wait_for)
 import hostile  # noqa
+from line import Line as LocalLine  # noqa
 from tpms import Tpm, tpm_config  # noqa
 
 REFUSED = 3
@@ -393,6 +394,10 @@ class Machine:
             line, "extend", {"lease": lease, "length_s": length_s,
                              "nonce": over}, over))
 
+    def evidence(self, line):
+        """Its tickets, with all that stands behind them."""
+        return line.ask("borrow.list").get("items", [])
+
     def return_proof(self, **words):
         over = nonce()
         return {"nonce": over, "proof": self.proof("return", nonce=over,
@@ -506,16 +511,18 @@ class PatchedAgent(threading.Thread):
                 line, kept = kept.split(b"\n", 1)
                 yield json.loads(line)
 
+    @staticmethod
+    def send(sock, message):
+        try:
+            sock.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            pass
+
     def serve(self, app):
         true = socket.socket(socket.AF_UNIX)
         true.connect(self.agent.socket)
         asked = {}
-
-        def send(sock, message):
-            try:
-                sock.sendall(json.dumps(message).encode() + b"\n")
-            except OSError:
-                pass
+        send = self.send
 
         def from_app():
             for message in self.lines(app):
@@ -531,6 +538,61 @@ class PatchedAgent(threading.Thread):
             if message is not None:
                 send(app, message)
         app.close()
+
+
+class OwnAgent(PatchedAgent):
+    """An agent of the attacker's own, which needs no site: it has a ticket,
+    with all that stands behind it, and answers whoever asks for the product
+    with that and a proof of `machine` over his nonce."""
+
+    def __init__(self, world, evidence, license, machine, name="own"):
+        self.evidence = evidence
+        with open(license) as f:
+            self.license = json.load(f)
+        self.machine = machine
+        self.proofs = []
+        super().__init__(world, None, name)
+
+    def prove(self, nonce_):
+        proof = self.machine.proof("borrow", nonce=nonce_, digest=sha256(
+            unb64(self.evidence["row"])))
+        self.proofs.append(proof)
+        return proof
+
+    def change(self, reply):
+        """What he makes of it."""
+        return reply
+
+    def ticket(self, nonce_):
+        return self.change({
+            **{key: self.evidence[key] for key in
+               ("lease", "row_number", "row", "path", "header")
+               if key in self.evidence},
+            "issuer": self.license["issuer"],
+            "license": self.license["license"],
+            "device": self.machine.device, "proof": self.prove(nonce_)})
+
+    def serve(self, app):
+        for message in self.lines(app):
+            params = message.get("params", {})
+            result = {}
+            try:
+                if message.get("method") == "lease.checkout":
+                    result = self.ticket(params["nonce"])
+                elif message.get("method") == "agent.status":
+                    result = {"software": "leasehold-agent 0.1.0", "site":
+                              self.machine.site, "tenant": "default",
+                              "device": self.machine.device,
+                              "class": "software", "connected": False,
+                              "since": "2026-01-01T00:00:00.000Z",
+                              "leases": 0}
+                elif message.get("method") == "lease.renew":
+                    result = {"ticket": self.ticket(params["nonce"])}
+            except (Failure, OSError):
+                app.close()  # his TPM does not answer
+                return
+            self.send(app, {"jsonrpc": "2.0", "id": message["id"],
+                            "result": result})
 
 
 # --- an admin's own client ---------------------------------------------------
