@@ -206,8 +206,18 @@ static const struct advice advices[] = {
 	    "gives out nothing new, and what runs keeps its seat to the end "
 	    "of its signed span",
 	    "tell the site's admin: leasehold site show", CLI_REFUSED },
+	[CAUSE_TPM] = { NULL,
+	    "The key of this device is in its TPM, and without it the site is "
+	    "not asked. The agent goes on trying",
+	    "leasehold status; when it stays so, the agent's log says why",
+	    CLI_UNREACHABLE },
+	[CAUSE_OTHER_TPM] = { NULL,
+	    "The agent's folder was copied to another machine, the mainboard "
+	    "was changed, or somebody cleared the TPM: nobody has the old key "
+	    "any more",
+	    NEW_KEY, CLI_REFUSED },
 };
-_Static_assert(sizeof(advices) / sizeof(advices[0]) == CAUSE_ROLLED_BACK + 1,
+_Static_assert(sizeof(advices) / sizeof(advices[0]) == CAUSE_OTHER_TPM + 1,
     "advice for each cause");
 
 static void

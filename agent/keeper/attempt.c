@@ -86,6 +86,7 @@ session_connect(struct keeper *keeper)
 	int err = calls_connect(keeper->calls, &target);
 
 	event_del(session->timer);
+	session->attempt++;
 	session->tried_ms = clock_boottime_ms();
 	session->told = false;
 	/* Without an uplink: until one is there. */
@@ -104,7 +105,8 @@ void
 session_start(struct keeper *keeper)
 {
 	if (keeper->session.state != SESSION_IDLE || !keeper->enrolled ||
-	    enroll_is_talking(keeper) || !calls_have_uplink(keeper->calls))
+	    !key_is_open(keeper) || enroll_is_talking(keeper) ||
+	    !calls_have_uplink(keeper->calls))
 		return;
 	session_connect(keeper);
 }

@@ -4,7 +4,7 @@
  * once the site has named its key: whoever signed the token must be who
  * answers.
  */
-#include "agent/keeper/private.h"
+#include "agent/keeper/enrolling.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -17,26 +17,17 @@
 #include <string.h>
 #include <sys/time.h>
 
-#define ENROLL_S 20
+bool
+enrolling_is_another(const struct keeper *keeper)
+{
+	const struct enrolling *enrolling = keeper->enrolling;
 
-struct enrolling {
-	struct asker asker;
-	struct event *timeout;
-	bool begun; /* the connection is ours */
-	bool enrolled; /* waits for its first session only */
-	char *join;
-	size_t join_len;
-	struct license_join terms; /* of the token; `hosts` is not kept */
-	struct enrolment site;
-	char *ca_pem;
-	uint8_t exporter[32];
-	struct identity *identity; /* a new one; NULL: the keeper's */
-	struct journal_seen seen;
-	uint8_t *header; /* token of the hello, until its key is known */
-	size_t header_len;
-};
+	return enrolling->fresh ||
+	    strcmp(keeper->site.site, enrolling->terms.site) != 0 ||
+	    strcmp(keeper->site.tenant, enrolling->terms.tenant) != 0;
+}
 
-static void
+void
 enrolling_free(struct keeper *keeper)
 {
 	struct enrolling *enrolling = keeper->enrolling;
@@ -49,22 +40,16 @@ enrolling_free(struct keeper *keeper)
 	free(enrolling->join);
 	free(enrolling->ca_pem);
 	free(enrolling->header);
-	identity_close(enrolling->identity);
+	enroll_key_end(enrolling->key, ENROLL_KEY_LEAVE, NULL, NULL);
 	free(enrolling);
-}
-
-static struct identity *
-identity_of(const struct keeper *keeper)
-{
-	struct identity *own = keeper->enrolling->identity;
-
-	return own != NULL ? own : keeper->identity;
 }
 
 bool
 enroll_is_talking(const struct keeper *keeper)
 {
-	return keeper->enrolling != NULL && !keeper->enrolling->enrolled;
+	const struct enrolling *enrolling = keeper->enrolling;
+
+	return enrolling != NULL && enrolling->begun && !enrolling->enrolled;
 }
 
 void
@@ -74,8 +59,8 @@ enroll_close(struct keeper *keeper)
 		enrolling_free(keeper);
 }
 
-static void
-fail(struct keeper *keeper, int err, const struct problem *problem)
+void
+enroll_fail(struct keeper *keeper, int err, const struct problem *problem)
 {
 	struct asker asker = keeper->enrolling->asker;
 
@@ -83,35 +68,42 @@ fail(struct keeper *keeper, int err, const struct problem *problem)
 	    problem != NULL ? problem->detail : err_str(err));
 	application_refuse(keeper, &asker, err, problem);
 	/* First hang up, while what comes of it is still nobody's session. */
-	calls_hang_up(keeper->calls);
+	if (keeper->enrolling->begun)
+		calls_hang_up(keeper->calls);
 	enrolling_free(keeper);
 	session_start(keeper);
 }
 
-static void
-fail_words(struct keeper *keeper, int err, const char *words)
+void
+enroll_fail_words(struct keeper *keeper, int err, const char *words)
 {
 	struct problem problem;
 
 	problem_set(&problem, err, NULL, "%s", words);
-	fail(keeper, err, &problem);
+	enroll_fail(keeper, err, &problem);
 }
 
 /* --- the conversation ----------------------------------------------------- */
 
+static void
+on_kept(void *ctx, int err)
+{
+	struct keeper *keeper = ctx;
+
+	if (err == 0 && !key_is_open(keeper))
+		key_opened(keeper);
+}
+
 /* The enrolment names its key, so both changed in one step; what is left of the
  * old one is of no use to anybody. */
 static void
-take_identity(struct keeper *keeper)
+take_key(struct keeper *keeper)
 {
-	char old[PATH_MAX];
+	struct enrolling *enrolling = keeper->enrolling;
 
-	files_identity_path(old, &keeper->files, keeper->site.identity);
-	identity_close(keeper->identity);
-	identity_remove(old);
-	keeper->identity = keeper->enrolling->identity;
-	keeper->enrolling->identity = NULL;
-	log_info("keeper", "the device has a new key");
+	keeper->key.class_ = enroll_key_class(enrolling->key);
+	enroll_key_end(enrolling->key, ENROLL_KEY_KEEP, on_kept, keeper);
+	enrolling->key = NULL;
 }
 
 /* Everything holds: it is ours from now on. */
@@ -125,11 +117,13 @@ adopt(struct keeper *keeper)
 	if (err == 0)
 		err = files_write_seen(&keeper->files, &enrolling->seen);
 	if (err < 0) {
-		fail_words(keeper, err, "the enrolment cannot be written down");
+		enroll_fail_words(keeper, err,
+		    "the enrolment cannot be written down");
 		return;
 	}
-	if (enrolling->identity != NULL)
-		take_identity(keeper);
+	if (enrolling_is_another(keeper))
+		borrows_forget(keeper);
+	take_key(keeper);
 	keeper->site = enrolling->site;
 	free(keeper->ca_pem);
 	keeper->ca_pem = enrolling->ca_pem;
@@ -182,17 +176,58 @@ check_site_key(struct enrolling *enrolling)
 /* The site does not want it. A new key whose answer was lost is kept: asked
  * again, the site knows it and counts no second device. */
 static void
-forget_identity(struct keeper *keeper)
+forget_key(struct keeper *keeper)
 {
 	struct enrolling *enrolling = keeper->enrolling;
-	char folder[PATH_MAX];
 
-	if (enrolling->identity == NULL)
+	enroll_key_end(enrolling->key, ENROLL_KEY_FORGET, NULL, NULL);
+	enrolling->key = NULL;
+}
+
+void
+enroll_fail_key(struct keeper *keeper, int err, const char *what)
+{
+	struct problem problem;
+
+	problem_set(&problem, err, NULL, "%s: %s; the agent's log says why",
+	    what, err_str(err));
+	enroll_fail(keeper, err, &problem);
+}
+
+static void on_enrolled(void *ctx, int err, const void *reply,
+    const struct problem *problem);
+
+static void
+on_challenge_answered(void *ctx, int err)
+{
+	struct keeper *keeper = ctx;
+	struct enroll_activate request;
+
+	if (err == ERR_CLOSED)
 		return;
-	files_identity_path(folder, &keeper->files, enrolling->site.identity);
-	identity_close(enrolling->identity);
-	enrolling->identity = NULL;
-	identity_remove(folder);
+	if (err < 0) {
+		enroll_fail_key(keeper, err,
+		    "the site's challenge is not answered");
+		return;
+	}
+	memcpy(request.secret, enroll_key_secret(keeper->enrolling->key),
+	    sizeof(request.secret));
+	err = calls_ask(keeper->calls, OP_DEVICE_ACTIVATE, &request,
+	    on_enrolled, keeper);
+	sodium_memzero(&request, sizeof(request));
+	if (err < 0)
+		enroll_fail_words(keeper, err, err_str(err));
+}
+
+/* The site wants to see that the key is in the TPM that was shown. */
+static void
+answer_challenge(struct keeper *keeper, const struct enroll_reply *said)
+{
+	int err = enroll_key_answer(keeper->enrolling->key, &said->challenge,
+	    on_challenge_answered);
+
+	if (err < 0)
+		enroll_fail_words(keeper, err, err_str(err));
 }
 
 static void
@@ -206,59 +241,75 @@ on_enrolled(void *ctx, int err, const void *reply,
 	if (err == ERR_CLOSED || !enroll_is_talking(keeper))
 		return; /* enroll_closed follows, or it timed out */
 	if (err != 0) {
-		forget_identity(keeper);
-		fail(keeper, err, problem);
+		forget_key(keeper);
+		enroll_fail(keeper, err, problem);
+		return;
+	}
+	if (said->device == 0) {
+		answer_challenge(keeper, said);
 		return;
 	}
 	if (strcmp(said->site, enrolling->terms.site) != 0 ||
 	    strcmp(said->tenant, enrolling->terms.tenant) != 0) {
-		fail_words(keeper, ERR_MISMATCH,
+		enroll_fail_words(keeper, ERR_MISMATCH,
 		    "another site than the token's answers");
 		return;
 	}
 	enrolling->site.device = said->device;
+	enrolling->site.class_ = said->class_;
 	memcpy(enrolling->site.site, said->site, sizeof(said->site));
 	memcpy(enrolling->site.tenant, said->tenant, sizeof(said->tenant));
 	memcpy(enrolling->site.site_key, said->site_key,
 	    sizeof(said->site_key));
 	if (check_site_key(enrolling) < 0) {
-		fail_words(keeper, ERR_UNTRUSTED,
+		enroll_fail_words(keeper, ERR_UNTRUSTED,
 		    "the token was not signed by the site that answers");
 		return;
 	}
 	adopt(keeper);
 }
 
+static void
+on_proof(void *ctx, int err)
+{
+	struct keeper *keeper = ctx;
+	struct enrolling *enrolling = keeper->enrolling;
+	uint8_t public_key[PROOF_KEY_MAX];
+
+	if (err == ERR_CLOSED)
+		return;
+	if (err < 0) {
+		enroll_fail_key(keeper, err, "no proof can be made");
+		return;
+	}
+	struct enroll request = {
+		.join = { enrolling->join, (uint32_t)enrolling->join_len },
+		.class_ = enroll_key_class(enrolling->key),
+		.public_key = { public_key,
+		    (uint32_t)enroll_key_public(public_key, enrolling->key) },
+		.proof = *enroll_key_proof(enrolling->key),
+		.material = *enroll_key_material(enrolling->key),
+	};
+
+	memcpy(request.name, enrolling->site.name, sizeof(request.name));
+	memcpy(request.host, keeper->host, sizeof(request.host));
+	err = calls_ask(keeper->calls, OP_DEVICE_ENROLL, &request, on_enrolled,
+	    keeper);
+	if (err < 0)
+		enroll_fail_words(keeper, err, err_str(err));
+}
+
 static int
 ask_to_enroll(struct keeper *keeper, const struct hello_reply *said)
 {
-	struct enrolling *enrolling = keeper->enrolling;
-	uint8_t public_key[PROOF_KEY_MAX];
-	struct proof_subject subject = {
-		.purpose = PROOF_ENROLL,
-		.site = said->site,
-		.tenant = said->tenant,
-	};
-	struct enroll request = {
-		.join = { enrolling->join, (uint32_t)enrolling->join_len },
-		.class_ = identity_class(identity_of(keeper)),
-		.public_key = { public_key, 0 },
-	};
+	const struct enrolling *enrolling = keeper->enrolling;
+	struct proof_subject subject = { .purpose = PROOF_ENROLL };
 
-	request.public_key.len =
-	    (uint32_t)identity_public(public_key, identity_of(keeper));
-	memcpy(request.name, enrolling->site.name, sizeof(request.name));
-	memcpy(request.host, keeper->host, sizeof(request.host));
 	memcpy(subject.nonce, said->nonce, sizeof(subject.nonce));
 	memcpy(subject.exporter, enrolling->exporter, sizeof(subject.exporter));
 	crypto_hash_sha256(subject.request_digest,
 	    (const uint8_t *)enrolling->join, enrolling->join_len);
-	int err = proof_make(&request.proof, identity_of(keeper), &subject);
-
-	if (err < 0)
-		return err;
-	return calls_ask(keeper->calls, OP_DEVICE_ENROLL, &request, on_enrolled,
-	    keeper);
+	return enroll_key_prove(enrolling->key, &subject, on_proof);
 }
 
 static void
@@ -271,26 +322,26 @@ on_hello(void *ctx, int err, const void *reply, const struct problem *problem)
 	if (err == ERR_CLOSED || !enroll_is_talking(keeper))
 		return;
 	if (err != 0) {
-		fail(keeper, err, problem);
+		enroll_fail(keeper, err, problem);
 		return;
 	}
 	if (strcmp(said->site, enrolling->terms.site) != 0 ||
 	    strcmp(said->tenant, enrolling->terms.tenant) != 0) {
-		fail_words(keeper, ERR_MISMATCH,
+		enroll_fail_words(keeper, ERR_MISMATCH,
 		    "another site than the token's answers");
 		return;
 	}
 	free(enrolling->header);
 	enrolling->header = malloc(said->header.len);
 	if (enrolling->header == NULL) {
-		fail_words(keeper, ERR_NOMEM, "out of memory");
+		enroll_fail_words(keeper, ERR_NOMEM, "out of memory");
 		return;
 	}
 	memcpy(enrolling->header, said->header.data, said->header.len);
 	enrolling->header_len = said->header.len;
 	err = ask_to_enroll(keeper, said);
 	if (err < 0)
-		fail_words(keeper, err, err_str(err));
+		enroll_fail_words(keeper, err, err_str(err));
 }
 
 void
@@ -309,7 +360,7 @@ enroll_opened(struct keeper *keeper, const struct uplink_peer *peer)
 	    ? NULL
 	    : strndup(peer->ca_pem.data, peer->ca_pem.len);
 	if (enrolling->ca_pem == NULL) {
-		fail_words(keeper, ERR_UNTRUSTED,
+		enroll_fail_words(keeper, ERR_UNTRUSTED,
 		    "the site does not show the CA of the token");
 		return;
 	}
@@ -317,7 +368,7 @@ enroll_opened(struct keeper *keeper, const struct uplink_peer *peer)
 	    keeper);
 
 	if (err < 0)
-		fail_words(keeper, err, err_str(err));
+		enroll_fail_words(keeper, err, err_str(err));
 }
 
 void
@@ -325,12 +376,10 @@ enroll_closed(struct keeper *keeper, const char *reason)
 {
 	struct problem problem;
 
-	if (!keeper->enrolling->begun)
-		return; /* the session from before, which made room */
 	problem_set(&problem, ERR_UNAVAILABLE,
 	    "check the URL, and that the token is of this site",
 	    "the site cannot be reached: %s", reason);
-	fail(keeper, ERR_UNAVAILABLE, &problem);
+	enroll_fail(keeper, ERR_UNAVAILABLE, &problem);
 }
 
 void
@@ -345,147 +394,4 @@ enroll_session_result(struct keeper *keeper)
 	application_answer(keeper, &enrolling->asker, &local_status_record,
 	    &reply);
 	enrolling_free(keeper);
-}
-
-static void
-on_timeout(evutil_socket_t fd, short what, void *ctx)
-{
-	struct keeper *keeper = ctx;
-
-	(void)fd;
-	(void)what;
-	if (keeper->enrolling->enrolled)
-		enroll_session_result(keeper);
-	else
-		fail_words(keeper, ERR_TIMEOUT, "the site does not answer");
-}
-
-/* --- the question --------------------------------------------------------- */
-
-/* What the token says, not yet verified: nobody's key is known before the
- * site was reached by the fingerprint in it. */
-static int
-read_token(struct enrolling *enrolling, const struct local_enroll *request,
-    struct problem *problem)
-{
-	struct arena arena = { .max_bytes = 1 << 18 };
-	struct record_error error = { 0 };
-	struct buf payload = { 0 };
-	int err = token_peek(&payload, request->join.data, request->join.len);
-
-	if (err == 0)
-		err = record_read_json(&enrolling->terms, &license_join_record,
-		    (const char *)payload.data, payload.len, &arena, &error);
-	enrolling->terms.hosts = (struct record_list){ 0 };
-	if (err == 0 && enrolling->terms.expires_at < clock_wall_ms())
-		log_warn("keeper",
-		    "by this machine's clock the token has "
-		    "expired; the site decides");
-	if (err < 0) {
-		problem_set(problem, ERR_BAD_REQUEST,
-		    "leasehold join create, at the site",
-		    "this is no enrolment token%s%s",
-		    error.reason[0] != '\0' ? ": " : "", error.reason);
-		text_copy(problem->field, sizeof(problem->field), "join");
-		err = ERR_BAD_REQUEST;
-	}
-	sodium_memzero(payload.data, payload.len);
-	buf_release(&payload);
-	arena_release(&arena);
-	if (err < 0)
-		return err;
-	enrolling->join_len = request->join.len;
-	enrolling->join = malloc(request->join.len);
-	if (enrolling->join == NULL)
-		return ERR_NOMEM;
-	memcpy(enrolling->join, request->join.data, request->join.len);
-	return 0;
-}
-
-/* Beside the one in use, until the site has taken it. */
-static int
-make_identity(struct keeper *keeper)
-{
-	static const char prefix[] = "identity-";
-	struct enrolling *enrolling = keeper->enrolling;
-	const char *now = keeper->site.identity;
-	uint64_t number = 1;
-	char folder[PATH_MAX];
-
-	if (strncmp(now, prefix, sizeof(prefix) - 1) == 0)
-		(void)text_to_u64(&number, now + sizeof(prefix) - 1,
-		    strlen(now) - (sizeof(prefix) - 1));
-	snprintf(enrolling->site.identity, sizeof(enrolling->site.identity),
-	    "%s%llu", prefix, (unsigned long long)number + 1);
-	files_identity_path(folder, &keeper->files, enrolling->site.identity);
-	return identity_open(&enrolling->identity, folder,
-	    keeper->options.tcti);
-}
-
-static void
-begin_connecting(struct keeper *keeper)
-{
-	struct enrolling *enrolling = keeper->enrolling;
-	struct uplink_target target = { .port = enrolling->site.port };
-
-	memcpy(target.host, enrolling->site.host, sizeof(target.host));
-	memcpy(target.ca_sha256, enrolling->terms.ca_sha256,
-	    sizeof(target.ca_sha256));
-	session_stop(keeper);
-	int err = calls_connect(keeper->calls, &target);
-
-	enrolling->begun = true;
-	if (err < 0)
-		fail_words(keeper, err, err_str(err));
-}
-
-void
-enroll_begin(struct application *application, uint64_t id,
-    const struct local_enroll *request)
-{
-	struct keeper *keeper = application->keeper;
-	struct asker asker = { application->number, id };
-	struct timeval most = { .tv_sec = ENROLL_S };
-	struct enrolling *enrolling;
-	struct problem problem;
-	int err = enroll_check(keeper, request, &problem);
-
-	if (err < 0) {
-		application_refuse(keeper, &asker, err, &problem);
-		return;
-	}
-	enrolling = calloc(1, sizeof(*enrolling));
-	if (enrolling == NULL) {
-		application_refuse(keeper, &asker, ERR_NOMEM, NULL);
-		return;
-	}
-	keeper->enrolling = enrolling;
-	enrolling->asker = asker;
-	enrolling->timeout = event_new(keeper->base, -1, 0, on_timeout, keeper);
-	problem_set(&problem, ERR_NOMEM, NULL, NULL);
-	err = read_token(enrolling, request, &problem);
-	if (err == 0 &&
-	    (enrolling->timeout == NULL ||
-		event_add(enrolling->timeout, &most) < 0))
-		err = ERR_NOMEM;
-	memcpy(enrolling->site.identity, keeper->site.identity,
-	    sizeof(enrolling->site.identity));
-	if (err == 0 && request->new_key) {
-		err = make_identity(keeper);
-		problem_set(&problem, err, NULL,
-		    "a new key cannot be made; the agent's log says why");
-	}
-	if (err < 0) {
-		application_refuse(keeper, &asker, err, &problem);
-		enrolling_free(keeper);
-		return;
-	}
-	memcpy(enrolling->site.url, request->url, sizeof(request->url));
-	(void)enroll_parse_url(enrolling->site.host, &enrolling->site.port,
-	    request->url);
-	text_copy_n(enrolling->site.name, sizeof(enrolling->site.name),
-	    request->name[0] != '\0' ? request->name : keeper->host,
-	    strnlen(request->name[0] != '\0' ? request->name : keeper->host,
-		sizeof(enrolling->site.name) - 1));
-	begin_connecting(keeper);
 }

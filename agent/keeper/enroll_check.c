@@ -48,6 +48,34 @@ enroll_parse_url(char host[256], uint32_t *port, const char *url)
 }
 
 int
+enroll_check_idle(const struct keeper *keeper, struct problem *problem)
+{
+	if (TAILQ_EMPTY(&keeper->leases.all) && TAILQ_EMPTY(&keeper->checkouts))
+		return 0;
+	problem_set(problem, ERR_CONFLICT, "leasehold return --all",
+	    "leases of site %s are still held or not yet returned",
+	    keeper->site.site);
+	return ERR_CONFLICT;
+}
+
+int
+enroll_check_borrows(const struct keeper *keeper, struct problem *problem)
+{
+	/* What the site shut out, or another TPM's key borrowed, nobody can
+	 * give back any more. */
+	if (borrows_are_held(keeper) && key_is_open(keeper) &&
+	    keeper->session.refused == 0) {
+		problem_set(problem, ERR_CONFLICT,
+		    "leasehold borrow return --all",
+		    "seats borrowed from site %s are here, or their return is "
+		    "not proved yet",
+		    keeper->site.site);
+		return ERR_CONFLICT;
+	}
+	return 0;
+}
+
+int
 enroll_check(struct keeper *keeper, const struct local_enroll *request,
     struct problem *problem)
 {
@@ -65,13 +93,18 @@ enroll_check(struct keeper *keeper, const struct local_enroll *request,
 		    "another enrolment is on its way");
 		return ERR_CONFLICT;
 	}
-	if (!TAILQ_EMPTY(&keeper->leases.all) ||
-	    !TAILQ_EMPTY(&keeper->checkouts)) {
-		problem_set(problem, ERR_CONFLICT, "leasehold return --all",
-		    "leases of site %s are still held or not yet returned",
-		    keeper->site.site);
+	if (request->new_key && keeper->options.key_file != NULL &&
+	    keeper->key.class_ == PROOF_ASSIGNED) {
+		problem_set(problem, ERR_CONFLICT,
+		    "hand over another key, restart the agent, and enroll "
+		    "without --new-key",
+		    "this device's key was handed over to it");
 		return ERR_CONFLICT;
 	}
+	int err = enroll_check_idle(keeper, problem);
+
+	if (err < 0)
+		return err;
 	if (!calls_have_uplink(keeper->calls)) {
 		problem_set(problem, ERR_UNAVAILABLE, NULL,
 		    "the agent's uplink is being restarted; try again");

@@ -29,6 +29,13 @@ static const struct record_field enrolment_fields[] = {
 	R_TEXT(enrolment, name, 0, 63, RECORD_OPTIONAL, "Its name."),
 	R_TEXT(enrolment, identity, 0, 31, RECORD_OPTIONAL,
 	    "Folder of its key; absent: identity."),
+	{ .key = "class",
+	    .offset = offsetof(struct enrolment, class_),
+	    .size = sizeof(((struct enrolment *)0)->class_),
+	    .type = RECORD_ENUM,
+	    .flags = RECORD_OPTIONAL,
+	    .names = proof_class_names,
+	    .doc = "As the site has it." },
 };
 RECORD_DEFINE(enrolment, 1, "Which site this is a device of.");
 

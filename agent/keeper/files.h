@@ -37,6 +37,7 @@ struct enrolment {
 	uint64_t device;
 	char name[64];
 	char identity[32]; /* folder of its key; "" : "identity" */
+	uint32_t class_; /* as the site has it */
 };
 
 /** Longer than any header or beat. */

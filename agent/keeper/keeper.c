@@ -20,15 +20,6 @@
 #define EXIT_CONFIG 2
 
 static int
-open_identity(struct keeper *keeper)
-{
-	char folder[PATH_MAX];
-
-	files_identity_path(folder, &keeper->files, keeper->site.identity);
-	return identity_open(&keeper->identity, folder, keeper->options.tcti);
-}
-
-static int
 open_enrolment(struct keeper *keeper)
 {
 	int err = files_read_enrolment(&keeper->site, &keeper->ca_pem,
@@ -74,10 +65,6 @@ keeper_new(struct keeper **out, struct event_base *base,
 	if (err == 0)
 		err = open_enrolment(keeper);
 	if (err == 0)
-		err = open_identity(keeper);
-	if (err == 0)
-		err = proofs_new(&keeper->proofs, base, keeper->identity);
-	if (err == 0)
 		err = digests_new(&keeper->digests, base);
 	if (err == 0)
 		err = session_open(keeper);
@@ -85,6 +72,8 @@ keeper_new(struct keeper **out, struct event_base *base,
 		err = renewal_open(keeper);
 	if (err == 0)
 		err = leases_open(keeper);
+	if (err == 0)
+		err = key_open(keeper);
 	if (err == 0)
 		err = borrows_open(keeper);
 	if (err == 0)
@@ -109,13 +98,12 @@ keeper_free(struct keeper *keeper)
 	checkouts_close(keeper);
 	applications_close(keeper);
 	enroll_close(keeper);
+	key_close(keeper);
 	session_close(keeper);
-	proofs_free(keeper->proofs);
 	borrows_close(keeper);
 	leases_close(keeper);
 	renewal_close(keeper);
 	digests_free(keeper->digests);
-	identity_close(keeper->identity);
 	free(keeper->ca_pem);
 	free(keeper);
 }

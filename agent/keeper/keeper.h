@@ -22,7 +22,9 @@ struct keeper;
 struct keeper_options {
 	const char *state; /* folder; made when missing */
 	int listen_fd; /* of the local socket; borrowed */
-	const char *tcti; /* of the TPM; NULL: class software */
+	const char *tcti; /* of the TPM; NULL: a key file */
+	bool tpm_p256; /* its endorsement key; else RSA */
+	const char *key_file; /* that was handed over; NULL: none was */
 	bool drop; /* become uid and gid: started as root */
 	uid_t uid;
 	gid_t gid;

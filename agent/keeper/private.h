@@ -14,7 +14,8 @@
  *   session.c       the session with the site
  *   attempt.c       connecting to it, again and again
  *   journal.c       what was seen of its journal
- *   enroll.c        becoming a device
+ *   key.c           the device's key; proofs.c is what works with it
+ *   enroll.c        becoming a device, from enroll_begin.c on
  *   show.c          what people are shown of all this
  *   borrow.h        seats that are borrowed, and the way back
  *   tickets.c       who gets to use them
@@ -32,6 +33,7 @@
 #include "agent/keeper/files.h"
 #include "agent/keeper/keeper.h"
 #include "agent/keeper/process.h"
+#include "agent/keeper/proofs.h"
 #include "shared/rpc/local.h"
 #include "shared/rpc/rpc.h"
 
@@ -267,6 +269,38 @@ void renewal_resume(struct keeper *keeper, uint32_t renew_s);
 /** The lease is about to be freed. */
 void renewal_forget(struct lease *lease);
 
+/* --- key.c -----------------------------------------------------------------
+ */
+
+enum key_state {
+	KEY_OPENING,
+	KEY_OPEN,
+	KEY_CLOSED, /* and tried again later */
+};
+
+struct key {
+	enum key_state state;
+	enum proof_class class_; /* PROOF_TPM for any TPM */
+	int err; /* of the last try */
+	unsigned int failures;
+	struct event *again;
+};
+
+/** A key file at once, or an error; a TPM when it comes to it. The parts that
+ * a session needs are open by then. */
+int key_open(struct keeper *keeper);
+void key_close(struct keeper *keeper);
+bool key_is_open(const struct keeper *keeper);
+/** Of proofs made here; the site knows it better (site.class_). */
+enum proof_class key_class(const struct keeper *keeper);
+/** Why it is not open; "": it is. */
+void key_trouble(char out[128], const struct keeper *keeper);
+/** As the configuration has it, of a key in this folder. */
+void key_options(struct identity_options *options, const struct keeper *keeper,
+    const char *folder);
+/** It is there: sessions may begin. */
+void key_opened(struct keeper *keeper);
+
 /* --- session.c -------------------------------------------------------------
  */
 
@@ -292,6 +326,8 @@ struct session {
 	int64_t since; /* wall clock: connected or disconnected */
 	int64_t up_ms; /* boottime: the last session came up */
 	uint8_t exporter[32];
+	uint64_t attempt; /* number of this connection */
+	int64_t proving_ms; /* boottime: its proof is being made since */
 	bool told; /* `trouble` says already why this attempt ended */
 	bool stopping; /* the site said that it is about to */
 	uint32_t spread_ms; /* over which it wants its agents back */
@@ -372,17 +408,22 @@ void session_write_seen(struct keeper *keeper);
  */
 
 struct enrolling;
-/** The connection is an enrolment's and not a session's. */
-bool enroll_is_talking(const struct keeper *keeper);
+/** In enroll_begin.c. */
 void enroll_begin(struct application *application, uint64_t id,
     const struct local_enroll *request);
+/** The connection is an enrolment's and not a session's. */
+bool enroll_is_talking(const struct keeper *keeper);
 /** Called by session.c while it is. */
 void enroll_opened(struct keeper *keeper, const struct uplink_peer *peer);
 void enroll_closed(struct keeper *keeper, const char *reason);
 /** The first session after it came about or did not. */
 void enroll_session_result(struct keeper *keeper);
 void enroll_close(struct keeper *keeper);
-/** In enroll_check.c. */
+/** In enroll_check.c: nothing of the site of before is held. */
+int enroll_check_idle(const struct keeper *keeper, struct problem *problem);
+/** Another key, or another site: nothing borrowed is left behind that the site
+ * of before would take back. */
+int enroll_check_borrows(const struct keeper *keeper, struct problem *problem);
 int enroll_check(struct keeper *keeper, const struct local_enroll *request,
     struct problem *problem);
 /** "https://host[:port]" or "https://[v6]:port"; the port is 7443 if absent. */
@@ -505,7 +546,7 @@ struct keeper {
 	struct keeper_options options;
 	char host[128];
 	struct files files;
-	struct identity *identity;
+	struct key key;
 	bool enrolled;
 	struct enrolment site;
 	char *ca_pem;

@@ -5,16 +5,18 @@
 #include "shared/proof/worker.h"
 
 #include <event2/event.h>
-#include <pthread.h>
 #include <stdlib.h>
 
-enum kind { KIND_MAKE, KIND_COUNTER, KIND_RAISE };
+/* For those that are not counted. */
+#define SPARE 64
+
+enum kind { KIND_MAKE, KIND_COUNTER, KIND_RAISE, KIND_RUN };
 
 struct proofs {
 	struct worker *worker;
 	struct event *back;
-	pthread_mutex_t lock; /* held while the identity is used or changed */
-	struct identity *identity;
+	struct identity *identity; /* the thread's; after it, proofs_free's */
+	size_t waiting; /* the loop's count */
 };
 
 struct job {
@@ -25,10 +27,27 @@ struct job {
 	char site[64], tenant[64];
 	uint64_t to;
 	proofs_done *done;
+	proofs_work *work;
+	proofs_ran *ran;
 	void *ctx;
 	int err;
 	struct proof proof;
 };
+
+static int
+work_on(struct job *job, struct identity *identity)
+{
+	uint64_t *counter = &job->proof.counter;
+
+	if (identity == NULL)
+		return ERR_UNAVAILABLE;
+	if (job->kind == KIND_MAKE)
+		return proof_make(&job->proof, identity, &job->subject);
+	if (job->kind == KIND_COUNTER)
+		return identity_counter_read(counter, identity);
+	*counter = job->to;
+	return identity_counter_raise(identity, job->to);
+}
 
 /* In the thread. */
 static void
@@ -37,39 +56,33 @@ work(struct worker_job *worker_job)
 	struct job *job = (struct job *)worker_job;
 	struct proofs *proofs = job->proofs;
 
-	pthread_mutex_lock(&proofs->lock);
-	switch (job->kind) {
-	case KIND_MAKE:
-		job->err =
-		    proof_make(&job->proof, proofs->identity, &job->subject);
-		break;
-	case KIND_RAISE:
-		job->err = identity_counter_raise(proofs->identity, job->to);
-		if (job->err != 0)
-			break;
-		job->proof.counter = job->to;
-		break;
-	case KIND_COUNTER:
-		job->err = identity_counter_read(&job->proof.counter,
-		    proofs->identity);
-		break;
-	}
-	pthread_mutex_unlock(&proofs->lock);
+	job->err = job->kind == KIND_RUN
+	    ? job->work(job->ctx, &proofs->identity)
+	    : work_on(job, proofs->identity);
 }
 
 static void
 done(struct worker_job *worker_job)
 {
 	struct job *job = (struct job *)worker_job;
+	int err = worker_job->cancelled ? ERR_CLOSED : job->err;
 
-	job->done(job->ctx, worker_job->cancelled ? ERR_CLOSED : job->err,
-	    &job->proof);
+	if (job->kind == KIND_RUN) {
+		job->ran(job->ctx, err);
+	} else {
+		job->proofs->waiting--;
+		job->done(job->ctx, err, &job->proof);
+	}
 	free(job);
 }
 
 static int
 submit(struct proofs *proofs, const struct job *plan)
 {
+	bool counted = plan->kind != KIND_RUN;
+
+	if (counted && proofs->waiting >= PROOFS_MAX)
+		return ERR_BUSY;
 	struct job *job = malloc(sizeof(*job));
 
 	if (job == NULL)
@@ -89,6 +102,8 @@ submit(struct proofs *proofs, const struct job *plan)
 
 	if (err < 0)
 		free(job);
+	else if (counted)
+		proofs->waiting++;
 	return err;
 }
 
@@ -124,6 +139,19 @@ proofs_raise(struct proofs *proofs, uint64_t to, proofs_done *done_, void *ctx)
 	    });
 }
 
+int
+proofs_run(struct proofs *proofs, proofs_work *work_, proofs_ran *ran,
+    void *ctx)
+{
+	return submit(proofs,
+	    &(struct job){
+		.kind = KIND_RUN,
+		.work = work_,
+		.ran = ran,
+		.ctx = ctx,
+	    });
+}
+
 static void
 on_back(evutil_socket_t fd, short what, void *ctx)
 {
@@ -140,11 +168,12 @@ proofs_new(struct proofs **out, struct event_base *base,
 {
 	struct proofs *proofs = calloc(1, sizeof(*proofs));
 
-	if (proofs == NULL)
+	if (proofs == NULL) {
+		identity_close(identity);
 		return ERR_NOMEM;
+	}
 	proofs->identity = identity;
-	pthread_mutex_init(&proofs->lock, NULL);
-	int err = worker_new(&proofs->worker, PROOFS_MAX);
+	int err = worker_new(&proofs->worker, PROOFS_MAX + SPARE);
 
 	if (err == 0) {
 		proofs->back = event_new(base, worker_fd(proofs->worker),
@@ -168,14 +197,6 @@ proofs_free(struct proofs *proofs)
 	if (proofs->back != NULL)
 		event_free(proofs->back);
 	worker_free(proofs->worker);
-	pthread_mutex_destroy(&proofs->lock);
+	identity_close(proofs->identity);
 	free(proofs);
-}
-
-void
-proofs_use(struct proofs *proofs, struct identity *identity)
-{
-	pthread_mutex_lock(&proofs->lock);
-	proofs->identity = identity;
-	pthread_mutex_unlock(&proofs->lock);
 }

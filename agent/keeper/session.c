@@ -16,6 +16,7 @@
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -23,6 +24,7 @@
 #define UNDISPUTED_MS 1800000
 #define WATCH_S 10
 #define ANSWER_MAX_MS 30000
+#define PROOF_MAX_MS 60000
 
 static void say_hello(struct keeper *keeper);
 
@@ -113,6 +115,7 @@ on_proved(void *ctx, int err, const void *reply, const struct problem *problem)
 		refused(keeper, err);
 		return;
 	}
+	keeper->site.class_ = said->class_;
 	keeper->renewal.renew_s = said->renew_s;
 	keeper->session.spread_ms = said->spread_ms;
 	keeper->session.borrows = said->borrows;
@@ -122,10 +125,42 @@ on_proved(void *ctx, int err, const void *reply, const struct problem *problem)
 		begin_resuming(keeper);
 }
 
+/* A proof that is being made, for one connection. */
+struct login {
+	struct keeper *keeper;
+	uint64_t attempt;
+};
+
+static void
+on_proof(void *ctx, int err, const struct proof *proof)
+{
+	struct login *login = ctx;
+	struct keeper *keeper = login->keeper;
+	bool ours = login->attempt == keeper->session.attempt &&
+	    keeper->session.proving_ms != 0;
+	struct prove request;
+
+	free(login);
+	if (err == ERR_CLOSED || !ours)
+		return; /* its connection is over */
+	keeper->session.proving_ms = 0;
+	if (err == 0) {
+		request.proof = *proof;
+		err = calls_ask(keeper->calls, OP_SESSION_PROVE, &request,
+		    on_proved, keeper);
+	}
+	if (err == 0)
+		return;
+	session_hang_up(keeper, "no proof can be made: %s", err_str(err));
+	if (key_class(keeper) == PROOF_TPM)
+		keeper->session.cause =
+		    err == ERR_MISMATCH ? CAUSE_OTHER_TPM : CAUSE_TPM;
+}
+
 static void
 prove(struct keeper *keeper, const struct hello_reply *said)
 {
-	struct prove request;
+	struct login *login = malloc(sizeof(*login));
 	struct proof_subject subject = {
 		.purpose = PROOF_LOGIN,
 		.site = keeper->site.site,
@@ -136,16 +171,20 @@ prove(struct keeper *keeper, const struct hello_reply *said)
 	memcpy(subject.nonce, said->nonce, sizeof(subject.nonce));
 	memcpy(subject.exporter, keeper->session.exporter,
 	    sizeof(subject.exporter));
-	int err = proof_make(&request.proof, keeper->identity, &subject);
+	int err = ERR_NOMEM;
 
-	if (err == 0)
-		err = calls_ask(keeper->calls, OP_SESSION_PROVE, &request,
-		    on_proved, keeper);
-	if (err < 0)
+	if (login != NULL) {
+		*login = (struct login){ keeper, keeper->session.attempt };
+		err = proofs_make(keeper->proofs, &subject, on_proof, login);
+	}
+	if (err < 0) {
+		free(login);
 		session_hang_up(keeper, "no proof can be made: %s",
 		    err_str(err));
-	else
-		keeper->session.state = SESSION_PROVING;
+		return;
+	}
+	keeper->session.state = SESSION_PROVING;
+	keeper->session.proving_ms = clock_boottime_ms();
 }
 
 static void
@@ -284,6 +323,7 @@ on_opened(void *ctx, const struct uplink_peer *peer)
 		return;
 	memcpy(keeper->session.exporter, peer->exporter,
 	    sizeof(keeper->session.exporter));
+	keeper->session.proving_ms = 0;
 	keeper->session.certificate_end = peer->certificate_end;
 	keeper->session.asked_plain = false;
 	say_hello(keeper);
@@ -315,6 +355,7 @@ on_closed(void *ctx, enum local_cause cause, const char *reason)
 		enroll_closed(keeper, reason);
 		return;
 	}
+	session->proving_ms = 0;
 	if (session->state == SESSION_IDLE)
 		return;
 	if (session->state == SESSION_PENDING)
@@ -402,6 +443,9 @@ on_watch(evutil_socket_t fd, short what, void *ctx)
 	else if (keeper->session.state > SESSION_CONNECTING &&
 	    calls_oldest_ms(keeper->calls) > ANSWER_MAX_MS)
 		session_hang_up(keeper, "the site does not answer");
+	else if (keeper->session.proving_ms != 0 &&
+	    clock_boottime_ms() - keeper->session.proving_ms > PROOF_MAX_MS)
+		session_hang_up(keeper, "the TPM does not answer");
 }
 
 int

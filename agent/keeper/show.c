@@ -102,7 +102,12 @@ session_status(struct local_status *status, const struct keeper *keeper)
 
 	memset(status, 0, sizeof(*status));
 	text_copy(status->software, sizeof(status->software), SOFTWARE);
-	status->class_ = identity_class(keeper->identity);
+	status->class_ = keeper->enrolled ? keeper->site.class_
+					  : (uint32_t)key_class(keeper);
+	if (key_class(keeper) == PROOF_TPM)
+		text_copy(status->tpm, sizeof(status->tpm),
+		    keeper->options.tcti);
+	key_trouble(status->key_trouble, keeper);
 	status->leases = keeper->leases.held;
 	status->since = session->since;
 	if (!keeper->enrolled)

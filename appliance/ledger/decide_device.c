@@ -181,9 +181,13 @@ emit_enrolled(struct batch *batch, struct command *command,
 
 static void
 fill_enrolled(struct enroll_reply *reply, const struct ledger *ledger,
-    uint64_t device, bool pending)
+    uint64_t device, bool pending, uint32_t class_)
 {
-	*reply = (struct enroll_reply){ .device = device, .pending = pending };
+	*reply = (struct enroll_reply){
+		.device = device,
+		.pending = pending,
+		.class_ = class_,
+	};
 	memcpy(reply->site, ledger->site, sizeof reply->site);
 	memcpy(reply->tenant, ledger->tenant, sizeof reply->tenant);
 	memcpy(reply->site_key, ledger->site_public, sizeof reply->site_key);
@@ -226,7 +230,7 @@ decide_enroll(struct batch *batch, struct command *command)
 	 * nothing up. */
 	if (device->device != 0 && device->join == joining.join.join) {
 		fill_enrolled(reply, batch->ledger, device->device,
-		    device->state == DEVICE_PENDING);
+		    device->state == DEVICE_PENDING, device->class_);
 		return 0;
 	}
 	check_uses(command, &joining.join);
@@ -236,7 +240,8 @@ decide_enroll(struct batch *batch, struct command *command)
 	    ? device->device
 	    : batch->state.counters.next_device;
 
-	fill_enrolled(reply, batch->ledger, number, !is_approved(&joining));
+	fill_enrolled(reply, batch->ledger, number, !is_approved(&joining),
+	    joining.request->class_);
 	return emit_enrolled(batch, command, &joining, number);
 }
 

@@ -168,6 +168,7 @@ check_login(struct prove_reply *reply, const struct request *request,
 	reply->device = device.device;
 	reply->pending = device.state == DEVICE_PENDING;
 	reply->borrows = device.borrows;
+	reply->class_ = device.class_;
 	memcpy(reply->name, device.name, sizeof(reply->name));
 	rc = take_sequence(memory, proof, problem);
 	return rc != 0 ? rc : take_turn(memory, subject.device, problem);

@@ -170,9 +170,9 @@ const char *const local_cause_names[] = { "none", "other", "no_uplink",
 	"connection_lost", "site_stopping", "session_replaced", "unavailable",
 	"protocol", "another_site", "another_key", "unknown_device",
 	"device_revoked", "bad_proof", "class_not_allowed", "rolled_back",
-	NULL };
+	"tpm_unavailable", "another_tpm", NULL };
 _Static_assert(sizeof(local_cause_names) / sizeof(local_cause_names[0]) ==
-	CAUSE_ROLLED_BACK + 2,
+	CAUSE_OTHER_TPM + 2,
     "a name for each cause");
 
 static const struct record_field local_status_fields[] = {
@@ -208,6 +208,10 @@ static const struct record_field local_status_fields[] = {
 	R_TIME(local_status, last_beat, OPT, "When leases were last renewed."),
 	R_U32(local_status, questions, 0, UINT32_MAX, OPT,
 	    "Questions for seats without an answer, likewise."),
+	R_TEXT(local_status, tpm, 0, 255, OPT,
+	    "The TPM that holds its key; absent: a file does."),
+	R_TEXT(local_status, key_trouble, 0, 127, OPT,
+	    "Why the key cannot be used now."),
 };
 RECORD_DEFINE(local_status, 1, "The agent at a glance.");
 

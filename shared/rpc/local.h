@@ -205,6 +205,9 @@ enum local_cause {
 	CAUSE_BAD_PROOF,
 	CAUSE_CLASS,
 	CAUSE_ROLLED_BACK,
+	/* here */
+	CAUSE_TPM, /* it is being opened, or does not answer */
+	CAUSE_OTHER_TPM, /* the key is in another one */
 };
 extern const char *const local_cause_names[]; /* ends with NULL */
 
@@ -235,6 +238,8 @@ struct local_status {
 	int64_t certificate_end; /* of the site; 0: not seen yet */
 	int64_t last_beat; /* wall clock; 0: none yet */
 	uint32_t questions; /* questions without an answer */
+	char tpm[256]; /* TCTI of the TPM that holds its key; "": a file */
+	char key_trouble[128]; /* "" or why the key cannot be used now */
 };
 
 struct local_enroll {

@@ -63,6 +63,7 @@ static const struct record_field prove_reply_fields[] = {
 	    "It has borrowed seats, or is to prove that it returned some."),
 	R_U32(prove_reply, spread_ms, 0, 600000, OPT,
 	    "When the session ends, come back at some moment of so long."),
+	R_CLASS(prove_reply, OPT, "The device's class; absent: software."),
 };
 RECORD_DEFINE(prove_reply, 1, "The session is the device's now.");
 
@@ -82,15 +83,28 @@ static const struct record_field enroll_fields[] = {
 	R_TEXT(enroll, host, 0, 127, OPT, "Host name; a claim."),
 	R_STRUCT(enroll, proof, &proof_record, 0,
 	    "Purpose enroll; the request digest is SHA-256 of the token."),
+	R_STRUCT(enroll, material, &proof_material_record, OPT,
+	    "What is shown of its TPM."),
 };
 RECORD_DEFINE(enroll, 1, "A new device with an enrolment token.");
 
 static const struct record_field enroll_reply_fields[] = {
-	R_U64(enroll_reply, device, 1, U53_MAX, 0, "The device's number."),
+	R_U64(enroll_reply, device, 0, U53_MAX, OPT,
+	    "The device's number; absent: the challenge is to be answered."),
 	R_TEXT(enroll_reply, site, 1, 63, 0, "The site's id."),
 	R_TEXT(enroll_reply, tenant, 1, 63, 0, "The tenant."),
 	R_FIXED(enroll_reply, site_key, 0,
 	    "The site's public key (Ed25519), to be kept."),
 	R_BOOL(enroll_reply, pending, OPT, "It waits for an admin's approval."),
+	R_CLASS(enroll_reply, OPT, "The device's class; absent: software."),
+	R_STRUCT(enroll_reply, challenge, &proof_challenge_record, OPT,
+	    "For the TPM that was shown; device.activate answers it."),
 };
-RECORD_DEFINE(enroll_reply, 1, "The device is enrolled.");
+RECORD_DEFINE(enroll_reply, 1,
+    "The device is enrolled, or is to show that its key is in its TPM.");
+
+static const struct record_field enroll_activate_fields[] = {
+	R_FIXED(enroll_activate, secret, RECORD_SECRET,
+	    "What the TPM found in the challenge."),
+};
+RECORD_DEFINE(enroll_activate, 1, "The answer to an enrolment's challenge.");

@@ -8,7 +8,7 @@
 #define SHARED_RPC_MESSAGES_H
 
 #include "shared/journal/journal.h"
-#include "shared/proof/proof.h"
+#include "shared/proof/enroll.h"
 #include "shared/record/record.h"
 
 #define PROTOCOL_VERSION 1
@@ -64,6 +64,7 @@ struct prove_reply {
 	bool borrows; /* it has borrowed seats, or owes a proof of a return */
 	/** When this session ends: come back at some moment of so long. */
 	uint32_t spread_ms;
+	uint32_t class_; /* of the device, as the site has it */
 };
 
 struct draining {
@@ -77,13 +78,21 @@ struct enroll {
 	char name[64]; /* of the device, for people */
 	char host[128];
 	struct proof proof; /* purpose enroll; request_digest = SHA-256(join) */
+	struct proof_material material; /* of its TPM; empty without one */
 };
+/** Device 0: it is not enrolled yet; the answer to the challenge follows on the
+ * same connection, as device.activate, and gets such a reply again. */
 struct enroll_reply {
 	uint64_t device;
 	char site[64];
 	char tenant[64];
 	uint8_t site_key[32];
 	bool pending; /* waits for an admin */
+	uint32_t class_; /* as the site has judged */
+	struct proof_challenge challenge;
+};
+struct enroll_activate {
+	uint8_t secret[PROOF_SECRET_BYTES]; /* of the challenge */
 };
 
 /* --- leases ------------------------------------------------------------ */
@@ -458,14 +467,14 @@ struct health {
 
 extern const struct record empty_record, problem_record, hello_record,
     hello_reply_record, prove_record, prove_reply_record, draining_record,
-    enroll_record, enroll_reply_record, checkout_record, checkout_reply_record,
-    queue_place_record, lease_waiting_record, lease_offered_record,
-    lease_cancel_record, waiter_view_record, waiter_query_record,
-    waiter_page_record, waiter_number_record, renew_item_record, renew_record,
-    lease_refused_record, renew_reply_record, lease_return_record,
-    lease_ref_record, lease_ended_record, attach_item_record, attach_record,
-    attach_reply_record, license_ref_record, lease_view_record,
-    lease_query_record, lease_page_record, site_view_record,
+    enroll_record, enroll_reply_record, enroll_activate_record, checkout_record,
+    checkout_reply_record, queue_place_record, lease_waiting_record,
+    lease_offered_record, lease_cancel_record, waiter_view_record,
+    waiter_query_record, waiter_page_record, waiter_number_record,
+    renew_item_record, renew_record, lease_refused_record, renew_reply_record,
+    lease_return_record, lease_ref_record, lease_ended_record,
+    attach_item_record, attach_record, attach_reply_record, license_ref_record,
+    lease_view_record, lease_query_record, lease_page_record, site_view_record,
     rollback_acknowledge_record, rollback_acknowledged_record,
     site_request_reply_record, license_install_record, license_number_record,
     license_feature_view_record, license_view_record, license_page_record,
