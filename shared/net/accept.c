@@ -19,6 +19,12 @@
 
 /* Out of descriptors: so many strangers make room. */
 #define EVICT_ON_FAILURE 16
+/* A newcomer's handshake takes the time of many messages, and a thousand that
+ * come in one moment would have it all. So they are taken one by one, the others
+ * wait in the kernel meanwhile: at once while nobody is in who says something,
+ * else each after so long. */
+#define NEXT_AFTER_US 2000
+#define SOMETHING_MS 100
 
 static void
 describe_address(struct net_peer *peer, const struct sockaddr *address)
@@ -118,6 +124,21 @@ turn_away(struct net *net, int fd, const struct sockaddr *from,
 	close(fd);
 }
 
+/* The listener stops, and goes on with the timer. */
+static void
+wait_for_next(struct net *net)
+{
+	bool busy = net_now_ms() - net->trusted_ms < SOMETHING_MS;
+	/* 0 is a timer too: the other events of this turn come first. */
+	const struct timeval wait = { .tv_usec = busy ? NEXT_AFTER_US : 0 };
+
+	if (evtimer_add(net->listener_next, &wait) != 0) {
+		log_error("net", "cannot set a timer");
+		return;
+	}
+	evconnlistener_disable(net->listener);
+}
+
 static void
 accepted(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *from, int from_len, void *ctx)
@@ -136,13 +157,16 @@ accepted(struct evconnlistener *listener, evutil_socket_t fd,
 		log_warn("net", "no more connections are taken: open=%zu",
 		    net->n_accepted);
 		evconnlistener_disable(listener);
+		return;
 	}
+	wait_for_next(net);
 }
 
 void
 net_accept_resume(struct net *net)
 {
-	if (net->listener == NULL || net->stopped || net->dying || is_full(net))
+	if (net->listener == NULL || net->stopped || net->dying ||
+	    is_full(net) || event_pending(net->listener_next, EV_TIMEOUT, NULL))
 		return;
 	evconnlistener_enable(net->listener);
 }
@@ -172,7 +196,8 @@ int
 net_accept(struct net *net, int listen_fd)
 {
 	net->listener_retry = evtimer_new(net->base, retry_accepting, net);
-	if (net->listener_retry == NULL)
+	net->listener_next = evtimer_new(net->base, retry_accepting, net);
+	if (net->listener_retry == NULL || net->listener_next == NULL)
 		return ERR_NOMEM;
 	if (evutil_make_socket_nonblocking(listen_fd) != 0)
 		return ERR_SYSTEM;

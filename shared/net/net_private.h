@@ -201,7 +201,9 @@ struct net {
 	struct net_server_callbacks callbacks;
 	void *ctx;
 	struct evconnlistener *listener;
-	struct event *listener_retry;
+	struct event *listener_retry; /* after accept(2) failed */
+	struct event *listener_next; /* while newcomers wait their turn */
+	int64_t trusted_ms; /* when a trusted connection was last heard */
 	void *addresses; /* tsearch(3), by key */
 	TAILQ_HEAD(, net_address) resting;
 	TAILQ_HEAD(, net_connection) strangers; /* oldest first */

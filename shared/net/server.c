@@ -389,6 +389,8 @@ net_server_free(struct net *net)
 		evconnlistener_free(net->listener);
 	if (net->listener_retry != NULL)
 		event_free(net->listener_retry);
+	if (net->listener_next != NULL)
+		event_free(net->listener_next);
 	free((char *)(uintptr_t)net->options.ws_path);
 	free((char *)(uintptr_t)net->options.ws_protocol);
 	free((char *)(uintptr_t)net->options.server_name);

@@ -55,6 +55,8 @@ net_throttle_charge(struct net_connection *conn, size_t bytes)
 {
 	int64_t rate = 0, *due_us = bucket_of(conn, &rate);
 
+	if (due_us != NULL && !conn->stranger)
+		conn->net->trusted_ms = net_now_ms();
 	if (bytes <= conn->prepaid) {
 		conn->prepaid -= (uint32_t)bytes;
 		return;

@@ -473,8 +473,16 @@ START_TEST(accepting_stops_at_the_limit_and_resumes)
 	net_world_open_with(&world, leaf, NULL, 3);
 	net_free(client);
 	event_base_free(base);
-	for (int i = 0; i < 3; i++)
+	/* Strangers would make room for each other. */
+	int before = world.seen.opened;
+
+	for (int i = 0; i < 3; i++) {
 		net_stranger_join(&s[i], &world);
+		net_stranger_say(&s[i], &world,
+		    NET_UPGRADE NET_PROTOCOL "\r\n");
+		NET_WAIT(&world, world.seen.opened > before + i);
+		net_trust(world.server, world.seen.conn);
+	}
 	net_stranger_open(&s[3], &world, TLS1_3_VERSION, 0);
 	SSL_do_handshake(s[3].ssl);
 	NET_UNTIL(&world, net_connections(world.server) > 3, 200);

@@ -316,6 +316,67 @@ START_TEST(who_reads_nothing_is_dropped_after_a_while)
 }
 END_TEST
 
+/* So many at once; how long until all are taken. */
+static int64_t
+take_crowd(struct net_stranger *trusted)
+{
+	enum { CROWD = 40 };
+	int fds[CROWD];
+	size_t before = net_connections(world.server);
+	int64_t start_ms = clock_boottime_ms();
+
+	for (int i = 0; i < CROWD; i++) {
+		struct sockaddr_in to = { .sin_family = AF_INET,
+			.sin_port = htons(world.port),
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+		fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+		ck_assert_int_ge(fds[i], 0);
+		ck_assert_int_eq(connect(fds[i], (struct sockaddr *)&to,
+				     sizeof(to)),
+		    0);
+	}
+	while (net_connections(world.server) < before + CROWD) {
+		int64_t now_ms = clock_boottime_ms();
+
+		ck_assert_int_lt(now_ms - start_ms, 20000);
+		if (trusted != NULL)
+			net_stranger_write(trusted, &world,
+			    "\x81\x84\0\0\0\0busy", 10);
+		event_base_loop(world.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	}
+	int64_t took_ms = clock_boottime_ms() - start_ms;
+
+	for (int i = 0; i < CROWD; i++)
+		close(fds[i]);
+	NET_WAIT(&world, net_connections(world.server) == before);
+	return took_ms;
+}
+
+START_TEST(newcomers_take_turns_while_somebody_who_is_in_talks)
+{
+	struct net_stranger s;
+
+	open_world(200, 150, 150, 0);
+	become_trusted(&s);
+	/* One in 2 ms, however long a machine stands still. */
+	ck_assert_int_ge(take_crowd(&s), 70);
+	/* What was said last is soon forgotten. */
+	int64_t quiet_ms = clock_boottime_ms();
+
+	NET_UNTIL(&world, clock_boottime_ms() - quiet_ms > 300, 1000);
+	int64_t least = INT64_MAX;
+
+	for (int i = 0; i < 10 && least >= 70; i++) {
+		int64_t took_ms = take_crowd(NULL);
+
+		least = took_ms < least ? took_ms : least;
+	}
+	ck_assert_int_lt(least, 70);
+	net_stranger_leave(&s);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -324,6 +385,8 @@ suite(void)
 
 	tcase_add_checked_fixture(rooms, NULL, teardown);
 	tcase_set_timeout(rooms, 60);
+	tcase_add_test(rooms,
+	    newcomers_take_turns_while_somebody_who_is_in_talks);
 	tcase_add_test(rooms, the_oldest_stranger_of_an_address_makes_room);
 	tcase_add_test(rooms, who_is_trusted_makes_room_for_nobody);
 	tcase_add_test(rooms, an_address_has_its_share_of_connections);
