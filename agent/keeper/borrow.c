@@ -44,7 +44,7 @@ on_patience(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	problem_set(&problem, ERR_UNAVAILABLE,
 	    job->kind == BORROW_JOB_RETURN
-		? "without the site: leasehold borrow return --all --offline"
+		? "without the site: leasehold borrow return --all --offline FILE"
 		: "leasehold status",
 	    "the site cannot be reached: %s",
 	    session->trouble[0] != '\0' ? session->trouble : "not connected");

@@ -421,13 +421,13 @@ begin_offline(struct borrow_job *job)
 		job_refuse_unknown(job, job->lease);
 	} else if (foreign && !job->privileged) {
 		problem_set(&problem, ERR_FORBIDDEN,
-		    "as root: leasehold borrow return --all --offline",
+		    "as root: leasehold borrow return --all --offline FILE",
 		    "without the site all borrows of this workstation go back "
 		    "at once, and not all of them are yours");
 		job_refuse(job, ERR_FORBIDDEN, &problem);
 	} else if (others && !job->all) {
 		problem_set(&problem, ERR_CONFLICT,
-		    "leasehold borrow return --all --offline",
+		    "leasehold borrow return --all --offline FILE",
 		    "without the site all %u borrows of this workstation go "
 		    "back at once, not one of them",
 		    job->count);
