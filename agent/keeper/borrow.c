@@ -334,8 +334,10 @@ on_first_counter(void *ctx, int err, const struct proof *proof)
 	if (err == ERR_CLOSED)
 		return;
 	keeper->borrows.asking = false;
-	if (err == 0)
-		borrows_saw_counter(keeper, proof->counter);
+	if (err != 0)
+		return;
+	borrows_saw_counter(keeper, proof->counter);
+	checkouts_try_tickets(keeper);
 }
 
 /* Until it is known, any ticket may be the one that counts: a proof shows. */
@@ -348,6 +350,12 @@ ask_counter(struct keeper *keeper)
 		return;
 	borrows->asking =
 	    proofs_counter(keeper->proofs, on_first_counter, keeper) == 0;
+}
+
+void
+borrows_key_opened(struct keeper *keeper)
+{
+	ask_counter(keeper);
 }
 
 struct ticket *

@@ -60,6 +60,8 @@ int borrows_open(struct keeper *keeper);
 void borrows_close(struct keeper *keeper);
 /** A proof, or the device itself, said where the counter stands. */
 void borrows_saw_counter(struct keeper *keeper, uint64_t counter);
+/** The device's key can be asked from now on. */
+void borrows_key_opened(struct keeper *keeper);
 /** The ticket of a borrow that counts now; NULL: none. */
 struct ticket *borrows_find(const struct keeper *keeper, uint64_t lease);
 /** Something of it is to be told the site: soon. */

@@ -494,6 +494,19 @@ checkouts_resume(struct keeper *keeper)
 }
 
 void
+checkouts_try_tickets(struct keeper *keeper)
+{
+	struct checkout_way *way, *next;
+
+	for (way = TAILQ_FIRST(&keeper->checkouts); way != NULL; way = next) {
+		next = TAILQ_NEXT(way, entry);
+		way->no_ticket = false;
+		if (way->step == CHECKOUT_OFFLINE && !way->again)
+			way_ask(way);
+	}
+}
+
+void
 checkouts_refuse(struct keeper *keeper)
 {
 	struct checkout_way *way, *next;

@@ -183,6 +183,7 @@ key_opened(struct keeper *keeper)
 	key->err = 0;
 	key->failures = 0;
 	event_del(key->again);
+	borrows_key_opened(keeper);
 	session_start(keeper);
 }
 

@@ -225,6 +225,8 @@ void checkout_begin(struct application *application, uint64_t id,
     const struct local_checkout *request);
 /** The site is reached: ask what waits. */
 void checkouts_resume(struct keeper *keeper);
+/** Borrowed seats can be proved now: who waits for the site may have one. */
+void checkouts_try_tickets(struct keeper *keeper);
 /** The site will not have this device: nobody waits any longer. */
 void checkouts_refuse(struct keeper *keeper);
 /** It waits for an admin: who did not ask to wait is told. */
