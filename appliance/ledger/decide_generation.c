@@ -54,10 +54,20 @@ decide_generation(struct batch *batch, struct command *command)
 	const struct counters *counters = &batch->state.counters;
 	uint8_t reason[SUBJECT_BYTES];
 
+	/* A crash came before the rest was done. The same counter alone does not
+	 * say so: a branch that was abandoned with the witness may have had it
+	 * too. */
 	if (counters->generation > 1 &&
 	    counters->generation_tick == request->counter &&
-	    counters->tick == request->counter)
-		return 0; /* a crash came before the rest was done */
+	    counters->tick == request->counter &&
+	    request->lost.generation < counters->generation)
+		return 0;
+	uint32_t next =
+	    row_generation_next(counters->generation, &request->lost);
+
+	if (next == 0)
+		return decide_refuse(command, ERR_CONFLICT, "",
+		    "there is no generation after the last");
 	int err = decide_subject(reason, batch, SUBJECT_REASON, request->reason,
 	    command->entropy);
 
@@ -70,7 +80,7 @@ decide_generation(struct batch *batch, struct command *command)
 	struct row_generation *r = &row->u.generation;
 
 	*r = (struct row_generation){
-		.generation = counters->generation + 1,
+		.generation = next,
 		.lost = request->lost,
 		.witness = request->witness,
 		.stored = request->stored,

@@ -313,7 +313,8 @@ fold_generation(struct state *state, const struct row *row,
 	struct counters *c = &state->counters;
 	uint64_t first = c->next_lease;
 
-	if (r->generation != c->generation + 1)
+	if (r->generation == 0 ||
+	    r->generation != row_generation_next(c->generation, &r->lost))
 		return fold_contradicted(row, "generations have a gap");
 	if (r->next_lease < c->next_lease || r->next_device < c->next_device)
 		return fold_contradicted(row, "numbers go back");

@@ -154,6 +154,13 @@ guard_is_proof(const struct guard_part *part, const struct row_mark *mark)
 	return mark->generation >= generation ? 1 : 0;
 }
 
+static bool
+is_further(const struct row_mark *a, const struct row_mark *b)
+{
+	return a->generation > b->generation ||
+	    (a->generation == b->generation && a->batch > b->batch);
+}
+
 static int
 newest_batch(uint64_t *batch, const struct guard_part *part)
 {
@@ -434,10 +441,7 @@ guard_lost(struct row_mark *lost, const struct guard *guard,
 	if (err != 0)
 		return err == ERR_NOT_FOUND ? 0 : err;
 	missing = guard_is_proof(part, &mark);
-	if (missing > 0 &&
-	    (mark.generation > lost->generation ||
-		(mark.generation == lost->generation &&
-		    mark.batch > lost->batch)))
+	if (missing > 0 && is_further(&mark, lost))
 		*lost = mark;
 	return missing < 0 ? missing : 0;
 }
@@ -466,8 +470,13 @@ guard_evidence(struct guard_report *report, const struct guard *guard,
 	if (proof <= 0)
 		return proof;
 	int err = system_evidence_load(&before, guard->system, part->tenant);
+	/* What is kept may have been acknowledged since. */
+	int keep = err == 0 ? guard_is_proof(part, &before) : 0;
 
-	if (err == ERR_NOT_FOUND || (err == 0 && mark->batch > before.batch))
+	if (keep < 0)
+		return keep;
+	if (err == ERR_NOT_FOUND ||
+	    (err == 0 && (keep == 0 || is_further(mark, &before))))
 		err = system_evidence_save(guard->system, part->tenant, mark);
 	if (err != 0)
 		return err;

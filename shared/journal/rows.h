@@ -347,7 +347,7 @@ struct row_mark {
  * again: counting goes on from next_lease and next_device.
  */
 struct row_generation {
-	uint32_t generation; /* that begins with this batch */
+	uint32_t generation; /* that begins with this batch: row_generation_next */
 	struct row_mark lost; /* the furthest that is known of what was lost */
 	uint32_t witness; /* enum witness_class */
 	uint64_t stored; /* tick of the store as it was found */
@@ -358,6 +358,17 @@ struct row_generation {
 	uint8_t reason[SUBJECT_BYTES];
 	struct row_actor by;
 };
+
+/** The generation that follows `now`, above all that is known to be lost: so
+ * nothing of a lost branch, however often it was acknowledged there, passes for
+ * what came after. 0: there is none. */
+static inline uint32_t
+row_generation_next(uint32_t now, const struct row_mark *lost)
+{
+	uint32_t highest = lost->generation > now ? lost->generation : now;
+
+	return highest == UINT32_MAX ? 0 : highest + 1;
+}
 
 /** Where a row stands that is no part of this journal. */
 struct row_origin {

@@ -85,8 +85,6 @@ check_header(struct walking *w)
 		return fail(w, ERR_CORRUPT, "its time goes back");
 	if (header->generation < walk->generation)
 		return fail(w, ERR_CORRUPT, "its generation goes back");
-	if (header->generation > walk->generation + 1)
-		return fail(w, ERR_CORRUPT, "its generation leaves some out");
 	return 0;
 }
 
@@ -265,12 +263,18 @@ check_generation(struct walking *w, const struct row *row)
 {
 	const struct row_generation *generation = &row->u.generation;
 
-	if (w->generation || generation->generation != w->header.generation ||
-	    w->header.generation != w->walk->generation + 1)
+	if (w->generation || generation->generation != w->header.generation)
 		return fail(w, ERR_CORRUPT,
 		    "row %" PRIu64 ": generation %" PRIu32
 		    " begins in a batch of generation %" PRIu32,
 		    row->number, generation->generation, w->header.generation);
+	if (generation->generation !=
+	    row_generation_next(w->walk->generation, &generation->lost))
+		return fail(w, ERR_CORRUPT,
+		    "row %" PRIu64 ": generation %" PRIu32
+		    " follows generation %" PRIu32 ", with %" PRIu32 " lost",
+		    row->number, generation->generation, w->walk->generation,
+		    generation->lost.generation);
 	w->generation = true;
 	w->tick = generation->counter;
 	return 0;

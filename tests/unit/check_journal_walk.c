@@ -208,12 +208,13 @@ maker_of_first(void)
 }
 
 static struct row
-begin_generation(uint32_t generation, uint64_t counter)
+begin_generation(uint32_t generation, uint32_t lost, uint64_t counter)
 {
 	struct row row = { .kind = ROW_GENERATION };
 
 	row.u.generation = (struct row_generation){
 		.generation = generation,
+		.lost = { .generation = lost },
 		.counter = counter,
 		.next_lease = 1000000001,
 		.next_device = 1000001,
@@ -231,27 +232,35 @@ tick(uint64_t counter)
 	return row;
 }
 
-/* It goes up by one, in a batch that says so, and nowhere else. */
+/* It goes up by one, or above what was lost, in a batch that says so, and
+ * nowhere else. */
 START_TEST(a_generation_begins_with_its_row)
 {
 	static const struct {
 		uint32_t row; /* 0: none */
+		uint32_t lost;
 		void (*bend)(struct journal_header *);
 		const char *error; /* NULL: none */
 	} cases[] = {
-		{ 0, NULL, NULL },
-		{ 2, bend_generation_up, NULL },
-		{ 0, bend_generation_up,
+		{ 0, 0, NULL, NULL },
+		{ 2, 0, bend_generation_up, NULL },
+		{ 2, 1, bend_generation_up, NULL },
+		{ 3, 2, bend_generation_far, NULL },
+		{ 0, 0, bend_generation_up,
 		    "batch 2: is of generation 2, and no row begins it" },
-		{ 2, NULL,
+		{ 2, 0, NULL,
 		    "batch 2: row 4: generation 2 begins in a batch of "
 		    "generation 1" },
-		{ 3, bend_generation_up,
+		{ 3, 0, bend_generation_up,
 		    "batch 2: row 4: generation 3 begins in a batch of "
 		    "generation 2" },
-		{ 3, bend_generation_far,
-		    "batch 2: its generation leaves some out" },
-		{ 0, bend_generation_down,
+		{ 3, 1, bend_generation_far,
+		    "batch 2: row 4: generation 3 follows generation 1, with 1 "
+		    "lost" },
+		{ 2, 2, bend_generation_up,
+		    "batch 2: row 4: generation 2 follows generation 1, with 2 "
+		    "lost" },
+		{ 0, 0, bend_generation_down,
 		    "batch 2: its generation goes back" },
 	};
 
@@ -261,7 +270,8 @@ START_TEST(a_generation_begins_with_its_row)
 		maker_commit(maker);
 		add(maker, tick(5));
 		if (cases[i].row != 0)
-			add(maker, begin_generation(cases[i].row, 7));
+			add(maker,
+			    begin_generation(cases[i].row, cases[i].lost, 7));
 		maker_commit_bent(maker, cases[i].bend);
 		ck_assert_int_eq(walk_all(maker),
 		    cases[i].error == NULL ? 0 : ERR_CORRUPT);
@@ -277,8 +287,8 @@ START_TEST(a_batch_begins_one_generation)
 	struct maker *maker = maker_of_first();
 
 	maker_commit(maker);
-	add(maker, begin_generation(2, 7));
-	add(maker, begin_generation(2, 8));
+	add(maker, begin_generation(2, 0, 7));
+	add(maker, begin_generation(2, 0, 8));
 	maker_commit_bent(maker, bend_generation_up);
 	ck_assert_int_eq(walk_all(maker), ERR_CORRUPT);
 	ck_assert_str_eq(error,
@@ -298,7 +308,7 @@ START_TEST(ticks_go_up)
 	maker_commit(maker);
 	ck_assert_int_eq(walk_all(maker), 0);
 	ck_assert_uint_eq(walk->tick, 9);
-	add(maker, begin_generation(2, 3));
+	add(maker, begin_generation(2, 0, 3));
 	maker->next.generation = 2;
 	maker_commit(maker);
 	add(maker, tick(4));
@@ -345,7 +355,7 @@ START_TEST(an_adopted_lease_is_counted_as_a_grant)
 	struct buf bytes = { 0 };
 
 	maker_commit(maker);
-	add(maker, begin_generation(2, 7));
+	add(maker, begin_generation(2, 0, 7));
 	add(maker, adopt(50, 2, &bytes));
 	maker_commit_bent(maker, bend_generation_up);
 	ck_assert_msg(walk_all(maker) == 0, "%s", error);
@@ -355,7 +365,7 @@ START_TEST(an_adopted_lease_is_counted_as_a_grant)
 
 	maker = maker_of_first();
 	maker_commit(maker);
-	add(maker, begin_generation(2, 7));
+	add(maker, begin_generation(2, 0, 7));
 	add(maker, adopt(50, 4, &bytes));
 	maker_commit_bent(maker, bend_generation_up);
 	ck_assert_int_eq(walk_all(maker), ERR_CORRUPT);
