@@ -177,7 +177,8 @@ next_license(struct borrow_job *job)
 
 /* --- tickets -------------------------------------------------------------- */
 
-/* Signed by this site, and of this device. */
+/* Signed by this site, of this device, and for a value that its counter may
+ * reach. */
 static int
 check(const struct borrow_evidence *evidence, struct keeper *keeper)
 {
@@ -199,8 +200,11 @@ check(const struct borrow_evidence *evidence, struct keeper *keeper)
 	if (err == 0)
 		err = row_grant(&grant, &row, &arena);
 	if (err == 0 &&
-	    (row.kind == ROW_LEASE_GRANTED || grant.lease != evidence->lease ||
-		grant.device != keeper->site.device))
+	    ((row.kind != ROW_BORROWED && row.kind != ROW_BORROW_REISSUED) ||
+		grant.lease != evidence->lease ||
+		grant.device != keeper->site.device ||
+		row.u.borrowed.ticket.epoch >
+		    keeper->borrows.counter + BORROW_AHEAD_MAX))
 		err = ERR_MISMATCH;
 	if (err == 0)
 		session_saw(keeper, header.generation, header.batch, head,
@@ -239,6 +243,9 @@ on_page(void *ctx, int err, const void *reply, const struct problem *problem)
 	}
 	job->site_target = page->target;
 	job->owed = page->owed;
+	/* Pages that never end would keep all else from being done. */
+	if (err == 0 && page->next != 0 && page->next <= job->after)
+		err = ERR_MISMATCH;
 	job->after = page->next;
 	if (err < 0)
 		job_refuse(job, err, NULL);

@@ -205,6 +205,25 @@ on_none_lent(struct borrow_job *job)
 		returned(job);
 }
 
+/* Each step up to it is written into the TPM, which bears so many and no more.
+ */
+static bool
+is_near(struct borrow_job *job, uint64_t target)
+{
+	uint64_t counter = job->keeper->borrows.counter;
+	struct problem problem;
+
+	if (target <= counter + BORROW_AHEAD_MAX)
+		return true;
+	problem_set(&problem, ERR_MISMATCH, "tell an admin of the site",
+	    "the site asks this workstation to count from %llu to %llu, and no "
+	    "return needs more than %d steps",
+	    (unsigned long long)counter, (unsigned long long)target,
+	    BORROW_AHEAD_MAX);
+	job_refuse(job, ERR_MISMATCH, &problem);
+	return false;
+}
+
 static void
 on_prepared(void *ctx, int err, const void *reply,
     const struct problem *problem)
@@ -220,6 +239,8 @@ on_prepared(void *ctx, int err, const void *reply,
 		job_refuse(job, err, problem);
 		return;
 	}
+	if (!is_near(job, prepared->epoch))
+		return;
 	job->target = prepared->epoch;
 	job_fetch(job, job->target == 0 ? on_none_lent : on_replacements);
 }
@@ -364,8 +385,7 @@ step_prove(struct borrow_job *job)
 /* --- without the site ----------------------------------------------------- */
 
 /* Above every ticket that the site can have made: where a return was begun and
- * no answer came, it may have made some for the next value. Should it have made
- * others yet, they are given back when it is reached. */
+ * no answer came, it may have made some, for targets that were never heard. */
 static void
 on_offline_counter(void *ctx, int err, const struct proof *proof)
 {
@@ -380,13 +400,15 @@ on_offline_counter(void *ctx, int err, const struct proof *proof)
 	}
 	bool done = book->returning && book->all && book->target != 0 &&
 	    proof->counter >= book->target;
-	uint64_t target = proof->counter + 1 + book->returning;
+	uint64_t target = proof->counter + 1;
 
 	borrows_saw_counter(job->keeper, proof->counter);
 	if (done && book_highest(book) < proof->counter) {
 		step_prove(job); /* another copy of the file */
 		return;
 	}
+	if (book->returning && book->target == 0)
+		target += BORROW_AHEAD_MAX;
 	if (book_highest(book) >= target)
 		target = book_highest(book) + 1;
 	book->returning = book->all = true;

@@ -36,10 +36,6 @@
 #include "appliance/ledger/fold.h"
 #include "shared/rpc/borrow.h"
 
-/** How far the target may be above the counter: a device that begins returns
- * and never raises it gets no more rows than that. */
-#define BORROW_AHEAD_MAX 16
-
 /** The highest value of a counter at which anything is lent. Key files count as
  * they like, and above a ticket's epoch there must be values to give it back
  * by, which rows can hold. */

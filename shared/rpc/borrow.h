@@ -16,6 +16,10 @@
 
 /** Borrows of one device at most. */
 #define BORROW_DEVICE_MAX 64
+/** How far the target of a return may be above the device's counter: a device
+ * that begins returns and never raises it gets no more rows than that, and a
+ * site wears no TPM out. */
+#define BORROW_AHEAD_MAX 16
 
 /** Good for one proof of this connection. */
 struct borrow_challenge {

@@ -526,6 +526,7 @@ START_TEST(borrow_whose_answer_was_lost_is_its_takers)
 			      ->uid,
 	    1);
 	/* The question said again is answered with it. */
+	connect_as(1);
 	ck_assert_int_eq(world_call(&reply, &world, LOCAL_BORROW_TAKE, &ask,
 			     &arena, &problem),
 	    0);
@@ -874,6 +875,112 @@ START_TEST(offline_return_is_above_a_target_that_was_lost)
 }
 END_TEST
 
+/* No target was ever heard, and one that ran out meanwhile made it higher. */
+START_TEST(offline_return_is_above_all_targets_that_were_lost)
+{
+	struct local_borrow_returned reply;
+	uint64_t second;
+
+	borrow_two(&second);
+	borrow(1, 1);
+	lender.dies_at = OP_BORROW_PREPARE;
+	begin_return(second, OP_BORROW_PREPARE);
+	ck_assert_uint_eq(lender.target, lender.proven + 1);
+	usleep(1100000);
+	world_disconnect(&world);
+	ck_assert_int_eq(world_take(&reply, &world, LOCAL_BORROW_RETURN, &arena,
+			     &problem),
+	    0);
+	world_serve_until(&world, OP_BORROW_PREPARE, 2);
+	ck_assert_uint_gt(lender.target, lender.proven + 1);
+	lender.dies_at = 0;
+	world.offline = true;
+	world_disconnect(&world);
+	world_connect_app(&world);
+	ck_assert_int_eq(give_back(&reply, 0, true), 0);
+	for (size_t i = 0; i < LENDER_MAX; i++)
+		if (lender.lent[i].lease != 0)
+			ck_assert_uint_lt(lent_epoch(&lender.lent[i]),
+			    reply.file.proof.counter);
+	come_back();
+	ck_assert_uint_eq(lender_count(), 0);
+}
+END_TEST
+
+/* --- a site that is no good ------------------------------------------------ */
+
+static uint64_t
+counter_now(uint64_t lease)
+{
+	struct local_renew_reply reply;
+
+	ck_assert_int_eq(renew(&reply, lease), 0);
+	return reply.ticket.proof.counter;
+}
+
+/* Each step is written into the TPM, which bears so many and no more. */
+START_TEST(target_far_away_is_not_counted_to)
+{
+	uint64_t second, first = borrow_two(&second), before;
+	struct local_borrow_returned reply;
+
+	before = counter_now(first);
+	lender.far = UINT64_C(1) << 40;
+	ck_assert_int_eq(give_back(&reply, second, false), ERR_BAD_PROOF);
+	ck_assert_ptr_nonnull(strstr(problem.detail, "steps"));
+	ck_assert_uint_eq(counter_now(first), before);
+	/* It was a mistake: what was begun is settled before anything else. */
+	lender.far = 0;
+	ck_assert_int_eq(give_back(&reply, second, false), ERR_GONE);
+	ck_assert_uint_eq(lender_count(), 1);
+}
+END_TEST
+
+START_TEST(list_that_never_ends_is_given_up)
+{
+	struct local_borrow_returned reply;
+	uint64_t lease = borrow(1, 172800);
+
+	lender.endless = true;
+	ck_assert_int_eq(give_back(&reply, lease, false), ERR_BAD_PROOF);
+	lender.endless = false;
+	ck_assert_int_eq(give_back(&reply, 0, false), 0);
+	ck_assert(reply.proved);
+	ck_assert_uint_eq(lender_count(), 0);
+}
+END_TEST
+
+/* Who reads the number of another's request in a row gets nothing by it. */
+START_TEST(anothers_request_takes_nothing_over)
+{
+	struct local_borrow_take ask = wish(1, 172800);
+	struct local_borrow reply;
+	uint64_t lease;
+
+	wait_connected();
+	text_copy(ask.user, sizeof(ask.user), "somebody");
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_BORROW_TAKE, &ask,
+			     &arena, &problem),
+	    0);
+	lease = reply.lease;
+	if (!connect_as(1))
+		return;
+	memcpy(ask.request, lender_find(lease)->row.grant.request,
+	    sizeof(ask.request));
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_BORROW_TAKE, &ask,
+			     &arena, &problem),
+	    0);
+	ck_assert_uint_ne(reply.lease, lease);
+	connect_as(0);
+	for (uint32_t i = 0; i < borrows().items.count; i++) {
+		const struct local_borrow *item =
+		    (const struct local_borrow *)borrows().items.items + i;
+
+		ck_assert_uint_eq(item->uid, item->lease == lease ? 0 : 1);
+	}
+}
+END_TEST
+
 /* --- what is over, and what is owed --------------------------------------- */
 
 START_TEST(borrow_that_ran_out_is_settled_at_the_next_contact)
@@ -1016,6 +1123,11 @@ suite(void)
 	tcase_add_test(crashes, crash_before_the_book_forgets);
 	tcase_add_test(crashes, cut_line_ends_no_return);
 	tcase_add_test(crashes, offline_return_is_above_a_target_that_was_lost);
+	tcase_add_test(crashes,
+	    offline_return_is_above_all_targets_that_were_lost);
+	tcase_add_test(over, target_far_away_is_not_counted_to);
+	tcase_add_test(over, list_that_never_ends_is_given_up);
+	tcase_add_test(over, anothers_request_takes_nothing_over);
 	tcase_add_test(over,
 	    borrow_that_ran_out_is_settled_at_the_next_contact);
 	tcase_add_test(over, what_ran_out_is_settled_before_more_is_borrowed);

@@ -31,6 +31,8 @@ struct lender {
 	uint32_t prove_s;
 	int64_t clock_back_ms; /* tickets begin so much powered-on time ago */
 	int refuse; /* the next take, with this error */
+	uint64_t far; /* it names targets that are so much too high */
+	bool endless; /* its lists have a next page, for ever */
 	uint32_t silent_at; /* takes this question and says nothing */
 	uint32_t dies_at; /* does it, and says nothing */
 	unsigned int ended; /* borrows that a proof ended */
@@ -252,7 +254,7 @@ lender_prepare(struct borrow_prepared *reply, const struct borrow_prepare *ask)
 		if (back[i] && lent_epoch(lent) >= target)
 			target = lent_epoch(lent) + 1;
 	}
-	reply->epoch = any ? target : 0;
+	reply->epoch = any ? target + lender.far : 0;
 	if (!any)
 		return true;
 	lender.target = target;
@@ -357,6 +359,9 @@ lender_answer(struct world *w, uint32_t op, uint64_t tag, void *request)
 		return true;
 	}
 	bool done = lender_does(&reply, &item, op, request);
+
+	if (op == OP_BORROW_MINE && lender.endless)
+		reply.tickets.next = 1;
 
 	w->borrows = lender_count() > 0 || lender.owed != 0;
 	if (op == lender.dies_at)
