@@ -3,6 +3,7 @@
  * the same request gets the same borrow. */
 #include "agent/keeper/borrow_job.h"
 
+#include "shared/base/buf.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
@@ -169,6 +170,20 @@ job_extend(struct borrow_job *job)
 
 /* --- questions of the local socket ---------------------------------------- */
 
+/* The site answers the same request with the same borrow, and knows no users:
+ * the number of one's must be no other's, though he may have read it in a row
+ * that both use. */
+static void
+scope_request(uint8_t out[REQUEST_BYTES], uint32_t uid,
+    const uint8_t request[REQUEST_BYTES])
+{
+	uint8_t both[4 + REQUEST_BYTES];
+
+	be32_write(both, uid);
+	memcpy(both + 4, request, REQUEST_BYTES);
+	crypto_generichash(out, REQUEST_BYTES, both, sizeof(both), NULL, 0);
+}
+
 void
 borrow_take_begin(struct application *application, const struct asker *asker,
     const struct local_borrow_take *request)
@@ -187,7 +202,7 @@ borrow_take_begin(struct application *application, const struct asker *asker,
 	job_is_of(job, application, asker);
 	ask = &job->take.ask;
 	job->take.length_s = request->length_s;
-	memcpy(ask->request, request->request, sizeof(ask->request));
+	scope_request(ask->request, job->uid, request->request);
 	memcpy(ask->product, request->product, sizeof(ask->product));
 	memcpy(ask->version, request->version, sizeof(ask->version));
 	memcpy(ask->feature, request->feature, sizeof(ask->feature));
