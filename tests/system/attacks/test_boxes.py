@@ -8,9 +8,9 @@ import shutil
 import sys
 import time
 
-from attack import (REFUSED, Agent, Site, World, agent_of, believed, binary,
-                    expect, gains, main, point_agent_at, run, site_of, terms,
-                    wait_for)
+from attack import (REFUSED, Agent, OwnAgent, Place, Site, Tpm, World, agent_of,
+                    believed, binary, expect, gains, main, point_agent_at, run,
+                    site_of, take, terms, wait_for)
 
 SEATS = 3
 
@@ -35,6 +35,33 @@ def held(site):
 def leave(apps):
     for app in apps:
         app.stop()
+
+
+def box_with_tpm(world, kind):
+    """A site on a box with a TPM, and an agent."""
+    site = Site(world, tpm=Tpm(world, kind))
+    site.first_tpm = site.tpm
+    site.start()
+    site.install(terms(SEATS, 0, grace_s=600))
+    return site, agent_of(world, site)
+
+
+def copy_and_move_on(world, site, agent):
+    """A copy of all of the disk, and seats that were taken after it; nobody
+    runs any more."""
+    site.stop()
+    copy = site.snapshot()
+    site.start()
+    agent.wait_connected()
+    apps = seats_taken(world, agent, "held", SEATS + 1)
+    expect(len(apps) == SEATS, "%d seats" % len(apps))
+    agent.stop()
+    site.stop()
+    return copy, apps
+
+
+def put_disk_back(site, copy):
+    site.put_back(copy, parts=("system", "tenants", "keys"), witness=True)
 
 
 def site_that_moved_on(world):
@@ -117,6 +144,144 @@ def a_whole_box_put_back_is_told_by_who_was_there():
         expect(app is None and "rolled back" in words, words)
         return gains("%d of %d seats a second time, until a device that was "
                      "there connects; then %.1f s", len(twice), SEATS, took)
+
+
+def a_borrow_of_a_store_that_was_put_back_is_lent_twice():
+    """Has: the box, and a copy of its store from before a seat was borrowed,
+    in which that seat is free.
+    Tries: to put the copy back, to acknowledge it as an accident, and to give
+    the seat to somebody else while the ticket is good.
+    Gets: the seat a second time, to the end of the ticket: leases of the lost
+    branch are taken over when devices bring them, borrows are not. The journal
+    names what was lost, with the admin's reason, for ever.
+    """
+    with World() as world:
+        site = site_of(world, commit=1, overage=0, borrow=["software"])
+        place = Place(world, site, "place")
+        stranger = agent_of(world, site, "stranger")
+        site.stop()
+        copy = site.snapshot()
+        site.start()
+        line = place.line()
+        place.machine.borrow(line)
+        evidence, = place.machine.evidence(line)
+        stranger.wait_connected()
+        app, words = believed(world, stranger.socket, "honest")
+        expect(app is None and "seat" in words, "not lent: " + words)
+        site.stop()
+        site.put_back(copy)
+        site.start()
+        expect(site.ready()["rolled_back"], "not noticed")
+        stranger.wait_connected()
+        app, words = believed(world, stranger.socket, "before")
+        expect(app is None and "rolled back" in words, words)
+        done = site.cli("site", "acknowledge-rollback", "--reason", "accident")
+        expect(done.status == 0, done.err)
+        wait_for(lambda: held(site) is not None, "the site does not come back")
+        line = place.line()
+        expect(not place.machine.evidence(line), "it came back: say so here "
+               "and in the README")
+        stranger.wait_connected()
+        take(world, stranger.socket, "again")
+        own = OwnAgent(world, evidence, world.path("license-1.lic"),
+                       place.machine)
+        take(world, own.socket, "first")
+        fact = site.verify()["generations"][0]["fact"]
+        expect(fact["lost"]["batch"] > 0, fact)
+        return gains("1 seat of 1 a second time, to the end of the ticket, "
+                     "after an acknowledged rollback")
+
+
+def a_box_with_a_tpm_that_is_put_back_notices_by_itself():
+    """Has: a box with a TPM, and a copy of its whole disk: store, keys and
+    all.
+    Tries: to run the site from it, with no device there that could tell.
+    Gets: nothing: the counter in the TPM stands above what the disk says.
+    """
+    with World() as world:
+        site, agent = box_with_tpm(world, "hardware")
+        copy, apps = copy_and_move_on(world, site, agent)
+        put_disk_back(site, copy)
+        site.start()
+        shown = site.ready()
+        expect(shown["rolled_back"] and shown["witness"] == "tpm", shown)
+        agent.start()
+        agent.wait_connected()
+        app, words = believed(world, agent.socket, "again")
+        expect(app is None and "rolled back" in words, words)
+
+
+def a_virtual_box_put_back_with_its_tpm_shows_nothing():
+    """Has: the hypervisor of a virtual box: a snapshot of its disk and of its
+    virtual TPM, from before the seats were taken.
+    Tries: to put both back, and to give the seats a second time.
+    Gets: what the owner of a box without a TPM gets: seats for devices that
+    were not there in between, until the first comes that was.
+    """
+    with World() as world:
+        site, agent = box_with_tpm(world, "virtual")
+        site.stop()
+        site.tpm.stop()
+        site.tpm.snapshot()
+        site.tpm.start()
+        site.start()
+        agent.wait_connected()
+        copy, apps = copy_and_move_on(world, site, agent)
+        put_disk_back(site, copy)
+        site.tpm.stop()
+        site.tpm.restore()
+        site.start()
+        expect(not site.ready().get("rolled_back"), "noticed: say so")
+        stranger = agent_of(world, site, "stranger")
+        twice = seats_taken(world, stranger, "twice", SEATS + 1)
+        expect(len(twice) == SEATS, "%d seats" % len(twice))
+        agent.start()
+        wait_for(lambda: site.ready().get("rolled_back"),
+                 "the agent's evidence does not stop the site", 15)
+        return gains("%d of %d seats a second time, until a device that was "
+                     "there connects", len(twice), SEATS)
+
+
+def a_disk_in_another_box_signs_nothing():
+    """Has: a copy of the whole disk of a box with a TPM, and another box with
+    a TPM of its own.
+    Tries: to run the site there: as it is, with the sealed key alone, and with
+    a new key and the old license.
+    Gets: nothing: the key is sealed to the first box's TPM, and the license
+    names that key.
+    """
+    with World() as world:
+        site, agent = box_with_tpm(world, "hardware")
+        other = Tpm(world, "hardware")
+        agent.stop()
+        site.stop()
+        keys = os.path.join(site.state, "keys")
+        expect(not os.path.exists(os.path.join(keys, "site.key")),
+               "the key lies there open")
+        site.use_tpm(other)
+
+        def fails(words):
+            before = len(site.log())
+            site.start(wait=False)
+            wait_for(lambda: words in site.log()[before:],
+                     "the log: " + site.log()[before:])
+            expect(site.ready() is None, "it runs")
+            site.stop()
+
+        fails("stands in another box")
+        shutil.move(os.path.join(keys, "tpm"), world.path("aside"))
+        fails("does not open in this box")
+        twin = Site(world, "twin", tpm=other)
+        twin.start()
+        done = twin.cli("license", "install", world.path("license-1.lic"))
+        expect(done.status != 0 and "site" in done.err, done.err)
+        shutil.rmtree(os.path.join(keys, "tpm"), ignore_errors=True)
+        shutil.move(world.path("aside"), os.path.join(keys, "tpm"))
+        site.use_tpm(site.first_tpm)
+        site.start()  # the honest way
+        agent.start()
+        agent.wait_connected()
+        take(world, agent.socket, "honest")
 
 
 def a_copied_box_is_two_until_one_workstation_meets_both():
@@ -258,6 +423,10 @@ if __name__ == "__main__":
         a_store_put_back_while_leases_moved_on_grants_nothing,
         a_whole_box_put_back_is_told_by_who_was_there,
         a_copied_box_is_two_until_one_workstation_meets_both,
+        a_borrow_of_a_store_that_was_put_back_is_lent_twice,
+        a_box_with_a_tpm_that_is_put_back_notices_by_itself,
+        a_virtual_box_put_back_with_its_tpm_shows_nothing,
+        a_disk_in_another_box_signs_nothing,
         a_suspended_license_runs_on_where_nobody_tells_the_box,
         a_license_is_for_one_box_and_one_tenant,
     ]))
