@@ -412,6 +412,14 @@ class Machine:
         return line.ask("borrow.return", **self.return_proof())
 
 
+def class_of(kind):
+    return {"software": "software", "hardware": "tpm"}.get(kind, "vtpm")
+
+
+def token_for(site, kind):
+    return site.token("--class", class_of(kind))
+
+
 class Place:
     """A machine: its own folder, and a TPM of a kind (tpms.py) or none."""
 
@@ -419,11 +427,12 @@ class Place:
         self.tpm = None if kind == "software" else Tpm(
             world, kind, name=name + "-tpm")
         self.site = site
+        self.kind = kind
         self.machine = Machine(world.path(name, "identity"),
                                self.tpm.tcti if self.tpm else None)
         os.makedirs(world.path(name), exist_ok=True)
         if enroll:
-            self.machine.enroll(Line(site), site.token(), name=name)
+            self.machine.enroll(Line(site), token_for(site, kind), name=name)
 
     def line(self):
         """A session of it."""

@@ -8,7 +8,7 @@ import sys
 from attack import (Place, World, expect, gains, http, main, refused, site_of,
                     tpm_config)
 
-KINDS = ("software",)
+KINDS = ("software", "hardware")
 ALL = ("tpm", "vtpm", "software")
 
 

@@ -12,7 +12,7 @@ from attack import (PRODUCT, Line, LocalLine, OwnAgent, Place, World, agent_of,
                     machine_of, main, nonce, refused, sha256, site_of,
                     tpm_config, unb64)
 
-KINDS = ("software",)
+KINDS = ("software", "hardware")
 ALL = ("tpm", "vtpm", "software")
 HOUR = 3600
 
