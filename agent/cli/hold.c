@@ -98,6 +98,7 @@ attach(struct hold *hold, struct problem *problem)
 		.row = hold->lease.row,
 		.path = hold->lease.path,
 		.header = hold->lease.header,
+		.count = hold->count,
 	};
 
 	hold_listen(hold);
@@ -175,7 +176,8 @@ stay(struct hold *hold)
 static void
 give_back(struct hold *hold)
 {
-	const struct local_return back = { .lease = hold->lease.lease };
+	const struct local_return back = { .lease = hold->lease.lease,
+		.count = hold->count };
 
 	if (hold->local != NULL)
 		(void)local_call(NULL, hold->local, LOCAL_RETURN, &back, NULL,

@@ -1,7 +1,7 @@
 /*
  * What checkout and run share: a seat that is asked for, waited for and held
- * over one connection to the agent at a time. Only hold.c and take.c may
- * include it.
+ * over one connection to the agent at a time. Only hold.c, take.c and grant.c
+ * may include it.
  */
 #ifndef AGENT_CLI_HOLD_H
 #define AGENT_CLI_HOLD_H
@@ -24,6 +24,7 @@ struct hold {
 	struct turn turn; /* before it is held */
 	struct local_checkout_reply lease; /* spans in the arena */
 	struct arena arena;
+	uint32_t count; /* seats that were asked for */
 	int pause_ms; /* before the next attempt */
 	bool revoked;
 };
@@ -43,6 +44,8 @@ int take_options(struct local_checkout *request, int *argc, char **argv);
  * queue is left and the status is 128 and its number. */
 int take_seat(struct hold *hold, struct local_checkout *request,
     const char *product);
+
+/* --- grant.c -------------------------------------------------------------- */
 
 /** The facts of the grant, out of its row. */
 int take_say(const struct hold *hold, const char *until);

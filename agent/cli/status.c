@@ -332,7 +332,8 @@ add_leases(struct frame *frame, const struct status_report *report, int64_t now)
 		cli_span(held, (now - lease->granted_at) / 1000);
 		cli_span(left, lease->left_s);
 		cli_span(grace, lease->grace_s);
-		table_cell(&table, "lease-%llu",
+		table_cell(&table, "%s-%llu",
+		    lease->borrowed ? "borrow" : "lease",
 		    (unsigned long long)lease->lease);
 		table_cell(&table, "%s", lease->product);
 		table_cell(&table, "%s", lease->feature);

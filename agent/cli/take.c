@@ -382,6 +382,7 @@ take_seat(struct hold *hold, struct local_checkout *request,
 	};
 	struct problem problem = { 0 };
 
+	hold->count = request->count > 0 ? request->count : 1;
 	if (!text_copy(request->product, sizeof(request->product), product)) {
 		cli_say("PRODUCT: longer than 63 bytes");
 		return CLI_USAGE;
@@ -399,71 +400,4 @@ take_seat(struct hold *hold, struct local_checkout *request,
 
 	/* Taken out of the queue: a wait that ended without a seat. */
 	return err == ERR_GONE ? CLI_REFUSED : status;
-}
-
-/* --- the grant ------------------------------------------------------------ */
-
-static void
-say_slots(char *out, size_t size, const struct row_lease_granted *lease)
-{
-	const struct row_slots *runs = lease->slots.items;
-	size_t len = 0;
-
-	out[0] = '\0';
-	for (uint32_t i = 0; i < lease->slots.count && len < size; i++) {
-		uint32_t last = runs[i].first + runs[i].count - 1;
-		int n = runs[i].count == 1
-		    ? snprintf(out + len, size - len, "%s%u", i > 0 ? ", " : "",
-			  runs[i].first)
-		    : snprintf(out + len, size - len, "%s%u-%u",
-			  i > 0 ? ", " : "", runs[i].first, last);
-
-		len += n > 0 ? (size_t)n : 0;
-	}
-}
-
-static void
-say_grant(const struct cli *cli, const struct row_lease_granted *lease,
-    const char *until)
-{
-	const char *slash = lease->feature[0] != '\0' ? "/" : "";
-	const struct row_slots *runs = lease->slots.items;
-	char slots[96];
-
-	say_slots(slots, sizeof(slots), lease);
-	if (cli->json)
-		printf("{\"lease\":%llu,\"type\":\"%s\",\"slot\":%u,"
-		       "\"count\":%u,\"product\":\"%s\",\"feature\":\"%s\"}\n",
-		    (unsigned long long)lease->lease,
-		    seat_type_names[lease->type],
-		    lease->slots.count > 0 ? runs[0].first : 0, lease->count,
-		    lease->product, lease->feature);
-	else if (lease->count == 1)
-		printf("lease-%llu: a seat of %s%s%s (%s, slot %s), %s\n",
-		    (unsigned long long)lease->lease, lease->product, slash,
-		    lease->feature, seat_type_names[lease->type], slots, until);
-	else
-		printf("lease-%llu: %u seats of %s%s%s (%s, slots %s), %s\n",
-		    (unsigned long long)lease->lease, lease->count,
-		    lease->product, slash, lease->feature,
-		    seat_type_names[lease->type], slots, until);
-	fflush(stdout);
-}
-
-int
-take_say(const struct hold *hold, const char *until)
-{
-	const struct local_checkout_reply *reply = &hold->lease;
-	struct arena arena = { 0 };
-	struct row row;
-	int err = row_read(&row, reply->row_number, reply->row.data,
-	    reply->row.len, &arena);
-	bool granted = err == 0 && row.kind == ROW_LEASE_GRANTED;
-
-	if (granted)
-		say_grant(hold->cli, &row.u.lease_granted, until);
-	else
-		cli_say("the agent's answer holds no grant");
-	arena_release(&arena);
-	return granted ? CLI_DONE : CLI_FAILED;
 }

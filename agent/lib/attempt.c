@@ -197,7 +197,8 @@ take_back(struct asking *asking, struct local_waiter *waiter)
 	else if (local_end(&reply, waiter, local, asking->arena, 0, NULL) ==
 		0 &&
 	    reply.lease != 0)
-		seat_give_back(asking->client, reply.lease);
+		seat_give_back(asking->client, &reply,
+		    asking->attempt->request.count);
 }
 
 /* Ask, and wait for the answer. ERR_*; ERR_GONE when the application gave it

@@ -263,7 +263,7 @@ hold(struct lh_seat **out, struct lh_client *client,
 	    connection, attempt->sent_ms);
 
 	if (error != LH_OK) {
-		seat_give_back(client, lease->lease);
+		seat_give_back(client, reply, attempt->request.count);
 		return detail_set(error, "out of memory");
 	}
 	error = beat_start(client);
@@ -300,7 +300,7 @@ checkout(struct lh_seat **seat, struct lh_client *client,
 			error = hold(seat, client, &answer, &reply, attempt,
 			    connection->number);
 		else
-			seat_give_back(client, reply.lease);
+			seat_give_back(client, &reply, attempt->request.count);
 		client_release(client, connection);
 	}
 	arena_release(&arena);

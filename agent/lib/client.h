@@ -160,7 +160,7 @@ struct lh_client {
 	struct attempt *attempts;
 	struct borrow_attempt *borrow_attempts;
 	struct waiting *waitings;
-	uint64_t returns[CLIENT_RETURNS_MAX];
+	struct local_return returns[CLIENT_RETURNS_MAX];
 	unsigned int n_returns;
 	uint64_t beats;
 };
@@ -250,10 +250,10 @@ void seat_unref(struct lh_seat *seat);
 int64_t seat_interval_ms(const struct lh_seat *seat);
 /** ms from sending a nonce to the end of what its answer signs or proves. */
 int64_t seat_span_ms(const struct lh_seat *seat);
-/** Tell the agent that a lease is not wanted; later when it cannot be now. */
-void seat_tell_return(struct lh_client *client, uint64_t lease);
-/** The same for what an answer named, unless a seat of ours is that lease. */
-void seat_give_back(struct lh_client *client, uint64_t lease);
+/** Give back what an answer named and nobody will use, unless a seat of ours is
+ * that lease. Of a borrow the seats with `count` that this process took last. */
+void seat_give_back(struct lh_client *client,
+    const struct local_checkout_reply *reply, uint32_t count);
 /** Give back every seat of a client that nobody drives any more, and wait
  * CLIENT_RETURN_MS for all of them together. */
 void seat_return_all(struct lh_client *client);

@@ -216,59 +216,66 @@ lh_seat_until_ms(const struct lh_seat *seat)
 /* --- giving back -----------------------------------------------------------
  */
 
+/* Seats of one borrow have one number: the count tells which. */
+static struct local_return
+return_of(const struct lh_seat *seat)
+{
+	return (struct local_return){ .lease = seat->lease.lease,
+		.count = seat->borrowed ? seat->lease.count : 0 };
+}
+
 static void
-tell_later(struct lh_client *client, uint64_t lease)
+tell_later(struct lh_client *client, const struct local_return *request)
 {
 	pthread_mutex_lock(&client->lock);
 	if (client->n_returns < CLIENT_RETURNS_MAX)
-		client->returns[client->n_returns++] = lease;
+		client->returns[client->n_returns++] = *request;
 	pthread_mutex_unlock(&client->lock);
 	client_wake(client);
 }
 
-void
-seat_tell_return(struct lh_client *client, uint64_t lease)
+/* Now, or later when it cannot be now. */
+static void
+tell_return(struct lh_client *client, const struct local_return *request)
 {
 	int64_t deadline = stream_deadline(CLIENT_RETURN_MS);
-	struct local_return request = { .lease = lease };
 	struct connection *connection;
 	struct problem problem;
 
 	if (client_connect(&connection, client, CLIENT_RETURN_MS, &problem) !=
 	    0) {
-		tell_later(client, lease);
+		tell_later(client, request);
 		return;
 	}
 	/* Whatever the agent answers, and however late, it has been told. */
-	int err = local_call(NULL, connection->local, LOCAL_RETURN, &request,
+	int err = local_call(NULL, connection->local, LOCAL_RETURN, request,
 	    NULL, stream_left(deadline), NULL);
 
 	client_release(client, connection);
 	if (err == ERR_CLOSED)
-		tell_later(client, lease);
+		tell_later(client, request);
 }
 
 void
 seat_tell_returns(struct lh_client *client, struct connection *connection)
 {
-	uint64_t leases[CLIENT_RETURNS_MAX];
+	struct local_return requests[CLIENT_RETURNS_MAX];
 	unsigned int n;
 
 	pthread_mutex_lock(&client->lock);
 	n = client->n_returns;
 	for (unsigned int i = 0; i < n; i++)
-		leases[i] = client->returns[i];
+		requests[i] = client->returns[i];
 	client->n_returns = 0;
 	pthread_mutex_unlock(&client->lock);
 	for (unsigned int i = 0; i < n; i++) {
-		struct local_return request = { .lease = leases[i] };
 		struct local_waiter waiter;
 
 		if (local_begin(&waiter, connection->local, LOCAL_RETURN,
-			&request, -1, CLIENT_LOCAL_MS, NULL) == 0)
+			&requests[i], -1, CLIENT_LOCAL_MS, NULL) == 0)
 			local_cancel(&waiter, connection->local);
 		else
-			tell_later(client, leases[i]);
+			tell_later(client, &requests[i]);
 	}
 }
 
@@ -292,7 +299,7 @@ lh_return(struct lh_seat *seat)
 	if (seat == NULL || !is_ours(seat))
 		return;
 	struct lh_client *client = seat->client;
-	uint64_t lease = seat->lease.lease;
+	struct local_return request = return_of(seat);
 
 	pthread_mutex_lock(&client->lock);
 	take_off(client, seat);
@@ -304,22 +311,27 @@ lh_return(struct lh_seat *seat)
 	seat_unref(seat);
 	pthread_mutex_unlock(&client->lock);
 	if (!ended)
-		seat_tell_return(client, lease);
+		tell_return(client, &request);
 }
 
 /* A refused answer may still be a lease, which nobody will use. */
 void
-seat_give_back(struct lh_client *client, uint64_t lease)
+seat_give_back(struct lh_client *client,
+    const struct local_checkout_reply *reply, uint32_t count)
 {
+	bool borrowed = verify_is_ticket(reply);
+	struct local_return request = { .lease = reply->lease,
+		.count = borrowed ? count : 0 };
 	bool ours = false;
 
 	pthread_mutex_lock(&client->lock);
 	for (struct lh_seat *seat = client->seats; seat != NULL;
 	     seat = seat->next)
-		ours = ours || seat->lease.lease == lease;
+		ours =
+		    ours || (!borrowed && seat->lease.lease == request.lease);
 	pthread_mutex_unlock(&client->lock);
 	if (!ours)
-		seat_tell_return(client, lease);
+		tell_return(client, &request);
 }
 
 /* The seat's own question gives way to its return. */
@@ -327,7 +339,7 @@ static void
 begin_return(struct lh_client *client, struct lh_seat *seat,
     struct connection *connection, int timeout_ms)
 {
-	struct local_return request = { .lease = seat->lease.lease };
+	struct local_return request = return_of(seat);
 
 	if (seat->asked != NULL) {
 		local_cancel(&seat->waiter, seat->asked->local);

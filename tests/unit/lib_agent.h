@@ -61,6 +61,11 @@ struct agent {
 	unsigned int checkouts, grants, renewals, attaches, returns, statuses;
 	unsigned int cancels;
 	unsigned int connections;
+	struct local_return last_return;
+	uint32_t last_attach_count;
+	/** Another test's way to answer: true when it did. With the lock. */
+	bool (*instead)(int fd, uint64_t id, enum local_id op,
+	    const void *request);
 	/* the thread's */
 	pthread_t thread;
 	int listener, stop_fd;
@@ -295,6 +300,9 @@ agent_line(struct agent *agent, int fd, const char *line, size_t len)
 		struct local_return lease_return;
 		struct local_attach attach;
 		struct lease_cancel cancel;
+		struct local_borrow_take borrow_take;
+		struct local_borrow_extend borrow_extend;
+		struct local_borrow_return borrow_return;
 		struct empty empty;
 	} u;
 
@@ -313,7 +321,14 @@ agent_line(struct agent *agent, int fd, const char *line, size_t len)
 	if (delay_ms > 0)
 		usleep((useconds_t)delay_ms * 1000);
 	pthread_mutex_lock(&agent->lock);
-	if (op->id == LOCAL_CHECKOUT)
+	if (op->id == LOCAL_RETURN)
+		agent->last_return = u.lease_return;
+	if (op->id == LOCAL_ATTACH)
+		agent->last_attach_count = u.attach.count;
+	if (agent->instead != NULL &&
+	    agent->instead(fd, envelope.id, op->id, &u))
+		; /* done */
+	else if (op->id == LOCAL_CHECKOUT)
 		agent_checkout(agent, fd, envelope.id, &u.checkout);
 	else if (op->id == LOCAL_RENEW)
 		agent_renew(agent, fd, envelope.id, &u.renew);
