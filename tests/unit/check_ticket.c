@@ -113,6 +113,44 @@ START_TEST(a_clock_that_went_back_ends_it)
 }
 END_TEST
 
+START_TEST(a_clock_beyond_all_time_is_none)
+{
+	struct row_ticket ticket = a_ticket();
+	struct ticket_now now = at(1000);
+	int64_t left_ms;
+
+	/* With what a reset is charged it would be a small one again. */
+	ticket.clock_ms = 1000;
+	now.clock_ms = UINT64_MAX - 1000;
+	now.resets = 4;
+	ck_assert_int_eq(ticket_left_ms(&left_ms, &ticket, &now),
+	    ERR_CLOCK_TAMPERED);
+}
+END_TEST
+
+START_TEST(its_parts_agree_with_each_other)
+{
+	struct row_slots slots = { 3, 2 };
+	struct row_borrowed row = { .grant = { .count = 2,
+					.slots = { &slots, 1 },
+					.ttl_s = BORROW_PROVE_MAX_S },
+		.ticket = a_ticket() };
+
+	ck_assert(ticket_is_sound(&row));
+	slots.count = 3;
+	ck_assert(!ticket_is_sound(&row));
+	slots.count = 2;
+	row.grant.grace_s = 1;
+	ck_assert(!ticket_is_sound(&row));
+	row.grant.grace_s = 0;
+	row.grant.ttl_s++;
+	ck_assert(!ticket_is_sound(&row));
+	row.grant.ttl_s--;
+	row.ticket.length_s++;
+	ck_assert(!ticket_is_sound(&row));
+}
+END_TEST
+
 START_TEST(the_wall_clock_is_looked_at_too)
 {
 	struct row_ticket ticket = a_ticket();
@@ -160,6 +198,8 @@ suite(void)
 	tcase_add_test(tc, it_is_good_at_exactly_one_value_of_the_counter);
 	tcase_add_test(tc, each_reset_costs_what_it_may_have_hidden);
 	tcase_add_test(tc, a_clock_that_went_back_ends_it);
+	tcase_add_test(tc, a_clock_beyond_all_time_is_none);
+	tcase_add_test(tc, its_parts_agree_with_each_other);
 	tcase_add_test(tc, the_wall_clock_is_looked_at_too);
 	tcase_add_test(tc,
 	    proofs_for_applications_and_of_returns_are_not_alike);
