@@ -290,13 +290,6 @@ borrow_return(struct cli *cli, int argc, char **argv)
 	if (status == CLI_DONE && !request.all &&
 	    !borrow_id(&request.lease, argv[1]))
 		status = CLI_USAGE;
-	if (status == CLI_DONE && request.offline && !request.all) {
-		cli_say("without the site all that this workstation has "
-			"borrowed goes back together: leasehold borrow return "
-			"--all --offline %s",
-		    path);
-		status = CLI_USAGE;
-	}
 	if (status == CLI_DONE)
 		status = open_file(&fd, path);
 	if (status != CLI_DONE)

@@ -66,9 +66,10 @@ const struct command_spec commands[] = {
 	{ "borrow return", "BORROW | --all",
 	    "give borrowed seats back, with a proof",
 	    "  --all         every borrow of yours (of everybody, as root)\n"
-	    "  --offline FILE with --all, without the site: the proof goes "
-	    "into FILE,\n"
-	    "                for: leasehold borrow deliver\n",
+	    "  --offline FILE without the site, all of this workstation "
+	    "together: the\n"
+	    "                proof goes into FILE, for: leasehold borrow "
+	    "deliver\n",
 	    "leasehold borrow return borrow-17", borrow_return },
 	{ "borrow deliver", "FILE",
 	    "bring the site a return that was made offline (admin)", NULL,

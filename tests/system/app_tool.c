@@ -218,7 +218,7 @@ take_seats(struct app *app)
 		.waiting = on_waiting,
 		.ctx = app,
 	};
-	char line[128];
+	char line[256];
 
 	app->began = now_s();
 	for (int i = 0; i < app->leases; i++) {
@@ -228,11 +228,15 @@ take_seats(struct app *app)
 		if (error != LH_OK)
 			return refused(error);
 		snprintf(line, sizeof(line),
-		    "{\"lease\":%llu,\"type\":\"%s\",\"count\":%u}\n",
+		    "{\"lease\":%llu,\"type\":\"%s\",\"count\":%u,"
+		    "\"borrowed\":%s,\"until_ms\":%lld,\"left_ms\":%lld}\n",
 		    (unsigned long long)lh_seat_id(app->seats[i]),
 		    lh_seat_type(app->seats[i]) == LH_SEAT_COMMIT ? "commit"
 								  : "overage",
-		    lh_seat_count(app->seats[i]));
+		    lh_seat_count(app->seats[i]),
+		    lh_seat_is_borrowed(app->seats[i]) ? "true" : "false",
+		    (long long)lh_seat_until_ms(app->seats[i]),
+		    (long long)lh_seat_left_ms(app->seats[i]));
 		say(line);
 	}
 	return 0;
@@ -241,17 +245,18 @@ take_seats(struct app *app)
 static void
 show_seats(const struct app *app)
 {
-	char line[128];
+	char line[256];
 
 	for (int i = 0; i < app->leases; i++) {
 		const struct lh_seat *seat = app->seats[i];
 
 		snprintf(line, sizeof(line),
 		    "{\"event\":\"valid\",\"lease\":%llu,\"valid\":%s,"
-		    "\"left_ms\":%lld}\n",
+		    "\"left_ms\":%lld,\"until_ms\":%lld}\n",
 		    (unsigned long long)lh_seat_id(seat),
 		    lh_seat_valid(seat) ? "true" : "false",
-		    (long long)lh_seat_left_ms(seat));
+		    (long long)lh_seat_left_ms(seat),
+		    (long long)lh_seat_until_ms(seat));
 		say(line);
 	}
 }
