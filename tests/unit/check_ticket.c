@@ -168,6 +168,25 @@ START_TEST(the_wall_clock_is_looked_at_too)
 }
 END_TEST
 
+START_TEST(each_refusal_is_told_in_its_own_words)
+{
+	struct row_ticket ticket = a_ticket();
+	struct ticket_now now = at(WEEK_MS);
+	char words[160];
+
+	ticket_explain(words, sizeof(words), ERR_EXPIRED, &ticket, &now);
+	ck_assert_ptr_nonnull(strstr(words, "604800 s"));
+	ck_assert_ptr_nonnull(strstr(words, "are over"));
+	now = at(1000);
+	now.wall_ms = WALL - TICKET_SLACK_MS - 1;
+	ticket_explain(words, sizeof(words), ERR_CLOCK_TAMPERED, &ticket, &now);
+	ck_assert_ptr_nonnull(strstr(words, "this machine's clock"));
+	now = at(-1000);
+	ticket_explain(words, sizeof(words), ERR_CLOCK_TAMPERED, &ticket, &now);
+	ck_assert_ptr_nonnull(strstr(words, "the device's own clock"));
+}
+END_TEST
+
 /* Of a proof for an application nothing else can be made. */
 START_TEST(proofs_for_applications_and_of_returns_are_not_alike)
 {
@@ -201,6 +220,7 @@ suite(void)
 	tcase_add_test(tc, a_clock_beyond_all_time_is_none);
 	tcase_add_test(tc, its_parts_agree_with_each_other);
 	tcase_add_test(tc, the_wall_clock_is_looked_at_too);
+	tcase_add_test(tc, each_refusal_is_told_in_its_own_words);
 	tcase_add_test(tc,
 	    proofs_for_applications_and_of_returns_are_not_alike);
 	suite_add_tcase(s, tc);
