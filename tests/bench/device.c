@@ -219,6 +219,17 @@ device_prove(struct proof *proof, struct device *device,
 	return sign_p256(proof->signature, device->ak, attest, sizeof(attest));
 }
 
+struct proof_material
+device_material(const struct device *device)
+{
+	struct proof_material material = { 0 };
+
+	if (device->class_ == PROOF_VTPM)
+		material.ek = (struct record_span){ device->ek_point,
+			sizeof(device->ek_point) };
+	return material;
+}
+
 /* --- credentials ----------------------------------------------------------- */
 
 /* Up to 32 bytes: one round. */

@@ -40,6 +40,9 @@ bool device_is_known(const char *folder, unsigned int number);
 int device_prove(struct proof *proof, struct device *device,
     const struct proof_subject *subject);
 
+/** What it shows when it enrolls; points into the device. */
+struct proof_material device_material(const struct device *device);
+
 /** TPM2_ActivateCredential of class vtpm: 0, or -1 when it is for another. */
 int device_activate(uint8_t secret[PROOF_SECRET_BYTES],
     const struct device *device, const struct proof_challenge *challenge);

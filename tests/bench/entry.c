@@ -46,13 +46,14 @@ enroll(struct entry *entry, struct proof_subject *subject)
 {
 	const char *join = entry->join;
 	struct device *device = entry->device;
-	struct enroll enroll = { .class_ = device->class_ };
+	struct enroll enroll = { .material = device_material(device) };
 
 	subject->purpose = PROOF_ENROLL;
 	crypto_hash_sha256(subject->request_digest, (const unsigned char *)join,
 	    strlen(join));
 	if (device_prove(&enroll.proof, device, subject) != 0)
 		return -1;
+	enroll.class_ = enroll.proof.class_;
 	enroll.join = (struct record_span){ join, (uint32_t)strlen(join) };
 	enroll.public_key.data = device->key;
 	enroll.public_key.len = (uint32_t)device->key_len;
@@ -84,8 +85,22 @@ enroll_or_prove(struct entry *entry, const struct hello_reply *reply)
 }
 
 static int
+activate(struct entry *entry, const struct proof_challenge *challenge)
+{
+	struct enroll_activate answer;
+
+	if (entry->step != ENTRY_ENROLL ||
+	    device_activate(answer.secret, entry->device, challenge) != 0)
+		return -1;
+	entry->step = ENTRY_ACTIVATE;
+	return entry_ask(entry, OP_DEVICE_ACTIVATE, &answer);
+}
+
+static int
 enrolled(struct entry *entry, const struct enroll_reply *reply)
 {
+	if (reply->device == 0)
+		return activate(entry, &reply->challenge);
 	entry->device->number = reply->device;
 	if (device_remember(entry->device, entry->folder, entry->number) != 0)
 		return -1;
@@ -110,6 +125,7 @@ next_step(struct entry *entry, const struct rpc_envelope *envelope,
 			return -1;
 		return enroll_or_prove(entry, &hello);
 	case ENTRY_ENROLL:
+	case ENTRY_ACTIVATE:
 		if (record_read_json(&reply, &enroll_reply_record, result, len,
 			arena, &error) != 0)
 			return -1;

@@ -17,6 +17,7 @@ enum entry_step {
 	ENTRY_OUTSIDE, /* connecting */
 	ENTRY_HELLO, /* to enroll */
 	ENTRY_ENROLL,
+	ENTRY_ACTIVATE, /* the answer to the challenge of a TPM */
 	ENTRY_LOGIN, /* hello, to log in */
 	ENTRY_PROVE,
 	ENTRY_INSIDE,
