@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Seats that a workstation takes along: the real agent, library and command
-line, with a site that goes away and comes back."""
+line, on a TPM, with a site that goes away and comes back."""
 
 import json
 import os
@@ -8,28 +8,30 @@ import shutil
 import signal
 import time
 
-from harness import (PRODUCT, SLOW, Agent, App, Site, World, expect, main,
+from harness import (PRODUCT, Agent, App, Site, World, expect, main,
                      terms, wait_for)
-from line import Line, Refused, fresh
+from line import Line, fresh
+from tpms import Tpm, tpm_config
 
 DONE, FAILED, USAGE, REFUSED, AWAY = range(5)
 DAYS = 2 * 86400
 
 
 class Trip:
-    """A site that lends, and one workstation of it."""
+    """A site that lends, and one workstation of it, with a TPM."""
 
-    def __init__(self, world, commit=5, classes=("software",), tpm=None,
-                 config=""):
+    def __init__(self, world, commit=5, class_="tpm", classes=None):
         self.world = world
-        self.site = Site(world, config=config)
+        self.site = Site(world, config=tpm_config(world))
         self.site.start()
         document = terms(commit=commit, overage=0)
-        document["terms"]["borrow_classes"] = list(classes)
+        if classes is not None:
+            document["terms"]["borrow_classes"] = list(classes)
         self.site.install(document)
-        self.agent = Agent(world, tpm=tpm)
+        self.tpm = Tpm(world) if class_ == "tpm" else None
+        self.agent = Agent(world, tpm=self.tpm)
         self.agent.start()
-        self.agent.enroll(self.site)
+        self.agent.enroll(self.site, self.site.token("--class", class_))
 
     def cli(self, *args):
         return self.agent.cli("--json", *args)
@@ -262,6 +264,61 @@ def borrow_outlives_agent_and_site():
         expect(trip.lent() == {}, trip.lent())
 
 
+def machine_that_starts_again_has_its_borrow():
+    """With its TPM reset, as a machine does that is switched off and on; the
+    applications of before are gone."""
+    with World() as world:
+        trip = Trip(world)
+        lease = trip.take()
+        trip.go()
+        trip.run().kill()
+        trip.agent.stop()
+        trip.tpm.restart()
+        trip.agent.start()
+        app = trip.run("after")
+        expect(app.lease["lease"] == lease, app.lease)
+        # A power cut, in which the clock may have lost time: it is charged.
+        trip.agent.process.kill()
+        app.kill()
+        trip.tpm.kill()
+        trip.tpm.start()
+        wait_for(lambda: trip.agent.process.poll() is not None, "it runs")
+        trip.agent.start()
+        expect(trip.run("later").lease["lease"] == lease, "it was lost")
+        trip.come_back()
+        expect(sorted(trip.lent()) == [lease], trip.lent())
+
+
+def resets_that_eat_up_a_short_borrow_end_it():
+    """Each may have lost up to 70 minutes of the TPM's clock."""
+    with World() as world:
+        trip = Trip(world)
+        lease = trip.take(time_="1h")
+        trip.go()
+        expect(trip.run().lease["lease"] == lease, "no seat")
+        trip.agent.stop()
+        trip.tpm.restart()
+        trip.agent.start()
+        expect(trip.app("late").wait(40) is None, "a seat after its time")
+        expect(trip.borrows()[lease]["state"] == "unproven", trip.borrows())
+        trip.come_back()
+        wait_for(lambda: trip.lent() == {}, "it is not settled")
+
+
+def tpm_that_goes_away_takes_no_seat_at_once():
+    with World() as world:
+        trip = Trip(world)
+        lease = trip.take(2)
+        trip.go()
+        app = trip.run()
+        trip.tpm.kill()
+        expect(trip.app("other").wait(40) is None, "a seat without a proof")
+        expect(app.process.poll() is None, app.errors())
+        trip.tpm.start()
+        expect(trip.run("later").lease["lease"] == lease, "no seat")
+        expect(trip.borrows()[lease]["used"] == 2, trip.borrows())
+
+
 def borrow_that_ran_out_is_unproven_until_the_next_contact():
     with World() as world:
         trip = Trip(world)
@@ -269,7 +326,9 @@ def borrow_that_ran_out_is_unproven_until_the_next_contact():
         app = trip.run()
         trip.go()
         expect(lost(app, 40)["lease"] == lease, "it goes on")
-        expect(trip.borrows()[lease]["state"] == "unproven", trip.borrows())
+        # The library goes by the TPM's clock, the agent by the wall's too.
+        wait_for(lambda: trip.borrows()[lease]["state"] == "unproven",
+                 "it is not over")
         expect(trip.app("late").wait(40) is None, "a seat after its time")
         trip.site.start()
         trip.agent.wait_connected(40)
@@ -280,7 +339,7 @@ def borrow_that_ran_out_is_unproven_until_the_next_contact():
 
 def class_that_may_not_borrow_is_refused_by_name():
     with World() as world:
-        trip = Trip(world, classes=("tpm",))
+        trip = Trip(world, class_="software")
         done = trip.cli("borrow", "take", PRODUCT, "--for", "2d",
                         "--version", "8.1.0")
         expect(done.status == REFUSED, "%d %s" % (done.status, done.err))
@@ -289,19 +348,21 @@ def class_that_may_not_borrow_is_refused_by_name():
 
 
 def copied_state_is_of_no_use_after_the_return():
-    """Of class software what is copied is the whole identity, so the copy is
-    put back without its key: what a TPM does for any copy."""
+    """The whole state of the agent, put back on the same machine: its TPM goes
+    on counting."""
     with World() as world:
         trip = Trip(world)
         trip.take()
         trip.go()
-        book = os.path.join(trip.agent.state, "borrows.json")
-        shutil.copy(book, world.path("saved.json"))
+        trip.agent.stop()
+        shutil.copytree(trip.agent.state, world.path("saved"))
+        trip.agent.start()
         done = trip.cli("borrow", "return", "--all", "--offline",
                         world.path("return.json"))
         expect(done.status == DONE, done.err)
         trip.agent.stop()
-        shutil.copy(world.path("saved.json"), book)
+        shutil.rmtree(trip.agent.state)
+        shutil.copytree(world.path("saved"), trip.agent.state)
         trip.agent.start()
         expect(trip.app().wait(40) is None, "a seat that was given back")
 
@@ -317,7 +378,10 @@ if __name__ == "__main__":
         keeper_killed_in_a_return_goes_on_with_it,
         keeper_killed_in_a_take_loses_no_seat,
         borrow_outlives_agent_and_site,
+        machine_that_starts_again_has_its_borrow,
+        resets_that_eat_up_a_short_borrow_end_it,
+        tpm_that_goes_away_takes_no_seat_at_once,
         borrow_that_ran_out_is_unproven_until_the_next_contact,
         class_that_may_not_borrow_is_refused_by_name,
         copied_state_is_of_no_use_after_the_return,
-    ])
+    ], together=True)
