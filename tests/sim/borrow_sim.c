@@ -87,17 +87,7 @@ sim_begin(struct sim *sim, uint64_t seed)
 static void
 sim_end(struct sim *sim)
 {
-	struct ledger_options to = sim->world.options;
-	struct ledger_view *view;
-	char path[160];
-
-	to.fault = NULL;
-	snprintf(path, sizeof path, "%s/folded", sim->world.dir);
-	to.path = path;
-	sim_must(sim, ledger_view_open(&view, sim->world.ledger) == 0);
-	sim_must(sim, ledger_refold(view, &to) == 0);
-	ledger_view_close(view);
-	world_remove(path);
+	world_check_folded(&sim->world);
 	world_free(&sim->world);
 }
 

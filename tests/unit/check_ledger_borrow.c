@@ -18,21 +18,10 @@ setup(void)
 	laptop = borrower_new(&world, "laptop-1");
 }
 
-/* The state is sound, and folding the journal anew gives the same. */
 static void
 teardown(void)
 {
-	struct ledger_options to = world.options;
-	struct ledger_view *view;
-	char path[160];
-
-	world_check(&world);
-	snprintf(path, sizeof path, "%s/folded", world.dir);
-	to.path = path;
-	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
-	ck_assert_int_eq(ledger_refold(view, &to), 0);
-	ledger_view_close(view);
-	world_remove(path);
+	world_check_folded(&world);
 	world_free(&world);
 }
 
@@ -841,8 +830,7 @@ suite(void)
 	tcase_add_test(tc, a_class_that_may_not_borrow_is_refused_by_name);
 	tcase_add_test(tc,
 	    nobody_borrows_for_longer_than_license_site_and_contract_say);
-	tcase_add_test(tc,
-	    a_license_without_a_longest_borrow_lends_for_a_week);
+	tcase_add_test(tc, a_license_without_a_longest_borrow_lends_for_a_week);
 	tcase_add_test(tc,
 	    no_more_seats_are_on_loan_than_license_and_site_lend);
 	tcase_add_test(tc, seats_on_offer_to_others_are_not_lent);

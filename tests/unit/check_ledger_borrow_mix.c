@@ -260,23 +260,6 @@ step(void)
 		do_rarely(device);
 }
 
-/* --- the journal ---------------------------------------------------------- */
-
-static void
-check_folded(void)
-{
-	struct ledger_options to = world.options;
-	struct ledger_view *view;
-	char path[160];
-
-	snprintf(path, sizeof path, "%s/folded", world.dir);
-	to.path = path;
-	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
-	ck_assert_int_eq(ledger_refold(view, &to), 0);
-	ledger_view_close(view);
-	world_remove(path);
-}
-
 START_TEST(nothing_fails_whatever_changes_below_borrows)
 {
 	const char *runs = getenv("LEDGER_MIX_SEED");
@@ -293,7 +276,7 @@ START_TEST(nothing_fails_whatever_changes_below_borrows)
 		step();
 		world_check(&world);
 	}
-	check_folded();
+	world_check_folded(&world);
 	world_free(&world);
 }
 END_TEST

@@ -173,24 +173,6 @@ mark(void)
 	return mark;
 }
 
-/* The invariants hold, the journal folds to this state, and an auditor finds
- * nothing wrong. */
-static void
-check_all(void)
-{
-	char folded[128];
-	struct ledger_options to = world.options;
-	struct ledger_view *view;
-
-	world_check(&world);
-	snprintf(folded, sizeof folded, "%s/folded", world.dir);
-	to.path = folded;
-	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
-	ck_assert_int_eq(ledger_refold(view, &to), 0);
-	ledger_view_close(view);
-	world_remove(folded);
-}
-
 /* --- ticks ---------------------------------------------------------------- */
 
 START_TEST(a_tick_is_journaled_once)
@@ -207,7 +189,7 @@ START_TEST(a_tick_is_journaled_once)
 	world_reopen(&world);
 	ck_assert_int_eq(tick(6), 0);
 	ck_assert_uint_eq(mark().batch, batch + 2);
-	check_all();
+	world_check_folded(&world);
 }
 END_TEST
 
@@ -230,7 +212,7 @@ START_TEST(a_frozen_ledger_decides_nothing_but_a_generation)
 	ck_assert_int_eq(world_return(&world, alice, lease), ERR_ROLLED_BACK);
 	ledger_freeze(world.ledger, false);
 	ck_assert_int_eq(world_return(&world, alice, lease), 0);
-	check_all();
+	world_check_folded(&world);
 }
 END_TEST
 
@@ -244,13 +226,13 @@ START_TEST(a_generation_passes_over_numbers_that_may_have_been_given)
 	ck_assert_uint_eq(mark().generation, 2);
 	ck_assert_uint_eq(world_lease(&world, alice, "davinci"), 1000000001);
 	ck_assert_uint_eq(world_device(&world, "carol"), 1000001);
-	check_all();
+	world_check_folded(&world);
 	ck_assert_int_eq(begin_generation(9), 0);
 	ck_assert_uint_eq(mark().generation, 3);
 	ck_assert_uint_eq(world_lease(&world, alice, "davinci"), 2000000001);
 	world_reopen(&world);
 	ck_assert_uint_eq(mark().generation, 3);
-	check_all();
+	world_check_folded(&world);
 }
 END_TEST
 
@@ -268,7 +250,7 @@ START_TEST(a_generation_begins_once_for_one_value_of_the_counter)
 	ck_assert_int_eq(tick(7), 0);
 	ck_assert_uint_eq(mark().batch, batch);
 	ck_assert_int_eq(tick(8), 0);
-	check_all();
+	world_check_folded(&world);
 }
 END_TEST
 
@@ -376,13 +358,13 @@ START_TEST(a_lease_of_a_lost_branch_goes_on)
 	world_reopen(&world);
 	ck_assert_int_eq(adopt_one(&kept, alice), 0);
 	ck_assert_uint_eq(mark().batch, batch);
-	check_all();
+	world_check_folded(&world);
 	/* It ends as any other, once and for all. */
 	ck_assert_int_eq(world_return(&world, alice, kept.item.lease), 0);
 	ck_assert_uint_eq(world_usage(&world, 1).used_commit, 0);
 	ck_assert_int_eq(adopt_one(&kept, alice), ERR_GONE);
 	ck_assert_uint_eq(world_lease(&world, alice, "davinci"), 1000000001);
-	check_all();
+	world_check_folded(&world);
 	arena_release(&arena);
 	drop(&kept);
 }
@@ -410,7 +392,7 @@ START_TEST(adopted_seats_keep_their_type_above_the_license)
 	ck_assert_uint_eq(use.used_commit, 4);
 	ck_assert_uint_eq(use.used_overage, 4);
 	ck_assert_uint_eq(use.overage_checkouts, 4);
-	check_all();
+	world_check_folded(&world);
 	body = world_checkout_body(&world, "davinci", "eve");
 	ck_assert_int_eq(world_checkout(&world, &command, bob, &body),
 	    ERR_OVERAGE_EXHAUSTED);
@@ -424,7 +406,7 @@ START_TEST(adopted_seats_keep_their_type_above_the_license)
 	ck_assert_int_eq(world_return(&world, alice, lost[1].item.lease), 0);
 	ck_assert_int_eq(world_checkout(&world, &command, bob, &body), 0);
 	arena_release(&command.arena);
-	check_all();
+	world_check_folded(&world);
 	for (int i = 0; i < 2; i++) {
 		drop(&lost[i]);
 		drop(&fresh[i]);
@@ -532,7 +514,7 @@ START_TEST(a_number_given_again_is_not_adopted)
 	ck_assert_int_eq(adopt_one(&lost, alice), ERR_GONE);
 	ck_assert_int_eq(world_return(&world, bob, again.item.lease), 0);
 	ck_assert_int_eq(adopt_one(&lost, alice), ERR_GONE);
-	check_all();
+	world_check_folded(&world);
 	drop(&lost);
 	drop(&again);
 }
@@ -605,7 +587,7 @@ START_TEST(a_lease_waits_for_its_license)
 	ck_assert_int_eq(adopt_one(&kept, alice), ERR_NOT_ENTITLED);
 	ck_assert_int_eq(world_install(&world, &license), 0);
 	ck_assert_int_eq(adopt_one(&kept, alice), 0);
-	check_all();
+	world_check_folded(&world);
 	drop(&kept);
 }
 END_TEST
@@ -626,7 +608,7 @@ START_TEST(a_later_generation_adopts_of_all_before)
 	ck_assert_int_eq(adopt_one(&second, alice), 0);
 	ck_assert_int_eq(adopt_one(&first, alice), 0);
 	ck_assert_uint_eq(world_usage(&world, 1).used_commit, 2);
-	check_all();
+	world_check_folded(&world);
 	drop(&first);
 	drop(&second);
 }
@@ -656,7 +638,7 @@ START_TEST(an_adopted_lease_taken_by_force_lingers)
 	ck_assert_int_eq(ledger_linger_end(&until, view), 0);
 	ledger_view_close(view);
 	ck_assert_int_ge(until, world.now + 420 * 1000);
-	check_all();
+	world_check_folded(&world);
 	drop(&kept);
 }
 END_TEST
@@ -695,9 +677,9 @@ START_TEST(a_store_of_before_there_were_generations_goes_on)
 	age_counters();
 	ck_assert_uint_eq(mark().generation, 1);
 	ck_assert_int_eq(tick(1), 0);
-	check_all();
+	world_check_folded(&world);
 	ck_assert_int_eq(world_return(&world, alice, kept.item.lease), 0);
-	check_all();
+	world_check_folded(&world);
 	drop(&kept);
 }
 END_TEST

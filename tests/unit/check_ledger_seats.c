@@ -660,22 +660,13 @@ END_TEST
 
 START_TEST(the_journal_folds_to_the_same_pools)
 {
-	char path[160];
-	struct ledger_options to = world.options;
-	struct ledger_view *view;
-
 	play();
 	take("autosar", 3);
 	release(take("calibration", 2), world.now + 5000);
 	features[0] = feature("tracing", 1, 1);
 	install(3, 9, 1);
 	take("tracing", 2);
-	snprintf(path, sizeof path, "%s/folded", world.dir);
-	to.path = path;
-	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
-	ck_assert_int_eq(ledger_refold(view, &to), 0);
-	ledger_view_close(view);
-	world_remove(path);
+	world_check_folded(&world);
 }
 END_TEST
 

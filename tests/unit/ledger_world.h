@@ -387,6 +387,24 @@ world_check(struct world *world)
 	ledger_view_close(view);
 }
 
+/* The state is sound, and folding the journal anew gives the same. */
+static inline void
+world_check_folded(struct world *world)
+{
+	struct ledger_options to = world->options;
+	struct ledger_view *view;
+	char path[160];
+
+	world_check(world);
+	to.fault = NULL;
+	snprintf(path, sizeof path, "%s/folded", world->dir);
+	to.path = path;
+	world_must(ledger_view_open(&view, world->ledger) == 0);
+	world_must(ledger_refold(view, &to) == 0);
+	ledger_view_close(view);
+	world_remove(path);
+}
+
 static inline struct license_view
 world_usage(struct world *world, uint64_t license)
 {
