@@ -450,6 +450,7 @@ struct seat_use {
 	int64_t taken_at;
 	int64_t proved_ms; /* boottime: the last nonce that was answered */
 	uint32_t prove_s;
+	unsigned int proofs; /* on their way */
 	/** Its first proof is being made for this question; NULL after it. */
 	struct checkout_way *way;
 };

@@ -15,6 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of one use, on their way: a library asks for one after the other, and the TPM
+ * is everybody's. */
+#define USE_PROOFS_MAX 2
+
 /* One proof on its way. The use may be gone when it is made. */
 struct proving {
 	struct keeper *keeper;
@@ -195,6 +199,8 @@ on_proof(void *ctx, int err, const struct proof *proof)
 	if (err == 0)
 		borrows_saw_counter(keeper, proof->counter);
 	use = tickets_find(keeper, proving->use);
+	if (use != NULL)
+		use->proofs--;
 	problem_set(&problem, ERR_UNAVAILABLE, "leasehold status",
 	    "this workstation's key cannot prove its borrows now: %s",
 	    err_str(err));
@@ -221,6 +227,8 @@ use_prove(struct seat_use *use, enum use_question question,
 
 	if (ticket == NULL)
 		return ERR_GONE;
+	if (use->proofs >= USE_PROOFS_MAX)
+		return ERR_RATE_LIMITED;
 	proving = calloc(1, sizeof(*proving));
 	if (proving == NULL)
 		return ERR_NOMEM;
@@ -238,5 +246,7 @@ use_prove(struct seat_use *use, enum use_question question,
 
 	if (err < 0)
 		free(proving);
+	else
+		use->proofs++;
 	return err;
 }

@@ -981,6 +981,35 @@ START_TEST(anothers_request_takes_nothing_over)
 }
 END_TEST
 
+/* Whoever asks faster than the key proves does not keep others from it. */
+START_TEST(proofs_of_one_seat_are_not_piled_up)
+{
+	uint64_t lease = borrow(1, 172800);
+	struct local_renew ask = { .lease = lease };
+	struct local_renew_reply reply;
+	unsigned int refused = 0;
+
+	use_seat();
+	for (int i = 0; i < 100; i++) {
+		randombytes_buf(ask.nonce, sizeof(ask.nonce));
+		world_ask(&world, LOCAL_RENEW, &ask);
+	}
+	for (int i = 0; i < 100; i++) {
+		struct rpc_envelope line;
+
+		world_line(&line, &world);
+		if (line.error == NULL)
+			continue;
+		ck_assert_int_eq(rpc_read_error(&problem, line.error,
+				     line.error_len),
+		    ERR_RATE_LIMITED);
+		refused++;
+	}
+	ck_assert_uint_gt(refused, 0);
+	ck_assert_int_eq(renew(&reply, lease), 0);
+}
+END_TEST
+
 /* --- what is over, and what is owed --------------------------------------- */
 
 START_TEST(borrow_that_ran_out_is_settled_at_the_next_contact)
@@ -1125,6 +1154,7 @@ suite(void)
 	tcase_add_test(crashes, offline_return_is_above_a_target_that_was_lost);
 	tcase_add_test(crashes,
 	    offline_return_is_above_all_targets_that_were_lost);
+	tcase_add_test(over, proofs_of_one_seat_are_not_piled_up);
 	tcase_add_test(over, target_far_away_is_not_counted_to);
 	tcase_add_test(over, list_that_never_ends_is_given_up);
 	tcase_add_test(over, anothers_request_takes_nothing_over);
