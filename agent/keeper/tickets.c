@@ -136,6 +136,15 @@ tickets_why_not(char *out, size_t size, const struct checkout_way *way)
 		if (ticket != book_find_any(book, ticket->lease) ||
 		    !is_for(ticket, way))
 			continue;
+		if (borrows_find(keeper, ticket->lease) == NULL) {
+			snprintf(out, size,
+			    "borrow-%llu was given back: this device's counter "
+			    "stands at %llu, and its ticket is for %llu; ",
+			    (unsigned long long)ticket->lease,
+			    (unsigned long long)keeper->borrows.counter,
+			    (unsigned long long)ticket->ticket.epoch);
+			continue;
+		}
 		if (!is_good(keeper, ticket) ||
 		    book_returns(book, ticket->lease)) {
 			snprintf(out, size, "borrow-%llu is over; ",
