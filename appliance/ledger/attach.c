@@ -206,6 +206,7 @@ look_further(const struct request *request, const int *errs)
 
 	call->own = attaching;
 	call->finish = finish_look;
+	call->write.command.counter = session_counter(request->session);
 	if (attaching != NULL) {
 		attaching->errs = copy;
 		attaching->reply.refused.items =

@@ -27,6 +27,29 @@
  * the device gets nothing more (`owed` says the same of what was written off)
  * before it has proved an increment.
  *
+ * A journal that was put back (guard.h) has forgotten tickets that it signed,
+ * and a device may hold some that it does not show: what it proves does not say
+ * any more that nothing below can be used. So with a generation every device
+ * that had borrowed is fenced, by its first proof after it: no ticket of before
+ * is for a value further than BORROW_AHEAD_MAX above the counter as it was then,
+ * and what is proved above that fence closes them all, those that nobody showed
+ * too. Until then no proof frees a seat of it, and nothing is lent to it; what
+ * it keeps gets tickets above the fence, by the steps above (two times, for no
+ * target is so far ahead). Proofs below what its session began with are
+ * refused: an old one would make a low fence.
+ *
+ *   a ticket of a borrow that is not known here is adopted (ROW_LEASE_ADOPTED):
+ *     its seats are taken until they are proved back, once for each number. One
+ *     for a value below the counter is over: it was given back, here or there
+ *   a ticket of a borrow that is known here and ends earlier, or was for a value
+ *     that is over by now, takes the place of the one that is known
+ *   what the lost branch journaled of a return counts for nothing: the counter
+ *     that the device proves does
+ *   a return as a file frees nothing of a device that is not fenced: it may be
+ *     older than the tickets
+ *   a device that never borrowed here, and hides what it borrowed there, keeps
+ *     it to the end of its time, as it would by never coming back
+ *
  * A borrow is a lease too: it has its number among them and its seats in a
  * pool; `state_lease.ttl_s` 0 tells it from one that lives by beats.
  */
@@ -68,7 +91,26 @@ struct state_borrower {
 	 * is to be proved above it. 0: nothing is owed. */
 	uint64_t owed;
 	uint32_t borrows; /* it has now */
+	uint32_t generation; /* of its last proof; 0: before its first */
+	uint64_t fence; /* see above; 0: it is through */
 };
+
+/** Did the generation begin since it proved anything, so that a fence is due?
+ */
+static inline bool
+borrower_is_unfenced(const struct state_borrower *borrower, uint32_t generation)
+{
+	return generation > 1 && borrower->generation < generation &&
+	    (borrower->proven != 0 || borrower->borrows != 0);
+}
+
+/** What is proved frees nothing yet. */
+static inline bool
+borrower_is_held_up(const struct state_borrower *borrower, uint32_t generation)
+{
+	return borrower->fence != 0 ||
+	    borrower_is_unfenced(borrower, generation);
+}
 
 static inline uint64_t
 borrow_epoch(const struct state_borrow *borrow)
@@ -121,6 +163,9 @@ int state_on_loan_put(struct state *state, struct pool_id id, uint32_t seats);
 
 /** `lease` is what the grant says, its seats not taken yet. */
 int fold_borrowed(struct state *state, const struct row *row,
+    const struct state_lease *lease, const struct fold_place *place);
+/** The same of a borrow that is adopted; its seats are taken by the caller. */
+int fold_borrow_adopted(struct state *state, const struct row *row,
     const struct state_lease *lease, const struct fold_place *place);
 int fold_borrow_reissued(struct state *state, const struct row *row,
     const struct fold_place *place);

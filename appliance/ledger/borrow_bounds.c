@@ -33,6 +33,11 @@ proving_begin(struct proving *proving, struct batch *batch,
 	memcpy(row->exporter, subject->exporter, sizeof row->exporter);
 	memcpy(row->request_digest, subject->request_digest,
 	    sizeof row->request_digest);
+	if (proof->counter < command->counter)
+		return decide_refuse(command, ERR_BAD_PROOF, "",
+		    "the proof of device-%" PRIu64 " is an old one: its "
+		    "counter was at %" PRIu64 " already when it logged in",
+		    device, command->counter);
 	if (proof->counter >= proving->borrower.proven)
 		return 0;
 	return decide_refuse(command, ERR_BAD_PROOF,
@@ -48,7 +53,8 @@ proving_emit(struct proving *proving, struct batch *batch)
 	const struct proof *proof = &proving->row.proof;
 	const struct state_borrower *borrower = &proving->borrower;
 
-	if (proof->counter == borrower->proven &&
+	if (!borrower_is_unfenced(borrower, batch->state.counters.generation) &&
+	    proof->counter == borrower->proven &&
 	    proof->clock_ms == borrower->clock_ms &&
 	    proof->resets == borrower->resets)
 		return 0;
@@ -169,12 +175,23 @@ proving_check_settled(const struct proving *proving, struct batch *batch,
 {
 	uint64_t counter = proving->row.proof.counter;
 	bool half = proving->borrower.target > counter;
+	uint32_t generation = batch->state.counters.generation;
 
 	if (counter > BORROW_COUNTER_MAX)
 		return decide_refuse(command, ERR_BORROW_LIMIT,
 		    "let the workstation enroll with a new key: leasehold "
 		    "enroll URL --token TOKEN --new-key",
 		    "the counter of device-%" PRIu64 " is used up",
+		    proving->device);
+	if (borrower_is_held_up(&proving->borrower, generation) &&
+	    (proving->borrower.fence == 0 ||
+		counter <= proving->borrower.fence))
+		return decide_refuse(command, ERR_BORROW_LIMIT,
+		    "its agent does so by itself while it is connected: "
+		    "leasehold borrow return --all",
+		    "the site's journal was put back since device-%" PRIu64
+		    " borrowed: that what it had then is over, or known here, "
+		    "is to be proved first",
 		    proving->device);
 	for (uint32_t i = 0; i < proving->n; i++)
 		half = half || borrow_epoch(&proving->borrows[i]) < counter;

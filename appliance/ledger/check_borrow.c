@@ -56,8 +56,9 @@ check_borrow(void *ctx, const struct record_span *key,
 	    borrower.borrows == 0)
 		return broken(b, "borrow-%" PRIu64 " has no borrower",
 		    borrow.lease);
-	/* What was proved closes everything below. */
-	if (borrow_epoch(&borrow) < borrower.proven)
+	/* What was proved closes everything below, unless a fence is due. */
+	if (borrow_epoch(&borrow) < borrower.proven &&
+	    !borrower_is_held_up(&borrower, b->state->counters.generation))
 		return broken(b,
 		    "borrow-%" PRIu64 " is of epoch %" PRIu64
 		    ", and its device proved %" PRIu64,

@@ -262,7 +262,7 @@ static const struct decision {
 	{ LEDGER_TICK, BY(SITE), &row_tick_record, 1, decide_tick },
 	{ LEDGER_GENERATION, BY(ADMIN), &generation_record, 2,
 	    decide_generation },
-	{ LEDGER_ADOPT, BY(DEVICE), &adopt_record, LEDGER_ADOPT_MAX,
+	{ LEDGER_ADOPT, BY(DEVICE), &adopt_record, 2 * LEDGER_ADOPT_MAX,
 	    decide_adopt },
 };
 

@@ -53,7 +53,7 @@ static bool
 is_idle(const struct proving *proving)
 {
 	return proving->n == 0 && proving->borrower.owed == 0 &&
-	    proving->borrower.target == 0;
+	    proving->borrower.target == 0 && proving->borrower.fence == 0;
 }
 
 /* Journal the proof, and end what is below it. */
@@ -66,9 +66,17 @@ settle(struct proving *proving, uint32_t *ended, struct batch *batch,
 	int err = 0;
 
 	*ended = 0;
-	if (counter <= proving->borrower.proven || is_idle(proving))
+	if (!borrower_is_unfenced(&proving->borrower,
+		batch->state.counters.generation) &&
+	    (counter <= proving->borrower.proven || is_idle(proving)))
 		return 0;
 	err = proving_emit(proving, batch);
+	/* As the row left it: while it is fenced nothing ends. */
+	if (err == 0)
+		err = state_borrower(&proving->borrower, &batch->state,
+		    proving->device);
+	if (err != 0 || proving->borrower.fence != 0)
+		return err;
 	for (uint32_t i = 0; i < proving->n && err == 0; i++) {
 		if (borrow_epoch(&proving->borrows[i]) < counter) {
 			err = end_proved(batch, command, &proving->borrows[i]);
@@ -117,27 +125,48 @@ is_named(const struct borrow_prepare *request, uint64_t lease)
 	return request->all;
 }
 
-/* What is named, what was named before, and what ran out: no ticket is worth
- * replacing whose time is over. False: nothing that is named is lent. */
+/* What is to be proved above of what was given up, and of the fence; 0:
+ * nothing. */
+static uint64_t
+owed_above(const struct state_borrower *borrower, uint64_t counter,
+    uint32_t generation)
+{
+	uint64_t owed =
+	    borrower->owed > borrower->fence ? borrower->owed : borrower->fence;
+
+	if (borrower_is_unfenced(borrower, generation) &&
+	    owed < counter + BORROW_AHEAD_MAX)
+		owed = counter + BORROW_AHEAD_MAX;
+	return owed >= counter ? owed : 0;
+}
+
+/* What is named, what was named before, what ran out, and what is over by the
+ * counter and waits for the fence: no ticket is worth replacing whose time is
+ * over. False: nothing that is named is lent. */
 static bool
 choose_back(struct preparing *p, const struct borrow_prepare *request,
-    int64_t now)
+    const struct batch *batch)
 {
 	const struct state_borrower *borrower = &p->proving.borrower;
 	uint64_t counter = p->proving.row.proof.counter;
-	bool any = borrower->owed != 0 && counter <= borrower->owed;
+	uint64_t most = counter + BORROW_AHEAD_MAX;
+	uint64_t owed =
+	    owed_above(borrower, counter, batch->state.counters.generation);
+	bool any = owed != 0;
 
+	/* What is owed further up takes another round. */
 	p->target = counter + 1;
+	if (p->target <= owed)
+		p->target = owed < most ? owed + 1 : most;
 	if (p->target < borrower->target)
 		p->target = borrower->target;
-	if (p->target <= borrower->owed)
-		p->target = borrower->owed + 1;
 	for (uint32_t i = 0; i < p->proving.n; i++) {
 		const struct state_borrow *borrow = &p->proving.borrows[i];
-		bool named =
-		    is_named(request, borrow->lease) || borrow->until <= now;
+		bool named = is_named(request, borrow->lease) ||
+		    borrow->until <= batch->place.time;
 
-		p->back[i] = named || borrow_is_returning(borrow, borrower);
+		p->back[i] = named || borrow_is_returning(borrow, borrower) ||
+		    borrow_epoch(borrow) < counter;
 		any = any || p->back[i];
 		/* Above its last ticket, which may be for a target of before.
 		 */
@@ -204,7 +233,7 @@ decide_borrow_prepare(struct batch *batch, struct command *command)
 	if (err != 0 || command->err != 0)
 		return err;
 	uint64_t counter = p.proving.row.proof.counter;
-	bool any = choose_back(&p, request, batch->place.time);
+	bool any = choose_back(&p, request, batch);
 
 	if (any && p.target - counter > BORROW_AHEAD_MAX)
 		return decide_refuse(command, ERR_CONFLICT,
@@ -215,7 +244,7 @@ decide_borrow_prepare(struct batch *batch, struct command *command)
 	err = settle(&p.proving, &ended, batch, command);
 	if (err != 0)
 		return err;
-	any = choose_back(&p, request, batch->place.time);
+	any = choose_back(&p, request, batch);
 	command->reply.borrow_prepared.epoch = any ? p.target : 0;
 	return any ? emit_prepared(&p, batch, command) : 0;
 }
@@ -267,6 +296,14 @@ decide_borrow_deliver(struct batch *batch, struct command *command)
 			.left = borrower.borrows };
 		return 0;
 	}
+	if (borrower_is_unfenced(&borrower, batch->state.counters.generation))
+		return decide_refuse(command, ERR_CONFLICT,
+		    "let device's agent connect once, or give its borrows up: "
+		    "leasehold borrow write-off",
+		    "the site's journal was put back since device-%" PRIu64
+		    " borrowed, and a file does not show whether it is newer "
+		    "than all of its tickets",
+		    request->device);
 	err = begin_return(&proving, batch, command, request->device,
 	    request->nonce, &request->proof);
 	if (err != 0 || command->err != 0)

@@ -2,6 +2,7 @@
  * lost: what they prove, whoever shows them. See ledger.h. */
 #include "appliance/ledger/core.h"
 #include "shared/base/err.h"
+#include "shared/journal/ticket.h"
 
 #include <string.h>
 
@@ -79,22 +80,29 @@ ledger_adopt_read(struct ledger_adopt_item *out, const struct ledger *ledger,
 	if (err == 0)
 		err = row_read(&row, item->row_number, item->row.data,
 		    item->row.len, arena);
-	if (err == 0 &&
-	    (row.kind != ROW_LEASE_GRANTED ||
-		row.u.lease_granted.lease != item->lease ||
-		row.u.lease_granted.device != device ||
-		!row_slots_are_sound(&row.u.lease_granted)))
-		err = ERR_MISMATCH;
 	if (err != 0)
 		return err;
+	bool borrowed =
+	    row.kind == ROW_BORROWED || row.kind == ROW_BORROW_REISSUED;
+	const struct row_lease_granted *grant =
+	    borrowed ? &row.u.borrowed.grant : &row.u.lease_granted;
+
+	if ((row.kind != ROW_LEASE_GRANTED && !borrowed) ||
+	    grant->lease != item->lease || grant->device != device ||
+	    !row_slots_are_sound(grant) ||
+	    (borrowed && !ticket_is_sound(&row.u.borrowed)))
+		return ERR_MISMATCH;
 	*out = (struct ledger_adopt_item){
 		.origin = { .generation = header.generation,
 		    .batch = header.batch,
 		    .row_number = item->row_number },
 		.row = item->row,
-		.grant = row.u.lease_granted,
+		.grant = *grant,
+		.borrowed = borrowed,
 		.time = header.time,
 	};
+	if (borrowed)
+		out->ticket = row.u.borrowed.ticket;
 	memcpy(out->origin.head, head, sizeof head);
 	return 0;
 }

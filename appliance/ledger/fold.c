@@ -292,8 +292,14 @@ fold_lease_adopted(struct state *state, const struct row *row,
 		err = row_grant(&grant, row, &arena);
 	if (err == 0)
 		err = find_seats(&lease, state, row, &grant, place);
+	bool borrowed = row_adopts_borrow(r);
+
+	if (err == 0 && borrowed)
+		lease.ttl_s = 0; /* it lives by its ticket */
 	if (err == 0)
 		err = pool_adopt(state, &lease, grant.slots.items);
+	if (err == 0 && borrowed)
+		err = fold_borrow_adopted(state, row, &lease, place);
 	if (err == 0)
 		err = state_lease_insert(state, &lease, grant.slots.items);
 	if (err == 0)

@@ -81,6 +81,51 @@ fold_borrowed(struct state *state, const struct row *row,
 	return err == 0 ? add_on_loan(state, row, id, lease->count) : err;
 }
 
+/* What other tickets the lost branch made is not known: its device is fenced
+ * anew (borrow.h). */
+int
+fold_borrow_adopted(struct state *state, const struct row *row,
+    const struct state_lease *lease, const struct fold_place *place)
+{
+	const struct row_lease_adopted *r = &row->u.lease_adopted;
+	struct pool_id id = { lease->license, lease->pool };
+	struct arena arena = { .chunks = NULL };
+	struct state_borrower borrower;
+	struct row before;
+	int err = row_read(&before, r->origin.row_number, r->row.data,
+	    r->row.len, &arena);
+
+	if (err == 0)
+		err = state_borrower(&borrower, state, lease->device);
+	if (err != 0) {
+		arena_release(&arena);
+		return err;
+	}
+	struct state_borrow borrow = {
+		.device = lease->device,
+		.lease = lease->lease,
+		.license = lease->license,
+		.now = { before.u.borrowed.ticket.epoch, row->number,
+		    place->batch, place->index },
+		.until = before.u.borrowed.ticket.until,
+	};
+	bool sound = ticket_is_sound(&before.u.borrowed);
+
+	arena_release(&arena);
+	if (!sound)
+		return fold_contradicted(row, "its ticket does not add up");
+	if (borrow.now.epoch < borrower.proven)
+		return fold_contradicted(row, "it was proved to be over");
+	if (borrower.borrows == BORROW_DEVICE_MAX)
+		return fold_contradicted(row, "the device has too many");
+	borrower.borrows++;
+	borrower.generation = 0;
+	err = state_borrow_put(state, &borrow);
+	if (err == 0)
+		err = state_borrower_put(state, &borrower);
+	return err == 0 ? add_on_loan(state, row, id, lease->count) : err;
+}
+
 /* --- further tickets ------------------------------------------------------ */
 
 int
@@ -113,6 +158,13 @@ fold_borrow_reissued(struct state *state, const struct row *row,
 			return fold_contradicted(row,
 			    "no return to its epoch was begun");
 		borrow.next = ticket;
+	} else if (r->ticket.why == TICKET_ADOPTED) {
+		if (ticket.epoch < borrower.proven)
+			return fold_contradicted(row,
+			    "it was proved to be over");
+		borrow.now = ticket;
+		if (borrow.next.epoch <= ticket.epoch)
+			borrow.next = (struct borrow_ticket_place){ 0 };
 	} else {
 		if (r->ticket.why != TICKET_EXTENDED ||
 		    borrow.next.epoch != 0 || ticket.epoch != borrower.proven ||
@@ -175,6 +227,15 @@ fold_device_proved(struct state *state, const struct row *row)
 	if (counter < borrower.proven)
 		return fold_contradicted(row, "the device's counter goes back");
 	bool raised = counter > borrower.proven;
+	uint32_t generation = state->counters.generation;
+
+	/* The first proof of a generation is where the fence is measured from.
+	 */
+	if (borrower_is_unfenced(&borrower, generation))
+		borrower.fence = counter + BORROW_AHEAD_MAX;
+	else if (borrower.fence < counter)
+		borrower.fence = 0;
+	borrower.generation = generation;
 
 	borrower.proven = counter;
 	borrower.clock_ms = r->proof.clock_ms;
@@ -236,7 +297,9 @@ fold_borrow_ended(struct state *state, const struct row *row,
 		return fold_contradicted(row, "it is of another borrow");
 	if (!row_borrow_end_is_sound(r))
 		return fold_contradicted(row, "its slots do not add up");
-	if (row_borrow_end_is_proved(r) && borrower.proven <= r->epoch)
+	if (row_borrow_end_is_proved(r) &&
+	    (borrower.proven <= r->epoch ||
+		borrower_is_held_up(&borrower, state->counters.generation)))
 		return fold_contradicted(row, "its return was not proved");
 	if (!row_borrow_end_is_proved(r) && borrower.owed < r->epoch &&
 	    borrower.proven <= r->epoch)

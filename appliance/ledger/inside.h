@@ -332,6 +332,8 @@ bool session_is_proved(const struct session *session);
 bool session_is_pending(const struct session *session);
 void session_fill_who(struct principal *who, const struct session *session);
 struct tenant *session_tenant(const struct session *session);
+/** What its device's counter was when it was proved; 0: nobody knows. */
+uint64_t session_counter(const struct session *session);
 /** Something came in on it. */
 void session_heard(struct session *session);
 /** Will a notice to the device's live session most likely arrive? */

@@ -106,12 +106,14 @@ struct ledger_generation {
 /** Leases that one LEDGER_ADOPT may hold. */
 #define LEDGER_ADOPT_MAX 512
 
-/** A lease that a device presents, as ledger_adopt_read found it: granted by
- * this site, in a batch that may or may not be of this journal. */
+/** A lease or a ticket that a device presents, as ledger_adopt_read found it:
+ * granted by this site, in a batch that may or may not be of this journal. */
 struct ledger_adopt_item {
 	struct row_origin origin;
 	struct record_span row;
 	struct row_lease_granted grant; /* what the row says */
+	bool borrowed; /* the row is a ticket: */
+	struct row_ticket ticket;
 	int64_t time; /* of the batch */
 	int err; /* out: 0, it goes on (also: it did already), or why not */
 };
@@ -158,6 +160,9 @@ struct command {
 	 * proof in a request here. */
 	uint8_t exporter[32];
 	struct ledger_borrow_policy borrow; /* the same two */
+	/** Of a device: what its counter was, at least, when its session began.
+	 * A proof below that is an old one. 0: nobody knows. */
+	uint64_t counter;
 
 	/* outcome */
 	int err; /* 0, a refusal, or the fault of the whole batch */

@@ -210,6 +210,8 @@ lending_asked(const struct request *request)
 	}
 	*lending = (struct lending){ .proof = NULL };
 	command->borrow = call->process->options->borrow;
+	if (request->session != NULL)
+		command->counter = session_counter(request->session);
 	if (request->op->id == OP_BORROW_TAKE)
 		stand_behind(call);
 	command->err = bind_proof(lending, call, request, &command->problem);

@@ -229,6 +229,7 @@ session_prove(const struct request *request)
 		return;
 	}
 	session->proved = true;
+	session->counter = prove->proof.counter;
 	session->pending = reply.pending;
 	session->proved_at = process_now(request->process);
 	waiting_device_came(request->tenant, session->device);

@@ -100,6 +100,12 @@ session_fill_who(struct principal *who, const struct session *session)
 	text_copy(who->address, sizeof(who->address), session->peer.address);
 }
 
+uint64_t
+session_counter(const struct session *session)
+{
+	return session->proved ? session->counter : 0;
+}
+
 void
 session_heard(struct session *session)
 {

@@ -22,6 +22,7 @@ struct session {
 	bool has_nonce; /* good for one proof */
 	bool proved;
 	bool pending; /* proved, and waits for an admin's approval */
+	uint64_t counter; /* the device's, as it proved then */
 	uint8_t nonce[PROOF_NONCE_BYTES];
 	uint64_t device; /* as in hello; who it is once proved */
 	char software[32]; /* as in hello */

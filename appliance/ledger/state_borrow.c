@@ -153,6 +153,8 @@ state_borrower_read(struct state_borrower *out, const struct record_span *key,
 	out->target = codec_get_u64(&r);
 	out->owed = codec_get_u64(&r);
 	out->borrows = codec_get_u32(&r);
+	out->generation = codec_get_u32(&r);
+	out->fence = codec_get_u64(&r);
 	if (key->len != 8)
 		r.failed = true;
 	else
@@ -196,6 +198,8 @@ state_borrower_put(struct state *state, const struct state_borrower *borrower)
 	codec_put_u64(&w, borrower->target);
 	codec_put_u64(&w, borrower->owed);
 	codec_put_u32(&w, borrower->borrows);
+	codec_put_u32(&w, borrower->generation);
+	codec_put_u64(&w, borrower->fence);
 	return store_put(&state->txn, STORE_BORROWERS, key, sizeof key, w.data,
 	    w.len);
 }

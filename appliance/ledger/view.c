@@ -140,7 +140,9 @@ ledger_device(struct ledger_device *out, struct ledger_view *view,
 	err = state_borrower(&borrower, &view->state, device);
 	out->borrows = err == 0 &&
 	    (borrower.borrows > 0 || borrower.owed != 0 ||
-		borrower.target != 0);
+		borrower.target != 0 ||
+		borrower_is_held_up(&borrower,
+		    view->state.counters.generation));
 	if (err == 0)
 		err = copy_span(&out->public_key, &key, arena);
 	if (err == 0)

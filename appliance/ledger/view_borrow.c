@@ -103,6 +103,16 @@ add_ticket(struct tickets *t, const struct state_borrow *borrow, bool next,
 	return 0;
 }
 
+/* Before it is fenced nobody knows how high: any counter is too low. */
+static uint64_t
+owes(const struct state_borrower *borrower, uint32_t generation)
+{
+	if (borrower_is_unfenced(borrower, generation))
+		return BORROW_COUNTER_MAX;
+	return borrower->fence > borrower->owed ? borrower->fence
+						: borrower->owed;
+}
+
 int
 ledger_tickets(struct borrow_tickets *page, struct ledger_view *view,
     uint64_t device, const struct borrow_mine *query, struct arena *arena)
@@ -129,7 +139,7 @@ ledger_tickets(struct borrow_tickets *page, struct ledger_view *view,
 		.items = { t.items, t.n },
 		.next = t.more ? t.last : 0,
 		.target = borrower.target,
-		.owed = borrower.owed,
+		.owed = owes(&borrower, view->state.counters.generation),
 	};
 	tree_release(&t.tree);
 	arena_release(&t.scratch);

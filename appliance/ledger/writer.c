@@ -125,7 +125,9 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 
 	writer->outcome->told.rows++;
 	writer->outcome->told.facts += row->kind != ROW_TICK;
-	if (row->kind == ROW_LEASE_GRANTED || row->kind == ROW_LEASE_ADOPTED) {
+	if (row->kind == ROW_LEASE_GRANTED ||
+	    (row->kind == ROW_LEASE_ADOPTED &&
+		!row_adopts_borrow(&row->u.lease_adopted))) {
 		if (!read_grant(&event, row)) {
 			writer->outcome->told.lost = true;
 			return;

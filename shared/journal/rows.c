@@ -203,7 +203,7 @@ RECORD_DEFINE(row_lease_ended, 1, "Seats came back.");
 /* --- borrows -------------------------------------------------------------- */
 
 const char *const ticket_why_names[] = { "taken", "extended", "replaced",
-	NULL };
+	"adopted", NULL };
 const char *const borrow_end_names[] = { "returned", "ran_out", "written_off",
 	"revoked", NULL };
 
@@ -523,6 +523,13 @@ row_read(struct row *row, uint64_t number, const uint8_t *data, size_t len,
 	return err == ERR_BAD_REQUEST ? ERR_CORRUPT : err;
 }
 
+bool
+row_adopts_borrow(const struct row_lease_adopted *adopted)
+{
+	return adopted->row.len >= 2 &&
+	    be16_read(adopted->row.data) != ROW_LEASE_GRANTED;
+}
+
 int
 row_grant(struct row_lease_granted *grant, const struct row *row,
     struct arena *arena)
@@ -545,8 +552,11 @@ row_grant(struct row_lease_granted *grant, const struct row *row,
 
 	if (err != 0)
 		return err == ERR_NOMEM ? err : ERR_CORRUPT;
-	*grant = before.u.lease_granted;
-	if (before.kind != ROW_LEASE_GRANTED ||
+	bool borrowed =
+	    before.kind == ROW_BORROWED || before.kind == ROW_BORROW_REISSUED;
+
+	*grant = borrowed ? before.u.borrowed.grant : before.u.lease_granted;
+	if ((before.kind != ROW_LEASE_GRANTED && !borrowed) ||
 	    grant->lease != adopted->lease ||
 	    grant->device != adopted->device ||
 	    grant->count != adopted->count || grant->type != adopted->type ||

@@ -216,6 +216,7 @@ enum ticket_why {
 	TICKET_TAKEN, /* the borrow begins */
 	TICKET_EXTENDED, /* it goes on for longer */
 	TICKET_REPLACED, /* another borrow of the device is being returned */
+	TICKET_ADOPTED, /* it was of a branch that was abandoned */
 };
 extern const char *const ticket_why_names[];
 
@@ -384,6 +385,9 @@ struct row_origin {
  * that were overage when they were granted are overage here, numbered anew: the
  * rows that said so are lost, and this one is in their place. Its slots are the
  * lowest free ones, above those of the license where there are no others.
+ *
+ * A borrow of such a branch likewise: the row is that of a ticket, and the same
+ * ticket follows as ROW_BORROW_REISSUED, of this journal.
  */
 struct row_lease_adopted {
 	uint64_t lease;
@@ -397,6 +401,9 @@ struct row_lease_adopted {
 	struct row_origin origin;
 	struct record_span row; /* the granting row, as it was */
 };
+
+/** Is it a borrow that goes on? */
+bool row_adopts_borrow(const struct row_lease_adopted *adopted);
 
 extern const struct record row_genesis_record, row_started_record,
     row_subject_added_record, row_license_installed_record,

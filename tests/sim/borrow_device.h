@@ -17,11 +17,22 @@
 #define LEASES_MAX 8
 #define RESET_LOST 3
 
+/** The row of a ticket, as it was journaled. */
+struct ticket_row {
+	uint64_t row_number;
+	uint32_t generation;
+	bool lost; /* of a branch that was */
+	uint32_t len;
+	uint8_t row[BORROW_ROW_MAX];
+};
+
 /** A ticket as the device has it, or ever had. */
 struct kept {
 	uint64_t lease;
 	uint32_t count;
 	struct row_ticket ticket; /* its public_key is not looked at */
+	uint64_t row_number; /* in the journal of that generation */
+	uint32_t generation;
 };
 
 /** What a crash leaves, and an attacker may put back. */
@@ -41,6 +52,12 @@ struct device {
 	struct disk old; /* a snapshot */
 	bool restored; /* the disk was put back: what it says may be wrong */
 	bool revoked;
+	/** The site's journal was put back, and it has not shown yet what it
+	 * has of the branch that was lost. */
+	bool owes_show;
+	/** What it could use then, and has not given back since: it keeps it. */
+	struct kept must[2 * BORROW_DEVICE_MAX];
+	uint32_t n_must;
 	bool asked; /* a take whose answer is not known */
 	struct borrow_take body;
 	struct kept ever[TICKETS_MAX]; /* every ticket that was journaled */
@@ -63,6 +80,14 @@ struct sim {
 	uint64_t held[64]; /* leases of others, who take all there is */
 	uint32_t n_held;
 	uint64_t other;
+	/* Of the site's journal, where it may be put back. */
+	uint32_t generation; /* 0: it is not */
+	uint64_t copy_rows; /* the copy's next row */
+	uint64_t put_backs, adopted;
+	struct ticket_row rows[TICKETS_MAX];
+	uint32_t n_rows;
+	uint64_t copy_held[64];
+	uint32_t copy_n_held;
 	uint64_t steps, crashes, lost, takes, ends, written_off, files,
 	    restores;
 };
@@ -91,6 +116,23 @@ chance(struct sim *sim)
 
 /* --- the site ------------------------------------------------------------- */
 
+static inline void
+keep_row(struct sim *sim, uint64_t number, uint32_t generation,
+    const uint8_t *row, size_t len)
+{
+	for (uint32_t i = 0; i < sim->n_rows; i++)
+		if (sim->rows[i].row_number == number &&
+		    sim->rows[i].generation == generation)
+			return;
+	sim_must(sim, sim->n_rows < TICKETS_MAX && len <= BORROW_ROW_MAX);
+	struct ticket_row *kept = &sim->rows[sim->n_rows++];
+
+	*kept = (struct ticket_row){ .row_number = number,
+		.generation = generation,
+		.len = (uint32_t)len };
+	memcpy(kept->row, row, len);
+}
+
 /* Whom the world's commits tell of their rows: tickets are copied by who could
  * ever have read them, answers lost or not. */
 static inline void
@@ -107,6 +149,14 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 			sim->devices[i].revoked = true;
 	if (row->kind != ROW_BORROWED && row->kind != ROW_BORROW_REISSUED)
 		return;
+	if (sim->generation != 0) {
+		struct buf bytes = { 0 };
+
+		row_write(&bytes, row);
+		keep_row(sim, row->number, sim->generation, bytes.data,
+		    bytes.len);
+		buf_release(&bytes);
+	}
 	for (size_t i = 0; i < DEVICES; i++) {
 		struct device *device = &sim->devices[i];
 
@@ -115,9 +165,16 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 		sim_must(sim, device->n_ever < TICKETS_MAX);
 		device->ever[device->n_ever++] =
 		    (struct kept){ row->u.borrowed.grant.lease,
-			    row->u.borrowed.grant.count,
-			    row->u.borrowed.ticket };
+			    row->u.borrowed.grant.count, row->u.borrowed.ticket,
+			    row->number, sim->generation };
 	}
+}
+
+static inline struct kept
+kept_of(const struct borrow_ticket *ticket)
+{
+	return (struct kept){ ticket->lease, ticket->count, ticket->ticket,
+		ticket->row_number, ticket->generation };
 }
 
 /* Nobody was told of the batch that the site died after. */
@@ -136,10 +193,13 @@ look_again(struct sim *sim)
 		    &last, &sim->world, device->tpm.device);
 
 		sim_must(sim, device->n_ever + n <= TICKETS_MAX);
-		for (uint32_t j = 0; j < n; j++)
-			device->ever[device->n_ever++] =
-			    (struct kept){ tickets[j].lease, tickets[j].count,
-				    tickets[j].ticket };
+		for (uint32_t j = 0; j < n; j++) {
+			device->ever[device->n_ever++] = kept_of(&tickets[j]);
+			if (sim->generation != 0)
+				keep_row(sim, tickets[j].row_number,
+				    tickets[j].generation, tickets[j].row,
+				    tickets[j].row_len);
+		}
 		world_must(ledger_view_open(&view, sim->world.ledger) == 0);
 		device->revoked =
 		    ledger_device(&known, view, device->tpm.device, &arena) ==
@@ -177,6 +237,10 @@ call(struct sim *sim, struct command *command, uint32_t op, uint32_t actor,
 		if (chance(sim))
 			sim->fault = steps[i];
 	*command = world_command(&sim->world, op, actor, id, request);
+	/* Its session began with a proof. */
+	for (size_t i = 0; i < DEVICES && actor == ACTOR_DEVICE; i++)
+		if (sim->devices[i].tpm.device == id)
+			command->counter = sim->devices[i].tpm.counter;
 	int err = ledger_commit(sim->world.ledger, &command, 1, sim->world.now,
 	    &observer);
 	bool died = err == ERR_IO;
@@ -259,8 +323,7 @@ fetch(struct sim *sim, struct device *device, struct disk *disk,
 
 	disk->n = 0;
 	for (uint32_t i = 0; i < n; i++)
-		disk->tickets[disk->n++] = (struct kept){ tickets[i].lease,
-			tickets[i].count, tickets[i].ticket };
+		disk->tickets[disk->n++] = kept_of(&tickets[i]);
 	return DONE;
 }
 
@@ -327,6 +390,10 @@ go_on(struct sim *sim, struct device *device)
 	return prove(sim, device);
 }
 
+/* In borrow_lost.h: what the device has of a branch that was lost. */
+static enum outcome show(struct sim *sim, struct device *device,
+    const struct kept *tickets, uint32_t n);
+
 /* What a keeper does when its session begins. */
 static inline enum outcome
 settle(struct sim *sim, struct device *device)
@@ -337,6 +404,13 @@ settle(struct sim *sim, struct device *device)
 
 	if (device->revoked)
 		return REFUSED;
+	if (device->owes_show) {
+		enum outcome shown = show(sim, device, disk.tickets, disk.n);
+
+		if (shown != DONE)
+			return shown;
+		device->owes_show = false;
+	}
 	if (disk.returning)
 		return go_on(sim, device);
 	enum outcome outcome = fetch(sim, device, &disk, &last);

@@ -14,10 +14,14 @@
  *
  * First one return and one take are gone through with a fault at their first
  * chance, then at their second, and so on until there is no more; then come the
- * random runs, each with the next seed.
+ * random runs, each with the next seed. In every second of them the site's
+ * journal is put back to older copies too, an admin acknowledges, and devices
+ * show what they have of the lost branch (borrow_lost.h): then, of whoever is
+ * through with that, no ticket that was ever signed can be used for a seat that
+ * is not taken, and nobody lost what he could use before.
  */
 #include "shared/base/log.h"
-#include "tests/sim/borrow_device.h"
+#include "tests/sim/borrow_lost.h"
 
 #include <time.h>
 
@@ -166,12 +170,21 @@ check(struct sim *sim)
 
 	crowd(sim);
 	used = sim->n_held;
-	for (size_t i = 0; i < DEVICES; i++)
-		used += usable_seats(sim, &sim->devices[i]);
-	if (used > SEATS)
+	for (size_t i = 0; i < DEVICES; i++) {
+		struct device *device = &sim->devices[i];
+
+		/* What was lost the site cannot count before it is shown; and
+		 * whoever is through has nothing that is not counted. */
+		if (sim->generation > 1 && !is_through(sim, device))
+			continue;
+		used += usable_seats(sim, device);
+		if (sim->generation > 1)
+			check_kept(sim, device);
+	}
+	if (used > SEATS && sim->generation <= 1)
 		fprintf(stderr, "%u seats are in use, %u by others\n", used,
 		    sim->n_held);
-	sim_must(sim, used <= SEATS);
+	sim_must(sim, used <= SEATS || sim->generation > 1);
 	for (size_t i = 0; i < DEVICES; i++) {
 		const struct device *device = &sim->devices[i];
 		const struct disk *disk = &device->disk;
@@ -180,6 +193,8 @@ check(struct sim *sim)
 		 * there are no tickets; the keeper goes on at once. */
 		if (device->restored || device->revoked ||
 		    (disk->target != 0 && device->tpm.counter < disk->target))
+			continue;
+		if (sim->generation > 1 && !is_through(sim, device))
 			continue;
 		for (uint32_t j = 0; j < disk->n; j++)
 			if (!disk_returns(disk, disk->tickets[j].lease) &&
@@ -319,9 +334,30 @@ admin(struct sim *sim)
 		sim->written_off++;
 }
 
+/* What was ever signed for it, by an attacker, in any order. */
+static void
+show_any(struct sim *sim, struct device *device)
+{
+	struct kept some[4];
+	uint32_t n = 0;
+
+	while (n < 4 && device->n_ever > 0)
+		some[n++] = device->ever[sim_below(sim, device->n_ever)];
+	(void)show(sim, device, some, n);
+}
+
 static void
 act(struct sim *sim, struct device *device)
 {
+	if (device->owes_show ||
+	    (sim->generation > 1 && sim_below(sim, 20) == 0)) {
+		/* A session begins. */
+		if (sim_below(sim, 4) == 0)
+			show_any(sim, device);
+		else
+			(void)settle(sim, device);
+		return;
+	}
 	switch (sim_below(sim, 12)) {
 	case 0:
 	case 1:
@@ -342,6 +378,7 @@ act(struct sim *sim, struct device *device)
 	case 5: {
 		uint64_t lease = some_lease(sim, device);
 
+		device->n_must = 0;
 		/* What is given back is over. */
 		if (give_back(sim, device, lease) == DONE)
 			for (uint32_t i = 0; i < device->disk.n; i++)
@@ -352,6 +389,7 @@ act(struct sim *sim, struct device *device)
 	case 6:
 		if (sim_below(sim, 4) == 0)
 			(void)give_back_offline(sim, device);
+		device->n_must = 0;
 		return;
 	case 7:
 		if (device->has_file && sim_below(sim, 2) == 0) {
@@ -392,8 +430,9 @@ bring_home(struct sim *sim)
 
 		if (device->revoked)
 			continue;
-		for (int n = 0; n < 4; n++)
+		for (int n = 0; n < 8; n++)
 			sim_must(sim, settle(sim, device) == DONE);
+		device->n_must = 0;
 		sim_must(sim, give_back(sim, device, 0) == DONE);
 		sim_must(sim, settle(sim, device) == DONE);
 		sim_must(sim, device->disk.n == 0);
@@ -413,10 +452,27 @@ bring_home(struct sim *sim)
 	sim_must(sim, pool.free == SEATS);
 }
 
+/* Each has borrowed before the first copy: the site knows it as one that does.
+ */
 static void
-run(struct sim *sim, uint64_t seed, uint64_t steps)
+borrow_once(struct sim *sim)
+{
+	for (size_t i = 0; i < DEVICES; i++) {
+		sim_must(sim, take(sim, &sim->devices[i], 1, 3600) == DONE);
+		sim_must(sim, give_back(sim, &sim->devices[i], 0) == DONE);
+	}
+}
+
+/* `lost`: the site's journal is put back now and then. */
+static void
+run(struct sim *sim, uint64_t seed, uint64_t steps, bool lost)
 {
 	sim_begin(sim, seed);
+	if (lost) {
+		sim->generation = 1;
+		borrow_once(sim);
+		take_copy(sim);
+	}
 	sim->fail_in = 10 + sim_below(sim, 200);
 	bool admins = sim_below(sim, 2) == 0;
 
@@ -427,6 +483,10 @@ run(struct sim *sim, uint64_t seed, uint64_t steps)
 		pass_time(sim);
 		if (admins && sim_below(sim, 25) == 0)
 			admin(sim);
+		if (lost && sim_below(sim, 60) == 0)
+			put_back(sim);
+		else if (lost && sim_below(sim, 60) == 0)
+			take_copy(sim);
 		if (device->n_ever < TICKETS_MAX - 256)
 			act(sim, device);
 		check(sim);
@@ -440,6 +500,7 @@ main(int argc, char **argv)
 {
 	static struct sim sim;
 	uint64_t seed = (uint64_t)time(NULL), runs = 6, steps = 1500;
+	uint64_t put_backs = 0, adopted = 0;
 	uint64_t takes = 0, ends = 0, crashes = 0, lost = 0, restores = 0;
 	int64_t done = 0, chances;
 
@@ -463,7 +524,9 @@ main(int argc, char **argv)
 	       "return and of one offline\n",
 	    (long long)chances);
 	for (uint64_t i = 0; i < runs; i++) {
-		run(&sim, seed + i, steps);
+		run(&sim, seed + i, steps, i % 2 != 0);
+		put_backs += sim.put_backs;
+		adopted += sim.adopted;
 		takes += sim.takes;
 		ends += sim.ends;
 		crashes += sim.crashes;
@@ -471,10 +534,12 @@ main(int argc, char **argv)
 		restores += sim.restores;
 	}
 	printf("ok borrow_sim: %llu borrows, %llu ends, %llu deaths of the "
-	       "site, %llu messages lost, %llu disks put back, from seed %llu: "
-	       "no seat used twice, none lost\n",
+	       "site, %llu messages lost, %llu disks put back, "
+	       "%llu journals with %llu tickets adopted, from seed %llu: no "
+	       "seat used twice, none lost\n",
 	    (unsigned long long)takes, (unsigned long long)ends,
 	    (unsigned long long)crashes, (unsigned long long)lost,
-	    (unsigned long long)restores, (unsigned long long)seed);
+	    (unsigned long long)restores, (unsigned long long)put_backs,
+	    (unsigned long long)adopted, (unsigned long long)seed);
 	return 0;
 }

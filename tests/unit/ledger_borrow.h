@@ -10,6 +10,8 @@
 #include "tests/unit/ledger_world.h"
 
 #define BORROW_DAY_S 86400u
+/* Of the tickets of tests. */
+#define BORROW_ROW_MAX 640
 
 /* A device as its TPM would have it. */
 struct borrower {
@@ -153,6 +155,10 @@ struct borrow_ticket {
 	uint64_t lease;
 	struct row_ticket ticket;
 	uint32_t count;
+	uint64_t row_number;
+	uint32_t generation;
+	uint8_t row[BORROW_ROW_MAX];
+	uint32_t row_len;
 };
 static inline uint32_t
 borrow_tickets(struct borrow_ticket *out, uint32_t max,
@@ -188,10 +194,16 @@ borrow_tickets(struct borrow_ticket *out, uint32_t max,
 			world_must(ticket_is_sound(&row.u.borrowed));
 			world_must(row.u.borrowed.grant.lease == e->lease);
 			world_must(row.u.borrowed.grant.device == device);
-			world_must(n < max);
-			out[n++] = (struct borrow_ticket){ e->lease,
-				row.u.borrowed.ticket,
-				row.u.borrowed.grant.count };
+			world_must(n < max && e->row.len <= BORROW_ROW_MAX);
+			struct borrow_ticket *ticket = &out[n++];
+
+			ticket->lease = e->lease;
+			ticket->ticket = row.u.borrowed.ticket;
+			ticket->count = row.u.borrowed.grant.count;
+			ticket->row_number = e->row_number;
+			ticket->generation = header.generation;
+			ticket->row_len = e->row.len;
+			memcpy(ticket->row, e->row.data, e->row.len);
 		}
 		query.after = last->next;
 	} while (last->next != 0);
