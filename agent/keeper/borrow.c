@@ -4,6 +4,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
+#include "shared/base/text.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -44,7 +45,8 @@ on_patience(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	problem_set(&problem, ERR_UNAVAILABLE,
 	    job->kind == BORROW_JOB_RETURN
-		? "without the site: leasehold borrow return --all --offline FILE"
+		? "without the site: leasehold borrow return --all --offline "
+		  "FILE"
 		: "leasehold status",
 	    "the site cannot be reached: %s",
 	    session->trouble[0] != '\0' ? session->trouble : "not connected");
@@ -158,13 +160,24 @@ job_end(struct borrow_job *job)
 	run_next(keeper);
 }
 
+/* Tried again and again, and said when it is news. */
+static void
+not_settled(struct keeper *keeper, int err, const struct problem *problem)
+{
+	const char *words = problem != NULL ? problem->detail : err_str(err);
+	char *last = keeper->borrows.trouble;
+
+	if (strcmp(words, last) != 0)
+		log_warn("keeper", "borrows are not settled: %s", words);
+	text_copy(last, sizeof(keeper->borrows.trouble), words);
+}
+
 void
 job_refuse(struct borrow_job *job, int err, const struct problem *problem)
 {
 	application_refuse(job->keeper, &job->asker, err, problem);
 	if (job->kind == BORROW_JOB_SETTLE && err != ERR_CLOSED)
-		log_warn("keeper", "borrows are not settled: %s",
-		    problem != NULL ? problem->detail : err_str(err));
+		not_settled(job->keeper, err, problem);
 	job_end(job);
 }
 

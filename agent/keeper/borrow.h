@@ -53,6 +53,7 @@ struct borrows {
 	bool closing;
 	bool asking; /* where the counter stands */
 	bool holds_session; /* the session is ready when this is settled */
+	char trouble[256]; /* why nothing is settled, as last logged */
 };
 
 int borrows_open(struct keeper *keeper);

@@ -88,6 +88,24 @@ keep_forgotten(struct borrow_job *job)
 	return err;
 }
 
+/* Its journal was put back and goes on from there, or an admin gave it up: what
+ * the site does not hold as lent here, others may have. */
+static void
+tell_forgotten(const struct borrow_job *job)
+{
+	const struct book *book = &job->keeper->borrows.book;
+	const struct ticket *ticket;
+
+	TAILQ_FOREACH(ticket, &book->tickets, entry)
+		if (ticket == book_find_any(book, ticket->lease) &&
+		    !book_returns(book, ticket->lease) &&
+		    book_find_any(&job->incoming, ticket->lease) == NULL)
+			log_warn("keeper",
+			    "the site does not know of borrow-%llu any more: "
+			    "it ends here",
+			    (unsigned long long)ticket->lease);
+}
+
 static void
 take_incoming(struct borrow_job *job)
 {
@@ -97,6 +115,7 @@ take_incoming(struct borrow_job *job)
 		job_refuse(job, err, NULL);
 		return;
 	}
+	tell_forgotten(job);
 	book_replace(&job->keeper->borrows.book, &job->incoming);
 	job->then(job);
 }

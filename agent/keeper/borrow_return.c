@@ -131,6 +131,7 @@ on_settle_fetched(struct borrow_job *job)
 	if (!write_or_refuse(job))
 		return;
 	tickets_watch(job->keeper);
+	job->keeper->borrows.trouble[0] = '\0';
 	if (any_below(book, counter))
 		step_prove(job);
 	else

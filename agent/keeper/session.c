@@ -375,8 +375,10 @@ on_closed(void *ctx, enum local_cause cause, const char *reason)
 	if (session->refused != 0)
 		checkouts_refuse(keeper);
 	/* They ended when it was revoked. */
-	if (session->refused == ERR_DEVICE_REVOKED)
+	if (session->refused == ERR_DEVICE_REVOKED) {
 		leases_lost(keeper, err_code(ERR_DEVICE_REVOKED));
+		tickets_watch(keeper);
+	}
 	if (calls_have_uplink(keeper->calls))
 		session_wait(keeper);
 	else

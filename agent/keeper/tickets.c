@@ -352,7 +352,10 @@ look_at(struct seat_use *use)
 	if (use->way != NULL)
 		return;
 	if (!is_good(use->keeper, borrows_find(use->keeper, use->lease))) {
-		use_lost(use, err_code(ERR_GONE));
+		use_lost(use,
+		    err_code(use->keeper->session.refused == ERR_DEVICE_REVOKED
+			    ? ERR_DEVICE_REVOKED
+			    : ERR_GONE));
 	} else if (use->hold && silent_ms > prove_ms) {
 		randombytes_buf(nonce, sizeof(nonce));
 		use->proved_ms = clock_boottime_ms();
