@@ -39,6 +39,15 @@ sandbox_drop_user(uid_t uid, gid_t gid, unsigned long long keep_caps)
 }
 
 int
+sandbox_drop_user_keep(uid_t uid, gid_t gid, unsigned long long keep_caps,
+    const gid_t *groups, size_t n)
+{
+	(void)groups;
+	(void)n;
+	return sandbox_drop_user(uid, gid, keep_caps);
+}
+
+int
 sandbox_empty_root(const char *path)
 {
 	(void)path;
