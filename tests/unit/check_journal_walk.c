@@ -748,6 +748,78 @@ START_TEST(time_goes_back_only_where_a_correction_stands)
 }
 END_TEST
 
+/* A batch of this row, and one that is a second earlier. */
+static int
+walk_back_after(struct row row)
+{
+	struct maker *maker = maker_with_past(15);
+
+	maker_commit(maker);
+	add(maker, row);
+	maker_commit(maker);
+	maker->next.time -= 2000;
+	add(maker, maker_grant(62, 1, 0));
+	maker_commit(maker);
+	int err = walk_all(maker);
+
+	maker_release(maker);
+	return err;
+}
+
+START_TEST(no_other_row_turns_time_back)
+{
+	struct row row = { .kind = ROW_CLOCK };
+
+	row.u.clock.held = MAKER_TIME;
+	row.u.clock.wall = MAKER_TIME;
+	row.u.clock.event = CLOCK_CORRECTED;
+	ck_assert_int_eq(walk_back_after(row), 0);
+	row.u.clock.event = CLOCK_CONFIRMED;
+	ck_assert_int_eq(walk_back_after(row), ERR_CORRUPT);
+	ck_assert_str_eq(error, "batch 19: its time goes back");
+	/* One whose numbers look like those of a correction. */
+	ck_assert_int_eq(walk_back_after(maker_end(CLOCK_CORRECTED, 1)),
+	    ERR_CORRUPT);
+	ck_assert_str_eq(error, "batch 19: its time goes back");
+}
+END_TEST
+
+START_TEST(a_correction_forward_binds_no_later_batch)
+{
+	struct maker *maker = maker_with_past(16);
+	struct row row = { .kind = ROW_CLOCK };
+
+	row.u.clock.event = CLOCK_CORRECTED;
+	row.u.clock.held = maker->next.time;
+	row.u.clock.wall = maker->next.time + 60000;
+	add(maker, row);
+	maker_commit(maker);
+	add(maker, maker_grant(63, 1, 0));
+	maker_commit(maker);
+	ck_assert_int_eq(walk_all(maker), 0);
+	maker_release(maker);
+}
+END_TEST
+
+START_TEST(a_row_that_cannot_be_read_is_named)
+{
+	struct maker *maker = maker_with_past(17);
+
+	/* An array whose second element is nothing of MessagePack. */
+	buf_add(&maker->rows[maker->n_rows++], "\x93\x01\xc1\xc1", 4);
+	maker_commit(maker);
+	snprintf(error, sizeof(error), "words of before");
+	ck_assert_int_ne(walk_all(maker), 0);
+	ck_assert_ptr_nonnull(strstr(error, "batch 17: row 24: "));
+	/* Of those before it nothing is said. */
+	journal_walk_init(walk, maker->secret + 32);
+	snprintf(error, sizeof(error), "words of before");
+	ck_assert_int_eq(walk_batch(maker, 0), 0);
+	ck_assert_str_eq(error, "");
+	maker_release(maker);
+}
+END_TEST
+
 START_TEST(a_batch_left_out_or_put_elsewhere_is_noticed)
 {
 	struct maker *maker = maker_with_past(9);
@@ -868,6 +940,19 @@ START_TEST(every_row_is_shown_and_may_end_the_walk)
 		    i < 2 ? 0 : 42);
 	ck_assert_str_eq(error, "");
 	maker_release(maker);
+	/* Who looks on does not make a bad row a good one. */
+	maker = maker_with_past(18);
+	add(maker, maker_grant(64, 1, 9));
+	maker_commit(maker);
+	seen = (struct seen){ 0, 0 };
+	journal_walk_init(walk, maker->secret + 32);
+	for (uint64_t i = 0; i < maker->n; i++)
+		ck_assert_int_eq(journal_walk_batch(walk, maker->blobs[i].data,
+				     maker->blobs[i].len, see, &seen, error,
+				     sizeof(error)),
+		    i + 1 < maker->n ? 0 : ERR_CORRUPT);
+	ck_assert_uint_eq(seen.rows, 23);
+	maker_release(maker);
 }
 END_TEST
 
@@ -917,6 +1002,9 @@ suite(void)
 	tcase_add_test(tc, the_end_of_a_borrow_adds_up);
 	tcase_add_test(tc, a_journal_has_one_genesis_and_it_is_first);
 	tcase_add_test(tc, time_goes_back_only_where_a_correction_stands);
+	tcase_add_test(tc, no_other_row_turns_time_back);
+	tcase_add_test(tc, a_correction_forward_binds_no_later_batch);
+	tcase_add_test(tc, a_row_that_cannot_be_read_is_named);
 	tcase_add_test(tc, a_batch_left_out_or_put_elsewhere_is_noticed);
 	tcase_add_test(tc, any_altered_byte_of_a_batch_is_noticed);
 	tcase_add_test(tc, rows_of_another_batch_do_not_fit);
