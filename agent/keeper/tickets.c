@@ -164,22 +164,32 @@ tickets_why_not(char *out, size_t size, const struct checkout_way *way)
 
 /* --- what applications say ------------------------------------------------ */
 
+/* Does this one come before that one, for the next proof? Several seats of a
+ * process are one to whoever proves: they take turns. */
+static bool
+is_next(const struct seat_use *use, const struct seat_use *than)
+{
+	if (use->proofs != than->proofs)
+		return use->proofs < than->proofs;
+	return use->proved_ms < than->proved_ms;
+}
+
 /* A process's own first, then any of its user's. */
 static struct seat_use *
 find_use(const struct application *application, uint64_t lease)
 {
-	struct seat_use *use, *found = NULL;
+	struct seat_use *use, *own = NULL, *other = NULL;
 
 	TAILQ_FOREACH(use, &application->keeper->tickets.uses, entry) {
 		if (use->lease != lease || use->way != NULL ||
 		    !local_may_see(application, use->user->uid))
 			continue;
-		if (use->process == application->process)
-			return use;
-		if (found == NULL)
-			found = use;
+		if (use->process != application->process)
+			other = use;
+		else if (own == NULL || is_next(use, own))
+			own = use;
 	}
-	return found;
+	return own != NULL ? own : other;
 }
 
 bool
@@ -258,6 +268,24 @@ take_again(struct application *application, const struct local_attach *request)
 	return err;
 }
 
+/* What was held for another process, by one whose connection is gone. */
+static struct seat_use *
+find_held(const struct application *application,
+    const struct local_attach *request)
+{
+	struct keeper *keeper = application->keeper;
+	uint32_t count = request->count == 0 ? 1 : request->count;
+	struct seat_use *use;
+
+	TAILQ_FOREACH(use, &keeper->tickets.uses, entry)
+		if (use->lease == request->lease && use->hold &&
+		    use->count == count &&
+		    local_may_see(application, use->user->uid) &&
+		    application_find(keeper, use->application) == NULL)
+			return use;
+	return NULL;
+}
+
 bool
 tickets_attach(struct application *application, const struct asker *asker,
     const struct local_attach *request)
@@ -270,7 +298,9 @@ tickets_attach(struct application *application, const struct asker *asker,
 	if (book_find_any(&keeper->borrows.book, request->lease) == NULL &&
 	    use == NULL)
 		return false;
-	if (use != NULL && use->process == application->process)
+	if (use == NULL || use->process != application->process)
+		use = find_held(application, request);
+	if (use != NULL)
 		use->application = application->number;
 	else
 		err = take_again(application, request);
@@ -281,17 +311,25 @@ tickets_attach(struct application *application, const struct asker *asker,
 	return true;
 }
 
+/* Its own process does, or who holds it for that process. */
+static bool
+is_spoken_for(const struct seat_use *use, const struct application *by)
+{
+	return use->process == by->process || use->application == by->number;
+}
+
 /* Somebody else of the same user gives it back: who uses it must not go on. */
 static void
 give_back(struct application *giver, struct seat_use *use)
 {
-	if (use->process == giver->process)
+	if (is_spoken_for(use, giver))
 		use_drop(use);
 	else
 		use_lost(use, err_code(ERR_GONE));
 }
 
-/* A process gives back one of its own; anybody else those of all. */
+/* A process gives back one of its own, and says which; who names none and has
+ * none gives back those of all. */
 uint32_t
 tickets_return(struct application *application, uint64_t lease, uint32_t count)
 {
@@ -301,13 +339,13 @@ tickets_return(struct application *application, uint64_t lease, uint32_t count)
 
 	TAILQ_FOREACH(use, &keeper->tickets.uses, entry)
 		if (lease != 0 && use->lease == lease && use->way == NULL &&
-		    use->process == application->process &&
+		    is_spoken_for(use, application) &&
 		    (count == 0 || use->count == count))
 			own = use; /* the latest */
-	if (own != NULL) {
+	if (own != NULL)
 		use_drop(own);
-		return 1;
-	}
+	if (own != NULL || count != 0)
+		return own != NULL;
 	for (use = TAILQ_FIRST(&keeper->tickets.uses); use != NULL;
 	     use = next) {
 		next = TAILQ_NEXT(use, entry);

@@ -110,8 +110,8 @@ struct local_attach {
 struct local_return {
 	uint64_t lease; /* 0 with all */
 	bool all; /* of this uid; of everybody for root */
-	/** Of a borrowed seat: which of several of one process; 0: the one it
-	 * took last. From another process all that are used go back; the
+	/** Of a borrowed seat: of so many, and the asking process's own; 0: the
+	 * one it took last, or those of all processes when it has none. The
 	 * borrow stays: borrow.return ends that. */
 	uint32_t count;
 };

@@ -346,6 +346,94 @@ START_TEST(one_of_two_seats_of_a_process_goes_back)
 }
 END_TEST
 
+START_TEST(seats_of_a_process_take_turns_in_being_proved)
+{
+	uint64_t lease = borrow(3, 172800);
+	struct local_renew_reply reply;
+	struct local_list all = { 0 };
+	struct local_leases leases;
+	const struct local_lease *items;
+
+	for (int i = 0; i < 3; i++)
+		use_seat();
+	usleep(1100000);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(renew(&reply, lease), 0);
+	ck_assert_int_eq(world_call(&leases, &world, LOCAL_LIST, &all, &arena,
+			     &problem),
+	    0);
+	items = leases.items.items;
+	ck_assert_uint_eq(leases.items.count, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		ck_assert_uint_eq(items[i].beat_age_s, 0);
+}
+END_TEST
+
+/* Of one that has none any more, while others go on. */
+START_TEST(process_without_a_seat_gives_back_nobody_elses)
+{
+	uint64_t lease = borrow(1, 172800);
+	struct local_checkout ask = question();
+	struct local_return back = { .lease = lease, .count = 1 };
+	struct local_returned reply;
+	pid_t pid = start_sleeper();
+
+	ask.hold = true;
+	memset(ask.nonce, 0, sizeof(ask.nonce));
+	ask.pid = (uint64_t)pid;
+	ck_assert_uint_eq(take_seat(&ask).lease, lease);
+	world_connect_app(&world);
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_RETURN, &back, &arena,
+			     &problem),
+	    ERR_GONE);
+	ck_assert_uint_eq(used(lease), 1);
+	/* A person takes it away. */
+	back.count = 0;
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_RETURN, &back, &arena,
+			     &problem),
+	    0);
+	ck_assert_uint_eq(reply.count, 1);
+	ck_assert_uint_eq(used(lease), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+END_TEST
+
+START_TEST(who_holds_a_seat_for_another_process_is_attached_to_it)
+{
+	uint64_t lease = borrow(2, 172800);
+	struct local_checkout ask = question();
+	struct local_attach attach = { .lease = lease };
+	struct local_return back = { .lease = lease, .count = 1 };
+	struct local_returned reply;
+	struct local_checkout_reply seat;
+	struct empty nothing;
+	pid_t pid = start_sleeper();
+
+	ask.hold = true;
+	memset(ask.nonce, 0, sizeof(ask.nonce));
+	ask.pid = (uint64_t)pid;
+	seat = take_seat(&ask);
+	attach.row_number = seat.row_number;
+	attach.row = seat.row;
+	attach.header = seat.header;
+	go_offline();
+	world_kill_keeper(&world);
+	world_start_keeper(&world);
+	world_connect_app(&world);
+	ck_assert_int_eq(world_call(&nothing, &world, LOCAL_ATTACH, &attach,
+			     &arena, &problem),
+	    0);
+	ck_assert_uint_eq(used(lease), 1);
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_RETURN, &back, &arena,
+			     &problem),
+	    0);
+	ck_assert_uint_eq(used(lease), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+END_TEST
+
 START_TEST(lists_show_who_uses_a_borrow)
 {
 	uint64_t lease = borrow(2, 172800);
@@ -1127,6 +1215,10 @@ suite(void)
 	tcase_add_test(using_, seat_is_back_when_its_process_ends);
 	tcase_add_test(using_, seat_given_back_stays_borrowed);
 	tcase_add_test(using_, one_of_two_seats_of_a_process_goes_back);
+	tcase_add_test(using_, seats_of_a_process_take_turns_in_being_proved);
+	tcase_add_test(using_, process_without_a_seat_gives_back_nobody_elses);
+	tcase_add_test(using_,
+	    who_holds_a_seat_for_another_process_is_attached_to_it);
 	tcase_add_test(using_, lists_show_who_uses_a_borrow);
 	tcase_add_test(using_, pages_of_borrowed_seats_leave_none_out);
 	tcase_add_test(using_, refusal_of_the_site_is_passed_on);
