@@ -219,6 +219,25 @@ emit_prepared(struct preparing *p, struct batch *batch, struct command *command)
 	return err;
 }
 
+/* May its counter go there? */
+static void
+check_target(const struct preparing *p, struct command *command)
+{
+	uint64_t counter = p->proving.row.proof.counter;
+
+	if (p->target - counter > BORROW_AHEAD_MAX)
+		(void)decide_refuse(command, ERR_CONFLICT,
+		    "raise the counter and prove it: borrow.return",
+		    "device-%" PRIu64 " has begun %d returns and finished none",
+		    command->who.id, BORROW_AHEAD_MAX);
+	/* Only a key file gets there; no row holds more. */
+	else if (p->target > 2 * BORROW_COUNTER_MAX - 1)
+		(void)decide_refuse(command, ERR_BORROW_LIMIT,
+		    "an admin gives its borrows up: leasehold borrow write-off",
+		    "the counter of device-%" PRIu64 " is used up",
+		    command->who.id);
+}
+
 int
 decide_borrow_prepare(struct batch *batch, struct command *command)
 {
@@ -232,14 +251,12 @@ decide_borrow_prepare(struct batch *batch, struct command *command)
 		    request->nonce, &request->proof);
 	if (err != 0 || command->err != 0)
 		return err;
-	uint64_t counter = p.proving.row.proof.counter;
 	bool any = choose_back(&p, request, batch);
 
-	if (any && p.target - counter > BORROW_AHEAD_MAX)
-		return decide_refuse(command, ERR_CONFLICT,
-		    "raise the counter and prove it: borrow.return",
-		    "device-%" PRIu64 " has begun %d returns and finished none",
-		    command->who.id, BORROW_AHEAD_MAX);
+	if (any)
+		check_target(&p, command);
+	if (command->err != 0)
+		return 0;
 	/* What this proof ends is not lent any more. */
 	err = settle(&p.proving, &ended, batch, command);
 	if (err != 0)

@@ -302,10 +302,10 @@ START_TEST(a_counter_at_its_end_gets_nothing)
 
 	ck_assert_uint_ne(lease, 0);
 	laptop.counter = last;
-	ck_assert_int_eq(borrow_prepare(&world, &epoch, &laptop, lease), 0);
-	ck_assert_uint_eq(epoch, 0); /* the proof ended it */
+	ck_assert_int_eq(borrow_prepare(&world, &epoch, &laptop, lease),
+	    ERR_BORROW_LIMIT);
 	ck_assert_int_eq(borrow_prove(&world, &returned, &laptop), 0);
-	ck_assert_uint_eq(returned.left, 0);
+	ck_assert_uint_eq(returned.ended, 1);
 	ck_assert_int_eq(take_refused(&laptop, BORROW_DAY_S), ERR_BORROW_LIMIT);
 	/* The last value that lends leaves room for every return. */
 	struct borrower desk = borrower_new(&world, "desk-1");
@@ -551,6 +551,28 @@ rows_written(void)
 	arena_release(&arena);
 	return header.first_row + header.rows;
 }
+
+/* A fence above the last value that there is: refused, and no batch fails. */
+START_TEST(a_fence_at_the_counters_end_is_no_fault)
+{
+	struct ledger_generation generation = { .reason = "test", .counter = 3 };
+	uint64_t lease = borrow_take(&world, &laptop, PRODUCT, BORROW_DAY_S);
+	struct borrow_returned returned;
+	struct command command;
+	uint64_t epoch;
+
+	ck_assert_int_eq(borrow_do(&world, &command, LEDGER_GENERATION,
+			     ACTOR_ADMIN, 1, &generation),
+	    0);
+	laptop.counter = (UINT64_C(1) << 53) - 1;
+	ck_assert_int_eq(borrow_prepare(&world, &epoch, &laptop, lease),
+	    ERR_BORROW_LIMIT);
+	ck_assert_int_eq(borrow_prove(&world, &returned, &laptop), 0);
+	ck_assert_int_eq(borrow_prepare(&world, &epoch, &laptop, lease),
+	    ERR_BORROW_LIMIT);
+	ck_assert_int_eq(borrow_write_off(&world, &command, lease, false), 0);
+}
+END_TEST
 
 /* Or whoever counts as he likes would fill the disk with proofs. */
 START_TEST(who_has_borrowed_nothing_writes_nothing)
@@ -846,6 +868,7 @@ suite(void)
 	tcase_add_test(tc, returns_that_are_never_finished_end_somewhere);
 	tcase_add_test(tc, nothing_is_lent_while_a_return_is_half_done);
 	tcase_add_test(tc, any_higher_value_closes_all_below);
+	tcase_add_test(tc, a_fence_at_the_counters_end_is_no_fault);
 	tcase_add_test(tc, who_has_borrowed_nothing_writes_nothing);
 	tcase_add_test(tc, a_file_is_as_good_as_the_device_and_no_better);
 	tcase_add_test(tc, an_extension_begins_anew_and_costs_no_seat);
