@@ -322,6 +322,12 @@ START_TEST(file_is_taken_from_whoever_brings_it)
 			     OP_BORROW_DELIVER, &file, &problem),
 	    ERR_BAD_REQUEST);
 	text_copy(file.site, sizeof(file.site), world.site.site);
+	text_copy(file.tenant, sizeof(file.tenant), "other");
+	ck_assert_int_eq(admin_ask(&world, &returned, world.key, "192.0.2.1",
+			     OP_BORROW_DELIVER, &file, &problem),
+	    ERR_BAD_REQUEST);
+	ck_assert_ptr_nonnull(strstr(problem.detail, "tenant other"));
+	text_copy(file.tenant, sizeof(file.tenant), "default");
 	file.nonce[0] ^= 1;
 	ck_assert_int_eq(admin_do(&world, &returned, OP_BORROW_DELIVER, &file),
 	    ERR_BAD_PROOF);
@@ -336,6 +342,51 @@ START_TEST(file_is_taken_from_whoever_brings_it)
 	ck_assert_int_eq(admin_do(&world, &returned, OP_BORROW_DELIVER, &file),
 	    0);
 	ck_assert_uint_eq(returned.ended, 0);
+}
+END_TEST
+
+START_TEST(file_of_a_revoked_device_is_as_true_as_before)
+{
+	const struct device_revoke revoke = { .device = alice.device,
+		.reason = "it was sold" };
+	struct borrow_file file = { .device = alice.device, .made_at = 1 };
+	struct borrow_returned returned;
+	struct device_view view;
+
+	take_one(&alice);
+	ck_assert_int_eq(identity_counter_raise(alice.identity, 2), 0);
+	prove_return(file.nonce, &file.proof, &alice);
+	text_copy(file.site, sizeof(file.site), world.site.site);
+	text_copy(file.tenant, sizeof(file.tenant), "default");
+	ck_assert_int_eq(admin_do(&world, &view, OP_DEVICE_REVOKE, &revoke), 0);
+	/* The borrow was given up with the device; what is owed is proved. */
+	ck_assert_int_eq(admin_do(&world, &returned, OP_BORROW_DELIVER, &file),
+	    0);
+	ck_assert_uint_eq(returned.counter, 2);
+}
+END_TEST
+
+/* The key of the device, said to be one that was handed over. */
+START_TEST(proof_of_another_class_gives_nothing_back)
+{
+	char folder[128], key[160];
+	const struct identity_options options = { .folder = folder,
+		.class_ = PROOF_ASSIGNED,
+		.key_file = key };
+	struct agent liar = alice;
+	struct borrow_return back;
+	struct borrow_returned returned;
+
+	take_one(&alice);
+	snprintf(key, sizeof(key), "%s/alice/device.key", world.dir);
+	snprintf(folder, sizeof(folder), "%s/assigned", world.dir);
+	ck_assert_int_eq(identity_open_with(&liar.identity, &options), 0);
+	ck_assert_int_eq(identity_counter_raise(liar.identity, 2), 0);
+	prove_return(back.nonce, &back.proof, &liar);
+	ck_assert_int_eq(agent_ask(&world, &returned, 1, OP_BORROW_RETURN,
+			     &back, NULL),
+	    ERR_BAD_PROOF);
+	identity_close(liar.identity);
 }
 END_TEST
 
@@ -503,6 +554,8 @@ suite(void)
 	tcase_add_test(way, seat_comes_back_when_the_raised_counter_is_proved);
 	tcase_add_test(way, extension_is_proved_like_a_borrow);
 	tcase_add_test(way, file_is_taken_from_whoever_brings_it);
+	tcase_add_test(way, file_of_a_revoked_device_is_as_true_as_before);
+	tcase_add_test(way, proof_of_another_class_gives_nothing_back);
 	tcase_add_test(way, borrow_outlives_the_site_and_no_deadline_ends_it);
 	tcase_add_test(way, admin_gives_up_a_borrow);
 	tcase_add_test(way, nobody_borrows_what_others_wait_for);

@@ -124,6 +124,157 @@ START_TEST(counter_that_does_not_rise_is_refused)
 }
 END_TEST
 
+/* The same key, said to be one that was handed over. */
+static void
+say_assigned(struct agent *agent, const char *name)
+{
+	char folder[128], key[160];
+	const struct identity_options options = { .folder = folder,
+		.class_ = PROOF_ASSIGNED,
+		.key_file = key };
+
+	snprintf(key, sizeof(key), "%s/%s/device.key", world.dir, name);
+	snprintf(folder, sizeof(folder), "%s/%s-assigned", world.dir, name);
+	identity_close(agent->identity);
+	ck_assert_int_eq(identity_open_with(&agent->identity, &options), 0);
+}
+
+START_TEST(proof_of_another_class_is_refused)
+{
+	agent_enroll(&world, &alice, "alice", 1);
+	say_assigned(&alice, "alice");
+	agent_connect(&world, &alice, 2);
+	ck_assert_int_eq(agent_hello(&world, &alice, NULL, NULL), 0);
+	ck_assert_int_eq(agent_prove(&world, &alice, NULL), ERR_BAD_PROOF);
+}
+END_TEST
+
+START_TEST(device_that_was_never_enrolled_is_told)
+{
+	struct problem problem;
+
+	agent_enroll(&world, &alice, "alice", 1);
+	alice.device += 7;
+	agent_connect(&world, &alice, 2);
+	ck_assert_int_eq(agent_hello(&world, &alice, NULL, NULL), 0);
+	ck_assert_int_eq(agent_prove(&world, &alice, &problem),
+	    ERR_UNKNOWN_DEVICE);
+	ck_assert_ptr_nonnull(strstr(problem.hint, "leasehold enroll"));
+}
+END_TEST
+
+START_TEST(proof_that_cannot_be_read_is_refused)
+{
+	struct buf garbage = { 0 };
+	struct problem problem;
+	struct prove_reply reply;
+	struct enroll_reply enrolled;
+
+	agent_enroll(&world, &alice, "alice", 1);
+	agent_connect(&world, &alice, 2);
+	ck_assert_int_eq(agent_hello(&world, &alice, NULL, NULL), 0);
+	buf_add(&garbage, "\xc1", 1);
+	front_write(&world, WIRE_REQUEST, OP_SESSION_PROVE, 2, ++world.tag,
+	    &garbage);
+	ck_assert_int_ne(front_answer(&world, &reply, OP_SESSION_PROVE,
+			     world.tag, &problem),
+	    0);
+	front_write(&world, WIRE_REQUEST, OP_DEVICE_ENROLL, 2, ++world.tag,
+	    &garbage);
+	ck_assert_int_ne(front_answer(&world, &enrolled, OP_DEVICE_ENROLL,
+			     world.tag, &problem),
+	    0);
+	buf_release(&garbage);
+	/* And the process goes on. */
+	ck_assert_int_eq(agent_prove(&world, &alice, NULL), 0);
+}
+END_TEST
+
+/* A third of the shortest span, which is that of its lease. */
+START_TEST(device_renews_as_often_as_its_leases_ask)
+{
+	struct prove prove = { 0 };
+	struct prove_reply reply;
+	struct checkout_reply granted;
+
+	install_license(&world, "short", 3, 60, 300);
+	agent_enroll(&world, &alice, "alice", 1);
+	ck_assert_int_eq(agent_checkout(&world, &granted, &alice, "short",
+			     NULL),
+	    0);
+	agent_connect(&world, &alice, 2);
+	ck_assert_int_eq(agent_hello(&world, &alice, NULL, NULL), 0);
+	agent_proof(&prove.proof, &world, &alice, PROOF_LOGIN, NULL);
+	ck_assert_int_eq(agent_ask(&world, &reply, 2, OP_SESSION_PROVE, &prove,
+			     NULL),
+	    0);
+	ck_assert_uint_eq(reply.renew_s, 20);
+}
+END_TEST
+
+/* --- enrolment ------------------------------------------------------------ */
+
+/* All but what a case bends; the token is good for many. */
+static int
+enroll_as(struct identity *identity, struct agent *agent, uint32_t class_,
+    const char *over, struct enroll_reply *reply)
+{
+	const struct join_create create = { .uses = 1,
+		.valid_s = 600,
+		.approved = true };
+	struct enroll enroll = { .class_ = class_, .name = "x", .host = "x" };
+	uint8_t public_key[PROOF_KEY_MAX], digest[32];
+	struct join_created created;
+	int rc;
+
+	ck_assert_int_eq(admin_do(&world, &created, OP_JOIN_CREATE, &create),
+	    0);
+	char *join = strndup(created.token.data, created.token.len);
+
+	if (over == NULL)
+		over = join;
+	crypto_hash_sha256(digest, (const uint8_t *)over, strlen(over));
+	ck_assert_int_eq(agent_hello(&world, agent, NULL, NULL), 0);
+	agent_proof(&enroll.proof, &world, agent, PROOF_ENROLL, digest);
+	enroll.join = (struct record_span){ join, (uint32_t)strlen(join) };
+	enroll.public_key.data = public_key;
+	enroll.public_key.len = (uint32_t)identity_public(public_key, identity);
+	rc = agent_ask(&world, reply, agent->conn, OP_DEVICE_ENROLL, &enroll,
+	    NULL);
+	free(join);
+	return rc;
+}
+
+START_TEST(key_is_enrolled_by_who_proves_that_he_has_it)
+{
+	struct agent mallory = { 0 };
+	struct enroll_reply reply;
+	char folder[128];
+
+	agent_enroll(&world, &alice, "alice", 1);
+	snprintf(folder, sizeof(folder), "%s/mallory", world.dir);
+	ck_assert_int_eq(identity_open(&mallory.identity, folder, NULL), 0);
+	agent_connect(&world, &mallory, 2);
+	/* Another's key. */
+	ck_assert_int_eq(enroll_as(alice.identity, &mallory, PROOF_SOFTWARE,
+			     NULL, &reply),
+	    ERR_BAD_PROOF);
+	/* Another class than the proof's. */
+	ck_assert_int_eq(enroll_as(mallory.identity, &mallory, PROOF_ASSIGNED,
+			     NULL, &reply),
+	    ERR_BAD_PROOF);
+	/* A proof that was made for another token. */
+	ck_assert_int_eq(enroll_as(mallory.identity, &mallory, PROOF_SOFTWARE,
+			     "another", &reply),
+	    ERR_BAD_PROOF);
+	ck_assert_int_eq(enroll_as(mallory.identity, &mallory, PROOF_SOFTWARE,
+			     NULL, &reply),
+	    0);
+	ck_assert_uint_eq(reply.device, alice.device + 1);
+	identity_close(mallory.identity);
+}
+END_TEST
+
 START_TEST(newer_session_closes_the_older)
 {
 	struct heard heard;
@@ -232,6 +383,11 @@ suite(void)
 	    client_that_saw_a_newer_journal_is_refused_in_words);
 	tcase_add_test(sessions, proof_over_another_connection_is_refused);
 	tcase_add_test(sessions, counter_that_does_not_rise_is_refused);
+	tcase_add_test(sessions, proof_of_another_class_is_refused);
+	tcase_add_test(sessions, device_that_was_never_enrolled_is_told);
+	tcase_add_test(sessions, proof_that_cannot_be_read_is_refused);
+	tcase_add_test(sessions, device_renews_as_often_as_its_leases_ask);
+	tcase_add_test(sessions, key_is_enrolled_by_who_proves_that_he_has_it);
 	tcase_add_test(sessions, newer_session_closes_the_older);
 	tcase_add_test(sessions, revoked_device_is_shut_out);
 	tcase_add_test(trouble, stranger_that_says_hello_without_end_is_closed);
