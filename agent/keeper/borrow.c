@@ -309,6 +309,7 @@ borrows_resume(struct keeper *keeper)
 	struct borrows *borrows = &keeper->borrows;
 	struct borrow_job *job = borrows->job;
 
+	borrows->shown = false;
 	/* One that waited for a session has it. */
 	if (job != NULL && job->kind != BORROW_JOB_SETTLE &&
 	    event_pending(job->timer, EV_TIMEOUT, NULL)) {

@@ -25,6 +25,7 @@
  *   borrow_take.c    taking and extending
  *   borrow_return.c  giving back, settling
  *   borrow_fetch.c   what the site has for this device
+ *   borrow_lost.c    what a site that was put back has forgotten
  *   borrow_show.c    what people are shown
  */
 #ifndef AGENT_KEEPER_BORROW_H
@@ -50,6 +51,8 @@ struct borrows {
 	struct borrow_job *job; /* runs; NULL: none */
 	struct borrow_jobs waiting; /* behind it */
 	struct event *watch; /* what ran out */
+	bool shown; /* in this session: borrow_lost.c */
+	bool forgotten; /* the site does not take up all of it: that is kept */
 	bool closing;
 	bool asking; /* where the counter stands */
 	bool holds_session; /* the session is ready when this is settled */

@@ -67,7 +67,7 @@ keep_forgotten(struct borrow_job *job)
 	const struct ticket *ticket;
 	int err = 0;
 
-	if (keeper->session.rollback[0] == '\0')
+	if (keeper->session.rollback[0] == '\0' && !keeper->borrows.forgotten)
 		return 0;
 	TAILQ_FOREACH(ticket, &keeper->borrows.book.tickets, entry) {
 		const struct borrow_evidence evidence = {

@@ -2,8 +2,8 @@
  * One thing that is done about borrows, and the steps that several have in
  * common: borrow.c runs jobs one after the other, borrow_take.c lends and
  * extends, borrow_return.c gives back and settles, borrow_fetch.c gets what the
- * site has for this device, borrow_show.c answers. Only these five may include
- * it.
+ * site has for this device, borrow_lost.c shows what it has forgotten,
+ * borrow_show.c answers. Only these six may include it.
  */
 #ifndef AGENT_KEEPER_BORROW_JOB_H
 #define AGENT_KEEPER_BORROW_JOB_H
@@ -48,6 +48,8 @@ struct borrow_job {
 	uint8_t wanted[DIGEST_BYTES]; /* the license that was asked for */
 	uint8_t kept[DIGEST_BYTES]; /* the last one that was stored */
 	void (*then)(struct borrow_job *job);
+
+	uint32_t n_shown; /* tickets; borrow_lost.c */
 };
 
 /* --- borrow.c ------------------------------------------------------------- */
@@ -89,6 +91,14 @@ void job_answer_borrow(struct borrow_job *job, uint64_t lease);
 void job_fetch(struct borrow_job *job, void (*then)(struct borrow_job *job));
 /** The site went away while it was asked. */
 void job_lost_site(struct borrow_job *job);
+
+/* --- borrow_lost.c -------------------------------------------------------- */
+
+/** Has the site's journal been put back, so that its tickets are to be shown to
+ * it in this session, before anything else? */
+bool job_is_to_show(const struct borrow_job *job);
+/** Show them; then `then`, or what comes of a site that went away. */
+void job_show(struct borrow_job *job, void (*then)(struct borrow_job *job));
 
 /* --- borrow_take.c -------------------------------------------------------- */
 

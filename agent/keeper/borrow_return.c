@@ -139,6 +139,15 @@ on_settle_fetched(struct borrow_job *job)
 }
 
 static void
+on_settle_shown(struct borrow_job *job)
+{
+	if (book_of(job)->returning)
+		go_on(job);
+	else
+		job_fetch(job, on_settle_fetched);
+}
+
+static void
 on_settle_counter(void *ctx, int err, const struct proof *proof)
 {
 	struct borrow_job *job = ctx;
@@ -150,10 +159,10 @@ on_settle_counter(void *ctx, int err, const struct proof *proof)
 		return;
 	}
 	borrows_saw_counter(job->keeper, proof->counter);
-	if (book_of(job)->returning)
-		go_on(job);
+	if (job_is_to_show(job))
+		job_show(job, on_settle_shown);
 	else
-		job_fetch(job, on_settle_fetched);
+		on_settle_shown(job);
 }
 
 void
