@@ -9,11 +9,14 @@ begin_day(struct site_clock *clock, int64_t boottime)
 
 enum clock_start
 clock_begin(struct site_clock *clock, int64_t last, bool same_boot,
-    int64_t offset, int64_t linger, int64_t boottime, int64_t wall)
+    int64_t offset, int64_t linger, int64_t counted, int64_t boottime,
+    int64_t wall)
 {
 	*clock = (struct site_clock){ .offset = last - boottime };
 	if (same_boot && offset > clock->offset)
 		clock->offset = offset;
+	if (!same_boot && counted - boottime > clock->offset)
+		clock->offset = counted - boottime;
 	begin_day(clock, boottime);
 	clock_keep_steady(clock, linger - clock->offset);
 	int64_t ahead = wall - clock_time(clock, boottime);
@@ -21,7 +24,7 @@ clock_begin(struct site_clock *clock, int64_t last, bool same_boot,
 	if (ahead <= 0)
 		return ahead < -CLOCK_JUMP_MS ? CLOCK_START_BEHIND
 					      : CLOCK_START_FINE;
-	if (same_boot)
+	if (same_boot || counted != 0)
 		return clock_step(clock, boottime, wall) == CLOCK_HELD_NOW
 		    ? CLOCK_START_HELD
 		    : CLOCK_START_FINE;

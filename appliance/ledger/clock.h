@@ -20,7 +20,10 @@
  * no witness of the time between without a TPM: a forward difference cannot be
  * told from a long power-off, so it is adopted and told to the log; a wall
  * clock behind the last journaled time is never adopted, time goes on from
- * that one. With a TPM its clock will be the witness.
+ * that one. With a TPM its clock is the witness: it counts while the machine is
+ * on, so time goes on from the last tick and what was counted since, and a wall
+ * clock that is more than an hour ahead of that is held, a long power-off too:
+ * an admin knows which it was, and confirms.
  */
 #ifndef APPLIANCE_LEDGER_CLOCK_H
 #define APPLIANCE_LEDGER_CLOCK_H
@@ -52,7 +55,8 @@ enum clock_start {
 	CLOCK_START_FINE,
 	CLOCK_START_BEHIND, /* the wall clock is behind the journal */
 	CLOCK_START_AHEAD, /* over an hour ahead, adopted (after a reboot) */
-	CLOCK_START_HELD, /* over an hour ahead within one boot, held */
+	CLOCK_START_HELD, /* over an hour ahead within one boot, or of what the
+			     TPM counted: held */
 };
 
 /**
@@ -61,10 +65,11 @@ enum clock_start {
  * @param linger   until when it is kept steady, in site time; 0: it is not.
  *                 After a reboot nobody knows how long the power was off, so
  *                 the wall clock is believed then all the same
+ * @param counted  site time by the TPM's clock; 0: there is none
  */
 enum clock_start clock_begin(struct site_clock *clock, int64_t last,
-    bool same_boot, int64_t offset, int64_t linger, int64_t boottime,
-    int64_t wall);
+    bool same_boot, int64_t offset, int64_t linger, int64_t counted,
+    int64_t boottime, int64_t wall);
 
 /** Look at the wall clock; then clock_time is the time. */
 enum clock_finding clock_step(struct site_clock *clock, int64_t boottime,

@@ -384,6 +384,9 @@ size_t site_tpm_group(gid_t *group, const struct process *process);
 int site_tpm_profile(const struct process *process);
 /** Nothing where none is set. Errors are logged, with what to do. */
 int site_tpm_open(struct process *process);
+/** Site time, as far as the TPM's clock has counted it since the last tick; 0:
+ * nobody knows. */
+int64_t site_tpm_time(struct process *process);
 /** The site key, sealed to it or not. Errors are logged. */
 int site_tpm_read_key(struct process *process);
 

@@ -174,6 +174,8 @@ finish_clock(struct call *call)
 	char text[CLOCK_TEXT_SIZE];
 
 	process->clock_turning = false;
+	/* The last tick's time is of before. */
+	process->guard.wanted = !process->guard.frozen;
 	clock_format(text, process_now(process));
 	log_warn("ledger", "clock %s by admin key %llu: %s; it is now %s",
 	    call->op->id == OP_CLOCK_CONFIRM ? "confirmed" : "corrected",

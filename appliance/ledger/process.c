@@ -325,7 +325,8 @@ log_clock(enum clock_start start, int64_t last, int64_t wall)
 	case CLOCK_START_HELD:
 		/* Alerted when it is journaled. */
 		log_warn("ledger",
-		    "the wall clock was set ahead while the site was stopped");
+		    "the wall clock was set ahead while the site was stopped, "
+		    "or the machine was off for so long");
 		break;
 	}
 }
@@ -348,7 +349,7 @@ start_clock(struct process *process, int64_t last, int64_t linger)
 
 	pthread_mutex_init(&process->clock.lock, NULL);
 	enum clock_start start = clock_begin(clock, last, same_boot,
-	    saved->offset_ms, linger, boottime, wall);
+	    saved->offset_ms, linger, site_tpm_time(process), boottime, wall);
 
 	process->clock_untold = start == CLOCK_START_HELD;
 	log_clock(start, last, wall);

@@ -98,3 +98,28 @@ site_tpm_read_key(struct process *process)
 	return setup_site_key_in_tpm(process->secret, options->state,
 	    process->identity, options->tpm_pcrs);
 }
+
+int64_t
+site_tpm_time(struct process *process)
+{
+	struct identity_clock now;
+	struct system_tick tick;
+
+	if (process->identity == NULL ||
+	    system_tick_load(&tick, process->system) != 0 ||
+	    tick.clock_ms == 0 ||
+	    identity_clock_read(&now, process->identity) != 0)
+		return 0;
+	if (now.resets < tick.resets ||
+	    (now.resets == tick.resets && now.clock_ms < tick.clock_ms)) {
+		log_error("ledger",
+		    "ALERT: the clock of the box's TPM went back: it was "
+		    "cleared, or put back; the site goes on from its last "
+		    "tick");
+		return tick.at;
+	}
+	/* At a reset it may have lost what it counted last. */
+	return now.clock_ms > tick.clock_ms
+	    ? tick.at + (int64_t)(now.clock_ms - tick.clock_ms)
+	    : tick.at;
+}

@@ -14,8 +14,8 @@ started(void)
 {
 	struct site_clock clock;
 
-	ck_assert_int_eq(clock_begin(&clock, NOON - MINUTE, false, 0, 0, BOOT,
-			     NOON),
+	ck_assert_int_eq(clock_begin(&clock, NOON - MINUTE, false, 0, 0, 0,
+			     BOOT, NOON),
 	    CLOCK_START_FINE);
 	return clock;
 }
@@ -164,7 +164,7 @@ START_TEST(start_within_one_boot_keeps_a_wait)
 	struct site_clock clock;
 
 	ck_assert_int_eq(clock_begin(&clock, NOON - MINUTE, true, NOON - BOOT,
-			     NOON + MINUTE, BOOT, NOON + 30 * MINUTE),
+			     NOON + MINUTE, 0, BOOT, NOON + 30 * MINUTE),
 	    CLOCK_START_FINE);
 	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
 	clock_step(&clock, BOOT + MINUTE, NOON + 31 * MINUTE);
@@ -176,7 +176,7 @@ START_TEST(start_behind_the_journal_goes_on_from_it)
 {
 	struct site_clock clock;
 
-	ck_assert_int_eq(clock_begin(&clock, NOON, false, 0, 0, BOOT,
+	ck_assert_int_eq(clock_begin(&clock, NOON, false, 0, 0, 0, BOOT,
 			     NOON - DAY),
 	    CLOCK_START_BEHIND);
 	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
@@ -188,8 +188,8 @@ START_TEST(start_after_a_reboot_takes_a_long_power_off)
 {
 	struct site_clock clock;
 
-	ck_assert_int_eq(clock_begin(&clock, NOON - 30 * DAY, false, 0, 0, BOOT,
-			     NOON),
+	ck_assert_int_eq(clock_begin(&clock, NOON - 30 * DAY, false, 0, 0, 0,
+			     BOOT, NOON),
 	    CLOCK_START_AHEAD);
 	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
 	ck_assert(!clock.held);
@@ -202,7 +202,7 @@ START_TEST(start_within_one_boot_holds_a_jump)
 
 	/* Last batch a day ago; the clock ran on with the machine. */
 	ck_assert_int_eq(clock_begin(&clock, NOON - DAY, true, NOON - BOOT, 0,
-			     BOOT, NOON + 2 * HOUR),
+			     0, BOOT, NOON + 2 * HOUR),
 	    CLOCK_START_HELD);
 	ck_assert(clock.held);
 	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
@@ -214,9 +214,74 @@ START_TEST(start_within_one_boot_takes_a_long_pause)
 	struct site_clock clock;
 
 	ck_assert_int_eq(clock_begin(&clock, NOON - DAY, true, NOON - BOOT, 0,
-			     BOOT, NOON + 3),
+			     0, BOOT, NOON + 3),
 	    CLOCK_START_FINE);
 	ck_assert_int_eq(clock_time(&clock, BOOT), NOON + 3);
+}
+END_TEST
+
+/* The machine was on for two hours since the last tick, and then off. */
+START_TEST(power_off_is_held_where_a_tpm_counted)
+{
+	struct site_clock clock;
+	int64_t counted = NOON + 2 * HOUR;
+
+	ck_assert_int_eq(clock_begin(&clock, NOON, false, 0, 0, counted, BOOT,
+			     counted + 3 * DAY),
+	    CLOCK_START_HELD);
+	ck_assert_int_eq(clock_time(&clock, BOOT), counted);
+	ck_assert_int_eq(clock.held_wall, counted + 3 * DAY);
+	/* An admin knows that it was off. */
+	ck_assert(
+	    clock_confirm(&clock, BOOT + MINUTE, counted + 3 * DAY + MINUTE));
+	ck_assert_int_eq(clock_time(&clock, BOOT + MINUTE),
+	    counted + 3 * DAY + MINUTE);
+}
+END_TEST
+
+START_TEST(short_power_off_is_adopted)
+{
+	struct site_clock clock;
+
+	ck_assert_int_eq(clock_begin(&clock, NOON, false, 0, 0, NOON + HOUR,
+			     BOOT, NOON + HOUR + 30 * MINUTE),
+	    CLOCK_START_FINE);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON + HOUR + 30 * MINUTE);
+}
+END_TEST
+
+START_TEST(wall_behind_what_a_tpm_counted_is_not_followed)
+{
+	struct site_clock clock;
+
+	ck_assert_int_eq(clock_begin(&clock, NOON, false, 0, 0, NOON + DAY,
+			     BOOT, NOON + HOUR),
+	    CLOCK_START_BEHIND);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON + DAY);
+}
+END_TEST
+
+/* A TPM that was put back counts less than was journaled. */
+START_TEST(what_a_tpm_counted_never_puts_time_before_the_journal)
+{
+	struct site_clock clock;
+
+	ck_assert_int_eq(clock_begin(&clock, NOON, false, 0, 0, NOON - DAY,
+			     BOOT, NOON + MINUTE),
+	    CLOCK_START_FINE);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON + MINUTE);
+}
+END_TEST
+
+/* Within one boot CLOCK_BOOTTIME knows better: it counts sleep too. */
+START_TEST(within_one_boot_the_tpm_is_not_asked)
+{
+	struct site_clock clock;
+
+	ck_assert_int_eq(clock_begin(&clock, NOON, true, NOON - BOOT, 0,
+			     NOON + DAY, BOOT, NOON + MINUTE),
+	    CLOCK_START_FINE);
+	ck_assert_int_eq(clock_time(&clock, BOOT), NOON + MINUTE);
 }
 END_TEST
 
@@ -224,7 +289,8 @@ START_TEST(stale_offset_never_puts_time_before_the_journal)
 {
 	struct site_clock clock;
 
-	clock_begin(&clock, NOON, true, NOON - BOOT - DAY, 0, BOOT, NOON - DAY);
+	clock_begin(&clock, NOON, true, NOON - BOOT - DAY, 0, 0, BOOT,
+	    NOON - DAY);
 	ck_assert_int_eq(clock_time(&clock, BOOT), NOON);
 }
 END_TEST
@@ -252,6 +318,12 @@ suite(void)
 	tcase_add_test(start, start_after_a_reboot_takes_a_long_power_off);
 	tcase_add_test(start, start_within_one_boot_holds_a_jump);
 	tcase_add_test(start, start_within_one_boot_takes_a_long_pause);
+	tcase_add_test(start, power_off_is_held_where_a_tpm_counted);
+	tcase_add_test(start, short_power_off_is_adopted);
+	tcase_add_test(start, wall_behind_what_a_tpm_counted_is_not_followed);
+	tcase_add_test(start,
+	    what_a_tpm_counted_never_puts_time_before_the_journal);
+	tcase_add_test(start, within_one_boot_the_tpm_is_not_asked);
 	tcase_add_test(start, stale_offset_never_puts_time_before_the_journal);
 	suite_add_tcase(suite, start);
 	return suite;

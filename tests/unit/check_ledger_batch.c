@@ -150,7 +150,8 @@ START_TEST(a_full_batch_is_followed_by_another_and_nobody_is_refused)
 
 	base = event_base_new();
 	clock_begin(&clock.clock, world.now, true,
-	    world.now - clock_boottime_ms(), 0, clock_boottime_ms(), world.now);
+	    world.now - clock_boottime_ms(), 0, 0, clock_boottime_ms(),
+	    world.now);
 	struct outbox *outbox = outbox_new(base);
 	struct writer *writer = writer_new(outbox, &clock, &callbacks);
 
