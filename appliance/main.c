@@ -68,8 +68,10 @@ core_main(void *ctx, const struct supervisor_child *child)
 			.keep = (uint32_t)daemon->settings.borrow_keep,
 		},
 		.trust = daemon->trust,
-		.knows_chips = daemon->settings.tpm_ca[0] != '\0',
-		.classes = daemon->settings.class_bits,
+		.devices = {
+			.classes = daemon->settings.class_bits,
+			.no_chips = daemon->settings.tpm_ca[0] == '\0',
+		},
 	};
 
 	log_open("ledger", daemon->level, daemon->journal);

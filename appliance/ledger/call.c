@@ -447,6 +447,14 @@ call_guard(struct call *call, void (*run)(struct work *work))
 }
 
 void
+call_check(struct call *call, void (*run)(struct work *work))
+{
+	call->write.work.run = run;
+	call->write.work.done = call_done;
+	worker_put(call->process->checker, &call->write.work);
+}
+
+void
 call_help(struct call *call, void (*run)(struct work *work))
 {
 	call->write.work.run = run;

@@ -82,6 +82,7 @@ struct check {
 	uint64_t n_licenses;
 	uint64_t leases, scattered; /* those of more than one run of slots */
 	uint64_t overage_checkouts, pending;
+	uint64_t tpm_ids; /* entries that lead from a TPM to its device */
 	uint64_t last_row;
 	struct arena licenses;
 	struct arena arena; /* the batch read last */
@@ -356,6 +357,27 @@ check_license(struct check *check, uint64_t number)
 
 /* --- the rest ---------------------------------------------------------- */
 
+/* A TPM leads to its device, or to a newer one when that was revoked. */
+static int
+check_tpm(struct check *check, const struct state_device *device,
+    enum state_tpm_id what, const uint8_t id[32])
+{
+	static const uint8_t none[32];
+	uint64_t number = 0;
+
+	if (memcmp(id, none, sizeof none) == 0)
+		return 0;
+	int err = state_device_by_tpm(&number, check->state, what, id);
+
+	if (err != 0 || number < device->device ||
+	    (number > device->device && device->state != DEVICE_REVOKED))
+		return broken(check,
+		    "the TPM of device-%" PRIu64 " leads to device-%" PRIu64,
+		    device->device, number);
+	check->tpm_ids += number == device->device;
+	return 0;
+}
+
 static int
 check_device(void *ctx, const struct record_span *key,
     const struct record_span *value)
@@ -379,6 +401,13 @@ check_device(void *ctx, const struct record_span *key,
 	if (state_join(&join, check->state, device.join) != 0)
 		return broken(check, "device-%" PRIu64 " has no join token",
 		    device.device);
+	int err = check_tpm(check, &device, STATE_TPM_EK, device.ek_id);
+
+	if (err == 0)
+		err = check_tpm(check, &device, STATE_TPM_CERTIFICATE,
+		    device.certificate_id);
+	if (err != 0)
+		return err;
 	check->pending += device.state == DEVICE_PENDING;
 	return 0;
 }
@@ -441,7 +470,7 @@ check_counters(struct check *check)
 		    c->next_device - 1 - c->devices_skipped);
 	if (err == 0)
 		err = check_count(check, STORE_DEVICE_KEYS,
-		    c->next_device - 1 - c->devices_skipped);
+		    c->next_device - 1 - c->devices_skipped + check->tpm_ids);
 	if (err == 0)
 		err = check_count(check, STORE_JOINS, c->next_join - 1);
 	if (err == 0)

@@ -7,6 +7,8 @@
 #include "shared/rpc/rpc.h"
 
 #include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 /* --- device.enroll ----------------------------------------------------- */
@@ -20,6 +22,8 @@ struct joining {
 	struct license_join token; /* what was signed */
 	struct state_join join; /* and what became of it */
 	struct state_device device; /* that has this key; number 0: none */
+	uint32_t judged; /* class, of what it shows now */
+	uint32_t class_; /* that it has then */
 };
 
 static bool
@@ -55,14 +59,6 @@ check_token(struct batch *batch, struct command *command,
 		return decide_refuse_field(command, "join", ERR_GONE, ask_admin,
 		    "the token was good until %s", text);
 	}
-	if (request->class_ != token->class_)
-		return decide_refuse_field(command, "class",
-		    ERR_CLASS_NOT_ALLOWED,
-		    "ask an admin for a token of its class: leasehold join "
-		    "create --class CLASS",
-		    "the token is for devices of class %s, this one is %s",
-		    proof_class_names[token->class_],
-		    proof_class_names[request->class_]);
 	if (!host_fits(token, request->host))
 		return decide_refuse_field(command, "host",
 		    ERR_HOSTNAME_NOT_ALLOWED,
@@ -115,13 +111,178 @@ find_device(struct batch *batch, struct command *command,
 		    "--token TOKEN --new-key",
 		    "device-%" PRIu64 " has this key and was revoked",
 		    device->device);
-	if (device->class_ != request->class_)
-		return decide_refuse_field(command, "class",
-		    ERR_CLASS_NOT_ALLOWED, "",
-		    "device-%" PRIu64 " has this key and is of class %s",
-		    device->device, proof_class_names[device->class_]);
 	return 0;
 }
+
+/* --- its class ---------------------------------------------------------- */
+
+/* How much a class proves; an assigned key is a matter of its own. */
+static int
+rank_of(uint32_t class_)
+{
+	switch ((enum proof_class)class_) {
+	case PROOF_SOFTWARE:
+		return 1;
+	case PROOF_VTPM:
+		return 2;
+	case PROOF_TPM:
+		return 3;
+	case PROOF_ASSIGNED:
+	case PROOF_KEY:
+		break;
+	}
+	return 0;
+}
+
+/* A token names the least that is wanted. */
+static bool
+token_takes(uint32_t token, uint32_t class_)
+{
+	if (rank_of(token) == 0 || rank_of(class_) == 0)
+		return token == class_ && class_ == PROOF_ASSIGNED;
+	return rank_of(class_) >= rank_of(token);
+}
+
+static bool
+site_takes(const struct ledger_device_policy *policy, uint32_t class_)
+{
+	return policy->classes == 0 || (policy->classes >> class_ & 1) != 0;
+}
+
+/* What the device is, by what it has shown; the same key keeps its class: what
+ * is judged better by now stays what it was, and what is judged worse is not
+ * taken for what it was. */
+static int
+find_class(struct command *command, struct joining *joining)
+{
+	const struct proof_endorsement *endorsement = command->endorsement;
+	const struct state_device *device = &joining->device;
+	uint32_t claimed = joining->request->class_;
+	bool has_tpm = claimed == PROOF_TPM || claimed == PROOF_VTPM;
+
+	if (has_tpm != (endorsement != NULL) || claimed == PROOF_KEY)
+		return decide_refuse_field(command, "class", ERR_BAD_PROOF, "",
+		    "a device of class %s does not enroll like this",
+		    proof_class_names[claimed]);
+	joining->judged = has_tpm ? endorsement->class_ : claimed;
+	joining->class_ = joining->judged;
+	if (device->device == 0 || device->class_ == joining->judged)
+		return 0;
+	joining->class_ = device->class_;
+	if (device->class_ == PROOF_VTPM && joining->judged == PROOF_TPM)
+		return 0;
+	return decide_refuse_field(command, "class", ERR_CLASS_NOT_ALLOWED,
+	    "a class never changes; with a new key it is another device: "
+	    "leasehold enroll URL --token TOKEN --new-key",
+	    "device-%" PRIu64 " has this key and is of class %s, and this is "
+	    "%s%s%s",
+	    device->device, proof_class_names[device->class_],
+	    proof_class_names[joining->judged],
+	    has_tpm && endorsement->reason[0] != '\0' ? ": " : "",
+	    has_tpm ? endorsement->reason : "");
+}
+
+static int
+check_class(struct command *command, const struct joining *joining)
+{
+	const struct proof_endorsement *endorsement = command->endorsement;
+	const char *why = endorsement != NULL ? endorsement->reason : "";
+	uint32_t token = joining->token.class_;
+
+	if (!token_takes(token, joining->class_))
+		return decide_refuse_field(command, "class",
+		    ERR_CLASS_NOT_ALLOWED,
+		    "ask an admin for a token of its class: leasehold join "
+		    "create --class CLASS",
+		    "the token is for devices of class %s, this one is %s%s%s",
+		    proof_class_names[token],
+		    proof_class_names[joining->class_],
+		    why[0] != '\0' ? ": " : "", why);
+	if (!site_takes(&command->devices, joining->class_))
+		return decide_refuse_field(command, "class",
+		    ERR_CLASS_NOT_ALLOWED,
+		    "tell the site's admin: [devices] classes in "
+		    "leaseholdd.ini says which are let in",
+		    "this site lets in no devices of class %s%s%s",
+		    proof_class_names[joining->class_],
+		    why[0] != '\0' ? ": " : "", why);
+	return 0;
+}
+
+/* A key that was handed over is one of those the admin named. */
+static int
+check_assigned(struct command *command, const struct joining *joining)
+{
+	const struct state_join *join = &joining->join;
+	const struct record_span *key = &joining->request->public_key;
+	uint8_t fingerprint[32];
+
+	if (joining->class_ != PROOF_ASSIGNED)
+		return 0;
+	crypto_hash_sha256(fingerprint, key->data, key->len);
+	for (uint32_t i = 0; i < join->n_keys; i++)
+		if (memcmp(join->keys[i], fingerprint, sizeof fingerprint) == 0)
+			return 0;
+	return decide_refuse_field(command, "public_key",
+	    ERR_FINGERPRINT_BLOCKED,
+	    "ask an admin: leasehold join create --class assigned "
+	    "--fingerprint HEX",
+	    "the token names other keys than this device's");
+}
+
+/* --- its TPM ------------------------------------------------------------ */
+
+/* One device a TPM and a certificate: a second one is a clone, or the same
+ * machine that was set up anew, and which of them an admin knows. */
+static int
+check_tpm_id(struct batch *batch, struct command *command,
+    const struct joining *joining, enum state_tpm_id what, const uint8_t id[32])
+{
+	struct state_device other;
+	char hint[160];
+	uint64_t number;
+
+	if (sodium_is_zero(id, 32))
+		return 0;
+	int err = state_device_by_tpm(&number, &batch->state, what, id);
+
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return 0;
+	if (err == 0 && number == joining->device.device)
+		return 0;
+	if (err == 0)
+		err = state_device(&other, &batch->state, number);
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	if (other.state == DEVICE_REVOKED)
+		return 0;
+	snprintf(hint, sizeof hint,
+	    "if it is that machine, set up anew: leasehold device revoke "
+	    "%" PRIu64 ", then enroll again; a clone needs a TPM of its own",
+	    number);
+	return decide_refuse_field(command, "material", ERR_CONFLICT, hint,
+	    "device-%" PRIu64 " has this TPM%s, with another key", number,
+	    what == STATE_TPM_CERTIFICATE ? "'s certificate" : "");
+}
+
+static int
+check_tpm(struct batch *batch, struct command *command,
+    const struct joining *joining)
+{
+	const struct proof_endorsement *endorsement = command->endorsement;
+
+	if (endorsement == NULL)
+		return 0;
+	int err = check_tpm_id(batch, command, joining, STATE_TPM_EK,
+	    endorsement->ek_id);
+
+	if (err == 0 && command->err == 0)
+		err = check_tpm_id(batch, command, joining,
+		    STATE_TPM_CERTIFICATE, endorsement->certificate_id);
+	return err;
+}
+
+/* --- and in ------------------------------------------------------------- */
 
 static int
 check_uses(struct command *command, const struct state_join *join)
@@ -144,9 +305,31 @@ check_uses(struct command *command, const struct state_join *join)
 static bool
 is_approved(const struct joining *joining)
 {
-	return joining->join.approved ||
+	return joining->join.approved || joining->class_ == PROOF_ASSIGNED ||
 	    (joining->device.device != 0 &&
 		joining->device.state == DEVICE_APPROVED);
+}
+
+/* What a stranger's certificate says is not written down for ever. */
+static void
+fill_tpm(struct row_device_enrolled *r,
+    const struct proof_endorsement *endorsement)
+{
+	if (endorsement == NULL)
+		return;
+	memcpy(r->ek_id, endorsement->ek_id, sizeof r->ek_id);
+	memcpy(r->certificate_id, endorsement->certificate_id,
+	    sizeof r->certificate_id);
+	memcpy(r->reason, endorsement->reason, sizeof r->reason);
+	if (sodium_is_zero(endorsement->certificate_id,
+		sizeof endorsement->certificate_id))
+		return;
+	if (text_is_printable(endorsement->manufacturer,
+		strlen(endorsement->manufacturer)))
+		memcpy(r->manufacturer, endorsement->manufacturer,
+		    sizeof r->manufacturer);
+	if (text_is_printable(endorsement->issuer, strlen(endorsement->issuer)))
+		memcpy(r->issuer, endorsement->issuer, sizeof r->issuer);
 }
 
 static int
@@ -170,7 +353,8 @@ emit_enrolled(struct batch *batch, struct command *command,
 	struct row_device_enrolled *r = &row->u.device_enrolled;
 
 	r->device = number;
-	r->class_ = request->class_;
+	r->class_ = joining->class_;
+	fill_tpm(r, command->endorsement);
 	r->public_key = request->public_key;
 	memcpy(r->name, name, sizeof r->name);
 	memcpy(r->host, host, sizeof r->host);
@@ -204,6 +388,14 @@ check_joining(struct batch *batch, struct command *command,
 		err = find_join(batch, command, joining);
 	if (err == 0 && command->err == 0)
 		err = find_device(batch, command, joining);
+	if (err == 0 && command->err == 0)
+		err = find_class(command, joining);
+	if (err == 0 && command->err == 0)
+		err = check_class(command, joining);
+	if (err == 0 && command->err == 0)
+		err = check_assigned(command, joining);
+	if (err == 0 && command->err == 0)
+		err = check_tpm(batch, command, joining);
 	return err;
 }
 
@@ -241,7 +433,7 @@ decide_enroll(struct batch *batch, struct command *command)
 	    : batch->state.counters.next_device;
 
 	fill_enrolled(reply, batch->ledger, number, !is_approved(&joining),
-	    joining.request->class_);
+	    joining.class_);
 	return emit_enrolled(batch, command, &joining, number);
 }
 

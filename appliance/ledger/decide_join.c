@@ -62,14 +62,56 @@ add_hosts(struct record_list *out, struct batch *batch, struct command *command,
 	return err;
 }
 
+/* A token that lets nobody in is said to be none. */
+static int
+check_class(struct command *command, const struct join_create *request)
+{
+	const struct ledger_device_policy *policy = &command->devices;
+	const char *name = proof_class_names[request->class_];
+
+	if (request->class_ == PROOF_KEY)
+		return decide_refuse_field(command, "class",
+		    ERR_CLASS_NOT_ALLOWED, "",
+		    "an API key is no device that enrolls");
+	if (request->class_ == PROOF_TPM && policy->no_chips)
+		return decide_refuse_field(command, "class",
+		    ERR_CLASS_NOT_ALLOWED,
+		    "name them in leaseholdd.ini, [devices] tpm_ca and "
+		    "tpm_issuers, and restart leaseholdd; or: --class vtpm",
+		    "this site knows no maker of TPMs, so no device is of "
+		    "class tpm here");
+	/* A better class may come with it than it names. */
+	uint32_t enough = 1u << request->class_;
+
+	if (request->class_ == PROOF_SOFTWARE || request->class_ == PROOF_VTPM)
+		enough |= 1u << PROOF_TPM;
+	if (request->class_ == PROOF_SOFTWARE)
+		enough |= 1u << PROOF_VTPM;
+	if (policy->classes != 0 && (policy->classes & enough) == 0)
+		return decide_refuse_field(command, "class",
+		    ERR_CLASS_NOT_ALLOWED,
+		    "[devices] classes in leaseholdd.ini says which are let in",
+		    "this site lets in no devices of class %s", name);
+	if ((request->class_ == PROOF_ASSIGNED) != (request->keys.count > 0))
+		return decide_refuse_field(command, "keys", ERR_BAD_REQUEST,
+		    "leasehold join create --class assigned --fingerprint HEX",
+		    request->keys.count > 0
+			? "only a token of class assigned names keys"
+			: "a token of class assigned names the keys that may "
+			  "use it");
+	return 0;
+}
+
 int
 decide_join(struct batch *batch, struct command *command)
 {
 	const struct join_create *request = command->request;
 	const struct ledger *ledger = batch->ledger;
+	uint32_t uses_default =
+	    request->keys.count > 0 ? request->keys.count : USES_DEFAULT;
 	struct license_join join = {
 		.join = batch->state.counters.next_join,
-		.uses = request->uses != 0 ? request->uses : USES_DEFAULT,
+		.uses = request->uses != 0 ? request->uses : uses_default,
 		.class_ = request->class_,
 		.hosts = request->hosts,
 	};
@@ -85,8 +127,12 @@ decide_join(struct batch *batch, struct command *command)
 	memcpy(join.id, command->entropy + crypto_generichash_KEYBYTES_MAX,
 	    sizeof join.id);
 
-	int err = sign_join(command, batch, &join, request->approved);
+	int err = check_class(command, request);
 
+	if (err != 0 || command->err != 0)
+		return err;
+	err = sign_join(command, batch, &join,
+	    request->approved || request->class_ == PROOF_ASSIGNED);
 	if (err == 0)
 		err = add_hosts(&hosts, batch, command, &request->hosts);
 	if (err != 0)
@@ -102,8 +148,9 @@ decide_join(struct batch *batch, struct command *command)
 	r->uses = join.uses;
 	r->expires_at = join.expires_at;
 	r->class_ = join.class_;
-	r->approved = request->approved;
+	r->approved = request->approved || request->class_ == PROOF_ASSIGNED;
 	r->hosts = hosts;
+	r->keys = request->keys;
 	r->by = decide_actor(&command->who);
 	return batch_emit(batch);
 }

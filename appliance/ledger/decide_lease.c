@@ -154,6 +154,9 @@ decide_checkout(struct batch *batch, struct command *command)
 		grant.request->request))
 		return answer_retry(batch, command, &known, grant.digest);
 	err = grant_find_license(&grant, batch, command);
+	if (err == 0 && command->err == 0)
+		err =
+		    grant_check_class(batch, command, &grant.license->document);
 	if (err != 0 || command->err != 0)
 		return err;
 	if (requests_device_count(requests, command->who.id) >=

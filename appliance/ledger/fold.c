@@ -83,6 +83,7 @@ fold_join_created(struct state *state, const struct row *row,
 {
 	const struct row_join_created *r = &row->u.join_created;
 	const struct row_subject *hosts = r->hosts.items;
+	const struct row_key *keys = r->keys.items;
 	struct state_join join = { .join = r->join,
 		.uses = r->uses,
 		.class_ = r->class_,
@@ -90,16 +91,21 @@ fold_join_created(struct state *state, const struct row *row,
 		.created_at = place->time,
 		.expires_at = r->expires_at,
 		.by = r->by,
-		.n_hosts = r->hosts.count };
+		.n_hosts = r->hosts.count,
+		.n_keys = r->keys.count };
 
 	if (r->join != state->counters.next_join)
 		return fold_contradicted(row, "token numbers have a gap");
 	if (r->hosts.count > JOIN_HOSTS_MAX)
 		return fold_contradicted(row, "it has too many patterns");
+	if (r->keys.count > JOIN_KEYS_MAX)
+		return fold_contradicted(row, "it has too many keys");
 	state->counters.next_join++;
 	memcpy(join.id, r->id, sizeof join.id);
 	for (uint32_t i = 0; i < r->hosts.count; i++)
 		memcpy(join.hosts[i], hosts[i].subject, SUBJECT_BYTES);
+	for (uint32_t i = 0; i < r->keys.count; i++)
+		memcpy(join.keys[i], keys[i].fingerprint, sizeof join.keys[i]);
 	return state_join_put(state, &join);
 }
 
@@ -129,6 +135,55 @@ put_device(struct state *state, struct state_device *device,
 	return state_device_put(state, device);
 }
 
+static bool
+is_zero(const uint8_t id[32])
+{
+	static const uint8_t zero[32];
+
+	return memcmp(id, zero, sizeof zero) == 0;
+}
+
+/* A newer device with the same TPM takes the place of one that was revoked; one
+ * that comes again with another certificate leaves the old one's. */
+static int
+put_tpm_id(struct state *state, uint64_t device, enum state_tpm_id what,
+    const uint8_t before[32], const uint8_t now[32])
+{
+	uint64_t holder;
+	int err = 0;
+
+	if (!is_zero(before) && memcmp(before, now, 32) != 0) {
+		err = state_device_by_tpm(&holder, state, what, before);
+		if (err == 0 && holder == device)
+			err = state_device_tpm_delete(state, what, before);
+		if (err == ERR_NOT_FOUND_INTERNAL)
+			err = 0;
+	}
+	return err != 0 || is_zero(now)
+	    ? err
+	    : state_device_tpm_put(state, device, what, now);
+}
+
+static int
+put_tpm(struct state *state, struct state_device *device,
+    const struct state_device *before, const struct row_device_enrolled *r)
+{
+	memcpy(device->ek_id, r->ek_id, sizeof device->ek_id);
+	memcpy(device->certificate_id, r->certificate_id,
+	    sizeof device->certificate_id);
+	memcpy(device->manufacturer, r->manufacturer,
+	    sizeof device->manufacturer);
+	memcpy(device->issuer, r->issuer, sizeof device->issuer);
+	memcpy(device->why, r->reason, sizeof device->why);
+	int err = put_tpm_id(state, device->device, STATE_TPM_EK, before->ek_id,
+	    r->ek_id);
+
+	return err != 0
+	    ? err
+	    : put_tpm_id(state, device->device, STATE_TPM_CERTIFICATE,
+		  before->certificate_id, r->certificate_id);
+}
+
 static int
 fold_device_enrolled(struct state *state, const struct row *row,
     const struct fold_place *place)
@@ -139,7 +194,7 @@ fold_device_enrolled(struct state *state, const struct row *row,
 		.enrolled_at = place->time,
 		.join = r->join,
 		.public_key_len = r->public_key.len };
-	struct state_device before;
+	struct state_device before = { .device = 0 };
 	/* Its place until it is counted; a new one was nowhere. */
 	enum device_state was = DEVICE_APPROVED;
 	struct state_join join;
@@ -170,6 +225,8 @@ fold_device_enrolled(struct state *state, const struct row *row,
 		return fold_contradicted(row, "its token was used up");
 	join.used++;
 	err = state_join_put(state, &join);
+	if (err == 0)
+		err = put_tpm(state, &device, &before, r);
 	if (err == 0)
 		err = put_device(state, &device, was,
 		    r->approved ? DEVICE_APPROVED : DEVICE_PENDING);

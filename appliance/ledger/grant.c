@@ -213,6 +213,34 @@ grant_find_license(struct grant *grant, struct batch *batch,
 	return check_license(grant, batch, command);
 }
 
+int
+grant_check_class(struct batch *batch, struct command *command,
+    const struct license *license)
+{
+	struct state_device device;
+	char hint[160];
+	size_t len;
+
+	if (license->terms.classes.count == 0)
+		return 0;
+	int err = state_device(&device, &batch->state, command->who.id);
+
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	if (license_accepts(&license->terms, device.class_))
+		return 0;
+	len = (size_t)snprintf(hint, sizeof hint,
+	    "enroll this workstation as one of class");
+	for (uint32_t i = 0; i <= PROOF_KEY && len < sizeof hint - 16; i++)
+		if (license_accepts(&license->terms, i))
+			len += (size_t)snprintf(hint + len, sizeof hint - len,
+			    " %s", proof_class_names[i]);
+	return decide_refuse(command, ERR_CLASS_NOT_ALLOWED, hint,
+	    "license %s for %s takes no devices of class %s",
+	    license->license_id, license->product.id,
+	    proof_class_names[device.class_]);
+}
+
 static void
 fill_seats(struct row_lease_granted *r, const struct grant *grant)
 {

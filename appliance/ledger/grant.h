@@ -34,6 +34,10 @@ struct grant_people {
 int grant_find_license(struct grant *grant, struct batch *batch,
     struct command *command);
 
+/** Does the license take devices of this one's class? */
+int grant_check_class(struct batch *batch, struct command *command,
+    const struct license *license);
+
 /** All or none of the seats: the lowest free slots say what they are: below
  * commit_qty commit, else overage. Into grant->pool and slots. */
 int grant_choose_slots(struct grant *grant, struct batch *batch,

@@ -168,6 +168,10 @@ struct process {
 	struct writer *writers[PROCESS_WRITERS];
 	size_t n_writers;
 	struct worker *reader; /* queries */
+	struct worker *checker; /* proofs */
+	uint64_t next_checking;
+	struct enrolling *first_enrolling, *last_enrolling; /* oldest first */
+	size_t n_enrolling;
 	struct worker *helper; /* hashes, the system store */
 	struct entropy *entropy;
 	struct auth auth;
@@ -270,6 +274,8 @@ void call_free(struct call *call);
 void call_commit(struct call *call);
 void call_query(struct call *call, void (*run)(struct work *work));
 void call_help(struct call *call, void (*run)(struct work *work));
+/** On the thread that checks proofs. */
+void call_check(struct call *call, void (*run)(struct work *work));
 /** On the guard's thread. */
 void call_guard(struct call *call, void (*run)(struct work *work));
 
@@ -277,7 +283,12 @@ void call_guard(struct call *call, void (*run)(struct work *work));
 
 void session_hello(const struct request *request);
 void session_prove(const struct request *request);
+/** In joining.c. */
 void session_enroll(const struct request *request);
+void session_activate(const struct request *request);
+void join_create_asked(const struct request *request);
+/** Forget challenges that nobody answered in time. */
+void enrolling_expire(struct process *process);
 void lease_renew(const struct request *request);
 void lease_attach(const struct request *request);
 void lease_mine(const struct request *request);

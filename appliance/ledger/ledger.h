@@ -132,6 +132,12 @@ struct ledger_borrow_policy {
 	uint32_t keep;
 };
 
+/** Whom the site's admin lets in at all. Zero: everybody. */
+struct ledger_device_policy {
+	uint32_t classes; /* a bit each of enum proof_class; 0: all */
+	bool no_chips; /* no maker of TPMs is known: no device is a tpm */
+};
+
 /** Random bytes that a command may need: subject ids, salts, nonces. */
 #define LEDGER_ENTROPY 256
 
@@ -163,6 +169,11 @@ struct command {
 	/** Of a device: what its counter was, at least, when its session began.
 	 * A proof below that is an old one. 0: nobody knows. */
 	uint64_t counter;
+	/** device.enroll: what the device's TPM is, as the process has judged
+	 * once the device had answered a challenge for it; NULL: it has none.
+	 */
+	const struct proof_endorsement *endorsement;
+	struct ledger_device_policy devices; /* device.enroll, join.create */
 
 	/* outcome */
 	int err; /* 0, a refusal, or the fault of the whole batch */

@@ -1,5 +1,6 @@
-/* Proofs of devices, on login and on enrolment; see session.h. Those of class
- * software are checked in the loop: 50 us each. */
+/* Proofs of devices on login; see session.h. They are checked on a thread of
+ * their own, 50 us of class software and 200 us of a TPM each, and what comes of
+ * it is decided in the loop. */
 #include "appliance/ledger/session.h"
 #include "appliance/ledger/waiting.h"
 
@@ -96,72 +97,140 @@ take_turn(struct device_memory *memory, uint64_t device,
 	return ERR_RATE_LIMITED;
 }
 
-/* --- proofs --------------------------------------------------------------- */
 /* --- proofs -------------------------------------------------------------- */
 
-/* The nonce is used up, whatever comes of it. */
-static int
-take_nonce(struct proof_subject *subject, const struct request *request,
+/* Between the loop and the thread that checks. */
+struct login {
+	struct checking checking; /* first */
+	const struct proof *proof;
+};
+
+int
+session_take_nonce(struct checking *checking, const struct request *request,
     struct problem *problem)
 {
+	struct process *process = request->process;
 	struct session *session = request->session;
+	struct proof_subject *subject = &checking->subject;
 
+	/* Its nonces are for borrowing. */
+	if (session->proved) {
+		problem_set(problem, ERR_CONFLICT, NULL,
+		    "this connection has proved its device already; open "
+		    "another one");
+		return ERR_CONFLICT;
+	}
 	if (!session->said_hello || !session->has_nonce) {
 		problem_set(problem, ERR_UNAUTHENTICATED, NULL,
 		    "say session.hello first: each proof needs a nonce of its "
 		    "own");
 		return ERR_UNAUTHENTICATED;
 	}
-	subject->site = request->process->site.site;
+	subject->site = process->site.site;
 	subject->tenant = request->tenant->name;
 	memcpy(subject->nonce, session->nonce, sizeof(subject->nonce));
 	memcpy(subject->exporter, session->peer.exporter,
 	    sizeof(subject->exporter));
 	session->has_nonce = false;
 	sodium_memzero(session->nonce, sizeof(session->nonce));
+	checking->number = session->checking = ++process->next_checking;
 	return 0;
 }
 
-static int
-check_login(struct prove_reply *reply, const struct request *request,
-    const struct proof *proof, struct problem *problem)
+struct session *
+session_checked(const struct call *call, const struct checking *checking)
 {
-	struct proof_subject subject = { .purpose = PROOF_LOGIN };
-	struct ledger_device device = { 0 };
+	struct front *front = front_by_serial(call->process, call->front);
+	struct session *session =
+	    front != NULL ? table_get(&front->sessions, call->conn) : NULL;
+
+	if (session == NULL || session->checking != checking->number)
+		return NULL;
+	session->checking = 0;
+	return session;
+}
+
+static int
+find_device(struct ledger_device *device, struct call *call, uint64_t number)
+{
 	struct ledger_view *view;
-	int rc = take_nonce(&subject, request, problem);
+	int rc = ledger_view_open(&view, call->tenant->ledger);
 
 	if (rc != 0)
 		return rc;
-	subject.device = request->session->device;
-	if ((rc = ledger_view_open(&view, request->tenant->ledger)) != 0)
-		return rc;
-	rc = ledger_device(&device, view, subject.device,
-	    &request->process->arena);
+	rc = ledger_device(device, view, number, &call->arena);
 	ledger_view_close(view);
-	if (rc != 0 && rc != ERR_DEVICE_REVOKED) {
-		if (rc == ERR_UNKNOWN_DEVICE)
-			problem_set(problem, rc,
-			    "enroll it: leasehold enroll URL --token TOKEN",
-			    "the site knows no device-%llu",
-			    (unsigned long long)subject.device);
+	if (rc == ERR_UNKNOWN_DEVICE)
+		problem_set(&call->write.command.problem, rc,
+		    "enroll it: leasehold enroll URL --token TOKEN",
+		    "the site knows no device-%llu",
+		    (unsigned long long)number);
+	return rc == ERR_DEVICE_REVOKED ? 0 : rc;
+}
+
+/* On the thread that checks. */
+static void
+run_login(struct work *work)
+{
+	struct call *call = (struct call *)work;
+	const struct login *login = call->own;
+	const struct proof_subject *subject = &login->checking.subject;
+	struct ledger_device device = { 0 };
+	int rc = find_device(&device, call, subject->device);
+
+	if (rc == 0 &&
+	    (!proof_class_fits(login->proof->class_, device.class_) ||
+		proof_verify(login->proof, subject, device.public_key.data,
+		    device.public_key.len) != 0))
+		rc = ERR_BAD_PROOF;
+	call->write.command.err = rc;
+}
+
+static int
+refuse_revoked(const struct ledger_device *device, struct problem *problem)
+{
+	problem_set(problem, ERR_DEVICE_REVOKED,
+	    "ask the site's admin for a token, then: leasehold enroll "
+	    "URL --token TOKEN --new-key",
+	    "an admin revoked device-%llu%s%s",
+	    (unsigned long long)device->device,
+	    device->reason[0] != '\0' ? ": " : "", device->reason);
+	return ERR_DEVICE_REVOKED;
+}
+
+static int
+refuse_class(const struct ledger_device *device, struct problem *problem)
+{
+	problem_set(problem, ERR_CLASS_NOT_ALLOWED,
+	    "tell the site's admin: [devices] classes in leaseholdd.ini says "
+	    "which are let in",
+	    "this site lets in no devices of class %s any more, and "
+	    "device-%llu is one",
+	    proof_class_names[device->class_],
+	    (unsigned long long)device->device);
+	return ERR_CLASS_NOT_ALLOWED;
+}
+
+/* The proof holds. The device is looked at again, for an admin may have shut it
+ * out since the thread did. */
+static int
+let_in(struct prove_reply *reply, struct call *call,
+    const struct session *session)
+{
+	const struct login *login = call->own;
+	struct problem *problem = &call->write.command.problem;
+	uint32_t classes = call->process->options->devices.classes;
+	struct ledger_device device = { 0 };
+	int rc = find_device(&device, call, session->device);
+
+	if (rc != 0)
 		return rc;
-	}
-	if (!proof_class_fits(proof->class_, device.class_) ||
-	    proof_verify(proof, &subject, device.public_key.data,
-		device.public_key.len) != 0)
-		return ERR_BAD_PROOF;
-	if (device.state == DEVICE_REVOKED) {
-		problem_set(problem, ERR_DEVICE_REVOKED,
-		    "ask the site's admin for a token, then: leasehold enroll "
-		    "URL --token TOKEN --new-key",
-		    "an admin revoked device-%llu%s%s",
-		    (unsigned long long)subject.device,
-		    device.reason[0] != '\0' ? ": " : "", device.reason);
-		return ERR_DEVICE_REVOKED;
-	}
+	if (device.state == DEVICE_REVOKED)
+		return refuse_revoked(&device, problem);
+	if (classes != 0 && (classes >> device.class_ & 1) == 0)
+		return refuse_class(&device, problem);
 	struct device_memory *memory =
-	    memory_get(request->tenant, subject.device);
+	    memory_get(call->tenant, session->device);
 
 	if (memory == NULL)
 		return ERR_NOMEM;
@@ -170,8 +239,8 @@ check_login(struct prove_reply *reply, const struct request *request,
 	reply->borrows = device.borrows;
 	reply->class_ = device.class_;
 	memcpy(reply->name, device.name, sizeof(reply->name));
-	rc = take_sequence(memory, proof, problem);
-	return rc != 0 ? rc : take_turn(memory, subject.device, problem);
+	rc = take_sequence(memory, login->proof, problem);
+	return rc != 0 ? rc : take_turn(memory, session->device, problem);
 }
 
 /* A third of the shortest span among its leases, so that one lost round does
@@ -192,12 +261,12 @@ renew_interval_s(const struct tenant *tenant, uint64_t device)
 /* All devices that there are may come at once after a restart; how many of
  * them are there is only known later. */
 static uint32_t
-spread_ms(const struct request *request)
+spread_ms(const struct call *call)
 {
 	struct ledger_view *view;
-	size_t agents = request->process->n_sessions;
+	size_t agents = call->process->n_sessions;
 
-	if (ledger_view_open(&view, request->tenant->ledger) != 0)
+	if (ledger_view_open(&view, call->tenant->ledger) != 0)
 		return wire_spread_ms(agents);
 	uint64_t devices = ledger_devices(view);
 
@@ -205,68 +274,80 @@ spread_ms(const struct request *request)
 	return wire_spread_ms(devices > agents ? devices : agents);
 }
 
+static void
+begin_session(struct prove_reply *reply, struct call *call,
+    struct session *session)
+{
+	const struct login *login = call->own;
+	struct tenant *tenant = call->tenant;
+
+	session->proved = true;
+	session->counter = login->proof->counter;
+	session->pending = reply->pending;
+	session->proved_at = process_now(call->process);
+	waiting_device_came(tenant, session->device);
+	reply->renew_s = renew_interval_s(tenant, session->device);
+	reply->spread_ms = spread_ms(call);
+	call->reply = reply;
+}
+
+static void
+finish_login(struct call *call)
+{
+	const struct login *login = call->own;
+	struct command *command = &call->write.command;
+	struct session *session = session_checked(call, &login->checking);
+	struct prove_reply *reply = arena_alloc(&call->arena, sizeof(*reply));
+
+	if (session == NULL) { /* it closed meanwhile */
+		call_free(call);
+		return;
+	}
+	if (command->err == 0 && reply == NULL)
+		command->err = ERR_NOMEM;
+	if (command->err == 0) {
+		*reply = (struct prove_reply){ 0 };
+		command->err = let_in(reply, call, session);
+	}
+	if (command->err == 0) {
+		session_close_device(call->tenant, session->device,
+		    CLOSE_REPLACED, "this device connected from elsewhere (%s)",
+		    session->peer.address);
+		command->err = table_put(&call->tenant->sessions,
+		    session->device, session);
+	}
+	if (command->err == 0)
+		begin_session(reply, call, session);
+	command_finish(call);
+}
+
 void
 session_prove(const struct request *request)
 {
-	struct session *session = request->session;
-	const struct prove *prove = request_read(request);
-	struct prove_reply reply = { 0 };
-	struct problem problem = { 0 };
-
-	if (prove == NULL)
-		return;
-	int rc = check_login(&reply, request, &prove->proof, &problem);
-
-	if (rc == 0) {
-		session_close_device(request->tenant, session->device,
-		    CLOSE_REPLACED, "this device connected from elsewhere (%s)",
-		    session->peer.address);
-		rc = table_put(&request->tenant->sessions, session->device,
-		    session);
-	}
-	if (rc != 0) {
-		request_refuse(request, rc, &problem);
-		return;
-	}
-	session->proved = true;
-	session->counter = prove->proof.counter;
-	session->pending = reply.pending;
-	session->proved_at = process_now(request->process);
-	waiting_device_came(request->tenant, session->device);
-	reply.renew_s = renew_interval_s(request->tenant, session->device);
-	reply.spread_ms = spread_ms(request);
-	request_reply(request, &reply);
-}
-
-/* --- enrolment ----------------------------------------------------------- */
-
-/* The join token itself is the core's to judge; here: whoever asks holds the
- * key that becomes the device's. */
-void
-session_enroll(const struct request *request)
-{
-	const struct enroll *enroll = request_read(request);
-	struct proof_subject subject = { .purpose = PROOF_ENROLL };
-	struct problem problem = { 0 };
-
-	if (enroll == NULL)
-		return;
-	int rc = take_nonce(&subject, request, &problem);
-
-	if (rc == 0) {
-		crypto_hash_sha256(subject.request_digest, enroll->join.data,
-		    enroll->join.len);
-		if (enroll->proof.class_ != enroll->class_ ||
-		    proof_verify(&enroll->proof, &subject,
-			enroll->public_key.data, enroll->public_key.len) != 0)
-			rc = ERR_BAD_PROOF;
-	}
-	if (rc != 0) {
-		request_refuse(request, rc, &problem);
-		return;
-	}
 	struct call *call = call_new(request);
 
-	if (call != NULL)
-		call_commit(call);
+	if (call == NULL)
+		return;
+	struct command *command = &call->write.command;
+	struct login *login = arena_alloc(&call->arena, sizeof(*login));
+
+	if (login == NULL) {
+		command->err = ERR_NOMEM;
+		command_finish(call);
+		return;
+	}
+	*login = (struct login){
+		.checking.subject = { .purpose = PROOF_LOGIN },
+		.proof = &((const struct prove *)call->request)->proof,
+	};
+	command->err =
+	    session_take_nonce(&login->checking, request, &command->problem);
+	if (command->err != 0) {
+		command_finish(call);
+		return;
+	}
+	login->checking.subject.device = request->session->device;
+	call->own = login;
+	call->finish = finish_login;
+	call_check(call, run_login);
 }

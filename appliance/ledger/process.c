@@ -192,6 +192,7 @@ got_tick(evutil_socket_t fd, short what, void *ctx)
 	own_step_clock(process);
 	for (size_t i = 0; i < process->n_tenants; i++)
 		tick_tenant(process->tenants[i]);
+	enrolling_expire(process);
 	tick_watch(process);
 }
 
@@ -386,7 +387,9 @@ start_threads(struct process *process)
 		    process->writers[i % process->n_writers];
 	process->reader = worker_new("reader", process->outbox);
 	process->helper = worker_new("helper", process->outbox);
-	if (process->reader == NULL || process->helper == NULL)
+	process->checker = worker_new("checker", process->outbox);
+	if (process->reader == NULL || process->helper == NULL ||
+	    process->checker == NULL)
 		return ERR_SYSTEM;
 	return tick_start(process);
 }
@@ -450,6 +453,7 @@ stop_threads(struct process *process)
 	for (size_t i = 0; i < process->n_writers; i++)
 		writer_free(process->writers[i]);
 	worker_free(process->reader);
+	worker_free(process->checker);
 	worker_free(process->helper);
 	worker_free(process->guard.worker);
 }

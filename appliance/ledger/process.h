@@ -37,10 +37,7 @@ struct ledger_process_options {
 	/** Who makes TPMs; borrowed, and never NULL where devices with a TPM
 	 * are to enroll. */
 	const struct proof_trust *trust;
-	bool knows_chips; /* a TPM can be of class tpm here */
-	/** Bits of the classes (enum proof_class) that the admin lets in; 0:
-	 * all. */
-	uint32_t classes;
+	struct ledger_device_policy devices;
 	int64_t tick_asked_ms; /* between ticks that are asked for; 0: 30 s */
 };
 

@@ -68,6 +68,7 @@ session_free(struct session *session)
 		table_remove(live, session->device);
 		waiting_device_left(session->tenant, session->device);
 	}
+	enrolling_forget(session);
 	table_remove(&session->front->sessions, session->conn);
 	session->front->process->n_sessions--;
 	sodium_memzero(session->nonce, sizeof(session->nonce));
@@ -332,6 +333,13 @@ session_hello(const struct request *request)
 		session_free(session);
 		return;
 	}
+	if (session->checking != 0) {
+		problem_set(&problem, ERR_CONFLICT, NULL,
+		    "a proof of this connection is being checked; wait for "
+		    "the answer");
+		request_refuse(request, ERR_CONFLICT, &problem);
+		return;
+	}
 	if (session->proved) {
 		problem_set(&problem, ERR_CONFLICT, NULL,
 		    "this connection has proved its device already; open "
@@ -350,6 +358,7 @@ session_hello(const struct request *request)
 	}
 	session->said_hello = false;
 	session->has_nonce = false;
+	enrolling_forget(session);
 	if (hello->evidence.len > 0)
 		look_at_evidence(request, hello);
 	int rc = fill_hello(&reply, request, hello, &problem);

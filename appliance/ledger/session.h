@@ -2,15 +2,25 @@
  * Agents' sessions: one for each WebSocket, and one live session for each
  * device: a newer one closes the older. hello shows the journal and gives a
  * nonce (session.c), prove answers it with the device's key over this TLS
- * connection, enroll makes a device (login.c); who is proved gets a nonce for
- * each proof about borrowing (lending.c). A device that no admin has let in is
- * known and connected, and nothing more is done for it. Only these three files
+ * connection (login.c), enroll and activate make a device (joining.c); who is
+ * proved gets a nonce for each proof about borrowing (lending.c). A device that
+ * no admin has let in is known and connected, and nothing more is done for it.
+ * While a proof is checked on its thread, the session waits for it: there is no
+ * hello, and no other proof without one. Only these four files
  * may include it; what others need of sessions is in inside.h.
  */
 #ifndef APPLIANCE_LEDGER_SESSION_H
 #define APPLIANCE_LEDGER_SESSION_H
 
 #include "appliance/ledger/inside.h"
+
+/** A proof that is being checked on another thread. */
+struct checking {
+	uint64_t number; /* of this one, as the session has it */
+	struct proof_subject subject;
+};
+
+struct enrolling;
 
 struct session {
 	struct front *front;
@@ -24,12 +34,26 @@ struct session {
 	bool pending; /* proved, and waits for an admin's approval */
 	uint64_t counter; /* the device's, as it proved then */
 	uint8_t nonce[PROOF_NONCE_BYTES];
+	uint64_t checking; /* number of the proof that is checked; 0: none */
+	struct enrolling *enrolling; /* it was given a challenge; or NULL */
 	uint64_t device; /* as in hello; who it is once proved */
 	char software[32]; /* as in hello */
 	int64_t proved_at; /* site time */
 	uint32_t n_calls;
 	int64_t heard; /* boottime of its last request */
 };
+
+/** What the proof of this request is over: the session's nonce, which is used
+ * up, whatever comes of it, and its connection. */
+int session_take_nonce(struct checking *checking, const struct request *request,
+    struct problem *problem);
+/** In the loop: the session whose proof was checked; NULL: it is gone, and the
+ * call is nobody's. */
+struct session *session_checked(const struct call *call,
+    const struct checking *checking);
+
+/** Forget the challenge that it was given, if it was. */
+void enrolling_forget(struct session *session);
 
 /** Its session ends: that is when the device was last seen. */
 void login_note_seen(const struct session *session);

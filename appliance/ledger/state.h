@@ -103,6 +103,12 @@ struct state_device {
 	uint8_t host[SUBJECT_BYTES];
 	uint8_t reason[SUBJECT_BYTES]; /* of the revocation */
 	uint64_t join; /* the last one used */
+	/* of its TPM; zero and "" without one */
+	uint8_t ek_id[32];
+	uint8_t certificate_id[32];
+	char manufacturer[16];
+	char issuer[128];
+	char why[160]; /* it is no more than vtpm */
 	uint8_t public_key[PROOF_KEY_MAX];
 	uint32_t public_key_len;
 };
@@ -120,6 +126,8 @@ struct state_join {
 	struct row_actor by; /* who made it */
 	uint32_t n_hosts;
 	uint8_t hosts[JOIN_HOSTS_MAX][SUBJECT_BYTES];
+	uint32_t n_keys; /* that may use it; 0: any */
+	uint8_t keys[JOIN_KEYS_MAX][32];
 };
 
 struct license_cache;
@@ -207,6 +215,14 @@ int state_device_read(struct state_device *out, const struct record_span *key,
 /** Which device has this public key. */
 int state_device_by_key(uint64_t *device, const struct state *state,
     const void *public_key, size_t len);
+/** What one device only may have, of those that are not revoked. */
+enum state_tpm_id { STATE_TPM_EK, STATE_TPM_CERTIFICATE };
+int state_device_by_tpm(uint64_t *device, const struct state *state,
+    enum state_tpm_id what, const uint8_t id[32]);
+int state_device_tpm_put(struct state *state, uint64_t device,
+    enum state_tpm_id what, const uint8_t id[32]);
+int state_device_tpm_delete(struct state *state, enum state_tpm_id what,
+    const uint8_t id[32]);
 int state_device_key_put(struct state *state, uint64_t device,
     const void *public_key, size_t len);
 

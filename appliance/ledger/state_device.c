@@ -3,6 +3,7 @@
 #include "appliance/ledger/state.h"
 
 #include <sodium.h>
+#include <string.h>
 
 static bool
 read_key(uint64_t *number, const struct record_span *key)
@@ -14,6 +15,29 @@ read_key(uint64_t *number, const struct record_span *key)
 }
 
 /* --- devices ------------------------------------------------------------- */
+
+/* Its length, and as many bytes. */
+static void
+get_text(char *out, size_t size, struct codec_reader *r)
+{
+	uint8_t len = codec_get_u8(r);
+
+	memset(out, 0, size);
+	if (len >= size)
+		r->failed = true;
+	else
+		codec_get_bytes(out, r, len);
+}
+
+static size_t
+add_text(uint8_t *data, size_t at, const char *text)
+{
+	size_t len = strlen(text);
+
+	data[at++] = (uint8_t)len;
+	memcpy(data + at, text, len);
+	return at + len;
+}
 
 int
 state_device_read(struct state_device *out, const struct record_span *key,
@@ -31,6 +55,11 @@ state_device_read(struct state_device *out, const struct record_span *key,
 	codec_get_bytes(out->host, &r, sizeof out->host);
 	codec_get_bytes(out->reason, &r, sizeof out->reason);
 	out->join = codec_get_u64(&r);
+	codec_get_bytes(out->ek_id, &r, sizeof out->ek_id);
+	codec_get_bytes(out->certificate_id, &r, sizeof out->certificate_id);
+	get_text(out->manufacturer, sizeof out->manufacturer, &r);
+	get_text(out->issuer, sizeof out->issuer, &r);
+	get_text(out->why, sizeof out->why, &r);
 	out->public_key_len = codec_get_u32(&r);
 	if (!read_key(&out->device, key) || state > DEVICE_REVOKED ||
 	    out->public_key_len > sizeof out->public_key ||
@@ -61,11 +90,16 @@ state_device(struct state_device *out, const struct state *state,
 	    &value);
 }
 
+/* Larger than what fits the small writer: its texts and key by hand. */
 int
 state_device_put(struct state *state, const struct state_device *device)
 {
 	struct codec_writer w = { .len = 0 };
+	uint8_t data[sizeof w.data + sizeof device->manufacturer +
+	    sizeof device->issuer + sizeof device->why + 4 +
+	    sizeof device->public_key];
 	uint8_t key[8];
+	size_t len;
 
 	be64_write(key, device->device);
 	codec_put_u8(&w, CODEC_FORMAT);
@@ -77,10 +111,18 @@ state_device_put(struct state *state, const struct state_device *device)
 	codec_put_bytes(&w, device->host, sizeof device->host);
 	codec_put_bytes(&w, device->reason, sizeof device->reason);
 	codec_put_u64(&w, device->join);
-	codec_put_u32(&w, device->public_key_len);
-	codec_put_bytes(&w, device->public_key, device->public_key_len);
-	return store_put(&state->txn, STORE_DEVICES, key, sizeof key, w.data,
-	    w.len);
+	codec_put_bytes(&w, device->ek_id, sizeof device->ek_id);
+	codec_put_bytes(&w, device->certificate_id,
+	    sizeof device->certificate_id);
+	memcpy(data, w.data, w.len);
+	len = add_text(data, w.len, device->manufacturer);
+	len = add_text(data, len, device->issuer);
+	len = add_text(data, len, device->why);
+	be32_write(data + len, device->public_key_len);
+	len += 4;
+	memcpy(data + len, device->public_key, device->public_key_len);
+	return store_put(&state->txn, STORE_DEVICES, key, sizeof key, data,
+	    len + device->public_key_len);
 }
 
 static void
@@ -89,16 +131,33 @@ hash_public_key(uint8_t hash[32], const void *public_key, size_t len)
 	crypto_generichash(hash, 32, public_key, len, NULL, 0);
 }
 
-int
-state_device_by_key(uint64_t *device, const struct state *state,
-    const void *public_key, size_t len)
+/* In the same table; no public key is as long. */
+static void
+hash_tpm(uint8_t hash[32], enum state_tpm_id what, const uint8_t id[32])
 {
-	uint8_t hash[32];
-	struct record_span value;
+	static const char *const words[] = { "leasehold.endorsement-key",
+		"leasehold.ek-certificate" };
 
-	hash_public_key(hash, public_key, len);
-	int err = store_get(&value, &state->txn, STORE_DEVICE_KEYS, hash,
-	    sizeof hash);
+	crypto_generichash(hash, 32, id, 32, (const uint8_t *)words[what],
+	    strlen(words[what]));
+}
+
+static int
+put_key(struct state *state, const uint8_t hash[32], uint64_t device)
+{
+	struct codec_writer w = { .len = 0 };
+
+	codec_put_u8(&w, CODEC_FORMAT);
+	codec_put_u64(&w, device);
+	return store_put(&state->txn, STORE_DEVICE_KEYS, hash, 32, w.data,
+	    w.len);
+}
+
+static int
+find_key(uint64_t *device, const struct state *state, const uint8_t hash[32])
+{
+	struct record_span value;
+	int err = store_get(&value, &state->txn, STORE_DEVICE_KEYS, hash, 32);
 
 	if (err != 0)
 		return err;
@@ -109,23 +168,59 @@ state_device_by_key(uint64_t *device, const struct state *state,
 }
 
 int
+state_device_by_tpm(uint64_t *device, const struct state *state,
+    enum state_tpm_id what, const uint8_t id[32])
+{
+	uint8_t hash[32];
+
+	hash_tpm(hash, what, id);
+	return find_key(device, state, hash);
+}
+
+int
+state_device_tpm_delete(struct state *state, enum state_tpm_id what,
+    const uint8_t id[32])
+{
+	uint8_t hash[32];
+
+	hash_tpm(hash, what, id);
+	return store_delete(&state->txn, STORE_DEVICE_KEYS, hash, sizeof hash);
+}
+
+int
+state_device_tpm_put(struct state *state, uint64_t device,
+    enum state_tpm_id what, const uint8_t id[32])
+{
+	uint8_t hash[32];
+
+	hash_tpm(hash, what, id);
+	return put_key(state, hash, device);
+}
+
+int
+state_device_by_key(uint64_t *device, const struct state *state,
+    const void *public_key, size_t len)
+{
+	uint8_t hash[32];
+
+	hash_public_key(hash, public_key, len);
+	return find_key(device, state, hash);
+}
+
+int
 state_device_key_put(struct state *state, uint64_t device,
     const void *public_key, size_t len)
 {
 	uint8_t hash[32];
-	struct codec_writer w = { .len = 0 };
 
 	hash_public_key(hash, public_key, len);
-	codec_put_u8(&w, CODEC_FORMAT);
-	codec_put_u64(&w, device);
-	return store_put(&state->txn, STORE_DEVICE_KEYS, hash, sizeof hash,
-	    w.data, w.len);
+	return put_key(state, hash, device);
 }
 
 /* --- join tokens --------------------------------------------------------- */
 
 /* Larger than what fits the small writer: by hand, in its order. */
-#define JOIN_FIXED 63
+#define JOIN_FIXED 67
 _Static_assert(sizeof(((struct codec_writer *)0)->data) >= JOIN_FIXED,
     "the fixed part of a join token fits");
 
@@ -146,10 +241,14 @@ state_join_read(struct state_join *out, const struct record_span *key,
 	out->by.kind = codec_get_u32(&r);
 	out->by.id = codec_get_u64(&r);
 	out->n_hosts = codec_get_u32(&r);
-	if (!read_key(&out->join, key) || out->n_hosts > JOIN_HOSTS_MAX)
+	out->n_keys = codec_get_u32(&r);
+	if (!read_key(&out->join, key) || out->n_hosts > JOIN_HOSTS_MAX ||
+	    out->n_keys > JOIN_KEYS_MAX)
 		r.failed = true;
 	for (uint32_t i = 0; i < out->n_hosts && !r.failed; i++)
 		codec_get_bytes(out->hosts[i], &r, SUBJECT_BYTES);
+	for (uint32_t i = 0; i < out->n_keys && !r.failed; i++)
+		codec_get_bytes(out->keys[i], &r, sizeof out->keys[i]);
 	return codec_end(&r, "join token");
 }
 
@@ -172,9 +271,10 @@ state_join(struct state_join *out, const struct state *state, uint64_t join)
 int
 state_join_put(struct state *state, const struct state_join *join)
 {
-	uint8_t data[JOIN_FIXED + sizeof join->hosts];
+	uint8_t data[JOIN_FIXED + sizeof join->hosts + sizeof join->keys];
 	struct codec_writer w = { .len = 0 };
 	size_t len = join->n_hosts * (size_t)SUBJECT_BYTES;
+	size_t keys = join->n_keys * sizeof join->keys[0];
 	uint8_t key[8];
 
 	be64_write(key, join->join);
@@ -190,8 +290,10 @@ state_join_put(struct state *state, const struct state_join *join)
 	codec_put_u32(&w, join->by.kind);
 	codec_put_u64(&w, join->by.id);
 	codec_put_u32(&w, join->n_hosts);
+	codec_put_u32(&w, join->n_keys);
 	memcpy(data, w.data, w.len);
 	memcpy(data + w.len, join->hosts, len);
+	memcpy(data + w.len + len, join->keys, keys);
 	return store_put(&state->txn, STORE_JOINS, key, sizeof key, data,
-	    w.len + len);
+	    w.len + len + keys);
 }

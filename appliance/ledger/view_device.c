@@ -4,6 +4,7 @@
 #include "shared/base/text.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <string.h>
 
 /* Looked at for one page, whatever it filters for: the next page goes on from
@@ -25,6 +26,11 @@ fill_device(struct device_view *out, struct query *q,
 		.leases =
 		    requests_device_count_shared(q->view->ledger->requests,
 			device->device) };
+	memcpy(out->tpm_maker, device->manufacturer, sizeof out->tpm_maker);
+	memcpy(out->tpm_issuer, device->issuer, sizeof out->tpm_issuer);
+	memcpy(out->tpm_reason, device->why, sizeof out->tpm_reason);
+	crypto_hash_sha256(out->fingerprint, device->public_key,
+	    device->public_key_len);
 	int err =
 	    view_subject(out->name, sizeof out->name, q->view, device->name);
 
@@ -116,10 +122,13 @@ fill_join(struct join_view *out, struct query *q, const struct state_join *join)
 {
 	struct license_host_pattern *hosts =
 	    arena_alloc(q->arena, join->n_hosts * sizeof *hosts + 1);
+	uint8_t(*keys)[32] =
+	    arena_alloc(q->arena, join->n_keys * sizeof *keys + 1);
 	int err = 0;
 
-	if (hosts == NULL)
+	if (hosts == NULL || keys == NULL)
 		return ERR_NOMEM;
+	memcpy(keys, join->keys, join->n_keys * sizeof *keys);
 	*out = (struct join_view){ .join = join->join,
 		.state = state_of(join, q->now_ms),
 		.uses = join->uses,
@@ -127,6 +136,7 @@ fill_join(struct join_view *out, struct query *q, const struct state_join *join)
 		.class_ = join->class_,
 		.approved = join->approved,
 		.hosts = { hosts, 0 },
+		.keys = { keys, join->n_keys },
 		.created_at = join->created_at,
 		.expires_at = join->expires_at,
 		.by = join->by };

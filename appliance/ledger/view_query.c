@@ -94,15 +94,21 @@ view_feature(struct license_feature_view *out, const struct state *state,
 
 /* The license may be in a cache: its list is not the reply's. */
 static int
-view_classes(struct license_view *out, struct arena *arena)
+copy_classes(struct record_list *classes, struct arena *arena)
 {
-	struct record_list *classes = &out->terms.borrow_classes;
-
 	if (classes->count == 0)
 		return 0;
 	classes->items = arena_copy(arena, classes->items,
 	    classes->count * sizeof(struct license_class));
 	return classes->items != NULL ? 0 : ERR_NOMEM;
+}
+
+static int
+view_classes(struct license_view *out, struct arena *arena)
+{
+	int err = copy_classes(&out->terms.borrow_classes, arena);
+
+	return err == 0 ? copy_classes(&out->terms.classes, arena) : err;
 }
 
 static int

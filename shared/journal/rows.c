@@ -94,6 +94,19 @@ const struct record row_subject_record = {
 	.bare = true,
 };
 
+static const struct record_field row_key_fields[] = {
+	R_FIXED(row_key, fingerprint, 0, "SHA-256 of the key."),
+};
+const struct record row_key_record = {
+	.name = "row_key",
+	.doc = "The fingerprint of a device's key.",
+	.version = 1,
+	.size = sizeof(struct row_key),
+	.fields = row_key_fields,
+	.n_fields = 1,
+	.bare = true,
+};
+
 static const struct record_field row_join_created_fields[] = {
 	R_U64(row_join_created, join, 1, U53_MAX, 0, "Number of the token."),
 	R_FIXED(row_join_created, id, 0, "Random; stands in the token too."),
@@ -106,6 +119,9 @@ static const struct record_field row_join_created_fields[] = {
 	R_LIST(row_join_created, hosts, &row_subject_record, 0, JOIN_HOSTS_MAX,
 	    RECORD_OPTIONAL, "Host names that may use it; none: any."),
 	R_STRUCT(row_join_created, by, &row_actor_record, 0, "Who made it."),
+	R_LIST(row_join_created, keys, &row_key_record, 0, JOIN_KEYS_MAX,
+	    RECORD_OPTIONAL,
+	    "Fingerprints of the keys that may use it; none: any."),
 };
 RECORD_DEFINE(row_join_created, 1, "An enrolment token was made.");
 
@@ -125,6 +141,16 @@ static const struct record_field row_device_enrolled_fields[] = {
 	R_U64(row_device_enrolled, join, 1, U53_MAX, 0, "Token it came with."),
 	R_BOOL(row_device_enrolled, approved, 0,
 	    "It may hold seats; else it waits for an admin."),
+	R_FIXED(row_device_enrolled, ek_id, RECORD_OPTIONAL,
+	    "Of its TPM's endorsement key."),
+	R_FIXED(row_device_enrolled, certificate_id, RECORD_OPTIONAL,
+	    "Of that key's certificate, by issuer and number."),
+	R_TEXT(row_device_enrolled, manufacturer, 0, 15, RECORD_OPTIONAL,
+	    "Maker of the TPM, as certified."),
+	R_TEXT(row_device_enrolled, issuer, 0, 127, RECORD_OPTIONAL,
+	    "Who certified it."),
+	R_TEXT(row_device_enrolled, reason, 0, 159, RECORD_OPTIONAL,
+	    "Why it counts as virtual."),
 };
 RECORD_DEFINE(row_device_enrolled, 1, "A device has joined.");
 

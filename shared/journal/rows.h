@@ -106,6 +106,11 @@ struct row_subject {
 	uint8_t subject[SUBJECT_BYTES];
 };
 
+/** Fingerprint of a device's key: SHA-256, see proof_fingerprint(). */
+struct row_key {
+	uint8_t fingerprint[32];
+};
+
 struct row_join_created {
 	uint64_t join; /* per-tenant number */
 	/** Random, in the token too: one of the same number that was made
@@ -117,6 +122,8 @@ struct row_join_created {
 	bool approved; /* who comes with it needs no admin's approval */
 	struct record_list hosts; /* row_subject: patterns; empty: any */
 	struct row_actor by;
+	/** row_key: of class assigned, the only keys that enroll with it. */
+	struct record_list keys;
 };
 
 /** Nobody enrolls with it any more; who did stays. */
@@ -137,6 +144,12 @@ struct row_device_enrolled {
 	uint8_t host[SUBJECT_BYTES];
 	uint64_t join;
 	bool approved; /* else it waits for an admin */
+	/* Of its TPM, as the site judged it; zero and "" without one. */
+	uint8_t ek_id[32]; /* of the endorsement key: one device each */
+	uint8_t certificate_id[32]; /* of its certificate; zero: none holds */
+	char manufacturer[16]; /* "IFX"; only of a certificate that holds */
+	char issuer[128]; /* the same */
+	char reason[160]; /* why it is no more than vtpm */
 };
 
 struct row_device_approved {
@@ -409,10 +422,10 @@ extern const struct record row_genesis_record, row_started_record,
     row_subject_added_record, row_license_installed_record,
     row_join_created_record, row_device_enrolled_record,
     row_device_revoked_record, row_device_approved_record,
-    row_join_revoked_record, row_subject_record, row_lease_granted_record,
-    row_lease_ended_record, row_denied_record, row_checkpoint_record,
-    row_clock_record, row_actor_record, row_slots_record, row_tick_record,
-    row_mark_record, row_generation_record, row_origin_record,
+    row_join_revoked_record, row_subject_record, row_key_record,
+    row_lease_granted_record, row_lease_ended_record, row_denied_record,
+    row_checkpoint_record, row_clock_record, row_actor_record, row_slots_record,
+    row_tick_record, row_mark_record, row_generation_record, row_origin_record,
     row_lease_adopted_record, row_ticket_record, row_borrowed_record,
     row_borrow_returning_record, row_borrow_ended_record,
     row_device_proved_record;

@@ -160,17 +160,31 @@ check_license_terms(struct license *license, struct record_error *error)
 	return err;
 }
 
+static bool
+has_class(const struct record_list *list, uint32_t class_)
+{
+	const struct license_class *classes = list->items;
+
+	for (uint32_t i = 0; i < list->count; i++)
+		if (classes[i].class_ == class_)
+			return true;
+	return false;
+}
+
+bool
+license_accepts(const struct license_bounds *terms, uint32_t class_)
+{
+	return terms->classes.count == 0 || has_class(&terms->classes, class_);
+}
+
 bool
 license_may_borrow(const struct license_bounds *terms, uint32_t class_)
 {
-	const struct license_class *classes = terms->borrow_classes.items;
-
-	if (terms->no_borrow)
+	if (terms->no_borrow || !license_accepts(terms, class_))
 		return false;
-	for (uint32_t i = 0; i < terms->borrow_classes.count; i++)
-		if (classes[i].class_ == class_)
-			return true;
-	return terms->borrow_classes.count == 0 && class_ == PROOF_TPM;
+	if (terms->borrow_classes.count == 0)
+		return class_ == PROOF_TPM;
+	return has_class(&terms->borrow_classes, class_);
 }
 
 bool

@@ -13,6 +13,8 @@
 
 /** Host patterns of one join token. */
 #define JOIN_HOSTS_MAX 16
+/** Keys that one join token of class assigned names. */
+#define JOIN_KEYS_MAX 64
 #define JOIN_VALID_MAX_S 31536000 /* 365 days */
 #define LICENSE_SEATS_MAX 10000000
 #define LICENSE_TTL_DEFAULT_S 120
@@ -89,6 +91,8 @@ struct license_bounds {
 	uint32_t borrow_seats;
 	/** license_class; empty: tpm alone. See license_may_borrow(). */
 	struct record_list borrow_classes;
+	/** license_class: who gets seats at all; empty: every class. */
+	struct record_list classes;
 };
 
 /** The file a vendor writes: the terms without the parties. */
@@ -177,6 +181,9 @@ struct license_seats {
 /** False, and nothing, when the license has no such feature. */
 bool license_seats(struct license_seats *out, const struct license *license,
     const char *feature);
+
+/** May a device of this class (enum proof_class) have a seat? */
+bool license_accepts(const struct license_bounds *terms, uint32_t class_);
 
 /** May a device of this class (enum proof_class) borrow at all? */
 bool license_may_borrow(const struct license_bounds *terms, uint32_t class_);

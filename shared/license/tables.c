@@ -124,6 +124,9 @@ static const struct record_field license_bounds_fields[] = {
 	R_LIST(license_bounds, borrow_classes, &license_class_record, 0,
 	    LICENSE_CLASSES_MAX, RECORD_OPTIONAL,
 	    "Classes of device that may borrow; absent: tpm alone."),
+	R_LIST(license_bounds, classes, &license_class_record, 0,
+	    LICENSE_CLASSES_MAX, RECORD_OPTIONAL,
+	    "Classes of device that get seats; absent: all."),
 };
 RECORD_DEFINE(license_bounds, 1, "What bounds the policy of the site.");
 

@@ -356,6 +356,7 @@ struct join_create {
 	uint32_t class_;
 	struct record_list hosts; /* license_host_pattern */
 	bool approved; /* who comes with it waits for nobody */
+	struct record_list keys; /* row_key; of class assigned */
 };
 struct join_created {
 	uint64_t join; /* its number */
@@ -374,6 +375,7 @@ struct join_view {
 	uint32_t used;
 	uint32_t class_;
 	bool approved;
+	struct record_list keys; /* row_key; of class assigned */
 	struct record_list hosts; /* license_host_pattern */
 	int64_t created_at;
 	int64_t expires_at;
@@ -409,6 +411,11 @@ struct device_view {
 	int64_t connected_at;
 	int64_t seen_at; /* 0: not since the site was started */
 	uint64_t leases;
+	uint8_t fingerprint[32]; /* of its key */
+	/* of its TPM, as certified and judged when it enrolled */
+	char tpm_maker[16];
+	char tpm_issuer[128];
+	char tpm_reason[160]; /* why it is no more than vtpm */
 };
 /** enum device_state, one up. */
 enum device_filter { DEVICE_FILTER_ANY };

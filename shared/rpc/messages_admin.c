@@ -129,11 +129,15 @@ static const struct record_field join_create_fields[] = {
 	    "Devices that may enroll with it; absent: 1."),
 	R_U32(join_create, valid_s, 1, JOIN_VALID_MAX_S, OPT,
 	    "Seconds it is good for; absent: one hour."),
-	R_CLASS(join_create, OPT, "Class of the devices; absent: software."),
+	R_CLASS(join_create, OPT,
+	    "Least class of the devices (software, vtpm, tpm), or assigned; "
+	    "absent: software."),
 	R_LIST(join_create, hosts, &license_host_pattern_record, 0,
 	    JOIN_HOSTS_MAX, OPT, "Host names that may use it; absent: any."),
 	R_BOOL(join_create, approved, OPT,
 	    "Devices that come with it need no admin's approval."),
+	R_LIST(join_create, keys, &row_key_record, 0, JOIN_KEYS_MAX, OPT,
+	    "Of class assigned: SHA-256 of the keys that may use it."),
 };
 RECORD_DEFINE(join_create, 1, "A new enrolment token.");
 
@@ -161,7 +165,7 @@ static const struct record_field join_view_fields[] = {
 	    "Can devices still enroll with it?"),
 	R_U32(join_view, uses, 1, UINT32_MAX, 0, "Devices that may use it."),
 	R_U32(join_view, used, 0, UINT32_MAX, 0, "Devices that did."),
-	R_CLASS(join_view, 0, "Class of the devices."),
+	R_CLASS(join_view, 0, "Least class of the devices, or assigned."),
 	R_BOOL(join_view, approved, 0,
 	    "Devices that come with it need no admin's approval."),
 	R_LIST(join_view, hosts, &license_host_pattern_record, 0,
@@ -169,6 +173,8 @@ static const struct record_field join_view_fields[] = {
 	R_TIME(join_view, created_at, 0, "When it was made."),
 	R_TIME(join_view, expires_at, 0, "When it ends."),
 	R_STRUCT(join_view, by, &row_actor_record, 0, "Who made it."),
+	R_LIST(join_view, keys, &row_key_record, 0, JOIN_KEYS_MAX, OPT,
+	    "Of class assigned: SHA-256 of the keys that may use it."),
 };
 RECORD_DEFINE(join_view, 1, "An enrolment token, for people.");
 
@@ -216,6 +222,12 @@ static const struct record_field device_view_fields[] = {
 	    "When it last said something; absent: not since the site was "
 	    "started."),
 	R_U64(device_view, leases, 0, U53_MAX, 0, "Leases it holds."),
+	R_FIXED(device_view, fingerprint, OPT, "SHA-256 of its key."),
+	R_TEXT(device_view, tpm_maker, 0, 15, OPT,
+	    "Maker of its TPM, as certified."),
+	R_TEXT(device_view, tpm_issuer, 0, 127, OPT, "Who certified its TPM."),
+	R_TEXT(device_view, tpm_reason, 0, 159, OPT,
+	    "Why its TPM counts as virtual."),
 };
 RECORD_DEFINE(device_view, 1, "A device, for people.");
 

@@ -55,9 +55,177 @@ START_TEST(the_class_never_changes)
 	buf_add(&token, command.reply.join.token.data,
 	    command.reply.join.token.len);
 	arena_release(&command.arena);
-	ck_assert_int_eq(world_enroll_as(&world, &command, &token, "ws-1",
-			     "ws-1", key, PROOF_TPM),
+	struct proof_endorsement endorsement = { .class_ = PROOF_TPM };
+
+	ck_assert_int_eq(world_enroll_tpm(&world, &command, &token, key,
+			     PROOF_TPM, &endorsement),
 	    ERR_CLASS_NOT_ALLOWED);
+}
+END_TEST
+
+/* --- TPMs -------------------------------------------------------------- */
+
+/* A device with a TPM of that class, EK and certificate; its key's first byte
+ * is `key_byte`. */
+static int
+enroll_tpm(struct enroll_reply *reply, uint8_t key_byte, uint32_t class_,
+    uint8_t ek, uint8_t certificate)
+{
+	const struct join_create create = { .uses = 1,
+		.approved = true,
+		.class_ = PROOF_SOFTWARE };
+	struct proof_endorsement endorsement = { .class_ = class_,
+		.ek_id = { ek },
+		.certificate_id = { certificate },
+		.manufacturer = "IFX",
+		.issuer = "CN=maker" };
+	uint8_t public_key[32] = { key_byte };
+	struct command command;
+
+	make_join(&create);
+	int err = world_enroll_tpm(&world, &command, &token, public_key,
+	    PROOF_TPM, &endorsement);
+
+	*reply = command.reply.enroll;
+	return err;
+}
+
+static void
+shut_out(uint64_t device)
+{
+	struct device_revoke request = { .device = device };
+
+	ck_assert_int_eq(admin_does(OP_DEVICE_REVOKE, &request, NULL), 0);
+}
+
+START_TEST(one_device_for_each_tpm)
+{
+	struct enroll_reply first, second;
+
+	ck_assert_int_eq(enroll_tpm(&first, 1, PROOF_TPM, 5, 6), 0);
+	/* Another key in the same TPM, shown by its EK, or its certificate. */
+	ck_assert_int_eq(enroll_tpm(&second, 2, PROOF_TPM, 5, 6), ERR_CONFLICT);
+	ck_assert_int_eq(enroll_tpm(&second, 2, PROOF_TPM, 5, 7), ERR_CONFLICT);
+	ck_assert_int_eq(enroll_tpm(&second, 2, PROOF_TPM, 8, 6), ERR_CONFLICT);
+	ck_assert_int_eq(enroll_tpm(&second, 2, PROOF_VTPM, 5, 0),
+	    ERR_CONFLICT);
+	/* Its own key is itself. */
+	ck_assert_int_eq(enroll_tpm(&second, 1, PROOF_TPM, 5, 6), 0);
+	ck_assert_uint_eq(second.device, first.device);
+	ck_assert_int_eq(enroll_tpm(&second, 3, PROOF_TPM, 9, 10), 0);
+	ck_assert_uint_ne(second.device, first.device);
+}
+END_TEST
+
+START_TEST(tpm_of_a_revoked_device_makes_another)
+{
+	struct enroll_reply first, second, third;
+
+	ck_assert_int_eq(enroll_tpm(&first, 1, PROOF_TPM, 5, 6), 0);
+	shut_out(first.device);
+	ck_assert_int_eq(enroll_tpm(&second, 1, PROOF_TPM, 5, 6),
+	    ERR_DEVICE_REVOKED);
+	ck_assert_int_eq(enroll_tpm(&second, 2, PROOF_TPM, 5, 6), 0);
+	ck_assert_uint_ne(second.device, first.device);
+	ck_assert_int_eq(enroll_tpm(&third, 3, PROOF_TPM, 5, 6), ERR_CONFLICT);
+}
+END_TEST
+
+START_TEST(certificate_that_changed_leaves_the_old_one)
+{
+	struct enroll_reply reply;
+
+	ck_assert_int_eq(enroll_tpm(&reply, 1, PROOF_TPM, 5, 6), 0);
+	ck_assert_int_eq(enroll_tpm(&reply, 1, PROOF_TPM, 5, 7), 0);
+	ck_assert_int_eq(enroll_tpm(&reply, 2, PROOF_TPM, 8, 7), ERR_CONFLICT);
+	ck_assert_int_eq(enroll_tpm(&reply, 2, PROOF_TPM, 8, 6), 0);
+}
+END_TEST
+
+START_TEST(vtpm_stays_one_when_its_maker_becomes_known)
+{
+	struct enroll_reply first, again;
+
+	ck_assert_int_eq(enroll_tpm(&first, 1, PROOF_VTPM, 5, 0), 0);
+	ck_assert_uint_eq(first.class_, PROOF_VTPM);
+	ck_assert_int_eq(enroll_tpm(&again, 1, PROOF_TPM, 5, 6), 0);
+	ck_assert_uint_eq(again.device, first.device);
+	ck_assert_uint_eq(again.class_, PROOF_VTPM);
+	/* And a chip that is believed no more is not confirmed as one. */
+	ck_assert_int_eq(enroll_tpm(&first, 2, PROOF_TPM, 8, 9), 0);
+	ck_assert_int_eq(enroll_tpm(&again, 2, PROOF_VTPM, 8, 0),
+	    ERR_CLASS_NOT_ALLOWED);
+}
+END_TEST
+
+START_TEST(site_lets_in_the_classes_that_it_names)
+{
+	struct proof_endorsement endorsement = { .class_ = PROOF_VTPM };
+	struct enroll enroll = { .class_ = PROOF_TPM,
+		.join = { token.data, (uint32_t)token.len },
+		.name = "ws-1",
+		.public_key = { key, sizeof key },
+		.proof = { .class_ = PROOF_TPM, .counter = 1 } };
+	struct command command =
+	    world_command(&world, OP_DEVICE_ENROLL, ACTOR_DEVICE, 0, &enroll);
+
+	command.endorsement = &endorsement;
+	command.devices.classes = 1u << PROOF_TPM | 1u << PROOF_SOFTWARE;
+	ck_assert_int_eq(world_do(&world, &command), ERR_CLASS_NOT_ALLOWED);
+	arena_release(&command.arena);
+	command =
+	    world_command(&world, OP_DEVICE_ENROLL, ACTOR_DEVICE, 0, &enroll);
+	command.endorsement = &endorsement;
+	command.devices.classes = 1u << PROOF_VTPM;
+	ck_assert_int_eq(world_do(&world, &command), 0);
+	arena_release(&command.arena);
+}
+END_TEST
+
+static int
+checkout_of(uint64_t device)
+{
+	struct checkout body = world_checkout_body(&world, "tied", "bob");
+	struct command command;
+	int err = world_checkout(&world, &command, device, &body);
+
+	arena_release(&command.arena);
+	return err;
+}
+
+START_TEST(license_names_the_classes_that_get_seats)
+{
+	struct license_class classes[] = { { PROOF_TPM } };
+	struct license license = world_license(&world, "tied", 3, 0);
+	struct enroll_reply chip, virtual;
+
+	license.terms.classes = (struct record_list){ classes, 1 };
+	ck_assert_int_eq(world_install(&world, &license), 0);
+	ck_assert_int_eq(enroll_tpm(&chip, 1, PROOF_TPM, 5, 6), 0);
+	ck_assert_int_eq(enroll_tpm(&virtual, 2, PROOF_VTPM, 7, 0), 0);
+	ck_assert_int_eq(checkout_of(chip.device), 0);
+	ck_assert_int_eq(checkout_of(virtual.device), ERR_CLASS_NOT_ALLOWED);
+}
+END_TEST
+
+START_TEST(strangers_certificate_is_not_journaled)
+{
+	struct device_number number;
+	struct enroll_reply reply;
+	struct device_view view;
+	struct arena arena = { 0 };
+
+	ck_assert_int_eq(enroll_tpm(&reply, 1, PROOF_VTPM, 5, 0), 0);
+	number.device = reply.device;
+	ck_assert_int_eq(ask(&view, OP_DEVICE_SHOW, &number, &arena), 0);
+	ck_assert_str_eq(view.tpm_issuer, "");
+	ck_assert_str_eq(view.tpm_maker, "");
+	ck_assert_int_eq(enroll_tpm(&reply, 2, PROOF_TPM, 6, 7), 0);
+	number.device = reply.device;
+	ck_assert_int_eq(ask(&view, OP_DEVICE_SHOW, &number, &arena), 0);
+	ck_assert_str_eq(view.tpm_issuer, "CN=maker");
+	ck_assert_str_eq(view.tpm_maker, "IFX");
+	arena_release(&arena);
 }
 END_TEST
 
@@ -406,6 +574,13 @@ suite(void)
 	tcase_add_test(t, a_device_is_known_by_key_and_name);
 	tcase_add_test(t, the_same_key_with_a_new_token_keeps_its_number);
 	tcase_add_test(t, the_class_never_changes);
+	tcase_add_test(t, one_device_for_each_tpm);
+	tcase_add_test(t, tpm_of_a_revoked_device_makes_another);
+	tcase_add_test(t, certificate_that_changed_leaves_the_old_one);
+	tcase_add_test(t, vtpm_stays_one_when_its_maker_becomes_known);
+	tcase_add_test(t, site_lets_in_the_classes_that_it_names);
+	tcase_add_test(t, license_names_the_classes_that_get_seats);
+	tcase_add_test(t, strangers_certificate_is_not_journaled);
 	tcase_add_test(t, revoking_a_device_ends_its_leases_and_no_others);
 	tcase_add_test(t, a_revoked_key_stays_out);
 	tcase_add_test(t,

@@ -83,13 +83,129 @@ START_TEST(a_token_of_another_site_is_none)
 }
 END_TEST
 
-START_TEST(the_class_is_the_tokens)
+/* What the core says of a class, with a token for another. */
+static int
+enroll_class(uint32_t wanted, uint32_t shown, uint32_t *class_)
 {
+	struct join_create create = { .class_ = wanted, .approved = true };
+	struct proof_endorsement endorsement = { .class_ = shown };
+	uint8_t public_key[32];
 	struct command command;
 
-	ck_assert_int_eq(world_enroll_as(&world, &command, &token, "ws-1",
-			     "ws-1", key, PROOF_TPM),
+	make_join(&create);
+	randombytes_buf(public_key, sizeof public_key);
+	randombytes_buf(endorsement.ek_id, sizeof endorsement.ek_id);
+	bool has_tpm = shown == PROOF_TPM || shown == PROOF_VTPM;
+	int err = world_enroll_tpm(&world, &command, &token, public_key,
+	    has_tpm ? PROOF_TPM : shown, has_tpm ? &endorsement : NULL);
+
+	*class_ = command.reply.enroll.class_;
+	return err;
+}
+
+START_TEST(token_names_the_least_class)
+{
+	uint32_t class_;
+
+	ck_assert_int_eq(enroll_class(PROOF_TPM, PROOF_TPM, &class_), 0);
+	ck_assert_uint_eq(class_, PROOF_TPM);
+	ck_assert_int_eq(enroll_class(PROOF_VTPM, PROOF_TPM, &class_), 0);
+	ck_assert_uint_eq(class_, PROOF_TPM);
+	ck_assert_int_eq(enroll_class(PROOF_SOFTWARE, PROOF_VTPM, &class_), 0);
+	ck_assert_uint_eq(class_, PROOF_VTPM);
+	ck_assert_int_eq(enroll_class(PROOF_TPM, PROOF_VTPM, &class_),
 	    ERR_CLASS_NOT_ALLOWED);
+	ck_assert_int_eq(enroll_class(PROOF_VTPM, PROOF_SOFTWARE, &class_),
+	    ERR_CLASS_NOT_ALLOWED);
+	ck_assert_int_eq(enroll_class(PROOF_SOFTWARE, PROOF_ASSIGNED, &class_),
+	    ERR_CLASS_NOT_ALLOWED);
+}
+END_TEST
+
+START_TEST(tpm_that_was_not_judged_does_not_enroll)
+{
+	struct proof_endorsement endorsement = { .class_ = PROOF_TPM };
+	struct command command;
+
+	ck_assert_int_eq(world_enroll_tpm(&world, &command, &token, key,
+			     PROOF_TPM, NULL),
+	    ERR_BAD_PROOF);
+	ck_assert_int_eq(world_enroll_tpm(&world, &command, &token, key,
+			     PROOF_VTPM, NULL),
+	    ERR_BAD_PROOF);
+	ck_assert_int_eq(world_enroll_tpm(&world, &command, &token, key,
+			     PROOF_KEY, NULL),
+	    ERR_BAD_PROOF);
+	ck_assert_int_eq(world_enroll_tpm(&world, &command, &token, key,
+			     PROOF_SOFTWARE, &endorsement),
+	    ERR_BAD_PROOF);
+}
+END_TEST
+
+START_TEST(assigned_key_is_one_that_the_token_names)
+{
+	struct row_key keys[2] = { { { 1 } } };
+	struct join_create create = { .class_ = PROOF_ASSIGNED,
+		.keys = { keys, 2 } };
+	uint8_t other[32] = { 7 };
+	struct command command;
+
+	crypto_hash_sha256(keys[1].fingerprint, key, sizeof key);
+	make_join(&create);
+	ck_assert_int_eq(world_enroll_tpm(&world, &command, &token, other,
+			     PROOF_ASSIGNED, NULL),
+	    ERR_FINGERPRINT_BLOCKED);
+	ck_assert_int_eq(world_enroll_tpm(&world, &command, &token, key,
+			     PROOF_SOFTWARE, NULL),
+	    ERR_CLASS_NOT_ALLOWED);
+	ck_assert_int_eq(world_enroll_tpm(&world, &command, &token, key,
+			     PROOF_ASSIGNED, NULL),
+	    0);
+	/* Named beforehand is approved beforehand. */
+	ck_assert(!command.reply.enroll.pending);
+	ck_assert_uint_eq(command.reply.enroll.class_, PROOF_ASSIGNED);
+}
+END_TEST
+
+static int
+create_problem(const struct join_create *create,
+    const struct ledger_device_policy *policy)
+{
+	struct command command =
+	    world_command(&world, OP_JOIN_CREATE, ACTOR_ADMIN, 1, create);
+
+	command.devices = *policy;
+	int err = world_do(&world, &command);
+
+	arena_release(&command.arena);
+	return err;
+}
+
+START_TEST(token_that_lets_nobody_in_is_not_made)
+{
+	const struct ledger_device_policy anybody = { 0 },
+					  no_chips = { .no_chips = true },
+					  only_tpm = { 1u << PROOF_TPM, false };
+	struct row_key keys[1] = { { { 1 } } };
+	struct join_create create = { .class_ = PROOF_TPM };
+
+	ck_assert_int_eq(create_problem(&create, &anybody), 0);
+	ck_assert_int_eq(create_problem(&create, &only_tpm), 0);
+	ck_assert_int_eq(create_problem(&create, &no_chips),
+	    ERR_CLASS_NOT_ALLOWED);
+	create.class_ = PROOF_SOFTWARE; /* a tpm may come with it */
+	ck_assert_int_eq(create_problem(&create, &only_tpm), 0);
+	create.class_ = PROOF_KEY;
+	ck_assert_int_eq(create_problem(&create, &anybody),
+	    ERR_CLASS_NOT_ALLOWED);
+	create.class_ = PROOF_ASSIGNED;
+	ck_assert_int_eq(create_problem(&create, &anybody), ERR_BAD_REQUEST);
+	create.keys = (struct record_list){ keys, 1 };
+	ck_assert_int_eq(create_problem(&create, &anybody), 0);
+	ck_assert_int_eq(create_problem(&create, &only_tpm),
+	    ERR_CLASS_NOT_ALLOWED);
+	create.class_ = PROOF_SOFTWARE;
+	ck_assert_int_eq(create_problem(&create, &anybody), ERR_BAD_REQUEST);
 }
 END_TEST
 
@@ -315,7 +431,10 @@ suite(void)
 	tcase_add_test(t, an_enrolment_whose_reply_was_lost_may_be_repeated);
 	tcase_add_test(t, a_token_ends);
 	tcase_add_test(t, a_token_of_another_site_is_none);
-	tcase_add_test(t, the_class_is_the_tokens);
+	tcase_add_test(t, token_names_the_least_class);
+	tcase_add_test(t, tpm_that_was_not_judged_does_not_enroll);
+	tcase_add_test(t, assigned_key_is_one_that_the_token_names);
+	tcase_add_test(t, token_that_lets_nobody_in_is_not_made);
 	tcase_add_test(t, a_host_must_match_the_tokens_patterns);
 	tcase_add_test(t, a_token_is_shown_as_it_was_made);
 	tcase_add_test(t, more_patterns_than_a_token_holds_are_refused);

@@ -283,10 +283,12 @@ world_join(struct world *world, struct buf *token, uint32_t uses,
 	return err;
 }
 
+/* The command's outcome stays, but for what is in its arena. */
 static inline int
-world_enroll_as(struct world *world, struct command *command,
+world_enroll_with(struct world *world, struct command *command,
     const struct buf *token, const char *name, const char *host,
-    const uint8_t public_key[32], uint32_t class_)
+    const uint8_t public_key[32], uint32_t class_,
+    const struct proof_endorsement *endorsement)
 {
 	struct enroll enroll = {
 		.join = { token->data, (uint32_t)token->len },
@@ -300,11 +302,31 @@ world_enroll_as(struct world *world, struct command *command,
 	snprintf(enroll.host, sizeof enroll.host, "%s", host);
 	*command =
 	    world_command(world, OP_DEVICE_ENROLL, ACTOR_DEVICE, 0, &enroll);
+	command->endorsement = endorsement;
 	int err = world_do(world, command);
 
 	command->request = NULL;
 	arena_release(&command->arena);
 	return err;
+}
+
+static inline int
+world_enroll_as(struct world *world, struct command *command,
+    const struct buf *token, const char *name, const char *host,
+    const uint8_t public_key[32], uint32_t class_)
+{
+	return world_enroll_with(world, command, token, name, host, public_key,
+	    class_, NULL);
+}
+
+/* With a TPM as the process has judged it; NULL: without. */
+static inline int
+world_enroll_tpm(struct world *world, struct command *command,
+    const struct buf *token, const uint8_t public_key[32], uint32_t class_,
+    const struct proof_endorsement *endorsement)
+{
+	return world_enroll_with(world, command, token, "ws-1", "ws-1",
+	    public_key, class_, endorsement);
 }
 
 /* A new device; its number. */
