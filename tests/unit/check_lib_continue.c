@@ -115,6 +115,25 @@ START_TEST(another_past_under_a_newer_batch_is_a_fork)
 }
 END_TEST
 
+START_TEST(proofs_with_bytes_left_over_are_a_fork)
+{
+	struct journal_known known;
+
+	chain_commit(&chain);
+	chain_known(&known, &chain);
+	chain_commit(&chain);
+	chain_commit(&chain);
+	chain_reply(&reply, &chain, &known);
+	ck_assert_int_eq(verify(), LH_OK);
+	ck_assert_int_eq(continues(&known), LH_OK);
+	reply.inclusion.len++;
+	ck_assert_int_eq(continues(&known), LH_E_FORK);
+	reply.inclusion.len--;
+	reply.consistency.len += 31;
+	ck_assert_int_eq(continues(&known), LH_E_FORK);
+}
+END_TEST
+
 /* --- beats -----------------------------------------------------------------
  */
 
@@ -212,6 +231,45 @@ START_TEST(beat_over_another_nonce_or_lease_or_span_renews_nothing)
 	beat_reply.path.len = 31;
 	ck_assert_int_eq(check_beat(&nothing, beat_nonces[3]),
 	    LH_E_NOT_IN_JOURNAL);
+}
+END_TEST
+
+START_TEST(path_of_a_beat_with_bytes_left_over_renews_nothing)
+{
+	beat(120, 1);
+	ck_assert_int_eq(check_beat(&nothing, beat_nonces[1]), LH_OK);
+	beat_reply.path.len++;
+	ck_assert_int_eq(check_beat(&nothing, beat_nonces[1]),
+	    LH_E_NOT_IN_JOURNAL);
+}
+END_TEST
+
+START_TEST(beat_on_a_later_batch_renews)
+{
+	struct journal_known known = { 0 };
+
+	ck_assert_int_eq(verify(), LH_OK);
+	chain_known(&known, &chain);
+	struct verify_lease granted_ = lease;
+
+	commit_again();
+	commit_again();
+	beat(120, 1);
+	lease = granted_;
+	beat_leases[1] = lease.lease;
+	chain_beat(&beat_token, beat_path, &beat_hashes, &chain, beat_leases,
+	    beat_nonces, 120, 5, 1);
+	beat_reply.beat =
+	    (struct record_span){ beat_token.data, (uint32_t)beat_token.len };
+	ck_assert_int_eq(check_beat(&known, beat_nonces[1]), LH_OK);
+	/* In the generation that is known, too. */
+	chain.header.generation = known.generation = lease.header.generation =
+	    2;
+	chain_beat(&beat_token, beat_path, &beat_hashes, &chain, beat_leases,
+	    beat_nonces, 120, 5, 1);
+	beat_reply.beat =
+	    (struct record_span){ beat_token.data, (uint32_t)beat_token.len };
+	ck_assert_int_eq(check_beat(&known, beat_nonces[1]), LH_OK);
 }
 END_TEST
 
@@ -381,6 +439,7 @@ suite(void)
 	tcase_add_test(tc, same_batch_with_another_head_is_a_fork);
 	tcase_add_test(tc, missing_proofs_are_a_fork);
 	tcase_add_test(tc, another_past_under_a_newer_batch_is_a_fork);
+	tcase_add_test(tc, proofs_with_bytes_left_over_are_a_fork);
 	suite_add_tcase(s, tc);
 
 	tc = tcase_create("lib beat");
@@ -390,6 +449,8 @@ suite(void)
 	tcase_add_test(tc, header_does_not_pass_for_a_beat);
 	tcase_add_test(tc,
 	    beat_over_another_nonce_or_lease_or_span_renews_nothing);
+	tcase_add_test(tc, path_of_a_beat_with_bytes_left_over_renews_nothing);
+	tcase_add_test(tc, beat_on_a_later_batch_renews);
 	tcase_add_test(tc, beat_behind_what_is_known_is_a_fork);
 	tcase_add_test(tc, beat_on_another_head_of_the_known_batch_is_a_fork);
 	tcase_add_test(tc, beat_behind_the_lease_itself_is_a_fork);

@@ -223,6 +223,9 @@ START_TEST(row_changed_is_not_in_the_journal)
 	prove();
 	reply.row_number++;
 	ck_assert_int_eq(verify(), LH_E_NOT_IN_JOURNAL);
+	reply.row_number--;
+	reply.path.len += 31; /* a path is of whole hashes */
+	ck_assert_int_eq(verify(), LH_E_NOT_IN_JOURNAL);
 }
 END_TEST
 
