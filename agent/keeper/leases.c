@@ -288,6 +288,7 @@ leases_process_ended(void *ctx, struct process *process)
 	}
 	tickets_process_ended(keeper, process);
 	checkouts_process_ended(keeper, process);
+	tickets_freed(keeper);
 }
 
 static void

@@ -119,6 +119,7 @@ do_return(struct application *application, const struct asker *asker,
 		lease_end(lease, LEASE_RETURNED, giving_back);
 	}
 	giving_back_done(keeper, giving_back);
+	tickets_freed(keeper);
 }
 
 /* --- attach --------------------------------------------------------------- */

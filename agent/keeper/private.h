@@ -489,6 +489,8 @@ bool tickets_attach(struct application *application, const struct asker *asker,
 uint32_t tickets_return(struct application *application, uint64_t lease,
     uint32_t count);
 void tickets_process_ended(struct keeper *keeper, struct process *process);
+/** Some may have come back: who waits without the site may have one. */
+void tickets_freed(struct keeper *keeper);
 
 /* In ticket_uses.c. */
 

@@ -377,6 +377,13 @@ tickets_process_ended(struct keeper *keeper, struct process *process)
 		(void)uses_write(keeper);
 }
 
+void
+tickets_freed(struct keeper *keeper)
+{
+	if (keeper->borrows.book.n > 0 && !session_is_up(keeper))
+		checkouts_try_tickets(keeper);
+}
+
 /* --- keeping watch -------------------------------------------------------- */
 
 /* What a keeper holds for a process is proved to nobody; its time is. */

@@ -308,6 +308,56 @@ START_TEST(seat_is_back_when_its_process_ends)
 }
 END_TEST
 
+START_TEST(who_waits_offline_gets_the_next_borrowed_seat)
+{
+	uint64_t lease = borrow(1, 172800);
+	struct local_checkout ask = question(), waits = question();
+	struct local_checkout_reply reply;
+	pid_t pid = start_sleeper();
+
+	ask.hold = true;
+	memset(ask.nonce, 0, sizeof(ask.nonce));
+	ask.pid = (uint64_t)pid;
+	go_offline();
+	take_seat(&ask);
+	waits.wait_s = 60;
+	world_ask(&world, LOCAL_CHECKOUT, &waits);
+	world_serve_for(&world, 100);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	ck_assert_int_eq(world_take(&reply, &world, LOCAL_CHECKOUT, &arena,
+			     &problem),
+	    0);
+	ck_assert_uint_eq(reply.lease, lease);
+	expect_ticket(&reply, waits.nonce);
+}
+END_TEST
+
+START_TEST(revoked_device_uses_no_borrow_and_may_return_it)
+{
+	uint64_t lease = borrow(1, 172800);
+	struct local_borrow_return back = { .all = true, .offline = true };
+	struct local_borrow_returned reply;
+	struct local_checkout ask = question();
+	struct local_checkout_reply seat;
+	struct local_revoked notice;
+
+	use_seat();
+	world.refuse_hello = ERR_DEVICE_REVOKED;
+	world_disconnect(&world);
+	world_notice(&notice, &world, LOCAL_REVOKED);
+	ck_assert_uint_eq(notice.lease, lease);
+	ck_assert_str_eq(notice.code, "device_revoked");
+	ck_assert_int_eq(world_call(&seat, &world, LOCAL_CHECKOUT, &ask, &arena,
+			     &problem),
+	    ERR_DEVICE_REVOKED);
+	ck_assert_int_eq(world_call(&reply, &world, LOCAL_BORROW_RETURN, &back,
+			     &arena, &problem),
+	    0);
+	ck_assert_uint_eq(reply.count, 1);
+}
+END_TEST
+
 START_TEST(seat_given_back_stays_borrowed)
 {
 	uint64_t lease = borrow(1, 172800);
@@ -1219,6 +1269,8 @@ suite(void)
 	tcase_add_test(using_, process_without_a_seat_gives_back_nobody_elses);
 	tcase_add_test(using_,
 	    who_holds_a_seat_for_another_process_is_attached_to_it);
+	tcase_add_test(using_, who_waits_offline_gets_the_next_borrowed_seat);
+	tcase_add_test(using_, revoked_device_uses_no_borrow_and_may_return_it);
 	tcase_add_test(using_, lists_show_who_uses_a_borrow);
 	tcase_add_test(using_, pages_of_borrowed_seats_leave_none_out);
 	tcase_add_test(using_, refusal_of_the_site_is_passed_on);
