@@ -165,7 +165,8 @@ TOOLS := $(patsubst tests/%.c,$(O)/tests/%,$(filter-out %/json_bench.c, \
 # TPMs and their makers, for those who need some.
 TPM_LAB := $(addprefix $(O)/tests/unit/tpm_,lab.o lab_ca.o attacker.o)
 $(filter $(O)/tests/unit/check_proof_%,$(UNIT)) \
-	$(O)/tests/unit/check_site_tpm: $(TPM_LAB)
+	$(O)/tests/unit/check_site_tpm \
+	$(O)/tests/unit/check_process_tpm: $(TPM_LAB)
 $(O)/tests/unit/check_proof_%.o: CPPFLAGS += -DTESTS_FOLDER='"$(CURDIR)/tests"'
 $(O)/tests/fuzz/fuzz_proof.o: CPPFLAGS += -DTESTS_FOLDER='"$(CURDIR)/tests"'
 $(O)/tests/unit/check_%: $(O)/tests/unit/check_%.o $(O)/tests/unit/main.o \

@@ -29,6 +29,16 @@
  * journal's generation or a later one. Those of earlier generations are of
  * branches that were abandoned, and prove nothing new.
  *
+ * A witness in a TPM that does not answer is no finding: nothing is known then.
+ * At start the site waits for it (its key is sealed to the same TPM, so it could
+ * sign nothing either). While it runs, seats go on, which wait for no tick; what
+ * does wait for one (borrows, returns, licenses) is journaled, and answered with
+ * `unavailable` until the TPM counts again. A TPM whose counter is gone, or
+ * another TPM, is a witness that was lost, or a site that does not start.
+ *
+ * After an acknowledgement devices bring what the lost branch granted them: for
+ * leases see decide_generation.c, for borrows, where more hangs on it, borrow.h.
+ *
  * It must not know of sessions, threads, operations or people.
  */
 #ifndef APPLIANCE_LEDGER_GUARD_H
