@@ -26,6 +26,7 @@ struct kept {
 	uint32_t ttl_s;
 	uint32_t grace_s;
 	uint32_t left_s;
+	int64_t until;
 	bool connected;
 	const char *product;
 	const char *version;
@@ -91,6 +92,7 @@ lease_sort_add(struct lease_sort *sort, const struct lease_view *lease)
 		.count = lease->count,
 		.ttl_s = lease->ttl_s,
 		.grace_s = lease->grace_s,
+		.until = lease->until,
 		.left_s = lease->left_s,
 		.connected = lease->connected,
 		.product = keep_name(sort, lease->product),
@@ -191,6 +193,7 @@ lease_sort_get(struct lease_view *lease, const struct lease_sort *sort,
 		.count = kept.count,
 		.ttl_s = kept.ttl_s,
 		.grace_s = kept.grace_s,
+		.until = kept.until,
 		.left_s = kept.left_s,
 		.connected = kept.connected,
 	};

@@ -74,7 +74,8 @@ add_row(struct listing *listing, const struct lease_view *lease)
 
 	cli_time(since, lease->granted_at);
 	cli_span(left, lease->left_s);
-	table_cell(table, "lease-%llu", (unsigned long long)lease->lease);
+	table_cell(table, "%s-%llu", lease->until != 0 ? "borrow" : "lease",
+	    (unsigned long long)lease->lease);
 	table_cell(table, "%s", lease->product);
 	table_cell(table, "%s", lease->feature);
 	table_cell(table, "%s", lease->version);

@@ -188,6 +188,9 @@ def what_is_borrowed_is_shown():
             expect(head.startswith("borrow,product,") and
                    row.startswith(number + "," + PRODUCT) and
                    len(head.split(",")) == len(row.split(",")), text)
+        for sorting in ((), ("--sort", "user")):
+            text = site.cli("leases", *sorting).out
+            expect("borrow-" + number in text and "lease-" not in text, text)
         [view] = on_loan(site)
         expect(view["class"] == "tpm" and view["state"] == "lent", view)
         for option, found in (("--device=device-%d" % view["device"], 1),

@@ -86,16 +86,17 @@ def the_static_library_shows_the_header_and_no_more():
     expect(sorted(names) == promised(), "%s" % sorted(names))
 
 
-def the_library_needs_libsodium_alone():
+def the_library_needs_libsodium_and_libcrypto_alone():
     dynamic = output("readelf", "-dW", binary("libleasehold.so.0"))
     needed = re.findall(r"NEEDED.*\[(.*)\]", dynamic)
-    allowed = ("libsodium.so", "libc.so", "ld-linux", "libpthread.so")
+    allowed = ("libsodium.so", "libcrypto.so", "libc.so", "ld-linux", "libpthread.so")
     if SANITIZED:
         allowed += ("libasan.so", "libubsan.so", "libtsan.so", "libgcc_s.so",
                     "libm.so", "librt.so", "libdl.so")
     for name in needed:
         expect(name.startswith(allowed), "it needs " + name)
-    expect(any(n.startswith("libsodium") for n in needed), needed)
+    for name in ("libsodium", "libcrypto"):
+        expect(any(n.startswith(name) for n in needed), needed)
     expect("soname: [libleasehold.so.0]" in dynamic, "another soname")
     if not SANITIZED:
         expect("BIND_NOW" in dynamic or "NOW" in dynamic, "not bound early")
@@ -203,7 +204,7 @@ if __name__ == "__main__":
     sys.exit(main([
         the_shared_library_shows_the_header_and_no_more,
         the_static_library_shows_the_header_and_no_more,
-        the_library_needs_libsodium_alone,
+        the_library_needs_libsodium_and_libcrypto_alone,
         a_program_is_made_with_the_shared_library,
         a_program_is_made_with_the_static_library,
         the_header_is_plain_c_and_cpp,
