@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -42,6 +43,8 @@ struct settings {
 	char group[64];
 	char log[16];
 	char tpm[256];
+	char tpm_key[16];
+	char key_file[PATH_MAX - 256];
 };
 
 /* clang-format off */
@@ -58,6 +61,8 @@ static const struct config_key keys[] = {
 	TEXT(group, "its members may enroll"),
 	TEXT(log, "debug, info, warn or error"),
 	TEXT(tpm, "its TCTI, such as device:/dev/tpmrm0; empty: a key file"),
+	TEXT(tpm_key, "its endorsement key: rsa or p256"),
+	TEXT(key_file, "a key that was handed over: class assigned"),
 	{ .name = NULL },
 };
 
@@ -65,6 +70,7 @@ struct agent {
 	struct settings settings;
 	struct keeper_options keeper;
 	struct uplink_options uplink;
+	int key_fd; /* of a key that was a variable, or -1 */
 };
 
 static const char usage[] =
@@ -169,6 +175,68 @@ make_absolute(char *path, size_t size)
 	return 0;
 }
 
+/* Where the device's key is: in a TPM that the keeper can reach without a
+ * network, in a file that was handed over, or in one of its own. */
+static int
+check_key(struct settings *settings)
+{
+	static const char *const reached[] = { "device:/", "swtpm:path=/" };
+	bool reachable = settings->tpm[0] == '\0';
+
+	for (size_t i = 0; i < sizeof(reached) / sizeof(reached[0]); i++)
+		reachable = reachable ||
+		    strncmp(settings->tpm, reached[i], strlen(reached[i])) == 0;
+	if (!reachable)
+		return complain("[agent] tpm",
+		    "must be device:/dev/tpmrm0 or swtpm:path=/SOCKET, with an "
+		    "absolute path: the keeper has no network");
+	if (strcmp(settings->tpm_key, "rsa") != 0 &&
+	    strcmp(settings->tpm_key, "p256") != 0)
+		return complain("[agent] tpm_key", "must be rsa or p256");
+	if (settings->key_file[0] == '\0')
+		return 0;
+	if (settings->tpm[0] != '\0')
+		return complain("[agent] key_file",
+		    "and tpm do not go together: the key is in one of them");
+	return settings->key_file[0] == '/'
+	    ? 0
+	    : complain("[agent] key_file", "must be an absolute path");
+}
+
+/* For containers, which get secrets as variables: the key goes into a file that
+ * no other process finds, and out of the environment. */
+static int
+take_key_variable(struct agent *agent)
+{
+	static const char name[] = "LEASEHOLD_DEVICE_KEY";
+	static char path[64];
+	char *text = getenv(name);
+
+	agent->key_fd = -1;
+	if (text == NULL)
+		return 0;
+	if (agent->settings.tpm[0] != '\0' ||
+	    agent->settings.key_file[0] != '\0')
+		return complain(name,
+		    "and [agent] tpm or key_file do not go together");
+	int fd = memfd_create("device-key", MFD_CLOEXEC);
+	size_t len = strlen(text);
+	bool kept = fd >= 0 && fchmod(fd, 0600) == 0 &&
+	    write(fd, text, len) == (ssize_t)len &&
+	    (!agent->keeper.drop ||
+		fchown(fd, agent->keeper.uid, agent->keeper.gid) == 0);
+	int saved = errno;
+
+	sodium_memzero(text, len);
+	unsetenv(name);
+	if (!kept)
+		return complain(name, strerror(saved));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	agent->keeper.key_file = path;
+	agent->key_fd = fd;
+	return 0;
+}
+
 static int
 read_settings(struct settings *settings, const struct options *options)
 {
@@ -181,6 +249,7 @@ read_settings(struct settings *settings, const struct options *options)
 	    LOCAL_SOCKET_DEFAULT);
 	text_copy(settings->group, sizeof(settings->group), "leasehold");
 	text_copy(settings->log, sizeof(settings->log), "info");
+	text_copy(settings->tpm_key, sizeof(settings->tpm_key), "rsa");
 	int err = config_read(settings, keys, path, error, sizeof(error));
 
 	/* The default file may be absent, a named one not. */
@@ -199,7 +268,9 @@ read_settings(struct settings *settings, const struct options *options)
 	if (log_level_parse(settings->log) < 0)
 		return complain("[agent] log",
 		    "must be debug, info, warn or error");
-	err = make_absolute(settings->state, sizeof(settings->state));
+	err = check_key(settings);
+	if (err == 0)
+		err = make_absolute(settings->state, sizeof(settings->state));
 	return err < 0
 	    ? err
 	    : make_absolute(settings->socket, sizeof(settings->socket));
@@ -385,6 +456,8 @@ run_uplink(void *ctx, const struct supervisor_child *child)
 	log_open("uplink", log_level_parse(agent->settings.log),
 	    getenv("JOURNAL_STREAM") != NULL);
 	close(agent->keeper.listen_fd);
+	if (agent->key_fd >= 0)
+		close(agent->key_fd);
 	return uplink_main(&agent->uplink, child);
 }
 
@@ -440,7 +513,11 @@ main(int argc, char **argv)
 	agent.keeper.state = agent.settings.state;
 	if (agent.settings.tpm[0] != '\0')
 		agent.keeper.tcti = agent.settings.tpm;
-	if (choose_users(&agent) < 0 || make_state(&agent) < 0 ||
+	agent.keeper.tpm_p256 = strcmp(agent.settings.tpm_key, "p256") == 0;
+	if (agent.settings.key_file[0] != '\0')
+		agent.keeper.key_file = agent.settings.key_file;
+	if (choose_users(&agent) < 0 || take_key_variable(&agent) < 0 ||
+	    make_state(&agent) < 0 ||
 	    open_socket(&agent.keeper.listen_fd, agent.settings.socket) < 0)
 		return EXIT_CONFIG;
 	return run(&agent);

@@ -144,6 +144,7 @@ int join_list(struct cli *cli, int argc, char **argv);
 int join_revoke(struct cli *cli, int argc, char **argv);
 int device_list(struct cli *cli, int argc, char **argv);
 int device_show(struct cli *cli, int argc, char **argv);
+int device_key(struct cli *cli, int argc, char **argv);
 int device_approve(struct cli *cli, int argc, char **argv);
 int device_revoke(struct cli *cli, int argc, char **argv);
 int agent_enroll(struct cli *cli, int argc, char **argv);

@@ -113,7 +113,10 @@ const struct command_spec commands[] = {
 	    "make a token with which workstations join (admin)",
 	    "  --uses N      how many may join with it (default 1)\n"
 	    "  --for TIME    how long it is good (default 1h, 365d at most)\n"
-	    "  --class C     software (default), tpm, vtpm, assigned or key\n"
+	    "  --class C     the least that may join: software (default), vtpm "
+	    "or tpm;\n"
+	    "                or assigned, with keys that were handed over\n"
+	    "  --fingerprint HEX of such a key; may be repeated\n"
 	    "  --host PAT    host names it is good for, like 'ws-*'; may be "
 	    "repeated\n"
 	    "  --approve     who comes with it gets seats at once; without it "
@@ -133,6 +136,13 @@ const struct command_spec commands[] = {
 	    "leasehold device list --state pending", device_list },
 	{ "device show", "DEVICE", "one workstation in full (admin)", NULL,
 	    "leasehold device show device-7", device_show },
+	{ "device key", "FILE",
+	    "a key to hand over to a container or a runner (admin)",
+	    "Makes FILE, or reads it, and prints its fingerprint for: "
+	    "leasehold join\ncreate --class assigned --fingerprint. The agent "
+	    "finds it by key_file in\nagent.ini, or its text in "
+	    "LEASEHOLD_DEVICE_KEY.\n",
+	    "leasehold device key runner-1.key", device_key },
 	{ "device approve", "DEVICE...",
 	    "let workstations in that wait for it (admin)", NULL,
 	    "leasehold device approve 7 8 9", device_approve },

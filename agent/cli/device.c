@@ -2,7 +2,9 @@
 #include "agent/cli/cli.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
+#include "shared/token/token.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -141,6 +143,24 @@ print_state(const struct device_view *device)
 }
 
 static void
+print_class(const struct device_view *device)
+{
+	char hex[PROOF_FINGERPRINT_SIZE];
+
+	cli_show("class     %s", proof_class_names[device->class_]);
+	if (device->tpm_reason[0] != '\0')
+		cli_show(": %s", device->tpm_reason);
+	cli_show("\n");
+	if (device->tpm_maker[0] != '\0' || device->tpm_issuer[0] != '\0')
+		cli_show("TPM       made by %s, certified by %s\n",
+		    device->tpm_maker[0] != '\0' ? device->tpm_maker
+						 : "nobody who says so",
+		    device->tpm_issuer);
+	text_to_hex(hex, device->fingerprint, sizeof(device->fingerprint));
+	cli_show("key       %s\n", hex);
+}
+
+static void
 print_device(const struct device_view *device)
 {
 	char enrolled[32], since[32], seen[32];
@@ -152,7 +172,7 @@ print_device(const struct device_view *device)
 	    (unsigned long long)device->device, device->name);
 	cli_show("host      %s, as it says\n",
 	    device->host[0] != '\0' ? device->host : "unknown");
-	cli_show("class     %s\n", proof_class_names[device->class_]);
+	print_class(device);
 	print_state(device);
 	cli_show("enrolled  %s with join-%llu\n", enrolled,
 	    (unsigned long long)device->join);
@@ -182,6 +202,46 @@ device_show(struct cli *cli, int argc, char **argv)
 		print_device(&reply);
 	arena_release(&arena);
 	return status;
+}
+
+/* --- a key to hand over -------------------------------------------------- */
+
+int
+device_key(struct cli *cli, int argc, char **argv)
+{
+	int status = cli_arguments(argc, argv, 1, 1, "device key FILE");
+	char hex[PROOF_FINGERPRINT_SIZE];
+
+	(void)cli;
+	if (status != CLI_DONE)
+		return status;
+	uint8_t *secret = sodium_malloc(TOKEN_SECRET_BYTES);
+
+	if (secret == NULL) {
+		cli_say("out of memory");
+		return CLI_FAILED;
+	}
+	int err = token_key_read(secret, argv[1]);
+	bool made = err == ERR_NOT_FOUND;
+
+	if (made)
+		err = token_key_create(secret, argv[1]);
+	if (err == 0)
+		proof_fingerprint(hex, secret + 32, PROOF_KEY_BYTES_SOFTWARE);
+	sodium_free(secret);
+	if (err < 0) {
+		cli_say("%s: %s", argv[1],
+		    err == ERR_FORBIDDEN ? "others can read it; want mode 0600"
+					 : err_str(err));
+		return CLI_FAILED;
+	}
+	printf("%s\n", hex);
+	if (made)
+		cli_say("made %s; whoever has it is the device. Let it in: "
+			"leasehold join create --class assigned --fingerprint "
+			"%s",
+		    argv[1], hex);
+	return CLI_DONE;
 }
 
 /* --- decisions ----------------------------------------------------------- */

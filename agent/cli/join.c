@@ -16,8 +16,7 @@ read_class(uint32_t *class_, const char *value)
 		}
 	const char *closest = text_closest(value, proof_class_names);
 
-	cli_say("--class: '%s' is none of software, tpm, vtpm, assigned, "
-		"key%s%s%s",
+	cli_say("--class: '%s' is none of software, vtpm, tpm, assigned%s%s%s",
 	    value, closest != NULL ? "; did you mean '" : "",
 	    closest != NULL ? closest : "", closest != NULL ? "'?" : "");
 	return CLI_USAGE;
@@ -53,9 +52,51 @@ read_hosts(struct join_create *request, struct license_host_pattern *hosts,
 	return found < 0 ? CLI_USAGE : CLI_DONE;
 }
 
+/* --fingerprint again and again: as `device key` and `device show` print it. */
+static int
+read_keys(struct join_create *request, struct row_key *keys, int *argc,
+    char **argv)
+{
+	const char *value;
+	uint32_t n = 0;
+	size_t len;
+	int found;
+
+	while ((found = cli_option(&value, argc, argv, "--fingerprint")) > 0) {
+		if (n == JOIN_KEYS_MAX) {
+			cli_say("--fingerprint: more than %d keys; make "
+				"another "
+				"token",
+			    JOIN_KEYS_MAX);
+			return CLI_USAGE;
+		}
+		if (text_from_hex(keys[n].fingerprint,
+			sizeof(keys[n].fingerprint), &len, value,
+			strlen(value)) < 0 ||
+		    len != sizeof(keys[n].fingerprint)) {
+			cli_say("--fingerprint: '%s' is no fingerprint of 64 "
+				"hex digits; see: leasehold device key FILE",
+			    value);
+			return CLI_USAGE;
+		}
+		n++;
+	}
+	if (found < 0)
+		return CLI_USAGE;
+	if ((request->class_ == PROOF_ASSIGNED) != (n > 0)) {
+		cli_say("--class assigned and --fingerprint go together: the "
+			"token names the keys that may use it");
+		return CLI_USAGE;
+	}
+	request->keys = (struct record_list){ keys, n };
+	if (request->uses == 0)
+		request->uses = n > 0 ? n : 1;
+	return CLI_DONE;
+}
+
 static int
 read_options(struct join_create *request, struct license_host_pattern *hosts,
-    int *argc, char **argv)
+    struct row_key *keys, int *argc, char **argv)
 {
 	const char *value;
 	uint64_t uses;
@@ -84,6 +125,8 @@ read_options(struct join_create *request, struct license_host_pattern *hosts,
 	    (found > 0 && read_class(&request->class_, value) != CLI_DONE))
 		return CLI_USAGE;
 	request->approved = cli_flag(argc, argv, "--approve");
+	if (read_keys(request, keys, argc, argv) != CLI_DONE)
+		return CLI_USAGE;
 	return read_hosts(request, hosts, argc, argv);
 }
 
@@ -108,15 +151,16 @@ int
 join_create(struct cli *cli, int argc, char **argv)
 {
 	struct license_host_pattern hosts[JOIN_HOSTS_MAX];
-	struct join_create request = { .uses = 1, .valid_s = 3600 };
+	struct row_key keys[JOIN_KEYS_MAX];
+	struct join_create request = { .valid_s = 3600 };
 	struct join_created reply;
 	struct arena arena = { 0 };
-	int status = read_options(&request, hosts, &argc, argv);
+	int status = read_options(&request, hosts, keys, &argc, argv);
 
 	if (status == CLI_DONE)
 		status = cli_arguments(argc, argv, 0, 0,
 		    "join create [--uses N] [--for TIME] [--class CLASS] "
-		    "[--host PATTERN]... [--approve]");
+		    "[--fingerprint HEX]... [--host PATTERN]... [--approve]");
 	if (status == CLI_DONE)
 		status =
 		    cli_answer(cli, OP_JOIN_CREATE, &request, &reply, &arena);

@@ -276,6 +276,15 @@ time_and_age(char out[80], int64_t time, int64_t now)
 }
 
 static void
+add_tpm(struct frame *frame, const struct local_status *status)
+{
+	if (status->tpm[0] != '\0')
+		add_line(frame, "TPM", "%s%s%s", status->tpm,
+		    status->key_trouble[0] != '\0' ? ": " : "",
+		    status->key_trouble);
+}
+
+static void
 add_site(struct frame *frame, const struct local_status *status, int64_t now)
 {
 	char since[80], end[32];
@@ -283,6 +292,7 @@ add_site(struct frame *frame, const struct local_status *status, int64_t now)
 	time_and_age(since, status->since, now);
 	if (status->url[0] == '\0') {
 		add_line(frame, "site", "none yet");
+		add_tpm(frame, status);
 		return;
 	}
 	add_line(frame, "site", "%s%s%s at %s, tenant %s", status->site_name,
@@ -303,6 +313,7 @@ add_site(struct frame *frame, const struct local_status *status, int64_t now)
 	add_line(frame, "device", "device-%llu \"%s\", class %s: %s",
 	    (unsigned long long)status->device, status->name,
 	    proof_class_names[status->class_], key_words(status->class_));
+	add_tpm(frame, status);
 }
 
 static void
