@@ -10,6 +10,8 @@
  * answer     the secret of a challenge: folder, tcti, site, tenant,
  *            credential, seed
  * raise      the counter: folder, tcti, site, tenant, to
+ * pretend    a TPM in software: public key, endorsement key and a proof of his
+ *            own making: like proof, with ek (none: random), counter, clock_ms
  * digest     what a proof of a request is over: of=take|extend, json
  * request    an activation request of the site whose folder he has: state,
  *            tenant
@@ -380,6 +382,32 @@ open_tpm(void)
 	return attacker_open(need("folder"), need("tcti"));
 }
 
+static void
+do_pretend(void)
+{
+	struct proof proof = { .counter = number("counter"),
+		.clock_ms = number("clock_ms") };
+	uint8_t ek[PROOF_EK_MAX], key[PROOF_KEY_BYTES_TPM], qualifying[32];
+	size_t len = bytes(ek, sizeof(ek), "ek");
+	struct proof_subject subject;
+	struct buf out = { 0 };
+
+	if (len == 0) {
+		len = TEMPLATE_EK_RSA_BYTES;
+		randombytes_buf(ek, len);
+		ek[0] |= 0x80;
+		ek[len - 1] |= 1;
+	}
+	read_subject(&subject);
+	proof_qualifying_data(qualifying, &subject);
+	attacker_pretend(&proof, key, ek, len, qualifying);
+	record_write_json(&out, &proof_record, &proof);
+	printf("{\"proof\":%.*s,", (int)out.len, (const char *)out.data);
+	say_bytes("public_key", key, sizeof(key), ",");
+	say_bytes("ek", ek, len, "}\n");
+	buf_release(&out);
+}
+
 static const struct index_kind {
 	const char *name;
 	struct attack_index index;
@@ -488,6 +516,7 @@ static const struct {
 	{ "show", do_show },
 	{ "answer", do_answer },
 	{ "raise", do_raise },
+	{ "pretend", do_pretend },
 	{ "digest", do_digest },
 	{ "request", do_request },
 	{ "forge", do_forge },
@@ -509,8 +538,8 @@ main(int argc, char **argv)
 			works[i].work();
 			return 0;
 		}
-	fputs("usage: attack_tool proof|show|answer|raise|digest|request|"
-	      "forge|beat|index|statement name=value...\n",
+	fputs("usage: attack_tool proof|show|answer|raise|pretend|digest|"
+	      "request|forge|beat|index|statement name=value...\n",
 	    stderr);
 	return 2;
 }

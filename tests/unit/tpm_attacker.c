@@ -5,6 +5,7 @@
 #include "shared/proof/template.h"
 
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -353,4 +354,53 @@ statement_is_signed(const struct statement *statement, const uint8_t ak[64])
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(key);
 	return holds;
+}
+
+/* --- without a TPM -------------------------------------------------------- */
+
+static void
+sign_lowered(uint8_t signature[64], EVP_PKEY *key, const uint8_t *data,
+    size_t len)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint8_t der[80];
+	const unsigned char *at = der;
+	size_t der_len = sizeof(der);
+
+	MUST(ctx != NULL &&
+	    EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
+	    EVP_DigestSign(ctx, der, &der_len, data, len) == 1);
+	ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &at, (long)der_len);
+
+	MUST(pair != NULL);
+	BN_bn2binpad(ECDSA_SIG_get0_r(pair), signature, 32);
+	BN_bn2binpad(ECDSA_SIG_get0_s(pair), signature + 32, 32);
+	p256_lower(signature + 32);
+	ECDSA_SIG_free(pair);
+	EVP_MD_CTX_free(ctx);
+}
+
+void
+attacker_pretend(struct proof *proof, uint8_t key[PROOF_KEY_BYTES_TPM],
+    const uint8_t *ek, size_t ek_len, const uint8_t qualifying[32])
+{
+	EVP_PKEY *soft = EVP_EC_gen("P-256");
+	uint8_t point[65], area[TEMPLATE_PUBLIC_MAX], qualified[32];
+	uint8_t attest[TEMPLATE_ATTEST_BYTES];
+	struct template_key parts = { .index = TEMPLATE_COUNTER_FIRST };
+	size_t len;
+
+	MUST(soft != NULL &&
+	    EVP_PKEY_get_octet_string_param(soft, OSSL_PKEY_PARAM_PUB_KEY,
+		point, sizeof(point), &len) == 1);
+	template_ek_qualified(qualified, area,
+	    template_ek_public(area, ek, ek_len));
+	parts.ek_qualified = qualified;
+	parts.x = point + 1;
+	parts.y = point + 33;
+	template_key_write(key, &parts);
+	proof->class_ = PROOF_TPM;
+	template_attest(attest, proof, &parts, qualifying);
+	sign_lowered(proof->signature, soft, attest, sizeof(attest));
+	EVP_PKEY_free(soft);
 }

@@ -62,6 +62,14 @@ bool attacker_sign(struct tpm_identity *attacker, const uint8_t digest[32]);
  * it has another size. */
 bool attacker_proof(struct proof *out, const struct statement *statement);
 
+/**
+ * A key in software that says it stands in a TPM under this EK (64 or 256
+ * bytes): its public key, and a statement of its own making, signed. It has the
+ * numbers that `proof` brings.
+ */
+void attacker_pretend(struct proof *proof, uint8_t key[PROOF_KEY_BYTES_TPM],
+    const uint8_t *ek, size_t ek_len, const uint8_t qualifying[32]);
+
 /** Is it the key's signature over the raw statement? So that a test knows what
  * the verifier refused. */
 bool statement_is_signed(const struct statement *statement,
