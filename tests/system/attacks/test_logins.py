@@ -159,7 +159,7 @@ def a_nonce_is_for_one_proof():
     def attack(world, site, place):
         machine = place.machine
         line = place.line()
-        refused("unauthenticated", line.ask, "session.prove",
+        refused("conflict", line.ask, "session.prove",
                 proof=machine.login_proof(line))
         line = Line(site)
         line.hello(machine.device)
