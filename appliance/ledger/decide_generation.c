@@ -316,6 +316,10 @@ adopt_ticket(struct ledger_adopt_item *item, struct batch *batch,
 		item->err = ERR_GONE;
 		return 0;
 	}
+	/* See adopt_borrow. */
+	if (memcmp(grant.license_digest, item->grant.license_digest,
+		sizeof grant.license_digest) == 0)
+		grant.slots = item->grant.slots;
 	return emit_ticket(batch, item, &grant);
 }
 
@@ -355,12 +359,13 @@ adopt_borrow(struct ledger_adopt_item *item, struct batch *batch,
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 	struct row_lease_granted grant = item->grant;
 
-	/* As the row before says it, in this journal's numbers. */
+	/* In this journal's numbers, as the row before says it; but with the
+	 * slots of the grant: by those an application tells what its license
+	 * calls overage, and the lowest free ones may be called otherwise. */
 	const struct row_lease_adopted *row =
 	    &batch->rows[batch->n_rows - 1].u.lease_adopted;
 
 	grant.license = row->license;
-	grant.slots = row->slots;
 	grant.overage = row->overage;
 	return emit_ticket(batch, item, &grant);
 }

@@ -1,7 +1,7 @@
 /* A journal that was put back to an older copy, in the core: ticks, frozen
  * ledgers, generations, and leases of the lost branch that are adopted. */
 #include "appliance/ledger/store.h"
-#include "tests/unit/ledger_world.h"
+#include "tests/unit/ledger_borrow.h"
 #include "tests/unit/suite.h"
 
 #include <fcntl.h>
@@ -643,6 +643,83 @@ START_TEST(an_adopted_lease_taken_by_force_lingers)
 }
 END_TEST
 
+/* The one ticket of a device, as its keeper has it. */
+static void
+keep_ticket(struct kept *kept, uint64_t device)
+{
+	struct borrow_mine query = { .after = 0 };
+	struct borrow_tickets page;
+	struct ledger_view *view;
+
+	memset(kept, 0, sizeof *kept);
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	ck_assert_int_eq(ledger_tickets(&page, view, device, &query,
+			     &kept->command.arena),
+	    0);
+	ledger_view_close(view);
+	ck_assert_uint_eq(page.items.count, 1);
+	const struct borrow_evidence *e = page.items.items;
+
+	kept->item = (struct attach_item){
+		.lease = e->lease,
+		.row_number = e->row_number,
+		.row = e->row,
+		.path = e->path,
+		.header = e->header,
+	};
+}
+
+/* By the slots in its ticket an application tells commit from overage, and what
+ * is beyond the license: those of the grant, wherever it stands here. */
+static void
+check_slots_of_ticket(const struct kept *kept)
+{
+	struct arena arena = { .chunks = NULL };
+	struct row row;
+
+	ck_assert_int_eq(row_read(&row, kept->item.row_number,
+			     kept->item.row.data, kept->item.row.len, &arena),
+	    0);
+	const struct row_lease_granted *r = &row.u.borrowed.grant;
+
+	ck_assert_uint_eq(r->count - r->overage_count,
+	    row_slots_below(r->slots.items, r->slots.count, 2));
+	ck_assert_uint_eq(r->count,
+	    row_slots_below(r->slots.items, r->slots.count, 4));
+	arena_release(&arena);
+}
+
+START_TEST(an_adopted_ticket_is_true_by_its_license)
+{
+	struct license license = borrow_license(&world, "davinci", 2, 2);
+	struct borrower laptop = { .device = alice,
+		.counter = 1,
+		.clock_ms = 5000,
+		.resets = 1 };
+	struct kept kept, later;
+	uint64_t lease;
+
+	license.serial = 2;
+	ck_assert_int_eq(world_install(&world, &license), 0);
+	snapshot();
+	lease = borrow_take(&world, &laptop, "davinci", 86400);
+	ck_assert_uint_ne(lease, 0);
+	keep_ticket(&kept, alice);
+	put_back();
+	ck_assert_int_eq(begin_generation(7), 0);
+	/* Others were faster: there is no seat left for it. */
+	for (int i = 0; i < 4; i++)
+		ck_assert_uint_ne(world_lease(&world, bob, "davinci"), 0);
+	ck_assert_int_eq(adopt_one(&kept, alice), 0);
+	keep_ticket(&later, alice);
+	ck_assert_uint_eq(later.item.lease, lease);
+	check_slots_of_ticket(&later);
+	world_check_folded(&world);
+	drop(&kept);
+	drop(&later);
+}
+END_TEST
+
 /* Cut off what is counted since there are generations. */
 static void
 age_counters(void)
@@ -709,6 +786,7 @@ suite(void)
 	tcase_add_test(tc, a_lease_waits_for_its_license);
 	tcase_add_test(tc, a_later_generation_adopts_of_all_before);
 	tcase_add_test(tc, an_adopted_lease_taken_by_force_lingers);
+	tcase_add_test(tc, an_adopted_ticket_is_true_by_its_license);
 	tcase_add_test(tc, a_store_of_before_there_were_generations_goes_on);
 	suite_add_tcase(s, tc);
 	return s;
