@@ -105,9 +105,9 @@ def a_token_ends():
 def a_token_is_for_its_class():
     with World() as world:
         site = site_of(world)
-        enrolling_fails(agent_of(world), site, site.token("--class", "tpm"),
+        enrolling_fails(agent_of(world), site, site.token("--class", "vtpm"),
                         "class_not_allowed: class:",
-                        "for devices of class tpm, this one is software")
+                        "for devices of class vtpm, this one is software")
         wrong = site.cli("join", "create", "--class", "tmp")
         expect(wrong.status == USAGE and "did you mean 'tpm'" in wrong.err,
                wrong.err)
@@ -182,7 +182,8 @@ def a_device_waits_for_an_admin_and_its_application_with_it():
                refused.err)
         expect(time.monotonic() - began < 5, "it was not told at once")
         app = App(world, agent.socket, extra=["--wait", "60"])
-        wait_for(lambda: agent.status().get("waiting"), "it waits")
+        wait_for(lambda: [w for w in agent.status().get("waiting", [])
+                          if w["waits"] != "agent"], "it waits")
         waiting = agent.status()["waiting"][0]
         expect(waiting["waits"] == "admin", waiting)
         expect(site.leases() == [], "no lease of a pending device")

@@ -127,7 +127,8 @@ def a_copied_folder_is_nobody_on_another_machine():
                         and thief.status(), "the thief is not found out")
         expect(said["verdict"]["status"] == REFUSED, said)
         done = thief.cli("--json", "checkout", "x", "--version", "1")
-        refused(done, "bad_proof", "not the one that this device's key is in")
+        refused(done, "bad_proof", "not the one that this device's key is in",
+                1)
         expect(not device(site, 1).get("connected"), "the thief came in")
         done = enroll(thief, site, site.token())
         refused(done, "conflict", "--new-key", 1)
