@@ -166,6 +166,7 @@ TOOLS := $(patsubst tests/%.c,$(O)/tests/%,$(filter-out %/json_bench.c, \
 TPM_LAB := $(addprefix $(O)/tests/unit/tpm_,lab.o lab_ca.o attacker.o)
 $(filter $(O)/tests/unit/check_proof_%,$(UNIT)) \
 	$(O)/tests/unit/check_site_tpm \
+	$(O)/tests/unit/check_process_enroll \
 	$(O)/tests/unit/check_process_tpm: $(TPM_LAB)
 $(O)/tests/unit/check_proof_%.o: CPPFLAGS += -DTESTS_FOLDER='"$(CURDIR)/tests"'
 $(O)/tests/fuzz/fuzz_proof.o: CPPFLAGS += -DTESTS_FOLDER='"$(CURDIR)/tests"'
