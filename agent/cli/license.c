@@ -12,6 +12,20 @@
 #define FILE_MAX ((size_t)1 << 20)
 
 static void
+show_classes(const struct license_view *license)
+{
+	const struct record_list *list = &license->terms.classes;
+	const struct license_class *classes = list->items;
+
+	if (list->count == 0)
+		return;
+	cli_show("devices   of class");
+	for (uint32_t n = 0; n < list->count; n++)
+		cli_show(" %s", proof_class_names[classes[n].class_]);
+	cli_show(" only\n");
+}
+
+static void
 show_features(const struct license_view *license)
 {
 	const struct license_feature_view *features = license->features.items;
@@ -62,6 +76,7 @@ show(const struct license_view *license)
 	    license->contract.auto_renew ? ", renews itself" : "");
 	cli_show("lease     lives %u s without a beat, %u s of grace\n",
 	    license->terms.ttl_s, license->terms.grace_s);
+	show_classes(license);
 }
 
 /* The file's two tokens. */

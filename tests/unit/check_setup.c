@@ -8,6 +8,7 @@
 
 #include "shared/base/err.h"
 #include "shared/base/text.h"
+#include "shared/proof/proof.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -338,6 +339,10 @@ START_TEST(settings_that_contradict_are_refused_in_words)
 		"[process]\nuser = root\nfront_user = root\n",
 		"[process]\nuser = root\nfront_user = no-such-user\n",
 		"[site]\nstate = relative/path\n",
+		"[devices]\nclasses = tpm, floppy\n",
+		"[devices]\nclasses = key\n",
+		"[devices]\ntpm_ca = /etc/ca.pem\n",
+		"[devices]\ntpm_issuers = /etc/issuers\n",
 	};
 	struct settings settings;
 	struct settings_users users;
@@ -350,6 +355,28 @@ START_TEST(settings_that_contradict_are_refused_in_words)
 		    ERR_BAD_REQUEST);
 		ck_assert_str_ne(error, "");
 	}
+}
+END_TEST
+
+START_TEST(classes_of_devices_are_words)
+{
+	struct settings settings;
+	struct settings_users users;
+	char error[512];
+
+	ck_assert_int_eq(read_text(&settings, error,
+			     "[devices]\nclasses = tpm, vtpm software\n"),
+	    0);
+	ck_assert_int_eq(settings_check(&users, &settings, error,
+			     sizeof(error)),
+	    0);
+	ck_assert_uint_eq(settings.class_bits,
+	    1u << PROOF_TPM | 1u << PROOF_VTPM | 1u << PROOF_SOFTWARE);
+	ck_assert_int_eq(read_text(&settings, error, "[devices]\n"), 0);
+	ck_assert_int_eq(settings_check(&users, &settings, error,
+			     sizeof(error)),
+	    0);
+	ck_assert_uint_eq(settings.class_bits, 0);
 }
 END_TEST
 
@@ -472,6 +499,7 @@ suite(void)
 	    misspelt_key_is_named_with_its_line_and_the_closest);
 	tcase_add_test(settings, missing_file_matters_only_when_named);
 	tcase_add_test(settings, settings_that_contradict_are_refused_in_words);
+	tcase_add_test(settings, classes_of_devices_are_words);
 	tcase_add_test(settings, listen_flag_takes_its_usual_forms);
 	tcase_add_test(settings, taken_port_is_told_with_what_to_type);
 	tcase_add_test(settings, any_address_listens_on_both_families);
