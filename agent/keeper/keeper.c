@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LAST_WORDS_MS 200
@@ -205,6 +206,34 @@ process_close(struct keeper_process *process)
 		event_base_free(process->base);
 }
 
+/* Who opens the TPM: its group, "tss" where udev made it. */
+static size_t
+tpm_group(gid_t *group, const struct keeper_options *options)
+{
+	static const char device[] = "device:";
+	struct stat st;
+
+	if (options->tcti == NULL ||
+	    strncmp(options->tcti, device, sizeof(device) - 1) != 0 ||
+	    stat(options->tcti + sizeof(device) - 1, &st) != 0 ||
+	    st.st_gid == 0)
+		return 0;
+	*group = st.st_gid;
+	return 1;
+}
+
+/* CAP_SYS_PTRACE to read other users' /proc/PID/exe; ptrace itself is filtered.
+ */
+static int
+drop_rights(const struct keeper_options *options)
+{
+	gid_t group;
+	size_t groups = tpm_group(&group, options);
+
+	return sandbox_drop_user_keep(options->uid, options->gid,
+	    1ULL << CAP_SYS_PTRACE, &group, groups);
+}
+
 int
 keeper_main(const struct keeper_options *options,
     const struct supervisor_child *child)
@@ -216,10 +245,8 @@ keeper_main(const struct keeper_options *options,
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	raise_descriptors();
-	/* To read other users' /proc/PID/exe; ptrace itself is filtered. */
 	if (options->drop)
-		err = sandbox_drop_user(options->uid, options->gid,
-		    1ULL << CAP_SYS_PTRACE);
+		err = drop_rights(options);
 	if (err == 0)
 		err = process_open(&process, options);
 	if (err < 0) {

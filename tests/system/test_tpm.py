@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 
-from harness import (Agent, App, Site, World, binary, expect, main, run, terms,
+from harness import (AS_ROOT, Agent, App, Site, World, binary, expect, main, run, terms,
                      wait_for)
 from tpms import KINDS, Tpm, tpm_config
 
@@ -286,6 +286,33 @@ def a_handed_over_key_is_approved_by_its_fingerprint():
                        "the key is in the environment of %d" % pid)
 
 
+def a_keeper_of_few_rights_reaches_tpm_and_key():
+    if not AS_ROOT:
+        return "not root"
+    users = "user=daemon\nuplink_user=nobody\n"
+    with World() as world:
+        site = open_site(world)
+        tpm = Tpm(world)
+        os.chmod(tpm.dir, 0o755)
+        for name in ("sock", "sock.ctrl"):
+            os.chmod(os.path.join(tpm.dir, name), 0o666)
+        agent = Agent(world, tpm=tpm, config=users)
+        agent.start()
+        expect(agent.enroll(site)["class"] == "tpm", "no TPM")
+        key = world.path("runner.key")
+        made = run(binary("leasehold"), "device", "key", key)
+        token = site.token("--class", "assigned", "--fingerprint",
+                           made.out.strip())
+        with open(key) as f:
+            text = f.read()
+        runner = Agent(world, "runner", config=users)
+        runner.process = world.start(
+            "runner", [binary("leasehold-agent"), "--config", runner.config],
+            env={"LEASEHOLD_DEVICE_KEY": text})
+        wait_for(runner.status, "the agent does not answer")
+        expect(runner.enroll(site, token)["class"] == "assigned", "no key")
+
+
 def a_key_file_goes_on_when_a_tpm_is_named_later():
     with World() as world:
         site = open_site(world)
@@ -320,5 +347,6 @@ if __name__ == "__main__":
         a_site_without_makers_knows_no_chips,
         licenses_name_the_classes_that_get_seats,
         a_handed_over_key_is_approved_by_its_fingerprint,
+        a_keeper_of_few_rights_reaches_tpm_and_key,
         a_key_file_goes_on_when_a_tpm_is_named_later,
     ]))
