@@ -283,10 +283,11 @@ print_begun(struct cli *cli, const struct begun *begun)
 	find_reason(reason, cli, row->reason);
 	printf("\nGeneration %u begins with batch %llu, %s: the store had been "
 	       "put back to an older\ncopy (tick %llu; the site had been at "
-	       "%llu).\n",
+	       "%llu).\nIts counter is witnessed by %s.\n",
 	    row->generation, (unsigned long long)begun->batch, time,
-	    (unsigned long long)row->stored,
-	    (unsigned long long)row->witnessed);
+	    (unsigned long long)row->stored, (unsigned long long)row->witnessed,
+	    row->witness == WITNESS_TPM ? "the box's TPM"
+					: "a file, which is weaker than a TPM");
 	cli_show("Acknowledged by %s %llu: %s\n",
 	    actor_kind_names[row->by.kind], (unsigned long long)row->by.id,
 	    reason[0] != '\0' ? reason : "(the words were erased)");

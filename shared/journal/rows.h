@@ -361,7 +361,8 @@ struct row_mark {
  * again: counting goes on from next_lease and next_device.
  */
 struct row_generation {
-	uint32_t generation; /* that begins with this batch: row_generation_next */
+	uint32_t
+	    generation; /* that begins with this batch: row_generation_next */
 	struct row_mark lost; /* the furthest that is known of what was lost */
 	uint32_t witness; /* enum witness_class */
 	uint64_t stored; /* tick of the store as it was found */

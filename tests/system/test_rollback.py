@@ -143,7 +143,8 @@ def an_acknowledgement_begins_a_generation():
         words = site.cli("audit", "verify")
         expect("Generation 2 begins with batch" in words.out and
                "Abandoned: generation 1 to batch %d" % fact["lost"]["batch"]
-               in words.out and "backup of Sunday" in words.out, words.out)
+               in words.out and "backup of Sunday" in words.out and
+               "weaker than a TPM" in words.out, words.out)
         # Once more is a mistake.
         done = site.cli("site", "acknowledge-rollback", "--reason", "again")
         expect(done.status == 1 and "nothing to acknowledge" in done.err,
