@@ -54,9 +54,9 @@ ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help all demo demo-stop check attacks conformance asan tsan lint format \
-	hardening sim torture bench fuzz bench-json dependencies install clean \
-	install-manual completions
+.PHONY: help all demo demo-stop check attacks conformance asan tsan lint \
+	format hardening sim torture bench fuzz bench-json dependencies \
+	install clean install-manual completions
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -211,7 +211,7 @@ check: dependencies ## install, build, pass all tests
 	tests/run --build $(O) --summary $(O)/check.txt
 
 attacks: dependencies ## what attackers have, try and get, as a report
-	@$(SELF) $(JOBS) all $(TOOLS)
+	@$(SELF) $(JOBS) all $(filter $(O)/tests/system/%,$(TOOLS)) $(SHIMS)
 	@tests/run --build $(O) --only 'attacks/*' --tell
 
 conformance: dependencies ## JSONTestSuite, PASETO vectors: DATA=DIR

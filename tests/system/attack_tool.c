@@ -54,8 +54,6 @@
 #define NO_DA 0x2000000u
 #define ORDERLY 0x4000000u
 
-static char **arguments;
-
 static void __attribute__((noreturn)) fail(const char *what, const char *why)
 {
 	fprintf(stderr, "attack_tool: %s: %s\n", what, why);
@@ -71,20 +69,20 @@ must(int err, const char *what)
 
 /* NULL: it was not given. */
 static const char *
-word(const char *name)
+word(char **args, const char *name)
 {
 	size_t len = strlen(name);
 
-	for (char **at = arguments; *at != NULL; at++)
+	for (char **at = args; *at != NULL; at++)
 		if (strncmp(*at, name, len) == 0 && (*at)[len] == '=')
 			return *at + len + 1;
 	return NULL;
 }
 
 static const char *
-need(const char *name)
+need(char **args, const char *name)
 {
-	const char *value = word(name);
+	const char *value = word(args, name);
 
 	if (value == NULL)
 		fail(name, "not given");
@@ -92,9 +90,9 @@ need(const char *name)
 }
 
 static size_t
-bytes(uint8_t *out, size_t size, const char *name)
+bytes(char **args, uint8_t *out, size_t size, const char *name)
 {
-	const char *text = word(name);
+	const char *text = word(args, name);
 	size_t len = 0;
 
 	if (text != NULL &&
@@ -104,9 +102,9 @@ bytes(uint8_t *out, size_t size, const char *name)
 }
 
 static uint64_t
-number(const char *name)
+number(char **args, const char *name)
 {
-	const char *text = word(name);
+	const char *text = word(args, name);
 
 	return text == NULL ? 0 : strtoull(text, NULL, 10);
 }
@@ -135,58 +133,60 @@ say_bytes(const char *key, const void *data, size_t len, const char *end)
 /* --- the device ----------------------------------------------------------- */
 
 static struct identity *
-open_identity(void)
+open_identity(char **args)
 {
 	struct identity_options options = {
-		.folder = need("folder"),
-		.tcti = word("tcti"),
+		.folder = need(args, "folder"),
+		.tcti = word(args, "tcti"),
 		.class_ = PROOF_SOFTWARE,
-		.ek = word("p256") != NULL ? IDENTITY_P256 : IDENTITY_RSA,
+		.ek = word(args, "p256") != NULL ? IDENTITY_P256 : IDENTITY_RSA,
 	};
 	struct identity *identity;
 
-	if (word("class") != NULL && strcmp(word("class"), "assigned") == 0)
+	if (word(args, "class") != NULL &&
+	    strcmp(word(args, "class"), "assigned") == 0)
 		options.class_ = PROOF_ASSIGNED;
 	must(identity_open_with(&identity, &options), "identity");
-	if (word("site") != NULL)
-		must(identity_bind(identity, need("site"), need("tenant")),
+	if (word(args, "site") != NULL)
+		must(identity_bind(identity, need(args, "site"),
+			 need(args, "tenant")),
 		    "bind");
 	return identity;
 }
 
 static void
-read_subject(struct proof_subject *subject)
+read_subject(char **args, struct proof_subject *subject)
 {
-	const char *purpose = need("purpose");
+	const char *purpose = need(args, "purpose");
 
-	*subject = (struct proof_subject){ .site = need("site"),
-		.tenant = need("tenant"),
-		.device = number("device") };
+	*subject = (struct proof_subject){ .site = need(args, "site"),
+		.tenant = need(args, "tenant"),
+		.device = number(args, "device") };
 	while (strcmp(proof_purpose_names[subject->purpose], purpose) != 0)
 		if (proof_purpose_names[++subject->purpose] == NULL)
 			fail("purpose", "there is no such");
-	bytes(subject->nonce, 32, "nonce");
-	bytes(subject->exporter, 32, "exporter");
-	bytes(subject->request_digest, 32, "digest");
+	bytes(args, subject->nonce, 32, "nonce");
+	bytes(args, subject->exporter, 32, "exporter");
+	bytes(args, subject->request_digest, 32, "digest");
 }
 
 static void
-do_proof(void)
+do_proof(char **args)
 {
-	struct identity *identity = open_identity();
+	struct identity *identity = open_identity(args);
 	struct proof_subject subject;
 	struct proof proof;
 
-	read_subject(&subject);
+	read_subject(args, &subject);
 	must(proof_make(&proof, identity, &subject), "proof");
 	say_record(&proof_record, &proof);
 	identity_close(identity);
 }
 
 static void
-do_show(void)
+do_show(char **args)
 {
-	struct identity *identity = open_identity();
+	struct identity *identity = open_identity(args);
 	struct proof_material material;
 	struct arena arena = { 0 };
 	uint8_t key[PROOF_KEY_MAX];
@@ -204,13 +204,14 @@ do_show(void)
 }
 
 static void
-do_answer(void)
+do_answer(char **args)
 {
-	struct identity *identity = open_identity();
+	struct identity *identity = open_identity(args);
 	uint8_t credential[512], seed[512], secret[PROOF_SECRET_BYTES];
 	struct proof_challenge challenge = {
-		{ credential, (uint32_t)bytes(credential, 512, "credential") },
-		{ seed, (uint32_t)bytes(seed, 512, "seed") },
+		{ credential,
+		    (uint32_t)bytes(args, credential, 512, "credential") },
+		{ seed, (uint32_t)bytes(args, seed, 512, "seed") },
 	};
 
 	must(identity_challenge_answer(secret, identity, &challenge), "answer");
@@ -220,11 +221,11 @@ do_answer(void)
 }
 
 static void
-do_raise(void)
+do_raise(char **args)
 {
-	struct identity *identity = open_identity();
+	struct identity *identity = open_identity(args);
 
-	must(identity_counter_raise(identity, number("to")), "raise");
+	must(identity_counter_raise(identity, number(args, "to")), "raise");
 	puts("{}");
 	identity_close(identity);
 }
@@ -232,10 +233,10 @@ do_raise(void)
 /* --- what is asked -------------------------------------------------------- */
 
 static void
-do_digest(void)
+do_digest(char **args)
 {
-	const char *json = need("json");
-	bool take = strcmp(need("of"), "take") == 0;
+	const char *json = need(args, "json");
+	bool take = strcmp(need(args, "of"), "take") == 0;
 	struct record_error error = { .field = "" };
 	struct arena arena = { 0 };
 	struct borrow_extend extend;
@@ -257,7 +258,7 @@ do_digest(void)
 }
 
 static void
-do_request(void)
+do_request(char **args)
 {
 	uint8_t *secret = sodium_malloc(TOKEN_SECRET_BYTES);
 	struct site_file site;
@@ -265,10 +266,10 @@ do_request(void)
 
 	if (secret == NULL)
 		fail("request", "no memory");
-	must(setup_read(&site, need("state")), "site");
-	must(setup_site_key(secret, need("state")), "site key");
-	must(setup_request_sign(&token, &site, need("tenant"), clock_wall_ms(),
-		 secret, false),
+	must(setup_read(&site, need(args, "state")), "site");
+	must(setup_site_key(secret, need(args, "state")), "site key");
+	must(setup_request_sign(&token, &site, need(args, "tenant"),
+		 clock_wall_ms(), secret, false),
 	    "request");
 	printf("%.*s\n", (int)token.len, (const char *)token.data);
 	buf_release(&token);
@@ -279,24 +280,24 @@ do_request(void)
 
 /* That of a site whose folder he has; else a new one. */
 static uint8_t *
-signing_key(void)
+signing_key(char **args)
 {
 	uint8_t *secret = sodium_malloc(TOKEN_SECRET_BYTES);
 	uint8_t public_key[TOKEN_PUBLIC_BYTES];
 
 	if (secret == NULL)
 		fail("key", "no memory");
-	if (word("state") != NULL)
-		must(setup_site_key(secret, word("state")), "site key");
+	if (word(args, "state") != NULL)
+		must(setup_site_key(secret, word(args, "state")), "site key");
 	else
 		crypto_sign_keypair(public_key, secret);
 	return secret;
 }
 
 static void
-read_header(struct journal_header *header, uint8_t head[32])
+read_header(char **args, struct journal_header *header, uint8_t head[32])
 {
-	const char *token = need("header");
+	const char *token = need(args, "header");
 	struct record_error error = { .field = "" };
 	struct arena arena = { 0 };
 	struct buf text = { 0 };
@@ -311,31 +312,31 @@ read_header(struct journal_header *header, uint8_t head[32])
 }
 
 static void
-forge_row(struct buf *out, uint64_t row_number)
+forge_row(char **args, struct buf *out, uint64_t row_number)
 {
 	uint8_t old[LEASE_ROW_MAX];
-	size_t len = bytes(old, sizeof(old), "row");
+	size_t len = bytes(args, old, sizeof(old), "row");
 	struct arena arena = { 0 };
 	struct row row;
 
 	must(row_read(&row, row_number, old, len, &arena), "row");
-	bytes(row.u.lease_granted.nonce, NONCE_BYTES, "nonce");
-	row.u.lease_granted.lease = number("lease");
+	bytes(args, row.u.lease_granted.nonce, NONCE_BYTES, "nonce");
+	row.u.lease_granted.lease = number(args, "lease");
 	row_write(out, &row);
 	arena_release(&arena);
 }
 
 static void
-do_forge(void)
+do_forge(char **args)
 {
 	struct journal_header header;
 	struct buf row = { 0 }, token = { 0 };
-	uint8_t head[32], *secret = signing_key();
+	uint8_t head[32], *secret = signing_key(args);
 
-	read_header(&header, head);
-	header.first_row = number("row_number");
+	read_header(args, &header, head);
+	header.first_row = number(args, "row_number");
 	header.rows = 1;
-	forge_row(&row, header.first_row);
+	forge_row(args, &row, header.first_row);
 	journal_row_leaf(header.root, header.tenant, header.first_row, row.data,
 	    row.len);
 	must(journal_header_sign(&token, head, &header, secret), "header");
@@ -348,22 +349,22 @@ do_forge(void)
 }
 
 static void
-do_beat(void)
+do_beat(char **args)
 {
 	struct journal_header header;
 	struct journal_beat beat = { .count = 1 };
 	struct buf token = { 0 };
-	uint8_t of[32] = { 0 }, *secret = signing_key();
+	uint8_t of[32] = { 0 }, *secret = signing_key(args);
 
-	read_header(&header, beat.head);
+	read_header(args, &header, beat.head);
 	beat.generation = header.generation;
 	beat.batch = header.batch;
 	beat.time = clock_wall_ms();
 	text_copy(beat.site, sizeof(beat.site), header.site);
 	text_copy(beat.tenant, sizeof(beat.tenant), header.tenant);
-	bytes(of, sizeof(of), "nonce");
-	journal_beat_leaf(beat.root, number("lease"), of,
-	    (uint32_t)number("ttl_s"));
+	bytes(args, of, sizeof(of), "nonce");
+	journal_beat_leaf(beat.root, number(args, "lease"), of,
+	    (uint32_t)number(args, "ttl_s"));
 	must(license_document_sign(&token, &journal_beat_record, &beat,
 		 TOKEN_BEAT, secret),
 	    "beat");
@@ -376,19 +377,19 @@ do_beat(void)
 /* --- the TPM -------------------------------------------------------------- */
 
 static struct tpm_identity *
-open_tpm(void)
+open_tpm(char **args)
 {
 	/* The identity's own folder, so that the attacker has its secrets. */
-	return attacker_open(need("folder"), need("tcti"));
+	return attacker_open(need(args, "folder"), need(args, "tcti"));
 }
 
 static void
-do_pretend(void)
+do_pretend(char **args)
 {
-	struct proof proof = { .counter = number("counter"),
-		.clock_ms = number("clock_ms") };
+	struct proof proof = { .counter = number(args, "counter"),
+		.clock_ms = number(args, "clock_ms") };
 	uint8_t ek[PROOF_EK_MAX], key[PROOF_KEY_BYTES_TPM], qualifying[32];
-	size_t len = bytes(ek, sizeof(ek), "ek");
+	size_t len = bytes(args, ek, sizeof(ek), "ek");
 	struct proof_subject subject;
 	struct buf out = { 0 };
 
@@ -398,7 +399,7 @@ do_pretend(void)
 		ek[0] |= 0x80;
 		ek[len - 1] |= 1;
 	}
-	read_subject(&subject);
+	read_subject(args, &subject);
 	proof_qualifying_data(qualifying, &subject);
 	attacker_pretend(&proof, key, ek, len, qualifying);
 	record_write_json(&out, &proof_record, &proof);
@@ -454,10 +455,10 @@ define_again(struct tpm_identity *tpm, uint32_t at)
 }
 
 static void
-do_index(void)
+do_index(char **args)
 {
-	struct tpm_identity *tpm = open_tpm();
-	const char *kind = need("kind");
+	struct tpm_identity *tpm = open_tpm(args);
+	const char *kind = need(args, "kind");
 	uint32_t at = enrolled_index(tpm);
 
 	if (strcmp(kind, "again") == 0) {
@@ -475,7 +476,7 @@ do_index(void)
 			fail(kind, "the counter is not there");
 		attacker_define(tpm, &index);
 		if (index_kinds[i].written)
-			attacker_write(tpm, index.index, number("value"));
+			attacker_write(tpm, index.index, number(args, "value"));
 		else
 			attacker_count(tpm, index.index);
 		goto out;
@@ -487,18 +488,18 @@ out:
 }
 
 static void
-do_statement(void)
+do_statement(char **args)
 {
-	struct tpm_identity *tpm = open_tpm();
+	struct tpm_identity *tpm = open_tpm(args);
 	struct proof_subject subject;
 	struct statement statement;
 	struct proof proof;
 	uint8_t qualifying[32];
 
-	read_subject(&subject);
+	read_subject(args, &subject);
 	proof_qualifying_data(qualifying, &subject);
 	if (!attacker_certify(&statement, tpm,
-		enrolled_index(tpm) + (uint32_t)number("index"), 8, 0,
+		enrolled_index(tpm) + (uint32_t)number(args, "index"), 8, 0,
 		qualifying))
 		fail("statement", "the TPM refuses");
 	if (!statement_is_signed(&statement, tpm->store->ak) ||
@@ -510,7 +511,7 @@ do_statement(void)
 
 static const struct {
 	const char *name;
-	void (*work)(void);
+	void (*work)(char **args);
 } works[] = {
 	{ "proof", do_proof },
 	{ "show", do_show },
@@ -531,11 +532,10 @@ main(int argc, char **argv)
 	if (sodium_init() < 0)
 		return 1;
 	log_open("attack_tool", LOG_ERROR, 0);
-	arguments = argv + (argc < 2 ? argc : 2);
 	for (size_t i = 0; argc > 1 && i < sizeof(works) / sizeof(works[0]);
 	     i++)
 		if (strcmp(works[i].name, argv[1]) == 0) {
-			works[i].work();
+			works[i].work(argv + 2);
 			return 0;
 		}
 	fputs("usage: attack_tool proof|show|answer|raise|pretend|digest|"

@@ -18,7 +18,6 @@ import hashlib
 import inspect
 import json
 import os
-import random
 import re
 import socket
 import ssl
@@ -34,8 +33,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 ".."))
 
 from harness import (AS_ROOT, PRODUCT, SLOW, Agent, App, Failure, Site, World,  # noqa
-                     binary, children, expect, free_port, run, stop_process,
-                     terms, wait_for)
+                     binary, expect, run, terms, wait_for)
 import hostile  # noqa
 from line import Line as LocalLine  # noqa
 from tpms import Tpm, tpm_config  # noqa
