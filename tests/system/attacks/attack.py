@@ -303,8 +303,9 @@ class Machine:
     """What makes proofs: an agent's folder, and its TPM where it has one."""
 
     def __init__(self, folder, tcti=None, device=0, site=None,
-                 tenant="default"):
+                 tenant="default", p256=None):
         self.folder = folder
+        self.p256 = p256  # its TPM's other endorsement key
         self.tcti = tcti
         self.device = device
         self.site = site  # its id
@@ -313,7 +314,7 @@ class Machine:
     @property
     def where(self):
         return {"folder": self.folder, "tcti": self.tcti, "site": self.site,
-                "tenant": self.tenant}
+                "tenant": self.tenant, "p256": self.p256}
 
     def proof(self, purpose, **words):
         full = {**self.where, "device": self.device, **words}

@@ -5,8 +5,9 @@ the TPM signs is real; what it is asked is his choice."""
 
 import sys
 
-from attack import (Line, Place, World, b64, binary, expect, main, nonce,
-                    refused, run, sha256, site_of, tool, tpm_config, unb64)
+from attack import (Line, Machine, Place, Refusal, World, b64, binary, expect,
+                    gains, main, nonce, refused, run, sha256, site_of, tool,
+                    tpm_config, unb64)
 
 
 def believing_site(world, **what):
@@ -148,6 +149,38 @@ def keys_of_two_tpms_make_no_device():
         expect(reply["class"] == "tpm", reply)  # the honest way
 
 
+def one_chip_is_two_devices_at_most():
+    """Has: one chip, of a listed maker, that certified both of its endorsement
+    keys (RSA, P-256), and two enrolment tokens.
+    Tries: to enroll it as often as he can.
+    Gets: two devices, each with sessions, seats and borrows of its own; a key
+    that is enrolled already is the device that it was.
+    """
+    with World() as world:
+        site = believing_site(world)
+        first = comes_with(world, site, "hardware", "chip")
+        first.tpm.key = "p256"
+        first.tpm.certify("hardware")
+        # Twice with each key, the second time with a new attestation key.
+        devices = []
+        for i, p256 in enumerate((None, 1, None, 1)):
+            machine = Machine(world.path("id%d" % i), first.tpm.tcti,
+                              p256=p256)
+            line = Line(site)
+            said = line.hello()
+            machine.site, machine.tenant = said["site"], said["tenant"]
+            try:
+                reply = machine.enroll(line, site.token("--class", "tpm"))
+            except Refusal as refusal:
+                expect(i >= 2, "%d: %s" % (i, refusal))
+                continue
+            expect(reply["class"] == "tpm", reply)
+            devices.append(reply["device"])
+        expect(len(set(devices)) == 2, "devices: %s" % devices)
+        return gains("%d devices from one chip that its maker certified with "
+                     "both keys", len(set(devices)))
+
+
 def pretend(line, token, ek, more):
     """The enrolment of a key in software that says it is in a TPM."""
     said = line.hello()
@@ -215,4 +248,5 @@ if __name__ == "__main__":
         a_counter_that_was_removed_begins_above,
         keys_of_two_tpms_make_no_device,
         a_key_in_software_is_no_tpm,
+        one_chip_is_two_devices_at_most,
     ]))
