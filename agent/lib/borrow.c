@@ -229,7 +229,7 @@ lh_borrow_take(struct lh_borrow *borrow, struct lh_client *client,
 {
 	struct arena arena = { .max_bytes = BORROW_REPLY_BYTES };
 	struct local_borrow_take take;
-	struct local_borrow reply;
+	struct local_borrow reply = { 0 };
 	int error = begin(client);
 
 	if (error == LH_OK)
@@ -278,7 +278,7 @@ lh_borrow_extend(struct lh_borrow *borrow, struct lh_client *client,
 {
 	const struct local_borrow_extend request = { id, length_s };
 	struct arena arena = { .max_bytes = BORROW_REPLY_BYTES };
-	struct local_borrow reply;
+	struct local_borrow reply = { 0 };
 	struct problem problem;
 	int error = begin(client);
 
@@ -306,7 +306,7 @@ lh_borrow_return(int *proved, struct lh_client *client, uint64_t id,
 	const struct local_borrow_return request = { .lease = id,
 		.all = id == 0 };
 	struct arena arena = { .max_bytes = BORROW_REPLY_BYTES };
-	struct local_borrow_returned reply;
+	struct local_borrow_returned reply = { 0 };
 	struct problem problem;
 	int error = begin(client);
 
@@ -329,14 +329,14 @@ lh_borrow_list(struct lh_client *client,
     int timeout_ms)
 {
 	struct arena arena = { .max_bytes = BORROW_REPLY_BYTES };
-	struct local_borrows reply;
+	struct local_borrows reply = { 0 };
 	struct problem problem;
 	int error = begin(client);
 
-	if (error == LH_OK && each == NULL)
-		error = detail_set(LH_E_ARGUMENT, "nobody to tell");
 	if (error != LH_OK)
 		return error;
+	if (each == NULL)
+		return detail_set(LH_E_ARGUMENT, "nobody to tell");
 	int err = ask(&reply, client, LOCAL_BORROW_LIST, NULL, &arena,
 	    timeout_ms, &problem);
 

@@ -54,7 +54,7 @@ bind_to_session(struct lending *lending, struct call *call,
 {
 	struct proof_subject *subject = &lending->subject;
 
-	if (!take_challenge(session, nonce)) {
+	if (session == NULL || !take_challenge(session, nonce)) {
 		problem_set(problem, ERR_BAD_PROOF, NULL,
 		    "the proof is not over the nonce of this session: each "
 		    "needs one of its own (borrow.challenge)");
