@@ -12,6 +12,8 @@
 #include <sys/time.h>
 
 #define WATCH_S 30
+/* What is to be settled keeps a session from being used. */
+#define HOLD_MAX_MS 60000
 /* As long as a checkout waits for a site that is away. */
 #define PATIENCE_MS 5000
 /* Of one user, waiting; a return of all is one. */
@@ -324,7 +326,39 @@ borrows_resume(struct keeper *keeper)
 		return;
 	}
 	borrows->holds_session = true;
+	borrows->holds_ms = clock_boottime_ms();
 	job_put(job);
+}
+
+/* --- the book ------------------------------------------------------------- */
+
+static int
+read_book(struct keeper *keeper)
+{
+	struct book *book = &keeper->borrows.book;
+
+	book_release(book);
+	book_init(book);
+	int err = book_read(book, &keeper->files);
+
+	if (err < 0) {
+		book_release(book);
+		book_init(book);
+	}
+	/* The site has it all, but for how far a return has come; that it
+	 * knows too. */
+	return err == ERR_CORRUPT ? 0 : err;
+}
+
+int
+borrows_write(struct keeper *keeper)
+{
+	int err = book_write(&keeper->borrows.book, &keeper->files);
+
+	/* What was not written down is not done. */
+	if (err < 0)
+		(void)read_book(keeper);
+	return err;
 }
 
 /* --- the counter ---------------------------------------------------------- */
@@ -405,6 +439,12 @@ on_watch(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
+	/* A key that answers no more keeps nobody from his lease. */
+	if (borrows->holds_session &&
+	    clock_boottime_ms() - borrows->holds_ms > HOLD_MAX_MS) {
+		borrows->holds_session = false;
+		session_ready(keeper);
+	}
 	tickets_watch(keeper);
 	if (borrows->counter == 0)
 		ask_counter(keeper);
@@ -427,15 +467,8 @@ borrows_open(struct keeper *keeper)
 	    event_new(keeper->base, -1, EV_PERSIST, on_watch, keeper);
 	if (borrows->watch == NULL || event_add(borrows->watch, &every) < 0)
 		return ERR_NOMEM;
-	int err = book_read(&borrows->book, &keeper->files);
+	int err = read_book(keeper);
 
-	/* The site has it all, but for how far a return has come; that it
-	 * knows too. */
-	if (err == ERR_CORRUPT) {
-		book_release(&borrows->book);
-		book_init(&borrows->book);
-		err = 0;
-	}
 	if (borrows->book.n > 0)
 		log_info("keeper", "%u tickets of borrowed seats are here",
 		    borrows->book.n);

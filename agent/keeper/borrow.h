@@ -56,12 +56,16 @@ struct borrows {
 	bool closing;
 	bool asking; /* where the counter stands */
 	bool holds_session; /* the session is ready when this is settled */
+	int64_t holds_ms; /* boottime: since then */
 	char trouble[256]; /* why nothing is settled, as last logged */
 };
 
 int borrows_open(struct keeper *keeper);
 /** Proofs and calls have been answered, or never will be. */
 void borrows_close(struct keeper *keeper);
+/** The book to the disk, before anything rests on it. On an error it is as it
+ * was on the disk again. */
+int borrows_write(struct keeper *keeper);
 /** A proof, or the device itself, said where the counter stands. */
 void borrows_saw_counter(struct keeper *keeper, uint64_t counter);
 /** The device's key can be asked from now on. */

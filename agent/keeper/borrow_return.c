@@ -25,7 +25,7 @@ book_of(struct borrow_job *job)
 static bool
 write_or_refuse(struct borrow_job *job)
 {
-	int err = book_write(book_of(job), &job->keeper->files);
+	int err = borrows_write(job->keeper);
 
 	if (err < 0)
 		job_refuse(job, err, NULL);

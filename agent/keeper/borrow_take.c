@@ -18,7 +18,7 @@ on_fetched(struct borrow_job *job)
 	struct book *book = &job->keeper->borrows.book;
 
 	sodium_memzero(book->taking, sizeof(book->taking));
-	int err = book_write(book, &job->keeper->files);
+	int err = borrows_write(job->keeper);
 
 	if (err < 0) {
 		/* It is lent all the same: the next session finds it. */
@@ -146,7 +146,7 @@ job_take(struct borrow_job *job)
 	/* Whose it is, before anything can come of it. */
 	memcpy(book->taking, job->take.ask.request, sizeof(book->taking));
 	book->taker = job->uid;
-	int err = book_write(book, &job->keeper->files);
+	int err = borrows_write(job->keeper);
 
 	if (err < 0)
 		job_refuse(job, err, NULL);

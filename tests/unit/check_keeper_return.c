@@ -153,6 +153,32 @@ START_TEST(restored_book_serves_nothing_after_a_return)
 }
 END_TEST
 
+/* A folder where the file was: nothing can be put in its place. */
+START_TEST(return_that_cannot_be_written_is_not_begun)
+{
+	uint64_t lease = borrow(1, 172800);
+	struct local_borrow_returned reply;
+	char words[256];
+
+	use_seat();
+	go_offline();
+	snprintf(words, sizeof(words),
+	    "cd %s && mv borrows.json kept && mkdir -p borrows.json/x",
+	    world.folder);
+	ck_assert_int_eq(system(words), 0);
+	ck_assert_int_ne(give_back(&reply, 0, true), 0);
+	snprintf(words, sizeof(words),
+	    "cd %s && rm -r borrows.json && mv kept borrows.json",
+	    world.folder);
+	ck_assert_int_eq(system(words), 0);
+	come_back();
+	ck_assert_uint_eq(lender_count(), 1);
+	ck_assert_uint_eq(used(lease), 1);
+	ck_assert_uint_eq(lender_find(lease)->now.epoch, lender.proven);
+	give_back_all(1);
+}
+END_TEST
+
 /* --- a crash at each step ------------------------------------------------- */
 
 /* Two borrows, of which the second comes back; where it was interrupted, it
@@ -551,6 +577,7 @@ suite(void)
 		suite_add_tcase(s, cases[i]);
 	}
 	tcase_add_test(returns, return_takes_the_seats_in_use);
+	tcase_add_test(returns, return_that_cannot_be_written_is_not_begun);
 	tcase_add_test(returns, others_go_on_while_one_comes_back);
 	tcase_add_test(returns, return_of_what_is_not_there_is_refused);
 	tcase_add_test(returns, others_borrows_are_not_ones_own);
