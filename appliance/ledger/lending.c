@@ -177,6 +177,13 @@ verified(struct call *call)
 	call->reply = NULL;
 	/* A store of before this is told from the newest by its counter. */
 	call->finish = command_finish_ticked;
+	/* An agent knows what it signed; who brings a file does not. */
+	if (command->err == ERR_BAD_PROOF && command->op == OP_BORROW_DELIVER)
+		problem_set(&command->problem, ERR_BAD_PROOF,
+		    "have it written anew: leasehold borrow return --all "
+		    "--offline FILE",
+		    "the proof in the file does not hold: it was changed, or "
+		    "another device made it");
 	if (command->err != 0)
 		command_finish(call);
 	else

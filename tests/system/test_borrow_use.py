@@ -300,7 +300,7 @@ def a_return_travels_as_a_file():
         with open(path, "w") as f:
             f.write(re.sub(r'"counter": (\d+)', lambda m: '"counter": %d' % (
                 int(m.group(1)) + 1), kept))
-        refused(1, ["bad_proof"], site.cli("borrow", "deliver", path))
+        refused(1, ["does not hold", "--offline FILE"], site.cli("borrow", "deliver", path))
         with open(path, "w") as f:
             f.write(kept)
         done = site.cli("borrow", "deliver", path)
