@@ -282,7 +282,8 @@ START_TEST(retry_takes_no_second_borrow)
 	request.length_s = 3600;
 	ck_assert_int_eq(told(lh_borrow_take(&borrow, client, &request, 200)),
 	    LH_E_TIMEOUT);
-	ck_assert_mem_ne(lends.before, lends.take.request, REQUEST_BYTES);
+	LENDS(
+	    ck_assert_mem_ne(lends.before, lends.take.request, REQUEST_BYTES));
 	request.length_s = 604800;
 	LENDS(lends.vice = VICE_NONE;
 	      memcpy(lends.take.request, lends.before, REQUEST_BYTES));
