@@ -28,6 +28,8 @@
  * place of renewals by the site the device that borrowed it proves, over a fresh
  * nonce of this library, that it has it still: a seat is valid for an hour at
  * most from the last such proof, and no longer than what is left of the borrow.
+ * After a sleep of the machine that was longer it is valid again as soon as it
+ * is proved again, which is tried at once.
  *
  * The library writes to no descriptor of the application, logs nothing, raises
  * no SIGPIPE, installs no signal handler, and its descriptors close on exec.

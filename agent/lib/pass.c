@@ -61,6 +61,16 @@ pass_is_held(const struct lh_seat *seat)
 	return !seat->lost && !seat->returned;
 }
 
+/* A machine that slept for longer than a proof is good for has not been asked
+ * since: a borrowed seat is not valid then, and not lost before one proof was
+ * asked for in vain. With the lock. */
+static bool
+may_be_proved(const struct lh_seat *seat)
+{
+	return seat->borrowed && !seat->ended && seat->failures == 0 &&
+	    seat_span_ms(seat) >= seat->lease.ttl_s * 1000LL;
+}
+
 /* Nothing went wrong, and nothing came. Returns what it is called; with the
  * lock. */
 static int
@@ -89,7 +99,7 @@ tell_lost(struct lh_client *client, struct lh_seat *seat)
 	char why[VERIFY_WHY];
 
 	pthread_mutex_lock(&client->lock);
-	if (!pass_is_held(seat) || seat->fresh ||
+	if (!pass_is_held(seat) || seat->fresh || may_be_proved(seat) ||
 	    clock_boottime_ms() < atomic_load(&seat->deadline_ms)) {
 		pthread_mutex_unlock(&client->lock);
 		return;
@@ -255,7 +265,7 @@ pass_next(const struct pass *pass, struct lh_client *client)
 			then_ms = retry_ms;
 		if (then_ms < next_ms)
 			next_ms = then_ms;
-		if (!seat->fresh && end_ms < next_ms)
+		if (!seat->fresh && !may_be_proved(seat) && end_ms < next_ms)
 			next_ms = end_ms;
 	}
 	if (client->n_returns > 0 && number == 0 && retry_ms < next_ms)

@@ -347,6 +347,57 @@ START_TEST(end_of_the_borrow_is_told_as_such)
 }
 END_TEST
 
+/* As after a sleep of the machine: nobody asked while the hour passed. */
+static struct lh_seat *
+sleep_too_long(void)
+{
+	struct lh_options given = options();
+	struct lh_seat *seat;
+
+	lh_client_free(client);
+	given.lost = on_lost;
+	given.manual_beats = 1;
+	ck_assert_int_eq(lh_client_new(&client, &given), LH_OK);
+	LENDS(lends.prove_s = 1);
+	seat = take();
+	usleep(1200000);
+	ck_assert_int_eq(lh_seat_valid(seat), 0);
+	return seat;
+}
+
+START_TEST(seat_that_slept_too_long_is_valid_when_it_is_proved_again)
+{
+	struct lh_seat *seat = sleep_too_long();
+
+	ck_assert_int_eq(beat(), LH_OK);
+	ck_assert_int_eq(lh_seat_valid(seat), 1);
+	ck_assert_int_eq(atomic_load(&told.calls), 0);
+}
+END_TEST
+
+START_TEST(seat_that_slept_too_long_and_is_not_proved_is_lost)
+{
+	struct lh_seat *seat = sleep_too_long();
+
+	LENDS(lends.lie = LIE_REPLAY);
+	ck_assert_int_eq(beat(), LH_E_BAD_PROOF);
+	ck_assert_int_eq(lh_seat_valid(seat), 0);
+	(void)lh_beat(client, 1000);
+	ck_assert_int_eq(atomic_load(&told.calls), 1);
+	ck_assert_int_eq(atomic_load(&told.error), LH_E_BAD_PROOF);
+}
+END_TEST
+
+START_TEST(lease_of_the_site_that_slept_too_long_is_lost)
+{
+	LENDS(lends.online = true);
+	agent_terms(&agent, 1, 0);
+	(void)sleep_too_long();
+	(void)lh_beat(client, 1000);
+	ck_assert_int_eq(atomic_load(&told.calls), 1);
+}
+END_TEST
+
 START_TEST(extension_reaches_the_seat_with_the_next_proof)
 {
 	LENDS(lends.length_s = 600);
@@ -481,6 +532,10 @@ suite(void)
 	tcase_add_test(tc, proof_that_it_was_given_back_ends_it_at_once);
 	tcase_add_test(tc, clock_that_went_back_between_proofs_ends_it_at_once);
 	tcase_add_test(tc, end_of_the_borrow_is_told_as_such);
+	tcase_add_test(tc,
+	    seat_that_slept_too_long_is_valid_when_it_is_proved_again);
+	tcase_add_test(tc, seat_that_slept_too_long_and_is_not_proved_is_lost);
+	tcase_add_test(tc, lease_of_the_site_that_slept_too_long_is_lost);
 	tcase_add_test(tc, extension_reaches_the_seat_with_the_next_proof);
 	tcase_add_test(tc, replacement_for_a_raised_counter_goes_on);
 	tcase_add_test(tc, forged_ticket_is_refused_and_given_back);
