@@ -276,6 +276,9 @@ hold(struct lh_seat **out, struct lh_client *client,
 	pthread_mutex_lock(&client->lock);
 	seat->fresh = false;
 	pthread_mutex_unlock(&client->lock);
+	/* What is left of a borrow may end before the thread looks again. */
+	if (answer->borrowed)
+		client_wake(client);
 	if (error != LH_OK)
 		lh_return(seat);
 	else
