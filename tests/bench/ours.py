@@ -168,20 +168,22 @@ class BenchSite(Site):
         return sum(pss_kib(pid) for pid in
                    [self.process.pid, *self.daemons.values()])
 
-    def options(self, agents, connections):
+    def options(self, agents, connections, class_="software"):
         """Devices that are known in the folder log in, others enroll."""
         folder = os.path.join(self.world.keys, agents)
         options = ["--port", self.port, "--ca", self.ca, "--product", PRODUCT,
                    "--folder", folder, "--connections", connections]
         if not os.path.exists(os.path.join(folder, str(connections - 1))):
-            options += ["--join", self.token(uses=connections)]
-        return options
+            options += ["--join", self.token("--class", class_,
+                                             uses=connections)]
+        return options + (["--vtpm"] if class_ == "vtpm" else [])
 
     def load(self, cpus, agents, connections, *extra, timeout=90,
-             program="load_bench"):
+             program="load_bench", class_="software"):
         """One measurement; what it cost each process is added."""
         with Generator(cpus, program,
-                       *self.options(agents, connections), *extra) as load:
+                       *self.options(agents, connections, class_),
+                       *extra) as load:
             expect(load.line(timeout) == "begin", "it does not begin")
             pids = self.daemons
             cpu = {name: cpu_s(pid) for name, pid in pids.items()}
@@ -205,10 +207,9 @@ class BenchSite(Site):
             load.line(timeout)
             load.line(timeout)
 
-    def logins(self, cpus, agents, connections, *extra, timeout=90):
+    def logins(self, *args, **options):
         """So many devices that log in and hang up, as `load`."""
-        return self.load(cpus, agents, connections, *extra, timeout=timeout,
-                         program="login_bench")
+        return self.load(*args, program="login_bench", **options)
 
     def waves(self, cpus, agents, connections, timeout=240):
         """So many devices that log in all at once, again and again, until

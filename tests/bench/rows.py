@@ -46,8 +46,9 @@ def spread(values, more=""):
 
 # --- durable checkouts, beside the peers -------------------------------------
 
-def load(bench, site, agents, connections, *extra):
-    result = site.load(bench.generator, agents, connections, *extra)
+def load(bench, site, agents, connections, *extra, **options):
+    result = site.load(bench.generator, agents, connections, *extra,
+                       **options)
     bench.others.append(result["others"])
     return result
 
@@ -228,14 +229,10 @@ def idle(bench):
 
 # --- devices that prove who they are -------------------------------------------
 
-LOGIN_CLASSES = ("software",)
+LOGIN_CLASSES = ("software", "vtpm")
 AGENTS = 1000  # that come in one moment
 MODEST = 500  # checkouts a second beside them
 MODEST_AGENTS = 64
-
-
-def class_options(class_):
-    return ["--vtpm"] if class_ == "vtpm" else []
 
 
 def show_work(bench, what, result):
@@ -260,8 +257,8 @@ def log_in(bench, class_):
     for _ in range(bench.rounds):
         with Pinned(bench.server) as world:
             results.append(BenchSite(world).logins(
-                bench.generator, "agents", AGENTS, *class_options(class_),
-                "--seconds", bench.seconds, "--warm-up", bench.seconds / 5))
+                bench.generator, "agents", AGENTS, "--seconds",
+                bench.seconds, "--warm-up", bench.seconds / 5, class_=class_))
         bench.others.append(results[-1]["others"])
         show_work(bench, "logins, class " + class_, results[-1])
     bench.add("logins_" + class_, median([r["per_second"] for r in results]),
@@ -277,9 +274,8 @@ def borrow(bench, class_):
         with Pinned(bench.server) as world:
             site = BenchSite(world, classes=[class_])
             results.append(load(bench, site, "agents", MAIN, "--borrow",
-                                *class_options(class_), "--seconds",
-                                bench.seconds, "--warm-up",
-                                bench.seconds / 5))
+                                "--seconds", bench.seconds, "--warm-up",
+                                bench.seconds / 5, class_=class_))
         show_work(bench, "borrows, class " + class_, results[-1])
     bench.add("borrows_" + class_, median([r["per_second"] for r in results]),
               ">=", None, "/s", spread(

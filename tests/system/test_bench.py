@@ -98,6 +98,19 @@ def borrows_are_taken_and_given_back_by_proof():
         site.verify()
 
 
+def devices_with_a_virtual_tpm_log_in_and_borrow():
+    with Pinned(CORES) as world:
+        site = BenchSite(world, classes=["vtpm"])
+        done = site.logins(CORES, "agents", 50, "--at-once", 4, "--seconds",
+                           0.5, class_="vtpm")
+        expect(done["done"] > 10 and done["refused"] == 0, done)
+        done = site.load(CORES, "agents", 4, "--borrow", "--seconds", 0.5,
+                         class_="vtpm")
+        expect(done["done"] > 4, done)
+        expect(site.ready()["devices"] == 50, site.ready())
+        site.verify()
+
+
 def an_open_loop_may_share_its_core():
     with Pinned(CORES) as world:
         site = BenchSite(world)
@@ -115,5 +128,6 @@ if __name__ == "__main__":
         idle_agents_stay_and_the_first_grant_is_waited_for,
         logins_come_one_by_one_and_in_waves,
         borrows_are_taken_and_given_back_by_proof,
+        devices_with_a_virtual_tpm_log_in_and_borrow,
         an_open_loop_may_share_its_core,
     ]))
