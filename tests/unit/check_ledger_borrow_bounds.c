@@ -156,6 +156,26 @@ START_TEST(what_is_owed_is_told_by_its_cause)
 }
 END_TEST
 
+/* Its session knows of a higher value than the journal does. */
+START_TEST(a_proof_older_than_the_login_gets_nothing)
+{
+	struct borrow_take body =
+	    borrow_take_body(&world, &laptop, PRODUCT, 60);
+	struct command command = world_command(&world, OP_BORROW_TAKE,
+	    ACTOR_DEVICE, laptop.device, &body);
+
+	command.counter = laptop.counter + 1;
+	ck_assert_int_eq(world_do(&world, &command), ERR_BAD_PROOF);
+	ck_assert_ptr_nonnull(strstr(command.problem.detail, "when it logged"));
+	arena_release(&command.arena);
+	command = world_command(&world, OP_BORROW_TAKE, ACTOR_DEVICE,
+	    laptop.device, &body);
+	command.counter = laptop.counter;
+	ck_assert_int_eq(world_do(&world, &command), 0);
+	arena_release(&command.arena);
+}
+END_TEST
+
 /* --- what is journaled ----------------------------------------------------- */
 
 static uint64_t
@@ -214,6 +234,7 @@ suite(void)
 	tcase_add_test(tc, an_advisory_license_lends_beyond_its_contract);
 	tcase_add_test(tc, a_license_that_lends_nothing_says_so);
 	tcase_add_test(tc, what_is_owed_is_told_by_its_cause);
+	tcase_add_test(tc, a_proof_older_than_the_login_gets_nothing);
 	tcase_add_test(tc, a_proof_that_says_nothing_new_is_journaled_once);
 	suite_add_tcase(s, tc);
 	return s;
