@@ -171,6 +171,22 @@ START_TEST(nonce_is_good_for_one_proof)
 }
 END_TEST
 
+START_TEST(nonce_of_ones_own_is_none)
+{
+	struct borrow_take take = new_take(&alice);
+	struct borrow_taken taken;
+
+	/* One was given, and this is another. */
+	take.ask.nonce[31] ^= 1;
+	prove_take(&take, &alice);
+	ck_assert_int_eq(send_take(&alice, &take, &taken), ERR_BAD_PROOF);
+	/* None is given any more, and none is not zero. */
+	memset(take.ask.nonce, 0, sizeof(take.ask.nonce));
+	prove_take(&take, &alice);
+	ck_assert_int_eq(send_take(&alice, &take, &taken), ERR_BAD_PROOF);
+}
+END_TEST
+
 START_TEST(proof_for_another_request_or_connection_lends_nothing)
 {
 	struct borrow_take take = new_take(&alice);
@@ -547,6 +563,7 @@ suite(void)
 	tcase_set_timeout(way, PROCESS_TEST_S);
 	tcase_add_test(proofs, lent_seat_has_a_ticket_that_a_library_can_check);
 	tcase_add_test(proofs, nonce_is_good_for_one_proof);
+	tcase_add_test(proofs, nonce_of_ones_own_is_none);
 	tcase_add_test(proofs,
 	    proof_for_another_request_or_connection_lends_nothing);
 	tcase_add_test(proofs, proof_for_another_purpose_lends_nothing);
