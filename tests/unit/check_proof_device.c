@@ -10,19 +10,20 @@
 #include <string.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/leasehold-device-XXXXXX";
+static char folder[64];
 
 static void
 setup(void)
 {
 	ck_assert_int_ge(sodium_init(), 0);
+	snprintf(folder, sizeof(folder), "/tmp/leasehold-device-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 }
 
 static void
 teardown(void)
 {
-	char path[64];
+	char path[80];
 
 	snprintf(path, sizeof(path), "%s/0", folder);
 	unlink(path);
