@@ -231,7 +231,7 @@ asan: dependencies ## the same tests under ASan and UBSan
 tsan: dependencies ## the tests of what has threads, under TSan
 	@$(SELF) $(JOBS) MODE=tsan build-tests
 	tests/run --build $(BUILD)/tsan --only 'check_ledger*' \
-		--only 'check_proof_worker' --only 'check_proof_tpm' \
+		--only 'check_proof_helper' --only 'check_proof_tpm' \
 		--only 'check_writer' --only 'check_lib_*' \
 		--only 'test_checkout.py'
 

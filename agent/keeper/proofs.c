@@ -2,7 +2,7 @@
 
 #include "shared/base/err.h"
 #include "shared/base/text.h"
-#include "shared/proof/worker.h"
+#include "shared/proof/helper.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -13,14 +13,14 @@
 enum kind { KIND_MAKE, KIND_COUNTER, KIND_RAISE, KIND_RUN };
 
 struct proofs {
-	struct worker *worker;
+	struct helper *helper;
 	struct event *back;
 	struct identity *identity; /* the thread's; after it, proofs_free's */
 	size_t waiting; /* the loop's count */
 };
 
 struct job {
-	struct worker_job job; /* first */
+	struct helper_job job; /* first */
 	struct proofs *proofs;
 	enum kind kind;
 	struct proof_subject subject; /* its strings are these */
@@ -51,9 +51,9 @@ work_on(struct job *job, struct identity *identity)
 
 /* In the thread. */
 static void
-work(struct worker_job *worker_job)
+work(struct helper_job *helper_job)
 {
-	struct job *job = (struct job *)worker_job;
+	struct job *job = (struct job *)helper_job;
 	struct proofs *proofs = job->proofs;
 
 	job->err = job->kind == KIND_RUN
@@ -62,10 +62,10 @@ work(struct worker_job *worker_job)
 }
 
 static void
-done(struct worker_job *worker_job)
+done(struct helper_job *helper_job)
 {
-	struct job *job = (struct job *)worker_job;
-	int err = worker_job->cancelled ? ERR_CLOSED : job->err;
+	struct job *job = (struct job *)helper_job;
+	int err = helper_job->cancelled ? ERR_CLOSED : job->err;
 
 	if (job->kind == KIND_RUN) {
 		job->ran(job->ctx, err);
@@ -98,7 +98,7 @@ submit(struct proofs *proofs, const struct job *plan)
 		job->subject.site = job->site;
 		job->subject.tenant = job->tenant;
 	}
-	int err = worker_submit(proofs->worker, &job->job);
+	int err = helper_submit(proofs->helper, &job->job);
 
 	if (err < 0)
 		free(job);
@@ -159,7 +159,7 @@ on_back(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	worker_reap(proofs->worker);
+	helper_reap(proofs->helper);
 }
 
 int
@@ -173,10 +173,10 @@ proofs_new(struct proofs **out, struct event_base *base,
 		return ERR_NOMEM;
 	}
 	proofs->identity = identity;
-	int err = worker_new(&proofs->worker, PROOFS_MAX + SPARE);
+	int err = helper_new(&proofs->helper, PROOFS_MAX + SPARE);
 
 	if (err == 0) {
-		proofs->back = event_new(base, worker_fd(proofs->worker),
+		proofs->back = event_new(base, helper_fd(proofs->helper),
 		    EV_READ | EV_PERSIST, on_back, proofs);
 		if (proofs->back == NULL || event_add(proofs->back, NULL) < 0)
 			err = ERR_NOMEM;
@@ -196,7 +196,7 @@ proofs_free(struct proofs *proofs)
 		return;
 	if (proofs->back != NULL)
 		event_free(proofs->back);
-	worker_free(proofs->worker);
+	helper_free(proofs->helper);
 	identity_close(proofs->identity);
 	free(proofs);
 }

@@ -6,7 +6,7 @@
  *
  * Threads: every call but identity_class() and identity_public() may block,
  * software for an fsync, a TPM for up to a second (RSA, slow chips: several
- * while opening). Loops use worker.h. Calls of several threads are taken one
+ * while opening). Loops use helper.h. Calls of several threads are taken one
  * after the other. A TPM that went away is opened again by the next call.
  *
  * Errors are logged where they are seen, in words. Those of a TPM:

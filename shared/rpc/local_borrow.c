@@ -49,8 +49,8 @@ static const struct record_field local_borrow_fields[] = {
 RECORD_DEFINE(local_borrow, 1, "Seats that this workstation has borrowed.");
 
 static const struct record_field local_borrows_fields[] = {
-	R_LIST(local_borrows, items, &local_borrow_record, 0,
-	    BORROW_DEVICE_MAX, 0, "Borrows in the order of their numbers."),
+	R_LIST(local_borrows, items, &local_borrow_record, 0, BORROW_DEVICE_MAX,
+	    0, "Borrows in the order of their numbers."),
 };
 RECORD_DEFINE(local_borrows, 1, "What this workstation has borrowed.");
 

@@ -555,7 +555,8 @@ rows_written(void)
 /* A fence above the last value that there is: refused, and no batch fails. */
 START_TEST(a_fence_at_the_counters_end_is_no_fault)
 {
-	struct ledger_generation generation = { .reason = "test", .counter = 3 };
+	struct ledger_generation generation = { .reason = "test",
+		.counter = 3 };
 	uint64_t lease = borrow_take(&world, &laptop, PRODUCT, BORROW_DAY_S);
 	struct borrow_returned returned;
 	struct command command;

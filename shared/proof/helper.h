@@ -4,41 +4,41 @@
  * come back on a descriptor that the loop watches. It must not know of event
  * loops, nor what the jobs do.
  */
-#ifndef SHARED_PROOF_WORKER_H
-#define SHARED_PROOF_WORKER_H
+#ifndef SHARED_PROOF_HELPER_H
+#define SHARED_PROOF_HELPER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 /** Embedded at the head of the caller's own struct; zero-initialised. */
-struct worker_job {
+struct helper_job {
 	/** In the thread. May not touch what the loop uses. */
-	void (*work)(struct worker_job *job);
-	/** In the loop's thread, by worker_reap() or worker_free(), once. The
+	void (*work)(struct helper_job *job);
+	/** In the loop's thread, by helper_reap() or helper_free(), once. The
 	 * job is the caller's again, to be freed or reused. */
-	void (*done)(struct worker_job *job);
+	void (*done)(struct helper_job *job);
 	bool cancelled; /* for done(): work() was never called */
-	struct worker_job *next; /* the worker's */
+	struct helper_job *next; /* the helper's */
 };
 
-struct worker;
+struct helper;
 
 /** A thread with room for `most` jobs that wait. Start it before the sandbox
  * closes. Returns 0, ERR_NOMEM or ERR_SYSTEM, logged. */
-int worker_new(struct worker **worker, size_t most);
+int helper_new(struct helper **helper, size_t most);
 
 /** Waits for the job that runs, cancels the rest; done() is called for each.
  * Takes NULL. */
-void worker_free(struct worker *worker);
+void helper_free(struct helper *helper);
 
-/** Readable when jobs have come back: then call worker_reap(). */
-int worker_fd(const struct worker *worker);
+/** Readable when jobs have come back: then call helper_reap(). */
+int helper_fd(const struct helper *helper);
 
-/** Returns 0, or ERR_BUSY when too many wait, or the worker ends (done() is not
+/** Returns 0, or ERR_BUSY when too many wait, or the helper ends (done() is not
  * called). Never blocks. */
-int worker_submit(struct worker *worker, struct worker_job *job);
+int helper_submit(struct helper *helper, struct helper_job *job);
 
 /** Call done() of all jobs that have come back. */
-void worker_reap(struct worker *worker);
+void helper_reap(struct helper *helper);
 
 #endif

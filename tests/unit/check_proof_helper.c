@@ -1,6 +1,6 @@
 /* The helper thread: order, bounds, the end. */
 #include "shared/base/err.h"
-#include "shared/proof/worker.h"
+#include "shared/proof/helper.h"
 #include "tests/unit/suite.h"
 
 #include <poll.h>
@@ -8,17 +8,17 @@
 #include <string.h>
 
 struct job {
-	struct worker_job head;
+	struct helper_job head;
 	int number;
 	pthread_t worked_in;
 };
 
-static struct worker *worker;
+static struct helper *helper;
 static int order[64], n_done, n_cancelled;
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
 static void
-work(struct worker_job *head)
+work(struct helper_job *head)
 {
 	struct job *job = (struct job *)head;
 
@@ -28,7 +28,7 @@ work(struct worker_job *head)
 }
 
 static void
-done(struct worker_job *head)
+done(struct helper_job *head)
 {
 	struct job *job = (struct job *)head;
 
@@ -46,24 +46,24 @@ make_job(int number)
 static void
 wait_for(int n)
 {
-	struct pollfd fd = { .fd = worker_fd(worker), .events = POLLIN };
+	struct pollfd fd = { .fd = helper_fd(helper), .events = POLLIN };
 
 	while (n_done < n) {
 		ck_assert_int_eq(poll(&fd, 1, 10000), 1);
-		worker_reap(worker);
+		helper_reap(helper);
 	}
 }
 
 static void
 setup(void)
 {
-	ck_assert_int_eq(worker_new(&worker, 8), 0);
+	ck_assert_int_eq(helper_new(&helper, 8), 0);
 }
 
 static void
 teardown(void)
 {
-	worker_free(worker);
+	helper_free(helper);
 }
 
 START_TEST(jobs_come_back_in_order)
@@ -72,7 +72,7 @@ START_TEST(jobs_come_back_in_order)
 
 	for (int i = 0; i < 6; i++) {
 		jobs[i] = make_job(i);
-		ck_assert_int_eq(worker_submit(worker, &jobs[i].head), 0);
+		ck_assert_int_eq(helper_submit(helper, &jobs[i].head), 0);
 	}
 	wait_for(6);
 	for (int i = 0; i < 6; i++) {
@@ -81,7 +81,7 @@ START_TEST(jobs_come_back_in_order)
 	}
 	ck_assert_int_eq(n_cancelled, 0);
 	/* Nothing more rings. */
-	struct pollfd fd = { .fd = worker_fd(worker), .events = POLLIN };
+	struct pollfd fd = { .fd = helper_fd(helper), .events = POLLIN };
 
 	ck_assert_int_eq(poll(&fd, 1, 0), 0);
 }
@@ -95,7 +95,7 @@ START_TEST(too_many_jobs_are_refused)
 	pthread_mutex_lock(&gate);
 	for (int i = 0; i < 16; i++) {
 		jobs[i] = make_job(i);
-		int err = worker_submit(worker, &jobs[i].head);
+		int err = helper_submit(helper, &jobs[i].head);
 
 		ck_assert(err == 0 || err == ERR_BUSY);
 		taken += err == 0;
@@ -116,11 +116,11 @@ START_TEST(end_gives_every_job_back)
 	pthread_mutex_lock(&gate);
 	for (int i = 0; i < 8; i++) {
 		jobs[i] = make_job(i);
-		ck_assert_int_eq(worker_submit(worker, &jobs[i].head), 0);
+		ck_assert_int_eq(helper_submit(helper, &jobs[i].head), 0);
 	}
 	pthread_mutex_unlock(&gate);
-	worker_free(worker);
-	worker = NULL;
+	helper_free(helper);
+	helper = NULL;
 	ck_assert_int_eq(n_done, 8);
 	for (int i = 0; i < 8; i++)
 		ck_assert_int_eq(order[i], i);
@@ -130,11 +130,11 @@ END_TEST
 static struct job follower;
 
 static void
-submit_another(struct worker_job *head)
+submit_another(struct helper_job *head)
 {
 	done(head);
 	if (!head->cancelled)
-		(void)worker_submit(worker, &follower.head);
+		(void)helper_submit(helper, &follower.head);
 }
 
 START_TEST(done_may_submit)
@@ -143,29 +143,29 @@ START_TEST(done_may_submit)
 
 	first.head.done = submit_another;
 	follower = make_job(2);
-	ck_assert_int_eq(worker_submit(worker, &first.head), 0);
+	ck_assert_int_eq(helper_submit(helper, &first.head), 0);
 	wait_for(2);
 	ck_assert_int_eq(order[0], 1);
 	ck_assert_int_eq(order[1], 2);
 	/* The same struct again. */
-	ck_assert_int_eq(worker_submit(worker, &first.head), 0);
+	ck_assert_int_eq(helper_submit(helper, &first.head), 0);
 	wait_for(4);
 }
 END_TEST
 
 START_TEST(worker_without_jobs_ends)
 {
-	worker_free(worker);
-	worker = NULL;
-	worker_free(NULL);
+	helper_free(helper);
+	helper = NULL;
+	helper_free(NULL);
 }
 END_TEST
 
 Suite *
 suite(void)
 {
-	Suite *s = suite_create("proof_worker");
-	TCase *tc = tcase_create("worker");
+	Suite *s = suite_create("proof_helper");
+	TCase *tc = tcase_create("helper");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, jobs_come_back_in_order);
