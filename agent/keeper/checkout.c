@@ -146,7 +146,7 @@ give_up_offline(struct checkout_way *way)
 	problem_set(&problem, err, "leasehold status", "%s%s%s", borrowed,
 	    session->refused != 0 ? "" : "the site cannot be reached: ",
 	    trouble);
-	if (session_is_pending(way->keeper)) {
+	if (session_waits_for_admin(way->keeper)) {
 		err = ERR_FORBIDDEN;
 		problem_set_pending(&problem, way->keeper->site.device);
 	}
@@ -167,7 +167,7 @@ way_go_offline(struct checkout_way *way)
 
 	way->step = CHECKOUT_OFFLINE;
 	if (way->keeper->session.refused != 0 ||
-	    (session_is_pending(way->keeper) && way->wait_until_ms == 0)) {
+	    (session_waits_for_admin(way->keeper) && way->wait_until_ms == 0)) {
 		give_up_offline(way);
 		return;
 	}

@@ -372,7 +372,7 @@ void session_hang_up(struct keeper *keeper, const char *format, ...)
 void session_hurry(struct keeper *keeper);
 bool session_is_up(const struct keeper *keeper);
 /** Proved, and no more until an admin approves of this device. */
-bool session_is_pending(const struct keeper *keeper);
+bool session_waits_for_admin(const struct keeper *keeper);
 /** From resume.c: all is attached; what is owed of borrows comes next. */
 void session_resumed(struct keeper *keeper);
 /** From borrow.c, or at once: all is settled. */
@@ -529,7 +529,7 @@ void session_trouble(struct keeper *keeper, enum local_cause cause,
 void session_blame(struct keeper *keeper, int err,
     const struct problem *problem);
 /** What any question to the site came to: is it able to write? */
-void session_heard(struct keeper *keeper, enum operation_id op, int err,
+void session_note_answer(struct keeper *keeper, enum operation_id op, int err,
     const struct problem *problem);
 /** The site named itself and its time. */
 void session_met(struct keeper *keeper, const struct hello_reply *said);

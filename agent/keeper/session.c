@@ -35,7 +35,7 @@ session_is_up(const struct keeper *keeper)
 }
 
 bool
-session_is_pending(const struct keeper *keeper)
+session_waits_for_admin(const struct keeper *keeper)
 {
 	return keeper->session.state == SESSION_PENDING;
 }
@@ -407,7 +407,7 @@ on_notice(void *ctx, enum operation_id op, const void *record)
 			borrows_settle(keeper);
 	} else if (op == OP_DEVICE_APPROVED) {
 		log_info("keeper", "an admin approved of this device");
-		if (session_is_pending(keeper))
+		if (session_waits_for_admin(keeper))
 			begin_resuming(keeper);
 	} else if (op == OP_LEASE_WAITING) {
 		checkouts_waiting(keeper, record);
@@ -420,7 +420,7 @@ static void
 on_answered(void *ctx, enum operation_id op, int err,
     const struct problem *problem)
 {
-	session_heard(ctx, op, err, problem);
+	session_note_answer(ctx, op, err, problem);
 }
 
 static void

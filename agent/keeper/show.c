@@ -63,7 +63,7 @@ session_blame(struct keeper *keeper, int err, const struct problem *problem)
 
 /* A site whose disk is full answers and reads, but takes and gives nothing. */
 void
-session_heard(struct keeper *keeper, enum operation_id op, int err,
+session_note_answer(struct keeper *keeper, enum operation_id op, int err,
     const struct problem *problem)
 {
 	struct session *session = &keeper->session;
@@ -117,7 +117,7 @@ session_status(struct local_status *status, const struct keeper *keeper)
 	memcpy(status->tenant, keeper->site.tenant, sizeof(status->tenant));
 	memcpy(status->name, keeper->site.name, sizeof(status->name));
 	status->device = keeper->site.device;
-	status->pending = session_is_pending(keeper);
+	status->pending = session_waits_for_admin(keeper);
 	status->connected = session_is_up(keeper) || status->pending;
 	problem_set(&words, ERR_UNAVAILABLE, NULL, "%s%s%s", session->rollback,
 	    session->rollback[0] != '\0' && session->trouble[0] != '\0' ? "; "
@@ -289,8 +289,8 @@ waits_for(const struct checkout_way *way)
 	case CHECKOUT_PROVING:
 		return LOCAL_WAITS_HERE;
 	case CHECKOUT_OFFLINE:
-		return session_is_pending(way->keeper) ? LOCAL_WAITS_ADMIN
-						       : LOCAL_WAITS_SITE;
+		return session_waits_for_admin(way->keeper) ? LOCAL_WAITS_ADMIN
+							    : LOCAL_WAITS_SITE;
 	case CHECKOUT_ASKED:
 	case CHECKOUT_LICENSE:
 		return LOCAL_WAITS_ANSWER;

@@ -5,11 +5,10 @@ what agents show it, and how it goes on."""
 import json
 import os
 import random
-import shutil
 import sys
 import time
 
-from harness import (Agent, App, PRODUCT, Site, World, binary, expect, main,
+from harness import (Agent, App, PRODUCT, Site, World, expect, main,
                      run, terms, wait_for)
 
 
