@@ -278,7 +278,8 @@ def a_class_that_may_not_borrow_is_named():
 
 def a_return_travels_as_a_file():
     with borrower() as (world, site, agent):
-        first, second = take(agent), take(agent)
+        first = take(agent)
+        take(agent)
         app = App(world, agent.socket, extra=["--watch"])
         expect(app.wait()["borrowed"], app.errors())
         site.stop()

@@ -2,10 +2,9 @@
 """Lies that the library refuses, told by programs that know the protocol."""
 
 import os
-import shutil
 import sys
 
-from harness import (Agent, App, World, Site, binary, expect, main, run, terms,
+from harness import (Agent, App, World, Site, binary, expect, main, terms,
                      wait_for)
 
 

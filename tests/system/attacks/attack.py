@@ -38,6 +38,9 @@ import hostile  # noqa
 from line import Line as LocalLine  # noqa
 from tpms import Tpm, tpm_config  # noqa
 
+# What every attack needs comes from here.
+__all__ = ["AS_ROOT", "World", "wait_for", "LocalLine", "tpm_config"]
+
 REFUSED = 3
 LABEL = b"EXPORTER-leasehold-v1"
 PARTS = ("Has", "Tries", "Gets")
