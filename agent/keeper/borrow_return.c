@@ -138,9 +138,29 @@ on_settle_fetched(struct borrow_job *job)
 		job_end(job);
 }
 
+/* A journal that was put back does not know what this device holds above the
+ * counter that it knows, and a proof would end it. First its admin looks; the
+ * session after that begins by showing what is held. */
+static bool
+refuse_put_back(struct borrow_job *job)
+{
+	struct problem problem;
+
+	if (job->keeper->session.rollback[0] == '\0')
+		return false;
+	problem_set(&problem, ERR_ROLLED_BACK,
+	    "tell the site's admin: leasehold site show",
+	    "the site's journal was put back; nothing that is borrowed is "
+	    "proved to it until an admin acknowledges that");
+	job_refuse(job, ERR_ROLLED_BACK, &problem);
+	return true;
+}
+
 static void
 on_settle_shown(struct borrow_job *job)
 {
+	if (refuse_put_back(job))
+		return;
 	if (book_of(job)->returning)
 		go_on(job);
 	else
@@ -499,6 +519,8 @@ job_return(struct borrow_job *job)
 		job_wait(job);
 		return;
 	}
+	if (refuse_put_back(job))
+		return;
 	name_chosen(job);
 	if (job->count == 0 && !job->all)
 		job_refuse_unknown(job, job->lease);

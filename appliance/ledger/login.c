@@ -227,6 +227,15 @@ let_in(struct prove_reply *reply, struct call *call,
 		return rc;
 	if (device.state == DEVICE_REVOKED)
 		return refuse_revoked(&device, problem);
+	/* It was told of a branch that is abandoned by now: sessions that were
+	 * proved before are closed, for they bring what they hold at the next
+	 * hello only. */
+	if (session->generation != session_generation(call->tenant)) {
+		problem_set(problem, ERR_UNAVAILABLE, "come again at once",
+		    "the site's journal went on in another generation while "
+		    "the device logged in");
+		return ERR_UNAVAILABLE;
+	}
 	if (classes != 0 && (classes >> device.class_ & 1) == 0)
 		return refuse_class(&device, problem);
 	struct device_memory *memory =

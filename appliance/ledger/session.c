@@ -316,6 +316,19 @@ look_at_evidence(const struct request *request, const struct hello *hello)
 		    request->session->peer.address, hello->device);
 }
 
+uint32_t
+session_generation(const struct tenant *tenant)
+{
+	struct ledger_view *view;
+	uint32_t generation = 0;
+
+	if (ledger_view_open(&view, tenant->ledger) == 0) {
+		generation = ledger_generation(view);
+		ledger_view_close(view);
+	}
+	return generation;
+}
+
 void
 session_hello(const struct request *request)
 {
@@ -361,6 +374,7 @@ session_hello(const struct request *request)
 	enrolling_forget(session);
 	if (hello->evidence.len > 0)
 		look_at_evidence(request, hello);
+	session->generation = session_generation(request->tenant);
 	int rc = fill_hello(&reply, request, hello, &problem);
 
 	if (rc != 0) {

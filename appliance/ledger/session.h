@@ -29,6 +29,7 @@ struct session {
 	struct wire_peer peer;
 	uint32_t hellos;
 	bool said_hello;
+	uint32_t generation; /* of the journal, just before its hello */
 	bool has_nonce; /* good for one proof */
 	bool proved;
 	bool pending; /* proved, and waits for an admin's approval */
@@ -42,6 +43,9 @@ struct session {
 	uint32_t n_calls;
 	int64_t heard; /* boottime of its last request */
 };
+
+/** Of the tenant's journal, as it stands; 0: it cannot be read. */
+uint32_t session_generation(const struct tenant *tenant);
 
 /** What the proof of this request is over: the session's nonce, which is used
  * up, whatever comes of it, and its connection. */
