@@ -67,6 +67,18 @@ def binary(name):
     return os.path.join(BUILD, name)
 
 
+def for_plain_programs():
+    """Environment in which a program that was built without a sanitizer can
+    load a library that was built with one."""
+    mode = os.path.basename(BUILD)
+    if mode not in ("asan", "tsan"):
+        return {}
+    return {"LD_PRELOAD": subprocess.check_output(
+                ["gcc", "-print-file-name=lib%s.so" % mode],
+                text=True).strip(),
+            "ASAN_OPTIONS": "detect_leaks=0"}
+
+
 class Result:
     def __init__(self, process):
         self.status = process.returncode

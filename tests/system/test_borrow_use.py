@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 
 from harness import (PRODUCT, ROOT, Agent, App, Site, World, binary,
-                     expect, main, run, terms, wait_for)
+                     expect, for_plain_programs, main, run, terms, wait_for)
 from tpms import Tpm, tpm_config
 
 DAY_MS = 86400 * 1000
@@ -398,6 +398,7 @@ def python_borrows():
     with borrower() as (world, site, agent):
         done = run(sys.executable, "-W", "error", "-c", TRY, world.vendor_key,
                    PRODUCT, agent.socket, env={
+                       **for_plain_programs(),
                        "PYTHONPATH": os.path.join(ROOT, "agent/lib/python"),
                        "PYTHONDONTWRITEBYTECODE": "1",
                        "LEASEHOLD_LIBRARY": binary("libleasehold.so.0")})
@@ -460,8 +461,9 @@ def cpp_borrows():
                    binary("libleasehold.so.0"), timeout=120)
         expect(done.status == 0, done.err)
         done = run(program, world.vendor_key, PRODUCT, agent.socket,
-                   env={"LD_LIBRARY_PATH": os.path.dirname(
-                       binary("libleasehold.so.0"))})
+                   env={**for_plain_programs(),
+                        "LD_LIBRARY_PATH": os.path.dirname(
+                            binary("libleasehold.so.0"))})
         expect(done.status == 0 and done.out == "done\n", done.out + done.err)
 
 

@@ -15,7 +15,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from harness import (BUILD, ROOT, SLOW, Agent, Failure, Site,  # noqa: E402
-                     World, binary, expect, main, terms, wait_for)
+                     World, binary, expect, for_plain_programs, main,
+                     terms, wait_for)
 
 PACKAGE = os.path.join(ROOT, "agent", "lib", "python")
 HEADER = os.path.join(ROOT, "agent", "lib", "leasehold.h")
@@ -30,11 +31,7 @@ def environment(**more):
     env.update(PYTHONPATH=PACKAGE, PYTHONDONTWRITEBYTECODE="1",
                PYTHONUNBUFFERED="1", PYTHONFAULTHANDLER="1",
                LEASEHOLD_LIBRARY=binary("libleasehold.so.0"))
-    mode = os.path.basename(BUILD)
-    if mode in ("asan", "tsan"):  # an interpreter that was built without
-        env["LD_PRELOAD"] = subprocess.check_output(
-            ["gcc", "-print-file-name=lib%s.so" % mode], text=True).strip()
-        env["ASAN_OPTIONS"] = "detect_leaks=0"
+    env.update(for_plain_programs())
     env.update(more)
     return env
 
