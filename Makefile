@@ -237,7 +237,8 @@ tsan: dependencies ## the tests of what has threads, under TSan
 
 demo: dependencies ## the main job, told as a story: KEEP=1 SHORT=1 PORT=
 	@$(SELF) $(JOBS) all $(O)/tests/system/app_tool \
-		$(O)/tests/system/liar_tool >/dev/null
+		$(O)/tests/system/liar_tool \
+		$(O)/tests/system/tpm_tool >/dev/null
 	@packaging/demo $(O) $(BUILD)/demo
 
 demo-stop: ## end what KEEP=1 left running
