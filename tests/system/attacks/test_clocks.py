@@ -9,6 +9,7 @@ import time
 
 from attack import (SLOW, Failure, OwnAgent, Place, World, believed, binary, expect,
                     gains, main, refused, run, site_of, tpm_config)
+from harness import for_plain_programs  # its folder is attack's to find
 
 HOUR = 3600
 RESET_S = 2 ** 22 / 1000
@@ -252,11 +253,23 @@ def a_virtual_tpm_put_back_with_its_disk_goes_on():
                      round(RESET_S / 60))
 
 
+def shimmed(test):
+    """Another clock does not fit below a sanitizer's runtime, which reads the
+    time before any library is set up."""
+    if not for_plain_programs():
+        return test
+
+    def skipped():
+        return "a process cannot have another clock under a sanitizer"
+    skipped.__name__, skipped.__doc__ = test.__name__, test.__doc__
+    return skipped
+
+
 if __name__ == "__main__":
     sys.exit(main([], together=[
-        a_wall_clock_set_back_gives_no_time,
-        each_reset_costs_time,
-        a_tpm_does_not_go_back,
+        shimmed(a_wall_clock_set_back_gives_no_time),
+        shimmed(each_reset_costs_time),
+        shimmed(a_tpm_does_not_go_back),
         a_slowed_tpm_clock_gains_a_little,
-        a_virtual_tpm_put_back_with_its_disk_goes_on,
+        shimmed(a_virtual_tpm_put_back_with_its_disk_goes_on),
     ]))
