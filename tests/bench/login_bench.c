@@ -8,7 +8,7 @@
  *     --waves        all come in one moment, and hang up when the last is in;
  *                    then the next wave
  *     --seconds S    to count
- *     --until-eof    or until stdin ends
+ *     --until-eof    or until stdin ends, and with --waves the wave under way
  *     --vtpm         devices have a TPM, as a program, not a key file
  *
  * DIR keeps keys and device numbers as load_bench does: who is not known there
@@ -48,6 +48,7 @@ struct load {
 	struct meter meter;
 	bool waves, until_eof;
 	bool measuring; /* all are enrolled */
+	bool ending; /* this wave is the last */
 	bool failed, over;
 };
 
@@ -112,6 +113,7 @@ leave(struct agent *agent)
 	}
 	if (load->inside < load->n)
 		return;
+	load->over = load->ending;
 	for (unsigned int i = 0; i < load->n; i++) {
 		socket_close(&load->agents[i].entry.socket);
 		wait_again(&load->agents[i]);
@@ -168,8 +170,9 @@ read_input(struct load *load)
 
 	if (read(STDIN_FILENO, bytes, sizeof(bytes)) > 0)
 		return;
-	load->meter.end_us = clock_boottime_us();
-	load->over = true;
+	epoll_ctl(load->sockets.epoll, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+	load->ending = true;
+	load->over = !load->waves;
 }
 
 static void
