@@ -292,7 +292,7 @@ call_reply(struct front *front, struct peer *peer, const void *reply)
 	const struct operation *op = peer->op;
 
 	/* The ledger knew its key. */
-	if (op->scope == SCOPE_ADMIN)
+	if (op->scope != SCOPE_OPEN)
 		net_trust(front->net, conn);
 	peer_free(front, peer);
 	answer_record(front, conn, op->status, op->reply, reply);

@@ -164,10 +164,27 @@ dispatch_request(struct front *front, const struct ipc_message *message)
 		run_handler(&request);
 }
 
-/* --- admins and the open operations -------------------------------------- */
+/* --- keys and the open operations ---------------------------------------- */
 
 static int
-find_admin(struct request *request, const struct wire_caller *caller)
+refuse_scope(const struct request *request, scope_set scopes)
+{
+	const struct operation *op = request->op;
+	struct problem problem;
+
+	if ((scopes & SCOPE_BIT(op->scope)) != 0)
+		return 0;
+	problem_set(&problem, ERR_FORBIDDEN, NULL,
+	    "this credential has not the scope %s, which %s needs",
+	    scope_name(op->scope), op->name);
+	request_refuse(request, ERR_FORBIDDEN, &problem);
+	return ERR_FORBIDDEN;
+}
+
+/* Whoever calls: the tenant, the principal and what he may. */
+static int
+find_caller(struct request *request, scope_set *scopes,
+    const struct wire_caller *caller)
 {
 	struct process *process = request->process;
 	struct system_key key;
@@ -189,6 +206,7 @@ find_admin(struct request *request, const struct wire_caller *caller)
 	};
 	text_copy(request->who.address, sizeof(request->who.address),
 	    caller->address);
+	*scopes = SCOPES_SITE;
 	return 0;
 }
 
@@ -208,6 +226,29 @@ read_caller(struct wire_caller *caller, struct request *request)
 	return rc;
 }
 
+/* True: it may be handled. Otherwise it was answered. */
+static bool
+authorize(struct request *request)
+{
+	struct wire_caller caller;
+	scope_set scopes = 0;
+	int rc = request->op->path != NULL ? read_caller(&caller, request)
+					   : ERR_NOT_FOUND;
+
+	if (rc == 0 && request->op->scope == SCOPE_OPEN)
+		return true;
+	if (rc == 0)
+		rc = find_caller(request, &scopes, &caller);
+	if (rc == ERR_UNAUTHENTICATED)
+		refuse_stranger(request, rc);
+	else if (rc != 0)
+		request_refuse(request, rc, NULL);
+	else
+		return refuse_scope(request, scopes) == 0 &&
+		    !is_starting(request) && !is_frozen(request);
+	return false;
+}
+
 void
 dispatch_call(struct front *front, const struct ipc_message *message)
 {
@@ -220,23 +261,9 @@ dispatch_call(struct front *front, const struct ipc_message *message)
 		.payload = message->payload,
 		.len = message->len,
 	};
-	struct wire_caller caller;
-	const struct operation *op = find_operation(&request, message->op);
 
-	if (op == NULL)
-		return;
-	int rc = op->scope == SCOPE_ADMIN || op->scope == SCOPE_OPEN
-	    ? read_caller(&caller, &request)
-	    : ERR_NOT_FOUND;
-
-	if (rc == 0 && op->scope == SCOPE_ADMIN)
-		rc = find_admin(&request, &caller);
-	if (rc == ERR_UNAUTHENTICATED) {
-		refuse_stranger(&request, rc);
-	} else if (rc != 0) {
-		request_refuse(&request, rc, NULL);
-	} else if (op->scope == SCOPE_OPEN ||
-	    (!is_starting(&request) && !is_frozen(&request))) {
+	if (find_operation(&request, message->op) != NULL &&
+	    authorize(&request)) {
 		run_handler(&request);
 		return;
 	}

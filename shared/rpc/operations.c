@@ -6,8 +6,8 @@
 #define AGENT(id, name, kind, scope, request, reply, doc)                      \
 	{ id, name, NULL, NULL, OPERATION_##kind, SCOPE_##scope,               \
 	  &request##_record, &reply##_record, 200, doc }
-#define ADMIN(id, name, method, path, kind, request, reply, status, doc)       \
-	{ id, name, method, path, OPERATION_##kind, SCOPE_ADMIN,               \
+#define CALL(id, name, method, path, kind, scope, request, reply, status, doc) \
+	{ id, name, method, path, OPERATION_##kind, SCOPE_##scope,             \
 	  &request##_record, &reply##_record, status, doc }
 #define OPEN(id, name, path, reply, doc)                                       \
 	{ id, name, "GET", path, OPERATION_QUERY, SCOPE_OPEN, &empty_record,   \
@@ -60,79 +60,79 @@ static const struct operation operations[] = {
 	AGENT(OP_SERVER_DRAINING, "server.draining", NOTICE, DEVICE,
 	    draining, empty, "The site is about to stop; leases stay."),
 
-	ADMIN(OP_SITE_SHOW, "site.show", "GET", "/api/v1/site", QUERY,
+	CALL(OP_SITE_SHOW, "site.show", "GET", "/api/v1/site", QUERY, READ,
 	    empty, site_view, 200, "Show the site."),
-	ADMIN(OP_SITE_REQUEST, "site.request", "GET", "/api/v1/site/request",
-	    QUERY, empty, site_request_reply, 200,
+	CALL(OP_SITE_REQUEST, "site.request", "GET", "/api/v1/site/request",
+	    QUERY, READ, empty, site_request_reply, 200,
 	    "The activation request for the vendor."),
-	ADMIN(OP_LICENSE_INSTALL, "license.install", "POST",
-	    "/api/v1/licenses", COMMAND, license_install, license_view, 201,
+	CALL(OP_LICENSE_INSTALL, "license.install", "POST",
+	    "/api/v1/licenses", COMMAND, LICENSES, license_install, license_view, 201,
 	    "Install a license that a vendor issued."),
-	ADMIN(OP_LICENSE_LIST, "license.list", "GET", "/api/v1/licenses",
-	    QUERY, empty, license_page, 200, "List licenses and their use."),
-	ADMIN(OP_LICENSE_SHOW, "license.show", "GET",
-	    "/api/v1/licenses/{license}", QUERY, license_number, license_view,
+	CALL(OP_LICENSE_LIST, "license.list", "GET", "/api/v1/licenses",
+	    QUERY, READ, empty, license_page, 200, "List licenses and their use."),
+	CALL(OP_LICENSE_SHOW, "license.show", "GET",
+	    "/api/v1/licenses/{license}", QUERY, READ, license_number, license_view,
 	    200, "Show a license and its use."),
-	ADMIN(OP_LEASE_LIST, "lease.list", "GET", "/api/v1/leases", QUERY,
+	CALL(OP_LEASE_LIST, "lease.list", "GET", "/api/v1/leases", QUERY, READ,
 	    lease_query, lease_page, 200, "List leases held."),
-	ADMIN(OP_LEASE_SHOW, "lease.show", "GET", "/api/v1/leases/{lease}",
-	    QUERY, lease_ref, lease_view, 200, "Show a lease."),
-	ADMIN(OP_LEASE_RELEASE, "lease.release", "DELETE",
-	    "/api/v1/leases/{lease}", COMMAND, lease_ref, lease_ended, 200,
+	CALL(OP_LEASE_SHOW, "lease.show", "GET", "/api/v1/leases/{lease}",
+	    QUERY, READ, lease_ref, lease_view, 200, "Show a lease."),
+	CALL(OP_LEASE_RELEASE, "lease.release", "DELETE",
+	    "/api/v1/leases/{lease}", COMMAND, LEASES, lease_ref, lease_ended, 200,
 	    "Take a seat from who holds it."),
-	ADMIN(OP_QUEUE_LIST, "queue.list", "GET", "/api/v1/queue", SOFT,
+	CALL(OP_QUEUE_LIST, "queue.list", "GET", "/api/v1/queue", SOFT, READ,
 	    waiter_query, waiter_page, 200, "List who waits for a seat."),
-	ADMIN(OP_QUEUE_REMOVE, "queue.remove", "DELETE",
-	    "/api/v1/queue/{waiter}", SOFT, waiter_number, waiter_number, 200,
+	CALL(OP_QUEUE_REMOVE, "queue.remove", "DELETE",
+	    "/api/v1/queue/{waiter}", SOFT, LEASES, waiter_number, waiter_number, 200,
 	    "Take somebody out of the queue."),
-	ADMIN(OP_BORROW_LIST, "borrow.list", "GET", "/api/v1/borrows", QUERY,
+	CALL(OP_BORROW_LIST, "borrow.list", "GET", "/api/v1/borrows", QUERY, READ,
 	    borrow_query, borrow_page, 200, "List seats on loan."),
-	ADMIN(OP_BORROW_SHOW, "borrow.show", "GET", "/api/v1/borrows/{lease}",
-	    QUERY, lease_ref, borrow_view, 200, "Show a borrow."),
-	ADMIN(OP_BORROW_DELIVER, "borrow.deliver", "POST",
-	    "/api/v1/borrows/returns", COMMAND, borrow_file, borrow_returned,
+	CALL(OP_BORROW_SHOW, "borrow.show", "GET", "/api/v1/borrows/{lease}",
+	    QUERY, READ, lease_ref, borrow_view, 200, "Show a borrow."),
+	CALL(OP_BORROW_DELIVER, "borrow.deliver", "POST",
+	    "/api/v1/borrows/returns", COMMAND, LEASES, borrow_file, borrow_returned,
 	    200, "Bring a return that a device made offline."),
-	ADMIN(OP_BORROW_WRITE_OFF, "borrow.write_off", "DELETE",
-	    "/api/v1/borrows/{lease}", COMMAND, borrow_write_off,
+	CALL(OP_BORROW_WRITE_OFF, "borrow.write_off", "DELETE",
+	    "/api/v1/borrows/{lease}", COMMAND, LEASES, borrow_write_off,
 	    borrow_written_off, 200,
 	    "Give up a borrow whose device will not prove its return."),
-	ADMIN(OP_JOIN_CREATE, "join.create", "POST", "/api/v1/devices/tokens",
-	    COMMAND, join_create, join_created, 201,
+	CALL(OP_JOIN_CREATE, "join.create", "POST", "/api/v1/devices/tokens",
+	    COMMAND, DEVICES, join_create, join_created, 201,
 	    "Make an enrolment token."),
-	ADMIN(OP_JOIN_LIST, "join.list", "GET", "/api/v1/devices/tokens",
-	    QUERY, join_query, join_page, 200,
+	CALL(OP_JOIN_LIST, "join.list", "GET", "/api/v1/devices/tokens",
+	    QUERY, READ, join_query, join_page, 200,
 	    "List enrolment tokens that can still be used, or all."),
-	ADMIN(OP_JOIN_REVOKE, "join.revoke", "DELETE",
-	    "/api/v1/devices/tokens/{join}", COMMAND, join_number, join_number,
+	CALL(OP_JOIN_REVOKE, "join.revoke", "DELETE",
+	    "/api/v1/devices/tokens/{join}", COMMAND, DEVICES, join_number, join_number,
 	    200, "Let nobody else join with a token."),
-	ADMIN(OP_DEVICE_LIST, "device.list", "GET", "/api/v1/devices", QUERY,
+	CALL(OP_DEVICE_LIST, "device.list", "GET", "/api/v1/devices", QUERY, READ,
 	    device_query, device_page, 200, "List devices."),
-	ADMIN(OP_DEVICE_SHOW, "device.show", "GET",
-	    "/api/v1/devices/{device}", QUERY, device_number, device_view, 200,
+	CALL(OP_DEVICE_SHOW, "device.show", "GET",
+	    "/api/v1/devices/{device}", QUERY, READ, device_number, device_view, 200,
 	    "Show a device."),
-	ADMIN(OP_DEVICE_APPROVE, "device.approve", "POST",
-	    "/api/v1/devices/{device}/approve", COMMAND, device_number,
+	CALL(OP_DEVICE_APPROVE, "device.approve", "POST",
+	    "/api/v1/devices/{device}/approve", COMMAND, DEVICES, device_number,
 	    device_number, 200, "Let a device in that waits for approval."),
-	ADMIN(OP_DEVICE_REVOKE, "device.revoke", "DELETE",
-	    "/api/v1/devices/{device}", COMMAND, device_revoke, device_number,
+	CALL(OP_DEVICE_REVOKE, "device.revoke", "DELETE",
+	    "/api/v1/devices/{device}", COMMAND, DEVICES, device_revoke, device_number,
 	    200, "Shut a device out and take its seats."),
-	ADMIN(OP_JOURNAL_BATCHES, "journal.batches", "GET",
-	    "/api/v1/journal/batches", QUERY, batch_query, batch_page, 200,
+	CALL(OP_JOURNAL_BATCHES, "journal.batches", "GET",
+	    "/api/v1/journal/batches", QUERY, AUDIT, batch_query, batch_page, 200,
 	    "Read the journal."),
-	ADMIN(OP_JOURNAL_CHECKPOINT, "journal.checkpoint", "POST",
-	    "/api/v1/journal/checkpoint", COMMAND, empty, checkpoint_reply,
+	CALL(OP_JOURNAL_CHECKPOINT, "journal.checkpoint", "POST",
+	    "/api/v1/journal/checkpoint", COMMAND, AUDIT, empty, checkpoint_reply,
 	    200, "Journal a checkpoint of the state."),
-	ADMIN(OP_SUBJECT_SHOW, "subject.show", "GET",
-	    "/api/v1/subjects/{subject}", QUERY, subject_ref, subject_view,
+	CALL(OP_SUBJECT_SHOW, "subject.show", "GET",
+	    "/api/v1/subjects/{subject}", QUERY, SUBJECTS, subject_ref, subject_view,
 	    200, "Who or what a subject id stands for."),
-	ADMIN(OP_CLOCK_CONFIRM, "clock.confirm", "POST",
-	    "/api/v1/site/clock/confirm", COMMAND, empty, empty, 200,
+	CALL(OP_CLOCK_CONFIRM, "clock.confirm", "POST",
+	    "/api/v1/site/clock/confirm", COMMAND, SITE, empty, empty, 200,
 	    "Adopt what the wall clock says after a jump."),
-	ADMIN(OP_CLOCK_CORRECT, "clock.correct", "POST",
-	    "/api/v1/site/clock/correct", COMMAND, clock_correct, empty, 200,
+	CALL(OP_CLOCK_CORRECT, "clock.correct", "POST",
+	    "/api/v1/site/clock/correct", COMMAND, SITE, clock_correct, empty, 200,
 	    "Undo a mistake of the clock that was confirmed."),
-	ADMIN(OP_ROLLBACK_ACKNOWLEDGE, "site.acknowledge_rollback", "POST",
-	    "/api/v1/site/rollback/acknowledge", COMMAND, rollback_acknowledge,
+	CALL(OP_ROLLBACK_ACKNOWLEDGE, "site.acknowledge_rollback", "POST",
+	    "/api/v1/site/rollback/acknowledge", COMMAND, SITE, rollback_acknowledge,
 	    rollback_acknowledged, 200,
 	    "Go on after the store was put back to an older copy."),
 
@@ -148,6 +148,49 @@ static const struct operation operations[] = {
 
 /* Row i is operation i + 1: nothing is missing, nothing stands twice. */
 _Static_assert(N_OPERATIONS == OPERATION_COUNT - 1, "a row per operation");
+
+static const char *const scope_names[SCOPE_COUNT] = {
+	[SCOPE_CHECKOUT] = "license:checkout",
+	[SCOPE_RETURN] = "license:return",
+	[SCOPE_BORROW] = "license:borrow",
+	[SCOPE_USAGE_WRITE] = "usage:write",
+	[SCOPE_USAGE_READ] = "usage:read",
+	[SCOPE_READ] = "admin:read",
+	[SCOPE_LICENSES] = "admin:licenses",
+	[SCOPE_LEASES] = "admin:leases",
+	[SCOPE_DEVICES] = "admin:devices",
+	[SCOPE_KEYS] = "admin:keys",
+	[SCOPE_USERS] = "admin:users",
+	[SCOPE_SUBJECTS] = "admin:subjects",
+	[SCOPE_AUDIT] = "admin:audit",
+	[SCOPE_SITE] = "site:admin",
+	[SCOPE_TENANTS] = "site:tenants",
+};
+
+const char *
+scope_name(enum scope scope)
+{
+	return scope < SCOPE_COUNT ? scope_names[scope] : NULL;
+}
+
+scope_set
+scope_read(const char *name, size_t len)
+{
+	bool family = len > 2 && memcmp(name + len - 2, ":*", 2) == 0;
+	scope_set set = 0;
+
+	for (enum scope scope = 0; scope < SCOPE_COUNT; scope++) {
+		const char *known = scope_names[scope];
+
+		if (known == NULL)
+			continue;
+		if (family
+			? strncmp(known, name, len - 1) == 0
+			: strlen(known) == len && memcmp(known, name, len) == 0)
+			set |= SCOPE_BIT(scope);
+	}
+	return set;
+}
 
 const struct operation *
 operation_get(uint32_t id)

@@ -79,13 +79,51 @@ enum operation_kind {
 	OPERATION_NOTICE, /* site to agent */
 };
 
+/** Authority over one kind of thing. An operation names the one that it needs;
+ * a credential has a set of them. */
 enum scope {
 	SCOPE_OPEN, /* anybody */
 	SCOPE_SESSION, /* an agent's connection that said hello or is about to
 			*/
 	SCOPE_DEVICE, /* an agent that has proved itself */
-	SCOPE_ADMIN, /* an admin's key */
+	/* what a key, or a user by his role, has been given: */
+	SCOPE_CHECKOUT, /* "license:checkout": take and renew seats by key */
+	SCOPE_RETURN, /* "license:return" */
+	SCOPE_BORROW, /* "license:borrow" */
+	SCOPE_USAGE_WRITE, /* "usage:write" */
+	SCOPE_USAGE_READ, /* "usage:read" */
+	SCOPE_READ, /* "admin:read": look at everything but people */
+	SCOPE_LICENSES, /* "admin:licenses": install, policy */
+	SCOPE_LEASES, /* "admin:leases": seats, queue and borrows of others */
+	SCOPE_DEVICES, /* "admin:devices": devices and enrolment tokens */
+	SCOPE_KEYS, /* "admin:keys" */
+	SCOPE_USERS, /* "admin:users" */
+	SCOPE_SUBJECTS, /* "admin:subjects": names behind ids; erasure */
+	SCOPE_AUDIT, /* "admin:audit": the journal and what it says */
+	/* of the site as a whole: its own keys only (system.h) */
+	SCOPE_SITE, /* "site:admin": clock, rollback, backup */
+	SCOPE_TENANTS, /* "site:tenants" */
+	SCOPE_COUNT,
 };
+
+/** A set of scopes: a bit each. */
+typedef uint32_t scope_set;
+#define SCOPE_BIT(scope) ((scope_set)1 << (scope))
+/** What an admin of one tenant may: "admin:*". */
+#define SCOPES_ADMIN                                             \
+	(SCOPE_BIT(SCOPE_READ) | SCOPE_BIT(SCOPE_LICENSES) |     \
+	    SCOPE_BIT(SCOPE_LEASES) | SCOPE_BIT(SCOPE_DEVICES) | \
+	    SCOPE_BIT(SCOPE_KEYS) | SCOPE_BIT(SCOPE_USERS) |     \
+	    SCOPE_BIT(SCOPE_SUBJECTS) | SCOPE_BIT(SCOPE_AUDIT) | \
+	    SCOPE_BIT(SCOPE_USAGE_READ))
+/** And an admin of the site: also "site:*". */
+#define SCOPES_SITE \
+	(SCOPES_ADMIN | SCOPE_BIT(SCOPE_SITE) | SCOPE_BIT(SCOPE_TENANTS))
+
+/** "admin:read"; NULL for those that no credential is given. */
+const char *scope_name(enum scope scope);
+/** The scopes that one name, or "admin:*" and the like, stands for; 0: none. */
+scope_set scope_read(const char *name, size_t len);
 
 struct operation {
 	enum operation_id id;

@@ -243,8 +243,11 @@ START_TEST(every_id_has_its_row)
 		ck_assert_ptr_nonnull(op->request);
 		ck_assert_ptr_nonnull(op->reply);
 		ck_assert((op->method == NULL) == (op->path == NULL));
-		ck_assert((op->scope == SCOPE_ADMIN ||
-			      op->scope == SCOPE_OPEN) == (op->path != NULL));
+		ck_assert((op->scope != SCOPE_SESSION &&
+			      op->scope != SCOPE_DEVICE) == (op->path != NULL));
+		ck_assert(op->scope < SCOPE_COUNT);
+		ck_assert(op->scope <= SCOPE_DEVICE ||
+		    scope_name(op->scope) != NULL);
 	}
 }
 END_TEST
