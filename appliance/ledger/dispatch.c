@@ -3,11 +3,10 @@
  * id, before a byte of the request is decoded; what stands in no row is
  * refused (DESIGN 6).
  */
+#include "appliance/ledger/caller.h"
 #include "appliance/ledger/waiting.h"
 
-#include "shared/base/clock.h"
 #include "shared/base/err.h"
-#include "shared/base/text.h"
 
 #include <string.h>
 
@@ -181,35 +180,6 @@ refuse_scope(const struct request *request, scope_set scopes)
 	return ERR_FORBIDDEN;
 }
 
-/* Whoever calls: the tenant, the principal and what he may. */
-static int
-find_caller(struct request *request, scope_set *scopes,
-    const struct wire_caller *caller)
-{
-	struct process *process = request->process;
-	struct system_key key;
-	int rc = system_key_find(&key, process->system, caller->key.data,
-	    caller->key.len);
-
-	if (rc == ERR_UNAUTHENTICATED &&
-	    !auth_count_bad(&process->auth, caller->address,
-		clock_boottime_ms()))
-		return ERR_RATE_LIMITED;
-	if (rc != 0)
-		return rc;
-	request->tenant = process_tenant(process, key.tenant);
-	if (request->tenant == NULL)
-		return ERR_UNAUTHENTICATED;
-	request->who = (struct principal){
-		.kind = ACTOR_ADMIN,
-		.id = key.number,
-	};
-	text_copy(request->who.address, sizeof(request->who.address),
-	    caller->address);
-	*scopes = SCOPES_SITE;
-	return 0;
-}
-
 /* The caller stands before the request's record. */
 static int
 read_caller(struct wire_caller *caller, struct request *request)
@@ -226,27 +196,39 @@ read_caller(struct wire_caller *caller, struct request *request)
 	return rc;
 }
 
+static void
+refuse_caller(const struct request *request, const struct caller *caller,
+    int err)
+{
+	const bool words = caller->problem.code[0] != '\0';
+
+	if (err == ERR_UNAUTHENTICATED)
+		refuse_stranger(request, err);
+	else
+		request_refuse(request, err, words ? &caller->problem : NULL);
+}
+
 /* True: it may be handled. Otherwise it was answered. */
 static bool
 authorize(struct request *request)
 {
-	struct wire_caller caller;
-	scope_set scopes = 0;
-	int rc = request->op->path != NULL ? read_caller(&caller, request)
+	struct wire_caller wire;
+	struct caller caller = { 0 };
+	int rc = request->op->path != NULL ? read_caller(&wire, request)
 					   : ERR_NOT_FOUND;
 
 	if (rc == 0 && request->op->scope == SCOPE_OPEN)
 		return true;
 	if (rc == 0)
-		rc = find_caller(request, &scopes, &caller);
-	if (rc == ERR_UNAUTHENTICATED)
-		refuse_stranger(request, rc);
-	else if (rc != 0)
-		request_refuse(request, rc, NULL);
-	else
-		return refuse_scope(request, scopes) == 0 &&
-		    !is_starting(request) && !is_frozen(request);
-	return false;
+		rc = caller_find(&caller, request->process, &wire);
+	if (rc != 0) {
+		refuse_caller(request, &caller, rc);
+		return false;
+	}
+	request->tenant = caller.tenant;
+	request->who = caller.who;
+	return refuse_scope(request, caller.scopes) == 0 &&
+	    !is_starting(request) && !is_frozen(request);
 }
 
 void

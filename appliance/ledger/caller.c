@@ -1,0 +1,42 @@
+#include "appliance/ledger/caller.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <string.h>
+
+/* A key of the site's own: its admin's. */
+static int
+find_site_key(struct caller *caller, struct process *process,
+    const struct wire_caller *wire)
+{
+	struct system_key key;
+	int rc = system_key_find(&key, process->system, wire->key.data,
+	    wire->key.len);
+
+	if (rc != 0)
+		return rc;
+	caller->tenant = process_tenant(process, key.tenant);
+	if (caller->tenant == NULL)
+		return ERR_UNAUTHENTICATED;
+	caller->who.kind = ACTOR_ADMIN;
+	caller->who.id = key.number;
+	caller->scopes = SCOPES_SITE;
+	return 0;
+}
+
+int
+caller_find(struct caller *caller, struct process *process,
+    const struct wire_caller *wire)
+{
+	memset(caller, 0, sizeof(*caller));
+	text_copy(caller->who.address, sizeof(caller->who.address),
+	    wire->address);
+	int rc = find_site_key(caller, process, wire);
+
+	if (rc == ERR_UNAUTHENTICATED &&
+	    !auth_count_bad(&process->auth, wire->address, clock_boottime_ms()))
+		return ERR_RATE_LIMITED;
+	return rc;
+}

@@ -1,0 +1,32 @@
+/*
+ * Who makes an HTTP call: from what its front passed on (wire_caller) to the
+ * tenant, the principal and his scopes. The credential's prefix says of which
+ * kind it is; each kind is looked up by a keyed hash in its own store. It must
+ * not know what is asked: dispatch.c compares the scopes.
+ */
+#ifndef APPLIANCE_LEDGER_CALLER_H
+#define APPLIANCE_LEDGER_CALLER_H
+
+#include "appliance/ledger/inside.h"
+
+struct caller {
+	struct tenant *tenant;
+	struct principal who;
+	scope_set scopes;
+	/** Why it is refused; code "": the words of the error serve. */
+	struct problem problem;
+};
+
+/**
+ * By the credential of a call; in the loop. Nothing of `wire` is kept.
+ *
+ * @retval ERR_UNAUTHENTICATED  None, malformed, unknown, run out or revoked:
+ *                              which of them is not told.
+ * @retval ERR_RATE_LIMITED     Too many bad ones from this address.
+ * Others: with words in `problem`, when the credential is good and what it was
+ * given forbids this call.
+ */
+int caller_find(struct caller *caller, struct process *process,
+    const struct wire_caller *wire);
+
+#endif
