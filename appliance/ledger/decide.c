@@ -215,6 +215,7 @@ static const struct record adopt_record = {
 };
 
 #define BY(kind) (1u << ACTOR_##kind)
+#define BY_ADMINS (BY(ADMIN) | BY(KEY) | BY(USER))
 
 /* Who may is checked by the process around, from the table of operations; here
  * once more, because a row says who did it. `rows_max` is what it can add. */
@@ -227,18 +228,18 @@ static const struct decision {
 } decisions[] = {
 	{ OP_LEASE_CHECKOUT, BY(DEVICE), &checkout_record, 3, decide_checkout },
 	{ OP_LEASE_RETURN, BY(DEVICE), &lease_return_record, 1, decide_return },
-	{ OP_LEASE_RELEASE, BY(ADMIN), &lease_ref_record, 1, decide_release },
+	{ OP_LEASE_RELEASE, BY_ADMINS, &lease_ref_record, 1, decide_release },
 	{ OP_DEVICE_ENROLL, BY(DEVICE) | BY(SITE), &enroll_record, 3,
 	    decide_enroll },
-	{ OP_DEVICE_APPROVE, BY(ADMIN), &device_number_record, 1,
+	{ OP_DEVICE_APPROVE, BY_ADMINS, &device_number_record, 1,
 	    decide_approve },
-	{ OP_DEVICE_REVOKE, BY(ADMIN), &device_revoke_record,
+	{ OP_DEVICE_REVOKE, BY_ADMINS, &device_revoke_record,
 	    2 + LEDGER_DEVICE_LEASES_MAX, decide_revoke },
-	{ OP_LICENSE_INSTALL, BY(ADMIN), &license_install_record, 1,
+	{ OP_LICENSE_INSTALL, BY_ADMINS, &license_install_record, 1,
 	    decide_install },
-	{ OP_JOIN_CREATE, BY(ADMIN), &join_create_record, 1 + JOIN_HOSTS_MAX,
+	{ OP_JOIN_CREATE, BY_ADMINS, &join_create_record, 1 + JOIN_HOSTS_MAX,
 	    decide_join },
-	{ OP_JOIN_REVOKE, BY(ADMIN), &join_number_record, 1,
+	{ OP_JOIN_REVOKE, BY_ADMINS, &join_number_record, 1,
 	    decide_join_revoke },
 	{ OP_BORROW_TAKE, BY(DEVICE), &borrow_take_record, 4,
 	    decide_borrow_take },
@@ -248,19 +249,19 @@ static const struct decision {
 	    2 + 2 * BORROW_DEVICE_MAX, decide_borrow_prepare },
 	{ OP_BORROW_RETURN, BY(DEVICE), &borrow_return_record,
 	    1 + BORROW_DEVICE_MAX, decide_borrow_return },
-	{ OP_BORROW_DELIVER, BY(ADMIN), &borrow_file_record,
+	{ OP_BORROW_DELIVER, BY_ADMINS, &borrow_file_record,
 	    1 + BORROW_DEVICE_MAX, decide_borrow_deliver },
-	{ OP_BORROW_WRITE_OFF, BY(ADMIN), &borrow_write_off_record, 1,
+	{ OP_BORROW_WRITE_OFF, BY_ADMINS, &borrow_write_off_record, 1,
 	    decide_borrow_write_off },
 	{ LEDGER_EXPIRE, BY(SITE), &expire_record, 1, decide_expire },
 	{ LEDGER_DENIED, BY(SITE), &row_denied_record, 1, decide_denied },
 	{ LEDGER_START, BY(SITE), &row_started_record, 2, decide_start },
-	{ LEDGER_CHECKPOINT, BY(SITE) | BY(ADMIN), &row_checkpoint_record, 1,
+	{ LEDGER_CHECKPOINT, BY(SITE) | BY_ADMINS, &row_checkpoint_record, 1,
 	    decide_checkpoint },
-	{ LEDGER_CLOCK, BY(SITE) | BY(ADMIN), &row_clock_record, 1,
+	{ LEDGER_CLOCK, BY(SITE) | BY_ADMINS, &row_clock_record, 1,
 	    decide_clock },
 	{ LEDGER_TICK, BY(SITE), &row_tick_record, 1, decide_tick },
-	{ LEDGER_GENERATION, BY(ADMIN), &generation_record, 2,
+	{ LEDGER_GENERATION, BY_ADMINS, &generation_record, 2,
 	    decide_generation },
 	{ LEDGER_ADOPT, BY(DEVICE), &adopt_record, 2 * LEDGER_ADOPT_MAX,
 	    decide_adopt },
@@ -288,7 +289,7 @@ decide(struct batch *batch, struct command *command)
 	if (decision == NULL)
 		return decide_refuse(command, ERR_BAD_REQUEST, "",
 		    "operation %u is no command", command->op);
-	if (command->who.kind > ACTOR_ADMIN ||
+	if (command->who.kind > ACTOR_USER ||
 	    (decision->actors & 1u << command->who.kind) == 0)
 		return decide_refuse(command, ERR_FORBIDDEN, "", "%s",
 		    err_str(ERR_FORBIDDEN));

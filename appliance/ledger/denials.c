@@ -11,7 +11,7 @@
 bool
 denials_want(int err)
 {
-	return (err <= ERR_NO_SEATS && err >= ERR_QUOTA_EXCEEDED) ||
+	return (err <= ERR_NO_SEATS && err >= ERR_TENANT_SUSPENDED) ||
 	    err == ERR_FORBIDDEN;
 }
 

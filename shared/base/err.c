@@ -93,6 +93,7 @@ refusal_http_status(int err)
 		return 400;
 	case ERR_RATE_LIMITED:
 	case ERR_QUOTA_EXCEEDED:
+	case ERR_LOCKED_OUT:
 		return 429;
 	case ERR_UNAVAILABLE:
 		return 503;

@@ -76,7 +76,17 @@
 	    "this address is not allowed")                                     \
 	X(ERR_FINGERPRINT_BLOCKED, -67, "fingerprint_blocked",                 \
 	    "this application is blocked")                                     \
-	X(ERR_QUOTA_EXCEEDED, -68, "quota_exceeded", "the quota is used up")
+	X(ERR_QUOTA_EXCEEDED, -68, "quota_exceeded", "the quota is used up")   \
+	X(ERR_WRONG_TENANT, -69, "wrong_tenant",                               \
+	    "the credential is not of this host name's tenant")                \
+	X(ERR_CERTIFICATE_NOT_ALLOWED, -70, "certificate_not_allowed",         \
+	    "this client certificate is not allowed")                          \
+	X(ERR_OUTSIDE_HOURS, -71, "outside_hours",                             \
+	    "not within the hours that are allowed")                           \
+	X(ERR_TENANT_SUSPENDED, -72, "tenant_suspended",                       \
+	    "the tenant is suspended")                                         \
+	X(ERR_LOCKED_OUT, -73, "locked_out",                                   \
+	    "locked out for a while after wrong passwords")
 
 enum err {
 	ERR_OK = 0,

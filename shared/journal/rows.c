@@ -14,7 +14,8 @@
 
 const char *const subject_kind_names[] = { "user", "host", "device", "address",
 	"pattern", "reason", NULL };
-const char *const actor_kind_names[] = { "site", "device", "admin", NULL };
+const char *const actor_kind_names[] = { "site", "device", "admin", "key",
+	"user", NULL };
 const char *const device_state_names[] = { "pending", "approved", "revoked",
 	NULL };
 const char *const seat_type_names[] = { "commit", "overage", NULL };

@@ -84,12 +84,18 @@ struct row_subject_added {
 	uint8_t commitment[32]; /* BLAKE2b-256(salt || kind || value) */
 };
 
-/** Who caused it: the site itself, a device or an admin's key. */
-enum actor_kind { ACTOR_SITE, ACTOR_DEVICE, ACTOR_ADMIN };
+/** Who caused it. */
+enum actor_kind {
+	ACTOR_SITE, /* the site itself */
+	ACTOR_DEVICE, /* a device; also a key that takes seats */
+	ACTOR_ADMIN, /* a key of the site's own admins */
+	ACTOR_KEY, /* a key of the tenant, at an admin's work: its device */
+	ACTOR_USER,
+};
 extern const char *const actor_kind_names[];
 struct row_actor {
 	uint32_t kind;
-	uint64_t id; /* device number or key number; 0: the site */
+	uint64_t id; /* number of the device, site key or user; 0: the site */
 };
 
 struct row_license_installed {
