@@ -9,6 +9,7 @@
 #include "appliance/ledger/history.h"
 #include "appliance/ledger/ledger.h"
 #include "appliance/ledger/requests.h"
+#include "appliance/ledger/sealed.h"
 #include "appliance/ledger/subjects.h"
 #include "appliance/ledger/tree.h"
 
@@ -63,6 +64,7 @@ struct ledger {
 	uint8_t ca_sha256[32];
 	atomic_bool frozen; /* nothing is decided */
 	struct subject_keys *keys;
+	struct sealed_keys *sealed;
 	struct subject_cache *subjects;
 	struct license_cache *cache;
 	struct requests *requests;

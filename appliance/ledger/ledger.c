@@ -28,6 +28,7 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 		memcpy(ledger->ca_sha256, options->ca_sha256,
 		    sizeof ledger->ca_sha256);
 	ledger->keys = subject_keys_new(options->tenant_key);
+	ledger->sealed = sealed_keys_new(options->tenant_key);
 	ledger->subjects = subject_cache_new();
 	ledger->cache = license_cache_new();
 	ledger->requests = requests_new(
@@ -37,8 +38,9 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 	if (!text_copy(ledger->site, sizeof ledger->site, options->site) ||
 	    !text_copy(ledger->tenant, sizeof ledger->tenant, options->tenant))
 		err = ERR_BAD_REQUEST;
-	else if (ledger->keys != NULL && ledger->subjects != NULL &&
-	    ledger->cache != NULL && ledger->requests != NULL)
+	else if (ledger->keys != NULL && ledger->sealed != NULL &&
+	    ledger->subjects != NULL && ledger->cache != NULL &&
+	    ledger->requests != NULL)
 		err = store_open(&ledger->store,
 		    &(struct store_options){
 			.path = options->path,
@@ -64,6 +66,7 @@ ledger_close(struct ledger *ledger)
 	requests_free(ledger->requests);
 	license_cache_free(ledger->cache);
 	subject_keys_free(ledger->keys);
+	sealed_keys_free(ledger->sealed);
 	subject_cache_free(ledger->subjects);
 	batch_release(&ledger->batch);
 	tree_release(&ledger->old_tree);

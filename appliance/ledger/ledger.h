@@ -384,7 +384,7 @@ int ledger_state_hash(uint8_t hash[32], struct journal_header *after,
 
 /** Fold every batch of `from` into a fresh environment at `to->path` (created),
  * verifying each: the new one's logical dump equals the old one's. Subjects
- * are copied. For the simulator, recovery and upgrades. */
+ * and sealed documents are copied. For the simulator, recovery and upgrades. */
 int ledger_refold(struct ledger_view *from, const struct ledger_options *to);
 
 /** The invariants of DESIGN 5 over the whole state; words on the first breach

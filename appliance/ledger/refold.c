@@ -102,15 +102,16 @@ copy_entry(void *ctx, const struct record_span *key,
 }
 
 static int
-copy_subjects(struct refold *refold)
+copy_private(struct refold *refold)
 {
 	static const enum store_table tables[] = { STORE_SUBJECTS,
-		STORE_SUBJECT_INDEX };
+		STORE_SUBJECT_INDEX, STORE_SEALED };
 	int err = state_begin(&refold->state, refold->store, true, NULL);
 
 	if (err != 0)
 		return err;
-	for (size_t i = 0; i < 2 && err == 0; i++) {
+	for (size_t i = 0; i < sizeof tables / sizeof *tables && err == 0;
+	     i++) {
 		struct copy copy = { &refold->state, tables[i] };
 
 		err = store_each(&refold->from->state.txn, tables[i], NULL, 0,
@@ -157,7 +158,7 @@ refold_all(struct refold *refold)
 		err = refold_some(refold, i,
 		    i + REFOLD_BATCHES < end ? i + REFOLD_BATCHES : end);
 	if (err == 0)
-		err = copy_subjects(refold);
+		err = copy_private(refold);
 	return err == 0 ? compare_state(refold) : err;
 }
 
