@@ -103,6 +103,33 @@ is_json(const char *content_type)
 }
 
 static int
+read_claims(struct wire_caller *caller, const struct net_request *request,
+    struct problem *problem)
+{
+	const char *const *claims = request->claims;
+	const char *print = claims[NET_CLAIM_FINGERPRINT];
+	size_t n = 0;
+
+	if (!text_copy(caller->hostname, sizeof(caller->hostname),
+		claims[NET_CLAIM_HOSTNAME]) ||
+	    !text_copy(caller->lib_version, sizeof(caller->lib_version),
+		claims[NET_CLAIM_LIBRARY])) {
+		problem_set(problem, ERR_BAD_REQUEST, NULL,
+		    "X-Hostname is longer than 127 bytes, or X-Lib-Version "
+		    "than 31");
+		return ERR_BAD_REQUEST;
+	}
+	if (print[0] == '\0' ||
+	    (text_from_hex(caller->fingerprint, sizeof(caller->fingerprint), &n,
+		 print, strlen(print)) == 0 &&
+		n == sizeof(caller->fingerprint)))
+		return 0;
+	problem_set(problem, ERR_BAD_REQUEST, NULL,
+	    "X-App-Fingerprint is a SHA-256: 64 hexadecimal digits");
+	return ERR_BAD_REQUEST;
+}
+
+static int
 read_caller(struct wire_caller *caller, const struct net_request *request,
     struct problem *problem)
 {
@@ -122,6 +149,10 @@ read_caller(struct wire_caller *caller, const struct net_request *request,
 		    "the Authorization header is not of the kind Bearer");
 		return ERR_UNAUTHENTICATED;
 	}
+	int err = read_claims(caller, request, problem);
+
+	if (err != 0)
+		return err;
 	if (!text_copy(caller->address, sizeof(caller->address),
 		request->peer->address) ||
 	    !text_copy(caller->client_cn, sizeof(caller->client_cn),
@@ -131,8 +162,8 @@ read_caller(struct wire_caller *caller, const struct net_request *request,
 		request->idempotency_key) ||
 	    record_check(&wire_caller_record, caller, &error) != 0) {
 		problem_set(problem, ERR_BAD_REQUEST, NULL,
-		    "Authorization, Host or Idempotency-Key is too long or "
-		    "malformed");
+		    "Authorization, Host, Idempotency-Key, X-Hostname or "
+		    "X-Lib-Version is too long or malformed");
 		return ERR_BAD_REQUEST;
 	}
 	return 0;

@@ -208,19 +208,20 @@ refuse_caller(const struct request *request, const struct caller *caller,
 		request_refuse(request, err, words ? &caller->problem : NULL);
 }
 
-/* True: it may be handled. Otherwise it was answered. */
+/* True: it may be handled. Otherwise it was answered. `wire` is the room for
+ * who calls. */
 static bool
-authorize(struct request *request)
+authorize(struct request *request, struct wire_caller *wire)
 {
-	struct wire_caller wire;
 	struct caller caller = { 0 };
-	int rc = request->op->path != NULL ? read_caller(&wire, request)
+	int rc = request->op->path != NULL ? read_caller(wire, request)
 					   : ERR_NOT_FOUND;
 
+	request->caller = wire;
 	if (rc == 0 && request->op->scope == SCOPE_OPEN)
 		return true;
 	if (rc == 0)
-		rc = caller_find(&caller, request->process, &wire);
+		rc = caller_find(&caller, request->process, wire);
 	if (rc != 0) {
 		refuse_caller(request, &caller, rc);
 		return false;
@@ -234,6 +235,7 @@ authorize(struct request *request)
 void
 dispatch_call(struct front *front, const struct ipc_message *message)
 {
+	struct wire_caller wire;
 	struct request request = {
 		.process = front->process,
 		.tenant = front->process->tenants[0],
@@ -245,7 +247,7 @@ dispatch_call(struct front *front, const struct ipc_message *message)
 	};
 
 	if (find_operation(&request, message->op) != NULL &&
-	    authorize(&request)) {
+	    authorize(&request, &wire)) {
 		run_handler(&request);
 		return;
 	}

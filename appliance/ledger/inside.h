@@ -215,6 +215,7 @@ struct request {
 	struct tenant *tenant;
 	struct front *front;
 	struct session *session; /* NULL on HTTP */
+	const struct wire_caller *caller; /* NULL but on HTTP */
 	const struct operation *op;
 	uint64_t conn, tag;
 	const uint8_t *payload; /* the request record */

@@ -29,5 +29,8 @@ static const struct record_field wire_caller_fields[] = {
 	R_STRING(wire_caller, key, 0, 255, RECORD_SECRET, "Bearer credential"),
 	R_TEXT(wire_caller, idempotency_key, 0, 63, 0,
 	    "Idempotency-Key header"),
+	R_TEXT(wire_caller, hostname, 0, 127, 0, "X-Hostname header"),
+	R_FIXED(wire_caller, fingerprint, 0, "X-App-Fingerprint header"),
+	R_TEXT(wire_caller, lib_version, 0, 31, 0, "X-Lib-Version header"),
 };
-RECORD_DEFINE(wire_caller, 1, "Who makes an HTTP call, and with what key");
+RECORD_DEFINE(wire_caller, 2, "Who makes an HTTP call, and with what key");

@@ -38,6 +38,10 @@ struct wire_caller {
 	char host[128]; /* Host header */
 	struct record_span key; /* bearer credential, or empty */
 	char idempotency_key[64];
+	/* What the client says of itself; claims, no proof. */
+	char hostname[128]; /* X-Hostname, or "" */
+	uint8_t fingerprint[32]; /* X-App-Fingerprint; zero: none */
+	char lib_version[32]; /* X-Lib-Version, or "" */
 };
 /** Agents that come back are spread so that so many come a second. */
 #define WIRE_AGENTS_PER_S 125

@@ -176,7 +176,7 @@ read_length(struct net_http *http, struct lws *wsi, bool wants_body)
 /* Strings of the request as one block: offsets while the block may move. */
 struct strings {
 	struct buf block;
-	size_t at[7];
+	size_t at[7 + NET_CLAIMS];
 	size_t n;
 };
 
@@ -202,6 +202,16 @@ keep_header(struct strings *strings, struct lws *wsi,
 }
 
 static int
+keep_custom(struct strings *strings, struct lws *wsi, const char *name)
+{
+	char text[HEAD_MAX];
+	bool good = custom_header(text, sizeof(text), wsi, name);
+
+	keep(strings, text);
+	return good ? 0 : 400;
+}
+
+static int
 read_strings(struct strings *strings, struct lws *wsi,
     enum lws_token_indexes method)
 {
@@ -224,9 +234,14 @@ read_strings(struct strings *strings, struct lws *wsi,
 	for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++)
 		if (keep_header(strings, wsi, tokens[i]) != 0)
 			refusal = 400;
-	if (!custom_header(text, sizeof(text), wsi, "idempotency-key:"))
-		refusal = 400;
-	keep(strings, text);
+	const char *const customs[] = { "idempotency-key:",
+		[1 + NET_CLAIM_HOSTNAME] = "x-hostname:",
+		[1 + NET_CLAIM_FINGERPRINT] = "x-app-fingerprint:",
+		[1 + NET_CLAIM_LIBRARY] = "x-lib-version:" };
+
+	for (size_t i = 0; i < sizeof(customs) / sizeof(customs[0]); i++)
+		if (keep_custom(strings, wsi, customs[i]) != 0)
+			refusal = 400;
 	return refusal;
 }
 
@@ -273,7 +288,8 @@ net_http_read(struct lws *wsi)
 	http->path = (char *)strings.block.data;
 	const char **fields[] = { &http->query, &http->host,
 		&http->authorization, &http->content_type, &http->accept,
-		&http->idempotency_key };
+		&http->idempotency_key, &http->claims[0], &http->claims[1],
+		&http->claims[2] };
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		*fields[i] = http->path + strings.at[i + 1];

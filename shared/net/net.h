@@ -36,6 +36,14 @@ net_conn_index(net_conn conn)
 	return (uint32_t)conn;
 }
 
+/** Headers in which a client says things of itself. */
+enum net_claim {
+	NET_CLAIM_HOSTNAME, /* X-Hostname */
+	NET_CLAIM_FINGERPRINT, /* X-App-Fingerprint */
+	NET_CLAIM_LIBRARY, /* X-Lib-Version */
+	NET_CLAIMS,
+};
+
 struct net_peer {
 	char address[64]; /* "192.0.2.7", "2001:db8::1" */
 	uint16_t port;
@@ -52,6 +60,7 @@ struct net_request {
 	const char *host; /* Host header without port, or "" */
 	const char *authorization; /* or "" */
 	const char *idempotency_key;
+	const char *claims[NET_CLAIMS]; /* each "" where it says nothing */
 	const char *content_type;
 	const char *accept;
 	const uint8_t *body;

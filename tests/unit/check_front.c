@@ -119,7 +119,9 @@ START_TEST(a_call_reaches_the_ledger_with_its_credentials)
 	visitor_open(&v, &world);
 	visitor_asks(&v, "GET", "/api/v1/leases/7",
 	    "Authorization: bearer clsk_default_abc\r\n"
-	    "Idempotency-Key: again-1\r\n",
+	    "Idempotency-Key: again-1\r\nX-Hostname: ci-7\r\n"
+	    "X-App-Fingerprint: 00112233445566778899aabbccddeeff"
+	    "00112233445566778899AABBCCDDEEFF\r\nX-Lib-Version: 2.1\r\n",
 	    NULL);
 	ledger_hears(&world, WIRE_CALL);
 	ck_assert_int_eq(world.heard.op, OP_LEASE_SHOW);
@@ -130,6 +132,10 @@ START_TEST(a_call_reaches_the_ledger_with_its_credentials)
 	ck_assert_str_eq(caller.address, "127.0.0.1");
 	ck_assert_str_eq(caller.host, "localhost");
 	ck_assert_str_eq(caller.idempotency_key, "again-1");
+	ck_assert_str_eq(caller.hostname, "ci-7");
+	ck_assert_str_eq(caller.lib_version, "2.1");
+	ck_assert_uint_eq(caller.fingerprint[1], 0x11);
+	ck_assert_uint_eq(caller.fingerprint[31], 0xff);
 	ledger_replies(&world, &lease_view_record, &reply);
 	ck_assert_int_eq(visitor_hears(&v), 200);
 	ck_assert(visitor_got(&v, "Content-Type: application/json\r\n"));
@@ -267,6 +273,15 @@ START_TEST(too_long_a_header_is_refused)
 }
 END_TEST
 
+START_TEST(a_fingerprint_that_is_no_sha256_is_refused)
+{
+	expect_bad("GET", "/api/v1/site", "X-App-Fingerprint: 0011\r\n", NULL,
+	    400, "X-App-Fingerprint");
+	expect_bad("GET", "/api/v1/site", "X-App-Fingerprint: 0g\r\n", NULL,
+	    400, "X-App-Fingerprint");
+}
+END_TEST
+
 START_TEST(a_body_becomes_a_record_and_a_reply_has_its_status)
 {
 	struct wire_caller caller;
@@ -367,6 +382,7 @@ call_case(void)
 	tcase_add_test(call, parameters_beside_a_body_are_refused);
 	tcase_add_test(call, another_scheme_than_bearer_gets_401);
 	tcase_add_test(call, too_long_a_header_is_refused);
+	tcase_add_test(call, a_fingerprint_that_is_no_sha256_is_refused);
 	tcase_add_test(call,
 	    a_body_becomes_a_record_and_a_reply_has_its_status);
 	tcase_add_test(call, a_refusal_has_its_status_and_hint);
