@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define AT(member)                                   \
@@ -330,6 +331,24 @@ listen_failed(int fd, const char *what, const struct settings *settings,
 	return ERR_SYSTEM;
 }
 
+/* As with the lock of a site: a front of a daemon that was killed a moment ago
+ * holds the port until it has ended too. */
+static bool
+bind_soon(int fd, const struct sockaddr_storage *address, socklen_t len)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+
+	for (int tries = 0; tries < 100; tries++) {
+		if (bind(fd, (const struct sockaddr *)address, len) == 0)
+			return true;
+		if (errno != EADDRINUSE)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	errno = EADDRINUSE;
+	return false;
+}
+
 int
 settings_listen(int *out, const struct settings *settings, char *error,
     size_t error_size)
@@ -348,7 +367,7 @@ settings_listen(int *out, const struct settings *settings, char *error,
 	    (address.ss_family == AF_INET6 &&
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) !=
 		    0) ||
-	    bind(fd, (struct sockaddr *)&address, len) != 0)
+	    !bind_soon(fd, &address, len))
 		return listen_failed(fd, "bind", settings, error, error_size);
 	if (listen(fd, 4096) != 0)
 		return listen_failed(fd, "listen on", settings, error,

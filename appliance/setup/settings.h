@@ -65,8 +65,8 @@ int settings_check(struct settings_users *users, struct settings *settings,
 
 /**
  * The one listening socket that all fronts share: non-blocking; "::" listens
- * on IPv4 as well. ERR_BUSY: the port is taken; ERR_FORBIDDEN: not allowed to;
- * ERR_NOT_FOUND: no such address here. Words and what to type in `error`.
+ * on IPv4 as well. ERR_BUSY: the port is taken, and still was after 2 s;
+ * ERR_FORBIDDEN: not allowed to; ERR_NOT_FOUND: no such address here. Words and what to type in `error`.
  */
 int settings_listen(int *fd, const struct settings *settings, char *error,
     size_t error_size);

@@ -449,6 +449,34 @@ START_TEST(taken_port_is_told_with_what_to_type)
 }
 END_TEST
 
+START_TEST(port_that_a_dying_front_still_holds_is_waited_for)
+{
+	struct settings settings;
+	char error[512];
+	int first, second;
+
+	settings_default(&settings);
+	text_copy(settings.address, sizeof(settings.address), "127.0.0.1");
+	settings.port = 0;
+	ck_assert_int_eq(settings_listen(&first, &settings, error,
+			     sizeof(error)),
+	    0);
+	settings.port = port_of(first);
+	pid_t front = fork();
+
+	if (front == 0) {
+		usleep(200000);
+		_exit(0);
+	}
+	close(first);
+	ck_assert_int_eq(settings_listen(&second, &settings, error,
+			     sizeof(error)),
+	    0);
+	close(second);
+	ck_assert_int_eq(waitpid(front, NULL, 0), front);
+}
+END_TEST
+
 START_TEST(any_address_listens_on_both_families)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET };
@@ -502,6 +530,8 @@ suite(void)
 	tcase_add_test(settings, classes_of_devices_are_words);
 	tcase_add_test(settings, listen_flag_takes_its_usual_forms);
 	tcase_add_test(settings, taken_port_is_told_with_what_to_type);
+	tcase_add_test(settings,
+	    port_that_a_dying_front_still_holds_is_waited_for);
 	tcase_add_test(settings, any_address_listens_on_both_families);
 	tcase_add_checked_fixture(site, set_up, tear_down);
 	suite_add_tcase(suite, site);
