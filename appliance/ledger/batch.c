@@ -36,6 +36,7 @@ batch_begin(struct batch *batch, int64_t now_ms)
 	};
 	batch->n_rows = batch->n_grants = 0;
 	batch->fold_ns = 0;
+	batch->turned = false;
 	buf_clear(&batch->bytes);
 	memset(batch->proof_made, 0, sizeof batch->proof_made);
 	err = fold_batch(&batch->state, &batch->place);
@@ -267,6 +268,8 @@ static void
 give_up(struct batch *batch)
 {
 	requests_undo(batch->ledger->requests);
+	if (batch->turned)
+		reseal_back(batch);
 	if (batch->n_rows > 0)
 		subject_cache_forget(batch->ledger->subjects);
 }
@@ -295,6 +298,10 @@ batch_commit(struct batch *batch)
 	if (err != 0)
 		return err;
 	requests_keep(ledger->requests);
+	if (batch->turned)
+		ledger->person_generation++;
+	if (batch->turned || atomic_load(&ledger->wipe_due))
+		(void)reseal_settle(ledger);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "appliance/ledger/fold.h"
 #include "appliance/ledger/history.h"
 #include "appliance/ledger/ledger.h"
+#include "appliance/ledger/person_key.h"
 #include "appliance/ledger/requests.h"
 #include "appliance/ledger/sealed.h"
 #include "appliance/ledger/subjects.h"
@@ -43,6 +44,7 @@ struct batch {
 	size_t n_grants, grants_size;
 	struct buf bytes; /* rows as they are hashed and stored */
 	uint64_t fold_ns; /* in this batch */
+	bool turned; /* somebody is erased: all names lie under other keys */
 
 	struct tree tree;
 	struct journal_header header;
@@ -63,6 +65,10 @@ struct ledger {
 	const uint8_t *site_secret;
 	uint8_t ca_sha256[32];
 	atomic_bool frozen; /* nothing is decided */
+	const uint8_t *tenant_key;
+	struct person_key *person_key;
+	uint64_t person_generation; /* of that key, as committed */
+	atomic_bool wipe_due; /* its old place could not be written over */
 	struct subject_keys *keys;
 	struct sealed_keys *sealed;
 	struct subject_cache *subjects;
@@ -91,6 +97,28 @@ ledger_fault(const struct ledger *ledger, const char *step)
 }
 
 uint64_t core_now_ns(void);
+
+/* --- reseal.c ------------------------------------------------------------ */
+
+/** Open the key of people beside the store, and what is derived from it. */
+int reseal_open(struct ledger *ledger, const char *folder, bool create,
+    bool volatile_);
+/** The generation of that key in a snapshot. */
+int reseal_generation(uint64_t *generation, const struct state *state);
+/**
+ * Within a batch: everything that names people is sealed anew under a new key,
+ * but the subjects that `what` says are to be erased. Once a batch; ERR_BUSY
+ * the second time. `entropy`: 64 random bytes.
+ */
+int reseal_begin(struct batch *batch, const struct subject_turn *what,
+    const uint8_t entropy[64]);
+/** The batch was given up. */
+void reseal_back(struct batch *batch);
+/** The batch is committed: throw the old key away. When that fails it is
+ * logged, and tried again with the next commit and at the next start. */
+int reseal_settle(struct ledger *ledger);
+/** Into a copy of a store: which key its names lie under, and that key. */
+int reseal_copy(struct state *to, const char *folder, struct ledger_view *from);
 
 /* --- batch.c -------------------------------------------------------------- */
 

@@ -27,8 +27,7 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 	if (options->ca_sha256 != NULL)
 		memcpy(ledger->ca_sha256, options->ca_sha256,
 		    sizeof ledger->ca_sha256);
-	ledger->keys = subject_keys_new(options->tenant_key);
-	ledger->sealed = sealed_keys_new(options->tenant_key);
+	ledger->tenant_key = options->tenant_key;
 	ledger->subjects = subject_cache_new();
 	ledger->cache = license_cache_new();
 	ledger->requests = requests_new(
@@ -38,8 +37,7 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 	if (!text_copy(ledger->site, sizeof ledger->site, options->site) ||
 	    !text_copy(ledger->tenant, sizeof ledger->tenant, options->tenant))
 		err = ERR_BAD_REQUEST;
-	else if (ledger->keys != NULL && ledger->sealed != NULL &&
-	    ledger->subjects != NULL && ledger->cache != NULL &&
+	else if (ledger->subjects != NULL && ledger->cache != NULL &&
 	    ledger->requests != NULL)
 		err = store_open(&ledger->store,
 		    &(struct store_options){
@@ -49,6 +47,9 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 			.volatile_ = options->volatile_,
 			.create = create,
 		    });
+	if (err == 0)
+		err = reseal_open(ledger, options->path, create,
+		    options->volatile_);
 	if (err != 0) {
 		ledger_close(ledger);
 		return err;
@@ -67,6 +68,7 @@ ledger_close(struct ledger *ledger)
 	license_cache_free(ledger->cache);
 	subject_keys_free(ledger->keys);
 	sealed_keys_free(ledger->sealed);
+	person_key_close(ledger->person_key);
 	subject_cache_free(ledger->subjects);
 	batch_release(&ledger->batch);
 	tree_release(&ledger->old_tree);

@@ -238,6 +238,17 @@ void ledger_timing(struct ledger_timing *timing, const struct ledger *ledger);
 int ledger_view_open(struct ledger_view **view, struct ledger *ledger);
 void ledger_view_close(struct ledger_view *view);
 
+/**
+ * The file `people.key` for a copy of this snapshot: without it no name in the
+ * copy can be read. Whoever copies a store writes it, mode 0600, into the folder
+ * of the copy. Any thread. ERR_BUSY when somebody was erased since the view was
+ * opened: copy the store again.
+ */
+#define LEDGER_PERSON_KEY_NAME "people.key"
+#define LEDGER_PERSON_KEY_BYTES 72
+int ledger_person_key(uint8_t file[LEDGER_PERSON_KEY_BYTES],
+    struct ledger_view *view);
+
 /** The newest header: token in the arena, its fields and head. */
 int ledger_newest(struct journal_header *header, uint8_t head[32],
     struct record_span *token, struct ledger_view *view, struct arena *arena);

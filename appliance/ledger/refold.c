@@ -12,6 +12,7 @@
 
 struct refold {
 	struct ledger_view *from;
+	const char *folder; /* of the copy */
 	struct store *store;
 	struct license_cache *cache;
 	struct state state;
@@ -117,6 +118,8 @@ copy_private(struct refold *refold)
 		err = store_each(&refold->from->state.txn, tables[i], NULL, 0,
 		    copy_entry, &copy);
 	}
+	if (err == 0)
+		err = reseal_copy(&refold->state, refold->folder, refold->from);
 	if (err != 0) {
 		state_abort(&refold->state);
 		return err;
@@ -165,7 +168,7 @@ refold_all(struct refold *refold)
 int
 ledger_refold(struct ledger_view *from, const struct ledger_options *to)
 {
-	struct refold refold = { .from = from };
+	struct refold refold = { .from = from, .folder = to->path };
 	uint64_t there = 0;
 	int err = store_open(&refold.store,
 	    &(struct store_options){

@@ -1,9 +1,11 @@
 #include "appliance/ledger/sealed.h"
 
+#include "appliance/ledger/turning.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FORMAT 1
@@ -18,26 +20,55 @@ _Static_assert(SEALED_ENTROPY == SEALED_ID_BYTES + SALT_BYTES + NONCE,
     "the entropy of a document is its id, salt and nonce");
 
 struct sealed_keys {
-	uint8_t value[crypto_aead_xchacha20poly1305_ietf_KEYBYTES];
+	struct turning *turning; /* one key */
 };
 
-struct sealed_keys *
-sealed_keys_new(const uint8_t tenant_key[32])
+static void
+derive_key(uint8_t key[TURNING_KEY], const uint8_t root[32])
 {
-	struct sealed_keys *keys = sodium_malloc(sizeof *keys);
+	crypto_kdf_derive_from_key(key, TURNING_KEY, 1, "lhsealed", root);
+}
+
+struct sealed_keys *
+sealed_keys_new(const uint8_t root[32])
+{
+	struct sealed_keys *keys = calloc(1, sizeof *keys);
+	uint8_t key[TURNING_KEY];
 
 	if (keys == NULL)
 		return NULL;
-	crypto_kdf_derive_from_key(keys->value, sizeof keys->value, 1,
-	    "lhsealed", tenant_key);
-	sodium_mprotect_readonly(keys);
+	derive_key(key, root);
+	keys->turning = turning_new(key, 1);
+	sodium_memzero(key, sizeof key);
+	if (keys->turning == NULL) {
+		free(keys);
+		return NULL;
+	}
 	return keys;
 }
 
 void
 sealed_keys_free(struct sealed_keys *keys)
 {
-	sodium_free(keys);
+	if (keys != NULL)
+		turning_free(keys->turning);
+	free(keys);
+}
+
+void
+sealed_keys_turn(struct sealed_keys *keys, const uint8_t root[32])
+{
+	uint8_t key[TURNING_KEY];
+
+	derive_key(key, root);
+	turning_turn(keys->turning, key);
+	sodium_memzero(key, sizeof key);
+}
+
+void
+sealed_keys_back(struct sealed_keys *keys)
+{
+	turning_back(keys->turning);
 }
 
 /* One of another id or kind put in its place does not decrypt. */
@@ -62,39 +93,74 @@ commit_to(uint8_t commitment[32], const uint8_t salt[SALT_BYTES], uint8_t kind,
 	crypto_generichash_final(&st, commitment, 32);
 }
 
+/* Sealed under the key in force. */
+static int
+store_sealed(struct state *state, const struct sealed_keys *keys,
+    const uint8_t id[SEALED_ID_BYTES], uint8_t kind, const uint8_t *plain,
+    size_t len, const uint8_t nonce[NONCE])
+{
+	uint8_t stored[HEAD + PLAIN_MAX + TAG], bound[BOUND], key[TURNING_KEY];
+
+	turning_get(key, keys->turning, 0, false);
+	stored[0] = FORMAT;
+	stored[1] = kind;
+	memcpy(stored + 2, nonce, NONCE);
+	bind_to(bound, id, kind);
+	crypto_aead_xchacha20poly1305_ietf_encrypt(stored + HEAD, NULL, plain,
+	    len, bound, sizeof bound, NULL, stored + 2, key);
+	sodium_memzero(key, sizeof key);
+	return store_put(&state->txn, STORE_SEALED, id, SEALED_ID_BYTES, stored,
+	    HEAD + len + TAG);
+}
+
 int
 sealed_put(uint8_t id[SEALED_ID_BYTES], uint8_t commitment[32],
     struct state *state, const struct sealed_keys *keys, enum sealed_kind kind,
     const void *document, size_t len, const uint8_t entropy[SEALED_ENTROPY])
 {
 	const uint8_t *salt = entropy + SEALED_ID_BYTES;
-	uint8_t plain[PLAIN_MAX], stored[HEAD + PLAIN_MAX + TAG], bound[BOUND];
-	uint8_t kind_byte = (uint8_t)kind;
+	uint8_t plain[PLAIN_MAX];
 
 	if (len > SEALED_MAX)
 		return ERR_TOO_LARGE;
 	memcpy(id, entropy, SEALED_ID_BYTES);
 	memcpy(plain, salt, SALT_BYTES);
 	memcpy(plain + SALT_BYTES, document, len);
-	commit_to(commitment, salt, kind_byte, document, len);
-	stored[0] = FORMAT;
-	stored[1] = kind_byte;
-	memcpy(stored + 2, salt + SALT_BYTES, NONCE);
-	bind_to(bound, id, kind_byte);
-	crypto_aead_xchacha20poly1305_ietf_encrypt(stored + HEAD, NULL, plain,
-	    SALT_BYTES + len, bound, sizeof bound, NULL, stored + 2,
-	    keys->value);
+	commit_to(commitment, salt, (uint8_t)kind, document, len);
+	int err = store_sealed(state, keys, id, (uint8_t)kind, plain,
+	    SALT_BYTES + len, salt + SALT_BYTES);
+
 	sodium_memzero(plain, sizeof plain);
-	return store_put(&state->txn, STORE_SEALED, id, SEALED_ID_BYTES, stored,
-	    HEAD + SALT_BYTES + len + TAG);
+	return err;
 }
 
-static int
-open_stored(struct sealed *out, const struct sealed_keys *keys,
-    const uint8_t id[SEALED_ID_BYTES], const struct record_span *stored)
+static bool
+decrypt(uint8_t plain[PLAIN_MAX], unsigned long long *len,
+    const struct sealed_keys *keys, bool before, const uint8_t bound[BOUND],
+    const struct record_span *stored)
 {
 	const uint8_t *data = stored->data;
-	uint8_t plain[PLAIN_MAX], bound[BOUND];
+	uint8_t key[TURNING_KEY];
+
+	if (!turning_get(key, keys->turning, 0, before))
+		return false;
+	bool is = crypto_aead_xchacha20poly1305_ietf_decrypt(plain, len, NULL,
+		      data + HEAD, stored->len - HEAD, bound, BOUND, data + 2,
+		      key) == 0;
+
+	sodium_memzero(key, sizeof key);
+	return is;
+}
+
+/* Under the key in force, or the one before: a reader's snapshot may be that
+ * old. */
+static int
+open_plain(uint8_t plain[PLAIN_MAX], size_t *plain_len,
+    const struct sealed_keys *keys, const uint8_t id[SEALED_ID_BYTES],
+    const struct record_span *stored)
+{
+	const uint8_t *data = stored->data;
+	uint8_t bound[BOUND];
 	unsigned long long len = 0;
 
 	if (stored->len < HEAD + SALT_BYTES + TAG ||
@@ -103,12 +169,26 @@ open_stored(struct sealed *out, const struct sealed_keys *keys,
 		return ERR_CORRUPT;
 	}
 	bind_to(bound, id, data[1]);
-	if (crypto_aead_xchacha20poly1305_ietf_decrypt(plain, &len, NULL,
-		data + HEAD, stored->len - HEAD, bound, sizeof bound, data + 2,
-		keys->value) != 0) {
+	if (!decrypt(plain, &len, keys, false, bound, stored) &&
+	    !decrypt(plain, &len, keys, true, bound, stored)) {
 		log_error("sealed", "a stored document does not decrypt");
 		return ERR_CORRUPT;
 	}
+	*plain_len = (size_t)len;
+	return 0;
+}
+
+static int
+open_stored(struct sealed *out, const struct sealed_keys *keys,
+    const uint8_t id[SEALED_ID_BYTES], const struct record_span *stored)
+{
+	const uint8_t *data = stored->data;
+	uint8_t plain[PLAIN_MAX];
+	size_t len;
+	int err = open_plain(plain, &len, keys, id, stored);
+
+	if (err != 0)
+		return err;
 	memcpy(out->id, id, SEALED_ID_BYTES);
 	out->kind = data[1];
 	out->len = (uint32_t)(len - SALT_BYTES);
@@ -181,5 +261,72 @@ sealed_each(const struct state *state, const struct sealed_keys *keys,
 	    store_each(&state->txn, STORE_SEALED, NULL, 0, walk_one, &walk);
 
 	sealed_wipe(&sealed);
+	return err;
+}
+
+/* --- another key ------------------------------------------------------------ */
+
+/* The next one, from a key on. */
+struct turn {
+	const struct sealed_keys *keys;
+	bool found;
+	uint8_t id[SEALED_ID_BYTES];
+	uint8_t kind;
+	size_t len;
+	uint8_t plain[PLAIN_MAX];
+};
+
+static int
+turn_read(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct turn *turn = ctx;
+
+	if (turn->found)
+		return ERR_FULL;
+	if (key->len != SEALED_ID_BYTES)
+		return ERR_CORRUPT;
+	int err =
+	    open_plain(turn->plain, &turn->len, turn->keys, key->data, value);
+
+	if (err != 0)
+		return err;
+	memcpy(turn->id, key->data, SEALED_ID_BYTES);
+	turn->kind = ((const uint8_t *)value->data)[1];
+	turn->found = true;
+	return 0;
+}
+
+int
+sealed_turn(struct state *state, const struct sealed_keys *keys,
+    const uint8_t seed[32])
+{
+	struct turn *turn = sodium_malloc(sizeof *turn);
+	uint8_t from[SEALED_ID_BYTES] = { 0 };
+	int err = turn != NULL ? ERR_FULL : ERR_NOMEM;
+
+	while (err == ERR_FULL) {
+		uint8_t nonce[NONCE];
+
+		turn->keys = keys;
+		turn->found = false;
+		err = store_each(&state->txn, STORE_SEALED, from, sizeof from,
+		    turn_read, turn);
+		if ((err != 0 && err != ERR_FULL) || !turn->found)
+			break;
+		crypto_generichash(nonce, sizeof nonce, turn->id,
+		    sizeof turn->id, seed, 32);
+		int rc = store_sealed(state, keys, turn->id, turn->kind,
+		    turn->plain, turn->len, nonce);
+
+		if (rc != 0) {
+			err = rc;
+			break;
+		}
+		memcpy(from, turn->id, sizeof from);
+		for (size_t i = sizeof from; i-- > 0 && ++from[i] == 0;)
+			;
+	}
+	sodium_free(turn);
 	return err;
 }

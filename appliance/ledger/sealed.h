@@ -25,10 +25,18 @@ enum sealed_kind {
 	SEALED_USER = 2,
 };
 
-/** Keys derived from the tenant's, in guarded memory. */
+/** A key derived from `root`, in guarded memory: person_key_root() makes it of
+ * the tenant's key and the one that an erasure throws away. */
 struct sealed_keys;
-struct sealed_keys *sealed_keys_new(const uint8_t tenant_key[32]);
+struct sealed_keys *sealed_keys_new(const uint8_t root[32]);
 void sealed_keys_free(struct sealed_keys *keys);
+/** As subject_keys_turn() and subject_keys_back(). */
+void sealed_keys_turn(struct sealed_keys *keys, const uint8_t root[32]);
+void sealed_keys_back(struct sealed_keys *keys);
+/** After sealed_keys_turn(): seal all anew under the key in force. Ids and
+ * commitments stay. `seed`: random, for the nonces. */
+int sealed_turn(struct state *state, const struct sealed_keys *keys,
+    const uint8_t seed[32]);
 
 /** One document, opened; in the clear only here. */
 struct sealed {

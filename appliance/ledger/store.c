@@ -305,6 +305,13 @@ store_delete(const struct store_txn *txn, enum store_table table,
 }
 
 int
+store_clear(const struct store_txn *txn, enum store_table table)
+{
+	return store_error(mdb_drop(txn->txn, txn->store->table[table], 0),
+	    "clear");
+}
+
+int
 store_count(uint64_t *entries, const struct store_txn *txn,
     enum store_table table)
 {

@@ -97,6 +97,8 @@ int store_append(const struct store_txn *txn, enum store_table table,
 /** ERR_NOT_FOUND_INTERNAL when there is no such key. */
 int store_delete(const struct store_txn *txn, enum store_table table,
     const void *key, size_t key_len);
+/** Delete every entry of a table. */
+int store_clear(const struct store_txn *txn, enum store_table table);
 int store_count(uint64_t *entries, const struct store_txn *txn,
     enum store_table table);
 /** Key and value of the last entry; ERR_NOT_FOUND_INTERNAL when empty. */

@@ -16,10 +16,16 @@
 /** Random bytes for one new subject: id, salt, nonce. */
 #define SUBJECT_ENTROPY (SUBJECT_BYTES + 16 + 24)
 
-/** Keys derived from the tenant's, in guarded memory. */
+/** Keys derived from `root`, in guarded memory: person_key_root() makes it of
+ * the tenant's key and the one that an erasure throws away. */
 struct subject_keys;
-struct subject_keys *subject_keys_new(const uint8_t tenant_key[32]);
+struct subject_keys *subject_keys_new(const uint8_t root[32]);
 void subject_keys_free(struct subject_keys *keys);
+/** What is written from now on lies under keys of another root; what lies under
+ * those before is still read, but never those before them. */
+void subject_keys_turn(struct subject_keys *keys, const uint8_t root[32]);
+/** The transaction came to nothing. */
+void subject_keys_back(struct subject_keys *keys);
 
 struct subject {
 	uint8_t id[SUBJECT_BYTES];
@@ -38,6 +44,25 @@ int subject_add(uint8_t id[SUBJECT_BYTES], uint8_t commitment[32],
     struct state *state, const struct subject_keys *keys,
     enum subject_kind kind, const char *value,
     const uint8_t entropy[SUBJECT_ENTROPY]);
+
+/** Every one from that id on, in order of ids, which means nothing; stops on
+ * non-zero, which is returned. A subject lasts for its call. */
+int subject_each(const struct state *state, const struct subject_keys *keys,
+    const uint8_t from[SUBJECT_BYTES],
+    int (*each)(void *ctx, const struct subject *subject), void *ctx);
+
+/**
+ * After subject_keys_turn(): seal all anew under the keys in force, but those
+ * to be erased, which are deleted. Commitments stay as they are. About 3 us
+ * each. `seed`: random, for the nonces.
+ */
+struct subject_turn {
+	bool (*erase)(void *ctx, const struct subject *subject,
+	    const uint8_t commitment[32]);
+	void *ctx;
+};
+int subject_turn(struct state *state, const struct subject_keys *keys,
+    const uint8_t seed[32], const struct subject_turn *what);
 
 /**
  * Ids of values seen lately, so that a checkout need not hash and look up the

@@ -152,10 +152,10 @@ static inline void
 world_remove(const char *path)
 {
 	static const char *const files[] = { "data.mdb", "lock.mdb",
-		"writer.lock" };
+		"writer.lock", "people.key" };
 	char name[512];
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		snprintf(name, sizeof name, "%s/%s", path, files[i]);
 		unlink(name);
 	}
