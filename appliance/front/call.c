@@ -311,9 +311,18 @@ call_aborted(void *ctx, net_conn conn)
 	struct front *front = ctx;
 	struct peer *peer = peer_get(front, conn);
 
-	/* The ledger does not hear of it: what it was told to do is done. */
-	if (peer != NULL && peer->is_call)
-		peer_free(front, peer);
+	if (peer == NULL || !peer->is_call)
+		return;
+	/* What the ledger was told to do is done; but nobody waits any more. */
+	if (peer->op->is_waiting != NULL)
+		(void)front_tell(front,
+		    &(struct ipc_message){
+			.kind = WIRE_ABANDONED,
+			.op = (uint16_t)peer->op->id,
+			.conn = conn,
+			.tag = peer->tag,
+		    });
+	peer_free(front, peer);
 }
 
 void
@@ -326,7 +335,9 @@ call_reply(struct front *front, struct peer *peer, const void *reply)
 	if (op->scope != SCOPE_OPEN)
 		net_trust(front->net, conn);
 	peer_free(front, peer);
-	answer_record(front, conn, op->status, op->reply, reply);
+	answer_record(front, conn,
+	    op->is_waiting != NULL && op->is_waiting(reply) ? 202 : op->status,
+	    op->reply, reply);
 }
 
 void

@@ -142,6 +142,7 @@ ledger_message(void *ctx, const struct ipc_message *message)
 	case WIRE_CLOSED:
 	case WIRE_REQUEST:
 	case WIRE_CALL:
+	case WIRE_ABANDONED:
 		log_error("front", "the ledger sent a message of kind %u",
 		    message->kind);
 		break;

@@ -83,6 +83,22 @@ finish_end(struct call *call)
 	command_finish(call);
 }
 
+void
+command_return(struct call *call, uint64_t number)
+{
+	struct live_lease *lease =
+	    liveness_get(&call->tenant->liveness, number);
+
+	call->finish = command_finish;
+	/* A device cannot hold up the leases of others. */
+	if (lease != NULL && lease->device == call->write.command.who.id) {
+		lease->ending++;
+		call->lease = number;
+		call->finish = finish_end;
+	}
+	call_commit(call);
+}
+
 static uint64_t
 lease_to_end(const struct call *call)
 {
@@ -135,17 +151,15 @@ command_end_lease(const struct request *request)
 	uint64_t number = lease_to_end(call);
 	struct live_lease *lease =
 	    liveness_get(&call->tenant->liveness, number);
-	bool by_admin = request->session == NULL;
 
+	if (request->session != NULL) {
+		command_return(call, number);
+		return;
+	}
 	call->finish = command_finish;
-	if (by_admin)
-		mark_unseen(call);
-	/* A device cannot hold up the leases of others. */
-	if (lease != NULL && (by_admin || lease->device == request->who.id)) {
-		if (by_admin)
-			tell_or_hold(call, lease, ERR_GONE);
-		else
-			lease->ending++;
+	mark_unseen(call);
+	if (lease != NULL) {
+		tell_or_hold(call, lease, ERR_GONE);
 		call->lease = number;
 		call->finish = finish_end;
 	}

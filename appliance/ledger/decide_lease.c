@@ -50,6 +50,7 @@ emit_grant(struct batch *batch, struct command *command,
 	r->grace_s = grant->license->document.terms.grace_s;
 	command->reply.checkout = (struct checkout_reply){ .lease = r->lease,
 		.row_number = row->number };
+	grant_fill_seats(&command->seats, grant);
 	err = batch_granted(batch, command, batch->place.batch,
 	    (uint32_t)batch->n_rows);
 	return err == 0 ? batch_emit(batch) : err;
@@ -86,6 +87,9 @@ answer_retry(struct batch *batch, struct command *command,
 	command->reply.checkout =
 	    (struct checkout_reply){ .lease = known->lease,
 		    .row_number = lease.row_number };
+	err = grant_find_seats(&command->seats, batch, command, &lease);
+	if (err != 0)
+		return err;
 	return batch_granted(batch, command, lease.batch, lease.index);
 }
 

@@ -3,6 +3,7 @@
  * id, before a byte of the request is decoded; what stands in no row is
  * refused (DESIGN 6).
  */
+#include "appliance/ledger/by_key.h"
 #include "appliance/ledger/caller.h"
 #include "appliance/ledger/waiting.h"
 
@@ -37,6 +38,10 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_LICENSE_INSTALL] = command_ticked,
 	[OP_LICENSE_LIST] = query_plain,
 	[OP_LICENSE_SHOW] = query_plain,
+	[OP_SEAT_CHECKOUT] = by_key_checkout,
+	[OP_SEAT_RENEW] = by_key_renew,
+	[OP_SEAT_RETURN] = by_key_return,
+	[OP_SEAT_LICENSE] = query_plain,
 	[OP_LEASE_LIST] = query_plain,
 	[OP_LEASE_SHOW] = query_plain,
 	[OP_LEASE_RELEASE] = command_end_lease,

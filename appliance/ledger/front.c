@@ -1,5 +1,5 @@
 /* The fronts: one ipc each, with the sessions that came through it. */
-#include "appliance/ledger/inside.h"
+#include "appliance/ledger/by_key.h"
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -66,6 +66,9 @@ got_message(void *ctx, const struct ipc_message *message)
 	case WIRE_CALL:
 		front->process->counts.requests++;
 		dispatch_call(front, message);
+		break;
+	case WIRE_ABANDONED:
+		by_key_abandoned(front, message->conn, message->tag);
 		break;
 	default:
 		tell_odd(front, message);

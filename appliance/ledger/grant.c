@@ -257,6 +257,66 @@ fill_seats(struct row_lease_granted *r, const struct grant *grant)
 	r->overage = grant->overage_checkouts + 1;
 }
 
+/* Of the feature, or of the product itself. */
+static void
+fill_price(struct ledger_seats *out, const struct license *license,
+    const char *feature)
+{
+	const struct license_pricing *pricing = &license->entitlement.pricing;
+	const struct license_feature *features = license->features.items;
+
+	out->overage_per_use = pricing->overage_per_use;
+	for (uint32_t i = 0; feature[0] != '\0' && i < license->features.count;
+	     i++)
+		if (strcmp(features[i].id, feature) == 0)
+			out->overage_per_use = features[i].overage_per_use;
+	memcpy(out->currency, pricing->currency, sizeof(out->currency));
+}
+
+static void
+fill_pool(struct ledger_seats *out, const struct state_pool *pool)
+{
+	uint64_t used = pool_taken(pool);
+
+	out->total = pool->seats.total;
+	out->commit = pool->seats.commit;
+	out->used = used < UINT32_MAX ? (uint32_t)used : UINT32_MAX;
+	out->used_overage = pool->overage;
+	out->free = pool_free(pool);
+}
+
+void
+grant_fill_seats(struct ledger_seats *out, const struct grant *grant)
+{
+	fill_pool(out, &grant->pool);
+	fill_price(out, &grant->license->document, grant->request->feature);
+	out->used += grant->count;
+	out->used_overage += grant->count -
+	    row_slots_below(grant->slots, grant->n_slots,
+		grant->pool.seats.commit);
+	out->free -= grant->count < out->free ? grant->count : out->free;
+}
+
+int
+grant_find_seats(struct ledger_seats *out, struct batch *batch,
+    struct command *command, const struct state_lease *lease)
+{
+	const struct checkout *request = command->request;
+	const struct state_license *license;
+	struct state_pool pool;
+	int err = state_pool(&pool, &batch->state,
+	    (struct pool_id){ lease->license, lease->pool });
+
+	if (err == 0)
+		err = state_license(&license, &batch->state, lease->license,
+		    &command->arena);
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	fill_pool(out, &pool);
+	fill_price(out, &license->document, request->feature);
+	return 0;
+}
+
 int
 grant_find_people(struct grant_people *out, struct batch *batch,
     struct command *command, const struct grant *grant)

@@ -43,6 +43,12 @@ int grant_check_class(struct batch *batch, struct command *command,
 int grant_choose_slots(struct grant *grant, struct batch *batch,
     struct command *command);
 
+/** What is left after the grant, and what overage costs. */
+void grant_fill_seats(struct ledger_seats *out, const struct grant *grant);
+/** The same for a lease that is there already. */
+int grant_find_seats(struct ledger_seats *out, struct batch *batch,
+    struct command *command, const struct state_lease *lease);
+
 /** Emits rows for those who are seen for the first time. */
 int grant_find_people(struct grant_people *out, struct batch *batch,
     struct command *command, const struct grant *grant);

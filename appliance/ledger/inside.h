@@ -28,6 +28,7 @@
 struct event_base;
 struct event;
 struct session;
+struct by_key;
 
 #define PROCESS_SOFTWARE "leaseholdd " LEASEHOLD_VERSION
 #define PROCESS_WRITERS 4
@@ -179,6 +180,7 @@ struct process {
 	enum process_phase phase;
 	size_t n_calls; /* under way, the process's own included */
 	size_t call_bytes; /* of their requests */
+	struct by_key *hanging; /* checkouts by key that wait: by_key.h */
 	struct call *kept; /* calls that are over, the last one first */
 	size_t n_kept;
 	int status; /* to exit with */
@@ -252,6 +254,8 @@ struct call {
 	struct call *next; /* kept, or waits for the same tick */
 	/** In the loop, before the answer; may be NULL. */
 	void (*finish)(struct call *call);
+	/** A checkout: what comes in place of command_finish; may be NULL. */
+	void (*answer)(struct call *call);
 };
 
 /** Calls that are over are kept for the next ones: to get and zero the memory
@@ -297,6 +301,8 @@ void command_plain(const struct request *request);
 /** Of a command: notes a denial, counts, answers. */
 void command_finish(struct call *call);
 void command_end_lease(const struct request *request);
+/** Commit the return of a lease by its holder, and answer. */
+void command_return(struct call *call, uint64_t lease);
 void command_revoke(const struct request *request);
 void query_plain(const struct request *request);
 void site_request(const struct request *request);
@@ -314,6 +320,9 @@ void command_finish_ticked(struct call *call);
  */
 struct live_lease *lease_held_by(const struct request *request,
     uint64_t number);
+/** A beat over leaves of 32 bytes each. Errors are for the caller to log. */
+int lease_sign_beat(struct buf *token, const struct request *request,
+    const uint8_t *leaves, uint32_t count);
 /** One more that is refused; there is room. */
 void lease_refuse(struct record_list *refused, uint64_t lease, int err);
 /** In lending.c: borrow.challenge; what carries a proof; borrow.list of a

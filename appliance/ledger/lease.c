@@ -68,8 +68,8 @@ accept_items(uint8_t *leaves, struct record_list *refused,
 	return n;
 }
 
-static int
-sign_beat(struct buf *token, const struct request *request,
+int
+lease_sign_beat(struct buf *token, const struct request *request,
     const uint8_t *leaves, uint32_t count)
 {
 	struct process *process = request->process;
@@ -113,7 +113,7 @@ lease_renew(const struct request *request)
 	    accept_items(leaves, &reply.refused, request, renew);
 
 	if (accepted > 0)
-		rc = sign_beat(&token, request, leaves, accepted);
+		rc = lease_sign_beat(&token, request, leaves, accepted);
 	if (rc == 0) {
 		reply.beat.data = token.data;
 		reply.beat.len = (uint32_t)token.len;

@@ -138,6 +138,17 @@ struct ledger_device_policy {
 	bool no_chips; /* no maker of TPMs is known: no device is a tpm */
 };
 
+/** What is told of a seat beside its row. */
+struct ledger_seats {
+	uint32_t total; /* of the pool, overage included */
+	uint32_t commit;
+	uint32_t used; /* taken, the lease at hand included */
+	uint32_t used_overage;
+	uint32_t free; /* for the next one */
+	int64_t overage_per_use; /* price of the license in force */
+	char currency[4];
+};
+
 /** Random bytes that a command may need: subject ids, salts, nonces. */
 #define LEDGER_ENTROPY 256
 
@@ -178,6 +189,7 @@ struct command {
 	/* outcome */
 	int err; /* 0, a refusal, or the fault of the whole batch */
 	uint64_t license; /* that a refused checkout was about, or 0 */
+	struct ledger_seats seats; /* lease.checkout that was granted */
 	struct arena arena; /* owned; release after use */
 	struct problem problem; /* when err is not 0 */
 	union {

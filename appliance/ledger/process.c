@@ -1,5 +1,6 @@
 #include "appliance/ledger/process.h"
 
+#include "appliance/ledger/by_key.h"
 #include "appliance/ledger/waiting.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -113,6 +114,7 @@ begin_drain(struct process *process)
 	log_info("ledger", "stopping: %zu calls under way", process->n_calls);
 	process->phase = PHASE_DRAINING;
 	front_tell_state(process);
+	by_key_drain(process);
 	process_settle(process);
 }
 
@@ -192,6 +194,7 @@ got_tick(evutil_socket_t fd, short what, void *ctx)
 	own_step_clock(process);
 	for (size_t i = 0; i < process->n_tenants; i++)
 		tick_tenant(process->tenants[i]);
+	by_key_tick(process);
 	enrolling_expire(process);
 	tick_watch(process);
 }

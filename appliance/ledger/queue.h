@@ -65,6 +65,7 @@ struct waiter {
 	int64_t since, until;
 	int64_t claim_until; /* of an offer */
 	uint32_t told_place; /* the caller's; 0: none yet */
+	void *asker; /* the caller's: who hangs until its turn; or NULL */
 	char user[64];
 	char host[128];
 	struct rank_node in_pool, in_all, in_time;
@@ -146,6 +147,8 @@ struct waiter *queue_get(const struct queue *queue, uint64_t number);
 struct waiter *queue_after(const struct queue *queue, uint64_t number);
 /** 1: the first. Those with an offer stand in line until it is claimed. */
 uint32_t queue_place(const struct waiter *waiter);
+/** It waits until then from now on. */
+void queue_set_until(struct queue *queue, struct waiter *waiter, int64_t until);
 /** Leave, in whatever state; frees it. */
 void queue_leave(struct queue *queue, struct waiter *waiter);
 

@@ -25,6 +25,14 @@ queue_time_remove(struct queue *queue, struct waiter *waiter)
 		rank_remove(&queue->times, &waiter->in_time);
 }
 
+void
+queue_set_until(struct queue *queue, struct waiter *waiter, int64_t until)
+{
+	queue_time_remove(queue, waiter);
+	waiter->until = until;
+	queue_time_add(queue, waiter);
+}
+
 /* One that may leave: a claim on its way is waited for. */
 static struct waiter *
 take_absent(const struct queue *queue, int64_t now)

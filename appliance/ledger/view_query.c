@@ -297,6 +297,7 @@ static const struct {
 	{ OP_LICENSE_LIST, sizeof(struct license_page), query_licenses },
 	{ OP_LICENSE_SHOW, sizeof(struct license_view), query_license },
 	{ OP_LICENSE_GET, sizeof(struct license_file), query_license_file },
+	{ OP_SEAT_LICENSE, sizeof(struct license_file), query_license_file },
 	{ OP_LEASE_LIST, sizeof(struct lease_page), query_leases },
 	{ OP_LEASE_SHOW, sizeof(struct lease_view), query_lease },
 	{ OP_BORROW_LIST, sizeof(struct borrow_page), query_borrows },

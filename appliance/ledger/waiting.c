@@ -183,13 +183,35 @@ waiting_checkout(const struct request *request)
 {
 	struct call *call = call_new(request);
 
-	if (call == NULL)
-		return;
-	call->finish = finish_checkout;
-	if (queue_count(&request->tenant->queue) == 0 || find_turn(call))
-		call_commit(call);
+	if (call != NULL)
+		waiting_begin(call);
+}
+
+static void
+answer(struct call *call)
+{
+	if (call->answer != NULL)
+		call->answer(call);
 	else
 		command_finish(call);
+}
+
+void
+waiting_begin(struct call *call)
+{
+	call->finish = finish_checkout;
+	if (queue_count(&call->tenant->queue) == 0 || find_turn(call))
+		call_commit(call);
+	else
+		answer(call);
+}
+
+void
+waiting_claim(struct call *call, struct waiter *waiter)
+{
+	call->behind = false;
+	claim(call, waiter);
+	call_commit(call);
 }
 
 /* --- and back ------------------------------------------------------------ */
@@ -254,7 +276,8 @@ join(struct call *call)
 		.count = request->count == 0 ? 1 : request->count,
 		.refusal = command->err,
 		.wait_ms = (int64_t)request->wait_s * 1000,
-		.present =
+		/* A checkout by key is there as long as it asks again. */
+		.present = call->answer != NULL ||
 		    table_get(&tenant->sessions, command->who.id) != NULL,
 	};
 
@@ -309,7 +332,7 @@ finish_checkout(struct call *call)
 			refuse_behind(call);
 	}
 	waiting_wake(call->tenant);
-	command_finish(call);
+	answer(call);
 }
 
 /* --- leaving ------------------------------------------------------------- */

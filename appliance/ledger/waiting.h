@@ -65,6 +65,12 @@ void waiting_device_revoked(struct tenant *tenant, uint64_t device);
 uint32_t waiting_reserved(const struct tenant *tenant, const char *product,
     const char *feature);
 
+/** A checkout, whoever asked for it; call->answer answers it. Its request is
+ * call->write.command's. */
+void waiting_begin(struct call *call);
+/** The turn of a checkout that hung: its waiter has an offer. */
+void waiting_claim(struct call *call, struct waiter *waiter);
+
 /** Handlers. */
 void waiting_checkout(const struct request *request);
 void waiting_cancel(const struct request *request);

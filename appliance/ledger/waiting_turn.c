@@ -1,4 +1,5 @@
 /* What brings a queue on: turns of its pools, deadlines, places. */
+#include "appliance/ledger/by_key.h"
 #include "appliance/ledger/waiting.h"
 
 #include "shared/base/clock.h"
@@ -49,6 +50,10 @@ offer(struct tenant *tenant, struct waiter *waiter)
 	};
 
 	queue_offer(&tenant->queue, waiter, clock_boottime_ms());
+	if (waiter->asker != NULL) {
+		by_key_offered(waiter->asker, waiter);
+		return;
+	}
 	memcpy(notice.request, waiter->request, sizeof(notice.request));
 	session_notify(tenant, waiter->device->device, OP_LEASE_OFFERED,
 	    &notice);
@@ -66,6 +71,14 @@ waiting_note_denial(struct tenant *tenant, const struct waiter *waiter, int err)
 void
 waiting_end(struct tenant *tenant, struct waiter *waiter, int err, bool denied)
 {
+	struct by_key *asked = waiter->asker;
+
+	if (asked != NULL) {
+		/* Which notes the denial. */
+		queue_leave(&tenant->queue, waiter);
+		by_key_ended(asked, err);
+		return;
+	}
 	tell_waiting(tenant, waiter, 0, err_code(err));
 	if (denied)
 		waiting_note_denial(tenant, waiter, err);

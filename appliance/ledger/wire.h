@@ -16,6 +16,7 @@ enum wire_kind {
 	WIRE_REQUEST, /* conn, tag, op; the operation's request record */
 	WIRE_CALL, /* conn, tag, op; wire_caller, then the request record:
 			    HTTP, each call carries its own credentials */
+	WIRE_ABANDONED, /* conn, tag: nobody waits for the answer to a call */
 	/* ledger to front */
 	WIRE_REPLY, /* conn, tag, op; the reply record */
 	WIRE_PROBLEM, /* conn, tag, op; problem_record; then an i32 big-endian

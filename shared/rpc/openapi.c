@@ -112,6 +112,12 @@ write_operation(struct buf *out, const struct operation *op)
 	add_text(out, op->reply->doc);
 	buf_add_byte(out, ',');
 	write_content(out, op, op->reply);
+	if (op->is_waiting != NULL) {
+		buf_add_str(out,
+		    "},\"202\":{\"description\":\"Not yet: ask again with the "
+		    "same Idempotency-Key.\",");
+		write_content(out, op, op->reply);
+	}
 	buf_add_str(out,
 	    "},\"default\":{\"$ref\":\"#/components/responses/problem\"}}}");
 }

@@ -5,13 +5,17 @@
 /* clang-format off */
 #define AGENT(id, name, kind, scope, request, reply, doc)                      \
 	{ id, name, NULL, NULL, OPERATION_##kind, SCOPE_##scope,               \
-	  &request##_record, &reply##_record, 200, doc }
+	  &request##_record, &reply##_record, 200, doc, NULL }
 #define CALL(id, name, method, path, kind, scope, request, reply, status, doc) \
 	{ id, name, method, path, OPERATION_##kind, SCOPE_##scope,             \
-	  &request##_record, &reply##_record, status, doc }
+	  &request##_record, &reply##_record, status, doc, NULL }
+#define WAIT(id, name, method, path, kind, scope, request, reply, status, doc, \
+    is_waiting)                                                                \
+	{ id, name, method, path, OPERATION_##kind, SCOPE_##scope,             \
+	  &request##_record, &reply##_record, status, doc, is_waiting }
 #define OPEN(id, name, path, reply, doc)                                       \
 	{ id, name, "GET", path, OPERATION_QUERY, SCOPE_OPEN, &empty_record,   \
-	  &reply##_record, 200, doc }
+	  &reply##_record, 200, doc, NULL }
 
 static const struct operation operations[] = {
 	AGENT(OP_SESSION_HELLO, "session.hello", SESSION, SESSION,
@@ -73,6 +77,18 @@ static const struct operation operations[] = {
 	CALL(OP_LICENSE_SHOW, "license.show", "GET",
 	    "/api/v1/licenses/{license}", QUERY, READ, license_number, license_view,
 	    200, "Show a license and its use."),
+	WAIT(OP_SEAT_CHECKOUT, "license.checkout", "POST",
+	    "/api/v1/licenses/checkout", COMMAND, CHECKOUT, seat_checkout,
+	    seat_lease, 201, "Take a seat, without an agent.", seat_is_waiting),
+	CALL(OP_SEAT_RENEW, "license.renew", "POST", "/api/v1/licenses/renew",
+	    SOFT, CHECKOUT, seat_renew, seat_renewed, 200,
+	    "Keep leases of this key."),
+	CALL(OP_SEAT_RETURN, "license.return", "POST", "/api/v1/licenses/return",
+	    COMMAND, RETURN, seat_id, seat_returned, 200,
+	    "Give a seat of this key back."),
+	CALL(OP_SEAT_LICENSE, "license.file", "GET",
+	    "/api/v1/licenses/files/{digest}", QUERY, CHECKOUT, license_ref,
+	    license_file, 200, "The license behind a lease."),
 	CALL(OP_LEASE_LIST, "lease.list", "GET", "/api/v1/leases", QUERY, READ,
 	    lease_query, lease_page, 200, "List leases held."),
 	CALL(OP_LEASE_SHOW, "lease.show", "GET", "/api/v1/leases/{lease}",

@@ -9,6 +9,7 @@
 
 #include "shared/rpc/borrow.h"
 #include "shared/rpc/messages.h"
+#include "shared/rpc/messages_key_lease.h"
 
 /* Ids are on our own wire between processes of one release only. */
 enum operation_id {
@@ -42,6 +43,11 @@ enum operation_id {
 	OP_LICENSE_INSTALL,
 	OP_LICENSE_LIST,
 	OP_LICENSE_SHOW,
+	/* seats for programs without an agent, by API key */
+	OP_SEAT_CHECKOUT,
+	OP_SEAT_RENEW,
+	OP_SEAT_RETURN,
+	OP_SEAT_LICENSE,
 	OP_LEASE_LIST,
 	OP_LEASE_SHOW,
 	OP_LEASE_RELEASE,
@@ -136,6 +142,8 @@ struct operation {
 	const struct record *reply;
 	int status; /* of a success on HTTP: 200, 201 */
 	const char *doc;
+	/** NULL, or: a reply may say "not yet" (HTTP 202), and does. */
+	bool (*is_waiting)(const void *reply);
 };
 
 /** By id; NULL when there is none. */
