@@ -64,15 +64,16 @@ help: ## this list
 # --- rooms: one archive a folder, main.c files stay outside ----------------
 
 ROOMS := shared/base shared/record shared/token shared/license \
-	shared/journal shared/proof shared/ipc shared/rpc shared/net \
+	shared/journal shared/backup shared/proof shared/ipc shared/rpc \
+	shared/net \
 	appliance/setup appliance/front appliance/ledger appliance/vendor \
 	agent/keeper agent/uplink agent/lib agent/cli
 archive = $(O)/$(subst /,-,$(1)).a
 archives = $(foreach room,$(1),$(call archive,$(room)))
 objects = $(patsubst %.c,$(O)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 
-DATA_ROOMS := shared/license shared/journal shared/token shared/record \
-	shared/base
+DATA_ROOMS := shared/backup shared/license shared/journal shared/token \
+	shared/record shared/base
 WIRE_ROOMS := shared/rpc shared/proof shared/ipc $(DATA_ROOMS)
 LIBS_base := -lsodium -linih -lseccomp -lcap
 LIBS_ipc := -levent_core
