@@ -13,6 +13,7 @@
 #include "appliance/ledger/sealed.h"
 #include "appliance/ledger/subjects.h"
 #include "appliance/ledger/tree.h"
+#include "appliance/ledger/users.h"
 
 #include <stdatomic.h>
 
@@ -71,6 +72,7 @@ struct ledger {
 	atomic_bool wipe_due; /* its old place could not be written over */
 	struct subject_keys *keys;
 	struct sealed_keys *sealed;
+	struct user_keys *users;
 	struct subject_cache *subjects;
 	struct license_cache *cache;
 	struct requests *requests;
@@ -195,6 +197,8 @@ int decide_borrow_prepare(struct batch *batch, struct command *command);
 int decide_borrow_return(struct batch *batch, struct command *command);
 int decide_borrow_deliver(struct batch *batch, struct command *command);
 int decide_borrow_write_off(struct batch *batch, struct command *command);
+int decide_user(struct batch *batch, struct command *command);
+int decide_user_denied(struct batch *batch, struct command *command);
 
 /** A row that ends a lease. */
 int decide_end(struct batch *batch, const struct state_lease *lease,

@@ -214,6 +214,13 @@ static const struct record adopt_record = {
 	.size = sizeof(struct ledger_adopt),
 };
 
+static const struct record user_record = {
+	.name = "ledger_user",
+	.doc = "Whatever concerns people.",
+	.version = 1,
+	.size = sizeof(struct ledger_user),
+};
+
 #define BY(kind) (1u << ACTOR_##kind)
 #define BY_ADMINS (BY(ADMIN) | BY(KEY) | BY(USER))
 
@@ -265,6 +272,9 @@ static const struct decision {
 	    decide_generation },
 	{ LEDGER_ADOPT, BY(DEVICE), &adopt_record, 2 * LEDGER_ADOPT_MAX,
 	    decide_adopt },
+	{ LEDGER_USER, BY(SITE) | BY_ADMINS, &user_record, 3, decide_user },
+	{ LEDGER_USER_DENIED, BY(SITE), &row_user_denied_record, 1,
+	    decide_user_denied },
 };
 
 static const struct decision *

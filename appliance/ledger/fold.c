@@ -3,6 +3,7 @@
 #include "appliance/ledger/borrow.h"
 #include "appliance/ledger/linger.h"
 #include "appliance/ledger/pools.h"
+#include "appliance/ledger/users.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
@@ -445,6 +446,7 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_STARTED:
 	case ROW_SUBJECT_ADDED:
 	case ROW_DENIED:
+	case ROW_USER_DENIED:
 	case ROW_CHECKPOINT:
 		return 0; /* facts that no decision reads */
 	case ROW_LICENSE_INSTALLED:
@@ -481,6 +483,12 @@ fold_row(struct state *state, const struct row *row,
 		return fold_borrow_ended(state, row, place);
 	case ROW_DEVICE_PROVED:
 		return fold_device_proved(state, row);
+	case ROW_USER_CREATED:
+		return fold_user_created(state, row, place);
+	case ROW_USER_CHANGED:
+		return fold_user_changed(state, row, place);
+	case ROW_USER_LOGIN:
+		return fold_user_login(state, row, place);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

@@ -28,6 +28,7 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 		memcpy(ledger->ca_sha256, options->ca_sha256,
 		    sizeof ledger->ca_sha256);
 	ledger->tenant_key = options->tenant_key;
+	ledger->users = user_keys_new(options->tenant_key);
 	ledger->subjects = subject_cache_new();
 	ledger->cache = license_cache_new();
 	ledger->requests = requests_new(
@@ -37,8 +38,8 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 	if (!text_copy(ledger->site, sizeof ledger->site, options->site) ||
 	    !text_copy(ledger->tenant, sizeof ledger->tenant, options->tenant))
 		err = ERR_BAD_REQUEST;
-	else if (ledger->subjects != NULL && ledger->cache != NULL &&
-	    ledger->requests != NULL)
+	else if (ledger->users != NULL && ledger->subjects != NULL &&
+	    ledger->cache != NULL && ledger->requests != NULL)
 		err = store_open(&ledger->store,
 		    &(struct store_options){
 			.path = options->path,
@@ -69,6 +70,7 @@ ledger_close(struct ledger *ledger)
 	subject_keys_free(ledger->keys);
 	sealed_keys_free(ledger->sealed);
 	person_key_close(ledger->person_key);
+	user_keys_free(ledger->users);
 	subject_cache_free(ledger->subjects);
 	batch_release(&ledger->batch);
 	tree_release(&ledger->old_tree);

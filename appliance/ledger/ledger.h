@@ -73,6 +73,8 @@ enum ledger_internal {
 	 * only command that a frozen ledger takes. */
 	LEDGER_GENERATION,
 	LEDGER_ADOPT, /* struct ledger_adopt */
+	LEDGER_USER, /* struct ledger_user: whatever concerns people */
+	LEDGER_USER_DENIED, /* struct row_user_denied */
 };
 
 /** The daemon opened the journal; with it, a tick. */
@@ -121,6 +123,61 @@ struct ledger_adopt {
 	struct ledger_adopt_item *items;
 	uint32_t count;
 };
+
+/* --- people who log in ---------------------------------------------------- */
+
+enum ledger_user_what {
+	LEDGER_USER_CREATE, /* login, name, mail, role, hash, one_time */
+	LEDGER_USER_SET, /* name, mail, role where `sets` says so */
+	LEDGER_USER_STATE, /* state */
+	LEDGER_USER_RESET, /* hash */
+	LEDGER_USER_NO_TOTP,
+	/* by himself: */
+	LEDGER_USER_PASSWORD, /* epoch, hash */
+	LEDGER_USER_TOTP_BEGIN, /* epoch, secret */
+	LEDGER_USER_TOTP_CONFIRM, /* code, recovery */
+	LEDGER_USER_TOTP_OFF, /* epoch, code */
+	/** By the site, which has checked his password: code, and `epoch` of
+	 * when it did; session. */
+	LEDGER_USER_LOGIN,
+	/** By the site, which has it from the directory: login, name, mail,
+	 * role; he is created or set as that says. Then as above. */
+	LEDGER_USER_DIRECTORY,
+};
+
+/** Prepared by the process: passwords are hashed, random ones made up. */
+struct ledger_user {
+	uint32_t what;
+	uint64_t user;
+	scope_set scopes; /* of who asks */
+	char login[USER_LOGIN_MAX + 1]; /* as user_login_read has it */
+	char name[128], mail[128];
+	bool sets_name, sets_mail, sets_role;
+	uint32_t role, state;
+	char hash[128];
+	bool one_time;
+	uint64_t epoch;
+	char code[64];
+	uint64_t session;
+	uint8_t secret[20];
+	char recovery[10][18]; /* codes, as they are shown */
+};
+
+/** What a login is checked against; ERR_NOT_FOUND_INTERNAL: nobody's. */
+struct ledger_login {
+	uint64_t user;
+	uint32_t role, state, source;
+	uint64_t epoch;
+	char hash[128];
+	bool one_time, totp;
+	uint32_t recovery;
+	char login[USER_LOGIN_MAX + 1];
+};
+int ledger_login(struct ledger_login *out, struct ledger_view *view,
+    const char *login);
+/** The same of a user whose number is known. */
+int ledger_login_of(struct ledger_login *out, struct ledger_view *view,
+    uint64_t user);
 
 /** What the site's admin narrows of a license's terms for borrowing. Zero: they
  * stand as they are. */
@@ -205,6 +262,13 @@ struct command {
 		struct borrow_prepared borrow_prepared;
 		struct borrow_returned borrow_returned;
 		struct borrow_written_off borrow_written_off;
+		struct user_view user;
+		struct user_number user_number;
+		struct user_created user_created;
+		struct totp_begun totp_begun;
+		struct totp_confirmed totp_confirmed;
+		struct ledger_login login;
+		struct session_created session_created;
 	} reply;
 	uint8_t entropy[LEDGER_ENTROPY];
 };

@@ -37,7 +37,9 @@
 	X(STORE_ADOPTED, "adopted", 1)             \
 	X(STORE_SUBJECTS, "subjects", 0)           \
 	X(STORE_SUBJECT_INDEX, "subject_index", 0) \
-	X(STORE_SEALED, "sealed", 0)
+	X(STORE_SEALED, "sealed", 0)               \
+	X(STORE_USERS, "users", 1)                 \
+	X(STORE_USER_LOGINS, "user_logins", 0)
 
 enum store_table {
 #define X(name, text, dumped) name,

@@ -306,6 +306,8 @@ static const struct {
 	{ OP_DEVICE_LIST, sizeof(struct device_page), query_devices },
 	{ OP_DEVICE_SHOW, sizeof(struct device_view), query_device },
 	{ OP_JOURNAL_BATCHES, sizeof(struct batch_page), query_batches },
+	{ OP_USER_LIST, sizeof(struct user_page), query_users },
+	{ OP_USER_SHOW, sizeof(struct user_view), query_user },
 	{ OP_SUBJECT_SHOW, sizeof(struct subject_view), query_subject },
 };
 

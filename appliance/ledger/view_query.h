@@ -26,5 +26,7 @@ int query_lease(struct query *q);
 int query_leases(struct query *q);
 int query_borrow(struct query *q);
 int query_borrows(struct query *q);
+int query_user(struct query *q);
+int query_users(struct query *q);
 
 #endif

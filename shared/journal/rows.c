@@ -495,6 +495,10 @@ static const struct {
 	    "borrow.returning" },
 	[ROW_BORROW_ENDED] = { &row_borrow_ended_record, "borrow.ended" },
 	[ROW_DEVICE_PROVED] = { &row_device_proved_record, "device.proved" },
+	[ROW_USER_CREATED] = { &row_user_created_record, "user.created" },
+	[ROW_USER_CHANGED] = { &row_user_changed_record, "user.changed" },
+	[ROW_USER_LOGIN] = { &row_user_login_record, "user.login" },
+	[ROW_USER_DENIED] = { &row_user_denied_record, "user.denied" },
 };
 
 const struct record *

@@ -50,6 +50,10 @@ enum row_kind {
 	ROW_BORROW_RETURNING = 32,
 	ROW_BORROW_ENDED = 33,
 	ROW_DEVICE_PROVED = 34,
+	ROW_USER_CREATED = 50,
+	ROW_USER_CHANGED = 51,
+	ROW_USER_LOGIN = 52,
+	ROW_USER_DENIED = 53,
 };
 
 /** First row of every tenant's journal. */
@@ -309,6 +313,80 @@ struct row_device_proved {
 	struct proof proof;
 };
 
+/* --- people who log in: tables in rows_user.c ----------------------------- */
+
+/** What somebody may, from all to little. */
+enum user_role {
+	USER_OWNER,
+	USER_ADMIN, /* all but to make owners, or to touch them */
+	USER_OPERATOR, /* devices, leases, queue, borrows */
+	USER_AUDITOR, /* reads, the journal too */
+	USER_VIEWER, /* reads */
+	USER_ROLES,
+};
+extern const char *const user_role_names[];
+enum user_state {
+	USER_ACTIVE,
+	USER_DISABLED,
+	USER_REMOVED, /* for good; what was known of him is gone */
+};
+extern const char *const user_state_names[];
+/** Who knows his password. */
+enum user_source { USER_LOCAL, USER_DIRECTORY };
+extern const char *const user_source_names[];
+
+/** His name, login, mail and secrets lie in a sealed document. */
+struct row_user_created {
+	uint64_t user; /* per-tenant number */
+	uint32_t role;
+	uint32_t source;
+	uint8_t document[16]; /* its id */
+	uint8_t commitment[32];
+	struct row_actor by;
+};
+
+enum user_change {
+	USER_CHANGED_PROFILE, /* name, mail */
+	USER_CHANGED_ROLE,
+	USER_CHANGED_STATE,
+	USER_CHANGED_PASSWORD, /* by himself */
+	USER_RESET_PASSWORD, /* to one that is good for one login */
+	USER_TOTP_BEGUN, /* he was shown a secret */
+	USER_TOTP_SET,
+	USER_TOTP_OFF,
+	USER_RECOVERY_USED, /* one of his codes was used up */
+};
+extern const char *const user_change_names[];
+
+/** How he is from now on. */
+struct row_user_changed {
+	uint64_t user;
+	uint32_t what; /* enum user_change */
+	uint32_t role;
+	uint32_t state;
+	uint8_t document[16]; /* zero: it is gone */
+	uint8_t commitment[32];
+	uint64_t totp_step; /* as in row_user_login */
+	struct row_actor by;
+};
+
+/** He logged in. */
+struct row_user_login {
+	uint64_t user;
+	uint64_t session; /* of the daemon's run, from 1 */
+	/** Of his one-time code: none up to it is good again. 0: there was
+	 * none. */
+	uint64_t totp_step;
+};
+
+/** Logins that were refused within a minute. */
+struct row_user_denied {
+	uint64_t user; /* 0: the login is nobody's */
+	char code[32]; /* "unauthenticated", "locked_out" */
+	uint64_t count;
+	int64_t minute; /* ms; start of the minute */
+};
+
 /** Refusals of one device, product and code within a minute. */
 struct row_denied {
 	uint64_t device;
@@ -435,7 +513,8 @@ extern const struct record row_genesis_record, row_started_record,
     row_tick_record, row_mark_record, row_generation_record, row_origin_record,
     row_lease_adopted_record, row_ticket_record, row_borrowed_record,
     row_borrow_returning_record, row_borrow_ended_record,
-    row_device_proved_record;
+    row_device_proved_record, row_user_created_record, row_user_changed_record,
+    row_user_login_record, row_user_denied_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -483,6 +562,10 @@ struct row {
 		struct row_tick tick;
 		struct row_generation generation;
 		struct row_lease_adopted lease_adopted;
+		struct row_user_created user_created;
+		struct row_user_changed user_changed;
+		struct row_user_login user_login;
+		struct row_user_denied user_denied;
 	} u;
 };
 

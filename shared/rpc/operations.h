@@ -10,6 +10,7 @@
 #include "shared/rpc/borrow.h"
 #include "shared/rpc/messages.h"
 #include "shared/rpc/messages_key_lease.h"
+#include "shared/rpc/messages_user.h"
 
 /* Ids are on our own wire between processes of one release only. */
 enum operation_id {
@@ -70,6 +71,25 @@ enum operation_id {
 	OP_CLOCK_CONFIRM,
 	OP_CLOCK_CORRECT,
 	OP_ROLLBACK_ACKNOWLEDGE,
+	/* people */
+	OP_SESSION_CREATE,
+	OP_SESSION_SHOW,
+	OP_SESSION_END,
+	OP_SESSION_LIST,
+	OP_SESSION_REVOKE,
+	OP_PASSWORD_CHANGE,
+	OP_TOTP_BEGIN,
+	OP_TOTP_CONFIRM,
+	OP_TOTP_OFF,
+	OP_USER_CREATE,
+	OP_USER_LIST,
+	OP_USER_SHOW,
+	OP_USER_SET,
+	OP_USER_DISABLE,
+	OP_USER_ENABLE,
+	OP_USER_REMOVE,
+	OP_USER_RESET,
+	OP_USER_TOTP_RESET,
 	/* open */
 	OP_HEALTHZ,
 	OP_READYZ,
@@ -109,6 +129,8 @@ enum scope {
 	/* of the site as a whole: its own keys only (system.h) */
 	SCOPE_SITE, /* "site:admin": clock, rollback, backup */
 	SCOPE_TENANTS, /* "site:tenants" */
+	SCOPE_SELF, /* "user:self": what everybody who logged in may: look at
+		       himself, change his password, log out */
 	SCOPE_COUNT,
 };
 
