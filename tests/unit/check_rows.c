@@ -304,6 +304,39 @@ fill_row(struct row *row, enum row_kind kind)
 	case ROW_DEVICE_PROVED:
 		fill_proved(row);
 		return;
+	case ROW_USER_CREATED:
+		row->u.user_created = (struct row_user_created){
+			.user = 3,
+			.role = USER_AUDITOR,
+			.source = USER_DIRECTORY,
+			.by = { ACTOR_USER, 2 },
+		};
+		fill(row->u.user_created.document, 16, 1);
+		fill(row->u.user_created.commitment, 32, 2);
+		return;
+	case ROW_USER_CHANGED:
+		row->u.user_changed = (struct row_user_changed){
+			.user = 3,
+			.what = USER_TOTP_SET,
+			.role = USER_AUDITOR,
+			.state = USER_DISABLED,
+			.totp_step = 59000000,
+			.by = { ACTOR_ADMIN, 1 },
+		};
+		fill(row->u.user_changed.document, 16, 1);
+		fill(row->u.user_changed.commitment, 32, 2);
+		return;
+	case ROW_USER_LOGIN:
+		row->u.user_login = (struct row_user_login){ 3, 17, 59000001 };
+		return;
+	case ROW_USER_DENIED:
+		row->u.user_denied = (struct row_user_denied){
+			.user = 3,
+			.code = "locked_out",
+			.count = 12,
+			.minute = 1700000040000,
+		};
+		return;
 	}
 }
 
@@ -313,7 +346,8 @@ static const enum row_kind kinds[] = { ROW_GENESIS, ROW_STARTED,
 	ROW_LEASE_ENDED, ROW_DENIED, ROW_CHECKPOINT, ROW_CLOCK,
 	ROW_DEVICE_APPROVED, ROW_JOIN_REVOKED, ROW_TICK, ROW_GENERATION,
 	ROW_LEASE_ADOPTED, ROW_BORROWED, ROW_BORROW_REISSUED,
-	ROW_BORROW_RETURNING, ROW_BORROW_ENDED, ROW_DEVICE_PROVED };
+	ROW_BORROW_RETURNING, ROW_BORROW_ENDED, ROW_DEVICE_PROVED,
+	ROW_USER_CREATED, ROW_USER_CHANGED, ROW_USER_LOGIN, ROW_USER_DENIED };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)
