@@ -123,6 +123,7 @@ print_field(const struct record_field *field, const uint8_t *record)
 	case RECORD_BLOB:
 	case RECORD_STRING:
 	case RECORD_STRUCT:
+	case RECORD_CURSOR:
 		break;
 	case RECORD_LIST:
 		if (field->of == &row_slots_record)

@@ -184,30 +184,39 @@ license_list(struct cli *cli, int argc, char **argv)
 		{ .name = "ENDS" },
 		{ .name = "ID" },
 	};
-	struct license_page page;
+	struct license_query request = { .limit = LIST_LIMIT_MAX };
+	struct license_page page = { .next = 1 };
 	struct arena arena = { 0 };
 	struct table table = { 0 };
-	struct empty request = { 0 };
+	struct json_items all = { 0 };
+	size_t total = 0;
 	int status = cli_arguments(argc, argv, 0, 0, "license list");
 
-	if (status == CLI_DONE)
+	table_begin(&table, sizeof(columns) / sizeof(columns[0]), columns);
+	while (status == CLI_DONE && page.next != 0) {
 		status =
 		    cli_call(cli, OP_LICENSE_LIST, &request, &page, &arena);
+		if (status != CLI_DONE)
+			break;
+		const struct license_view *items = page.items.items;
+
+		if (cli->json)
+			cli_add_items(&all, &license_view_record, &page.items);
+		for (uint32_t i = 0; !cli->json && i < page.items.count; i++)
+			add_license(&table, &items[i]);
+		total += page.items.count;
+		arena_clear(&arena);
+		if (page.next != 0)
+			status = cli_next_page(&request.after, page.next);
+	}
 	if (status == CLI_DONE && cli->json)
-		cli_print_json(&license_page_record, &page);
-	if (status != CLI_DONE || cli->json)
-		goto out;
-	if (page.items.count == 0) {
+		cli_end_items(&all);
+	else if (status == CLI_DONE && total == 0)
 		puts("No license is installed. Make a request for your vendor "
 		     "with\n  leasehold site request --out request.txt");
-		goto out;
-	}
-	table_begin(&table, sizeof(columns) / sizeof(columns[0]), columns);
-	for (uint32_t i = 0; i < page.items.count; i++)
-		add_license(&table,
-		    &((const struct license_view *)page.items.items)[i]);
-	table_print(&table);
-out:
+	else if (status == CLI_DONE)
+		table_flush(&table);
+	table_end(&table);
 	arena_release(&arena);
 	return status;
 }

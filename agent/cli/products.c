@@ -60,13 +60,24 @@ add_license(struct products *products, const struct license_view *license)
 static int
 read_licenses(struct products *products, struct cli *cli, struct arena *arena)
 {
-	struct empty nothing = { 0 };
-	struct license_page page;
-	int status = cli_call(cli, OP_LICENSE_LIST, &nothing, &page, arena);
-	const struct license_view *items = page.items.items;
+	struct license_query query = { .limit = LIST_LIMIT_MAX };
+	int status;
 
-	for (uint32_t i = 0; status == CLI_DONE && i < page.items.count; i++)
-		add_license(products, &items[i]);
+	do {
+		struct license_page page;
+
+		arena_clear(arena);
+		status = cli_call(cli, OP_LICENSE_LIST, &query, &page, arena);
+		if (status != CLI_DONE)
+			break;
+		const struct license_view *items = page.items.items;
+
+		for (uint32_t i = 0; i < page.items.count; i++)
+			add_license(products, &items[i]);
+		if (page.next == 0)
+			break;
+		status = cli_next_page(&query.after, page.next);
+	} while (status == CLI_DONE);
 	return status;
 }
 

@@ -184,26 +184,28 @@ query_license(struct query *q)
 static int
 query_licenses(struct query *q)
 {
+	const struct license_query *request = q->request;
 	struct license_page *out = q->reply;
-	uint64_t n = q->view->state.counters.next_license - 1;
-	int err = 0;
-
-	if (n > LIST_LIMIT_MAX)
-		n = LIST_LIMIT_MAX;
+	uint64_t end = q->view->state.counters.next_license;
+	uint32_t limit = query_limit(request->limit), n = 0;
 	struct license_view *items =
-	    arena_alloc(q->arena, (size_t)n * sizeof *items + 1);
+	    arena_alloc(q->arena, limit * sizeof *items);
+	int err = 0;
 
 	if (items == NULL)
 		return ERR_NOMEM;
-	for (uint64_t i = 0; i < n && err == 0; i++) {
-		struct license_number number = { i + 1 };
+	for (uint64_t at = request->after + 1;
+	     at < end && n < limit && err == 0; at++) {
+		struct license_number number = { at };
 		struct query one = *q;
 
 		one.request = &number;
-		one.reply = &items[i];
+		one.reply = &items[n++];
 		err = query_license(&one);
 	}
-	out->items = (struct record_list){ items, (uint32_t)n };
+	out->items = (struct record_list){ items, n };
+	if (request->after + n + 1 < end)
+		out->next = request->after + n;
 	return err;
 }
 

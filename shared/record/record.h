@@ -35,6 +35,10 @@ enum record_type {
 			read first or after: resolved when the object ends) */
 	RECORD_STRUCT, /* nested record, inline */
 	RECORD_LIST, /* struct record_list of nested records, min..max items */
+	RECORD_CURSOR, /* uint64_t <= max: a place in the list named by `min`;
+			  in JSON an opaque string, and one of another list
+			  or with a slip in it is refused. No secret, no
+			  authority */
 };
 
 /** Bytes that live in the arena or in the caller's input; no NUL. */
@@ -122,6 +126,10 @@ struct record {
 	{ RECORD_AT(S, f), .type = RECORD_TIME, .flags = (fl), .doc = (d) }
 #define R_DATE(S, f, fl, d)                                                    \
 	{ RECORD_AT(S, f), .type = RECORD_DATE, .flags = (fl), .doc = (d) }
+/* `list` is the letter of one list: it and its query have the same. */
+#define R_CURSOR(S, f, list, fl, d)                                            \
+	{ RECORD_AT(S, f), .type = RECORD_CURSOR, .min = (list),               \
+	  .max = (UINT64_C(1) << 53) - 1, .flags = (fl), .doc = (d) }
 #define R_MONEY(S, f, currency, fl, d)                                         \
 	{ RECORD_AT(S, f), .type = RECORD_MONEY,                               \
 	  .currency_offset = offsetof(struct S, currency), .flags = (fl),      \
@@ -195,6 +203,10 @@ int record_check(const struct record *record, const void *value,
 
 /** The OpenAPI 3.1 schema object of one record (nested ones as $ref). */
 void record_write_schema(struct buf *buf, const struct record *record);
+
+/** The same of one field, without its description: for parameters. */
+void record_write_field_schema(struct buf *buf,
+    const struct record_field *field);
 
 /** Every record that `record` refers to, itself included, each once. Returns
  * how many; out may be shorter than needed (the rest is left out). */

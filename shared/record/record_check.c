@@ -131,6 +131,11 @@ describe_bounds(char *out, size_t size, const struct record_field *field)
 	case RECORD_STRUCT:
 		append(out, size, "must be an object");
 		return;
+	case RECORD_CURSOR:
+		append(out, size,
+		    "must be the cursor that a page of this list gave as its "
+		    "next one");
+		return;
 	case RECORD_LIST:
 		snprintf(out, size, "must be a list of %ju to %ju items",
 		    (uintmax_t)field->min, (uintmax_t)field->max);
@@ -196,6 +201,7 @@ record_field_is_zero(const struct record_field *field, const void *at)
 	case RECORD_ENUM:
 		return record_load_u32(at) == 0;
 	case RECORD_U64:
+	case RECORD_CURSOR:
 		return record_load_u64(at) == 0;
 	case RECORD_I64:
 	case RECORD_TIME:
@@ -269,6 +275,8 @@ record_leaf_is_valid(const struct record_field *field, const void *at)
 		return in_bounds(field, record_load_u32(at));
 	case RECORD_U64:
 		return in_bounds(field, record_load_u64(at));
+	case RECORD_CURSOR:
+		return record_load_u64(at) <= field->max;
 	case RECORD_I64:
 		signed_value = record_load_i64(at);
 		return signed_value >= (int64_t)field->min &&

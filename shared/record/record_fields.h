@@ -39,6 +39,12 @@ bool record_leaf_is_valid(const struct record_field *field, const void *at);
 /** Text as RECORD_TEXT and RECORD_STRING want it; length is not looked at. */
 bool record_text_is_valid(enum record_type type, const char *text, size_t len);
 
+/** A cursor's text: RECORD_CURSOR_TEXT characters and a NUL. */
+#define RECORD_CURSOR_TEXT 16
+void record_cursor_write(char *out, uint8_t list, uint64_t number);
+bool record_cursor_read(uint64_t *number, uint8_t list, const char *text,
+    size_t len);
+
 /** The amounts of one object against its currency. */
 int record_check_money(const struct record *record, const void *value,
     const struct record_path *path, struct record_error *error);

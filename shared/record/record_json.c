@@ -137,6 +137,7 @@ read_value(struct reading *reading, const struct record_field *field, void *at,
 	case RECORD_STRING:
 	case RECORD_TIME:
 	case RECORD_DATE:
+	case RECORD_CURSOR:
 		return record_read_string(reading, field, at, token, path);
 	case RECORD_STRUCT:
 		if (token->type != JSON_OBJECT)

@@ -283,6 +283,7 @@ record_read_string(struct reading *reading, const struct record_field *field,
     void *at, const struct json_token *token, const struct record_path *path)
 {
 	uint32_t index;
+	uint64_t number;
 	int64_t time;
 	int32_t date;
 
@@ -300,6 +301,12 @@ record_read_string(struct reading *reading, const struct record_field *field,
 	    clock_parse(&time, token->text, token->len) == 0 && time >= 0 &&
 	    time <= RECORD_TIME_MAX) {
 		record_store_i64(at, time);
+		return 0;
+	}
+	if (field->type == RECORD_CURSOR && !token->escaped &&
+	    record_cursor_read(&number, (uint8_t)field->min, token->text,
+		token->len)) {
+		record_store_u64(at, number);
 		return 0;
 	}
 	if (field->type == RECORD_DATE &&

@@ -225,6 +225,11 @@ write_value(struct writing *writing, const struct record *record,
 	case RECORD_MONEY:
 		write_money(buf, record, value, field);
 		return;
+	case RECORD_CURSOR:
+		record_cursor_write(text, (uint8_t)field->min,
+		    record_load_u64(at));
+		write_quoted(buf, text);
+		return;
 	case RECORD_STRUCT:
 		write_object(writing, field->of, at);
 		return;

@@ -107,6 +107,7 @@ write_field(struct buf *buf, const struct record_field *field, const void *at)
 		write_uint(buf, record_load_u32(at));
 		return;
 	case RECORD_U64:
+	case RECORD_CURSOR:
 		write_uint(buf, record_load_u64(at));
 		return;
 	case RECORD_I64:

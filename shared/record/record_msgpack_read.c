@@ -184,7 +184,7 @@ read_number(struct unpacking *in, const struct record_field *field, void *at)
 	uint64_t value;
 	int64_t signed_value;
 
-	if (field->type == RECORD_U64) {
+	if (field->type == RECORD_U64 || field->type == RECORD_CURSOR) {
 		if (!uint_read(in, &value))
 			return false;
 		record_store_u64(at, value);
@@ -294,6 +294,7 @@ read_field(struct unpacking *in, const struct record_field *field, void *at,
 	case RECORD_TIME:
 	case RECORD_DATE:
 	case RECORD_MONEY:
+	case RECORD_CURSOR:
 		good = read_number(in, field, at);
 		break;
 	case RECORD_TEXT:

@@ -27,7 +27,14 @@ add_text_bounds(struct buf *buf, const struct record_field *field)
 	if (field->min > 0 && !optional)
 		buf_printf(buf, ",\"minLength\":%ju",
 		    (uintmax_t)((field->min + 3) / 4));
-	buf_printf(buf, ",\"maxLength\":%ju", (uintmax_t)field->max);
+	buf_printf(buf, ",\"maxLength\":%ju,\"x-maxBytes\":%ju",
+	    (uintmax_t)field->max, (uintmax_t)field->max);
+	/* No control characters; long texts have lines. */
+	buf_add_str(buf,
+	    field->type == RECORD_TEXT
+		? ",\"pattern\":\"^[^\\u0000-\\u001f\\u007f-\\u009f]*$\""
+		: ",\"pattern\":\"^[^\\u0000-\\u0008\\u000b-\\u001f"
+		  "\\u007f-\\u009f]*$\"");
 }
 
 static void
@@ -73,7 +80,7 @@ add_list(struct buf *buf, const struct record_field *field)
 	buf_printf(buf, ",\"maxItems\":%ju", (uintmax_t)field->max);
 }
 
-/* The members of a field's schema object, without its braces. */
+/* The members of a field's schema object, without braces and description. */
 static void
 add_field(struct buf *buf, const struct record_field *field)
 {
@@ -112,7 +119,9 @@ add_field(struct buf *buf, const struct record_field *field)
 		buf_add_str(buf, "\"type\":\"string\",\"format\":\"date\"");
 		break;
 	case RECORD_MONEY:
-		buf_add_str(buf, "\"type\":\"number\",\"minimum\":0");
+		buf_printf(buf,
+		    "\"type\":\"number\",\"minimum\":0,\"maximum\":%jd",
+		    (intmax_t)(RECORD_MONEY_MAX));
 		break;
 	case RECORD_STRUCT:
 		add_ref(buf, field->of);
@@ -120,7 +129,18 @@ add_field(struct buf *buf, const struct record_field *field)
 	case RECORD_LIST:
 		add_list(buf, field);
 		break;
+	case RECORD_CURSOR:
+		buf_printf(buf,
+		    "\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9_-]{%d}$\"",
+		    RECORD_CURSOR_TEXT);
+		break;
 	}
+}
+
+static void
+add_described_field(struct buf *buf, const struct record_field *field)
+{
+	add_field(buf, field);
 	if (field->doc != NULL && *field->doc != '\0') {
 		buf_add_str(buf, ",\"description\":");
 		add_text(buf, field->doc);
@@ -144,12 +164,20 @@ add_required(struct buf *buf, const struct record *record)
 }
 
 void
+record_write_field_schema(struct buf *buf, const struct record_field *field)
+{
+	buf_add_byte(buf, '{');
+	add_field(buf, field);
+	buf_add_byte(buf, '}');
+}
+
+void
 record_write_schema(struct buf *buf, const struct record *record)
 {
 	buf_add_byte(buf, '{');
 	if (record->bare) {
 		/* It stands in lists only, and there it is its one field. */
-		add_field(buf, &record->fields[0]);
+		add_described_field(buf, &record->fields[0]);
 		buf_add_byte(buf, '}');
 		return;
 	}
@@ -164,7 +192,7 @@ record_write_schema(struct buf *buf, const struct record *record)
 			buf_add_byte(buf, ',');
 		add_text(buf, record->fields[i].key);
 		buf_add_str(buf, ":{");
-		add_field(buf, &record->fields[i]);
+		add_described_field(buf, &record->fields[i]);
 		buf_add_byte(buf, '}');
 	}
 	buf_add_byte(buf, '}');

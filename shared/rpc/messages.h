@@ -346,8 +346,13 @@ struct license_view {
 	uint64_t overage_checkouts; /* since installation, features included */
 	uint8_t digest[32];
 };
+struct license_query {
+	uint64_t after; /* cursor: the last license seen */
+	uint32_t limit;
+};
 struct license_page {
 	struct record_list items; /* license_view */
+	uint64_t next; /* cursor; 0: that was all */
 };
 
 struct join_create {
@@ -484,7 +489,8 @@ extern const struct record empty_record, problem_record, hello_record,
     lease_view_record, lease_query_record, lease_page_record, site_view_record,
     rollback_acknowledge_record, rollback_acknowledged_record,
     site_request_reply_record, license_install_record, license_number_record,
-    license_feature_view_record, license_view_record, license_page_record,
+    license_feature_view_record, license_view_record, license_query_record,
+    license_page_record,
     join_create_record, join_created_record, join_number_record,
     join_view_record, join_query_record, join_page_record, device_number_record,
     device_view_record, device_query_record, device_page_record,

@@ -118,9 +118,19 @@ static const struct record_field license_view_fields[] = {
 };
 RECORD_DEFINE(license_view, 1, "An installed license and its use.");
 
+static const struct record_field license_query_fields[] = {
+	R_CURSOR(license_query, after, 'C', OPT,
+	    "Cursor: the last license already seen."),
+	R_U32(license_query, limit, 0, LIST_LIMIT_MAX, OPT,
+	    "Items at most; absent: 100."),
+};
+RECORD_DEFINE(license_query, 1, "Which licenses.");
+
 static const struct record_field license_page_fields[] = {
 	R_LIST(license_page, items, &license_view_record, 0, LIST_LIMIT_MAX, 0,
 	    "Licenses in the order of their numbers."),
+	R_CURSOR(license_page, next, 'C', OPT,
+	    "Cursor for `after`; absent: that was all."),
 };
 RECORD_DEFINE(license_page, 1, "Installed licenses.");
 
@@ -179,7 +189,7 @@ static const struct record_field join_view_fields[] = {
 RECORD_DEFINE(join_view, 1, "An enrolment token, for people.");
 
 static const struct record_field join_query_fields[] = {
-	R_U64(join_query, after, 0, U53_MAX, OPT,
+	R_CURSOR(join_query, after, 'J', OPT,
 	    "Cursor: the last token already seen."),
 	R_U32(join_query, limit, 0, LIST_LIMIT_MAX, OPT,
 	    "Items at most; absent: 100."),
@@ -191,7 +201,7 @@ static const struct record_field join_page_fields[] = {
 	R_LIST(join_page, items, &join_view_record, 0, LIST_LIMIT_MAX, 0,
 	    "Tokens in the order of their numbers; maybe fewer than asked "
 	    "for."),
-	R_U64(join_page, next, 0, U53_MAX, OPT,
+	R_CURSOR(join_page, next, 'J', OPT,
 	    "Cursor for `after`; absent: that was all."),
 };
 RECORD_DEFINE(join_page, 1, "A page of enrolment tokens.");
@@ -235,7 +245,7 @@ static const char *const device_filter_names[] = { "any", "pending", "approved",
 	"revoked", NULL };
 
 static const struct record_field device_query_fields[] = {
-	R_U64(device_query, after, 0, U53_MAX, OPT,
+	R_CURSOR(device_query, after, 'D', OPT,
 	    "Cursor: the last device already seen."),
 	R_U32(device_query, limit, 0, LIST_LIMIT_MAX, OPT,
 	    "Items at most; absent: 100."),
@@ -250,7 +260,7 @@ static const struct record_field device_page_fields[] = {
 	R_LIST(device_page, items, &device_view_record, 0, LIST_LIMIT_MAX, 0,
 	    "Devices in the order of their numbers; maybe fewer than asked "
 	    "for."),
-	R_U64(device_page, next, 0, U53_MAX, OPT,
+	R_CURSOR(device_page, next, 'D', OPT,
 	    "Cursor for `after`; absent: that was all."),
 };
 RECORD_DEFINE(device_page, 1, "A page of devices.");

@@ -88,7 +88,7 @@ RECORD_DEFINE(borrow_file, 1,
 /* --- what a device has ---------------------------------------------------- */
 
 static const struct record_field borrow_mine_fields[] = {
-	R_U64(borrow_mine, after, 0, U53_MAX, OPT,
+	R_CURSOR(borrow_mine, after, 'T', OPT,
 	    "Cursor: the last ticket already seen."),
 };
 RECORD_DEFINE(borrow_mine, 1, "Which tickets.");
@@ -108,7 +108,7 @@ RECORD_DEFINE(borrow_evidence, 1, "A ticket, and that the site signed it.");
 static const struct record_field borrow_tickets_fields[] = {
 	R_LIST(borrow_tickets, items, &borrow_evidence_record, 0,
 	    2 * BORROW_DEVICE_MAX, 0, "Tickets."),
-	R_U64(borrow_tickets, next, 0, U53_MAX, OPT,
+	R_CURSOR(borrow_tickets, next, 'T', OPT,
 	    "Cursor for `after`; absent: that was all."),
 	R_U64(borrow_tickets, target, 0, U53_MAX, OPT,
 	    "What the counter is to be raised to; absent: nothing."),
@@ -144,7 +144,7 @@ RECORD_DEFINE(borrow_view, 1, "A borrow, for people.");
 static const struct record_field borrow_query_fields[] = {
 	R_TEXT(borrow_query, product, 0, 63, OPT, "Of this product only."),
 	R_U64(borrow_query, device, 0, U53_MAX, OPT, "Of this device only."),
-	R_U64(borrow_query, after, 0, U53_MAX, OPT,
+	R_CURSOR(borrow_query, after, 'B', OPT,
 	    "Cursor: the last borrow already seen."),
 	R_U32(borrow_query, limit, 0, LIST_LIMIT_MAX, OPT,
 	    "Items at most; absent: 100."),
@@ -154,7 +154,7 @@ RECORD_DEFINE(borrow_query, 1, "Which borrows.");
 static const struct record_field borrow_page_fields[] = {
 	R_LIST(borrow_page, items, &borrow_view_record, 0, LIST_LIMIT_MAX, 0,
 	    "Borrows in the order of their numbers."),
-	R_U64(borrow_page, next, 0, U53_MAX, OPT,
+	R_CURSOR(borrow_page, next, 'B', OPT,
 	    "Cursor for `after`; absent: that was all."),
 };
 RECORD_DEFINE(borrow_page, 1, "A page of borrows.");

@@ -91,7 +91,7 @@ RECORD_DEFINE(waiter_view, 1, "Who waits.");
 
 static const struct record_field waiter_query_fields[] = {
 	R_TEXT(waiter_query, product, 0, 63, OPT, "For this product only."),
-	R_U64(waiter_query, after, 0, U53_MAX, OPT,
+	R_CURSOR(waiter_query, after, 'W', OPT,
 	    "Cursor: the last waiter already seen."),
 	R_U32(waiter_query, limit, 0, LIST_LIMIT_MAX, OPT,
 	    "Items at most; absent: 100."),
@@ -101,7 +101,7 @@ RECORD_DEFINE(waiter_query, 1, "Which waiters.");
 static const struct record_field waiter_page_fields[] = {
 	R_LIST(waiter_page, items, &waiter_view_record, 0, LIST_LIMIT_MAX, 0,
 	    "Waiters in the order of their numbers."),
-	R_U64(waiter_page, next, 0, U53_MAX, OPT,
+	R_CURSOR(waiter_page, next, 'W', OPT,
 	    "Cursor for `after`; absent: that was all."),
 };
 RECORD_DEFINE(waiter_page, 1, "A page of waiters.");
@@ -217,7 +217,7 @@ static const struct record_field lease_query_fields[] = {
 	R_TEXT(lease_query, user, 0, 63, OPT, "For this user only."),
 	R_TEXT(lease_query, host, 0, 127, OPT, "On this host only."),
 	R_U64(lease_query, device, 0, U53_MAX, OPT, "Of this device only."),
-	R_U64(lease_query, after, 0, U53_MAX, OPT,
+	R_CURSOR(lease_query, after, 'L', OPT,
 	    "Cursor: the last lease already seen."),
 	R_U32(lease_query, limit, 0, LIST_LIMIT_MAX, OPT,
 	    "Items at most; absent: 100."),
@@ -227,7 +227,7 @@ RECORD_DEFINE(lease_query, 1, "Which leases.");
 static const struct record_field lease_page_fields[] = {
 	R_LIST(lease_page, items, &lease_view_record, 0, LIST_LIMIT_MAX, 0,
 	    "Leases in the order of their numbers."),
-	R_U64(lease_page, next, 0, U53_MAX, OPT,
+	R_CURSOR(lease_page, next, 'L', OPT,
 	    "Cursor for `after`; absent: that was all."),
 };
 RECORD_DEFINE(lease_page, 1, "A page of leases.");

@@ -4,6 +4,8 @@ Everything lives in one temporary folder and on loopback; what was started is
 ended by pid. As root the daemons drop to other users, as on a real box.
 """
 
+import base64
+import hashlib
 import json
 import os
 import random
@@ -61,6 +63,14 @@ def free_port():
                 return port
             except OSError:
                 continue
+
+
+def cursor(letter, number):
+    """A page's `next`, as a site would write it."""
+    place = letter.encode() + number.to_bytes(7, "big")
+    check = hashlib.blake2b(place, digest_size=16,
+                            key=b"leasehold cursor").digest()[:4]
+    return base64.urlsafe_b64encode(place + check).decode()
 
 
 def binary(name):

@@ -14,8 +14,8 @@ import threading
 import unicodedata
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from harness import (PRODUCT, Agent, Site, World, binary, expect, free_port,
-                     main, run, terms, wait_for)
+from harness import (PRODUCT, Agent, Site, World, binary, cursor, expect,
+                     free_port, main, run, terms, wait_for)
 from terminal import Terminal
 
 LEASEHOLD = binary("leasehold")
@@ -290,7 +290,7 @@ def a_lying_site_does_not_reach_the_terminal():
                 {"/api/v1/leases": {"items": [dict(lease,
                                                    host="\u009b2J")]}},
                 {"/api/v1/site": dict(about, name="\033]0;x\a")},
-                {"/api/v1/leases": {"items": [], "next": 7,
+                {"/api/v1/leases": {"items": [], "next": cursor("L", 7),
                                     "\033[2J": 1}}):
             before = dict(Liar.answers)
             Liar.answers.update(answers)
@@ -301,7 +301,8 @@ def a_lying_site_does_not_reach_the_terminal():
                 expect("\033" not in text and "\a" not in text and
                        "\u009b" not in text, repr(text))
         # A page that names itself as the next one ends.
-        Liar.answers["/api/v1/leases"] = {"items": [lease], "next": 1}
+        Liar.answers["/api/v1/leases"] = {"items": [lease],
+                                             "next": cursor("L", 1)}
         done = run(LEASEHOLD, "leases", env=env)
         expect(done.status == FAILED and "in circles" in done.err, done.err)
         server.shutdown()

@@ -214,6 +214,8 @@ START_TEST(a_schema_says_what_the_table_says)
 	record_write_schema(&buf, &word_record);
 	ck_assert_str_eq(buf_text(&buf),
 	    "{\"type\":\"string\",\"minLength\":1,\"maxLength\":7,"
+	    "\"x-maxBytes\":7,"
+	    "\"pattern\":\"^[^\\u0000-\\u001f\\u007f-\\u009f]*$\","
 	    "\"description\":\"One word.\"}");
 	buf_clear(&buf);
 	record_write_schema(&buf, &void_record);
