@@ -34,6 +34,9 @@ write_problem(struct buf *out, int status, const struct problem *problem)
 		add_string(out, "hint", problem->hint);
 	if (problem->field[0] != '\0')
 		add_string(out, "field", problem->field);
+	if (problem->retry_after_s > 0)
+		buf_printf(out, ",\"retry_after_s\":%u",
+		    problem->retry_after_s);
 	buf_add_byte(out, '}');
 }
 
@@ -50,7 +53,8 @@ answer_problem(struct front *front, net_conn conn, int status,
 	else if (status == 405)
 		snprintf(extra, sizeof(extra), "Allow: %s\r\n", allow);
 	else if (status == 503 || status == 429)
-		snprintf(extra, sizeof(extra), "Retry-After: 1\r\n");
+		snprintf(extra, sizeof(extra), "Retry-After: %u\r\n",
+		    problem->retry_after_s > 0 ? problem->retry_after_s : 1);
 	buf_clear(out);
 	write_problem(out, status, problem);
 	/* A connection that has gone meanwhile needs no answer. */

@@ -17,6 +17,8 @@ static const struct record_field problem_fields[] = {
 	R_TEXT(problem, detail, 0, 255, 0, "What happened and what it means."),
 	R_TEXT(problem, hint, 0, 191, OPT, "The next command to type."),
 	R_TEXT(problem, field, 0, 95, OPT, "The field of the request."),
+	R_U32(problem, retry_after_s, 0, UINT32_MAX, OPT,
+	    "Seconds to wait before the next try."),
 };
 RECORD_DEFINE(problem, 1, "A refusal or fault (RFC 9457).");
 

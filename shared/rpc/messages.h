@@ -27,6 +27,7 @@ struct problem {
 	char detail[256]; /* what happened and what it means */
 	char hint[192]; /* the next command to type, or "" */
 	char field[96]; /* of the request, or "" */
+	uint32_t retry_after_s; /* not before; 0: nothing is known */
 };
 
 /* --- sessions ---------------------------------------------------------- */
