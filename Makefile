@@ -55,7 +55,7 @@ ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: help all demo demo-stop check attacks conformance asan tsan lint \
-	format hardening sim torture bench fuzz bench-json dependencies \
+	format openapi-check hardening sim torture bench fuzz bench-json dependencies \
 	install clean install-manual completions
 
 help: ## this list
@@ -296,6 +296,10 @@ lint: export LINT_FLAGS = $(CPPFLAGS) -Iagent/lib $(WARN) \
 SOURCES = $(shell git ls-files '*.c' '*.h' '*.cpp' '*.hpp')
 lint: dependencies ## formatting, warnings as errors, analyzer, shellcheck
 	packaging/lint
+
+openapi-check: dependencies ## the API's description against npm's validator
+	@$(SELF) $(JOBS) $(O)/tests/system/openapi_tool
+	@packaging/openapi-check $(O) $(BUILD)/npm
 
 format: ## rewrite the sources in the house style
 	clang-format -i $(SOURCES)

@@ -136,6 +136,25 @@ add_query(struct buf *url, const struct operation *op, const char *json,
 	}
 }
 
+/* What the path names is not said again in the body. */
+static void
+write_body(struct buf *body, const struct operation *op, const void *request)
+{
+	struct record_field fields[64];
+	struct record rest = *op->request;
+
+	rest.fields = fields;
+	rest.n_fields = 0;
+	for (size_t i = 0; i < op->request->n_fields; i++) {
+		const struct record_field *field = &op->request->fields[i];
+
+		if (!in_path(op->path, field->key, strlen(field->key)))
+			fields[rest.n_fields++] = *field;
+	}
+	if (rest.n_fields > 0)
+		record_write_json(body, &rest, request);
+}
+
 static size_t
 keep(char *data, size_t size, size_t n, void *ctx)
 {
@@ -335,13 +354,13 @@ cli_call(struct cli *cli, enum operation_id id, const void *request,
 	const struct operation *op = operation_get(id);
 	struct buf url = { 0 };
 	struct buf json = { 0 };
+	struct buf body = { 0 };
 	struct buf answer = { .max = ANSWER_MAX };
 	char words[CURL_ERROR_SIZE] = "";
 	long status = 0;
 	int result = CLI_FAILED;
-	/* What the path names is not said again in a body: that is empty. */
-	bool post = strcmp(op->method, "POST") == 0;
-	bool has_body = post && strchr(op->path, '{') == NULL;
+	bool has_body =
+	    strcmp(op->method, "POST") == 0 || strcmp(op->method, "PUT") == 0;
 	CURLcode code;
 
 	if (cli->server[0] == '\0') {
@@ -363,18 +382,17 @@ cli_call(struct cli *cli, enum operation_id id, const void *request,
 	while (url.len > 0 && url.data[url.len - 1] == '/')
 		url.len--;
 	add_path(&url, op->path, (const char *)json.data, json.len, arena);
-	if (!has_body)
+	if (has_body)
+		write_body(&body, op, request);
+	else
 		add_query(&url, op, (const char *)json.data, json.len, arena);
 	buf_text(&url);
-	if (url.failed || json.failed) {
+	if (url.failed || json.failed || body.failed) {
 		cli_say("out of memory");
 		goto out;
 	}
 	code = perform(&status, cli, op, (const char *)url.data,
-	    has_body   ? (const char *)json.data
-		: post ? ""
-		       : NULL,
-	    has_body ? json.len : 0, &answer, words);
+	    has_body ? buf_text(&body) : NULL, body.len, &answer, words);
 	if (code != CURLE_OK)
 		result = unreachable(cli, code, words);
 	else
@@ -382,6 +400,7 @@ cli_call(struct cli *cli, enum operation_id id, const void *request,
 out:
 	buf_release(&url);
 	buf_release(&json);
+	buf_release(&body);
 	buf_release(&answer);
 	return result;
 }

@@ -10,6 +10,7 @@
 #include "shared/base/text.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -68,25 +69,37 @@ answer_ready(struct front *front, net_conn conn)
 		    "the site is stopping");
 }
 
+/* Open operations take no parameters: nothing of a request is read, so what is
+ * there is refused. True: it was answered. */
 static bool
-answer_here(struct front *front, net_conn conn, enum operation_id id)
+answer_here(struct front *front, net_conn conn, const struct operation *op,
+    const struct net_request *request)
 {
 	struct health health = { .status = "ok" };
 
-	if (id == OP_HEALTHZ) {
+	if (op->id != OP_HEALTHZ && op->id != OP_READYZ && op->id != OP_OPENAPI)
+		return false;
+	if (request->query[0] != '\0')
+		refuse(front, conn, 400, ERR_BAD_REQUEST,
+		    "this operation takes no parameters");
+	else if (op->id == OP_HEALTHZ)
 		answer_record(front, conn, 200, &health_record, &health);
-		return true;
-	}
-	if (id == OP_READYZ) {
+	else if (op->id == OP_READYZ)
 		answer_ready(front, conn);
-		return true;
-	}
-	if (id == OP_OPENAPI) {
+	else
 		(void)net_reply(front->net, conn, 200, "application/json", NULL,
 		    front->openapi.data, front->openapi.len);
-		return true;
-	}
-	return false;
+	return true;
+}
+
+/* What the path takes. No page of another origin is told that it may. */
+static void
+answer_options(struct front *front, net_conn conn, const char *allow)
+{
+	char extra[128];
+
+	snprintf(extra, sizeof(extra), "Allow: %s\r\n", allow);
+	(void)net_reply(front->net, conn, 200, NULL, extra, NULL, 0);
 }
 
 /* --- reading ------------------------------------------------------------- */
@@ -169,6 +182,62 @@ read_caller(struct wire_caller *caller, const struct net_request *request,
 	return 0;
 }
 
+/* Does an Accept header take this type (RFC 9110, section 12.5.1)? None takes
+ * everything. */
+static bool
+accepts(const char *accept, const char *type)
+{
+	size_t len = strcspn(type, ";");
+	size_t main_len = strcspn(type, "/") + 1;
+
+	if (accept[0] == '\0')
+		return true;
+	for (const char *p = accept; *p != '\0'; p += *p == ',') {
+		p += strspn(p, " \t");
+		size_t n = strcspn(p, ",");
+		size_t word = strcspn(p, "; \t,");
+		const char *q = memmem(p, n, ";q=0", 4);
+		bool never =
+		    q != NULL && strspn(q + 4, ".0") == strcspn(q + 4, "; \t,");
+
+		if (!never &&
+		    ((word == 3 && memcmp(p, "*/*", 3) == 0) ||
+			(word == len && strncasecmp(p, type, len) == 0) ||
+			(word == main_len + 1 && p[main_len] == '*' &&
+			    strncasecmp(p, type, main_len) == 0)))
+			return true;
+		p += n;
+	}
+	return false;
+}
+
+/* Its form, before anything of it is read. True: it was refused. */
+static bool
+refuse_form(struct front *front, net_conn conn, const struct operation *op,
+    const struct net_request *request)
+{
+	bool has_body = operation_has_body(op);
+
+	if (!accepts(request->accept,
+		op->content_type != NULL ? op->content_type
+					 : "application/json"))
+		refuse(front, conn, 406, ERR_BAD_REQUEST,
+		    "the answer would be of a kind that Accept does not name");
+	else if (request->len > 0 && !has_body)
+		refuse(front, conn, 400, ERR_BAD_REQUEST,
+		    "this operation takes no body");
+	else if (request->query[0] != '\0' && has_body)
+		refuse(front, conn, 400, ERR_BAD_REQUEST,
+		    "this operation takes its parameters from the body, not "
+		    "from a query");
+	else if (request->len > 0 && !is_json(request->content_type))
+		refuse(front, conn, 415, ERR_BAD_REQUEST,
+		    "the body must be sent as Content-Type application/json");
+	else
+		return false;
+	return true;
+}
+
 static int
 read_request(void **out, struct front *front, const struct operation *op,
     const struct operation_parameter *parameters, size_t n_parameters,
@@ -243,17 +312,6 @@ serve(struct front *front, net_conn conn, const struct operation *op,
 	void *record = NULL;
 	int err = 0;
 
-	if (request->len > 0 && strcmp(op->method, "POST") != 0 &&
-	    strcmp(op->method, "PUT") != 0) {
-		refuse(front, conn, 400, ERR_BAD_REQUEST,
-		    "this operation takes no body");
-		return;
-	}
-	if (request->len > 0 && !is_json(request->content_type)) {
-		refuse(front, conn, 415, ERR_BAD_REQUEST,
-		    "the body must be sent as Content-Type application/json");
-		return;
-	}
 	if (front->draining)
 		err = ERR_UNAVAILABLE;
 	if (err == 0)
@@ -292,6 +350,11 @@ call_request(void *ctx, net_conn conn, const struct net_request *request)
 	    operation_by_route(parameters, &n_parameters, &status, allow,
 		sizeof(allow), method, request->path);
 
+	if (op == NULL && status == 405 &&
+	    strcmp(request->method, "OPTIONS") == 0) {
+		answer_options(front, conn, allow);
+		return;
+	}
 	if (op == NULL) {
 		problem_set(&problem,
 		    status == 404 ? ERR_NOT_FOUND : ERR_BAD_REQUEST,
@@ -301,7 +364,9 @@ call_request(void *ctx, net_conn conn, const struct net_request *request)
 		answer_problem(front, conn, status, &problem, allow);
 		return;
 	}
-	if (!answer_here(front, conn, op->id))
+	if (refuse_form(front, conn, op, request))
+		return;
+	if (!answer_here(front, conn, op, request))
 		serve(front, conn, op, parameters, n_parameters, request);
 }
 

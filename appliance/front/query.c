@@ -7,6 +7,7 @@
 
 #include "shared/base/err.h"
 #include "shared/base/text.h"
+#include "shared/proof/proof.h"
 #include "shared/record/json.h"
 
 #include <string.h>
@@ -102,9 +103,35 @@ is_bare(const struct record_field *field, const char *text, size_t len)
 	case RECORD_MONEY:
 	case RECORD_STRUCT:
 	case RECORD_LIST:
+	case RECORD_CURSOR:
 		return false;
 	}
 	return false;
+}
+
+/* "lease-7" where a lease's number belongs, as people and logs write it; of a
+ * device also with the class in front. Returns what to skip. */
+static size_t
+id_prefix(const struct record_field *field, const char *text, size_t len)
+{
+	size_t key = strlen(field->key);
+	size_t word = strcspn(text, "-");
+
+	if (field->type != RECORD_U64 || word + 1 >= len ||
+	    !is_number(text + word + 1, len - word - 1) ||
+	    text[word + 1] == '-')
+		return 0;
+	if (key > 3 && strcmp(field->key + key - 3, "_id") == 0)
+		key -= 3;
+	if (word == key && memcmp(text, field->key, word) == 0)
+		return word + 1;
+	for (size_t i = 0;
+	     strcmp(field->key, "device") == 0 && proof_class_names[i] != NULL;
+	     i++)
+		if (strlen(proof_class_names[i]) == word &&
+		    memcmp(text, proof_class_names[i], word) == 0)
+			return word + 1;
+	return 0;
 }
 
 static void
@@ -112,13 +139,14 @@ add_member(struct buf *out, const struct record *record, const char *key,
     size_t key_len, const char *value, size_t value_len)
 {
 	const struct record_field *field = find_field(record, key, key_len);
+	size_t skip = field != NULL ? id_prefix(field, value, value_len) : 0;
 
 	if (out->len > 1)
 		buf_add_byte(out, ',');
 	json_add_string(out, key, key_len);
 	buf_add_byte(out, ':');
-	if (is_bare(field, value, value_len))
-		buf_add(out, value, value_len);
+	if (is_bare(field, value + skip, value_len - skip))
+		buf_add(out, value + skip, value_len - skip);
 	else
 		json_add_string(out, value, value_len);
 }
@@ -164,6 +192,29 @@ add_query(struct buf *out, const struct record *record, const char *query,
 	return 0;
 }
 
+/* The members of a body behind those of the path. What a body says again is a
+ * doubled name, which the reader refuses; what is no object, it refuses too. */
+static void
+add_body(struct buf *out, const char *body, size_t len)
+{
+	size_t at = 0, first;
+
+	while (
+	    at < len && strchr(" \t\r\n", body[at]) != NULL && body[at] != '\0')
+		at++;
+	if (at == len || body[at] != '{') {
+		buf_clear(out);
+		buf_add(out, body, len);
+		return;
+	}
+	for (first = at + 1; first < len && body[first] != '\0' &&
+	     strchr(" \t\r\n", body[first]) != NULL;)
+		first++;
+	if (out->len > 1 && first < len && body[first] != '}')
+		buf_add_byte(out, ',');
+	buf_add(out, body + at + 1, len - at - 1);
+}
+
 int
 query_to_json(struct buf *out, const struct record *record,
     const struct operation_parameter *parameters, size_t n_parameters,
@@ -171,13 +222,6 @@ query_to_json(struct buf *out, const struct record *record,
     struct problem *problem)
 {
 	buf_clear(out);
-	if (body_len > 0 && (n_parameters > 0 || query[0] != '\0'))
-		return refuse(problem, "",
-		    "this operation takes its parameters from the body only");
-	if (body_len > 0) {
-		buf_add(out, body, body_len);
-		return out->failed ? ERR_NOMEM : 0;
-	}
 	buf_add_byte(out, '{');
 	for (size_t i = 0; i < n_parameters; i++) {
 		const struct operation_parameter *p = &parameters[i];
@@ -189,6 +233,13 @@ query_to_json(struct buf *out, const struct record *record,
 			return refuse(problem, "", "the path is malformed");
 		add_member(out, record, p->key, p->key_len, value,
 		    p->value_len);
+	}
+	if (body_len > 0) {
+		if (query[0] != '\0')
+			return refuse(problem, "",
+			    "this request has a body: its query must be empty");
+		add_body(out, (const char *)body, body_len);
+		return out->failed ? ERR_NOMEM : 0;
 	}
 	int err = add_query(out, record, query, problem);
 

@@ -61,6 +61,17 @@ net_http_header(char *out, size_t size, struct lws *wsi,
 	return true;
 }
 
+bool
+net_http_has_header(struct lws *wsi, enum lws_token_indexes token)
+{
+	char text[1];
+
+	/* An empty one has a length of 0 too; only its first piece tells, -1
+	 * when there is none. A piece with something in it does not fit. */
+	return lws_hdr_total_length(wsi, token) > 0 ||
+	    lws_hdr_copy_fragment(wsi, text, sizeof(text), token, 0) >= 0;
+}
+
 static bool
 custom_header(char *out, size_t size, struct lws *wsi, const char *name)
 {

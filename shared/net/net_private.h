@@ -340,6 +340,8 @@ struct net_http *net_http_read(struct lws *wsi);
  * none or it does not fit. */
 bool net_http_header(char *out, size_t size, struct lws *wsi,
     enum lws_token_indexes token);
+/** Is it there, be it empty? */
+bool net_http_has_header(struct lws *wsi, enum lws_token_indexes token);
 /** Status line and headers of an answer. */
 void net_http_write_head(struct buf *out, const struct net *net,
     const struct net_http *http, int status, const char *content_type,

@@ -52,7 +52,7 @@ refuse_upgrade(const struct net *net, struct lws *wsi)
 	    strcmp(text, net->options.ws_path) != 0)
 		return "404 Not Found";
 	/* A page in somebody's browser must not reach it (DESIGN 10). */
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0)
+	if (net_http_has_header(wsi, WSI_TOKEN_ORIGIN))
 		return "403 Forbidden";
 	if (!net_http_header(text, sizeof(text), wsi, WSI_TOKEN_PROTOCOL) ||
 	    !has_word(text, net->options.ws_protocol))

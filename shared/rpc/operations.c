@@ -5,17 +5,20 @@
 /* clang-format off */
 #define AGENT(id, name, kind, scope, request, reply, doc)                      \
 	{ id, name, NULL, NULL, OPERATION_##kind, SCOPE_##scope,               \
-	  &request##_record, &reply##_record, 200, doc, NULL }
+	  &request##_record, &reply##_record, 200, doc, NULL, NULL }
 #define CALL(id, name, method, path, kind, scope, request, reply, status, doc) \
 	{ id, name, method, path, OPERATION_##kind, SCOPE_##scope,             \
-	  &request##_record, &reply##_record, status, doc, NULL }
+	  &request##_record, &reply##_record, status, doc, NULL, NULL }
 #define WAIT(id, name, method, path, kind, scope, request, reply, status, doc, \
     is_waiting)                                                                \
 	{ id, name, method, path, OPERATION_##kind, SCOPE_##scope,             \
-	  &request##_record, &reply##_record, status, doc, is_waiting }
+	  &request##_record, &reply##_record, status, doc, is_waiting, NULL }
+#define TEXT(id, name, path, scope, type, request, reply, doc)                 \
+	{ id, name, "GET", path, OPERATION_QUERY, SCOPE_##scope,               \
+	  &request##_record, &reply##_record, 200, doc, NULL, type }
 #define OPEN(id, name, path, reply, doc)                                       \
 	{ id, name, "GET", path, OPERATION_QUERY, SCOPE_OPEN, &empty_record,   \
-	  &reply##_record, 200, doc, NULL }
+	  &reply##_record, 200, doc, NULL, NULL }
 
 static const struct operation operations[] = {
 	AGENT(OP_SESSION_HELLO, "session.hello", SESSION, SESSION,
@@ -73,7 +76,8 @@ static const struct operation operations[] = {
 	    "/api/v1/licenses", COMMAND, LICENSES, license_install, license_view, 201,
 	    "Install a license that a vendor issued."),
 	CALL(OP_LICENSE_LIST, "license.list", "GET", "/api/v1/licenses",
-	    QUERY, READ, empty, license_page, 200, "List licenses and their use."),
+	    QUERY, READ, license_query, license_page, 200,
+	    "List licenses and their use."),
 	CALL(OP_LICENSE_SHOW, "license.show", "GET",
 	    "/api/v1/licenses/{license}", QUERY, READ, license_number, license_view,
 	    200, "Show a license and its use."),
@@ -204,6 +208,12 @@ static const struct operation operations[] = {
 	CALL(OP_USER_TOTP_RESET, "user.totp_reset", "DELETE",
 	    "/api/v1/users/{user}/totp", COMMAND, USERS, user_number,
 	    user_view, 200, "Take a user's second factor away."),
+	TEXT(OP_EVENTS, "event.follow", "/api/v1/events", READ,
+	    "text/event-stream", event_query, event_page,
+	    "Follow what is journaled, as server-sent events."),
+	TEXT(OP_METRICS, "metrics", "/metrics", READ,
+	    "text/plain; version=0.0.4", empty, metrics_text,
+	    "Figures for Prometheus."),
 
 	OPEN(OP_HEALTHZ, "healthz", "/healthz", health,
 	    "Does the program run?"),
@@ -341,6 +351,19 @@ find_pattern(struct operation_parameter *parameters, size_t *n_parameters,
 	return best;
 }
 
+/* One more, where it fits whole. */
+static void
+add_allowed(char *allow, size_t size, size_t *used, const char *method)
+{
+	size_t len = strlen(method), comma = *used > 0 ? 2 : 0;
+
+	if (*used + comma + len >= size)
+		return;
+	memcpy(allow + *used, ", ", comma);
+	memcpy(allow + *used + comma, method, len + 1);
+	*used += comma + len;
+}
+
 const struct operation *
 operation_by_route(struct operation_parameter
 		       parameters[OPERATION_PARAMETERS_MAX],
@@ -367,16 +390,11 @@ operation_by_route(struct operation_parameter
 			*status = 200;
 			return op;
 		}
-		size_t need = strlen(op->method) + (used > 0 ? 2 : 0);
-
-		if (used + need < allow_size) {
-			if (used > 0)
-				memcpy(allow + used, ", ", 2);
-			memcpy(allow + used + (used > 0 ? 2 : 0), op->method,
-			    strlen(op->method) + 1);
-			used += need;
-		}
+		add_allowed(allow, allow_size, &used, op->method);
+		if (strcmp(op->method, "GET") == 0)
+			add_allowed(allow, allow_size, &used, "HEAD");
 	}
+	add_allowed(allow, allow_size, &used, "OPTIONS");
 	*status = 405;
 	return NULL;
 }

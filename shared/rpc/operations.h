@@ -11,6 +11,7 @@
 #include "shared/rpc/messages.h"
 #include "shared/rpc/messages_key_lease.h"
 #include "shared/rpc/messages_user.h"
+#include "shared/rpc/messages_events.h"
 
 /* Ids are on our own wire between processes of one release only. */
 enum operation_id {
@@ -90,6 +91,8 @@ enum operation_id {
 	OP_USER_REMOVE,
 	OP_USER_RESET,
 	OP_USER_TOTP_RESET,
+	OP_EVENTS, /* a stream */
+	OP_METRICS,
 	/* open */
 	OP_HEALTHZ,
 	OP_READYZ,
@@ -166,7 +169,18 @@ struct operation {
 	const char *doc;
 	/** NULL, or: a reply may say "not yet" (HTTP 202), and does. */
 	bool (*is_waiting)(const void *reply);
+	/** Of a success on HTTP that is no JSON record: text that the reply's
+	 * first field holds, or a stream of events. NULL: JSON. */
+	const char *content_type;
 };
+
+/** On HTTP: are its parameters, but for those in the path, in a body? Else they
+ * are in the query. */
+static inline bool
+operation_has_body(const struct operation *op)
+{
+	return op->method != NULL && op->method[0] == 'P';
+}
 
 /** By id; NULL when there is none. */
 const struct operation *operation_get(uint32_t id);

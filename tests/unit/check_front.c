@@ -82,7 +82,7 @@ START_TEST(a_wrong_method_is_told_the_right_ones)
 	visitor_open(&v, &world);
 	visitor_asks(&v, "PUT", "/api/v1/leases/7", "", "{}");
 	ck_assert_int_eq(visitor_hears(&v), 405);
-	ck_assert(visitor_got(&v, "Allow: GET, DELETE\r\n"));
+	ck_assert(visitor_got(&v, "Allow: GET, HEAD, DELETE, OPTIONS\r\n"));
 	visitor_leave(&v);
 }
 END_TEST
@@ -152,7 +152,9 @@ START_TEST(parameters_of_the_query_are_decoded)
 
 	visitor_open(&v, &world);
 	visitor_asks(&v, "GET",
-	    "/api/v1/leases?product=a%26b%20c&limit=25&after=12", "", NULL);
+	    "/api/v1/leases?product=a%26b%20c&limit=25"
+	    "&after=TAAAAAAAAAyAecNq",
+	    "", NULL);
 	ledger_hears(&world, WIRE_CALL);
 	ck_assert_int_eq(world.heard.op, OP_LEASE_LIST);
 	ledger_reads_call(&world, &caller, &lease_query_record, &request);
@@ -192,6 +194,83 @@ START_TEST(a_doubled_parameter_is_refused_by_name)
 {
 	expect_bad("GET", "/api/v1/leases?limit=1&limit=2", "", NULL, 400,
 	    "\"field\":\"limit\"");
+}
+END_TEST
+
+START_TEST(a_cursor_of_another_list_is_refused_by_name)
+{
+	/* Of devices; with a slip; no cursor at all. */
+	expect_bad("GET", "/api/v1/devices?after=TAAAAAAAAAyAecNq", "", NULL,
+	    400, "\"field\":\"after\"");
+	expect_bad("GET", "/api/v1/leases?after=TAAAAAAAAA2AecNq", "", NULL,
+	    400, "\"field\":\"after\"");
+	expect_bad("GET", "/api/v1/leases?after=12", "", NULL, 400,
+	    "\"field\":\"after\"");
+}
+END_TEST
+
+START_TEST(an_answer_of_another_kind_than_accepted_is_406)
+{
+	expect_bad("GET", "/api/v1/leases", "Accept: text/html\r\n", NULL, 406,
+	    "Accept");
+	expect_bad("GET", "/api/v1/leases",
+	    "Accept: text/html, application/json;q=0\r\n", NULL, 406, "Accept");
+	expect_bad("GET", "/metrics", "Accept: application/json\r\n", NULL, 406,
+	    "Accept");
+}
+END_TEST
+
+START_TEST(a_body_cannot_say_again_what_the_path_says)
+{
+	expect_bad("POST", "/api/v1/devices/7/approve", AS_JSON,
+	    "{\"device\":8}", 400, "\"field\":\"device\"");
+	expect_bad("POST", "/api/v1/devices/7/approve", AS_JSON, "[]", 400,
+	    "\"code\":\"bad_request\"");
+	expect_bad("POST", "/api/v1/devices/7/approve", AS_JSON, "{},{}", 400,
+	    "\"code\":\"bad_request\"");
+	expect_bad("POST", "/api/v1/devices/7/approve?device=8", AS_JSON, "{}",
+	    400, "not from a query");
+}
+END_TEST
+
+START_TEST(an_id_is_taken_as_people_write_it)
+{
+	static const char *const paths[] = { "/api/v1/devices/7/approve",
+		"/api/v1/devices/device-7/approve",
+		"/api/v1/devices/vtpm-7/approve" };
+	struct wire_caller caller;
+	struct device_number request;
+	struct device_number reply = { 7 };
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		visitor_open(&v, &world);
+		visitor_asks(&v, "POST", paths[i], AS_JSON, " { } ");
+		ledger_hears(&world, WIRE_CALL);
+		ledger_reads_call(&world, &caller, &device_number_record,
+		    &request);
+		ck_assert_uint_eq(request.device, 7);
+		ledger_replies(&world, &device_number_record, &reply);
+		ck_assert_int_eq(visitor_hears(&v), 200);
+		visitor_leave(&v);
+	}
+	expect_bad("GET", "/api/v1/devices/lease-7", "", NULL, 400,
+	    "\"field\":\"device\"");
+	expect_bad("GET", "/api/v1/devices/device-07", "", NULL, 400,
+	    "\"field\":\"device\"");
+	expect_bad("GET", "/api/v1/devices/device--7", "", NULL, 400,
+	    "\"field\":\"device\"");
+}
+END_TEST
+
+START_TEST(options_name_the_methods_and_no_origin)
+{
+	visitor_open(&v, &world);
+	visitor_asks(&v, "OPTIONS", "/api/v1/leases/7",
+	    "Origin: https://evil.example\r\n", NULL);
+	ck_assert_int_eq(visitor_hears(&v), 200);
+	ck_assert(visitor_got(&v, "Allow: GET, HEAD, DELETE, OPTIONS\r\n"));
+	ck_assert(!visitor_got(&v, "Access-Control"));
+	visitor_leave(&v);
 }
 END_TEST
 
@@ -252,7 +331,7 @@ END_TEST
 START_TEST(parameters_beside_a_body_are_refused)
 {
 	expect_bad("POST", "/api/v1/devices/tokens?uses=1", AS_JSON,
-	    "{\"uses\":1}", 400, "from the body only");
+	    "{\"uses\":1}", 400, "not from a query");
 }
 END_TEST
 
@@ -373,6 +452,11 @@ call_case(void)
 	tcase_add_test(call, an_unknown_parameter_is_refused_by_name);
 	tcase_add_test(call, a_doubled_parameter_is_refused_by_name);
 	tcase_add_test(call, a_number_that_is_none_is_refused_by_name);
+	tcase_add_test(call, a_cursor_of_another_list_is_refused_by_name);
+	tcase_add_test(call, an_answer_of_another_kind_than_accepted_is_406);
+	tcase_add_test(call, a_body_cannot_say_again_what_the_path_says);
+	tcase_add_test(call, an_id_is_taken_as_people_write_it);
+	tcase_add_test(call, options_name_the_methods_and_no_origin);
 	tcase_add_test(call, a_parameter_cannot_smuggle_members_in);
 	tcase_add_test(call, a_path_parameter_must_fit);
 	tcase_add_test(call, an_unknown_member_is_refused_by_name);

@@ -349,12 +349,12 @@ START_TEST(other_methods_are_405_and_named)
 	ck_assert_ptr_null(
 	    route(&status, allow, parameters, &n, "PUT", "/api/v1/leases/7"));
 	ck_assert_int_eq(status, 405);
-	ck_assert_str_eq(allow, "GET, DELETE");
+	ck_assert_str_eq(allow, "GET, HEAD, DELETE, OPTIONS");
 	/* A literal path is not shadowed by the one with a parameter. */
 	ck_assert_ptr_null(route(&status, allow, parameters, &n, "DELETE",
 	    "/api/v1/devices/tokens"));
 	ck_assert_int_eq(status, 405);
-	ck_assert_str_eq(allow, "POST, GET");
+	ck_assert_str_eq(allow, "POST, GET, HEAD, OPTIONS");
 	operation_by_route(parameters, &n, &status, tiny, sizeof(tiny), "PUT",
 	    "/api/v1/leases/7");
 	ck_assert_str_eq(tiny, "GET");
@@ -392,7 +392,7 @@ START_TEST(openapi_names_every_http_operation_once)
 		snprintf(word, sizeof(word), "\"%s\":{", op->path);
 		ck_assert_uint_eq(count(text, word), 1);
 		snprintf(word, sizeof(word), "\"%s\":{\"", op->reply->name);
-		if (op->reply->n_fields > 0)
+		if (op->reply->n_fields > 0 && op->content_type == NULL)
 			ck_assert_uint_ge(count(text, word), 1);
 	}
 	ck_assert_uint_ge(count(text, "\"license_vendor\":{"), 1);
