@@ -197,6 +197,25 @@ const struct command_spec commands[] = {
 	    "leasehold site acknowledge-rollback --reason 'disk failed; backup "
 	    "of Sunday'",
 	    site_acknowledge_rollback },
+	{ "backup", "FILE", "a backup of the site while it runs (admin)",
+	    "  --tenant T    of one tenant only\n"
+	    "  --state DIR   on the box, as root: with the keys of the site's "
+	    "folder, so that\n"
+	    "                another box can become this site by this file "
+	    "alone\n"
+	    "  --passphrase-file FILE its first line (default: you are "
+	    "asked)\n"
+	    "The file is encrypted with the passphrase. One that is there is "
+	    "not replaced.\n",
+	    "leasehold backup site.backup", backup_make },
+	{ "backup show", "FILE", "what a backup says of itself", NULL,
+	    "leasehold backup show site.backup", backup_show },
+	{ "backup verify", "FILE", "check a backup and the journals in it",
+	    "  --passphrase-file FILE its first line (default: you are "
+	    "asked)\n"
+	    "  --site-key K  believe this key, not the one that it names\n"
+	    "No site is asked.\n",
+	    "leasehold backup verify site.backup", backup_verify },
 	{ "help", "[COMMAND]", "what a command does", NULL,
 	    "leasehold help leases", help_command },
 	{ 0 },

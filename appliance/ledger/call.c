@@ -461,3 +461,11 @@ call_help(struct call *call, void (*run)(struct work *work))
 	call->write.work.done = call_done;
 	worker_put(call->process->helper, &call->write.work);
 }
+
+void
+call_vault(struct call *call, void (*run)(struct work *work))
+{
+	call->write.work.run = run;
+	call->write.work.done = call_done;
+	worker_put(call->process->vault, &call->write.work);
+}

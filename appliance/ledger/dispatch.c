@@ -4,6 +4,7 @@
  * refused (DESIGN 6).
  */
 #include "appliance/ledger/by_key.h"
+#include "appliance/ledger/backup.h"
 #include "appliance/ledger/caller.h"
 #include "appliance/ledger/waiting.h"
 
@@ -60,6 +61,9 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_CLOCK_CONFIRM] = clock_confirm_asked,
 	[OP_CLOCK_CORRECT] = clock_correct_asked,
 	[OP_ROLLBACK_ACKNOWLEDGE] = rollback_acknowledge,
+	[OP_BACKUP_BEGIN] = backup_begin_asked,
+	[OP_BACKUP_READ] = backup_read_asked,
+	[OP_BACKUP_END] = backup_end_asked,
 	[OP_HEALTHZ] = site_health,
 	[OP_READYZ] = site_health,
 };

@@ -16,6 +16,7 @@
 #include "appliance/ledger/liveness.h"
 #include "appliance/ledger/process.h"
 #include "appliance/ledger/queue.h"
+#include "appliance/ledger/spool.h"
 #include "appliance/ledger/system.h"
 #include "appliance/ledger/table.h"
 #include "appliance/ledger/wire.h"
@@ -174,6 +175,8 @@ struct process {
 	struct enrolling *first_enrolling, *last_enrolling; /* oldest first */
 	size_t n_enrolling;
 	struct worker *helper; /* hashes, the system store */
+	struct worker *vault; /* copies of whole stores: seconds at a time */
+	struct spools spools; /* what they made */
 	struct entropy *entropy;
 	struct auth auth;
 	struct process_counts counts;
@@ -279,6 +282,8 @@ void call_free(struct call *call);
 void call_commit(struct call *call);
 void call_query(struct call *call, void (*run)(struct work *work));
 void call_help(struct call *call, void (*run)(struct work *work));
+/** On the thread for copies of whole stores. */
+void call_vault(struct call *call, void (*run)(struct work *work));
 /** On the thread that checks proofs. */
 void call_check(struct call *call, void (*run)(struct work *work));
 /** On the guard's thread. */

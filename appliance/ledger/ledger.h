@@ -464,6 +464,11 @@ int ledger_query(void *reply, struct ledger_view *view, uint32_t op,
     const void *request, int64_t now_ms, struct arena *arena,
     struct problem *problem);
 
+/** All of its tables into a backup's dump: the whole store as this view sees
+ * it. Reads everything: for a helper thread. */
+struct dump_writer;
+int ledger_dump(struct dump_writer *out, struct ledger_view *view);
+
 /** BLAKE2b-256 of the logical dump of the state tables, and the batch it
  * stands after. Reads everything: for a helper thread. */
 int ledger_state_hash(uint8_t hash[32], struct journal_header *after,

@@ -196,6 +196,7 @@ got_tick(evutil_socket_t fd, short what, void *ctx)
 		tick_tenant(process->tenants[i]);
 	by_key_tick(process);
 	enrolling_expire(process);
+	spools_expire(&process->spools, clock_boottime_ms());
 	tick_watch(process);
 }
 
@@ -391,8 +392,9 @@ start_threads(struct process *process)
 	process->reader = worker_new("reader", process->outbox);
 	process->helper = worker_new("helper", process->outbox);
 	process->checker = worker_new("checker", process->outbox);
+	process->vault = worker_new("vault", process->outbox);
 	if (process->reader == NULL || process->helper == NULL ||
-	    process->checker == NULL)
+	    process->checker == NULL || process->vault == NULL)
 		return ERR_SYSTEM;
 	return tick_start(process);
 }
@@ -458,6 +460,7 @@ stop_threads(struct process *process)
 	worker_free(process->reader);
 	worker_free(process->checker);
 	worker_free(process->helper);
+	worker_free(process->vault);
 	worker_free(process->guard.worker);
 }
 
@@ -499,6 +502,7 @@ release(struct process *process)
 		tenant_close(process->tenants[i]);
 	free(process->tenants);
 	system_close(process->system);
+	spools_release(&process->spools);
 	identity_close(process->identity);
 	entropy_free(process->entropy);
 	sodium_free(process->secret);

@@ -1,5 +1,6 @@
 #include "appliance/ledger/system.h"
 
+#include "shared/backup/dump.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -558,4 +559,71 @@ system_evidence_save(struct system_store *system, const char *tenant,
 	rc = put(txn, system->facts, key.name, key.len, &row_mark_record, mark,
 	    0);
 	return finish(txn, rc, "write");
+}
+
+/* --- copies ----------------------------------------------------------------- */
+
+static int
+dump_entries_of(struct dump_writer *out, MDB_txn *txn, MDB_dbi table)
+{
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	int err = 0, rc = mdb_cursor_open(txn, table, &cursor);
+
+	if (rc != 0)
+		return store_failed(rc, "read");
+	while (err == 0 && (rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0)
+		err =
+		    dump_entry(out, k.mv_data, k.mv_size, v.mv_data, v.mv_size);
+	mdb_cursor_close(cursor);
+	if (err != 0)
+		return err;
+	return rc == MDB_NOTFOUND ? 0 : store_failed(rc, "read");
+}
+
+/* Every table that is there: their names are the keys of the main one. */
+static int
+dump_tables(struct dump_writer *out, MDB_txn *txn, MDB_cursor *cursor)
+{
+	char name[DUMP_NAME_MAX + 1];
+	MDB_val k, v;
+	MDB_dbi table;
+	int rc, err = 0;
+
+	while (
+	    err == 0 && (rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+		if (!text_copy_n(name, sizeof(name), k.mv_data, k.mv_size))
+			return ERR_CORRUPT;
+		/* They are open all: no new handle is made here. */
+		rc = mdb_dbi_open(txn, name, 0, &table);
+		if (rc != 0)
+			return store_failed(rc, "read");
+		err = dump_table(out, name);
+		if (err == 0)
+			err = dump_entries_of(out, txn, table);
+	}
+	return err;
+}
+
+int
+system_dump(struct dump_writer *out, struct system_store *system)
+{
+	MDB_txn *txn;
+	MDB_cursor *cursor;
+	MDB_dbi names;
+	int err, rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn);
+
+	if (rc != 0)
+		return store_failed(rc, "read");
+	rc = mdb_dbi_open(txn, NULL, 0, &names);
+	if (rc == 0)
+		rc = mdb_cursor_open(txn, names, &cursor);
+	if (rc != 0) {
+		mdb_txn_abort(txn);
+		return store_failed(rc, "read");
+	}
+	err = dump_tables(out, txn, cursor);
+	mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
+	return err;
 }

@@ -76,6 +76,11 @@ int system_tenant_add(struct system_store *system, const char *name,
 int system_each_tenant(struct system_store *system,
     int (*each)(void *ctx, const struct system_tenant *tenant), void *ctx);
 
+struct dump_writer;
+/** All of it as it is at this moment. Any thread, but one at a time. Errors are
+ * logged. */
+int system_dump(struct dump_writer *out, struct system_store *system);
+
 /** A new admin key: `text` is the only place where it stands in the clear. */
 int system_key_add(char text[SYSTEM_KEY_TEXT], struct system_store *system,
     const char *tenant, const char *name, int64_t now_ms);

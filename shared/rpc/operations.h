@@ -9,6 +9,7 @@
 
 #include "shared/rpc/borrow.h"
 #include "shared/rpc/messages.h"
+#include "shared/rpc/messages_vault.h"
 #include "shared/rpc/messages_key_lease.h"
 #include "shared/rpc/messages_user.h"
 #include "shared/rpc/messages_events.h"
@@ -72,6 +73,10 @@ enum operation_id {
 	OP_CLOCK_CONFIRM,
 	OP_CLOCK_CORRECT,
 	OP_ROLLBACK_ACKNOWLEDGE,
+	/* vault */
+	OP_BACKUP_BEGIN,
+	OP_BACKUP_READ,
+	OP_BACKUP_END,
 	/* people */
 	OP_SESSION_CREATE,
 	OP_SESSION_SHOW,

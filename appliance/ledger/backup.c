@@ -1,0 +1,426 @@
+#include "appliance/ledger/backup.h"
+
+#include "shared/backup/dump.h"
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Bytes that are gathered before they go to the file. */
+#define GATHER_BYTES ((size_t)256 << 10)
+
+/* --- spools and who may ---------------------------------------------------- */
+
+void
+spool_own(struct spool *spool, const struct request *request,
+    enum spool_use use)
+{
+	spool->use = use;
+	spool->owner_kind = request->who.kind;
+	spool->owner = request->who.id;
+	text_copy(spool->tenant, sizeof(spool->tenant), request->tenant->name);
+}
+
+void
+spool_hand_over(struct spool *spool, const struct spool *owned)
+{
+	spool->use = owned->use;
+	spool->owner_kind = owned->owner_kind;
+	spool->owner = owned->owner;
+	memcpy(spool->tenant, owned->tenant, sizeof(spool->tenant));
+}
+
+struct spool *
+spool_asked(const struct request *request, uint64_t number, enum spool_use use)
+{
+	struct spool *spool = spools_find(&request->process->spools, number);
+	struct problem problem;
+
+	if (spool != NULL && spool->use == (uint32_t)use &&
+	    spool->owner_kind == request->who.kind &&
+	    spool->owner == request->who.id &&
+	    strcmp(spool->tenant, request->tenant->name) == 0) {
+		spool->used_at = clock_boottime_ms();
+		return spool;
+	}
+	problem_set(&problem, ERR_NOT_FOUND, "begin again",
+	    "there is no copy of that number: it was never made, or nobody "
+	    "asked for it in five minutes");
+	request_refuse(request, ERR_NOT_FOUND, &problem);
+	return NULL;
+}
+
+bool
+spool_wanted(const struct request *request)
+{
+	struct problem problem;
+
+	if (spools_reserve(&request->process->spools))
+		return true;
+	problem_set(&problem, ERR_BUSY, "try again soon",
+	    "%d copies are being made and read at once already", SPOOLS_MAX);
+	request_refuse(request, ERR_BUSY, &problem);
+	return false;
+}
+
+/* --- making ---------------------------------------------------------------- */
+
+struct making {
+	char folder[SETUP_PATH_MAX]; /* where its file is made */
+	struct tenant *tenant; /* NULL: the system store */
+	struct spool owned; /* by whom */
+	struct buf gathered;
+	int fd;
+	uint64_t bytes;
+	struct backup_part reply;
+};
+
+static int
+put_away(struct making *making)
+{
+	int err = making->gathered.failed
+	    ? ERR_NOMEM
+	    : spool_write(making->fd, making->gathered.data,
+		  making->gathered.len);
+
+	making->bytes += making->gathered.len;
+	buf_clear(&making->gathered);
+	return err;
+}
+
+static int
+gather(void *ctx, const void *data, size_t len)
+{
+	struct making *making = ctx;
+
+	buf_add(&making->gathered, data, len);
+	return making->gathered.len < GATHER_BYTES ? 0 : put_away(making);
+}
+
+/* The tenant's key, or that of the system store, for the site alone. */
+static int
+dump_key(struct dump_writer *out, const struct process *process,
+    const struct tenant *tenant)
+{
+	uint8_t sealed[DUMP_SEALED_BYTES];
+	const char *name = tenant != NULL ? tenant->name : "system";
+	uint8_t *key = sodium_malloc(SETUP_KEY_BYTES);
+
+	if (key == NULL)
+		return ERR_NOMEM;
+	int err = setup_key(key, process->options->state, name);
+
+	if (err == 0)
+		err = dump_seal_key(sealed, key, name, process->secret);
+	sodium_free(key);
+	if (err == 0)
+		err = dump_table(out, DUMP_KEY_TABLE);
+	return err == 0 ? dump_entry(out, "key", 3, sealed, sizeof(sealed))
+			: err;
+}
+
+static int
+read_place(struct backup_part *reply, struct ledger_view *view)
+{
+	struct journal_header header;
+	struct record_span token;
+	struct arena arena = { 0 };
+	int err = ledger_newest(&header, reply->head, &token, view, &arena);
+
+	arena_release(&arena);
+	if (err != 0)
+		return err;
+	reply->generation = header.generation;
+	reply->batch = header.batch;
+	reply->rows = header.first_row + header.rows - 1;
+	return 0;
+}
+
+static int
+dump_tenant(struct dump_writer *out, struct making *making)
+{
+	struct ledger_view *view;
+	int err = ledger_view_open(&view, making->tenant->ledger);
+
+	if (err != 0)
+		return err;
+	err = read_place(&making->reply, view);
+	if (err == 0)
+		err = ledger_dump(out, view);
+	ledger_view_close(view);
+	return err;
+}
+
+struct naming {
+	struct arena *arena;
+	struct record_list *list;
+	size_t room;
+};
+
+static int
+name_tenant(void *ctx, const struct system_tenant *tenant)
+{
+	struct naming *naming = ctx;
+	struct vault_tenant *items = naming->list->items;
+
+	if (naming->list->count == VAULT_TENANTS_MAX)
+		return ERR_TOO_LARGE;
+	if (naming->list->count == naming->room) {
+		size_t room = naming->room == 0 ? 64 : 2 * naming->room;
+		struct vault_tenant *more =
+		    arena_alloc(naming->arena, room * sizeof(*more));
+
+		if (more == NULL)
+			return ERR_NOMEM;
+		if (items != NULL)
+			memcpy(more, items, naming->room * sizeof(*more));
+		naming->list->items = items = more;
+		naming->room = room;
+	}
+	memcpy(items[naming->list->count++].tenant, tenant->name,
+	    sizeof(tenant->name));
+	return 0;
+}
+
+static int
+dump_store(struct dump_writer *out, struct making *making, struct call *call)
+{
+	struct process *process = call->process;
+	struct naming naming = { .arena = &call->arena,
+		.list = &making->reply.tenants };
+
+	if (making->tenant != NULL)
+		return dump_tenant(out, making);
+	/* Those made a moment later are in the copy, and found missing by
+	 * nobody: their stores are not asked for. */
+	int err = system_each_tenant(process->system, name_tenant, &naming);
+
+	return err == 0 ? system_dump(out, process->system) : err;
+}
+
+static void
+run_backup(struct work *work)
+{
+	struct call *call = (struct call *)work;
+	struct making *making = call->own;
+	struct dump_writer out;
+	int err = spool_file(&making->fd, making->folder);
+
+	if (err == 0)
+		err = dump_begin(&out, gather, making);
+	if (err == 0)
+		err = dump_key(&out, call->process, making->tenant);
+	if (err == 0)
+		err = dump_store(&out, making, call);
+	if (err == 0)
+		err = dump_end(&out);
+	if (err == 0)
+		err = put_away(making);
+	buf_release(&making->gathered);
+	call->write.command.err = err;
+}
+
+static void
+finish_backup(struct call *call)
+{
+	struct process *process = call->process;
+	struct command *command = &call->write.command;
+	struct making *making = call->own;
+	struct spool *spool = NULL;
+
+	if (command->err != 0) {
+		if (making->fd >= 0)
+			close(making->fd);
+		spools_give_up(&process->spools);
+		if (command->err == ERR_FULL)
+			problem_set(&command->problem, ERR_FULL,
+			    "free some space on the site's disk, as much as "
+			    "the store takes, and try again",
+			    "there is no room on the site's disk for a copy");
+		log_error("backup", "a copy of %s%s cannot be made: %s",
+		    making->tenant != NULL ? "tenant " : "the system store",
+		    making->tenant != NULL ? making->tenant->name : "",
+		    err_str(command->err));
+		call_answer(call);
+		return;
+	}
+	spool = spools_add(&process->spools, making->fd, making->bytes,
+	    clock_boottime_ms());
+	if (spool == NULL) {
+		command->err = ERR_NOMEM;
+		call_answer(call);
+		return;
+	}
+	spool_hand_over(spool, &making->owned);
+	making->reply.part = spool->number;
+	making->reply.bytes = spool->bytes;
+	call->reply = &making->reply;
+	log_info("backup", "admin key %llu copies %s%s: %llu bytes",
+	    (unsigned long long)spool->owner,
+	    making->tenant != NULL ? "tenant " : "the system store",
+	    making->tenant != NULL ? making->tenant->name : "",
+	    (unsigned long long)spool->bytes);
+	call_answer(call);
+}
+
+static void
+fill_reply(struct backup_part *reply, struct process *process,
+    const char *tenant)
+{
+	text_copy(reply->tenant, sizeof(reply->tenant), tenant);
+	memcpy(reply->site, process->site.site, sizeof(reply->site));
+	memcpy(reply->name, process->site.name, sizeof(reply->name));
+	memcpy(reply->site_key, process->secret + 32, 32);
+	text_copy(reply->software, sizeof(reply->software), PROCESS_SOFTWARE);
+	reply->made_at = process_now(process);
+}
+
+/* Whose store is asked for; false: it was refused. */
+static bool
+find_tenant(struct tenant **tenant, const struct request *request,
+    const char *name)
+{
+	struct problem problem;
+
+	*tenant = NULL;
+	if (name[0] == '\0')
+		return true;
+	*tenant = process_tenant(request->process, name);
+	if (*tenant != NULL)
+		return true;
+	problem_set(&problem, ERR_NOT_FOUND, NULL,
+	    "the site has no tenant '%s'", name);
+	request_refuse(request, ERR_NOT_FOUND, &problem);
+	return false;
+}
+
+void
+backup_begin_asked(const struct request *request)
+{
+	struct process *process = request->process;
+	const struct backup_begin *asked = request_read(request);
+	struct tenant *tenant;
+
+	if (asked == NULL || !find_tenant(&tenant, request, asked->tenant) ||
+	    !spool_wanted(request))
+		return;
+	/* It is the tenant's call, which so stays open. */
+	struct request of = *request;
+
+	if (tenant != NULL)
+		of.tenant = tenant;
+	struct call *call = call_new(&of);
+
+	if (call == NULL) {
+		spools_give_up(&process->spools);
+		return;
+	}
+	struct making *making = arena_alloc(&call->arena, sizeof(*making));
+
+	if (making == NULL ||
+	    setup_path(making->folder, process->options->state, "system") !=
+		0) {
+		spools_give_up(&process->spools);
+		call->write.command.err = ERR_NOMEM;
+		call_answer(call);
+		return;
+	}
+	making->fd = -1;
+	making->tenant = tenant;
+	spool_own(&making->owned, request, SPOOL_BACKUP);
+	fill_reply(&making->reply, process, asked->tenant);
+	call->own = making;
+	call->finish = finish_backup;
+	call_vault(call, run_backup);
+}
+
+/* --- reading --------------------------------------------------------------- */
+
+struct reading {
+	struct spool *spool;
+	uint64_t offset;
+	struct backup_piece piece;
+};
+
+static void
+run_read(struct work *work)
+{
+	struct call *call = (struct call *)work;
+	struct reading *reading = call->own;
+	uint8_t *data = arena_alloc(&call->arena, VAULT_PIECE_MAX);
+	size_t got = 0;
+
+	call->write.command.err = data == NULL
+	    ? ERR_NOMEM
+	    : spool_read_at(&got, reading->spool->fd, data, VAULT_PIECE_MAX,
+		  reading->offset);
+	reading->piece.data = (struct record_span){ data, (uint32_t)got };
+	call->reply = &reading->piece;
+}
+
+static void
+finish_read(struct call *call)
+{
+	struct reading *reading = call->own;
+
+	reading->spool->busy--;
+	call_answer(call);
+}
+
+void
+spool_answer(const struct request *request, struct spool *spool,
+    uint64_t offset)
+{
+	struct call *call = call_new(request);
+
+	if (call == NULL)
+		return;
+	struct reading *reading = arena_alloc(&call->arena, sizeof(*reading));
+
+	if (reading == NULL) {
+		call->write.command.err = ERR_NOMEM;
+		call_answer(call);
+		return;
+	}
+	*reading = (struct reading){ .spool = spool, .offset = offset };
+	spool->busy++;
+	call->own = reading;
+	call->finish = finish_read;
+	call_query(call, run_read);
+}
+
+void
+backup_read_asked(const struct request *request)
+{
+	const struct backup_read *asked = request_read(request);
+	struct spool *spool = asked == NULL
+	    ? NULL
+	    : spool_asked(request, asked->part, SPOOL_BACKUP);
+
+	if (spool != NULL)
+		spool_answer(request, spool, asked->offset);
+}
+
+void
+backup_end_asked(const struct request *request)
+{
+	const struct backup_ref *asked = request_read(request);
+	struct empty reply = { 0 };
+	struct spool *spool = asked == NULL
+	    ? NULL
+	    : spool_asked(request, asked->part, SPOOL_BACKUP);
+
+	if (spool == NULL)
+		return;
+	if (spool->busy > 0) {
+		request_refuse(request, ERR_BUSY, NULL);
+		return;
+	}
+	spools_remove(&request->process->spools, spool);
+	request_reply(request, &reply);
+}
