@@ -68,6 +68,7 @@ core_main(void *ctx, const struct supervisor_child *child)
 			.keep = (uint32_t)daemon->settings.borrow_keep,
 		},
 		.trust = daemon->trust,
+		.password_cost = (enum password_cost)daemon->settings.cost,
 		.devices = {
 			.classes = daemon->settings.class_bits,
 			.no_chips = daemon->settings.tpm_ca[0] == '\0',

@@ -1,5 +1,5 @@
 /* A request, a call, and how each is answered; see inside.h. */
-#include "appliance/ledger/inside.h"
+#include "appliance/ledger/people.h"
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -452,6 +452,14 @@ call_check(struct call *call, void (*run)(struct work *work))
 	call->write.work.run = run;
 	call->write.work.done = call_done;
 	worker_put(call->process->checker, &call->write.work);
+}
+
+void
+call_hash(struct call *call, void (*run)(struct work *work))
+{
+	call->write.work.run = run;
+	call->write.work.done = call_done;
+	worker_put(call->process->people->hasher, &call->write.work);
 }
 
 void

@@ -1,5 +1,6 @@
 #include "appliance/ledger/caller.h"
 
+#include "appliance/ledger/people.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -33,7 +34,9 @@ caller_find(struct caller *caller, struct process *process,
 	memset(caller, 0, sizeof(*caller));
 	text_copy(caller->who.address, sizeof(caller->who.address),
 	    wire->address);
-	int rc = find_site_key(caller, process, wire);
+	int rc = user_token_is_one(wire->key.data, wire->key.len)
+	    ? user_session_find(caller, process, wire)
+	    : find_site_key(caller, process, wire);
 
 	if (rc == ERR_UNAUTHENTICATED &&
 	    !auth_count_bad(&process->auth, wire->address, clock_boottime_ms()))

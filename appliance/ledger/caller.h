@@ -13,6 +13,7 @@ struct caller {
 	struct tenant *tenant;
 	struct principal who;
 	scope_set scopes;
+	uint64_t login; /* of a user: his session (user_sessions.h) */
 	/** Why it is refused; code "": the words of the error serve. */
 	struct problem problem;
 };

@@ -28,7 +28,7 @@ check_rank(struct change *c, uint32_t role)
 {
 	const struct principal *who = &c->command->who;
 	scope_set needs =
-	    user_role_scopes((enum user_role)role) & ~SCOPE_BIT(SCOPE_SELF);
+	    ledger_role_scopes(role) & ~SCOPE_BIT(SCOPE_SELF);
 	struct state_user asker;
 	bool may = false;
 

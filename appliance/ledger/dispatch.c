@@ -6,9 +6,11 @@
 #include "appliance/ledger/by_key.h"
 #include "appliance/ledger/backup.h"
 #include "appliance/ledger/caller.h"
+#include "appliance/ledger/people.h"
 #include "appliance/ledger/waiting.h"
 
 #include "shared/base/err.h"
+#include "shared/base/text.h"
 
 #include <string.h>
 
@@ -64,6 +66,24 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_BACKUP_BEGIN] = backup_begin_asked,
 	[OP_BACKUP_READ] = backup_read_asked,
 	[OP_BACKUP_END] = backup_end_asked,
+	[OP_SESSION_CREATE] = session_create_asked,
+	[OP_SESSION_SHOW] = session_show_asked,
+	[OP_SESSION_END] = session_end_asked,
+	[OP_SESSION_LIST] = session_list_asked,
+	[OP_SESSION_REVOKE] = session_revoke_asked,
+	[OP_PASSWORD_CHANGE] = password_change_asked,
+	[OP_TOTP_BEGIN] = totp_begin_asked,
+	[OP_TOTP_CONFIRM] = totp_confirm_asked,
+	[OP_TOTP_OFF] = totp_off_asked,
+	[OP_USER_CREATE] = user_create_asked,
+	[OP_USER_LIST] = query_plain,
+	[OP_USER_SHOW] = query_plain,
+	[OP_USER_SET] = user_set_asked,
+	[OP_USER_DISABLE] = user_state_asked,
+	[OP_USER_ENABLE] = user_state_asked,
+	[OP_USER_REMOVE] = user_state_asked,
+	[OP_USER_RESET] = user_reset_asked,
+	[OP_USER_TOTP_RESET] = user_reset_asked,
 	[OP_HEALTHZ] = site_health,
 	[OP_READYZ] = site_health,
 };
@@ -182,7 +202,10 @@ refuse_scope(const struct request *request, scope_set scopes)
 
 	if ((scopes & SCOPE_BIT(op->scope)) != 0)
 		return 0;
-	problem_set(&problem, ERR_FORBIDDEN, NULL,
+	problem_set(&problem, ERR_FORBIDDEN,
+	    scopes == SCOPE_BIT(SCOPE_SELF)
+		? "change your password first: leasehold user password"
+		: NULL,
 	    "this credential has not the scope %s, which %s needs",
 	    scope_name(op->scope), op->name);
 	request_refuse(request, ERR_FORBIDDEN, &problem);
@@ -227,8 +250,12 @@ authorize(struct request *request, struct wire_caller *wire)
 					   : ERR_NOT_FOUND;
 
 	request->caller = wire;
-	if (rc == 0 && request->op->scope == SCOPE_OPEN)
-		return true;
+	if (rc == 0 && request->op->scope == SCOPE_OPEN) {
+		text_copy(request->who.address, sizeof(request->who.address),
+		    wire->address);
+		return request->op->kind != OPERATION_COMMAND ||
+		    (!is_starting(request) && !is_frozen(request));
+	}
 	if (rc == 0)
 		rc = caller_find(&caller, request->process, wire);
 	if (rc != 0) {
@@ -237,6 +264,8 @@ authorize(struct request *request, struct wire_caller *wire)
 	}
 	request->tenant = caller.tenant;
 	request->who = caller.who;
+	request->scopes = caller.scopes;
+	request->login = caller.login;
 	return refuse_scope(request, caller.scopes) == 0 &&
 	    !is_starting(request) && !is_frozen(request);
 }

@@ -30,6 +30,7 @@ struct event_base;
 struct event;
 struct session;
 struct by_key;
+struct people;
 
 #define PROCESS_SOFTWARE "leaseholdd " LEASEHOLD_VERSION
 #define PROCESS_WRITERS 4
@@ -179,6 +180,7 @@ struct process {
 	struct spools spools; /* what they made */
 	struct entropy *entropy;
 	struct auth auth;
+	struct people *people;
 	struct process_counts counts;
 	enum process_phase phase;
 	size_t n_calls; /* under way, the process's own included */
@@ -226,6 +228,8 @@ struct request {
 	const uint8_t *payload; /* the request record */
 	size_t len;
 	struct principal who;
+	scope_set scopes; /* of the credential */
+	uint64_t login; /* session of the user who asks; 0: none */
 };
 
 /** Read the request's record into the process's arena; refuses it otherwise
@@ -284,6 +288,8 @@ void call_query(struct call *call, void (*run)(struct work *work));
 void call_help(struct call *call, void (*run)(struct work *work));
 /** On the thread for copies of whole stores. */
 void call_vault(struct call *call, void (*run)(struct work *work));
+/** On the thread for passwords: see person_hash() in people.h. */
+void call_hash(struct call *call, void (*run)(struct work *work));
 /** On the thread that checks proofs. */
 void call_check(struct call *call, void (*run)(struct work *work));
 /** On the guard's thread. */

@@ -173,6 +173,11 @@ struct ledger_login {
 	uint32_t recovery;
 	char login[USER_LOGIN_MAX + 1];
 };
+/** In the one spelling that is stored and compared: lower case. False when it
+ * is none: 1 to 63 of a-z 0-9 . _ - @ +, and a letter or digit first. */
+bool ledger_login_read(char out[USER_LOGIN_MAX + 1], const char *text);
+/** What a role may, of its own tenant. */
+scope_set ledger_role_scopes(uint32_t role);
 int ledger_login(struct ledger_login *out, struct ledger_view *view,
     const char *login);
 /** The same of a user whose number is known. */

@@ -1,6 +1,7 @@
 #include "appliance/ledger/process.h"
 
 #include "appliance/ledger/by_key.h"
+#include "appliance/ledger/people.h"
 #include "appliance/ledger/waiting.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -197,6 +198,7 @@ got_tick(evutil_socket_t fd, short what, void *ctx)
 	by_key_tick(process);
 	enrolling_expire(process);
 	spools_expire(&process->spools, clock_boottime_ms());
+	people_tick(process->people);
 	tick_watch(process);
 }
 
@@ -396,7 +398,9 @@ start_threads(struct process *process)
 	if (process->reader == NULL || process->helper == NULL ||
 	    process->checker == NULL || process->vault == NULL)
 		return ERR_SYSTEM;
-	return tick_start(process);
+	int rc = people_open(process);
+
+	return rc == 0 ? tick_start(process) : rc;
 }
 
 static int
@@ -459,6 +463,7 @@ stop_threads(struct process *process)
 		writer_free(process->writers[i]);
 	worker_free(process->reader);
 	worker_free(process->checker);
+	people_stop(process->people);
 	worker_free(process->helper);
 	worker_free(process->vault);
 	worker_free(process->guard.worker);
@@ -506,6 +511,7 @@ release(struct process *process)
 	identity_close(process->identity);
 	entropy_free(process->entropy);
 	sodium_free(process->secret);
+	people_close(process->people);
 	calls_release(process);
 	arena_release(&process->arena);
 	buf_release(&process->out);

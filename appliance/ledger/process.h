@@ -11,6 +11,7 @@
 #define APPLIANCE_LEDGER_PROCESS_H
 
 #include "appliance/ledger/ledger.h"
+#include "appliance/ledger/password.h"
 #include "shared/base/supervisor.h"
 #include "shared/proof/enroll.h"
 
@@ -39,6 +40,7 @@ struct ledger_process_options {
 	const struct proof_trust *trust;
 	struct ledger_device_policy devices;
 	int64_t tick_asked_ms; /* between ticks that are asked for; 0: 30 s */
+	enum password_cost password_cost; /* of new passwords; 0: moderate */
 };
 
 /** supervisor.core_main: `ctx` is a struct ledger_process_options. Status 0

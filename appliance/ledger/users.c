@@ -153,7 +153,7 @@ user_keys_free(struct user_keys *keys)
 }
 
 bool
-user_login_read(char out[USER_LOGIN_MAX + 1], const char *text)
+ledger_login_read(char out[USER_LOGIN_MAX + 1], const char *text)
 {
 	size_t len = strnlen(text, USER_LOGIN_MAX + 1);
 
@@ -240,12 +240,12 @@ user_recovery_hash(uint8_t out[USER_RECOVERY_BYTES],
 /* --- roles --------------------------------------------------------------- */
 
 scope_set
-user_role_scopes(enum user_role role)
+ledger_role_scopes(uint32_t role)
 {
 	const scope_set reader = SCOPE_BIT(SCOPE_SELF) | SCOPE_BIT(SCOPE_READ) |
 	    SCOPE_BIT(SCOPE_USAGE_READ);
 
-	switch (role) {
+	switch ((enum user_role)role) {
 	case USER_OWNER:
 	case USER_ADMIN:
 		return reader | SCOPES_ADMIN;

@@ -9,10 +9,10 @@
 #define APPLIANCE_LEDGER_USERS_H
 
 #include "appliance/ledger/fold.h"
+#include "appliance/ledger/ledger.h"
 #include "appliance/ledger/password.h"
 #include "appliance/ledger/sealed.h"
 #include "appliance/ledger/totp.h"
-#include "shared/rpc/operations.h"
 
 /** Users of one tenant, those that were removed included. */
 #define USERS_MAX 10000
@@ -69,10 +69,6 @@ struct user_keys;
 struct user_keys *user_keys_new(const uint8_t tenant_key[32]);
 void user_keys_free(struct user_keys *keys);
 
-/** In the one spelling that is stored and compared: lower case. False when it
- * is none: 1 to 63 of a-z 0-9 . _ - @ +, and a letter or digit first. */
-bool user_login_read(char out[USER_LOGIN_MAX + 1], const char *text);
-
 /** ERR_NOT_FOUND_INTERNAL when nobody has it. */
 int user_find(uint64_t *user, const struct state *state,
     const struct user_keys *keys, const char *login);
@@ -101,8 +97,5 @@ int user_view_fill(struct user_view *out, const struct state *state,
 struct ledger_login;
 void user_login_fill(struct ledger_login *out, const struct state_user *user,
     const struct user_document *document);
-
-/** What a role may, of its own tenant. */
-scope_set user_role_scopes(enum user_role role);
 
 #endif

@@ -1,5 +1,6 @@
 #include "appliance/setup/settings.h"
 
+#include "appliance/ledger/password.h"
 #include "shared/base/config.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -58,6 +59,8 @@ static const struct config_key keys[] = {
 	    .doc = "file that says which of them make chips" },
 	{ "devices", "classes", CONFIG_TEXT, AT(classes),
 	    .doc = "classes of devices that are let in; empty: all" },
+	{ "login", "password_cost", CONFIG_TEXT, AT(password_cost),
+	    .doc = "of new passwords: interactive, moderate or sensitive" },
 	{ "borrow", "longest_s", CONFIG_NUMBER, AT(borrow_longest_s), 0,
 	    LICENSE_BORROW_MAX_S,
 	    .doc = "longest borrow; 0: as licenses say, never longer" },
@@ -80,6 +83,7 @@ settings_default(struct settings *settings)
 		.port = SETTINGS_PORT_DEFAULT,
 		.fronts = 1,
 		.log = "info",
+		.password_cost = "moderate",
 		.connections = 12000,
 		.address_connections = 4096,
 		.address_strangers = 256,
@@ -225,6 +229,22 @@ read_pcrs(struct settings *settings, char *error, size_t error_size)
 }
 
 static int
+check_login(struct settings *settings, char *error, size_t error_size)
+{
+	for (uint32_t i = 0; password_cost_names[i] != NULL; i++)
+		if (strcmp(settings->password_cost, password_cost_names[i]) ==
+		    0) {
+			settings->cost = i;
+			return 0;
+		}
+	snprintf(error, error_size,
+	    "[login] password_cost: \"%s\" is not one of interactive, "
+	    "moderate, sensitive",
+	    settings->password_cost);
+	return ERR_BAD_REQUEST;
+}
+
+static int
 check_user(uid_t *uid, gid_t *gid, const char *key, const char *user,
     char *error, size_t error_size)
 {
@@ -266,6 +286,8 @@ settings_check(struct settings_users *users, struct settings *settings,
 	rc = read_pcrs(settings, error, error_size);
 	if (rc == 0)
 		rc = check_devices(settings, error, error_size);
+	if (rc == 0)
+		rc = check_login(settings, error, error_size);
 	if (rc != 0)
 		return rc;
 	if (log_level_parse(settings->log) < 0) {

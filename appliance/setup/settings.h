@@ -35,6 +35,8 @@ struct settings {
 	char tpm_issuers[SETUP_PATH_MAX - 64];
 	char classes[64]; /* "tpm vtpm"; "": all */
 	uint32_t class_bits; /* the same, by settings_check */
+	char password_cost[16]; /* "moderate" */
+	uint32_t cost; /* the same, by settings_check: enum password_cost */
 	/** Of borrows; 0: as the licenses say. */
 	int64_t borrow_longest_s;
 	int64_t borrow_seats; /* of a product or feature on loan at once */

@@ -29,14 +29,16 @@ RECORD_DEFINE(user_view, 1, "Somebody who may log in.");
 static const struct record_field user_page_fields[] = {
 	R_LIST(user_page, items, &user_view_record, 0, LIST_LIMIT_MAX, 0,
 	    "Users in the order of their numbers."),
-	R_U64(user_page, next, 0, U53_MAX, OPT,
-	    "after= of the next page; absent: that was all."),
+	R_CURSOR(user_page, next, 'P', OPT,
+	    "Cursor for `after`; absent: that was all."),
 };
 RECORD_DEFINE(user_page, 1, "Users.");
 
 static const struct record_field user_query_fields[] = {
-	R_U64(user_query, after, 0, U53_MAX, OPT, "Behind this one."),
-	R_U32(user_query, limit, 1, LIST_LIMIT_MAX, OPT, "At most so many."),
+	R_CURSOR(user_query, after, 'P', OPT,
+	    "Cursor: the last user already seen."),
+	R_U32(user_query, limit, 0, LIST_LIMIT_MAX, OPT,
+	    "Items at most; absent: 100."),
 	R_BOOL(user_query, all, OPT, "Those that were removed too."),
 };
 RECORD_DEFINE(user_query, 1, "Which users.");

@@ -32,10 +32,10 @@ struct user_view {
 };
 struct user_page {
 	struct record_list items; /* user_view */
-	uint64_t next; /* `after` of the next page; 0: that was all */
+	uint64_t next; /* cursor; 0: that was all */
 };
 struct user_query {
-	uint64_t after;
+	uint64_t after; /* cursor: the last user seen */
 	uint32_t limit;
 	bool all; /* the removed ones too */
 };
