@@ -370,24 +370,46 @@ call_request(void *ctx, net_conn conn, const struct net_request *request)
 		serve(front, conn, op, parameters, n_parameters, request);
 }
 
+/* What the ledger was told to do is done; but nobody waits any more. */
+static void
+abandon(struct front *front, struct peer *peer)
+{
+	if (peer->op->is_waiting != NULL)
+		(void)front_tell(front,
+		    &(struct ipc_message){
+			.kind = WIRE_ABANDONED,
+			.op = (uint16_t)peer->op->id,
+			.conn = peer->conn,
+			.tag = peer->tag,
+		    });
+	peer_free(front, peer);
+}
+
+void
+call_look(struct front *front)
+{
+	for (size_t i = 0; i < front->peers_size; i++) {
+		struct peer *peer = front->peers[i];
+
+		if (peer == NULL || !peer->is_call ||
+		    peer->op->is_waiting == NULL ||
+		    !net_is_gone(front->net, peer->conn))
+			continue;
+		net_conn conn = peer->conn;
+
+		abandon(front, peer);
+		refuse(front, conn, 503, ERR_CLOSED, "you hung up");
+	}
+}
+
 void
 call_aborted(void *ctx, net_conn conn)
 {
 	struct front *front = ctx;
 	struct peer *peer = peer_get(front, conn);
 
-	if (peer == NULL || !peer->is_call)
-		return;
-	/* What the ledger was told to do is done; but nobody waits any more. */
-	if (peer->op->is_waiting != NULL)
-		(void)front_tell(front,
-		    &(struct ipc_message){
-			.kind = WIRE_ABANDONED,
-			.op = (uint16_t)peer->op->id,
-			.conn = conn,
-			.tag = peer->tag,
-		    });
-	peer_free(front, peer);
+	if (peer != NULL && peer->is_call)
+		abandon(front, peer);
 }
 
 void

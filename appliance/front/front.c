@@ -100,6 +100,7 @@ on_look(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	session_look(ctx);
+	call_look(ctx);
 }
 
 static void

@@ -122,6 +122,8 @@ void session_notice(struct front *front, net_conn conn,
 /* call.c */
 void call_request(void *ctx, net_conn conn, const struct net_request *request);
 void call_aborted(void *ctx, net_conn conn);
+/** Once a second: whoever hung up while he waited gets nothing any more. */
+void call_look(struct front *front);
 void call_reply(struct front *front, struct peer *peer, const void *reply);
 void call_refuse(struct front *front, struct peer *peer, int err,
     const struct problem *problem);

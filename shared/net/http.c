@@ -13,6 +13,8 @@
 #include "shared/base/log.h"
 
 #include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -223,7 +225,48 @@ push(struct net_connection *conn)
 	}
 	if (lws_partial_buffered(conn->wsi))
 		return wait_until_writable(conn) == 0 ? 0 : -1;
-	/* All is out: libwebsockets may go on with the connection. */
+	return 0;
+}
+
+/* All is out: go on with the next request. Returns -1 when there is none. */
+static int
+complete(struct net_connection *conn)
+{
+	struct net_http *http = conn->http;
+	bool refused = http->refusal != 0;
+	bool ends = http->close_after;
+
+	net_http_free(conn);
+	if (refused) {
+		conn->closing = true;
+		/* An end at once would be a reset, and the answer lost: read
+		 * on for a while and throw it away. */
+		lws_set_timer_usecs(conn->wsi,
+		    NET_LINGER_MS * (lws_usec_t)LWS_US_PER_MS);
+	}
+	int ended = lws_http_transaction_completed(conn->wsi);
+
+	conn->read_bytes = bytes_read(conn);
+	return ended != 0 || (ends && !refused) ? -1 : 0;
+}
+
+/* What the socket takes; and once all is out, the next request. That one may
+ * be there at once, and libwebsockets reads before it tells that it may write:
+ * so it must not read before the last one is complete, or the next is taken for
+ * a pipelined one. In a callback of libwebsockets it cannot be completed. */
+static int
+push_and_complete(struct net_connection *conn)
+{
+	if (push(conn) != 0)
+		return -1;
+	if (!is_written(conn))
+		return 0;
+	if (!conn->net->running) {
+		if (complete(conn) != 0)
+			return -1;
+		lws_rx_flow_control(conn->wsi, 1);
+		return 0;
+	}
 	lws_rx_flow_control(conn->wsi, 1);
 	lws_callback_on_writable(conn->wsi);
 	return 0;
@@ -257,23 +300,7 @@ writable(struct net_connection *conn)
 
 	if (http == NULL || !http->answered)
 		return 0;
-	if (http->reply_at < http->reply_len || lws_partial_buffered(conn->wsi))
-		return push(conn);
-	bool refused = http->refusal != 0;
-	bool ends = http->close_after;
-
-	net_http_free(conn);
-	if (refused) {
-		conn->closing = true;
-		/* An end at once would be a reset, and the answer lost: read
-		 * on for a while and throw it away. */
-		lws_set_timer_usecs(conn->wsi,
-		    NET_LINGER_MS * (lws_usec_t)LWS_US_PER_MS);
-	}
-	int ended = lws_http_transaction_completed(conn->wsi);
-
-	conn->read_bytes = bytes_read(conn);
-	return ended != 0 || (ends && !refused) ? -1 : 0;
+	return is_written(conn) ? complete(conn) : push_and_complete(conn);
 }
 
 int
@@ -307,10 +334,24 @@ net_reply(struct net *net, net_conn name, int status, const char *content_type,
 	buf_release(&head);
 	net_output_count(conn, http->reply_len, 0);
 	lws_set_timeout(conn->wsi, PENDING_TIMEOUT_HTTP_CONTENT, NET_ANSWER_S);
-	if (push(conn) != 0)
+	if (push_and_complete(conn) != 0)
 		net_kill(conn);
 	net_schedule(net, true);
 	return 0;
+}
+
+bool
+net_is_gone(struct net *net, net_conn name)
+{
+	struct net_connection *conn = net_connection_get(net, name);
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	if (conn == NULL || conn->wsi == NULL)
+		return true;
+	return getsockopt(lws_get_socket_fd(conn->wsi), IPPROTO_TCP, TCP_INFO,
+		   &info, &size) == 0 &&
+	    (info.tcpi_state == TCP_CLOSE_WAIT || info.tcpi_state == TCP_CLOSE);
 }
 
 int

@@ -206,6 +206,10 @@ int net_reply(struct net *net, net_conn conn, int status,
     const char *content_type, const char *extra_headers, const void *body,
     size_t len);
 
+/** Has the client of a request that waits for its answer ended its side? Reading
+ * is held back meanwhile, so nobody else says so. */
+bool net_is_gone(struct net *net, net_conn conn);
+
 size_t net_connections(const struct net *net);
 
 #endif
