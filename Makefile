@@ -341,7 +341,7 @@ install: install-manual ## programs, library, manual: PREFIX= DESTDIR=
 	install -m 644 agent/lib/python/leasehold/*.py \
 		agent/lib/python/leasehold/py.typed \
 		$(DESTDIR)$(PYTHON_DIR)/leasehold
-	install -m 644 agent/lib/examples/hold.* \
+	install -m 644 agent/lib/examples/hold.* agent/lib/examples/by_key.* \
 		$(DESTDIR)$(PREFIX)/share/doc/leasehold/examples
 	install -m 644 $(O)/libleasehold.a $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(O)/libleasehold.so.0 $(DESTDIR)$(PREFIX)/lib

@@ -36,6 +36,12 @@ struct cli {
 	 * enough? */
 	bool (*cancelled)(void *ctx);
 	void *cancelled_ctx;
+	/* Of a program that holds a seat by its key: */
+	char again[64]; /* Idempotency-Key, or "" */
+	char hostname[128]; /* X-Hostname, or "" */
+	char fingerprint[65]; /* X-App-Fingerprint, or "" */
+	struct problem *quiet; /* gets what the site refuses, unsaid; or NULL */
+	uint32_t timeout_s; /* of one question; 0: 60 */
 };
 
 /** A command: its words, what follows them, what it does. */
@@ -151,6 +157,10 @@ int agent_enroll(struct cli *cli, int argc, char **argv);
 int agent_status(struct cli *cli, int argc, char **argv);
 int agent_checkout(struct cli *cli, int argc, char **argv);
 int agent_run(struct cli *cli, int argc, char **argv);
+/** The same two with the API key, without an agent: checkout and run hand on to
+ * them. */
+int by_key_checkout(struct cli *cli, int argc, char **argv);
+int by_key_run(struct cli *cli, int argc, char **argv);
 int agent_return(struct cli *cli, int argc, char **argv);
 int borrow_take(struct cli *cli, int argc, char **argv);
 int borrow_list(struct cli *cli, int argc, char **argv);

@@ -9,7 +9,11 @@
 	"  --count N     so many seats, all or none (default 1)\n"             \
 	"  --user U      who it is for (default: you)\n"                       \
 	"  --wait TIME   stand in the queue for a seat, a day at most: 90s,\n" \
-	"                15m; Ctrl-C leaves it (status 130), no seat is 3\n"
+	"                15m; Ctrl-C leaves it (status 130), no seat is 3\n"   \
+	"  --by-key      without an agent: with the API key in\n"               \
+	"                LICENSE_API_KEY, renewed from here while it is held\n" \
+	"  --fingerprint HEX  SHA-256 of the application, where the key wants "  \
+	"one\n"
 
 const struct command_spec commands[] = {
 	{ "status", "", "this workstation: agent, site, identity, leases",

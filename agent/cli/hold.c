@@ -45,9 +45,8 @@ hold_listen(struct hold *hold)
 	local_on_notice(hold->local, on_notice, hold);
 }
 
-/* Signals that should end the program, as a descriptor. */
-static int
-signals_open(sigset_t *before)
+int
+hold_signals(sigset_t *before)
 {
 	sigset_t set;
 
@@ -65,7 +64,7 @@ hold_open(struct hold *hold, struct cli *cli, sigset_t *before)
 {
 	hold->cli = cli;
 	hold->pause_ms = HOLD_PAUSE_FIRST_MS;
-	hold->signals = signals_open(before);
+	hold->signals = hold_signals(before);
 	if (hold->signals < 0) {
 		cli_say("cannot wait for signals: %s", strerror(errno));
 		return CLI_FAILED;
@@ -191,6 +190,9 @@ agent_checkout(struct cli *cli, int argc, char **argv)
 	struct hold hold = { 0 };
 	char until[64] = "held until this program ends (Ctrl-C)";
 	sigset_t before;
+
+	if (cli_flag(&argc, argv, "--by-key"))
+		return by_key_checkout(cli, argc, argv);
 	int status = take_options(&request, &argc, argv);
 
 	if (status == CLI_DONE)
@@ -279,6 +281,8 @@ agent_run(struct cli *cli, int argc, char **argv)
 	int status, dash = 1, go = -1;
 	pid_t pid;
 
+	if (cli_flag(&argc, argv, "--by-key"))
+		return by_key_run(cli, argc, argv);
 	status = take_options(&request, &argc, argv);
 	while (dash < argc && strcmp(argv[dash], "--") != 0)
 		dash++;

@@ -1,6 +1,7 @@
 /*
  * What checkout and run share: a seat that is asked for, waited for and held
- * over one connection to the agent at a time. Only hold.c, take.c and grant.c
+ * over one connection to the agent at a time. Only hold.c, take.c, grant.c and
+ * by_key.c
  * may include it.
  */
 #ifndef AGENT_CLI_HOLD_H
@@ -8,6 +9,8 @@
 
 #include "agent/cli/ask.h"
 #include "agent/lib/turn.h"
+
+#include <signal.h>
 
 /* An agent that was restarted: how long its answer may take, and the pauses
  * between looking for it. */
@@ -31,6 +34,9 @@ struct hold {
 
 /* --- hold.c --------------------------------------------------------------- */
 
+/** Signals that should end the program, blocked, as a descriptor; those that
+ * were blocked before. -1: errno says why. */
+int hold_signals(sigset_t *before);
 /** Notices of this connection are the hold's. */
 void hold_listen(struct hold *hold);
 

@@ -177,6 +177,16 @@ on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 	return cli->cancelled(cli->cancelled_ctx);
 }
 
+/* Said, or kept for who asked. */
+static void
+tell(const struct cli *cli, const struct problem *problem)
+{
+	if (cli->quiet != NULL)
+		*cli->quiet = *problem;
+	else
+		cli_problem(cli, problem);
+}
+
 static int
 unreachable(const struct cli *cli, CURLcode code, const char *words)
 {
@@ -193,7 +203,7 @@ unreachable(const struct cli *cli, CURLcode code, const char *words)
 		hint = "the server is named like https://site.example:7443";
 	problem_set(&problem, ERR_UNAVAILABLE, hint,
 	    "the site at %s cannot be reached: %s", cli->server, words);
-	cli_problem(cli, &problem);
+	tell(cli, &problem);
 	return CLI_UNREACHABLE;
 }
 
@@ -282,8 +292,46 @@ understand(struct cli *cli, const struct operation *op, long status,
 		return CLI_FAILED;
 	}
 	add_hint(&problem, err, op);
-	cli_problem(cli, &problem);
+	tell(cli, &problem);
 	return cli_status(err);
+}
+
+/* Headers beside the key; a list of nodes that are the caller's, because
+ * libcurl frees a copied key as it is. */
+struct headers {
+	struct curl_slist nodes[5];
+	char text[5][224];
+	size_t n;
+};
+
+static void
+add_header(struct headers *headers, const char *name, const char *value)
+{
+	size_t i = headers->n;
+
+	if (value[0] == '\0')
+		return;
+	snprintf(headers->text[i], sizeof(headers->text[i]), "%s: %s", name,
+	    value);
+	headers->nodes[i] = (struct curl_slist){ .data = headers->text[i] };
+	if (i > 0)
+		headers->nodes[i - 1].next = &headers->nodes[i];
+	headers->n++;
+}
+
+static void
+add_headers(struct headers *headers, const struct cli *cli, bool has_body)
+{
+	char bearer[160];
+
+	headers->n = 0;
+	snprintf(bearer, sizeof(bearer), "Bearer %s", cli->key);
+	add_header(headers, "Authorization", cli->key[0] != '\0' ? bearer : "");
+	add_header(headers, "Content-Type", has_body ? "application/json" : "");
+	add_header(headers, "Idempotency-Key", cli->again);
+	add_header(headers, "X-Hostname", cli->hostname);
+	add_header(headers, "X-App-Fingerprint", cli->fingerprint);
+	sodium_memzero(bearer, sizeof(bearer));
 }
 
 static CURLcode
@@ -291,25 +339,13 @@ perform(long *status, struct cli *cli, const struct operation *op,
     const char *url, const char *body, size_t body_len, struct buf *answer,
     char words[CURL_ERROR_SIZE])
 {
-	char authorization[192];
-	char content_type[] = "Content-Type: application/json";
-	/* Nodes of our own, because libcurl frees a copied key as it is. */
-	struct curl_slist bearer = { .data = authorization };
-	struct curl_slist type = { .data = content_type };
-	struct curl_slist *headers = NULL;
+	struct headers headers;
 	CURLcode code = CURLE_FAILED_INIT;
 	CURL *curl = curl_easy_init();
 
 	if (curl == NULL)
 		return code;
-	snprintf(authorization, sizeof(authorization),
-	    "Authorization: Bearer %s", cli->key);
-	if (body_len > 0)
-		headers = &type;
-	if (cli->key[0] != '\0') {
-		bearer.next = headers;
-		headers = &bearer;
-	}
+	add_headers(&headers, cli, body_len > 0);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, op->method);
@@ -318,14 +354,16 @@ perform(long *status, struct cli *cli, const struct operation *op,
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
 		    (curl_off_t)body_len);
 	}
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER,
+	    headers.n > 0 ? headers.nodes : NULL);
 	curl_easy_setopt(curl, CURLOPT_SSLVERSION,
 	    (long)CURL_SSLVERSION_TLSv1_3);
 	if (cli->ca_file[0] != '\0')
 		curl_easy_setopt(curl, CURLOPT_CAINFO, cli->ca_file);
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT,
+	    cli->timeout_s > 0 ? (long)cli->timeout_s : 60L);
 	if (cli->cancelled != NULL) {
 		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, cli);
@@ -340,7 +378,7 @@ perform(long *status, struct cli *cli, const struct operation *op,
 		snprintf(words, CURL_ERROR_SIZE, "%s",
 		    curl_easy_strerror(code));
 	curl_easy_cleanup(curl);
-	sodium_memzero(authorization, sizeof(authorization));
+	sodium_memzero(&headers, sizeof(headers));
 	return code;
 }
 
