@@ -52,7 +52,7 @@ answer_problem(struct front *front, net_conn conn, int status,
 		    "WWW-Authenticate: Bearer realm=\"leasehold\"\r\n");
 	else if (status == 405)
 		snprintf(extra, sizeof(extra), "Allow: %s\r\n", allow);
-	else if (status == 503 || status == 429)
+	else if (status == 503 || status == 429 || problem->retry_after_s > 0)
 		snprintf(extra, sizeof(extra), "Retry-After: %u\r\n",
 		    problem->retry_after_s > 0 ? problem->retry_after_s : 1);
 	buf_clear(out);

@@ -244,6 +244,23 @@ answer_place(struct call *call, const struct queue_place *place)
 	command_finish(call);
 }
 
+/* Seats come back at any moment: who asks all the time gets none sooner. */
+#define SEATS_AGAIN_S 10
+#define QUEUE_AGAIN_S 60
+
+static void
+refuse(struct call *call)
+{
+	struct command *command = &call->write.command;
+
+	if (command->err == ERR_NO_SEATS ||
+	    command->err == ERR_OVERAGE_EXHAUSTED)
+		command->problem.retry_after_s = SEATS_AGAIN_S;
+	else if (command->err == ERR_QUEUE_FULL)
+		command->problem.retry_after_s = QUEUE_AGAIN_S;
+	command_finish(call);
+}
+
 /* --- hanging ------------------------------------------------------------- */
 
 static void
@@ -355,7 +372,7 @@ by_key_ended(struct by_key *own, int err)
 	else if (err == ERR_GONE)
 		problem_set(&call->write.command.problem, err, NULL,
 		    "an admin ended the wait for %s", request->product);
-	command_finish(call);
+	refuse(call);
 }
 
 void
@@ -434,7 +451,7 @@ answer_checkout(struct call *call)
 	const struct command *command = &call->write.command;
 
 	if (command->err != 0)
-		command_finish(call);
+		refuse(call);
 	else if (command->reply.checkout.lease == 0)
 		wait_on(call);
 	else
