@@ -308,6 +308,7 @@ static int (*find_verb(const char *verb))(const struct arguments *)
 		{ "request", verb_request },
 		{ "certificate", verb_certificate },
 		{ "key", verb_key },
+		{ "restore", verb_restore },
 	};
 
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)

@@ -59,6 +59,8 @@ static const struct option options[] = {
 	{ "name", required_argument, NULL, 'n' },
 	{ "host", required_argument, NULL, 'H' },
 	{ "user", required_argument, NULL, 'u' },
+	{ "passphrase-file", required_argument, NULL, 'p' },
+	{ "site-key", required_argument, NULL, 'K' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "check-config", no_argument, NULL, 'k' },
 	{ "help", no_argument, NULL, 'h' },
@@ -77,6 +79,8 @@ read_word(struct arguments *arguments, int argc, char **argv)
 	}
 	if (arguments->help)
 		return 0;
+	if (strcmp(arguments->word, "restore") == 0 && optind < argc)
+		arguments->file = argv[optind++];
 	for (int i = 0; options[i].name != NULL; i++)
 		if ((arguments->seen & 1U << i) != 0 &&
 		    !words_take(arguments->word, options[i].name)) {
@@ -118,6 +122,10 @@ arguments_read(struct arguments *arguments, int argc, char **argv)
 			rc = take_host(arguments, optarg);
 		else if (c == 'u')
 			arguments->user = optarg;
+		else if (c == 'p')
+			arguments->passphrase_file = optarg;
+		else if (c == 'K')
+			arguments->site_key = optarg;
 		else if (c == 'j')
 			arguments->json = true;
 		else if (c == 'k')

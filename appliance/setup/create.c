@@ -133,8 +133,8 @@ write_certificate(const struct making *making, const char *name,
 	return rc;
 }
 
-static int
-make_certificates(const struct making *making)
+int
+making_certificates(const struct making *making)
 {
 	struct certificate ca = { 0 }, server = { 0 };
 	int rc = certificate_make_ca(&ca, making->site.site, making->site.name);
@@ -212,7 +212,7 @@ fill_folder(struct making *making, void *ctx)
 	if (rc == 0)
 		rc = make_site_key(making);
 	if (rc == 0)
-		rc = make_certificates(making);
+		rc = making_certificates(making);
 	if (rc == 0)
 		rc = make_system(making, admin_key);
 	if (rc == 0)

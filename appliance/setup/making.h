@@ -32,6 +32,8 @@ int making_write(const struct making *making, const char *name,
 /** site.json, of making->site; last, because it is what makes a folder a site.
  */
 int making_write_site(const struct making *making);
+/** CA and server of making->options->hosts into tls/. */
+int making_certificates(const struct making *making);
 /** errno in words: ERR_FULL, ERR_NOMEM, ERR_IO. */
 int making_failed(const char *verb, const char *path);
 

@@ -1,6 +1,8 @@
 /* What leaseholdd does besides running the site; see verbs.h. */
 #include "appliance/setup/verbs.h"
+#include "appliance/setup/restore.h"
 #include "appliance/setup/settings.h"
+#include "shared/base/clock.h"
 #include "shared/base/text.h"
 #include "shared/record/json.h"
 
@@ -154,5 +156,43 @@ verb_key(const struct arguments *arguments)
 	else
 		printf("Admin key, shown once: %s\n", key);
 	sodium_memzero(key, sizeof(key));
+	return fflush(stdout) == 0 ? 0 : STATUS_FAILED;
+}
+
+int
+verb_restore(const struct arguments *arguments)
+{
+	const struct setup_restore restore = {
+		.options = {
+			.state = arguments->state,
+			.hosts = arguments->hosts,
+			.user = arguments->user,
+		},
+		.file = arguments->file,
+		.passphrase_file = arguments->passphrase_file,
+		.site_key = arguments->site_key,
+	};
+	struct archive_header made;
+	char time[CLOCK_TEXT_SIZE];
+
+	if (arguments->file == NULL)
+		return arguments_complain(
+		    "restore needs the backup: leaseholdd restore FILE");
+	if (setup_restore(&made, &restore) != 0)
+		return STATUS_FAILED;
+	clock_format(time, made.made_at);
+	const char *const members[][2] = { { "site", made.site },
+		{ "name", made.name }, { "state", arguments->state },
+		{ "made_at", time } };
+
+	if (arguments->json)
+		print_json(members, sizeof(members) / sizeof(members[0]));
+	else
+		printf("Site %s is in %s as it was at %s.\n\n"
+		       "It is an older copy: once it runs it grants nothing "
+		       "until an admin says that it\nis to go on:\n"
+		       "  leaseholdd --state %s\n"
+		       "  leasehold site acknowledge-rollback --reason TEXT\n",
+		    made.site, arguments->state, time, arguments->state);
 	return fflush(stdout) == 0 ? 0 : STATUS_FAILED;
 }

@@ -25,6 +25,9 @@ struct arguments {
 	bool json;
 	bool check;
 	bool help;
+	const char *file; /* of restore */
+	const char *passphrase_file;
+	const char *site_key;
 	const char *word; /* "": run the site */
 	uint32_t seen; /* a bit for each row of the options */
 };
@@ -40,5 +43,6 @@ int verb_init(const struct arguments *arguments);
 int verb_request(const struct arguments *arguments);
 int verb_certificate(const struct arguments *arguments);
 int verb_key(const struct arguments *arguments);
+int verb_restore(const struct arguments *arguments);
 
 #endif

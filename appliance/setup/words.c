@@ -47,6 +47,18 @@ static const struct word {
 	    "(default " SETTINGS_STATE_DEFAULT ")\n"
 	    "  --name NAME      of who gets it, for people\n",
 	    "leaseholdd key --name 'night shift'" },
+	{ "restore", "FILE", "make a site anew out of its backup",
+	    "  --state DIR      its folder (default " SETTINGS_STATE_DEFAULT
+	    "), which is not there or empty\n"
+	    "  --passphrase-file FILE its first line (default: you are "
+	    "asked)\n"
+	    "  --site-key FILE  the copy of keys/site.key from its safe, when "
+	    "the backup has none\n"
+	    "  --host HOST      a name or address that agents use, when the "
+	    "backup has no\n"
+	    "                   certificates; may be repeated\n"
+	    "  --user USER      owner of the ledger's files\n",
+	    "leaseholdd restore site.backup --state /var/lib/leasehold" },
 };
 #define N_WORDS (sizeof(words) / sizeof(words[0]))
 

@@ -1,0 +1,467 @@
+#include "appliance/setup/restore.h"
+
+#include "appliance/ledger/ledger.h"
+#include "appliance/ledger/load_store.h"
+#include "appliance/ledger/system.h"
+#include "appliance/setup/certificates.h"
+#include "appliance/setup/making.h"
+#include "shared/backup/dump.h"
+#include "shared/backup/passphrase.h"
+#include "shared/backup/walk.h"
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+struct restoring {
+	const struct setup_restore *asked;
+	struct making *making;
+	struct archive_reader *reader;
+	struct load_store *load; /* of the part at hand */
+	bool at_key; /* the table at hand is the part's key */
+	bool has_key; /* the site's */
+	char path[SETUP_PATH_MAX]; /* of the part's store */
+	char name[64]; /* of its key: the tenant, or "system" */
+	bool told; /* the error at hand was logged */
+};
+
+/* --- the site's own files --------------------------------------------------- */
+
+static int
+use_site_key(struct restoring *restoring)
+{
+	const struct archive_header *header = archive_header(restoring->reader);
+	uint8_t *secret = restoring->making->secret;
+
+	restoring->has_key = true;
+	if (memcmp(secret + 32, header->site_key, 32) == 0)
+		return 0;
+	log_error("restore",
+	    "the site key is not that of %s, whose backup "
+	    "it is",
+	    header->site);
+	restoring->told = true;
+	return ERR_MISMATCH;
+}
+
+static int
+read_site_key(struct restoring *restoring, const char *path)
+{
+	int rc = token_key_read(restoring->making->secret, path);
+
+	if (rc == 0)
+		return use_site_key(restoring);
+	if (rc == ERR_FORBIDDEN)
+		log_error("restore",
+		    "others may read the site key; type: chmod 600 %s", path);
+	else
+		log_error("restore", "cannot read the site key %s: %s", path,
+		    rc == ERR_IO ? strerror(errno) : err_str(rc));
+	restoring->told = true;
+	return rc;
+}
+
+/* The copy from the safe, in the form that the file has. */
+static int
+take_site_key(struct restoring *restoring)
+{
+	const char *from = restoring->asked->site_key;
+	uint8_t *data = NULL;
+	size_t len;
+
+	if (from == NULL)
+		return 0;
+	int rc = read_site_key(restoring, from);
+
+	if (rc != 0)
+		return rc;
+	if (file_read(&data, &len, from, 4096) != 0)
+		return making_failed("read", from);
+	rc = making_write(restoring->making, "keys/site.key", data, len, 0600);
+	sodium_memzero(data, len);
+	free(data);
+	return rc;
+}
+
+static int
+on_file(void *ctx, const struct archive_file *file)
+{
+	static const struct {
+		const char *name;
+		unsigned int mode;
+	} known[] = {
+		{ "keys/site.key", 0600 },
+		{ "tls/ca.pem", 0644 },
+		{ "tls/ca.key", 0600 },
+		{ "tls/server.pem", 0644 },
+		{ "tls/server.key", 0600 },
+	};
+	struct restoring *restoring = ctx;
+	char path[SETUP_PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(file->name, known[i].name) != 0)
+			continue;
+		if (i == 0 && restoring->has_key)
+			return 0;
+		int rc = making_write(restoring->making, file->name,
+		    file->data.data, file->data.len, known[i].mode);
+
+		if (rc == 0 && i == 0)
+			rc = setup_path(path, restoring->making->folder,
+			    file->name);
+		if (rc == 0 && i == 0)
+			rc = read_site_key(restoring, path);
+		restoring->told |= rc != 0;
+		return rc;
+	}
+	log_error("restore",
+	    "the backup has a file %s, which belongs to no "
+	    "site that this release knows",
+	    file->name);
+	restoring->told = true;
+	return ERR_CORRUPT;
+}
+
+/* --- stores ----------------------------------------------------------------- */
+
+static int
+refuse_without_key(struct restoring *restoring)
+{
+	log_error("restore",
+	    "the site's own key is not in the backup: name the copy of "
+	    "keys/site.key that was kept in a safe, with --site-key FILE");
+	restoring->told = true;
+	return ERR_NOT_FOUND;
+}
+
+static int
+make_place(struct restoring *restoring, const char *tenant)
+{
+	char name[128];
+	int rc;
+
+	if (tenant[0] == '\0')
+		return setup_path(restoring->path, restoring->making->folder,
+		    "system");
+	/* It becomes a folder's name. */
+	if (!system_tenant_is_valid(tenant) || strcmp(tenant, "system") == 0) {
+		log_error("restore", "no tenant can be called %s", tenant);
+		return ERR_CORRUPT;
+	}
+	snprintf(name, sizeof(name), "tenants/%s", tenant);
+	rc = making_add_folder(restoring->making, name, 0700);
+	snprintf(name, sizeof(name), "tenants/%s/ledger", tenant);
+	if (rc == 0)
+		rc = making_add_folder(restoring->making, name, 0700);
+	return rc == 0
+	    ? setup_path(restoring->path, restoring->making->folder, name)
+	    : rc;
+}
+
+static int
+on_part(void *ctx, const char *tenant)
+{
+	struct restoring *restoring = ctx;
+
+	if (!restoring->has_key)
+		return refuse_without_key(restoring);
+	text_copy(restoring->name, sizeof(restoring->name),
+	    tenant[0] != '\0' ? tenant : "system");
+	restoring->at_key = false;
+	int rc = make_place(restoring, tenant);
+
+	if (rc == 0)
+		rc = load_store_open(&restoring->load, restoring->path,
+		    tenant[0] != '\0');
+	restoring->told |= rc != 0;
+	return rc;
+}
+
+static int
+on_table(void *ctx, const char *name)
+{
+	struct restoring *restoring = ctx;
+
+	restoring->at_key = strcmp(name, DUMP_KEY_TABLE) == 0;
+	int rc =
+	    restoring->at_key ? 0 : load_store_table(restoring->load, name);
+
+	restoring->told |= rc != 0;
+	return rc;
+}
+
+static int
+write_key(struct restoring *restoring, const void *sealed, size_t len)
+{
+	struct making *making = restoring->making;
+	char *text = sodium_malloc(2 * SETUP_KEY_BYTES + 2);
+	char name[96];
+	int rc = text == NULL ? ERR_NOMEM
+			      : dump_open_key(making->key, sealed, len,
+				    restoring->name, making->secret);
+
+	if (rc != 0) {
+		log_error("restore", "the key of %s cannot be opened: %s",
+		    restoring->name, err_str(rc));
+	} else {
+		text_to_hex(text, making->key, SETUP_KEY_BYTES);
+		text[2 * SETUP_KEY_BYTES] = '\n';
+		snprintf(name, sizeof(name), "keys/%s.key", restoring->name);
+		rc = making_write(making, name, text, 2 * SETUP_KEY_BYTES + 1,
+		    0600);
+	}
+	sodium_free(text);
+	return rc;
+}
+
+static int
+on_entry(void *ctx, const void *key, size_t key_len, const void *value,
+    size_t value_len)
+{
+	struct restoring *restoring = ctx;
+	int rc = restoring->at_key
+	    ? write_key(restoring, value, value_len)
+	    : load_store_entry(restoring->load, key, key_len, value, value_len);
+
+	restoring->told |= rc != 0;
+	return rc;
+}
+
+/* The store opens as this site's, and stands where its journal ends. */
+static int
+check_store(const struct restoring *restoring, const char *tenant,
+    const struct journal_walk *journal)
+{
+	const struct making *making = restoring->making;
+	const struct ledger_options options = {
+		.path = restoring->path,
+		.site = making->site.site,
+		.tenant = tenant,
+		.site_public = making->secret + 32,
+		.site_secret = making->secret,
+		.tenant_key = making->key,
+	};
+	struct ledger *ledger;
+	struct ledger_view *view;
+	struct row_mark mark;
+	char words[200] = "";
+	int rc = ledger_open(&ledger, &options);
+
+	if (rc == 0) {
+		rc = ledger_view_open(&view, ledger);
+		if (rc == 0) {
+			rc = ledger_mark(&mark, view);
+			if (rc == 0 &&
+			    (mark.batch != journal->next_batch - 1 ||
+				memcmp(mark.head, journal->head, 32) != 0))
+				rc = ERR_CORRUPT;
+			if (rc == 0)
+				rc = ledger_check(view, words, sizeof(words));
+			ledger_view_close(view);
+		}
+		ledger_close(ledger);
+	}
+	if (rc != 0)
+		log_error("restore",
+		    "the store of tenant %s does not fit its journal: %s",
+		    tenant, words[0] != '\0' ? words : err_str(rc));
+	return rc;
+}
+
+static int
+check_system(const struct restoring *restoring)
+{
+	struct system_store *system;
+	int rc = system_open(&system, restoring->path, restoring->making->key);
+
+	if (rc == 0)
+		system_close(system);
+	return rc;
+}
+
+static int
+on_part_end(void *ctx, const char *tenant, const struct journal_walk *journal)
+{
+	struct restoring *restoring = ctx;
+	int rc = load_store_finish(restoring->load);
+
+	restoring->load = NULL;
+	if (rc == 0)
+		rc = journal != NULL ? check_store(restoring, tenant, journal)
+				     : check_system(restoring);
+	restoring->told |= rc != 0;
+	return rc;
+}
+
+/* --- the whole -------------------------------------------------------------- */
+
+static int
+make_folders(const struct making *making)
+{
+	static const struct {
+		const char *name;
+		unsigned int mode;
+	} folders[] = {
+		{ "keys", 0700 },
+		{ "tls", 0755 },
+		{ "system", 0700 },
+		{ "tenants", 0700 },
+		{ "empty", 0555 },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && rc == 0;
+	     i++)
+		rc =
+		    making_add_folder(making, folders[i].name, folders[i].mode);
+	return rc;
+}
+
+static int
+walk(struct restoring *restoring, struct backup_summary *summary)
+{
+	const struct backup_listener listener = {
+		.ctx = restoring,
+		.part = on_part,
+		.table = on_table,
+		.entry = on_entry,
+		.part_end = on_part_end,
+		.file = on_file,
+	};
+	char error[256];
+	int rc = backup_walk(summary, restoring->reader, NULL, &listener, error,
+	    sizeof(error));
+
+	load_store_cancel(restoring->load);
+	restoring->load = NULL;
+	if (rc != 0 && !restoring->told)
+		log_error("restore", "%s does not hold: %s",
+		    restoring->asked->file,
+		    error[0] != '\0' ? error : err_str(rc));
+	return rc;
+}
+
+/* The agents pin the CA: with another one they would have to enroll again. */
+static int
+make_certificates(struct restoring *restoring,
+    const struct backup_summary *summary)
+{
+	if (summary->tls)
+		return 0;
+	log_warn("restore",
+	    "the site's certificates are not in the backup: it has a new CA, "
+	    "which agents and programs are to be given (tls/ca.pem)");
+	return making_certificates(restoring->making);
+}
+
+static int
+fill_folder(struct making *making, void *ctx)
+{
+	struct restoring *restoring = ctx;
+	const struct archive_header *header = archive_header(restoring->reader);
+	struct backup_summary summary;
+
+	restoring->making = making;
+	memcpy(making->site.site, header->site, sizeof(making->site.site));
+	text_copy(making->site.name, sizeof(making->site.name),
+	    header->name[0] != '\0' ? header->name : header->site);
+	making->site.format = SETUP_FORMAT;
+	making->site.created_at = clock_wall_ms();
+	int rc = make_folders(making);
+
+	if (rc == 0)
+		rc = take_site_key(restoring);
+	if (rc == 0)
+		rc = walk(restoring, &summary);
+	if (rc == 0)
+		rc = make_certificates(restoring, &summary);
+	return rc == 0 ? making_write_site(making) : rc;
+}
+
+/* What can be said before anything is made. */
+static int
+check_asked(const struct archive_header *header,
+    const struct setup_restore *asked)
+{
+	if (!header->whole) {
+		log_error("restore",
+		    "%s is of one tenant: it is restored into the running "
+		    "site, with: leasehold restore %s --reason TEXT",
+		    asked->file, asked->file);
+		return ERR_BAD_REQUEST;
+	}
+	if (!header->keys && asked->site_key == NULL) {
+		log_error("restore",
+		    "the site's own key is not in %s: name the copy of "
+		    "keys/site.key that was kept in a safe, with --site-key "
+		    "FILE",
+		    asked->file);
+		return ERR_NOT_FOUND;
+	}
+	if (!header->keys && asked->options.hosts[0] == NULL) {
+		log_error("restore",
+		    "the site's certificates are not in %s: name the names or "
+		    "addresses that agents use, with --host HOST",
+		    asked->file);
+		return ERR_BAD_REQUEST;
+	}
+	return 0;
+}
+
+static int
+unlock(struct restoring *restoring)
+{
+	const struct setup_restore *asked = restoring->asked;
+	struct passphrase passphrase;
+	char error[700];
+	int rc = passphrase_read(&passphrase, asked->passphrase_file, false,
+	    error, sizeof(error));
+
+	if (rc != 0) {
+		log_error("restore", "%s", error);
+		return rc;
+	}
+	rc = archive_unlock(restoring->reader, passphrase.text, passphrase.len);
+	passphrase_release(&passphrase);
+	if (rc != 0)
+		log_error("restore", "%s cannot be opened: %s", asked->file,
+		    archive_error(restoring->reader));
+	return rc;
+}
+
+int
+setup_restore(struct archive_header *made, const struct setup_restore *asked)
+{
+	struct restoring restoring = { .asked = asked };
+	FILE *file = fopen(asked->file, "re");
+
+	if (file == NULL) {
+		log_error("restore", "cannot read %s: %s", asked->file,
+		    strerror(errno));
+		return ERR_NOT_FOUND;
+	}
+	int rc = archive_open(&restoring.reader, file);
+
+	if (rc != 0)
+		log_error("restore", "%s is not to be used: %s", asked->file,
+		    archive_error(restoring.reader));
+	if (rc == 0)
+		rc = check_asked(archive_header(restoring.reader), asked);
+	if (rc == 0)
+		rc = unlock(&restoring);
+	if (rc == 0)
+		rc = making_run(&asked->options, fill_folder, &restoring);
+	if (rc == 0) {
+		*made = *archive_header(restoring.reader);
+		made->tenants.items = NULL;
+	}
+	archive_close(restoring.reader);
+	fclose(file);
+	return rc;
+}

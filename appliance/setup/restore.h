@@ -1,0 +1,29 @@
+/*
+ * A site made anew out of its backup (shared/backup), in a folder that is not
+ * there or empty, while no daemon runs. It is an older copy then, and says so
+ * at its start: an admin acknowledges it as any rollback (ledger/guard.h). It
+ * must not know of running sites.
+ */
+#ifndef APPLIANCE_SETUP_RESTORE_H
+#define APPLIANCE_SETUP_RESTORE_H
+
+#include "appliance/setup/setup.h"
+#include "shared/backup/archive.h"
+
+struct setup_restore {
+	struct setup_options options; /* state, user; hosts where the backup
+					 has no certificates */
+	const char *file;
+	const char *passphrase_file; /* NULL: the terminal */
+	const char *site_key; /* a copy of keys/site.key; NULL: from the file */
+};
+
+/**
+ * Whole or not at all: nothing gets its name before all of the backup was read
+ * and checked, journals and stores. Every error is logged in words.
+ * @param[out] made  Site, name and time of what was restored.
+ */
+int setup_restore(struct archive_header *made,
+    const struct setup_restore *restore);
+
+#endif
