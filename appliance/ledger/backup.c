@@ -102,26 +102,59 @@ gather(void *ctx, const void *data, size_t len)
 	return making->gathered.len < GATHER_BYTES ? 0 : put_away(making);
 }
 
+static const char *
+key_name(const struct making *making)
+{
+	return making->tenant != NULL ? making->tenant->name : "system";
+}
+
+static int
+put_sealed(struct dump_writer *out, const struct making *making,
+    const uint8_t *site_secret, const char *entry, const void *secret,
+    size_t len)
+{
+	uint8_t sealed[LEDGER_PERSON_KEY_BYTES + DUMP_SEALED_EXTRA];
+	int err = dump_seal(sealed, secret, len, key_name(making), entry,
+	    site_secret);
+
+	return err == 0 ? dump_entry(out, entry, strlen(entry), sealed,
+			      len + DUMP_SEALED_EXTRA)
+			: err;
+}
+
 /* The tenant's key, or that of the system store, for the site alone. */
 static int
-dump_key(struct dump_writer *out, const struct process *process,
-    const struct tenant *tenant)
+dump_key(struct dump_writer *out, const struct making *making,
+    const struct process *process)
 {
-	uint8_t sealed[DUMP_SEALED_BYTES];
-	const char *name = tenant != NULL ? tenant->name : "system";
 	uint8_t *key = sodium_malloc(SETUP_KEY_BYTES);
 
 	if (key == NULL)
 		return ERR_NOMEM;
-	int err = setup_key(key, process->options->state, name);
+	int err = setup_key(key, process->options->state, key_name(making));
 
 	if (err == 0)
-		err = dump_seal_key(sealed, key, name, process->secret);
-	sodium_free(key);
-	if (err == 0)
 		err = dump_table(out, DUMP_KEY_TABLE);
-	return err == 0 ? dump_entry(out, "key", 3, sealed, sizeof(sealed))
-			: err;
+	if (err == 0)
+		err = put_sealed(out, making, process->secret, DUMP_KEY, key,
+		    SETUP_KEY_BYTES);
+	sodium_free(key);
+	return err;
+}
+
+/* What names of people lie under besides; of this snapshot. */
+static int
+dump_people_key(struct dump_writer *out, const struct making *making,
+    const struct process *process, struct ledger_view *view)
+{
+	uint8_t *key = sodium_malloc(LEDGER_PERSON_KEY_BYTES);
+	int err = key == NULL ? ERR_NOMEM : ledger_person_key(key, view);
+
+	if (err == 0)
+		err = put_sealed(out, making, process->secret, DUMP_PEOPLE_KEY,
+		    key, LEDGER_PERSON_KEY_BYTES);
+	sodium_free(key);
+	return err;
 }
 
 static int
@@ -142,7 +175,8 @@ read_place(struct backup_part *reply, struct ledger_view *view)
 }
 
 static int
-dump_tenant(struct dump_writer *out, struct making *making)
+dump_tenant(struct dump_writer *out, struct making *making,
+    const struct process *process)
 {
 	struct ledger_view *view;
 	int err = ledger_view_open(&view, making->tenant->ledger);
@@ -150,6 +184,8 @@ dump_tenant(struct dump_writer *out, struct making *making)
 	if (err != 0)
 		return err;
 	err = read_place(&making->reply, view);
+	if (err == 0)
+		err = dump_people_key(out, making, process, view);
 	if (err == 0)
 		err = ledger_dump(out, view);
 	ledger_view_close(view);
@@ -195,7 +231,7 @@ dump_store(struct dump_writer *out, struct making *making, struct call *call)
 		.list = &making->reply.tenants };
 
 	if (making->tenant != NULL)
-		return dump_tenant(out, making);
+		return dump_tenant(out, making, process);
 	/* Those made a moment later are in the copy, and found missing by
 	 * nobody: their stores are not asked for. */
 	int err = system_each_tenant(process->system, name_tenant, &naming);
@@ -214,7 +250,7 @@ run_backup(struct work *work)
 	if (err == 0)
 		err = dump_begin(&out, gather, making);
 	if (err == 0)
-		err = dump_key(&out, call->process, making->tenant);
+		err = dump_key(&out, making, call->process);
 	if (err == 0)
 		err = dump_store(&out, making, call);
 	if (err == 0)

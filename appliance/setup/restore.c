@@ -202,9 +202,10 @@ write_key(struct restoring *restoring, const void *sealed, size_t len)
 	struct making *making = restoring->making;
 	char *text = sodium_malloc(2 * SETUP_KEY_BYTES + 2);
 	char name[96];
-	int rc = text == NULL ? ERR_NOMEM
-			      : dump_open_key(making->key, sealed, len,
-				    restoring->name, making->secret);
+	int rc = text == NULL
+	    ? ERR_NOMEM
+	    : dump_unseal(making->key, SETUP_KEY_BYTES, sealed, len,
+		  restoring->name, DUMP_KEY, making->secret);
 
 	if (rc != 0) {
 		log_error("restore", "the key of %s cannot be opened: %s",
@@ -220,13 +221,55 @@ write_key(struct restoring *restoring, const void *sealed, size_t len)
 	return rc;
 }
 
+/* It lies beside the store. */
+static int
+write_people_key(struct restoring *restoring, const void *sealed, size_t len)
+{
+	struct making *making = restoring->making;
+	uint8_t *key = sodium_malloc(LEDGER_PERSON_KEY_BYTES);
+	char name[128];
+	int rc = key == NULL
+	    ? ERR_NOMEM
+	    : dump_unseal(key, LEDGER_PERSON_KEY_BYTES, sealed, len,
+		  restoring->name, DUMP_PEOPLE_KEY, making->secret);
+
+	if (rc != 0) {
+		log_error("restore",
+		    "the key of the names in %s cannot be opened: %s",
+		    restoring->name, err_str(rc));
+	} else {
+		snprintf(name, sizeof(name), "tenants/%s/ledger/%s",
+		    restoring->name, LEDGER_PERSON_KEY_NAME);
+		rc = making_write(making, name, key, LEDGER_PERSON_KEY_BYTES,
+		    0600);
+	}
+	sodium_free(key);
+	return rc;
+}
+
+static int
+take_key(struct restoring *restoring, const void *key, size_t key_len,
+    const void *value, size_t value_len)
+{
+	if (key_len == strlen(DUMP_KEY) && memcmp(key, DUMP_KEY, key_len) == 0)
+		return write_key(restoring, value, value_len);
+	if (key_len == strlen(DUMP_PEOPLE_KEY) &&
+	    memcmp(key, DUMP_PEOPLE_KEY, key_len) == 0 &&
+	    strcmp(restoring->name, "system") != 0)
+		return write_people_key(restoring, value, value_len);
+	log_error("restore",
+	    "the backup has a key that this release does not "
+	    "know");
+	return ERR_CORRUPT;
+}
+
 static int
 on_entry(void *ctx, const void *key, size_t key_len, const void *value,
     size_t value_len)
 {
 	struct restoring *restoring = ctx;
 	int rc = restoring->at_key
-	    ? write_key(restoring, value, value_len)
+	    ? take_key(restoring, key, key_len, value, value_len)
 	    : load_store_entry(restoring->load, key, key_len, value, value_len);
 
 	restoring->told |= rc != 0;

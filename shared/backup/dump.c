@@ -349,38 +349,54 @@ sealing_key(uint8_t out[32], const uint8_t site_secret[64])
 	    site_secret, 32);
 }
 
-int
-dump_seal_key(uint8_t sealed[DUMP_SEALED_BYTES], const uint8_t key[32],
-    const char *name, const uint8_t site_secret[64])
+/* "default key" */
+static int
+bind(char out[160], const char *name, const char *entry)
 {
+	int n = snprintf(out, 160, "%s %s", name, entry);
+
+	return n > 0 && n < 160 ? n : -1;
+}
+
+int
+dump_seal(uint8_t *sealed, const void *secret, size_t len, const char *name,
+    const char *entry, const uint8_t site_secret[64])
+{
+	char bound[160];
+	int n = bind(bound, name, entry);
 	uint8_t *with = sodium_malloc(32);
 
-	if (with == NULL)
+	if (with == NULL || n < 0) {
+		sodium_free(with);
 		return ERR_NOMEM;
+	}
 	sealing_key(with, site_secret);
 	randombytes_buf(sealed, 24);
-	crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + 24, NULL, key, 32,
-	    (const uint8_t *)name, strlen(name), NULL, sealed, with);
+	crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + 24, NULL, secret,
+	    len, (const uint8_t *)bound, (unsigned long long)n, NULL, sealed,
+	    with);
 	sodium_free(with);
 	return 0;
 }
 
 int
-dump_open_key(uint8_t key[32], const void *sealed, size_t len, const char *name,
-    const uint8_t site_secret[64])
+dump_unseal(void *secret, size_t len, const void *sealed, size_t sealed_len,
+    const char *name, const char *entry, const uint8_t site_secret[64])
 {
 	const uint8_t *bytes = sealed;
+	char bound[160];
+	int n = bind(bound, name, entry);
 
-	if (len != DUMP_SEALED_BYTES)
+	if (sealed_len != len + DUMP_SEALED_EXTRA || n < 0)
 		return ERR_BAD_SIGNATURE;
 	uint8_t *with = sodium_malloc(32);
 
 	if (with == NULL)
 		return ERR_NOMEM;
 	sealing_key(with, site_secret);
-	int rc = crypto_aead_xchacha20poly1305_ietf_decrypt(key, NULL, NULL,
-	    bytes + 24, len - 24, (const uint8_t *)name, strlen(name), bytes,
-	    with);
+	int rc = crypto_aead_xchacha20poly1305_ietf_decrypt(secret, NULL, NULL,
+	    bytes + 24, sealed_len - 24, (const uint8_t *)bound,
+	    (unsigned long long)n, bytes, with);
 
 	sodium_free(with);
 	return rc == 0 ? 0 : ERR_BAD_SIGNATURE;

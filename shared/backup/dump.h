@@ -69,18 +69,23 @@ const char *dump_error(const struct dump_reader *reader);
 /* --- keys in a dump -------------------------------------------------------- */
 
 #define DUMP_KEY_TABLE "sealed_key"
-/** nonce, 32 bytes, tag */
-#define DUMP_SEALED_BYTES (24 + 32 + 16)
+/** Entries of it: the key of the tenant, or of the system store; of a tenant,
+ * what names of people lie under besides (LEDGER_PERSON_KEY_BYTES). */
+#define DUMP_KEY "key"
+#define DUMP_PEOPLE_KEY "people"
+/** Nonce and tag. */
+#define DUMP_SEALED_EXTRA (24 + 16)
 
 /**
- * `key` of a tenant, or of "system", readable with the site's secret key alone
- * and as that site's and that name's.
+ * A secret of a tenant, or of "system", readable with the site's secret key
+ * alone, and as that site's, that name's and that entry's.
+ * @param[out] sealed  len + DUMP_SEALED_EXTRA bytes
  */
-int dump_seal_key(uint8_t sealed[DUMP_SEALED_BYTES], const uint8_t key[32],
-    const char *name, const uint8_t site_secret[64]);
-/** Into the caller's guarded memory. ERR_BAD_SIGNATURE: of another site, or
- * changed. */
-int dump_open_key(uint8_t key[32], const void *sealed, size_t len,
-    const char *name, const uint8_t site_secret[64]);
+int dump_seal(uint8_t *sealed, const void *secret, size_t len, const char *name,
+    const char *entry, const uint8_t site_secret[64]);
+/** `len` bytes into the caller's guarded memory. ERR_BAD_SIGNATURE: of another
+ * site, changed, or of another length. */
+int dump_unseal(void *secret, size_t len, const void *sealed, size_t sealed_len,
+    const char *name, const char *entry, const uint8_t site_secret[64]);
 
 #endif

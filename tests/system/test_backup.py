@@ -2,12 +2,12 @@
 """Backups while the site runs, what is found wrong with a file, and a site made
 anew out of one."""
 
-import json
 import os
+import subprocess
 import sys
 
-from harness import (Agent, App, PRODUCT, Site, World, binary, expect, free_port,
-                     main, run, terms, wait_for)
+from harness import (Agent, App, Site, World, binary, expect, main, run, terms,
+                     wait_for)
 
 WORD = "correct horse battery"
 
@@ -84,6 +84,171 @@ def one_tenant_is_copied_alone():
                "left behind")
 
 
+# --- a damaged file -----------------------------------------------------------
+
+
+def each_fault_of_a_file_is_one_clear_error():
+    with World() as world:
+        site, agent, app = setting(world)
+        path = backup(world, site)
+        with open(path, "rb") as f:
+            whole = f.read()
+
+        def changed(data, words, status=1, made_of=False):
+            bad = world.path("bad.backup")
+            with open(bad, "wb") as f:
+                f.write(data)
+            done = verify(world, site, bad)
+            expect(done.status == status and words in done.err,
+                   "%s: %s" % (words, done.err))
+            if not made_of:
+                return
+            # And nothing is made of it either.
+            made = restore(world, site, bad, "--site-key",
+                           os.path.join(site.state, "keys", "site.key"),
+                           "--host", "127.0.0.1", state="other")
+            expect(made.status == 1, made.out)
+            expect(not os.path.exists(world.path("other")) and
+                   not os.path.exists(world.path("other.new")), "left behind")
+
+        changed(whole[:-100], "cut off", made_of=True)
+        changed(whole[:len(whole) // 2], "cut off")
+        middle = len(whole) * 3 // 4
+        changed(whole[:middle] + bytes([whole[middle] ^ 1]) +
+                whole[middle + 1:], "was changed")
+        changed(whole + b"x", "behind its end")
+        changed(b"PK" + whole, "no backup")
+        name = whole.index(b'"tenant":"default"')
+        changed(whole[:name + 11] + b"x" + whole[name + 12:],
+                "is not named in the file's header", made_of=True)
+        wrong = world.path("wrong")
+        with open(os.open(wrong, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
+            out.write("another horse\n")
+        done = site.cli("backup", "verify", path, "--passphrase-file", wrong)
+        expect(done.status == 1 and "another passphrase" in done.err, done.err)
+        loose = world.path("loose")
+        with open(loose, "w") as out:
+            out.write(WORD)
+        os.chmod(loose, 0o644)
+        done = site.cli("backup", "verify", path, "--passphrase-file", loose)
+        expect(done.status == 1 and "chmod 600" in done.err, done.err)
+
+
+# --- a whole site, made anew --------------------------------------------------
+
+
+def restore(world, site, path, *options, state=None):
+    args = [binary("leaseholdd"), "restore", path, "--state",
+            world.path(state) if state else site.state, "--passphrase-file",
+            passphrase(world), *options]
+    if os.geteuid() == 0:
+        args += ["--user", "daemon"]
+    return run(*args)
+
+
+def lose(site):
+    """The site's folder is gone; its witness is not."""
+    os.rename(site.state, site.state + ".lost")
+
+
+def a_lost_site_is_made_anew_and_goes_on_once_acknowledged():
+    with World() as world:
+        site, agent, app = setting(world)
+        path = backup(world, site, "site.backup", "--state", site.state)
+        expect(site.cli("--json", "backup", "show", path).json()["keys"],
+               "its keys")
+        later = App(world, agent.socket, name="later")
+        expect(later.wait(), later.errors())
+        site.stop()
+        lose(site)
+        made = restore(world, site, path)
+        expect(made.status == 0 and "acknowledge-rollback" in made.out,
+               made.err)
+        site.start()
+        shown = site.ready()
+        expect(shown["rolled_back"], shown)
+        done = site.cli("site", "acknowledge-rollback", "--reason", "fire")
+        expect(done.status == 0, done.err)
+        # The admin's key, the CA, the device and its lease are the same; the
+        # lease that came after the copy is adopted.
+        agent.wait_connected()
+        wait_for(lambda: len(site.leases()) == 2, "leases: %s" % site.leases())
+        expect(site.verify()["generation"] == 2, "generation")
+        again = App(world, agent.socket, name="again")
+        expect(again.wait(), again.errors())
+
+
+def a_new_box_becomes_the_site_with_the_key_from_its_safe():
+    with World() as world:
+        site, agent, app = setting(world)
+        path = backup(world, site)
+        key = world.path("safe.key")
+        expect(run("cp", "-a", os.path.join(site.state, "keys", "site.key"),
+                   key).status == 0, "cp")
+        site.stop()
+        lose(site)
+        os.rename(site.witness, site.witness + ".lost")
+        for options, words in (([], "--site-key"),
+                               (["--site-key", key], "--host")):
+            done = restore(world, site, path, *options)
+            expect(done.status == 1 and words in done.err, done.err)
+            expect(not os.path.exists(site.state), "something was made")
+        done = restore(world, site, path, "--site-key", key, "--host",
+                       "127.0.0.1")
+        expect(done.status == 0 and "new CA" in done.err, done.err)
+        site.start()
+        expect(site.ready()["rolled_back"], "a box that nobody vouches for")
+        done = site.cli("site", "acknowledge-rollback", "--reason", "fire")
+        expect(done.status == 0, done.err)
+        expect(len(site.leases()) == 1, site.leases())
+        # Where a site is already, nothing is made.
+        done = restore(world, site, path, "--site-key", key, "--host",
+                       "127.0.0.1")
+        expect(done.status == 1 and "there already" in done.err, done.err)
+
+
+def another_sites_key_opens_no_backup():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        path = backup(world, site)
+        other = Site(world, "other")
+        done = restore(world, site, path, "--site-key",
+                       os.path.join(other.state, "keys", "site.key"), "--host",
+                       "127.0.0.1", state="third")
+        expect(done.status == 1 and "not that of" in done.err, done.err)
+        expect(not os.path.exists(world.path("third")), "something was made")
+
+
+def a_restore_that_is_killed_leaves_no_site():
+    with World() as world:
+        site, agent, app = setting(world)
+        path = backup(world, site, "site.backup", "--state", site.state)
+        killed = 0
+        for delay in (0.3, 0.6, 0.75, 0.9, 1.0, 1.1):
+            state = world.path("s%d" % int(delay * 100))
+            try:
+                run(binary("leaseholdd"), "restore", path, "--state", state,
+                    "--passphrase-file", passphrase(world), timeout=delay)
+            except subprocess.TimeoutExpired:
+                killed += 1
+            whole = os.path.exists(os.path.join(state, "site.json"))
+            expect(whole or not os.path.exists(state), "half a site")
+            if not whole:
+                done = run(binary("leaseholdd"), "restore", path, "--state",
+                           state, "--passphrase-file", passphrase(world))
+                expect(done.status == 0, done.err)
+            expect(not os.path.exists(state + ".new"), "left behind")
+        expect(killed > 0, "nothing was killed")
+
+
 if __name__ == "__main__":
-    sys.exit(main([a_running_site_is_copied_and_its_journal_holds,
-                   one_tenant_is_copied_alone]))
+    sys.exit(main([
+        a_running_site_is_copied_and_its_journal_holds,
+        one_tenant_is_copied_alone,
+        each_fault_of_a_file_is_one_clear_error,
+        a_lost_site_is_made_anew_and_goes_on_once_acknowledged,
+        a_new_box_becomes_the_site_with_the_key_from_its_safe,
+        another_sites_key_opens_no_backup,
+        a_restore_that_is_killed_leaves_no_site,
+    ]))

@@ -571,29 +571,33 @@ END_TEST
 
 START_TEST(a_sealed_key_opens_as_itself_with_its_sites_key_alone)
 {
-	uint8_t sealed[DUMP_SEALED_BYTES], key[32], out[32];
+	uint8_t sealed[32 + DUMP_SEALED_EXTRA], key[32], out[32];
 	uint8_t site[64], other[64], public_key[32];
 
 	crypto_sign_keypair(public_key, site);
 	crypto_sign_keypair(public_key, other);
 	randombytes_buf(key, sizeof(key));
-	ck_assert_int_eq(dump_seal_key(sealed, key, "default", site), 0);
-	ck_assert_int_eq(dump_open_key(out, sealed, sizeof(sealed), "default",
-			     site),
+	ck_assert_int_eq(dump_seal(sealed, key, 32, "default", DUMP_KEY, site),
+	    0);
+	ck_assert_int_eq(dump_unseal(out, 32, sealed, sizeof(sealed), "default",
+			     DUMP_KEY, site),
 	    0);
 	ck_assert_mem_eq(out, key, 32);
-	ck_assert_int_eq(dump_open_key(out, sealed, sizeof(sealed), "system",
-			     site),
+	ck_assert_int_eq(dump_unseal(out, 32, sealed, sizeof(sealed), "system",
+			     DUMP_KEY, site),
 	    ERR_BAD_SIGNATURE);
-	ck_assert_int_eq(dump_open_key(out, sealed, sizeof(sealed), "default",
-			     other),
+	ck_assert_int_eq(dump_unseal(out, 32, sealed, sizeof(sealed), "default",
+			     DUMP_KEY, other),
 	    ERR_BAD_SIGNATURE);
-	ck_assert_int_eq(dump_open_key(out, sealed, sizeof(sealed) - 1,
-			     "default", site),
+	ck_assert_int_eq(dump_unseal(out, 32, sealed, sizeof(sealed) - 1,
+			     "default", DUMP_KEY, site),
+	    ERR_BAD_SIGNATURE);
+	ck_assert_int_eq(dump_unseal(out, 32, sealed, sizeof(sealed), "default",
+			     DUMP_PEOPLE_KEY, site),
 	    ERR_BAD_SIGNATURE);
 	sealed[30] ^= 1;
-	ck_assert_int_eq(dump_open_key(out, sealed, sizeof(sealed), "default",
-			     site),
+	ck_assert_int_eq(dump_unseal(out, 32, sealed, sizeof(sealed), "default",
+			     DUMP_KEY, site),
 	    ERR_BAD_SIGNATURE);
 }
 END_TEST
