@@ -36,6 +36,7 @@ batch_begin(struct batch *batch, int64_t now_ms)
 	};
 	batch->n_rows = batch->n_grants = 0;
 	batch->fold_ns = 0;
+	batch->noted = false;
 	batch->turned = false;
 	buf_clear(&batch->bytes);
 	memset(batch->proof_made, 0, sizeof batch->proof_made);

@@ -88,6 +88,22 @@ send_reply(const struct address *to, const struct record *record,
 	send_out(to, WIRE_REPLY);
 }
 
+/* A reply that is one already. */
+static void
+send_bytes(const struct address *to, const void *data, uint32_t len)
+{
+	struct buf *out = &to->front->process->out;
+
+	buf_clear(out);
+	buf_add(out, data, len);
+	if (out->failed) {
+		log_error("ledger", "no memory for an answer");
+		buf_release(out);
+		return;
+	}
+	send_out(to, WIRE_REPLY);
+}
+
 /* A full disk is worth saying what to do about. */
 static const struct problem *
 explain(struct problem *room, int err, const struct problem *problem)
@@ -158,6 +174,15 @@ request_reply(const struct request *request, const void *reply)
 	struct address to = address_of(request);
 
 	send_reply(&to, request->op->reply, reply);
+}
+
+void
+request_reply_bytes(const struct request *request,
+    const struct record_span *reply)
+{
+	struct address to = address_of(request);
+
+	send_bytes(&to, reply->data, reply->len);
 }
 
 void
@@ -283,6 +308,11 @@ call_new(const struct request *request)
 	call->process->call_bytes += call->bytes;
 	call->write.command.op = request->op->id;
 	call->write.command.who = request->who;
+	if ((rc = again_begin(call, request)) != 0) {
+		request_refuse(request, rc, NULL);
+		call_free(call);
+		return NULL;
+	}
 	if ((rc = fill_call(call, request, &problem)) != 0) {
 		request_refuse(request, rc, &problem);
 		call_free(call);
@@ -369,6 +399,7 @@ call_free(struct call *call)
 	struct process *process = call->process;
 
 	end_session_call(call);
+	again_end(call);
 	process->n_calls--;
 	process->call_bytes -= call->bytes;
 	keep_or_free(call);
@@ -391,6 +422,9 @@ void
 call_answer(struct call *call)
 {
 	const struct command *command = &call->write.command;
+
+	if (again_keep(call))
+		return;
 	struct front *front = end_session_call(call);
 	struct problem room;
 
@@ -398,7 +432,9 @@ call_answer(struct call *call)
 		struct address to = { front, call->conn, call->tag,
 			(uint16_t)call->op->id };
 
-		if (command->err == 0)
+		if (command->err == 0 && call->kept.len > 0)
+			send_bytes(&to, call->kept.data, call->kept.len);
+		else if (command->err == 0)
 			send_reply(&to, call->op->reply,
 			    call->reply != NULL ? call->reply
 						: &command->reply);

@@ -45,6 +45,7 @@ struct batch {
 	size_t n_grants, grants_size;
 	struct buf bytes; /* rows as they are hashed and stored */
 	uint64_t fold_ns; /* in this batch */
+	bool noted; /* something changed outside of the journal: commit it */
 	bool turned; /* somebody is erased: all names lie under other keys */
 
 	struct tree tree;
@@ -188,6 +189,7 @@ int decide_tick(struct batch *batch, struct command *command);
 int decide_tick_at(struct batch *batch, struct command *command,
     const struct row_tick *tick);
 int decide_generation(struct batch *batch, struct command *command);
+int decide_remember(struct batch *batch, struct command *command);
 int decide_adopt(struct batch *batch, struct command *command);
 /** A device that may hold seats; else a refusal that says why not. */
 int decide_device(struct batch *batch, struct command *command);

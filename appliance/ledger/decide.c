@@ -207,6 +207,12 @@ static const struct record generation_record = {
 	.version = 1,
 	.size = sizeof(struct ledger_generation),
 };
+static const struct record remember_record = {
+	.name = "ledger_remember",
+	.doc = "The answer to what was done.",
+	.version = 1,
+	.size = sizeof(struct ledger_remember),
+};
 static const struct record adopt_record = {
 	.name = "ledger_adopt",
 	.doc = "Leases of an abandoned branch.",
@@ -270,6 +276,7 @@ static const struct decision {
 	{ LEDGER_TICK, BY(SITE), &row_tick_record, 1, decide_tick },
 	{ LEDGER_GENERATION, BY_ADMINS, &generation_record, 2,
 	    decide_generation },
+	{ LEDGER_REMEMBER, BY(SITE), &remember_record, 0, decide_remember },
 	{ LEDGER_ADOPT, BY(DEVICE), &adopt_record, 2 * LEDGER_ADOPT_MAX,
 	    decide_adopt },
 	{ LEDGER_USER, BY(SITE) | BY_ADMINS, &user_record, 3, decide_user },

@@ -285,7 +285,7 @@ dispatch_call(struct front *front, const struct ipc_message *message)
 	};
 
 	if (find_operation(&request, message->op) != NULL &&
-	    authorize(&request, &wire)) {
+	    authorize(&request, &wire) && !again_answered(&request)) {
 		run_handler(&request);
 		return;
 	}

@@ -156,6 +156,7 @@ struct process {
 	struct identity *identity; /* in the box's TPM; NULL: it has none */
 	uint8_t ca_sha256[32];
 	struct system_store *system; /* any thread */
+	struct table again; /* calls with an Idempotency-Key under way */
 	struct tenant **tenants;
 	size_t n_tenants;
 	struct front *fronts;
@@ -230,15 +231,31 @@ struct request {
 	struct principal who;
 	scope_set scopes; /* of the credential */
 	uint64_t login; /* session of the user who asks; 0: none */
+	struct idempotency again; /* its Idempotency-Key */
 };
 
 /** Read the request's record into the process's arena; refuses it otherwise
  * and returns NULL. */
 void *request_read(const struct request *request);
 void request_reply(const struct request *request, const void *reply);
+/** The reply's record in MessagePack. */
+void request_reply_bytes(const struct request *request,
+    const struct record_span *reply);
 /** problem NULL: the words of `err`. */
 void request_refuse(const struct request *request, int err,
     const struct problem *problem);
+
+/* again.c */
+
+/** A command with an Idempotency-Key: true when it was answered, for it was
+ * done before, is being done, or the key was used for something else. */
+bool again_answered(struct request *request);
+/** The call that does it; ERR_NOMEM. */
+int again_begin(struct call *call, const struct request *request);
+void again_end(struct call *call);
+/** Before the answer of what succeeded: keep it. True: not now, the call goes
+ * on to do that, and is answered then. */
+bool again_keep(struct call *call);
 
 /* --- a call: a request that is answered later ---------------------------- */
 
@@ -259,6 +276,9 @@ struct call {
 	bool behind; /* others wait for what it asks */
 	void *own; /* of its handler; in the arena */
 	struct call *next; /* kept, or waits for the same tick */
+	struct idempotency again;
+	uint64_t again_id; /* among those under way */
+	struct record_span kept; /* as it goes out, once it is remembered */
 	/** In the loop, before the answer; may be NULL. */
 	void (*finish)(struct call *call);
 	/** A checkout: what comes in place of command_finish; may be NULL. */

@@ -201,11 +201,47 @@ ledger_create(const struct ledger_options *options, int64_t now_ms)
  * rows is enough. What the last command adds is far less. */
 #define BATCH_BYTES_MAX ((size_t)2 << 20)
 
+/* Its outcome is the whole answer, which no code around adds to. */
+static bool
+answers_itself(uint32_t op)
+{
+	return op == OP_LICENSE_INSTALL || op == OP_LEASE_RELEASE ||
+	    op == OP_JOIN_REVOKE || op == OP_DEVICE_APPROVE ||
+	    op == OP_DEVICE_REVOKE || op == OP_BORROW_WRITE_OFF;
+}
+
+/* What a command with an Idempotency-Key did is noted where it is done. */
+static int
+note_done(struct batch *batch, struct command *command)
+{
+	struct idempotency *again = command->again;
+	struct buf answer = { 0 };
+	bool whole = command->op == again->op && answers_itself(again->op);
+
+	if (whole)
+		record_write_msgpack(&answer, again->reply, &command->reply);
+	int err = answer.failed
+	    ? ERR_NOMEM
+	    : idempotency_put(&batch->state, again, batch->place.time,
+		  answer.data, answer.len);
+
+	buf_release(&answer);
+	again->answered = err == 0 && whole;
+	return err;
+}
+
 static int
 decide_one(struct batch *batch, struct command *command)
 {
-	if (batch->bytes.len < BATCH_BYTES_MAX)
-		return decide(batch, command);
+	if (batch->bytes.len < BATCH_BYTES_MAX) {
+		size_t before = batch->n_rows;
+		int err = decide(batch, command);
+
+		if (err == 0 && command->err == 0 && command->again != NULL &&
+		    batch->n_rows > before)
+			err = note_done(batch, command);
+		return err;
+	}
 	command->license = 0;
 	return decide_refuse(command, ERR_BUSY, "",
 	    "too much at once; try again");
@@ -238,7 +274,14 @@ commit_all(struct batch *batch, struct command *const *commands, size_t n)
 		err = batch_seal(batch);
 	if (err == 0)
 		err = reply_grants(batch);
-	if (err != 0 || batch->n_rows == 0) {
+	if (err != 0 || (batch->n_rows == 0 && !batch->noted)) {
+		batch_abort(batch);
+		return err;
+	}
+	/* As batch_seal does: the note says that nothing came after a stop. */
+	if (batch->n_rows == 0 && batch->ledger->clean_noted)
+		err = state_clean_put(&batch->state, false);
+	if (err != 0) {
 		batch_abort(batch);
 		return err;
 	}

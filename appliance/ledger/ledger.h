@@ -10,6 +10,7 @@
 #ifndef APPLIANCE_LEDGER_LEDGER_H
 #define APPLIANCE_LEDGER_LEDGER_H
 
+#include "appliance/ledger/idempotency.h"
 #include "shared/rpc/operations.h"
 
 struct ledger;
@@ -73,6 +74,7 @@ enum ledger_internal {
 	 * only command that a frozen ledger takes. */
 	LEDGER_GENERATION,
 	LEDGER_ADOPT, /* struct ledger_adopt */
+	LEDGER_REMEMBER, /* struct ledger_remember: no row */
 	LEDGER_USER, /* struct ledger_user: whatever concerns people */
 	LEDGER_USER_DENIED, /* struct row_user_denied */
 };
@@ -104,6 +106,13 @@ struct ledger_generation {
  * whole of these, at least half as many. */
 #define LEDGER_SKIP_LEASES UINT64_C(1000000000)
 #define LEDGER_SKIP_DEVICES UINT64_C(1000000)
+
+/** The answer to what was done, by its Idempotency-Key; len 0 and NULL: it is
+ * not kept. */
+struct ledger_remember {
+	struct idempotency *asked;
+	struct record_span answer;
+};
 
 /** Leases that one LEDGER_ADOPT may hold. */
 #define LEDGER_ADOPT_MAX 512
@@ -247,6 +256,9 @@ struct command {
 	 */
 	const struct proof_endorsement *endorsement;
 	struct ledger_device_policy devices; /* device.enroll, join.create */
+
+	/** Its Idempotency-Key; NULL: none. Written with its rows. */
+	struct idempotency *again;
 
 	/* outcome */
 	int err; /* 0, a refusal, or the fault of the whole batch */

@@ -510,6 +510,7 @@ release(struct process *process)
 	spools_release(&process->spools);
 	identity_close(process->identity);
 	entropy_free(process->entropy);
+	table_release(&process->again);
 	sodium_free(process->secret);
 	people_close(process->people);
 	calls_release(process);

@@ -39,7 +39,8 @@
 	X(STORE_SUBJECT_INDEX, "subject_index", 0) \
 	X(STORE_SEALED, "sealed", 0)               \
 	X(STORE_USERS, "users", 1)                 \
-	X(STORE_USER_LOGINS, "user_logins", 0)
+	X(STORE_USER_LOGINS, "user_logins", 0)     \
+	X(STORE_IDEMPOTENCY, "idempotency", 0)
 
 enum store_table {
 #define X(name, text, dumped) name,

@@ -1,0 +1,169 @@
+/* Requests with an Idempotency-Key, around the core: what was done before is
+ * answered as it was, what is being done is not done beside it. */
+#include "appliance/ledger/inside.h"
+
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+
+#include <string.h>
+
+static uint64_t
+short_id(const struct request *request)
+{
+	uint64_t id;
+
+	/* The tenant and the principal belong to it; the id alone is of the
+	 * key. */
+	memcpy(&id, request->again.id, sizeof(id));
+	return id ^ request->again.principal * UINT64_C(0x9e3779b97f4a7c15) ^
+	    (uint64_t)(uintptr_t)request->tenant ^ request->again.kind;
+}
+
+static void
+refuse(const struct request *request, int err, const char *words)
+{
+	struct problem problem;
+
+	problem_set(&problem, err, NULL, "%s", words);
+	request_refuse(request, err, &problem);
+}
+
+/* One that this release's record does not fit any more was kept by another. */
+static bool
+is_readable(const struct request *request, const struct record_span *answer)
+{
+	struct arena *arena = &request->process->arena;
+	void *reply = arena_alloc(arena,
+	    request->op->reply->size > 0 ? request->op->reply->size : 1);
+
+	return reply != NULL &&
+	    record_read_msgpack(reply, request->op->reply, answer->data,
+		answer->len, NULL, arena, NULL) == 0;
+}
+
+static bool
+answer(const struct request *request, enum idempotency_found found,
+    const struct record_span *kept)
+{
+	if (found == IDEMPOTENCY_NEW)
+		return false;
+	if (found == IDEMPOTENCY_OTHER)
+		refuse(request, ERR_CONFLICT,
+		    "this Idempotency-Key was used for another request");
+	else if (found == IDEMPOTENCY_SAME && is_readable(request, kept))
+		request_reply_bytes(request, kept);
+	else
+		refuse(request, ERR_GONE,
+		    "this was done already; its answer, shown once, was not "
+		    "kept");
+	return true;
+}
+
+bool
+again_answered(struct request *request)
+{
+	const struct operation *op = request->op;
+	const char *key = request->caller->idempotency_key;
+	enum idempotency_found found;
+	struct record_span kept = { 0 };
+
+	/* Seats by key have the key as their own request id. */
+	if (key[0] == '\0' || op->kind != OPERATION_COMMAND ||
+	    op->scope == SCOPE_OPEN || op->scope == SCOPE_CHECKOUT ||
+	    op->scope == SCOPE_RETURN)
+		return false;
+	idempotency_init(&request->again, op->id, request->who.kind,
+	    request->who.id, key, request->payload, request->len, op->reply);
+	if (table_get(&request->process->again, short_id(request)) != NULL) {
+		refuse(request, ERR_CONFLICT,
+		    "a request with this Idempotency-Key is under way; ask "
+		    "again in a moment");
+		return true;
+	}
+	int err = idempotency_find(&found, &kept, request->tenant->ledger,
+	    &request->again, process_now(request->process),
+	    &request->process->arena);
+
+	if (err != 0) {
+		request_refuse(request, err, NULL);
+		return true;
+	}
+	return answer(request, found, &kept);
+}
+
+int
+again_begin(struct call *call, const struct request *request)
+{
+	if (!request->again.used)
+		return 0;
+	call->again_id = short_id(request);
+	if (table_put(&call->process->again, call->again_id, call) != 0)
+		return ERR_NOMEM;
+	call->again = request->again;
+	call->write.command.again = &call->again;
+	return 0;
+}
+
+void
+again_end(struct call *call)
+{
+	if (call->again.used)
+		table_remove(&call->process->again, call->again_id);
+	call->again.used = false;
+}
+
+static void
+finish_kept(struct call *call)
+{
+	struct command *command = &call->write.command;
+
+	/* It was done all the same. */
+	if (command->err != 0)
+		log_error("ledger",
+		    "the answer to %s is not kept for its Idempotency-Key: %s",
+		    call->op->name, err_str(command->err));
+	command->err = 0;
+	call_answer(call);
+}
+
+bool
+again_keep(struct call *call)
+{
+	struct command *command = &call->write.command;
+	bool secret;
+	struct buf bytes = { 0 };
+
+	if (!call->again.used || command->err != 0 || call->again.answered)
+		return false;
+	call->again.answered = true;
+	secret = idempotency_is_secret(call->op->reply);
+	if (secret && call->again.noted)
+		return false;
+	record_write_msgpack(&bytes, call->op->reply,
+	    call->reply != NULL ? call->reply : &command->reply);
+	struct ledger_remember *request =
+	    arena_alloc(&call->arena, sizeof(*request));
+	void *copy = bytes.failed || bytes.len > IPC_PAYLOAD_MAX
+	    ? NULL
+	    : arena_copy(&call->arena, bytes.data, bytes.len);
+
+	call->kept = (struct record_span){ copy,
+		copy != NULL ? (uint32_t)bytes.len : 0 };
+	buf_release(&bytes);
+	if (request == NULL || copy == NULL) {
+		log_error("ledger", "no memory to keep the answer to %s",
+		    call->op->name);
+		call->kept.len = 0;
+		return false;
+	}
+	*request = (struct ledger_remember){ .asked = &call->again };
+	if (!secret)
+		request->answer = call->kept;
+	command->op = LEDGER_REMEMBER;
+	command->request = request;
+	command->again = NULL;
+	command->who = (struct principal){ .kind = ACTOR_SITE };
+	call->finish = finish_kept;
+	call_commit(call);
+	return true;
+}
