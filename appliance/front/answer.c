@@ -65,7 +65,7 @@ answer_problem(struct front *front, net_conn conn, int status,
 
 void
 answer_record(struct front *front, net_conn conn, int status,
-    const struct record *record, const void *value)
+    const struct record *record, const void *value, const char *extra)
 {
 	struct buf *out = &front->text;
 	struct problem problem;
@@ -79,6 +79,6 @@ answer_record(struct front *front, net_conn conn, int status,
 		answer_problem(front, conn, 500, &problem, NULL);
 		return;
 	}
-	(void)net_reply(front->net, conn, status, "application/json", NULL,
+	(void)net_reply(front->net, conn, status, "application/json", extra,
 	    out->data, out->len);
 }

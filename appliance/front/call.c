@@ -52,7 +52,7 @@ answer_ready(struct front *front, net_conn conn)
 	struct health health = { .status = "ok" };
 
 	if (front->state == LEDGER_READY && !front->draining)
-		answer_record(front, conn, 200, &health_record, &health);
+		answer_record(front, conn, 200, &health_record, &health, NULL);
 	else if (front->state == LEDGER_STARTING)
 		refuse(front, conn, 503, ERR_UNAVAILABLE,
 		    "the site is starting");
@@ -83,7 +83,7 @@ answer_here(struct front *front, net_conn conn, const struct operation *op,
 		refuse(front, conn, 400, ERR_BAD_REQUEST,
 		    "this operation takes no parameters");
 	else if (op->id == OP_HEALTHZ)
-		answer_record(front, conn, 200, &health_record, &health);
+		answer_record(front, conn, 200, &health_record, &health, NULL);
 	else if (op->id == OP_READYZ)
 		answer_ready(front, conn);
 	else
@@ -164,6 +164,8 @@ read_caller(struct wire_caller *caller, const struct net_request *request,
 	}
 	int err = read_claims(caller, request, problem);
 
+	if (err == 0 && credentials[0] == '\0')
+		err = cookie_read(&caller->key, request, problem);
 	if (err != 0)
 		return err;
 	if (!text_copy(caller->address, sizeof(caller->address),
@@ -412,6 +414,31 @@ call_aborted(void *ctx, net_conn conn)
 		abandon(front, peer);
 }
 
+/* A page's token is for its cookie only. */
+static void
+reply_session(struct front *front, net_conn conn, const struct operation *op,
+    const void *reply)
+{
+	struct session_created created;
+	char header[COOKIE_HEADER];
+
+	if (op->id == OP_SESSION_END) {
+		cookie_clear(header, sizeof(header));
+		answer_record(front, conn, op->status, op->reply, reply,
+		    header);
+		return;
+	}
+	memcpy(&created, reply, sizeof(created));
+	if (!created.session.cookie) {
+		answer_record(front, conn, op->status, op->reply, reply, NULL);
+		return;
+	}
+	cookie_set(header, sizeof(header), &created.token);
+	created.token = (struct record_span){ NULL, 0 };
+	answer_record(front, conn, op->status, op->reply, &created, header);
+	sodium_memzero(header, sizeof(header));
+}
+
 void
 call_reply(struct front *front, struct peer *peer, const void *reply)
 {
@@ -422,9 +449,14 @@ call_reply(struct front *front, struct peer *peer, const void *reply)
 	if (op->scope != SCOPE_OPEN)
 		net_trust(front->net, conn);
 	peer_free(front, peer);
-	answer_record(front, conn,
-	    op->is_waiting != NULL && op->is_waiting(reply) ? 202 : op->status,
-	    op->reply, reply);
+	if (op->id == OP_SESSION_CREATE || op->id == OP_SESSION_END)
+		reply_session(front, conn, op, reply);
+	else
+		answer_record(front, conn,
+		    op->is_waiting != NULL && op->is_waiting(reply)
+			? 202
+			: op->status,
+		    op->reply, reply, NULL);
 }
 
 void

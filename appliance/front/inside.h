@@ -128,13 +128,23 @@ void call_reply(struct front *front, struct peer *peer, const void *reply);
 void call_refuse(struct front *front, struct peer *peer, int err,
     const struct problem *problem);
 
+/* cookie.c */
+/** A page's token; empty when it has none. With the problem filled in:
+ * ERR_BAD_REQUEST, or ERR_FORBIDDEN for what another site's page may have
+ * sent. */
+int cookie_read(struct record_span *token, const struct net_request *request,
+    struct problem *problem);
+#define COOKIE_HEADER 224
+void cookie_set(char *header, size_t size, const struct record_span *token);
+void cookie_clear(char *header, size_t size);
+
 /* answer.c */
 /** Answer with a problem (RFC 9457). */
 void answer_problem(struct front *front, net_conn conn, int status,
     const struct problem *problem, const char *allow);
-/** Answer with a record as JSON. */
+/** Answer with a record as JSON; `extra`: more headers, or NULL. */
 void answer_record(struct front *front, net_conn conn, int status,
-    const struct record *record, const void *value);
+    const struct record *record, const void *value, const char *extra);
 
 /* query.c */
 /**

@@ -53,6 +53,8 @@ deliver(struct net_connection *conn)
 		.idempotency_key = http->idempotency_key,
 		.content_type = http->content_type,
 		.accept = http->accept,
+		.cookie = http->cookie,
+		.page = http->page,
 		.claims = { http->claims[0], http->claims[1], http->claims[2] },
 		.body = http->body.data,
 		.len = http->body.len,

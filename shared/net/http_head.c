@@ -187,7 +187,7 @@ read_length(struct net_http *http, struct lws *wsi, bool wants_body)
 /* Strings of the request as one block: offsets while the block may move. */
 struct strings {
 	struct buf block;
-	size_t at[7 + NET_CLAIMS];
+	size_t at[9 + NET_CLAIMS];
 	size_t n;
 };
 
@@ -240,7 +240,7 @@ read_strings(struct strings *strings, struct lws *wsi,
 	buf_release(&query);
 	const enum lws_token_indexes tokens[] = { WSI_TOKEN_HOST,
 		WSI_TOKEN_HTTP_AUTHORIZATION, WSI_TOKEN_HTTP_CONTENT_TYPE,
-		WSI_TOKEN_HTTP_ACCEPT };
+		WSI_TOKEN_HTTP_ACCEPT, WSI_TOKEN_HTTP_COOKIE };
 
 	for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++)
 		if (keep_header(strings, wsi, tokens[i]) != 0)
@@ -248,7 +248,8 @@ read_strings(struct strings *strings, struct lws *wsi,
 	const char *const customs[] = { "idempotency-key:",
 		[1 + NET_CLAIM_HOSTNAME] = "x-hostname:",
 		[1 + NET_CLAIM_FINGERPRINT] = "x-app-fingerprint:",
-		[1 + NET_CLAIM_LIBRARY] = "x-lib-version:" };
+		[1 + NET_CLAIM_LIBRARY] = "x-lib-version:",
+		[1 + NET_CLAIMS] = "x-leasehold-page:" };
 
 	for (size_t i = 0; i < sizeof(customs) / sizeof(customs[0]); i++)
 		if (keep_custom(strings, wsi, customs[i]) != 0)
@@ -299,8 +300,8 @@ net_http_read(struct lws *wsi)
 	http->path = (char *)strings.block.data;
 	const char **fields[] = { &http->query, &http->host,
 		&http->authorization, &http->content_type, &http->accept,
-		&http->idempotency_key, &http->claims[0], &http->claims[1],
-		&http->claims[2] };
+		&http->cookie, &http->idempotency_key, &http->claims[0],
+		&http->claims[1], &http->claims[2], &http->page };
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		*fields[i] = http->path + strings.at[i + 1];

@@ -63,6 +63,9 @@ struct net_request {
 	const char *claims[NET_CLAIMS]; /* each "" where it says nothing */
 	const char *content_type;
 	const char *accept;
+	const char *cookie; /* all of them, or "" */
+	const char
+	    *page; /* X-Leasehold-Page: no form of another site sets it */
 	const uint8_t *body;
 	size_t len;
 	const struct net_peer *peer;

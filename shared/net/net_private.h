@@ -74,7 +74,7 @@ struct net_http {
 	char method[8];
 	char *path; /* one block of memory with all strings */
 	const char *query, *host, *authorization, *idempotency_key,
-	    *content_type, *accept, *claims[NET_CLAIMS];
+	    *content_type, *accept, *cookie, *claims[NET_CLAIMS], *page;
 	size_t content_length;
 	struct buf body;
 	int refusal;
