@@ -15,6 +15,10 @@
 	"  --fingerprint HEX  SHA-256 of the application, where the key wants "  \
 	"one\n"
 
+#define PERSON_OPTIONS                                                        \
+	"  --hosts       hosts, devices and addresses of that name as well\n" \
+	"  --mentions    and words of admins in which the name stands\n"
+
 const struct command_spec commands[] = {
 	{ "status", "", "this workstation: agent, site, identity, leases",
 	    "  --watch [S]   again every S seconds (2), until q\n"
@@ -155,6 +159,27 @@ const struct command_spec commands[] = {
 	    "  --reason TEXT is told to the workstation and kept\n",
 	    "leasehold device revoke device-7 --reason 'was stolen'",
 	    device_revoke },
+	{ "person find", "NAME", "what stands for a person here (admin)",
+	    PERSON_OPTIONS, "leasehold person find alice --mentions",
+	    person_find },
+	{ "person export", "NAME",
+	    "all that is known of a person, in one document (admin)",
+	    PERSON_OPTIONS, "leasehold --json person export alice > alice.json",
+	    person_export },
+	{ "person erase", "NAME",
+	    "erase a person; the journal stays whole (admin)",
+	    PERSON_OPTIONS
+	    "  --force       though seats are held: they go on for \"erased\"\n"
+	    "What was copied before keeps the name: backups, snapshots of the "
+	    "disk.\n",
+	    "leasehold person erase alice --mentions", person_erase },
+	{ "person erasures", "", "who was erased, by number (admin)", NULL,
+	    "leasehold person erasures", person_erasures },
+	{ "person verify", "FILE --site-key KEY",
+	    "check a site's signed word on an erasure, without the site",
+	    "  --site-key K  the site's public key, k4.public...\n",
+	    "leasehold person verify erasure.txt --site-key k4.public...",
+	    person_verify },
 	{ "audit tail", "", "the newest facts of the journal (admin)",
 	    "  -n N          that many batches (default 10)\n"
 	    "  --follow      go on as they come\n",

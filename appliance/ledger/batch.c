@@ -38,6 +38,7 @@ batch_begin(struct batch *batch, int64_t now_ms)
 	batch->fold_ns = 0;
 	batch->noted = false;
 	batch->turned = false;
+	batch->erased = NULL;
 	buf_clear(&batch->bytes);
 	memset(batch->proof_made, 0, sizeof batch->proof_made);
 	err = fold_batch(&batch->state, &batch->place);
@@ -302,7 +303,9 @@ batch_commit(struct batch *batch)
 	if (batch->turned)
 		ledger->person_generation++;
 	if (batch->turned || atomic_load(&ledger->wipe_due))
-		(void)reseal_settle(ledger);
+		err = reseal_settle(ledger);
+	if (batch->erased != NULL)
+		batch->erased->reply.person_erased.wiped = err == 0;
 	return 0;
 }
 

@@ -47,6 +47,7 @@ struct batch {
 	uint64_t fold_ns; /* in this batch */
 	bool noted; /* something changed outside of the journal: commit it */
 	bool turned; /* somebody is erased: all names lie under other keys */
+	struct command *erased; /* that asked for it */
 
 	struct tree tree;
 	struct journal_header header;
@@ -181,6 +182,7 @@ int decide_release(struct batch *batch, struct command *command);
 int decide_expire(struct batch *batch, struct command *command);
 int decide_join(struct batch *batch, struct command *command);
 int decide_join_revoke(struct batch *batch, struct command *command);
+int decide_erase(struct batch *batch, struct command *command);
 int decide_enroll(struct batch *batch, struct command *command);
 int decide_approve(struct batch *batch, struct command *command);
 int decide_revoke(struct batch *batch, struct command *command);
@@ -221,15 +223,31 @@ int recall_requests(struct ledger *ledger, const struct state *state);
  * has rows) or an older one. */
 int reply_grants(struct batch *batch);
 
+/* --- person.c ------------------------------------------------------------- */
+
+/** Is this subject his? */
+bool person_has(const struct person_query *who, const struct subject *subject);
+/** The ids that a lease may have of him, found by the index: user, and where
+ * asked for host, device, address. */
+#define PERSON_NAMES_MAX 4
+int person_names(struct row_subject out[PERSON_NAMES_MAX], uint32_t *n,
+    const struct state *state, const struct subject_keys *keys,
+    const struct person_query *who);
+
 /* --- views ---------------------------------------------------------------- */
 
 /** Features go into the arena. */
 int view_license(struct license_view *out, const struct state *state,
     const struct state_license *license, int64_t now_ms, struct arena *arena);
 
-/** The value behind a subject's id; "" when it was erased. */
+/** The value behind a subject's id; SUBJECT_ERASED when it was erased. */
 int view_subject(char *out, size_t size, struct ledger_view *view,
     const uint8_t id[SUBJECT_BYTES]);
+
+/** A page of leases whose user or host is one of those ids. */
+int view_leases_naming(struct lease_page *out, struct ledger_view *view,
+    const struct row_subject *named, uint32_t n, uint64_t after,
+    struct arena *arena);
 
 /** Rows of a stored batch: header token and row spans, borrowed from blob. */
 int view_batch(struct journal_batch *out, const struct record_span *blob,

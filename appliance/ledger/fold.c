@@ -424,6 +424,30 @@ fold_lease_ended(struct state *state, const struct row *row,
 	return err == 0 ? state_lease_delete(state, &lease) : err;
 }
 
+static int
+fold_erasure(struct state *state, const struct row *row,
+    const struct fold_place *place)
+{
+	const struct row_erasure *r = &row->u.erasure;
+	uint64_t next;
+	int err = state_erasure_next(&next, state);
+
+	if (err != 0)
+		return err;
+	if (r->erasure != next)
+		return fold_contradicted(row, "erasures have a gap");
+	struct state_erasure erasure = { .erasure = r->erasure,
+		.row_number = row->number,
+		.batch = place->batch,
+		.at = place->time,
+		.subjects = r->subjects.count,
+		.users = r->users.count,
+		.by = r->by };
+
+	memcpy(erasure.document, r->document, sizeof erasure.document);
+	return state_erasure_put(state, &erasure);
+}
+
 int
 fold_batch(struct state *state, const struct fold_place *place)
 {
@@ -489,6 +513,8 @@ fold_row(struct state *state, const struct row *row,
 		return fold_user_changed(state, row, place);
 	case ROW_USER_LOGIN:
 		return fold_user_login(state, row, place);
+	case ROW_ERASURE:
+		return fold_erasure(state, row, place);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

@@ -342,6 +342,8 @@ void clock_confirm_asked(const struct request *request);
 void clock_correct_asked(const struct request *request);
 void checkpoint_asked(const struct request *request);
 void rollback_acknowledge(const struct request *request);
+/** In erasure.c: seats held are looked for first, on the reader's thread. */
+void erasure_asked(const struct request *request);
 /** A license, or whatever else is answered after a tick. */
 void command_ticked(const struct request *request);
 /** `finish` of such a call, when its command is through. */

@@ -236,7 +236,7 @@ struct command {
 	 * span, grace and skew); the slot stays taken until then. 0: it was
 	 * told. */
 	int64_t held_until;
-	/** The same two: leases from this number on were granted after the
+	/** The same two, and person.erase: leases from this number on were granted after the
 	 * command was made, so nobody told their holder; their slots stay taken
 	 * for the whole span of the grant. 0: there are none. */
 	uint64_t unseen_from;
@@ -275,6 +275,7 @@ struct command {
 		struct join_number join_number;
 		struct device_number device;
 		struct checkpoint_reply checkpoint;
+		struct person_erased person_erased;
 		struct borrow_taken borrow_taken;
 		struct borrow_prepared borrow_prepared;
 		struct borrow_returned borrow_returned;
@@ -441,6 +442,18 @@ struct ledger_pool {
  * and dates are not looked at. */
 int ledger_pool(struct ledger_pool *out, struct ledger_view *view,
     const char *product, const char *feature, int64_t now_ms);
+
+/** Seats held for a person who is to be erased: a page of them, from `after`
+ * on. `granted`: numbers of leases below this one were looked at when the pages
+ * are through. Any thread. */
+int ledger_person_leases(struct lease_page *page, uint64_t *granted,
+    struct ledger_view *view, const struct person_erase *who, uint64_t after,
+    struct arena *arena);
+
+/** Refuse person.erase because of `held` seats, of which the first n are named.
+ * Always 0. */
+int ledger_refuse_held(struct command *command, uint64_t held,
+    const uint64_t *leases, uint32_t n);
 
 /** Every license, in order; stops on non-zero, which is returned. A license and
  * its features last for the call alone. */

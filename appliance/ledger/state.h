@@ -242,6 +242,23 @@ int state_adopted(uint64_t *row_number, const struct state *state,
     uint64_t lease);
 int state_adopted_put(struct state *state, uint64_t lease, uint64_t row_number);
 
+/** A person was erased; who it was is not known any more. */
+struct state_erasure {
+	uint64_t erasure; /* from 1 */
+	uint64_t row_number;
+	uint64_t batch;
+	int64_t at;
+	uint32_t subjects; /* so many ids */
+	uint32_t users;
+	struct row_actor by;
+	uint8_t document[32];
+};
+int state_erasure_read(struct state_erasure *out, const struct record_span *key,
+    const struct record_span *value);
+int state_erasure_put(struct state *state, const struct state_erasure *erasure);
+/** The number of the next one. */
+int state_erasure_next(uint64_t *number, const struct state *state);
+
 /* --- outside the logical dump ------------------------------------------- */
 
 /** The newest batch's header as token, fields and head. */
@@ -258,6 +275,12 @@ int state_batch(struct record_span *blob, const struct state *state,
     uint64_t batch);
 int state_batch_append(struct state *state, uint64_t batch, const void *blob,
     size_t len);
+
+/** The signed document of an erasure; borrowed. */
+int state_erasure_token(struct record_span *token, const struct state *state,
+    uint64_t erasure);
+int state_erasure_token_put(struct state *state, uint64_t erasure,
+    const void *token, size_t len);
 
 /** The note of an orderly stop. */
 int state_clean(bool *clean, const struct state *state);

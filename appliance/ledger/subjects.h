@@ -13,6 +13,8 @@
 #include "appliance/ledger/state.h"
 
 #define SUBJECT_VALUE_MAX 127
+/** What is shown in the place of a name that was erased, wherever it stood. */
+#define SUBJECT_ERASED "erased"
 /** Random bytes for one new subject: id, salt, nonce. */
 #define SUBJECT_ENTROPY (SUBJECT_BYTES + 16 + 24)
 

@@ -97,7 +97,7 @@ ledger_continue(struct record_span *inclusion, struct record_span *consistency,
 	return err;
 }
 
-/* An erased subject has no name any more. */
+/* An erased subject has no name any more, but it was somebody: not "". */
 int
 view_subject(char *out, size_t size, struct ledger_view *view,
     const uint8_t id[SUBJECT_BYTES])
@@ -106,8 +106,8 @@ view_subject(char *out, size_t size, struct ledger_view *view,
 	int err = subject_get(&subject, &view->state, view->ledger->keys, id);
 
 	if (err == ERR_NOT_FOUND_INTERNAL) {
-		out[0] = '\0';
-		return 0;
+		memcpy(subject.value, SUBJECT_ERASED, sizeof SUBJECT_ERASED);
+		err = 0;
 	}
 	if (err != 0)
 		return err;

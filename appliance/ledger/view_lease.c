@@ -21,6 +21,9 @@ struct filter {
 	const char *feature; /* NULL: any */
 	bool by_user, by_host;
 	uint8_t user[SUBJECT_BYTES], host[SUBJECT_BYTES];
+	/** Whose user or host is one of these; 0: any. */
+	const struct row_subject *named;
+	uint32_t n_named;
 };
 
 /* A page in the making. The last batch read is kept: neighbours share it. */
@@ -109,6 +112,19 @@ fill_lease(struct lease_view *out, struct ledger_view *view,
 	return err;
 }
 
+static bool
+is_named(const struct filter *f, const struct row_lease_granted *r)
+{
+	for (uint32_t i = 0; i < f->n_named; i++) {
+		const uint8_t *id = f->named[i].subject;
+
+		if (memcmp(id, r->user, SUBJECT_BYTES) == 0 ||
+		    memcmp(id, r->host, SUBJECT_BYTES) == 0)
+			return true;
+	}
+	return f->n_named == 0;
+}
+
 /* Into the page, if it is asked for. */
 static int
 walk_lease(struct lease_walk *walk, const struct state_lease *lease)
@@ -131,7 +147,8 @@ walk_lease(struct lease_walk *walk, const struct state_lease *lease)
 		return err;
 	if ((f->feature != NULL && strcmp(f->feature, r->feature) != 0) ||
 	    (f->by_user && memcmp(f->user, r->user, sizeof f->user) != 0) ||
-	    (f->by_host && memcmp(f->host, r->host, sizeof f->host) != 0))
+	    (f->by_host && memcmp(f->host, r->host, sizeof f->host) != 0) ||
+	    !is_named(f, r))
 		return 0;
 	return fill_lease(&walk->items[walk->n++], walk->view, lease, r);
 }
@@ -224,6 +241,27 @@ query_leases(struct query *q)
 	err = store_each(&q->view->state.txn, STORE_LEASES, from, sizeof from,
 	    walk_one, &walk);
 	walk_end(q->reply, &walk);
+	return walk.more ? 0 : err;
+}
+
+int
+view_leases_naming(struct lease_page *out, struct ledger_view *view,
+    const struct row_subject *named, uint32_t n, uint64_t after,
+    struct arena *arena)
+{
+	const struct lease_query request = { .after = after };
+	struct lease_walk walk;
+	uint8_t from[8];
+	int err = walk_begin(&walk, view, &request, arena);
+
+	if (err != 0)
+		return err;
+	walk.filter.named = named;
+	walk.filter.n_named = n;
+	be64_write(from, after + 1);
+	err = store_each(&view->state.txn, STORE_LEASES, from, sizeof from,
+	    walk_one, &walk);
+	walk_end(out, &walk);
 	return walk.more ? 0 : err;
 }
 

@@ -311,6 +311,9 @@ static const struct {
 	{ OP_USER_LIST, sizeof(struct user_page), query_users },
 	{ OP_USER_SHOW, sizeof(struct user_view), query_user },
 	{ OP_SUBJECT_SHOW, sizeof(struct subject_view), query_subject },
+	{ OP_PERSON_FIND, sizeof(struct person_page), query_person },
+	{ OP_PERSON_EXPORT, sizeof(struct person_data), query_person_data },
+	{ OP_ERASURE_LIST, sizeof(struct erasure_page), query_erasures },
 };
 
 int

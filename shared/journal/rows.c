@@ -465,6 +465,31 @@ row_slots_below(const struct row_slots *slots, uint32_t n, uint32_t end)
 
 /* --- kinds ---------------------------------------------------------------- */
 
+static const struct record_field row_number_fields[] = {
+	R_U64(row_number, number, 1, U53_MAX, 0, "The number."),
+};
+const struct record row_number_record = {
+	.name = "row_number",
+	.doc = "A number in a list.",
+	.version = 1,
+	.size = sizeof(struct row_number),
+	.fields = row_number_fields,
+	.n_fields = 1,
+	.bare = true,
+};
+
+static const struct record_field row_erasure_fields[] = {
+	R_U64(row_erasure, erasure, 1, U53_MAX, 0, "Its number."),
+	R_LIST(row_erasure, subjects, &row_subject_record, 0, 128, 0,
+	    "Ids that mean nobody any more."),
+	R_LIST(row_erasure, users, &row_number_record, 0, 16, RECORD_OPTIONAL,
+	    "Users whose accounts are gone."),
+	R_FIXED(row_erasure, document, 0,
+	    "BLAKE2b-256 of the signed document."),
+	R_STRUCT(row_erasure, by, &row_actor_record, 0, "By whose order."),
+};
+RECORD_DEFINE(row_erasure, 1, "A person was erased.");
+
 static const struct {
 	const struct record *record;
 	const char *name;
@@ -499,6 +524,7 @@ static const struct {
 	[ROW_USER_CHANGED] = { &row_user_changed_record, "user.changed" },
 	[ROW_USER_LOGIN] = { &row_user_login_record, "user.login" },
 	[ROW_USER_DENIED] = { &row_user_denied_record, "user.denied" },
+	[ROW_ERASURE] = { &row_erasure_record, "erasure" },
 };
 
 const struct record *

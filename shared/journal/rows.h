@@ -54,6 +54,7 @@ enum row_kind {
 	ROW_USER_CHANGED = 51,
 	ROW_USER_LOGIN = 52,
 	ROW_USER_DENIED = 53,
+	ROW_ERASURE = 70,
 };
 
 /** First row of every tenant's journal. */
@@ -514,7 +515,8 @@ extern const struct record row_genesis_record, row_started_record,
     row_lease_adopted_record, row_ticket_record, row_borrowed_record,
     row_borrow_returning_record, row_borrow_ended_record,
     row_device_proved_record, row_user_created_record, row_user_changed_record,
-    row_user_login_record, row_user_denied_record;
+    row_user_login_record, row_user_denied_record,
+    row_number_record, row_erasure_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -535,6 +537,20 @@ uint32_t row_slot_first(const struct row_lease_granted *grant);
 /** How many of these slots are below `end`. */
 uint32_t row_slots_below(const struct row_slots *slots, uint32_t n,
     uint32_t end);
+
+/** A number in a list. */
+struct row_number {
+	uint64_t number;
+};
+
+/** A person was erased: what these ids meant is gone from the store. */
+struct row_erasure {
+	uint64_t erasure; /* per-tenant number */
+	struct record_list subjects; /* row_subject */
+	struct record_list users; /* row_number: accounts that are gone */
+	uint8_t document[32]; /* BLAKE2b-256 of the signed document */
+	struct row_actor by;
+};
 
 /** A row in memory, whichever kind it is. */
 struct row {
@@ -566,6 +582,7 @@ struct row {
 		struct row_user_changed user_changed;
 		struct row_user_login user_login;
 		struct row_user_denied user_denied;
+		struct row_erasure erasure;
 	} u;
 };
 

@@ -13,6 +13,7 @@
 #include "shared/rpc/messages_key_lease.h"
 #include "shared/rpc/messages_user.h"
 #include "shared/rpc/messages_events.h"
+#include "shared/rpc/messages_privacy.h"
 
 /* Ids are on our own wire between processes of one release only. */
 enum operation_id {
@@ -70,6 +71,10 @@ enum operation_id {
 	OP_JOURNAL_BATCHES,
 	OP_JOURNAL_CHECKPOINT,
 	OP_SUBJECT_SHOW,
+	OP_PERSON_FIND,
+	OP_PERSON_EXPORT,
+	OP_PERSON_ERASE,
+	OP_ERASURE_LIST,
 	OP_CLOCK_CONFIRM,
 	OP_CLOCK_CORRECT,
 	OP_ROLLBACK_ACKNOWLEDGE,

@@ -31,7 +31,8 @@
 	X(TOKEN_BATCH, "batch")           \
 	X(TOKEN_BEAT, "beat")             \
 	X(TOKEN_CHECKPOINT, "checkpoint") \
-	X(TOKEN_JOIN, "join")
+	X(TOKEN_JOIN, "join")             \
+	X(TOKEN_ERASURE, "erasure")
 
 enum token_kind {
 #define X(name, text) name,

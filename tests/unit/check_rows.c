@@ -301,6 +301,18 @@ fill_row(struct row *row, enum row_kind kind)
 	case ROW_BORROW_ENDED:
 		fill_borrow_ended(row);
 		return;
+	case ROW_ERASURE: {
+		static struct row_number users[] = { { 3 }, { 70000 } };
+
+		row->u.erasure = (struct row_erasure){
+			.erasure = 300,
+			.subjects = { patterns, 2 },
+			.users = { users, 2 },
+			.by = { ACTOR_USER, 7 },
+		};
+		fill(row->u.erasure.document, 32, 9);
+		break;
+	}
 	case ROW_DEVICE_PROVED:
 		fill_proved(row);
 		return;
@@ -347,7 +359,8 @@ static const enum row_kind kinds[] = { ROW_GENESIS, ROW_STARTED,
 	ROW_DEVICE_APPROVED, ROW_JOIN_REVOKED, ROW_TICK, ROW_GENERATION,
 	ROW_LEASE_ADOPTED, ROW_BORROWED, ROW_BORROW_REISSUED,
 	ROW_BORROW_RETURNING, ROW_BORROW_ENDED, ROW_DEVICE_PROVED,
-	ROW_USER_CREATED, ROW_USER_CHANGED, ROW_USER_LOGIN, ROW_USER_DENIED };
+	ROW_USER_CREATED, ROW_USER_CHANGED, ROW_USER_LOGIN, ROW_USER_DENIED,
+	ROW_ERASURE };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)

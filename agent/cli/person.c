@@ -1,0 +1,529 @@
+/*
+ * The admin's commands about one person's data: find what is his, export all of
+ * it as one document, erase him, and check what a site signed about that. What
+ * is found is printed for people or as JSON; the journal itself never changes.
+ */
+#include "agent/cli/cli.h"
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DOCUMENT_MAX ((size_t)64 << 10)
+
+/* --- whom ------------------------------------------------------------------- */
+
+/* NAME, --hosts, --mentions. */
+static int
+read_who(struct person_query *who, int argc, char **argv, const char *usage)
+{
+	who->hosts = cli_flag(&argc, argv, "--hosts");
+	who->mentions = cli_flag(&argc, argv, "--mentions");
+	int status = cli_arguments(argc, argv, 1, 1, usage);
+
+	if (status != CLI_DONE)
+		return status;
+	if (argv[1][0] != '\0' &&
+	    text_copy(who->name, sizeof(who->name), argv[1]))
+		return CLI_DONE;
+	cli_say("a name has 1 to 127 bytes");
+	return CLI_USAGE;
+}
+
+/* Every subject that is his, page by page; items live in the arena. */
+static int
+find_all(struct cli *cli, struct record_list *found, struct person_query *who,
+    struct arena *arena)
+{
+	struct person_subject *items =
+	    arena_alloc(arena, PERSON_SUBJECTS_MAX * sizeof(*items));
+	struct person_page page;
+	uint32_t n = 0;
+	int status = items != NULL ? CLI_DONE : CLI_FAILED;
+
+	while (status == CLI_DONE) {
+		uint8_t before[SUBJECT_BYTES];
+
+		status = cli_call(cli, OP_PERSON_FIND, who, &page, arena);
+		if (status != CLI_DONE)
+			break;
+		for (uint32_t i = 0;
+		     i < page.items.count && n < PERSON_SUBJECTS_MAX; i++)
+			items[n++] = ((
+			    const struct person_subject *)page.items.items)[i];
+		memcpy(before, who->after, sizeof(before));
+		memcpy(who->after, page.next, sizeof(who->after));
+		if (sodium_is_zero(page.next, sizeof(page.next)) ||
+		    n == PERSON_SUBJECTS_MAX)
+			break;
+		/* Who names an old place would be asked for ever. */
+		if (memcmp(page.next, before, sizeof(before)) <= 0) {
+			cli_say("the site's pages do not go on");
+			status = CLI_FAILED;
+		}
+	}
+	*found = (struct record_list){ items, n };
+	return status;
+}
+
+int
+person_find(struct cli *cli, int argc, char **argv)
+{
+	static const char *const head[] = { "SUBJECT", "KIND", "VALUE" };
+	struct person_query who = { .hosts = false };
+	struct json_items all = { 0 };
+	struct record_list found;
+	struct table table = { 0 };
+	struct arena arena = { 0 };
+	int status = read_who(&who, argc, argv,
+	    "person find NAME [--hosts] [--mentions]");
+
+	if (status == CLI_DONE)
+		status = find_all(cli, &found, &who, &arena);
+	if (status == CLI_DONE && cli->json) {
+		cli_add_items(&all, &person_subject_record, &found);
+		cli_end_items(&all);
+	} else if (status == CLI_DONE && found.count == 0) {
+		cli_show("Nothing is known here of a person named %s. Look "
+			 "for more: leasehold person find NAME --hosts "
+			 "--mentions\n",
+		    who.name);
+	} else if (status == CLI_DONE) {
+		table_head(&table, 3, head);
+		for (uint32_t i = 0; i < found.count; i++) {
+			const struct person_subject *item =
+			    &((const struct person_subject *)found.items)[i];
+			char id[2 * SUBJECT_BYTES + 1];
+
+			text_to_hex(id, item->subject, SUBJECT_BYTES);
+			table_cell(&table, "%s", id);
+			table_cell(&table, "%s",
+			    subject_kind_names[item->kind]);
+			table_cell(&table, "%s", item->value);
+		}
+		table_flush(&table);
+	}
+	table_end(&table);
+	arena_release(&arena);
+	return status;
+}
+
+/* --- export ------------------------------------------------------------------ */
+
+/* Lists of the whole document, as JSON texts: an answer is a part of it. */
+struct parts {
+	struct cli *cli;
+	struct buf leases, rows;
+	uint64_t n_leases, n_rows;
+};
+
+static void
+next_item(struct buf *out, uint64_t *n)
+{
+	buf_add_str(out, (*n)++ > 0 ? ",\n    " : "\n    ");
+}
+
+static void
+add_leases(struct parts *parts, const struct record_list *list)
+{
+	const struct lease_view *items = list->items;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		char since[32];
+
+		if (parts->cli->json) {
+			next_item(&parts->leases, &parts->n_leases);
+			record_write_json(&parts->leases, &lease_view_record,
+			    &items[i]);
+			continue;
+		}
+		parts->n_leases++;
+		cli_time(since, items[i].granted_at);
+		cli_show("seat      lease-%llu  %s on %s, since %s%s\n",
+		    (unsigned long long)items[i].lease, items[i].product,
+		    items[i].device_name, since,
+		    items[i].until != 0 ? ", borrowed" : "");
+	}
+}
+
+static void
+add_rows(struct parts *parts, const struct record_list *list)
+{
+	const struct person_row *items = list->items;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		const struct person_row *row = &items[i];
+		char when[32];
+
+		if (!parts->cli->json) {
+			parts->n_rows++;
+			cli_time(when, row->time);
+			cli_show("%8llu  %s  %-17s %.*s\n",
+			    (unsigned long long)row->row, when, row->kind,
+			    (int)row->fact.len, (const char *)row->fact.data);
+			continue;
+		}
+		cli_time(when, row->time);
+		when[10] = 'T';
+		next_item(&parts->rows, &parts->n_rows);
+		buf_printf(&parts->rows,
+		    "{\"row\":%llu,\"batch\":%llu,\"time\":\"%s\","
+		    "\"kind\":\"%s\",\"fact\":%.*s}",
+		    (unsigned long long)row->row,
+		    (unsigned long long)row->batch, when, row->kind,
+		    (int)row->fact.len, (const char *)row->fact.data);
+	}
+}
+
+static void
+print_subjects(const struct parts *parts, const struct record_list *list)
+{
+	const struct person_subject *items = list->items;
+	struct buf out = { 0 };
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		char id[2 * SUBJECT_BYTES + 1];
+
+		text_to_hex(id, items[i].subject, SUBJECT_BYTES);
+		if (!parts->cli->json) {
+			cli_show("subject   %s  %s  %s\n", id,
+			    subject_kind_names[items[i].kind], items[i].value);
+			continue;
+		}
+		buf_add_str(&out, i > 0 ? ",\n    " : "\n    ");
+		record_write_json(&out, &person_subject_record, &items[i]);
+	}
+	if (parts->cli->json)
+		printf("  \"subjects\": [%s],\n", buf_text(&out));
+	buf_release(&out);
+}
+
+static void
+print_documents(const struct parts *parts, const struct record_list *list)
+{
+	const struct person_document *items = list->items;
+
+	if (parts->cli->json)
+		printf("  \"documents\": [");
+	for (uint32_t i = 0; i < list->count; i++) {
+		const struct person_document *item = &items[i];
+
+		if (parts->cli->json)
+			printf("%s{\"kind\":\"%s\",\"number\":%llu,"
+			       "\"document\":%.*s}",
+			    i > 0 ? ",\n    " : "\n    ", item->kind,
+			    (unsigned long long)item->number,
+			    (int)item->text.len, (const char *)item->text.data);
+		else
+			cli_show("%-8s  %s-%llu  %.*s\n", item->kind,
+			    item->kind, (unsigned long long)item->number,
+			    (int)item->text.len, (const char *)item->text.data);
+	}
+	if (parts->cli->json)
+		printf("],\n");
+}
+
+static int
+export_pages(struct parts *parts, struct person_export *request)
+{
+	struct arena arena = { 0 };
+	struct person_data data;
+	bool first = true;
+	int status;
+
+	do {
+		arena_clear(&arena);
+		status = cli_call(parts->cli, OP_PERSON_EXPORT, request, &data,
+		    &arena);
+		if (status != CLI_DONE)
+			break;
+		if (first && parts->cli->json) {
+			struct buf name = { 0 };
+			struct person_export told = *request;
+
+			told.subjects.count = 0;
+			record_write_json(&name, &person_export_record, &told);
+			printf("{\n  \"person\": %s,\n", buf_text(&name));
+			buf_release(&name);
+		}
+		if (first) {
+			print_subjects(parts, &data.subjects);
+			print_documents(parts, &data.documents);
+		}
+		first = false;
+		add_leases(parts, &data.leases);
+		add_rows(parts, &data.rows);
+		if (strcmp(data.cursor, request->cursor) == 0 &&
+		    data.cursor[0] != '\0') {
+			cli_say("the site's pages do not go on");
+			status = CLI_FAILED;
+		}
+		memcpy(request->cursor, data.cursor, sizeof(request->cursor));
+	} while (status == CLI_DONE && data.cursor[0] != '\0');
+	arena_release(&arena);
+	return status;
+}
+
+static int
+finish_export(struct parts *parts)
+{
+	if (!parts->cli->json) {
+		printf("%llu seats held, %llu facts of the journal name this "
+		       "person. Erase: leasehold person erase NAME\n",
+		    (unsigned long long)parts->n_leases,
+		    (unsigned long long)parts->n_rows);
+		return CLI_DONE;
+	}
+	if (parts->leases.failed || parts->rows.failed) {
+		cli_say("no memory for so much");
+		return CLI_FAILED;
+	}
+	printf("  \"leases\": [%s],\n  \"rows\": [%s]\n}\n",
+	    buf_text(&parts->leases), buf_text(&parts->rows));
+	return CLI_DONE;
+}
+
+int
+person_export(struct cli *cli, int argc, char **argv)
+{
+	struct person_query who = { .hosts = false };
+	struct person_export request = { .hosts = false };
+	struct row_subject ids[PERSON_SUBJECTS_MAX];
+	struct parts parts = { .cli = cli };
+	struct record_list found;
+	struct arena arena = { 0 };
+	int status = read_who(&who, argc, argv,
+	    "person export NAME [--hosts] [--mentions]");
+
+	if (status == CLI_DONE)
+		status = find_all(cli, &found, &who, &arena);
+	if (status != CLI_DONE)
+		goto out;
+	for (uint32_t i = 0; i < found.count; i++)
+		memcpy(ids[i].subject,
+		    ((const struct person_subject *)found.items)[i].subject,
+		    SUBJECT_BYTES);
+	request.hosts = who.hosts;
+	request.subjects = (struct record_list){ ids, found.count };
+	memcpy(request.name, who.name, sizeof(request.name));
+	status = export_pages(&parts, &request);
+	if (status == CLI_DONE)
+		status = finish_export(&parts);
+out:
+	buf_release(&parts.leases);
+	buf_release(&parts.rows);
+	arena_release(&arena);
+	return status;
+}
+
+/* --- erase -------------------------------------------------------------------- */
+
+static void
+tell_erased(const struct person_erased *reply)
+{
+	printf("erasure-%llu: %u subject%s and %u account%s of this person "
+	       "%s erased, and nobody can read them here any more.\n",
+	    (unsigned long long)reply->erasure, reply->subjects.count,
+	    reply->subjects.count == 1 ? "" : "s", reply->users.count,
+	    reply->users.count == 1 ? "" : "s",
+	    reply->subjects.count + reply->users.count == 1 ? "is" : "are");
+	cli_show("%s\n", reply->remains);
+	printf("The site's signed word on it; check it anywhere: leasehold "
+	       "person verify FILE --site-key KEY\n%.*s\n",
+	    (int)reply->document.len, (const char *)reply->document.data);
+}
+
+static void
+warn_erased(const struct person_erased *reply)
+{
+	if (!reply->wiped)
+		cli_say("the old key of the names could not be written over "
+			"yet (is the disk in order?): the site tries again "
+			"with every commit; until then its disk still holds "
+			"what opens them");
+	if (reply->more)
+		cli_say("there was more than one erasure holds: give the same "
+			"command again");
+}
+
+int
+person_erase(struct cli *cli, int argc, char **argv)
+{
+	struct person_query who = { .hosts = false };
+	struct person_erase request = { .hosts = false };
+	struct person_erased reply;
+	struct arena arena = { 0 };
+	int status;
+
+	request.force = cli_flag(&argc, argv, "--force");
+	status = read_who(&who, argc, argv,
+	    "person erase NAME [--hosts] [--mentions] [--force]");
+	if (status != CLI_DONE)
+		return status;
+	request.hosts = who.hosts;
+	request.mentions = who.mentions;
+	memcpy(request.name, who.name, sizeof(request.name));
+	status = cli_answer(cli, OP_PERSON_ERASE, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json)
+		tell_erased(&reply);
+	if (status == CLI_DONE)
+		warn_erased(&reply);
+	if (status == CLI_DONE && (!reply.wiped || reply.more))
+		status = CLI_FAILED;
+	arena_release(&arena);
+	return status;
+}
+
+int
+person_erasures(struct cli *cli, int argc, char **argv)
+{
+	static const char *const head[] = { "ERASURE", "WHEN", "SUBJECTS",
+		"ACCOUNTS", "BATCH", "BY" };
+	struct erasure_query request = { .limit = LIST_LIMIT_MAX };
+	struct json_items all = { 0 };
+	struct table table = { 0 };
+	struct arena arena = { 0 };
+	struct erasure_page page = { .next = 0 };
+	int status = cli_arguments(argc, argv, 0, 0, "person erasures");
+
+	if (!cli->json)
+		table_head(&table, 6, head);
+	while (status == CLI_DONE) {
+		arena_clear(&arena);
+		status =
+		    cli_call(cli, OP_ERASURE_LIST, &request, &page, &arena);
+		if (status != CLI_DONE)
+			break;
+		if (cli->json)
+			cli_add_items(&all, &erasure_view_record, &page.items);
+		for (uint32_t i = 0; i < page.items.count && !cli->json; i++) {
+			const struct erasure_view *item =
+			    &((const struct erasure_view *)page.items.items)[i];
+			char when[32];
+
+			cli_time(when, item->at);
+			table_cell(&table, "erasure-%llu",
+			    (unsigned long long)item->erasure);
+			table_cell(&table, "%s", when);
+			table_cell(&table, "%u", item->subjects);
+			table_cell(&table, "%u", item->users);
+			table_cell(&table, "%llu",
+			    (unsigned long long)item->batch);
+			table_cell(&table, "%s-%llu",
+			    actor_kind_names[item->by.kind],
+			    (unsigned long long)item->by.id);
+		}
+		if (page.next == 0)
+			break;
+		status = cli_next_page(&request.after, page.next);
+	}
+	if (status == CLI_DONE && cli->json)
+		cli_end_items(&all);
+	else if (status == CLI_DONE)
+		table_flush(&table);
+	table_end(&table);
+	arena_release(&arena);
+	return status;
+}
+
+/* --- verify ------------------------------------------------------------------- */
+
+static int
+read_document(struct buf *out, const char *path)
+{
+	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	char chunk[4096];
+	size_t n;
+
+	if (file == NULL) {
+		cli_say("cannot read %s", path);
+		return CLI_FAILED;
+	}
+	out->max = DOCUMENT_MAX;
+	while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
+		buf_add(out, chunk, n);
+	if (file != stdin)
+		fclose(file);
+	while (out->len > 0 && strchr(" \n\r\t", out->data[out->len - 1]))
+		out->len--;
+	if (!out->failed)
+		return CLI_DONE;
+	cli_say("%s is too large to be an erasure's document", path);
+	return CLI_FAILED;
+}
+
+static void
+tell_document(const struct cli *cli, const struct erasure *erasure)
+{
+	char when[32];
+
+	if (cli->json) {
+		cli_print_json(&erasure_record, erasure);
+		return;
+	}
+	cli_time(when, erasure->at);
+	cli_show("It holds: site %s, tenant %s, erasure-%llu of %s, by "
+		 "%s-%llu.\nThese ids mean nobody any more in the journal up "
+		 "to batch %llu (generation %u):\n",
+	    erasure->site, erasure->tenant,
+	    (unsigned long long)erasure->erasure, when,
+	    actor_kind_names[erasure->by.kind],
+	    (unsigned long long)erasure->by.id,
+	    (unsigned long long)erasure->batch, erasure->generation);
+	for (uint32_t i = 0; i < erasure->subjects.count; i++) {
+		const struct erased_subject *item = &(
+		    (const struct erased_subject *)erasure->subjects.items)[i];
+		char id[2 * SUBJECT_BYTES + 1];
+
+		text_to_hex(id, item->subject, SUBJECT_BYTES);
+		printf("  %s  %s\n", id, subject_kind_names[item->kind]);
+	}
+	for (uint32_t i = 0; i < erasure->users.count; i++)
+		printf("  user-%llu\n",
+		    (unsigned long long)((
+			const struct row_number *)erasure->users.items)[i]
+			.number);
+}
+
+int
+person_verify(struct cli *cli, int argc, char **argv)
+{
+	struct record_error error = { .reason = "" };
+	struct buf document = { 0 };
+	struct arena arena = { 0 };
+	struct erasure erasure;
+	const char *named = NULL;
+	uint8_t key[TOKEN_PUBLIC_BYTES];
+	int err;
+
+	if (cli_option(&named, &argc, argv, "--site-key") < 0)
+		return CLI_USAGE;
+	int status = cli_arguments(argc, argv, 1, 1,
+	    "person verify FILE --site-key k4.public...");
+
+	if (status != CLI_DONE)
+		return status;
+	if (named == NULL || token_public_parse(key, named) != 0) {
+		cli_say("--site-key: the site's public key, k4.public...; "
+			"leasehold site show prints it");
+		return CLI_USAGE;
+	}
+	status = read_document(&document, argv[1]);
+	err = status != CLI_DONE
+	    ? 0
+	    : erasure_verify(&erasure, (const char *)document.data,
+		  document.len, key, &arena, &error);
+	if (status == CLI_DONE && err == 0) {
+		tell_document(cli, &erasure);
+	} else if (status == CLI_DONE) {
+		cli_say("this document does not hold: %s",
+		    error.reason[0] != '\0' ? error.reason : err_str(err));
+		status = CLI_FAILED;
+	}
+	buf_release(&document);
+	arena_release(&arena);
+	return status;
+}
