@@ -40,8 +40,7 @@
 	X(STORE_SEALED, "sealed", 0)               \
 	X(STORE_USERS, "users", 1)                 \
 	X(STORE_USER_LOGINS, "user_logins", 0)     \
-	X(STORE_IDEMPOTENCY, "idempotency", 0)            \
-	X(STORE_USER_LOGINS, "user_logins", 0) \
+	X(STORE_IDEMPOTENCY, "idempotency", 0)     \
 	X(STORE_ERASURES, "erasures", 1)           \
 	X(STORE_ERASURE_TOKENS, "erasure_tokens", 0)
 
