@@ -254,6 +254,7 @@ session_opened(void *ctx, net_conn conn, const struct net_peer *net_peer)
 		peer->opened_ms = front_now_ms();
 	text_copy(wire.address, sizeof(wire.address), net_peer->address);
 	text_copy(wire.client_cn, sizeof(wire.client_cn), net_peer->client_cn);
+	text_copy(wire.host, sizeof(wire.host), net_peer->host);
 	memcpy(wire.exporter, net_peer->exporter, sizeof(wire.exporter));
 	buf_clear(payload);
 	record_write_msgpack(payload, &wire_peer_record, &wire);

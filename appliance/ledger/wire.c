@@ -6,6 +6,7 @@ static const struct record_field wire_peer_fields[] = {
 	R_FIXED(wire_peer, exporter, 0, "TLS exporter of the connection"),
 	R_TEXT(wire_peer, client_cn, 0, 64, 0,
 	    "Common name of a verified client certificate"),
+	R_TEXT(wire_peer, host, 0, 127, 0, "Host header, without port"),
 };
 RECORD_DEFINE(wire_peer, 1, "An agent's connection, as its front saw it");
 

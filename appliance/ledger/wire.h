@@ -32,6 +32,7 @@ struct wire_peer {
 	char address[64];
 	uint8_t exporter[32];
 	char client_cn[65];
+	char host[128]; /* Host header of the upgrade, without port, or "" */
 };
 struct wire_caller {
 	char address[64];

@@ -15,6 +15,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 /* Silence is watched by ourselves (silence.c). */
@@ -112,13 +113,28 @@ try_next(struct net_connection *conn)
 	finish(conn, "cannot connect");
 }
 
+/* RFC 6761, section 6.3: whatever is under localhost is this machine, and no
+ * name server is asked. */
+static const char *
+name_to_ask(const char *host)
+{
+	static const char suffix[] = ".localhost";
+	const size_t suffix_len = sizeof(suffix) - 1;
+	size_t len = strlen(host);
+
+	return len > suffix_len &&
+		strcasecmp(host + len - suffix_len, suffix) == 0
+	    ? suffix + 1
+	    : host;
+}
+
 static int
 look_up(struct net_connection *conn)
 {
 	struct net_target *target = conn->target;
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-	int failed =
-	    getaddrinfo(target->host, NULL, &hints, &target->addresses);
+	int failed = getaddrinfo(name_to_ask(target->host), NULL, &hints,
+	    &target->addresses);
 
 	if (failed != 0) {
 		target->trouble = NET_TROUBLE_NAME;

@@ -135,9 +135,8 @@ read_query(struct buf *out, struct lws *wsi)
 
 /* --- the request --------------------------------------------------------- */
 
-/* "site.example:7443" and "[::1]:7443" without the port. */
-static void
-cut_port(char *host)
+void
+net_http_cut_port(char *host)
 {
 	char *end = host[0] == '[' ? strchr(host, ']') : NULL;
 	char *colon = strchr(end != NULL ? end : host, ':');
@@ -207,7 +206,7 @@ keep_header(struct strings *strings, struct lws *wsi,
 	bool good = net_http_header(text, sizeof(text), wsi, token);
 
 	if (token == WSI_TOKEN_HOST)
-		cut_port(text);
+		net_http_cut_port(text);
 	keep(strings, text);
 	return there && !good ? 400 : 0;
 }

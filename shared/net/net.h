@@ -49,6 +49,9 @@ struct net_peer {
 	uint16_t port;
 	uint8_t exporter[NET_EXPORTER_BYTES]; /* TLS 1.3 exporter */
 	char client_cn[65]; /* of a verified client certificate, or "" */
+	/** Of a WebSocket at the server: the Host header without its port, or
+	 * "" where there is none or it is too long. */
+	char host[128];
 	/** The server's certificate ends, ms since 1970; 0 at the server. */
 	int64_t certificate_end;
 };

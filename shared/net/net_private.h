@@ -342,6 +342,8 @@ bool net_http_header(char *out, size_t size, struct lws *wsi,
     enum lws_token_indexes token);
 /** Is it there, be it empty? */
 bool net_http_has_header(struct lws *wsi, enum lws_token_indexes token);
+/** "site.example:7443" and "[::1]:7443" without the port. */
+void net_http_cut_port(char *host);
 /** Status line and headers of an answer. */
 void net_http_write_head(struct buf *out, const struct net *net,
     const struct net_http *http, int status, const char *content_type,
