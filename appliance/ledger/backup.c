@@ -1,5 +1,7 @@
 #include "appliance/ledger/backup.h"
 
+#include "appliance/ledger/tenant_use.h"
+
 #include "shared/backup/dump.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -316,23 +318,14 @@ fill_reply(struct backup_part *reply, struct process *process,
 	reply->made_at = process_now(process);
 }
 
-/* Whose store is asked for; false: it was refused. */
+/* Whose store is asked for; false: it was refused, or is asked anew once that
+ * tenant is open. */
 static bool
 find_tenant(struct tenant **tenant, const struct request *request,
     const char *name)
 {
-	struct problem problem;
-
-	*tenant = NULL;
-	if (name[0] == '\0')
-		return true;
-	*tenant = process_tenant(request->process, name);
-	if (*tenant != NULL)
-		return true;
-	problem_set(&problem, ERR_NOT_FOUND, NULL,
-	    "the site has no tenant '%s'", name);
-	request_refuse(request, ERR_NOT_FOUND, &problem);
-	return false;
+	*tenant = name[0] != '\0' ? tenant_for(request, name) : NULL;
+	return name[0] == '\0' || *tenant != NULL;
 }
 
 void

@@ -1,5 +1,6 @@
 /* A request, a call, and how each is answered; see inside.h. */
 #include "appliance/ledger/people.h"
+#include "appliance/ledger/usage.h"
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -191,6 +192,8 @@ request_refuse(const struct request *request, int err,
 {
 	struct address to = address_of(request);
 
+	if (request->tenant != NULL)
+		usage_error(request->tenant);
 	if (err == ERR_RATE_LIMITED)
 		request->process->counts.rate_limited++;
 	else if (err != ERR_UNAUTHENTICATED)
@@ -261,6 +264,7 @@ call_alloc(struct tenant *tenant, size_t reply_size)
 	call->tenant = tenant;
 	call->write.tenant = tenant;
 	call->write.ledger = tenant->ledger;
+	tenant->n_calls++;
 	process->n_calls++;
 	return call;
 }
@@ -305,6 +309,7 @@ call_new(const struct request *request)
 	call->conn = request->conn;
 	call->tag = request->tag;
 	call->bytes = request->len;
+	call->began = usage_clock_ns();
 	call->process->call_bytes += call->bytes;
 	call->write.command.op = request->op->id;
 	call->write.command.who = request->who;
@@ -400,6 +405,7 @@ call_free(struct call *call)
 
 	end_session_call(call);
 	again_end(call);
+	call->tenant->n_calls--;
 	process->n_calls--;
 	process->call_bytes -= call->bytes;
 	keep_or_free(call);
@@ -428,6 +434,10 @@ call_answer(struct call *call)
 	struct front *front = end_session_call(call);
 	struct problem room;
 
+	if (call->began != 0)
+		usage_took(call->tenant, usage_clock_ns() - call->began);
+	if (call->began != 0 && command->err != 0)
+		usage_error(call->tenant);
 	if (front != NULL) {
 		struct address to = { front, call->conn, call->tag,
 			(uint16_t)call->op->id };

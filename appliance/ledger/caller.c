@@ -1,6 +1,8 @@
 #include "appliance/ledger/caller.h"
 
 #include "appliance/ledger/people.h"
+#include "appliance/ledger/tenant_use.h"
+
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -18,12 +20,12 @@ find_site_key(struct caller *caller, struct process *process,
 
 	if (rc != 0)
 		return rc;
-	caller->tenant = process_tenant(process, key.tenant);
-	if (caller->tenant == NULL)
-		return ERR_UNAUTHENTICATED;
+	rc = tenant_use(&caller->tenant, process, key.tenant);
+	if (rc != 0)
+		return rc == ERR_NOT_FOUND ? ERR_UNAUTHENTICATED : rc;
 	caller->who.kind = ACTOR_ADMIN;
 	caller->who.id = key.number;
-	caller->scopes = SCOPES_SITE;
+	caller->scopes = key.scopes;
 	return 0;
 }
 

@@ -24,6 +24,8 @@ struct caller {
  * @retval ERR_UNAUTHENTICATED  None, malformed, unknown, run out or revoked:
  *                              which of them is not told.
  * @retval ERR_RATE_LIMITED     Too many bad ones from this address.
+ * @retval ERR_BUSY             Its tenant is being opened: dispatch.c keeps the
+ *                              request until then, and asks again.
  * Others: with words in `problem`, when the credential is good and what it was
  * given forbids this call.
  */

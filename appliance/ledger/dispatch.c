@@ -3,10 +3,12 @@
  * id, before a byte of the request is decoded; what stands in no row is
  * refused (DESIGN 6).
  */
-#include "appliance/ledger/by_key.h"
 #include "appliance/ledger/backup.h"
+#include "appliance/ledger/by_key.h"
 #include "appliance/ledger/caller.h"
 #include "appliance/ledger/people.h"
+#include "appliance/ledger/tenant_use.h"
+#include "appliance/ledger/usage.h"
 #include "appliance/ledger/waiting.h"
 
 #include "shared/base/err.h"
@@ -110,7 +112,12 @@ find_operation(struct request *request, uint16_t op)
 static void
 run_handler(const struct request *request)
 {
+	int64_t began = usage_clock_ns();
+
 	handlers[request->op->id](request);
+	/* A session may have ended, its tenant is open all the same. */
+	if (request->tenant != NULL)
+		usage_took(request->tenant, usage_clock_ns() - began);
 	arena_clear(&request->process->arena);
 }
 
@@ -157,6 +164,66 @@ is_frozen(const struct request *request)
 	return true;
 }
 
+/* Of the site's admin, about tenants and the site: they must get through. */
+static bool
+is_of_the_site(const struct operation *op)
+{
+	return op->scope == SCOPE_SITE || op->scope == SCOPE_TENANTS;
+}
+
+/* A suspended tenant looks, and gives back; its people log in. */
+static bool
+is_suspended(const struct request *request)
+{
+	const struct system_tenant *facts = &request->tenant->entry->facts;
+	const struct operation *op = request->op;
+	struct problem problem;
+
+	if (facts->status != TENANT_SUSPENDED || is_of_the_site(op) ||
+	    op->scope == SCOPE_OPEN || op->scope == SCOPE_RETURN)
+		return false;
+	if (op->kind != OPERATION_COMMAND && op->scope != SCOPE_SESSION &&
+	    op->scope != SCOPE_DEVICE && op->scope != SCOPE_CHECKOUT &&
+	    op->scope != SCOPE_BORROW)
+		return false;
+	problem_set(&problem, ERR_TENANT_SUSPENDED,
+	    "ask who runs the site; looking is still allowed",
+	    "the tenant %s is suspended%s%s", facts->name,
+	    facts->reason[0] != '\0' ? ": " : "", facts->reason);
+	request_refuse(request, ERR_TENANT_SUSPENDED, &problem);
+	return true;
+}
+
+/* Who has a seat keeps it: renewals and returns go on. */
+static bool
+is_used_up(const struct request *request)
+{
+	const struct operation *op = request->op;
+	struct problem problem;
+
+	if (usage_call(request->tenant) || is_of_the_site(op) ||
+	    op->scope == SCOPE_OPEN || op->scope == SCOPE_RETURN ||
+	    (op->path == NULL && op->id != OP_LEASE_CHECKOUT &&
+		op->id != OP_BORROW_TAKE))
+		return false;
+	problem_set(&problem, ERR_QUOTA_EXCEEDED,
+	    "wait until midnight UTC, or ask who runs the site for more",
+	    "the tenant %s has used up its %llu requests of today",
+	    request->tenant->name,
+	    (unsigned long long)
+		request->tenant->entry->facts.limits.apiCallsPerDay);
+	request_refuse(request, ERR_QUOTA_EXCEEDED, &problem);
+	return true;
+}
+
+/* Whoever asks, and whatever: may it be handled at this moment? */
+static bool
+may_go_on(const struct request *request)
+{
+	return !is_starting(request) && !is_suspended(request) &&
+	    !is_used_up(request) && !is_frozen(request);
+}
+
 /* --- agents -------------------------------------------------------------- */
 
 void
@@ -166,6 +233,7 @@ dispatch_request(struct front *front, const struct ipc_message *message)
 		.process = front->process,
 		.front = front,
 		.session = table_get(&front->sessions, message->conn),
+		.message = message,
 		.conn = message->conn,
 		.tag = message->tag,
 		.payload = message->payload,
@@ -182,7 +250,14 @@ dispatch_request(struct front *front, const struct ipc_message *message)
 		refuse_stranger(&request, ERR_UNAUTHENTICATED);
 		return;
 	}
-	request.tenant = session_tenant(request.session);
+	int rc = session_bind(&request.tenant, request.session);
+
+	if (rc == ERR_BUSY)
+		tenant_park(front, message, false);
+	else if (rc != 0)
+		request_refuse(&request, rc, NULL);
+	if (rc != 0)
+		return;
 	session_fill_who(&request.who, request.session);
 	session_heard(request.session);
 	if (op->scope == SCOPE_DEVICE && session_is_pending(request.session)) {
@@ -192,7 +267,7 @@ dispatch_request(struct front *front, const struct ipc_message *message)
 		request_refuse(&request, ERR_FORBIDDEN, &problem);
 		return;
 	}
-	if (!is_starting(&request) && !is_frozen(&request))
+	if (may_go_on(&request))
 		run_handler(&request);
 }
 
@@ -244,34 +319,69 @@ refuse_caller(const struct request *request, const struct caller *caller,
 		request_refuse(request, err, words ? &caller->problem : NULL);
 }
 
-/* True: it may be handled. Otherwise it was answered. `wire` is the room for
- * who calls. */
+/* Host name and credential must name the same tenant. */
+static int
+refuse_host(const struct request *request, const struct caller *caller,
+    const char *host)
+{
+	struct problem problem;
+
+	if (tenant_by_host(request->process, host) == caller->tenant->entry)
+		return 0;
+	problem_set(&problem, ERR_WRONG_TENANT,
+	    "use the host name of your own tenant",
+	    "this credential is of tenant %s, and this host name is not",
+	    caller->tenant->name);
+	request_refuse(request, ERR_WRONG_TENANT, &problem);
+	return ERR_WRONG_TENANT;
+}
+
+/* What needs no credential: a command is about the tenant of the host name. */
+static int
+find_open(struct request *request, const struct wire_caller *wire)
+{
+	if (request->op->kind != OPERATION_COMMAND)
+		return 0;
+	return tenant_use_entry(&request->tenant, request->process,
+	    tenant_by_host(request->process, wire->host));
+}
+
+/* True: it may be handled. Otherwise it was answered, or is kept until its
+ * tenant is open. `wire` is the room for who calls. */
 static bool
-authorize(struct request *request, struct wire_caller *wire)
+authorize(struct request *request, const struct ipc_message *message,
+    struct wire_caller *wire)
 {
 	struct caller caller = { 0 };
 	int rc = request->op->path != NULL ? read_caller(wire, request)
 					   : ERR_NOT_FOUND;
 
 	request->caller = wire;
-	if (rc == 0 && request->op->scope == SCOPE_OPEN) {
+	const bool open = request->op->scope == SCOPE_OPEN;
+
+	if (rc == 0)
 		text_copy(request->who.address, sizeof(request->who.address),
 		    wire->address);
-		return request->op->kind != OPERATION_COMMAND ||
-		    (!is_starting(request) && !is_frozen(request));
-	}
 	if (rc == 0)
-		rc = caller_find(&caller, request->process, wire);
+		rc = open ? find_open(request, wire)
+			  : caller_find(&caller, request->process, wire);
+	if (rc == ERR_BUSY) {
+		tenant_park(request->front, message, true);
+		return false;
+	}
 	if (rc != 0) {
 		refuse_caller(request, &caller, rc);
 		return false;
 	}
+	if (open)
+		return request->tenant == NULL || may_go_on(request);
+	if (refuse_host(request, &caller, wire->host) != 0)
+		return false;
 	request->tenant = caller.tenant;
 	request->who = caller.who;
 	request->scopes = caller.scopes;
 	request->login = caller.login;
-	return refuse_scope(request, caller.scopes) == 0 &&
-	    !is_starting(request) && !is_frozen(request);
+	return refuse_scope(request, caller.scopes) == 0 && may_go_on(request);
 }
 
 void
@@ -280,8 +390,8 @@ dispatch_call(struct front *front, const struct ipc_message *message)
 	struct wire_caller wire;
 	struct request request = {
 		.process = front->process,
-		.tenant = front->process->tenants[0],
 		.front = front,
+		.message = message,
 		.conn = message->conn,
 		.tag = message->tag,
 		.payload = message->payload,
@@ -289,7 +399,7 @@ dispatch_call(struct front *front, const struct ipc_message *message)
 	};
 
 	if (find_operation(&request, message->op) != NULL &&
-	    authorize(&request, &wire) && !again_answered(&request)) {
+	    authorize(&request, message, &wire) && !again_answered(&request)) {
 		run_handler(&request);
 		return;
 	}

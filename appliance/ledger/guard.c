@@ -43,6 +43,14 @@ say(struct look *look, const char *format, ...)
 	report->rolled_back = true;
 }
 
+void
+guard_free_parts(struct guard *guard)
+{
+	free(guard->parts);
+	guard->parts = NULL;
+	guard->n_parts = 0;
+}
+
 /* --- looking ---------------------------------------------------------------- */
 
 static int
@@ -212,7 +220,8 @@ judge_part(struct look *look, const struct guard *guard,
 
 static int
 save(const struct guard *guard, const struct system_tick *tick,
-    const struct system_anchor *anchors, bool settled)
+    const struct system_anchor *anchors,
+    const struct system_generation *settled)
 {
 	return system_tick_save(guard->system, tick, anchors,
 	    anchors != NULL ? guard->n_parts : 0, settled);
@@ -233,7 +242,7 @@ make_witness(uint64_t *counter, const struct guard *guard, uint64_t stored,
 	int err = step(guard, "making");
 
 	if (err == 0)
-		err = save(guard, &tick, NULL, false);
+		err = save(guard, &tick, NULL, NULL);
 	if (err == 0)
 		err = step(guard, "make");
 	return err == 0 ? witness_make(counter, guard->witness, at_least) : err;
@@ -266,8 +275,8 @@ read_anchors(struct system_anchor **out, const struct guard *guard)
 }
 
 static int
-save_tick(const struct guard *guard, uint64_t counter, bool settled,
-    int64_t now)
+save_tick(const struct guard *guard, uint64_t counter,
+    const struct system_generation *settled, int64_t now)
 {
 	struct system_tick tick = {
 		.witness = witness_class_of(guard->witness),
@@ -320,7 +329,7 @@ begin_first(struct look *look, const struct guard *guard, int64_t now)
 	if (!look->witnessed)
 		err = make_witness(&counter, guard, 0, 1, now);
 	if (err == 0)
-		err = save_tick(guard, counter, false, now);
+		err = save_tick(guard, counter, NULL, now);
 	look->report->first = true;
 	look->report->counter = counter;
 	return err;
@@ -359,6 +368,100 @@ guard_begin(struct guard_report *report, const struct guard *guard, int64_t now)
 	return err == 0 ? settle_start(&look, guard, now) : err;
 }
 
+/* --- a tenant that was closed --------------------------------------------- */
+
+/* The note was taken away before anything was written after it. */
+static int
+judge_quiet(struct look *look, const struct guard *guard,
+    const struct guard_part *part, const struct system_quiet *quiet, bool *keep)
+{
+	struct ledger_view *view;
+	struct row_mark now;
+	int err = ledger_view_open(&view, part->ledger);
+
+	if (err != 0)
+		return err;
+	err = ledger_mark(&now, view);
+	if (err == 0)
+		err = ledger_holds(view, quiet->mark.batch, quiet->mark.head);
+	ledger_view_close(view);
+	if (err == ERR_ROLLED_BACK) {
+		/* So that the next start knows without the note. */
+		err = system_evidence_save(guard->system, part->tenant,
+		    &quiet->mark);
+		return err == 0 ? judge_part(look, guard, part) : err;
+	}
+	/* The note stays until somebody acknowledges: it is what shows it. */
+	*keep = err == 0 && now.batch > quiet->mark.batch;
+	if (*keep)
+		say(look,
+		    "the site's store was put back to an older copy: it says "
+		    "that the journal of tenant %s ends with batch %" PRIu64
+		    ", and it ends with %" PRIu64,
+		    part->tenant, quiet->mark.batch, now.batch);
+	return err;
+}
+
+int
+guard_admit(struct guard_report *report, struct system_quiet *quiet,
+    bool *was_quiet, const struct guard *guard, uint64_t counter)
+{
+	const struct guard_part *part = &guard->parts[0];
+	struct look look = { .report = report };
+	struct ledger_view *view;
+	bool keep = false;
+
+	*report = (struct guard_report){ .counter = counter };
+	int err = system_quiet_load(quiet, guard->system, part->tenant);
+
+	*was_quiet = err == 0;
+	if (err == ERR_NOT_FOUND)
+		err = 0;
+	if (err == 0)
+		err = ledger_view_open(&view, part->ledger);
+	if (err != 0)
+		return err;
+	look.rows = ledger_tick(view);
+	ledger_view_close(view);
+	if (look.rows > counter + 1)
+		say(&look,
+		    "%s was put back to an older copy: it is at tick %" PRIu64
+		    ", and tenant %s was at tick %" PRIu64 " already",
+		    witness_name(guard->witness), counter, part->tenant,
+		    look.rows);
+	err = judge_part(&look, guard, part);
+	if (err == 0 && *was_quiet && !report->rolled_back)
+		err = judge_quiet(&look, guard, part, quiet, &keep);
+	if (err == 0)
+		err = step(guard, "admit");
+	/* From here on its journal may be written to. */
+	if (err == 0 && *was_quiet && !keep)
+		err = system_quiet_clear(guard->system, part->tenant);
+	return err == 0 ? step(guard, "admitted") : err;
+}
+
+int
+guard_dismiss(const struct guard *guard, uint64_t counter)
+{
+	const struct guard_part *part = &guard->parts[0];
+	struct system_quiet quiet = { .tick = counter };
+	struct ledger_view *view;
+	int err = ledger_view_open(&view, part->ledger);
+
+	if (err != 0)
+		return err;
+	err = ledger_mark(&quiet.mark, view);
+	quiet.time = ledger_time(view);
+	ledger_view_close(view);
+	if (err == 0)
+		err = ledger_stop_clean(part->ledger);
+	if (err == 0)
+		err = step(guard, "dismiss");
+	if (err == 0)
+		err = system_quiet_save(guard->system, part->tenant, &quiet);
+	return err == 0 ? step(guard, "dismissed") : err;
+}
+
 /* --- another witness ------------------------------------------------------ */
 
 int
@@ -375,7 +478,7 @@ guard_move(struct guard_report *report, struct guard *guard,
 		return err;
 	/* One write: before it the old witness counts, after it the new. */
 	guard->witness = witness;
-	err = save_tick(guard, counter, false, now);
+	err = save_tick(guard, counter, NULL, now);
 	if (err != 0) {
 		guard->witness = before;
 		return err;
@@ -390,7 +493,7 @@ guard_move(struct guard_report *report, struct guard *guard,
 int
 guard_tick(uint64_t *counter, const struct guard *guard, int64_t now)
 {
-	int err = save_tick(guard, *counter + 1, false, now);
+	int err = save_tick(guard, *counter + 1, NULL, now);
 
 	if (err == 0)
 		err = increment(guard, *counter + 1);
@@ -448,10 +551,13 @@ guard_lost(struct row_mark *lost, const struct guard *guard,
 
 int
 guard_settle(struct guard_report *report, const struct guard *guard,
-    int64_t now)
+    const struct system_generation *settled, int64_t now)
 {
 	uint64_t counter = report->counter + 1;
-	int err = save_tick(guard, counter, true, now);
+	struct system_generation generation = *settled;
+
+	generation.counter = counter;
+	int err = save_tick(guard, counter, &generation, now);
 
 	if (err == 0)
 		err = increment(guard, counter);

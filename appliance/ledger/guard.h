@@ -39,6 +39,17 @@
  * After an acknowledgement devices bring what the lost branch granted them: for
  * leases see decide_generation.c, for borrows, where more hangs on it, borrow.h.
  *
+ * Tenants open on use and close when nothing goes on there. A closed one is
+ * noted in the system store with the end of its journal ("quiet"):
+ *   close  1  the journal's end is covered by a tick, and its stop noted there
+ *          2  the system store gets the note
+ *   open   1  the journal must end exactly where the note says
+ *          2  the note is taken away
+ *          3  the journal gets a ROW_STARTED; with it, rows of what it slept
+ *             through
+ * At start only tenants without a note are opened and looked at. A crash leaves
+ * the note and an unchanged journal, or no note.
+ *
  * It must not know of sessions, threads, operations or people.
  */
 #ifndef APPLIANCE_LEDGER_GUARD_H
@@ -57,15 +68,18 @@ struct guard_part {
 struct guard {
 	struct system_store *system;
 	struct witness *witness;
-	const struct guard_part *parts;
+	struct guard_part *parts;
 	size_t n_parts;
 	/** Faults for tests: called before each step that writes ("making",
-	 * "make", "store", "increment", "incremented", "move", "moved"); NULL
-	 * otherwise. A
+	 * "make", "store", "increment", "incremented", "move", "moved",
+	 * "admit", "admitted", "dismiss", "dismissed"); NULL otherwise. A
 	 * non-zero result ends the function with it, as a crash would. */
 	int (*fault)(void *ctx, const char *step);
 	void *fault_ctx;
 };
+
+/** Parts that the caller made with calloc. */
+void guard_free_parts(struct guard *guard);
 
 /** What was found, and what is in force. */
 struct guard_report {
@@ -113,9 +127,11 @@ int guard_prepare(struct guard_report *report, const struct guard *guard,
 /** The furthest that is known of what a journal has lost; zero: nothing. */
 int guard_lost(struct row_mark *lost, const struct guard *guard,
     const struct guard_part *part);
-/** Steps 2 and 3. The report is clean after it. */
+/** Steps 2 and 3. The report is clean after it. `settled`: who says what
+ * happened, and what was found; its counter is filled in, and tenants that are
+ * closed meanwhile get their rows by it when they open. */
 int guard_settle(struct guard_report *report, const struct guard *guard,
-    int64_t now);
+    const struct system_generation *settled, int64_t now);
 
 /**
  * Somebody shows a place in a journal, verified to be signed by this site. Does
@@ -124,6 +140,20 @@ int guard_settle(struct guard_report *report, const struct guard *guard,
  */
 int guard_evidence(struct guard_report *report, const struct guard *guard,
     const struct guard_part *part, const struct row_mark *mark);
+
+/**
+ * A tenant's store was opened, the only part of the guard: is it the newest?
+ * Tenants that are noted as quiet are looked at here and not at the start. The
+ * note is taken away, and then its journal may be written to. `counter` is the
+ * one in force. Any thread; one tenant at a time.
+ *
+ * @param[out] report  rolled_back, and words: nothing may be written.
+ */
+int guard_admit(struct guard_report *report, struct system_quiet *quiet,
+    bool *was_quiet, const struct guard *guard, uint64_t counter);
+/** The same tenant is about to be closed, nothing is under way, and all that it
+ * journaled is covered by a tick: note that. */
+int guard_dismiss(const struct guard *guard, uint64_t counter);
 
 /** The same without writing: is it proof? 1, 0, or a fault. */
 int guard_is_proof(const struct guard_part *part, const struct row_mark *mark);

@@ -19,6 +19,7 @@
 #include "appliance/ledger/spool.h"
 #include "appliance/ledger/system.h"
 #include "appliance/ledger/table.h"
+#include "appliance/ledger/tenants.h"
 #include "appliance/ledger/wire.h"
 #include "appliance/ledger/work.h"
 #include "appliance/ledger/writer.h"
@@ -48,6 +49,7 @@ struct people;
 #define CLOSE_RESTART 1012 /* RFC 6455's register: come again */
 #define CLOSE_REPLACED 4001 /* a newer session of the same device */
 #define CLOSE_REVOKED 4003
+#define CLOSE_SUSPENDED 4004 /* its tenant */
 
 enum process_phase {
 	PHASE_STARTING, /* the start is not journaled yet */
@@ -63,13 +65,28 @@ struct tenant_probe {
 	int rc;
 };
 
-/** One tenant and what lives around its ledger. */
+/** What it slept through while it was closed: rows that its journal gets before
+ * that of its start. */
+struct tenant_sleep {
+	bool owes_generation;
+	struct ledger_generation generation;
+	struct row_actor by;
+	bool owes_clock;
+	struct row_clock clock;
+};
+
+/** One open tenant and what lives around its ledger. */
 struct tenant {
 	struct process *process;
+	struct tenant_entry *entry;
 	char name[64];
 	struct ledger *ledger;
 	uint8_t *key; /* guarded */
 	struct writer *writer;
+	size_t n_calls; /* under way */
+	size_t n_sessions; /* bound to it, proved or not */
+	int64_t busy_at; /* boottime: something went on there */
+	struct tenant_sleep slept;
 	struct liveness liveness;
 	struct contracts contracts;
 	struct table sessions; /* device -> its live session */
@@ -114,12 +131,13 @@ struct front {
  * takes its time; what it found is told to the loop. */
 struct own_guard {
 	struct witness *witness;
-	struct guard_part *parts; /* of every tenant */
-	struct guard guard; /* the thread's, and the start's */
+	struct guard guard; /* of no tenant; each piece of work has its own,
+			       made by tick_guard */
 	struct worker *worker;
 	struct guard_report report; /* the loop's; while nothing runs there */
 	bool frozen; /* rolled back: nothing is granted or journaled */
 	bool acknowledging;
+	size_t n_proving; /* looks at what somebody showed, under way */
 	bool ticking;
 	bool wanted; /* a tick, as soon as may be */
 	bool ticked; /* once at least since the start */
@@ -157,8 +175,16 @@ struct process {
 	uint8_t ca_sha256[32];
 	struct system_store *system; /* any thread */
 	struct table again; /* calls with an Idempotency-Key under way */
-	struct tenant **tenants;
+	struct tenants known; /* all that there are */
+	struct tenant **tenants; /* those that are open, or about to be */
 	size_t n_tenants;
+	struct tenant_entry *wanted; /* that the request at hand waits for */
+	size_t parked_bytes; /* of requests that wait for a tenant */
+	size_t n_moving; /* tenants that are being opened or closed */
+	struct worker *opener; /* opens and closes them */
+	struct usage_saving *usage_saving; /* on its way to the store */
+	int64_t usage_saved; /* boottime */
+	int32_t usage_day; /* as the last tick saw it */
 	struct front *fronts;
 	uint64_t next_serial;
 	size_t n_sessions;
@@ -196,6 +222,8 @@ struct process {
 
 /** Site time, ms. Any thread. */
 int64_t process_now(struct process *process);
+/** One that is open now, or NULL; what is asked of a tenant opens it:
+ * tenant_use.h. */
 struct tenant *process_tenant(const struct process *process, const char *name);
 /** Open its store, read its leases; `time`: from where its journal goes on.
  * Errors are logged. */
@@ -223,6 +251,7 @@ struct request {
 	struct tenant *tenant;
 	struct front *front;
 	struct session *session; /* NULL on HTTP */
+	const struct ipc_message *message; /* as it came */
 	const struct wire_caller *caller; /* NULL but on HTTP */
 	const struct operation *op;
 	uint64_t conn, tag;
@@ -270,6 +299,7 @@ struct call {
 	void *request;
 	void *reply; /* of a query */
 	size_t bytes; /* counted in call_bytes */
+	int64_t began; /* monotonic, ns */
 	uint64_t lease; /* marked as ending, or 0 */
 	uint64_t device; /* whose leases are marked as ending, or 0 */
 	uint64_t waiter; /* whose claim it is, or 0 */
@@ -385,7 +415,9 @@ bool session_is_proved(const struct session *session);
 /** It proved a device that no admin has let in yet. */
 bool session_is_pending(const struct session *session);
 void session_fill_who(struct principal *who, const struct session *session);
-struct tenant *session_tenant(const struct session *session);
+/** Its tenant, which stays open while the session lasts. Returns what
+ * tenant_use does. */
+int session_bind(struct tenant **tenant, struct session *session);
 /** What its device's counter was when it was proved; 0: nobody knows. */
 uint64_t session_counter(const struct session *session);
 /** Something came in on it. */
@@ -422,6 +454,8 @@ void dispatch_call(struct front *front, const struct ipc_message *message);
 /** Read leases and ends of contracts into memory, every deadline from now. */
 int own_load_leases(struct tenant *tenant);
 void own_start(struct tenant *tenant);
+/** Tell everybody, once all that were opened at the start have it journaled. */
+void own_ready(struct process *process);
 void own_expire_due(struct tenant *tenant);
 /** Those of minutes that are over; all with `now`. */
 void own_flush_denials(struct tenant *tenant, bool now);
@@ -446,6 +480,9 @@ int site_tpm_read_key(struct process *process);
 
 /* tick.c */
 
+/** A guard of all tenants that are open; its parts are the caller's to free.
+ * ERR_NOMEM. */
+int tick_guard(struct guard *guard, const struct process *process);
 /** Open the witness and look, before anything else is done. Errors are logged:
  * then nothing may start. */
 int tick_open(struct process *process);

@@ -3,6 +3,8 @@
  * start, deadlines that passed, refusals of a minute, checkpoints; and what a
  * committed batch changes around the ledger.
  */
+#include "appliance/ledger/tenant_use.h"
+#include "appliance/ledger/usage.h"
 #include "appliance/ledger/waiting.h"
 
 #include "shared/base/clock.h"
@@ -29,8 +31,8 @@ all_started(const struct process *process)
 	return true;
 }
 
-static void
-be_ready(struct process *process)
+void
+own_ready(struct process *process)
 {
 	if (process->phase != PHASE_STARTING || !all_started(process))
 		return;
@@ -45,15 +47,65 @@ be_ready(struct process *process)
 }
 
 static void
+started(struct tenant *tenant)
+{
+	if (tenant->started)
+		tenant_started(tenant);
+	own_ready(tenant->process);
+}
+
+static void
 finish_start(struct call *call)
 {
 	struct tenant *tenant = call->tenant;
-	struct process *process = call->process;
 
 	tenant->starting = false;
 	tenant->started = call->write.command.err == 0;
 	call_free(call);
-	be_ready(process);
+	started(tenant);
+}
+
+/* What it slept through comes first. */
+static void
+finish_slept(struct call *call)
+{
+	struct tenant *tenant = call->tenant;
+	struct tenant_sleep *slept = &tenant->slept;
+
+	tenant->starting = false;
+	if (call->write.command.err != 0)
+		log_error("ledger",
+		    "tenant %s: what it slept through cannot be journaled: %s",
+		    tenant->name, err_str(call->write.command.err));
+	else if (slept->owes_generation)
+		slept->owes_generation = false;
+	else
+		slept->owes_clock = false;
+	bool done = call->write.command.err == 0;
+
+	call_free(call);
+	if (done)
+		own_start(tenant); /* else the next tick tries again */
+}
+
+static struct call *
+call_for_slept(struct tenant *tenant)
+{
+	struct tenant_sleep *slept = &tenant->slept;
+	struct call *call = slept->owes_generation
+	    ? call_new_own(tenant, LEDGER_GENERATION, &slept->generation,
+		  sizeof(slept->generation))
+	    : call_new_own(tenant, LEDGER_CLOCK, &slept->clock,
+		  sizeof(slept->clock));
+	struct row_actor by =
+	    slept->owes_generation ? slept->by : slept->clock.by;
+
+	if (call == NULL)
+		return NULL;
+	call->write.command.who.kind = by.kind;
+	call->write.command.who.id = by.id;
+	call->finish = finish_slept;
+	return call;
 }
 
 void
@@ -69,18 +121,21 @@ own_start(struct tenant *tenant)
 	/* Nothing is journaled before an admin has looked. */
 	if (tenant->process->guard.frozen) {
 		tenant->started = true;
-		be_ready(tenant->process);
+		started(tenant);
 		return;
 	}
 	text_copy(start.row.software, sizeof(start.row.software),
 	    PROCESS_SOFTWARE);
-	struct call *call =
-	    call_new_own(tenant, LEDGER_START, &start, sizeof(start));
+	bool slept = tenant->slept.owes_generation || tenant->slept.owes_clock;
+	struct call *call = slept
+	    ? call_for_slept(tenant)
+	    : call_new_own(tenant, LEDGER_START, &start, sizeof(start));
 
 	if (call == NULL)
 		return; /* the next tick tries again */
 	tenant->starting = true;
-	call->finish = finish_start;
+	if (!slept)
+		call->finish = finish_start;
 	call_commit(call);
 }
 
@@ -233,6 +288,17 @@ apply_ended(struct tenant *tenant, const struct write_event *event)
 }
 
 static int
+apply_granted(struct tenant *tenant, const struct write_event *event,
+    int64_t boottime)
+{
+	int rc = liveness_add(&tenant->liveness, event->lease, event->device,
+	    event->license, event->ttl_s, event->grace_s, boottime);
+
+	usage_seat(tenant, event->user);
+	return rc;
+}
+
+static int
 apply_licensed(struct tenant *tenant, const struct write_event *event)
 {
 	waiting_anything_changed(tenant);
@@ -250,9 +316,7 @@ apply_events(struct tenant *tenant, const struct write_outcome *outcome)
 		const struct write_event *event = &outcome->events[i];
 
 		if (event->kind == WRITE_GRANTED)
-			lost |= liveness_add(&tenant->liveness, event->lease,
-				    event->device, event->license, event->ttl_s,
-				    event->grace_s, boottime) != 0;
+			lost |= apply_granted(tenant, event, boottime) != 0;
 		else if (event->kind == WRITE_ENDED)
 			apply_ended(tenant, event);
 		else if (event->kind == WRITE_LICENSED)

@@ -73,7 +73,7 @@ own_clock_row(struct process *process, const struct row_clock *row,
 	for (size_t i = 0; i < process->n_tenants; i++) {
 		struct tenant *tenant = process->tenants[i];
 
-		if (tenant == except)
+		if (tenant == except || !tenant->started)
 			continue;
 		struct call *call =
 		    call_new_own(tenant, LEDGER_CLOCK, row, sizeof(*row));
@@ -240,8 +240,20 @@ run_keep(struct work *work)
 {
 	struct call *call = (struct call *)work;
 
-	call->write.command.err =
-	    system_clock_save(call->process->system, call->reply);
+	struct system_store *system = call->process->system;
+	const struct clock_correct *correct = call->request;
+	const struct row_clock row = {
+		.event = CLOCK_CORRECTED,
+		.held = process_now(call->process),
+		.wall = correct->time,
+		.by = actor(call),
+	};
+	int rc = system_clock_save(system, call->reply);
+
+	/* Those that are closed get the row when they open. */
+	if (rc == 0)
+		rc = system_quiet_correct(system, &row);
+	call->write.command.err = rc;
 }
 
 static void
@@ -302,6 +314,11 @@ clock_correct_asked(const struct request *request)
 	    ? ERR_NOMEM
 	    : check_correct(process, correct, process_now(process),
 		  &command->problem);
+	if (command->err == 0 && process->n_moving > 0) {
+		command->err = ERR_UNAVAILABLE;
+		problem_set(&command->problem, ERR_UNAVAILABLE, NULL,
+		    "tenants are being opened at this moment; try again");
+	}
 	if (command->err != 0) {
 		call_answer(call);
 		return;

@@ -1,5 +1,7 @@
 #include "appliance/ledger/people.h"
 
+#include "appliance/ledger/tenant_use.h"
+
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -251,9 +253,10 @@ user_session_find(struct caller *caller, struct process *process,
 
 	if (session == NULL)
 		return ERR_UNAUTHENTICATED;
-	caller->tenant = process_tenant(process, session->tenant);
-	if (caller->tenant == NULL)
-		return ERR_UNAUTHENTICATED;
+	int rc = tenant_use(&caller->tenant, process, session->tenant);
+
+	if (rc != 0)
+		return rc == ERR_NOT_FOUND ? ERR_UNAUTHENTICATED : rc;
 	caller->who.kind = ACTOR_USER;
 	caller->who.id = session->user;
 	caller->scopes = session->scopes;

@@ -2,6 +2,8 @@
 
 #include "appliance/ledger/by_key.h"
 #include "appliance/ledger/people.h"
+#include "appliance/ledger/tenant_use.h"
+#include "appliance/ledger/usage.h"
 #include "appliance/ledger/waiting.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -25,15 +27,6 @@ int64_t
 process_now(struct process *process)
 {
 	return shared_clock_now(&process->clock);
-}
-
-struct tenant *
-process_tenant(const struct process *process, const char *name)
-{
-	for (size_t i = 0; i < process->n_tenants; i++)
-		if (strcmp(process->tenants[i]->name, name) == 0)
-			return process->tenants[i];
-	return NULL;
 }
 
 static void
@@ -97,7 +90,8 @@ void
 process_settle(struct process *process)
 {
 	if (process->n_calls > 0 || process->clock_saving ||
-	    process->guard.ticking)
+	    process->guard.ticking || process->n_moving > 0 ||
+	    process->usage_saving != NULL)
 		return;
 	for (size_t i = 0; i < process->n_tenants; i++)
 		if (last_words(process, process->tenants[i]))
@@ -116,6 +110,7 @@ begin_drain(struct process *process)
 	process->phase = PHASE_DRAINING;
 	front_tell_state(process);
 	by_key_drain(process);
+	tenant_refuse_all(process);
 	process_settle(process);
 }
 
@@ -196,6 +191,8 @@ got_tick(evutil_socket_t fd, short what, void *ctx)
 	for (size_t i = 0; i < process->n_tenants; i++)
 		tick_tenant(process->tenants[i]);
 	by_key_tick(process);
+	tenant_watch(process);
+	usage_watch(process);
 	enrolling_expire(process);
 	spools_expire(&process->spools, clock_boottime_ms());
 	people_tick(process->people);
@@ -256,38 +253,6 @@ open_site(struct process *process)
 		rc = system_open(&process->system, path, key);
 	sodium_free(key);
 	return rc;
-}
-
-struct opening {
-	struct process *process;
-	int64_t time; /* the latest of all tenants */
-	int64_t linger; /* the last slot that waits; 0: none */
-};
-
-static int
-open_one(void *ctx, const struct system_tenant *found)
-{
-	struct opening *opening = ctx;
-	struct process *process = opening->process;
-	struct tenant **tenants = reallocarray(process->tenants,
-	    process->n_tenants + 1, sizeof(*tenants));
-	int64_t time = 0;
-
-	if (tenants == NULL)
-		return ERR_NOMEM;
-	process->tenants = tenants;
-	int rc = tenant_open(&tenants[process->n_tenants], process, found->name,
-	    &time);
-
-	if (rc != 0)
-		return rc;
-	int64_t linger = tenants[process->n_tenants++]->linger_until;
-
-	if (linger > opening->linger)
-		opening->linger = linger;
-	if (time > opening->time)
-		opening->time = time;
-	return 0;
 }
 
 static void
@@ -367,7 +332,6 @@ start_clock(struct process *process, int64_t last, int64_t linger)
 	return rc == ERR_FULL ? 0 : rc;
 }
 
-/* A tenant is pinned to a writer; few tenants need few. */
 static int
 start_threads(struct process *process)
 {
@@ -379,8 +343,8 @@ start_threads(struct process *process)
 	process->outbox = outbox_new(process->base);
 	if (process->outbox == NULL)
 		return ERR_NOMEM;
-	while (process->n_writers < PROCESS_WRITERS &&
-	    process->n_writers < process->n_tenants) {
+	/* All now: a seccomp filter allows no more threads later. */
+	while (process->n_writers < PROCESS_WRITERS) {
 		struct writer *writer =
 		    writer_new(process->outbox, &process->clock, &callbacks);
 
@@ -389,14 +353,15 @@ start_threads(struct process *process)
 		process->writers[process->n_writers++] = writer;
 	}
 	for (size_t i = 0; i < process->n_tenants; i++)
-		process->tenants[i]->writer =
-		    process->writers[i % process->n_writers];
+		tenant_pin(process->tenants[i]);
 	process->reader = worker_new("reader", process->outbox);
 	process->helper = worker_new("helper", process->outbox);
 	process->checker = worker_new("checker", process->outbox);
 	process->vault = worker_new("vault", process->outbox);
+	process->opener = worker_new("opener", process->outbox);
 	if (process->reader == NULL || process->helper == NULL ||
-	    process->checker == NULL || process->vault == NULL)
+	    process->checker == NULL || process->vault == NULL ||
+	    process->opener == NULL)
 		return ERR_SYSTEM;
 	int rc = people_open(process);
 
@@ -406,17 +371,15 @@ start_threads(struct process *process)
 static int
 open_store(struct process *process)
 {
-	struct opening opening = { .process = process };
+	struct tenant_times times = { .latest = 0 };
 	int rc = open_site(process);
 
 	if (rc == 0)
-		rc = system_each_tenant(process->system, open_one, &opening);
-	if (rc == 0 && process->n_tenants == 0) {
-		log_error("ledger", "the site has no tenant");
-		rc = ERR_CORRUPT;
-	}
+		rc = tenant_load_all(&times, process);
 	if (rc == 0)
-		rc = start_clock(process, opening.time, opening.linger);
+		rc = start_clock(process, times.latest, times.linger);
+	if (rc == 0)
+		rc = usage_load(process);
 	if (rc == 0)
 		rc = tick_open(process);
 	return rc;
@@ -451,6 +414,7 @@ start(struct process *process)
 		return rc;
 	for (size_t i = 0; i < process->n_tenants; i++)
 		own_start(process->tenants[i]);
+	own_ready(process); /* all of them may be quiet */
 	return supervisor_ready(process->child);
 }
 
@@ -461,6 +425,7 @@ stop_threads(struct process *process)
 {
 	for (size_t i = 0; i < process->n_writers; i++)
 		writer_free(process->writers[i]);
+	worker_free(process->opener);
 	worker_free(process->reader);
 	worker_free(process->checker);
 	people_stop(process->people);
@@ -506,6 +471,8 @@ release(struct process *process)
 	for (size_t i = 0; i < process->n_tenants; i++)
 		tenant_close(process->tenants[i]);
 	free(process->tenants);
+	tenant_parked_release(process);
+	tenants_release(&process->known);
 	system_close(process->system);
 	spools_release(&process->spools);
 	identity_close(process->identity);
@@ -545,6 +512,7 @@ ledger_main(void *ctx, const struct supervisor_child *child)
 		    ? 1
 		    : STATUS_SITE;
 	} else if (status == 0) {
+		usage_save_all(process);
 		note_clean_stop(process);
 		log_timing(process);
 		log_info("ledger", "stopped");

@@ -85,6 +85,7 @@ proved(struct work *work)
 	struct proving *proving = (struct proving *)work;
 	struct own_guard *own = &proving->tenant->process->guard;
 
+	own->n_proving--;
 	if (proving->rc < 0)
 		log_error("ledger",
 		    "what shows that the store was put back cannot be kept: "
@@ -131,6 +132,7 @@ rollback_look(struct tenant *tenant, const struct row_mark *mark,
 	proving->tenant = tenant;
 	proving->tells = tells;
 	proving->mark = *mark;
+	own->n_proving++;
 	worker_put(own->worker, &proving->work);
 }
 
@@ -139,6 +141,8 @@ rollback_look(struct tenant *tenant, const struct row_mark *mark,
 /* What its call carries from step to step. */
 struct acknowledging {
 	struct guard_report report;
+	struct guard guard; /* of who was open when it began: none comes or
+			       goes before it has ended */
 	struct ledger_generation *rows; /* one a tenant */
 	struct rollback_acknowledged reply;
 };
@@ -148,6 +152,10 @@ end_acknowledging(struct call *call)
 {
 	struct process *process = call->process;
 
+	struct acknowledging *way = call->own;
+
+	if (way != NULL)
+		guard_free_parts(&way->guard);
 	process->guard.acknowledging = false;
 	if (call->write.command.err != 0)
 		log_error("ledger", "the rollback is not acknowledged: %s",
@@ -220,6 +228,7 @@ finish_settled(struct call *call)
 		struct tenant *tenant = process->tenants[i];
 
 		tenant->proved = 0;
+		tenant->slept.owes_generation = false;
 		tenant->started = false;
 		own_start(tenant);
 		close_sessions(tenant, way->reply.generation);
@@ -234,9 +243,18 @@ run_settle(struct work *work)
 {
 	struct call *call = (struct call *)work;
 	struct acknowledging *way = call->own;
+	const struct rollback_acknowledge *request = call->request;
+	struct system_generation settled = {
+		.witness = witness_class_of(way->guard.witness),
+		.stored = way->report.stored,
+		.witnessed = way->report.witnessed,
+		.by = { .kind = call->write.command.who.kind,
+		    .id = call->write.command.who.id },
+	};
 
-	call->write.command.err = guard_settle(&way->report,
-	    &call->process->guard.guard, process_now(call->process));
+	memcpy(settled.reason, request->reason, sizeof(settled.reason));
+	call->write.command.err = guard_settle(&way->report, &way->guard,
+	    &settled, process_now(call->process));
 }
 
 /* Every journal has its row, or one of them does not. */
@@ -298,9 +316,8 @@ run_prepare(struct work *work)
 {
 	struct call *call = (struct call *)work;
 	const struct rollback_acknowledge *request = call->request;
-	const struct process *process = call->process;
-	const struct guard *guard = &process->guard.guard;
 	struct acknowledging *way = call->own;
+	const struct guard *guard = &way->guard;
 	int err =
 	    guard_prepare(&way->report, guard, process_now(call->process));
 
@@ -325,6 +342,12 @@ may_acknowledge(const struct request *request)
 	const struct own_guard *own = &request->process->guard;
 	struct problem problem = { 0 };
 
+	if (own->frozen && request->process->n_moving > 0) {
+		problem_set(&problem, ERR_UNAVAILABLE, NULL,
+		    "tenants are being opened at this moment; try again");
+		request_refuse(request, ERR_UNAVAILABLE, &problem);
+		return false;
+	}
 	if (own->frozen && !own->acknowledging && !own->ticking)
 		return true;
 	problem_set(&problem, ERR_CONFLICT, NULL,
@@ -352,9 +375,12 @@ rollback_acknowledge(const struct request *request)
 	call->own = way;
 	call->finish = finish_prepared;
 	if (way != NULL)
+		*way = (struct acknowledging){ .rows = NULL };
+	if (way != NULL)
 		way->rows = arena_alloc(&call->arena,
 		    process->n_tenants * sizeof(*way->rows));
-	if (way == NULL || way->rows == NULL) {
+	if (way == NULL || way->rows == NULL ||
+	    tick_guard(&way->guard, process) != 0) {
 		call->write.command.err = ERR_NOMEM;
 		end_acknowledging(call);
 		return;

@@ -1,6 +1,7 @@
 /* Sessions from their beginning to hello, and what is said to the live one of
  * a device; see session.h. */
 #include "appliance/ledger/session.h"
+#include "appliance/ledger/tenant_use.h"
 #include "appliance/ledger/waiting.h"
 
 #include "shared/base/clock.h"
@@ -51,16 +52,30 @@ session_new(struct front *front, uint64_t conn, const struct wire_peer *peer)
 	session->front = front;
 	session->conn = conn;
 	session->peer = *peer;
-	/* Agents belong to the only tenant until host names choose one. */
-	session->tenant = process_tenant(process, SETUP_TENANT);
+	session->entry = tenant_by_host(process, peer->host);
 	return session;
 }
 
-void
-session_free(struct session *session)
+int
+session_bind(struct tenant **out, struct session *session)
 {
-	if (session == NULL)
-		return;
+	struct process *process = session->front->process;
+
+	if (session->tenant == NULL) {
+		int rc =
+		    tenant_use_entry(&session->tenant, process, session->entry);
+
+		if (rc != 0)
+			return rc;
+		session->tenant->n_sessions++;
+	}
+	*out = session->tenant;
+	return 0;
+}
+
+static void
+unbind(struct session *session)
+{
 	struct table *live = &session->tenant->sessions;
 
 	if (session->proved && table_get(live, session->device) == session) {
@@ -68,6 +83,16 @@ session_free(struct session *session)
 		table_remove(live, session->device);
 		waiting_device_left(session->tenant, session->device);
 	}
+	session->tenant->n_sessions--;
+}
+
+void
+session_free(struct session *session)
+{
+	if (session == NULL)
+		return;
+	if (session->tenant != NULL)
+		unbind(session);
 	enrolling_forget(session);
 	table_remove(&session->front->sessions, session->conn);
 	session->front->process->n_sessions--;
@@ -85,12 +110,6 @@ bool
 session_is_pending(const struct session *session)
 {
 	return session->pending;
-}
-
-struct tenant *
-session_tenant(const struct session *session)
-{
-	return session->tenant;
 }
 
 void

@@ -24,7 +24,9 @@ struct enrolling;
 
 struct session {
 	struct front *front;
-	struct tenant *tenant;
+	struct tenant_entry *entry; /* of the host that it asked for */
+	struct tenant *tenant; /* bound to it, and open; NULL until it has said
+				  something */
 	uint64_t conn;
 	struct wire_peer peer;
 	uint32_t hellos;

@@ -1,4 +1,4 @@
-#include "appliance/ledger/system.h"
+#include "appliance/ledger/system_private.h"
 
 #include "shared/backup/dump.h"
 #include "shared/base/clock.h"
@@ -7,7 +7,6 @@
 #include "shared/base/text.h"
 
 #include <errno.h>
-#include <lmdb.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,26 +17,13 @@
 #define KEY_TEXT 43
 #define KEY_PREFIX "clsk_"
 
-struct system_store {
-	MDB_env *env;
-	MDB_dbi tenants; /* name -> system_tenant */
-	MDB_dbi keys; /* keyed hash -> system_key */
-	MDB_dbi facts; /* name -> bytes */
-	uint8_t *hash_key;
-};
-
-static const struct record_field system_tenant_fields[] = {
-	R_TEXT(system_tenant, name, 1, 63, 0, "Name"),
-	R_TIME(system_tenant, created_at, 0, "When it was made"),
-};
-static RECORD_DEFINE(system_tenant, 1, "A tenant of the site");
-
 static const struct record_field system_key_fields[] = {
 	R_U64(system_key, number, 1, (UINT64_C(1) << 53) - 1, 0, "Number"),
 	R_TEXT(system_key, tenant, 1, 63, 0, "Whose"),
 	R_TEXT(system_key, name, 0, 63, 0, "For people"),
 	R_TIME(system_key, created_at, 0, "When it was made"),
 	R_BOOL(system_key, revoked, 0, "No longer good"),
+	R_U32(system_key, scopes, 0, UINT32_MAX, 0, "What it may"),
 };
 static RECORD_DEFINE(system_key, 1, "An admin's key");
 
@@ -63,8 +49,23 @@ static const struct record_field system_tick_fields[] = {
 };
 static RECORD_DEFINE(system_tick, 1, "The site's own counter");
 
-static int
-store_failed(int rc, const char *what)
+static const struct record_field system_generation_fields[] = {
+	R_U64(system_generation, counter, 0, (UINT64_C(1) << 53) - 1, 0,
+	    "The site's counter in its rows"),
+	R_ENUM(system_generation, witness, witness_class_names, 0,
+	    "Where it was kept besides"),
+	R_U64(system_generation, stored, 0, (UINT64_C(1) << 53) - 1, 0,
+	    "What the store had"),
+	R_U64(system_generation, witnessed, 0, (UINT64_C(1) << 53) - 1, 0,
+	    "What the witness had"),
+	R_TEXT(system_generation, reason, 0, 127, RECORD_OPTIONAL,
+	    "What happened"),
+	R_STRUCT(system_generation, by, &row_actor_record, 0, "Who says so"),
+};
+static RECORD_DEFINE(system_generation, 1, "An acknowledged rollback");
+
+int
+system_failed(int rc, const char *what)
 {
 	log_error("system", "cannot %s the site's store: %s", what,
 	    mdb_strerror(rc));
@@ -86,7 +87,7 @@ open_env(MDB_env **env, const char *path)
 	if (rc != 0)
 		return rc;
 	if ((rc = mdb_env_set_mapsize(*env, MAP_BYTES)) == 0 &&
-	    (rc = mdb_env_set_maxdbs(*env, 8)) == 0)
+	    (rc = mdb_env_set_maxdbs(*env, 16)) == 0)
 		rc = mdb_env_open(*env, path, MDB_NOTLS, 0600);
 	if (rc != 0) {
 		mdb_env_close(*env);
@@ -105,6 +106,10 @@ open_tables(struct system_store *system, unsigned int flags)
 	if (rc != 0)
 		return rc;
 	if ((rc = mdb_dbi_open(txn, "tenants", flags, &system->tenants)) != 0 ||
+	    (rc = mdb_dbi_open(txn, "hosts", flags, &system->hosts)) != 0 ||
+	    (rc = mdb_dbi_open(txn, "profiles", flags, &system->profiles)) !=
+		0 ||
+	    (rc = mdb_dbi_open(txn, "usage", flags, &system->usage)) != 0 ||
 	    (rc = mdb_dbi_open(txn, "keys", flags, &system->keys)) != 0 ||
 	    (rc = mdb_dbi_open(txn, "facts", flags, &system->facts)) != 0) {
 		mdb_txn_abort(txn);
@@ -122,7 +127,7 @@ system_create(const char *path)
 	if (rc == 0)
 		rc = open_tables(&system, MDB_CREATE);
 	mdb_env_close(system.env);
-	return rc == 0 ? 0 : store_failed(rc, "make");
+	return rc == 0 ? 0 : system_failed(rc, "make");
 }
 
 int
@@ -146,7 +151,7 @@ system_open(struct system_store **out, const char *path,
 		rc = open_tables(system, 0);
 	if (rc != 0) {
 		system_close(system);
-		return store_failed(rc, "open");
+		return system_failed(rc, "open");
 	}
 	*out = system;
 	return 0;
@@ -165,8 +170,8 @@ system_close(struct system_store *system)
 
 /* --- one value ----------------------------------------------------------- */
 
-static int
-put(MDB_txn *txn, MDB_dbi table, const void *key, size_t key_len,
+int
+system_put(MDB_txn *txn, MDB_dbi table, const void *key, size_t key_len,
     const struct record *record, const void *value, unsigned int flags)
 {
 	struct buf bytes = { 0 };
@@ -185,9 +190,9 @@ put(MDB_txn *txn, MDB_dbi table, const void *key, size_t key_len,
 }
 
 /* Returns what LMDB says, or MDB_CORRUPTED; the records hold no spans. */
-static int
-get(void *out, MDB_txn *txn, MDB_dbi table, const void *key, size_t key_len,
-    const struct record *record)
+int
+system_get(void *out, MDB_txn *txn, MDB_dbi table, const void *key,
+    size_t key_len, const struct record *record)
 {
 	MDB_val k = { key_len, (void *)(uintptr_t)key }, v;
 	struct arena arena = { 0 };
@@ -201,9 +206,18 @@ get(void *out, MDB_txn *txn, MDB_dbi table, const void *key, size_t key_len,
 	return rc == 0 ? 0 : MDB_CORRUPTED;
 }
 
+int
+system_delete(MDB_txn *txn, MDB_dbi table, const void *key, size_t len)
+{
+	MDB_val k = { len, (void *)(uintptr_t)key };
+	int rc = mdb_del(txn, table, &k, NULL);
+
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 /* Ends the transaction: commits when all went well so far. */
-static int
-finish(MDB_txn *txn, int rc, const char *what)
+int
+system_finish(MDB_txn *txn, int rc, const char *what)
 {
 	if (rc != 0)
 		mdb_txn_abort(txn);
@@ -211,79 +225,7 @@ finish(MDB_txn *txn, int rc, const char *what)
 		rc = mdb_txn_commit(txn);
 	if (rc == MDB_KEYEXIST)
 		return ERR_CONFLICT;
-	return rc == 0 ? 0 : store_failed(rc, what);
-}
-
-/* --- tenants ------------------------------------------------------------- */
-
-bool
-system_tenant_is_valid(const char *name)
-{
-	size_t len = strlen(name);
-
-	if (len == 0 || len > SYSTEM_TENANT_MAX || name[0] == '-')
-		return false;
-	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
-}
-
-int
-system_tenant_add(struct system_store *system, const char *name, int64_t now_ms)
-{
-	struct system_tenant tenant = { .created_at = now_ms };
-	MDB_txn *txn;
-
-	if (!system_tenant_is_valid(name))
-		return ERR_BAD_REQUEST;
-	text_copy(tenant.name, sizeof(tenant.name), name);
-	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
-
-	if (rc != 0)
-		return store_failed(rc, "write");
-	rc = put(txn, system->tenants, name, strlen(name),
-	    &system_tenant_record, &tenant, MDB_NOOVERWRITE);
-	return finish(txn, rc, "write");
-}
-
-static int
-walk_tenants(MDB_cursor *cursor,
-    int (*each)(void *ctx, const struct system_tenant *tenant), void *ctx)
-{
-	MDB_val k, v;
-	int rc;
-
-	while ((rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
-		struct system_tenant tenant;
-		struct arena arena = { 0 };
-
-		rc = record_read_msgpack(&tenant, &system_tenant_record,
-		    v.mv_data, v.mv_size, NULL, &arena, NULL);
-		arena_release(&arena);
-		if (rc != 0)
-			return ERR_CORRUPT;
-		if ((rc = each(ctx, &tenant)) != 0)
-			return rc;
-	}
-	return rc == MDB_NOTFOUND ? 0 : store_failed(rc, "read");
-}
-
-int
-system_each_tenant(struct system_store *system,
-    int (*each)(void *ctx, const struct system_tenant *tenant), void *ctx)
-{
-	MDB_txn *txn;
-	MDB_cursor *cursor;
-	int rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn);
-
-	if (rc != 0)
-		return store_failed(rc, "read");
-	if ((rc = mdb_cursor_open(txn, system->tenants, &cursor)) != 0) {
-		mdb_txn_abort(txn);
-		return store_failed(rc, "read");
-	}
-	rc = walk_tenants(cursor, each, ctx);
-	mdb_cursor_close(cursor);
-	mdb_txn_abort(txn);
-	return rc;
+	return rc == 0 ? 0 : system_failed(rc, what);
 }
 
 /* --- admins' keys -------------------------------------------------------- */
@@ -325,11 +267,10 @@ add_key(struct system_store *system, struct system_key *key,
 	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
 
 	if (rc != 0)
-		return store_failed(rc, "write");
-	struct system_tenant tenant;
+		return system_failed(rc, "write");
+	MDB_val k = { strlen(key->tenant), key->tenant }, v;
 
-	rc = get(&tenant, txn, system->tenants, key->tenant,
-	    strlen(key->tenant), &system_tenant_record);
+	rc = mdb_get(txn, system->tenants, &k, &v);
 	if (rc == MDB_NOTFOUND) {
 		mdb_txn_abort(txn);
 		return ERR_NOT_FOUND;
@@ -337,16 +278,16 @@ add_key(struct system_store *system, struct system_key *key,
 	if (rc == 0)
 		rc = next_number(&key->number, txn, system);
 	if (rc == 0)
-		rc = put(txn, system->keys, hash, 32, &system_key_record, key,
-		    MDB_NOOVERWRITE);
-	return finish(txn, rc, "write");
+		rc = system_put(txn, system->keys, hash, 32, &system_key_record,
+		    key, MDB_NOOVERWRITE);
+	return system_finish(txn, rc, "write");
 }
 
 int
 system_key_add(char text[SYSTEM_KEY_TEXT], struct system_store *system,
-    const char *tenant, const char *name, int64_t now_ms)
+    const char *tenant, const char *name, uint32_t scopes, int64_t now_ms)
 {
-	struct system_key key = { .created_at = now_ms };
+	struct system_key key = { .created_at = now_ms, .scopes = scopes };
 	uint8_t random[KEY_BYTES], hash[32];
 	struct buf out = { 0 };
 	char encoded[TEXT_BASE64_SIZE(KEY_BYTES)];
@@ -374,6 +315,18 @@ system_key_add(char text[SYSTEM_KEY_TEXT], struct system_store *system,
 	if (rc != 0)
 		sodium_memzero(text, SYSTEM_KEY_TEXT);
 	return rc;
+}
+
+bool
+system_key_is_of(const void *data, size_t len, const char *tenant)
+{
+	struct system_key key;
+	struct arena arena = { 0 };
+	int rc = record_read_msgpack(&key, &system_key_record, data, len, NULL,
+	    &arena, NULL);
+
+	arena_release(&arena);
+	return rc == 0 && strcmp(key.tenant, tenant) == 0;
 }
 
 /* Only what has the shape is worth a hash and a look-up. */
@@ -407,12 +360,12 @@ system_key_find(struct system_key *key, struct system_store *system,
 	int rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn);
 
 	if (rc != 0)
-		return store_failed(rc, "read");
-	rc =
-	    get(key, txn, system->keys, hash, sizeof(hash), &system_key_record);
+		return system_failed(rc, "read");
+	rc = system_get(key, txn, system->keys, hash, sizeof(hash),
+	    &system_key_record);
 	mdb_txn_abort(txn);
 	if (rc != 0 && rc != MDB_NOTFOUND)
-		return store_failed(rc, "read");
+		return system_failed(rc, "read");
 	if (rc != 0 || key->revoked || strcmp(key->tenant, tenant) != 0)
 		return ERR_UNAUTHENTICATED;
 	return 0;
@@ -429,13 +382,13 @@ system_clock_load(struct system_clock *clock, struct system_store *system)
 	int rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn);
 
 	if (rc != 0)
-		return store_failed(rc, "read");
-	rc = get(clock, txn, system->facts, clock_name, sizeof(clock_name) - 1,
-	    &system_clock_record);
+		return system_failed(rc, "read");
+	rc = system_get(clock, txn, system->facts, clock_name,
+	    sizeof(clock_name) - 1, &system_clock_record);
 	mdb_txn_abort(txn);
 	if (rc == MDB_NOTFOUND)
 		return ERR_NOT_FOUND;
-	return rc == 0 ? 0 : store_failed(rc, "read");
+	return rc == 0 ? 0 : system_failed(rc, "read");
 }
 
 int
@@ -445,26 +398,21 @@ system_clock_save(struct system_store *system, const struct system_clock *clock)
 	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
 
 	if (rc != 0)
-		return store_failed(rc, "write");
-	rc = put(txn, system->facts, clock_name, sizeof(clock_name) - 1,
+		return system_failed(rc, "write");
+	rc = system_put(txn, system->facts, clock_name, sizeof(clock_name) - 1,
 	    &system_clock_record, clock, 0);
-	return finish(txn, rc, "write");
+	return system_finish(txn, rc, "write");
 }
 
 /* --- the site's own counter ----------------------------------------------- */
 
 static const char tick_name[] = "tick";
+static const char generation_name[] = "generation";
 
-/* A fact about one tenant's journal. */
-struct mark_key {
-	char name[96];
-	size_t len;
-};
-
-static struct mark_key
-mark_key_of(const char *what, const char *tenant)
+struct system_name
+system_name_of(const char *what, const char *tenant)
 {
-	struct mark_key key;
+	struct system_name key;
 	int len = snprintf(key.name, sizeof(key.name), "%s/%s", what, tenant);
 
 	key.len =
@@ -472,26 +420,26 @@ mark_key_of(const char *what, const char *tenant)
 	return key;
 }
 
-static int
-load_fact(void *out, struct system_store *system, const char *name, size_t len,
-    const struct record *record)
+int
+system_load_fact(void *out, struct system_store *system, const char *name,
+    size_t len, const struct record *record)
 {
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn);
 
 	if (rc != 0)
-		return store_failed(rc, "read");
-	rc = get(out, txn, system->facts, name, len, record);
+		return system_failed(rc, "read");
+	rc = system_get(out, txn, system->facts, name, len, record);
 	mdb_txn_abort(txn);
 	if (rc == MDB_NOTFOUND)
 		return ERR_NOT_FOUND;
-	return rc == 0 ? 0 : store_failed(rc, "read");
+	return rc == 0 ? 0 : system_failed(rc, "read");
 }
 
 int
 system_tick_load(struct system_tick *tick, struct system_store *system)
 {
-	return load_fact(tick, system, tick_name, sizeof(tick_name) - 1,
+	return system_load_fact(tick, system, tick_name, sizeof(tick_name) - 1,
 	    &system_tick_record);
 }
 
@@ -499,66 +447,82 @@ static int
 put_anchor(MDB_txn *txn, struct system_store *system,
     const struct system_anchor *anchor, bool settled)
 {
-	struct mark_key key = mark_key_of("anchor", anchor->tenant);
-	int rc = put(txn, system->facts, key.name, key.len, &row_mark_record,
-	    &anchor->mark, 0);
+	struct system_name key = system_name_of("anchor", anchor->tenant);
+	int rc = system_put(txn, system->facts, key.name, key.len,
+	    &row_mark_record, &anchor->mark, 0);
 
 	if (rc != 0 || !settled)
 		return rc;
-	key = mark_key_of("evidence", anchor->tenant);
-	MDB_val k = { key.len, key.name };
-
-	rc = mdb_del(txn, system->facts, &k, NULL);
-	return rc == MDB_NOTFOUND ? 0 : rc;
+	key = system_name_of("evidence", anchor->tenant);
+	rc = system_delete(txn, system->facts, key.name, key.len);
+	/* It is open: a note that it is not was what showed the rollback. */
+	key = system_name_of("quiet", anchor->tenant);
+	return rc == 0 ? system_delete(txn, system->facts, key.name, key.len)
+		       : rc;
 }
 
 int
 system_tick_save(struct system_store *system, const struct system_tick *tick,
-    const struct system_anchor *anchors, size_t n, bool settled)
+    const struct system_anchor *anchors, size_t n,
+    const struct system_generation *settled)
 {
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
 
 	if (rc != 0)
-		return store_failed(rc, "write");
-	rc = put(txn, system->facts, tick_name, sizeof(tick_name) - 1,
+		return system_failed(rc, "write");
+	rc = system_put(txn, system->facts, tick_name, sizeof(tick_name) - 1,
 	    &system_tick_record, tick, 0);
 	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = put_anchor(txn, system, &anchors[i], settled);
-	return finish(txn, rc, "write");
+		rc = put_anchor(txn, system, &anchors[i], settled != NULL);
+	if (rc == 0 && settled != NULL)
+		rc = system_put(txn, system->facts, generation_name,
+		    sizeof(generation_name) - 1, &system_generation_record,
+		    settled, 0);
+	return system_finish(txn, rc, "write");
+}
+
+int
+system_generation_load(struct system_generation *generation,
+    struct system_store *system)
+{
+	return system_load_fact(generation, system, generation_name,
+	    sizeof(generation_name) - 1, &system_generation_record);
 }
 
 int
 system_anchor_load(struct row_mark *mark, struct system_store *system,
     const char *tenant)
 {
-	struct mark_key key = mark_key_of("anchor", tenant);
+	struct system_name key = system_name_of("anchor", tenant);
 
-	return load_fact(mark, system, key.name, key.len, &row_mark_record);
+	return system_load_fact(mark, system, key.name, key.len,
+	    &row_mark_record);
 }
 
 int
 system_evidence_load(struct row_mark *mark, struct system_store *system,
     const char *tenant)
 {
-	struct mark_key key = mark_key_of("evidence", tenant);
+	struct system_name key = system_name_of("evidence", tenant);
 
-	return load_fact(mark, system, key.name, key.len, &row_mark_record);
+	return system_load_fact(mark, system, key.name, key.len,
+	    &row_mark_record);
 }
 
 int
 system_evidence_save(struct system_store *system, const char *tenant,
     const struct row_mark *mark)
 {
-	struct mark_key key = mark_key_of("evidence", tenant);
+	struct system_name key = system_name_of("evidence", tenant);
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
 
 	if (rc != 0)
-		return store_failed(rc, "write");
-	rc = put(txn, system->facts, key.name, key.len, &row_mark_record, mark,
-	    0);
-	return finish(txn, rc, "write");
+		return system_failed(rc, "write");
+	rc = system_put(txn, system->facts, key.name, key.len, &row_mark_record,
+	    mark, 0);
+	return system_finish(txn, rc, "write");
 }
 
 /* --- copies ----------------------------------------------------------------- */
@@ -571,14 +535,14 @@ dump_entries_of(struct dump_writer *out, MDB_txn *txn, MDB_dbi table)
 	int err = 0, rc = mdb_cursor_open(txn, table, &cursor);
 
 	if (rc != 0)
-		return store_failed(rc, "read");
+		return system_failed(rc, "read");
 	while (err == 0 && (rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0)
 		err =
 		    dump_entry(out, k.mv_data, k.mv_size, v.mv_data, v.mv_size);
 	mdb_cursor_close(cursor);
 	if (err != 0)
 		return err;
-	return rc == MDB_NOTFOUND ? 0 : store_failed(rc, "read");
+	return rc == MDB_NOTFOUND ? 0 : system_failed(rc, "read");
 }
 
 /* Every table that is there: their names are the keys of the main one. */
@@ -597,7 +561,7 @@ dump_tables(struct dump_writer *out, MDB_txn *txn, MDB_cursor *cursor)
 		/* They are open all: no new handle is made here. */
 		rc = mdb_dbi_open(txn, name, 0, &table);
 		if (rc != 0)
-			return store_failed(rc, "read");
+			return system_failed(rc, "read");
 		err = dump_table(out, name);
 		if (err == 0)
 			err = dump_entries_of(out, txn, table);
@@ -614,13 +578,13 @@ system_dump(struct dump_writer *out, struct system_store *system)
 	int err, rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn);
 
 	if (rc != 0)
-		return store_failed(rc, "read");
+		return system_failed(rc, "read");
 	rc = mdb_dbi_open(txn, NULL, 0, &names);
 	if (rc == 0)
 		rc = mdb_cursor_open(txn, names, &cursor);
 	if (rc != 0) {
 		mdb_txn_abort(txn);
-		return store_failed(rc, "read");
+		return system_failed(rc, "read");
 	}
 	err = dump_tables(out, txn, cursor);
 	mdb_cursor_close(cursor);

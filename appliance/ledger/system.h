@@ -11,6 +11,7 @@
 #define APPLIANCE_LEDGER_SYSTEM_H
 
 #include "shared/journal/rows.h"
+#include "shared/rpc/messages_tenant.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,50 @@ struct system_store;
 struct system_tenant {
 	char name[64];
 	int64_t created_at;
+	uint64_t number; /* from 1, never given twice */
+	uint32_t status; /* enum tenant_status */
+	char reason[128]; /* why it is suspended */
+	/** Goes up with each change that its journal is to know of (status and
+	 * limits). */
+	uint64_t revision;
+	struct tenant_limits limits;
+};
+
+/**
+ * A tenant that is closed, and where its journal stood then: it was closed in
+ * order and there is nothing to look at before something is asked of it. Written
+ * when all of it is on the disk; taken away, on the disk, before its journal is
+ * written to again. Who puts another store in its place takes it away first
+ * (system_quiet_clear).
+ */
+struct system_quiet {
+	struct row_mark mark;
+	int64_t time; /* its journal's: the site's clock is not before it */
+	uint64_t tick; /* the site's counter then */
+	/** The clock was put back since: this row is owed to its journal. */
+	bool owes_clock;
+	struct row_clock clock;
+};
+
+/** The last rollback that was acknowledged: tenants that slept through it get
+ * their row when they open. */
+struct system_generation {
+	uint64_t counter; /* of the site, in the rows */
+	uint32_t witness; /* enum witness_class */
+	uint64_t stored, witnessed;
+	char reason[128];
+	struct row_actor by;
+};
+
+/** What one tenant did on one day (UTC). */
+#define SYSTEM_USERS_BYTES 256
+struct system_usage {
+	uint64_t calls, errors; /* requests; of them, refused or failed */
+	uint64_t micros; /* to answer them, in all */
+	uint32_t peak; /* leases held at once */
+	/** A bit for each user's hash: how many there were follows from how
+	 * many bits are set. */
+	uint8_t users[SYSTEM_USERS_BYTES];
 };
 
 /** An admin's key; its secret is not here. */
@@ -34,6 +79,7 @@ struct system_key {
 	char name[64]; /* for people */
 	int64_t created_at;
 	bool revoked;
+	uint32_t scopes; /* scope_set */
 };
 
 /** What the site clock needs to tell a jump from a power-off (clock.h). */
@@ -69,12 +115,73 @@ int system_open(struct system_store **system, const char *path,
     const uint8_t hash_key[SYSTEM_HASH_KEY_BYTES]);
 void system_close(struct system_store *system);
 
-/** Lower-case letters, digits and '-', 1 to 40: also a folder's name. */
+/* --- system_tenant.c: tenants --------------------------------------------- */
+
+/** Lower-case letters, digits and '-', 1 to 40: also a folder's name, and a
+ * label of host names. */
 bool system_tenant_is_valid(const char *name);
+/** Active at once; for making a site. */
 int system_tenant_add(struct system_store *system, const char *name,
     int64_t now_ms);
+/**
+ * Step one of making a tenant: its number, name and profile are taken, and its
+ * status is `provisioning`; nothing else reads it. ERR_CONFLICT: there is one.
+ * Afterwards system_tenant_put says that it is whole, or system_tenant_delete
+ * that it never was; a start deletes those that a crash left half made.
+ */
+int system_tenant_begin(struct system_tenant *tenant,
+    struct system_store *system, const struct tenant_profile *profile);
+int system_tenant_load(struct system_tenant *tenant,
+    struct system_store *system, const char *name);
+/** It is there already. `profile` NULL: stays; `hosts` NULL: they stay, else
+ * all of `n` in place of those it had. ERR_CONFLICT: a host name is another
+ * tenant's. One transaction. */
+int system_tenant_put(struct system_store *system,
+    const struct system_tenant *tenant, const struct tenant_profile *profile,
+    const struct tenant_host_name *hosts, size_t n);
+/** All that the store has of it, admin keys too. */
+int system_tenant_delete(struct system_store *system, const char *name);
 int system_each_tenant(struct system_store *system,
     int (*each)(void *ctx, const struct system_tenant *tenant), void *ctx);
+int system_each_host(struct system_store *system,
+    int (*each)(void *ctx, const char *host, const char *tenant), void *ctx);
+/** Sealed under the store's own key. ERR_NOT_FOUND. */
+int system_profile_load(struct tenant_profile *profile,
+    struct system_store *system, const char *name);
+
+/** ERR_NOT_FOUND: it is not noted as quiet. */
+int system_quiet_load(struct system_quiet *quiet, struct system_store *system,
+    const char *name);
+int system_quiet_save(struct system_store *system, const char *name,
+    const struct system_quiet *quiet);
+/** Durable when it returns. */
+int system_quiet_clear(struct system_store *system, const char *name);
+/** The site's clock is put back: no quiet tenant's time is after it, and each is
+ * owed the row. */
+int system_quiet_correct(struct system_store *system,
+    const struct row_clock *row);
+
+/** ERR_NOT_FOUND: nothing was ever acknowledged. */
+int system_generation_load(struct system_generation *generation,
+    struct system_store *system);
+
+/** Days since 1970. What is there is replaced. */
+struct system_usage_item {
+	char tenant[64];
+	int32_t day;
+	struct system_usage usage;
+};
+int system_usage_save(struct system_store *system,
+    const struct system_usage_item *items, size_t n);
+/** ERR_NOT_FOUND. */
+int system_usage_load(struct system_usage *usage, struct system_store *system,
+    const char *tenant, int32_t day);
+int system_each_usage(struct system_store *system, const char *tenant,
+    int32_t first, int32_t last,
+    int (*each)(void *ctx, int32_t day, const struct system_usage *usage),
+    void *ctx);
+
+/* --- system.c: keys, the clock, the counter ------------------------------- */
 
 struct dump_writer;
 /** All of it as it is at this moment. Any thread, but one at a time. Errors are
@@ -83,7 +190,9 @@ int system_dump(struct dump_writer *out, struct system_store *system);
 
 /** A new admin key: `text` is the only place where it stands in the clear. */
 int system_key_add(char text[SYSTEM_KEY_TEXT], struct system_store *system,
-    const char *tenant, const char *name, int64_t now_ms);
+    const char *tenant, const char *name, uint32_t scopes, int64_t now_ms);
+/** Is what the table holds a key of this tenant? */
+bool system_key_is_of(const void *data, size_t len, const char *tenant);
 
 /** The key that a credential names. ERR_UNAUTHENTICATED when it is malformed,
  * unknown or revoked; which of them is not told. */
@@ -97,11 +206,11 @@ int system_clock_save(struct system_store *system,
 
 /** ERR_NOT_FOUND when there never was one. */
 int system_tick_load(struct system_tick *tick, struct system_store *system);
-/** With where journals stand, all at once. `settled`: an admin acknowledged,
- * and what was proved of these journals is forgotten. */
+/** With where journals stand, all at once. `settled` not NULL: an admin
+ * acknowledged, and what was proved of these journals is forgotten. */
 int system_tick_save(struct system_store *system,
     const struct system_tick *tick, const struct system_anchor *anchors,
-    size_t n, bool settled);
+    size_t n, const struct system_generation *settled);
 /** Where a journal stood at the last tick; ERR_NOT_FOUND. */
 int system_anchor_load(struct row_mark *mark, struct system_store *system,
     const char *tenant);

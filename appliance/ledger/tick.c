@@ -73,46 +73,46 @@ open_witness(struct witness **before, struct process *process)
 /* A file was the witness, and now there is a TPM. What the file shows is looked
  * at first: nothing is lost on the way. */
 static int
-begin_by_file(struct process *process, struct witness *file)
+begin_by_file(struct process *process, struct guard *guard,
+    struct witness *file)
 {
 	struct own_guard *own = &process->guard;
 	struct witness *tpm = own->witness;
 	int64_t now = process_now(process);
 
-	own->guard.witness = file;
-	int rc = guard_begin(&own->report, &own->guard, now);
+	guard->witness = file;
+	int rc = guard_begin(&own->report, guard, now);
 
 	if (rc == 0 && !own->report.rolled_back)
-		rc = guard_move(&own->report, &own->guard, tpm, now);
+		rc = guard_move(&own->report, guard, tpm, now);
 	if (rc == 0 && !own->report.rolled_back)
 		log_info("ledger",
 		    "the site's counter moved from %s to the box's TPM, at "
 		    "tick %llu",
 		    witness_name(file),
 		    (unsigned long long)own->report.counter);
-	/* Also where an admin is to acknowledge: that is counted there. */
-	own->guard.witness = tpm;
+	/* Also where an admin is to acknowledge: that is counted in the TPM. */
 	return rc;
 }
 
-static int
-make_parts(struct process *process)
+int
+tick_guard(struct guard *guard, const struct process *process)
 {
-	struct own_guard *own = &process->guard;
+	size_t n = process->n_tenants;
+	struct guard_part *parts = calloc(n + 1, sizeof(*parts));
 
-	own->parts = calloc(process->n_tenants, sizeof(*own->parts));
-	if (own->parts == NULL)
+	if (parts == NULL)
 		return ERR_NOMEM;
-	for (size_t i = 0; i < process->n_tenants; i++)
-		own->parts[i] = (struct guard_part){
+	for (size_t i = 0; i < n; i++)
+		parts[i] = (struct guard_part){
 			.tenant = process->tenants[i]->name,
 			.ledger = process->tenants[i]->ledger,
 		};
-	own->guard = (struct guard){
+	*guard = (struct guard){
 		.system = process->system,
-		.witness = own->witness,
-		.parts = own->parts,
-		.n_parts = process->n_tenants,
+		.witness = process->guard.witness,
+		.parts = parts,
+		.n_parts = n,
 	};
 	return 0;
 }
@@ -122,14 +122,18 @@ tick_open(struct process *process)
 {
 	struct own_guard *own = &process->guard;
 	struct witness *before = NULL;
+	struct guard guard = { .parts = NULL };
 	int rc = open_witness(&before, process);
 
+	own->guard.system = process->system;
+	own->guard.witness = own->witness;
 	if (rc == 0)
-		rc = make_parts(process);
+		rc = tick_guard(&guard, process);
 	if (rc == 0)
-		rc = before != NULL ? begin_by_file(process, before)
-				    : guard_begin(&own->report, &own->guard,
-					  process_now(process));
+		rc = before != NULL
+		    ? begin_by_file(process, &guard, before)
+		    : guard_begin(&own->report, &guard, process_now(process));
+	guard_free_parts(&guard);
 	witness_close(before);
 	if (rc != 0) {
 		log_error("ledger",
@@ -159,7 +163,6 @@ void
 tick_close(struct process *process)
 {
 	witness_close(process->guard.witness);
-	free(process->guard.parts);
 }
 
 /* --- one tick ---------------------------------------------------------------- */
@@ -167,6 +170,7 @@ tick_close(struct process *process)
 struct tick {
 	struct work work;
 	struct process *process;
+	struct guard guard; /* of who was open when it began */
 	uint64_t counter;
 	int rc;
 };
@@ -237,8 +241,8 @@ run_tick(struct work *work)
 	struct tick *tick = (struct tick *)work;
 	struct process *process = tick->process;
 
-	tick->rc = guard_tick(&tick->counter, &process->guard.guard,
-	    process_now(process));
+	tick->rc =
+	    guard_tick(&tick->counter, &tick->guard, process_now(process));
 }
 
 static void
@@ -249,6 +253,7 @@ ticked(struct work *work)
 	int rc = tick->rc;
 
 	process->guard.report.counter = tick->counter;
+	guard_free_parts(&tick->guard);
 	free(tick);
 	end_tick(process, rc);
 }
@@ -260,6 +265,10 @@ count(struct process *process)
 	struct tick *tick =
 	    process->guard.err == 0 ? calloc(1, sizeof(*tick)) : NULL;
 
+	if (tick != NULL && tick_guard(&tick->guard, process) != 0) {
+		free(tick);
+		tick = NULL;
+	}
 	if (tick == NULL) {
 		end_tick(process,
 		    process->guard.err != 0 ? process->guard.err : ERR_NOMEM);

@@ -112,6 +112,7 @@ read_grant(struct write_event *event, const struct row *row)
 			.license = granted.license,
 			.ttl_s = granted.ttl_s,
 			.grace_s = granted.grace_s,
+			.user = be64_read(granted.user),
 		};
 	arena_release(&arena);
 	return read;

@@ -57,6 +57,7 @@ struct write_event {
 	uint64_t license;
 	int64_t contract_end; /* of the license; INT64_MAX: without end */
 	uint32_t reason; /* enum lease_end */
+	uint64_t user; /* of a grant: of its user's subject id; 0: nobody */
 };
 
 /** One batch; `lost`: there was no memory for all events, so the leases must be

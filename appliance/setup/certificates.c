@@ -14,6 +14,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define DAY_S (24L * 60 * 60)
 
@@ -194,14 +195,30 @@ add_host(GENERAL_NAMES *names, const char *host)
 	return 0;
 }
 
+/* Tenants have names of their own under the site's. */
+static int
+add_tenants(GENERAL_NAMES *names, const char *const *hosts, const char *host)
+{
+	char wildcard[256];
+
+	if (is_address(host) || host[0] == '*' || strchr(host, '.') == NULL ||
+	    snprintf(wildcard, sizeof(wildcard), "*.%s", host) > 253)
+		return 1;
+	for (; *hosts != NULL; hosts++)
+		if (strcasecmp(*hosts, wildcard) == 0)
+			return 1;
+	return add_host(names, wildcard);
+}
+
 static int
 add_hosts(X509 *x509, const char *const *hosts)
 {
 	GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
 	int ok = names != NULL;
 
-	for (; ok && *hosts != NULL; hosts++)
-		ok = add_host(names, *hosts);
+	for (size_t i = 0; ok && hosts[i] != NULL; i++)
+		ok = add_host(names, hosts[i]) &&
+		    add_tenants(names, hosts, hosts[i]);
 	ok = ok &&
 	    X509_add1_ext_i2d(x509, NID_subject_alt_name, names, 0, 0) > 0;
 	GENERAL_NAMES_free(names);
@@ -323,6 +340,51 @@ certificate_read(struct certificate *certificate, const void *pem, size_t len,
 	if (!ok)
 		certificate_release(certificate);
 	return ok ? 0 : ERR_CORRUPT;
+}
+
+static int
+walk_names(const GENERAL_NAMES *names, int (*each)(void *ctx, const char *host),
+    void *ctx)
+{
+	int rc = 0;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && rc == 0; i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+		char host[256];
+
+		if (name->type != GEN_DNS)
+			continue;
+		const ASN1_IA5STRING *text = name->d.dNSName;
+		int len = ASN1_STRING_length(text);
+
+		if (len <= 0 || len >= (int)sizeof(host))
+			continue;
+		memcpy(host, ASN1_STRING_get0_data(text), (size_t)len);
+		host[len] = '\0';
+		rc = each(ctx, host);
+	}
+	return rc;
+}
+
+int
+certificate_each_host(const void *pem, size_t len,
+    int (*each)(void *ctx, const char *host), void *ctx)
+{
+	BIO *bio = read_bio(pem, len);
+	X509 *x509 =
+	    bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	GENERAL_NAMES *names = x509 == NULL
+	    ? NULL
+	    : X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
+	int rc = x509 == NULL ? ERR_CORRUPT : 0;
+
+	ERR_clear_error();
+	if (names != NULL)
+		rc = walk_names(names, each, ctx);
+	GENERAL_NAMES_free(names);
+	X509_free(x509);
+	BIO_free(bio);
+	return rc;
 }
 
 int

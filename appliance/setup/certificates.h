@@ -33,7 +33,8 @@ int certificate_make_ca(struct certificate *ca, const char *site,
     const char *name);
 
 /** A server's certificate signed by the CA, 825 days; hosts ends with NULL,
- * at least one. ERR_BAD_REQUEST: a host is not a name or address. */
+ * at least one. With "site.example" also "*.site.example", for the tenants; not
+ * with a name of one label, where no client would take it. ERR_BAD_REQUEST: a host is not a name or address. */
 int certificate_make_server(struct certificate *server,
     const struct certificate *ca, const char *const *hosts);
 
@@ -46,6 +47,11 @@ int certificate_write_key(struct buf *pem,
  * do not belong together. */
 int certificate_read(struct certificate *certificate, const void *pem,
     size_t len, const void *key_pem, size_t key_len);
+
+/** Every DNS name of the first certificate of a PEM text; stops on non-zero,
+ * which is returned. ERR_CORRUPT. */
+int certificate_each_host(const void *pem, size_t len,
+    int (*each)(void *ctx, const char *host), void *ctx);
 
 /** SHA-256 of the DER of the first certificate in a PEM text. */
 int certificate_digest(uint8_t sha256[32], const void *pem, size_t len);

@@ -1,13 +1,14 @@
 /* A new site: what goes into its folder (making.h). */
-#include "appliance/ledger/ledger.h"
 #include "appliance/ledger/system.h"
 #include "appliance/setup/certificates.h"
 #include "appliance/setup/making.h"
+#include "appliance/setup/tenant.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
+#include "shared/rpc/operations.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -24,8 +25,6 @@ make_folders(const struct making *making)
 		{ "tls", 0755 },
 		{ "system", 0700 },
 		{ "tenants", 0700 },
-		{ "tenants/" SETUP_TENANT, 0700 },
-		{ "tenants/" SETUP_TENANT "/ledger", 0700 },
 		{ "empty", 0555 },
 	};
 
@@ -169,7 +168,7 @@ make_system(const struct making *making, char admin_key[96])
 		    making->site.created_at);
 	if (rc == 0)
 		rc = system_key_add(admin_key, system, SETUP_TENANT,
-		    "first admin key", making->site.created_at);
+		    "first admin key", SCOPES_SITE, making->site.created_at);
 	system_close(system);
 	return rc;
 }
@@ -177,28 +176,13 @@ make_system(const struct making *making, char admin_key[96])
 static int
 make_tenant(const struct making *making)
 {
-	char path[SETUP_PATH_MAX];
-	int rc = make_key(making, SETUP_TENANT);
-
-	if (rc == 0)
-		rc = setup_path(path, making->folder,
-		    "tenants/" SETUP_TENANT "/ledger");
-	if (rc != 0)
-		return rc;
-	struct ledger_options options = {
-		.path = path,
-		.site = making->site.site,
-		.tenant = SETUP_TENANT,
-		.site_public = making->secret + 32,
-		.site_secret = making->secret,
-		.tenant_key = making->key,
-	};
-
-	rc = ledger_create(&options, making->site.created_at);
-	if (rc != 0)
-		log_error("setup", "cannot make the journal in %s: %s", path,
-		    err_str(rc));
-	return rc;
+	return setup_tenant_make(&(struct setup_tenant){
+	    .state = making->folder,
+	    .name = SETUP_TENANT,
+	    .site = making->site.site,
+	    .secret = making->secret,
+	    .now_ms = making->site.created_at,
+	});
 }
 
 /* --- the whole ----------------------------------------------------------- */

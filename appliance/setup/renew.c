@@ -8,6 +8,7 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
+#include "shared/rpc/operations.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -121,7 +122,7 @@ setup_add_key(char admin_key[96], const char *state, const char *name)
 		rc = system_open(&system, path, key);
 	if (rc == 0)
 		rc = system_key_add(admin_key, system, SETUP_TENANT, name,
-		    clock_wall_ms());
+		    SCOPES_SITE, clock_wall_ms());
 	if (rc == ERR_BAD_REQUEST)
 		log_error("setup", "a key's name is at most 63 bytes");
 	system_close(system);

@@ -274,8 +274,10 @@ acknowledge(struct sim *sim)
 			err = commit(sim, i, LEDGER_GENERATION, ACTOR_ADMIN,
 			    &request);
 	}
-	return err == 0 ? guard_settle(&sim->report, &sim->guard, sim->now)
-			: err;
+	return err == 0
+	    ? guard_settle(&sim->report, &sim->guard,
+		  &(struct system_generation){ .witness = 0 }, sim->now)
+	    : err;
 }
 
 /* --- what is true ------------------------------------------------------------ */

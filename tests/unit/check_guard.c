@@ -95,7 +95,7 @@ store_at(uint64_t counter)
 		.counter = counter,
 		.at = world.now };
 
-	ck_assert_int_eq(system_tick_save(store, &tick, NULL, 0, false), 0);
+	ck_assert_int_eq(system_tick_save(store, &tick, NULL, 0, NULL), 0);
 }
 
 static void
@@ -257,7 +257,7 @@ START_TEST(a_counter_of_the_tpm_is_not_looked_for_in_a_file)
 	struct system_tick tick = { .witness = WITNESS_TPM, .counter = 5 };
 
 	witness_at(5);
-	ck_assert_int_eq(system_tick_save(store, &tick, NULL, 0, false), 0);
+	ck_assert_int_eq(system_tick_save(store, &tick, NULL, 0, NULL), 0);
 	expect_found("was in the box's TPM, and is to be in the file");
 }
 END_TEST
@@ -268,7 +268,7 @@ START_TEST(a_journal_without_its_anchor_was_put_back)
 	struct system_tick tick = { .witness = WITNESS_FILE, .counter = 5 };
 
 	witness_at(5);
-	ck_assert_int_eq(system_tick_save(store, &tick, &anchor, 1, false), 0);
+	ck_assert_int_eq(system_tick_save(store, &tick, &anchor, 1, NULL), 0);
 	expect_found("the journal of tenant default was put back to an older "
 		     "copy");
 }
@@ -281,7 +281,7 @@ START_TEST(one_finding_is_told)
 	struct system_tick tick = { .witness = WITNESS_FILE, .counter = 4 };
 
 	witness_at(5);
-	ck_assert_int_eq(system_tick_save(store, &tick, &anchor, 1, false), 0);
+	ck_assert_int_eq(system_tick_save(store, &tick, &anchor, 1, NULL), 0);
 	expect_found("it is at tick 4");
 }
 END_TEST
@@ -369,7 +369,7 @@ START_TEST(of_anchor_and_evidence_the_further_is_lost)
 	struct row_mark seen = elsewhere(1, _i == 0 ? 50 : 30), mark;
 
 	witness_at(5);
-	ck_assert_int_eq(system_tick_save(store, &tick, &anchor, 1, false), 0);
+	ck_assert_int_eq(system_tick_save(store, &tick, &anchor, 1, NULL), 0);
 	ck_assert_int_eq(guard_lost(&mark, &guard, &part), 0);
 	ck_assert_uint_eq(mark.batch, 40);
 	ck_assert_int_eq(system_evidence_save(store, TENANT, &seen), 0);
@@ -404,7 +404,10 @@ START_TEST(an_acknowledgement_makes_what_was_lost_above_all)
 		journal_at(cases[_i].journal);
 	ck_assert_int_eq(guard_prepare(&report, &guard, world.now), 0);
 	ck_assert_uint_eq(report.counter, counter);
-	ck_assert_int_eq(guard_settle(&report, &guard, world.now), 0);
+	ck_assert_int_eq(guard_settle(&report, &guard,
+			     &(struct system_generation){ .witness = 0 },
+			     world.now),
+	    0);
 	ck_assert_uint_eq(report.counter, counter + 1);
 	expect_clean(counter + 1);
 }
@@ -420,7 +423,10 @@ START_TEST(an_acknowledgement_that_broke_off_is_asked_for_again)
 	ck_assert_int_eq(guard_prepare(&report, &guard, world.now), 0);
 	expect_found("was lost, and nobody has acknowledged it");
 	ck_assert_int_eq(guard_prepare(&report, &guard, world.now), 0);
-	ck_assert_int_eq(guard_settle(&report, &guard, world.now), 0);
+	ck_assert_int_eq(guard_settle(&report, &guard,
+			     &(struct system_generation){ .witness = 0 },
+			     world.now),
+	    0);
 	expect_clean(report.counter);
 }
 END_TEST

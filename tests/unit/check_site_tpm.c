@@ -251,7 +251,10 @@ START_TEST(way_back_to_a_file_is_found)
 	/* An admin acknowledges it. */
 	ck_assert_int_eq(guard_prepare(&site.report, &site.guard, WORLD_NOW),
 	    0);
-	ck_assert_int_eq(guard_settle(&site.report, &site.guard, WORLD_NOW), 0);
+	ck_assert_int_eq(guard_settle(&site.report, &site.guard,
+			     &(struct system_generation){ .witness = 0 },
+			     WORLD_NOW),
+	    0);
 	ck_assert_uint_gt(site.report.counter, before);
 	ck_assert_int_eq(guard_begin(&site.report, &site.guard, WORLD_NOW), 0);
 	ck_assert(!site.report.rolled_back);
