@@ -2,6 +2,12 @@
 #include "shared/base/clock.h"
 #include "tests/unit/keeper_test.h"
 
+unsigned int
+suite_at_once(void)
+{
+	return 6;
+}
+
 /* Ask with a wait, and be told a place. */
 static struct local_checkout
 stand_in_line(uint32_t place, uint32_t wait_s)

@@ -2,6 +2,12 @@
 #include "agent/lib/leasehold.h"
 #include "tests/unit/lib_agent.h"
 
+unsigned int
+suite_at_once(void)
+{
+	return 6;
+}
+
 static struct agent agent;
 static struct lh_client *client;
 static char vendor_key[TOKEN_PUBLIC_TEXT];

@@ -4,6 +4,12 @@
 #include "appliance/ledger/ledger.h"
 #include "tests/unit/suite.h"
 
+unsigned int
+suite_at_once(void)
+{
+	return 4;
+}
+
 /* --- leases -------------------------------------------------------------- */
 
 START_TEST(one_beat_renews_all_and_refuses_what_is_gone)

@@ -6,6 +6,7 @@
 #define TESTS_UNIT_PROCESS_QUEUE_H
 
 #include "tests/unit/process_site.h"
+#include "tests/unit/suite.h"
 
 static struct agent carol;
 
