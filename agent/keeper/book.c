@@ -1,5 +1,6 @@
 #include "agent/keeper/book.h"
 
+#include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
@@ -302,6 +303,23 @@ book_find_any(const struct book *book, uint64_t lease)
 		if (ticket->lease == lease)
 			return ticket;
 	return NULL;
+}
+
+bool
+book_is_over(const struct ticket *ticket)
+{
+	return ticket->over || ticket->ticket.until <= clock_wall_ms();
+}
+
+bool
+book_is_due(const struct book *book)
+{
+	const struct ticket *ticket;
+	bool due = book->returning;
+
+	TAILQ_FOREACH(ticket, &book->tickets, entry)
+		due = due || book_is_over(ticket);
+	return due;
 }
 
 bool

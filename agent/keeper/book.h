@@ -87,6 +87,10 @@ struct ticket *book_find(const struct book *book, uint64_t lease,
     uint64_t counter);
 /** Any of its tickets. */
 struct ticket *book_find_any(const struct book *book, uint64_t lease);
+/** Nobody gets it any more: it ran out, or a proof showed that it did. */
+bool book_is_over(const struct ticket *ticket);
+/** Is there anything to settle, before the site says so? */
+bool book_is_due(const struct book *book);
 /** Is it on its way back? */
 bool book_returns(const struct book *book, uint64_t lease);
 /** The highest epoch of all tickets; 0: there are none. */

@@ -21,9 +21,12 @@
  * may borrow: that is the site's.
  *
  *   book.c           the file of it all
- *   borrow.c         one job after the other
+ *   borrow.c         the book, the counter, and what runs out
+ *   borrow_job.c     one job after the other
  *   borrow_take.c    taking and extending
- *   borrow_return.c  giving back, settling
+ *   borrow_return.c  giving back
+ *   borrow_settle.c  the same, of what ran out or is owed
+ *   borrow_steps.c   how both go: prepare, raise, prove
  *   borrow_fetch.c   what the site has for this device
  *   borrow_lost.c    what a site that was put back has forgotten
  *   borrow_show.c    what people are shown

@@ -238,14 +238,8 @@ on_page(void *ctx, int err, const void *reply, const struct problem *problem)
 	struct borrow_job *job = ctx;
 	const struct borrow_tickets *page = reply;
 
-	if (err == ERR_CLOSED) {
-		job_lost_site(job);
+	if (!job_has_answer(job, err, problem))
 		return;
-	}
-	if (err != 0) {
-		job_refuse(job, err, problem);
-		return;
-	}
 	const struct borrow_evidence *items = page->items.items;
 
 	for (uint32_t i = 0; i < page->items.count && err == 0; i++) {

@@ -31,14 +31,8 @@ on_shown(void *ctx, int err, const void *reply, const struct problem *problem)
 	struct borrows *borrows = &job->keeper->borrows;
 	const struct attach_reply *said = reply;
 
-	if (err == ERR_CLOSED) {
-		job_lost_site(job);
+	if (!job_has_answer(job, err, problem))
 		return;
-	}
-	if (err != 0) {
-		job_refuse(job, err, problem);
-		return;
-	}
 	const struct lease_refused *refused = said->refused.items;
 
 	for (uint32_t i = 0; i < said->refused.count; i++) {

@@ -2,7 +2,6 @@
  */
 #include "agent/keeper/borrow_job.h"
 
-#include "shared/base/clock.h"
 #include "shared/base/err.h"
 
 #include <string.h>
@@ -20,8 +19,7 @@ describe(struct local_borrow *out, struct keeper *keeper,
 		.used = tickets_used(keeper, ticket->lease),
 		.type = ticket->type,
 		.uid = ticket->uid,
-		.state = ticket->over || ticket->ticket.until <= clock_wall_ms()
-		    ? BORROW_UNPROVEN
+		.state = book_is_over(ticket)           ? BORROW_UNPROVEN
 		    : book_returns(book, ticket->lease) ? BORROW_RETURNING
 							: BORROW_LENT,
 		.taken_at = ticket->ticket.from,

@@ -15,16 +15,12 @@
 static void
 on_fetched(struct borrow_job *job)
 {
-	struct book *book = &job->keeper->borrows.book;
+	struct book *book = job_book(job);
 
 	sodium_memzero(book->taking, sizeof(book->taking));
-	int err = borrows_write(job->keeper);
-
-	if (err < 0) {
-		/* It is lent all the same: the next session finds it. */
-		job_refuse(job, err, NULL);
+	/* Without it, it is lent all the same: the next session finds it. */
+	if (!job_write(job))
 		return;
-	}
 	tickets_watch(job->keeper);
 	job_answer_borrow(job, job->lease);
 }
@@ -35,14 +31,8 @@ on_lent(void *ctx, int err, const void *reply, const struct problem *problem)
 	struct borrow_job *job = ctx;
 	const struct borrow_taken *taken = reply;
 
-	if (err == ERR_CLOSED) {
-		job_lost_site(job);
+	if (!job_has_answer(job, err, problem))
 		return;
-	}
-	if (err != 0) {
-		job_refuse(job, err, problem);
-		return;
-	}
 	job->lease = taken->lease;
 	log_info("keeper", "borrow-%llu is lent to this workstation",
 	    (unsigned long long)taken->lease);
@@ -65,13 +55,8 @@ on_proof(void *ctx, int err, const struct proof *proof)
 	struct borrow_job *job = ctx;
 	bool extends;
 
-	if (err == ERR_CLOSED)
-		return; /* the end: borrows_close frees it */
-	if (err != 0) {
-		job_refuse_proof(job, err);
+	if (!job_has_proof(job, err, proof))
 		return;
-	}
-	borrows_saw_counter(job->keeper, proof->counter);
 	if (!is_of_session(job)) {
 		job_lost_site(job);
 		return;
@@ -98,14 +83,8 @@ on_challenge(void *ctx, int err, const void *reply,
 		.device = job->keeper->site.device,
 	};
 
-	if (err == ERR_CLOSED) {
-		job_lost_site(job);
+	if (!job_has_answer(job, err, problem))
 		return;
-	}
-	if (err != 0) {
-		job_refuse(job, err, problem);
-		return;
-	}
 	memcpy(job->exporter, job->keeper->session.exporter,
 	    sizeof(job->exporter));
 	memcpy(job->take.ask.nonce, challenge->nonce,
@@ -137,7 +116,7 @@ ask_challenge(struct borrow_job *job)
 void
 job_take(struct borrow_job *job)
 {
-	struct book *book = &job->keeper->borrows.book;
+	struct book *book = job_book(job);
 
 	if (!job_is_online(job)) {
 		job_wait(job);
@@ -146,11 +125,7 @@ job_take(struct borrow_job *job)
 	/* Whose it is, before anything can come of it. */
 	memcpy(book->taking, job->take.ask.request, sizeof(book->taking));
 	book->taker = job->uid;
-	int err = borrows_write(job->keeper);
-
-	if (err < 0)
-		job_refuse(job, err, NULL);
-	else
+	if (job_write(job))
 		ask_challenge(job);
 }
 
@@ -158,7 +133,7 @@ void
 job_extend(struct borrow_job *job)
 {
 	const struct ticket *ticket =
-	    book_find_any(&job->keeper->borrows.book, job->extend.lease);
+	    book_find_any(job_book(job), job->extend.lease);
 
 	if (ticket == NULL || !job_may_touch(job, ticket))
 		job_refuse_unknown(job, job->extend.lease);
@@ -188,25 +163,18 @@ void
 borrow_take_begin(struct application *application, const struct asker *asker,
     const struct local_borrow_take *request)
 {
-	struct keeper *keeper = application->keeper;
-	struct borrow_job *job;
+	struct borrow_job *job = job_begin(application, asker, BORROW_JOB_TAKE);
 	struct checkout *ask;
 
-	if (!job_may_begin(application, asker))
+	if (job == NULL)
 		return;
-	job = job_new(keeper, BORROW_JOB_TAKE);
-	if (job == NULL) {
-		application_refuse(keeper, asker, ERR_NOMEM, NULL);
-		return;
-	}
-	job_is_of(job, application, asker);
 	ask = &job->take.ask;
 	job->take.length_s = request->length_s;
 	scope_request(ask->request, job->uid, request->request);
 	memcpy(ask->product, request->product, sizeof(ask->product));
 	memcpy(ask->version, request->version, sizeof(ask->version));
 	memcpy(ask->feature, request->feature, sizeof(ask->feature));
-	memcpy(ask->host, keeper->host, sizeof(ask->host));
+	memcpy(ask->host, job->keeper->host, sizeof(ask->host));
 	memcpy(ask->user,
 	    request->user[0] != '\0' ? request->user : application->user->name,
 	    sizeof(ask->user));
@@ -218,17 +186,11 @@ void
 borrow_extend_begin(struct application *application, const struct asker *asker,
     const struct local_borrow_extend *request)
 {
-	struct keeper *keeper = application->keeper;
-	struct borrow_job *job;
+	struct borrow_job *job =
+	    job_begin(application, asker, BORROW_JOB_EXTEND);
 
-	if (!job_may_begin(application, asker))
+	if (job == NULL)
 		return;
-	job = job_new(keeper, BORROW_JOB_EXTEND);
-	if (job == NULL) {
-		application_refuse(keeper, asker, ERR_NOMEM, NULL);
-		return;
-	}
-	job_is_of(job, application, asker);
 	job->extend.lease = request->lease;
 	job->extend.length_s = request->length_s;
 	job_put(job);
