@@ -65,7 +65,8 @@ deliver(struct net_connection *conn)
 	http->delivered = true;
 	if (http->refusal == 0)
 		lws_rx_flow_control(conn->wsi, 0);
-	lws_set_timeout(conn->wsi, PENDING_TIMEOUT_HTTP_CONTENT, NET_ANSWER_S);
+	lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0);
+	net_deadline_set(conn, NET_ANSWER_S);
 	net->callbacks.http(net->ctx, conn->name, &request);
 }
 
@@ -131,9 +132,8 @@ began(struct net_connection *conn)
 			LWS_WRITE_HTTP_HEADERS) < 0)
 			return -1;
 	}
-	/* A byte now and then would hold a connection for ever. It cannot be
-	 * cancelled (README): it looks when it comes. */
-	lws_set_timer_usecs(conn->wsi, NET_BODY_S * (lws_usec_t)LWS_US_PER_SEC);
+	/* A byte now and then would hold a connection for ever. */
+	net_deadline_set(conn, NET_BODY_S);
 	return 0;
 }
 
@@ -173,11 +173,11 @@ body_ended(struct net_connection *conn)
 	return 0;
 }
 
-/* For the rest of a refused body, or for one that does not end. */
+/* For the rest of a refused body. */
 static bool
 time_is_up(const struct net_connection *conn)
 {
-	return conn->closing || (conn->http != NULL && !conn->http->delivered);
+	return conn->closing;
 }
 
 /* --- answers ------------------------------------------------------------- */
@@ -249,6 +249,12 @@ complete(struct net_connection *conn)
 	int ended = lws_http_transaction_completed(conn->wsi);
 
 	conn->read_bytes = bytes_read(conn);
+	/* Its timers are one sorted list (README): the time until the next
+	 * request is counted by ourselves. */
+	if (ended == 0 && !refused) {
+		lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0);
+		net_deadline_set(conn, NET_KEEPALIVE_S);
+	}
 	return ended != 0 || (ends && !refused) ? -1 : 0;
 }
 
@@ -335,10 +341,10 @@ net_reply(struct net *net, net_conn name, int status, const char *content_type,
 		memcpy(http->reply + LWS_PRE + head.len, data, body_len);
 	buf_release(&head);
 	net_output_count(conn, http->reply_len, 0);
-	lws_set_timeout(conn->wsi, PENDING_TIMEOUT_HTTP_CONTENT, NET_ANSWER_S);
+	net_deadline_set(conn, NET_ANSWER_S);
 	if (push_and_complete(conn) != 0)
 		net_kill(conn);
-	net_schedule(net, true);
+	net_schedule(net, false);
 	return 0;
 }
 

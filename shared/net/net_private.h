@@ -145,6 +145,7 @@ struct net_connection {
 	int64_t writing_since_ms; /* last progress of what waits, or 0 */
 	int64_t heard_ms; /* of a WebSocket: its last message or pong */
 	int64_t asked_ms; /* for a sign of life; 0: not since it was heard */
+	int64_t deadline_ms; /* of HTTP */
 	bool watched; /* in the list of `second` */
 	unsigned int second; /* of the wheel */
 	TAILQ_ENTRY(net_connection) by_silence;
@@ -295,6 +296,9 @@ bool net_ahead_serve(struct net *net);
 int net_silence_open(struct net *net);
 /** Ping after so long, hang up after twice that; 0: 30 s. */
 void net_silence_set(struct net *net, int ms);
+/** An HTTP connection ends in so many seconds, NET_KEEPALIVE_S or more, unless
+ * it is told anew. */
+void net_deadline_set(struct net_connection *conn, int seconds);
 /** A WebSocket is up: watch it. */
 void net_silence_join(struct net_connection *conn);
 /** It said something. */

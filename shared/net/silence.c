@@ -1,5 +1,6 @@
 /*
- * Who has not been heard for a while is asked for a sign of life (a ping), and
+ * Time that runs out, for connections by the thousand: an HTTP connection has a
+ * deadline; a WebSocket, who has not been heard for a while is asked for a sign of life (a ping), and
  * hung up on when none comes. libwebsockets would do it, but keeps its timers
  * in one sorted list that every change walks through: at 10,000 connections
  * that was a third of the server's time. Here a message only notes when it came,
@@ -70,6 +71,28 @@ ping(struct net_connection *conn)
 	}
 }
 
+/* The shortest time that is given: a deadline that is moved is looked at in
+ * time, wherever it was before, and to move it costs nothing. */
+static int64_t
+sooner(int64_t at_ms, int64_t now_ms)
+{
+	const int64_t most_ms = now_ms + NET_KEEPALIVE_S * 1000;
+
+	return at_ms < most_ms ? at_ms : most_ms;
+}
+
+/* A head that has begun is libwebsockets' to wait for, for so long. */
+static void
+look_at_http(struct net_connection *conn, int64_t now_ms)
+{
+	if (now_ms < conn->deadline_ms)
+		look_at(conn, sooner(conn->deadline_ms, now_ms));
+	else if (conn->http == NULL && !net_http_is_pipelined(conn))
+		look_at(conn, now_ms + NET_STEP_S * 1000);
+	else
+		net_kill(conn);
+}
+
 static void
 look(struct net_connection *conn, int64_t now_ms)
 {
@@ -77,6 +100,10 @@ look(struct net_connection *conn, int64_t now_ms)
 
 	if (conn->closing)
 		return;
+	if (conn->kind == NET_HTTP) {
+		look_at_http(conn, now_ms);
+		return;
+	}
 	if (conn->heard_ms >= conn->asked_ms)
 		conn->asked_ms = 0;
 	if (now_ms - conn->heard_ms < silence_ms) {
@@ -136,6 +163,20 @@ net_silence_set(struct net *net, int ms)
 	net->silence_ms = ms <= 0     ? SILENCE_MS
 	    : ms > NET_SILENCE_MAX_MS ? NET_SILENCE_MAX_MS
 				      : ms;
+}
+
+void
+net_deadline_set(struct net_connection *conn, int seconds)
+{
+	struct net *net = conn->net;
+	int64_t now_ms = net_now_ms();
+
+	conn->deadline_ms = now_ms + (int64_t)seconds * 1000;
+	if (conn->watched)
+		return;
+	look_at(conn, sooner(conn->deadline_ms, now_ms));
+	if (!event_pending(net->silence, EV_TIMEOUT, NULL))
+		arm(net);
 }
 
 void

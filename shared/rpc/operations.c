@@ -314,6 +314,17 @@ operation_by_name(const char *name, size_t len)
 	return NULL;
 }
 
+/* Most patterns differ from a path before their first parameter. */
+static bool
+may_match(const char *pattern, const char *path)
+{
+	while (*pattern == *path && *pattern != '\0' && *pattern != '{') {
+		pattern++;
+		path++;
+	}
+	return *pattern == '{' || *pattern == *path;
+}
+
 /* Does the path fit the pattern? Segments are never empty. */
 static bool
 match_path(struct operation_parameter *parameters, size_t *n_parameters,
@@ -360,7 +371,8 @@ find_pattern(struct operation_parameter *parameters, size_t *n_parameters,
 	for (size_t i = 0; i < N_OPERATIONS; i++) {
 		const char *pattern = operations[i].path;
 
-		if (pattern == NULL || !match_path(found, &n, pattern, path))
+		if (pattern == NULL || !may_match(pattern, path) ||
+		    !match_path(found, &n, pattern, path))
 			continue;
 		if (best != NULL && n >= *n_parameters)
 			continue;
