@@ -93,7 +93,7 @@ leasehold-agent_libs := $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) -pthread \
 	$(LIBS_base)
 leasehold_main := agent/cli/main.c
 leasehold_rooms := agent/cli agent/lib shared/rpc shared/proof $(DATA_ROOMS)
-leasehold_libs := -lcurl -lcrypto -pthread $(LIBS_base)
+leasehold_libs := -lcurl -larchive -lcrypto -pthread $(LIBS_base)
 leasehold-vendor_main := appliance/vendor/main.c
 leasehold-vendor_rooms := appliance/vendor $(DATA_ROOMS)
 leasehold-vendor_libs := $(LIBS_base)
@@ -155,8 +155,8 @@ $(O)/leasehold.pc: agent/lib/leasehold.pc.in $(O)/flags
 
 # --- tests ------------------------------------------------------------------
 
-TEST_LIBS := -lcheck -lsubunit -lm -lrt -lcurl $(LIBS_ledger) $(LIBS_tpm) \
-	$(LIBS_net) $(LIBS_ipc) $(LIBS_base)
+TEST_LIBS := -lcheck -lsubunit -lm -lrt -lcurl -larchive $(LIBS_ledger) \
+	$(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
 UNIT := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/check_*.c))
 # json_bench compares with libraries that nothing else here may use.
 TOOLS := $(patsubst tests/%.c,$(O)/tests/%,$(filter-out %/json_bench.c, \

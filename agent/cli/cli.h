@@ -175,6 +175,7 @@ int queue_remove(struct cli *cli, int argc, char **argv);
 int backup_make(struct cli *cli, int argc, char **argv);
 int backup_show(struct cli *cli, int argc, char **argv);
 int backup_verify(struct cli *cli, int argc, char **argv);
+int tenant_export(struct cli *cli, int argc, char **argv);
 int person_find(struct cli *cli, int argc, char **argv);
 int person_export(struct cli *cli, int argc, char **argv);
 int person_erase(struct cli *cli, int argc, char **argv);

@@ -245,6 +245,12 @@ const struct command_spec commands[] = {
 	    "  --site-key K  believe this key, not the one that it names\n"
 	    "No site is asked.\n",
 	    "leasehold backup verify site.backup", backup_verify },
+	{ "tenant export", "TENANT FILE",
+	    "everything of a tenant, readable, to take along (admin)",
+	    "  --own         your own tenant, without naming it: FILE alone\n"
+	    "A tar archive: lists in JSON, the journal, words about them. It "
+	    "names people and\nis not encrypted.\n",
+	    "leasehold tenant export mercedes mercedes.tar", tenant_export },
 	{ "help", "[COMMAND]", "what a command does", NULL,
 	    "leasehold help leases", help_command },
 	{ 0 },

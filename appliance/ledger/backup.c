@@ -72,51 +72,41 @@ spool_wanted(const struct request *request)
 
 /* --- making ---------------------------------------------------------------- */
 
-struct making {
-	char folder[SETUP_PATH_MAX]; /* where its file is made */
-	struct tenant *tenant; /* NULL: the system store */
-	struct spool owned; /* by whom */
-	struct buf gathered;
-	int fd;
-	uint64_t bytes;
-	struct backup_part reply;
-};
-
 static int
-put_away(struct making *making)
+put_away(struct copying *copying)
 {
-	int err = making->gathered.failed
+	int err = copying->gathered.failed
 	    ? ERR_NOMEM
-	    : spool_write(making->fd, making->gathered.data,
-		  making->gathered.len);
+	    : spool_write(copying->fd, copying->gathered.data,
+		  copying->gathered.len);
 
-	making->bytes += making->gathered.len;
-	buf_clear(&making->gathered);
+	copying->bytes += copying->gathered.len;
+	buf_clear(&copying->gathered);
 	return err;
 }
 
 static int
 gather(void *ctx, const void *data, size_t len)
 {
-	struct making *making = ctx;
+	struct copying *copying = ctx;
 
-	buf_add(&making->gathered, data, len);
-	return making->gathered.len < GATHER_BYTES ? 0 : put_away(making);
+	buf_add(&copying->gathered, data, len);
+	return copying->gathered.len < GATHER_BYTES ? 0 : put_away(copying);
 }
 
 static const char *
-key_name(const struct making *making)
+key_name(const struct copying *copying)
 {
-	return making->tenant != NULL ? making->tenant->name : "system";
+	return copying->tenant != NULL ? copying->tenant->name : "system";
 }
 
 static int
-put_sealed(struct dump_writer *out, const struct making *making,
+put_sealed(struct dump_writer *out, const struct copying *copying,
     const uint8_t *site_secret, const char *entry, const void *secret,
     size_t len)
 {
 	uint8_t sealed[LEDGER_PERSON_KEY_BYTES + DUMP_SEALED_EXTRA];
-	int err = dump_seal(sealed, secret, len, key_name(making), entry,
+	int err = dump_seal(sealed, secret, len, key_name(copying), entry,
 	    site_secret);
 
 	return err == 0 ? dump_entry(out, entry, strlen(entry), sealed,
@@ -126,19 +116,19 @@ put_sealed(struct dump_writer *out, const struct making *making,
 
 /* The tenant's key, or that of the system store, for the site alone. */
 static int
-dump_key(struct dump_writer *out, const struct making *making,
+dump_key(struct dump_writer *out, const struct copying *copying,
     const struct process *process)
 {
 	uint8_t *key = sodium_malloc(SETUP_KEY_BYTES);
 
 	if (key == NULL)
 		return ERR_NOMEM;
-	int err = setup_key(key, process->options->state, key_name(making));
+	int err = setup_key(key, process->options->state, key_name(copying));
 
 	if (err == 0)
 		err = dump_table(out, DUMP_KEY_TABLE);
 	if (err == 0)
-		err = put_sealed(out, making, process->secret, DUMP_KEY, key,
+		err = put_sealed(out, copying, process->secret, DUMP_KEY, key,
 		    SETUP_KEY_BYTES);
 	sodium_free(key);
 	return err;
@@ -146,21 +136,21 @@ dump_key(struct dump_writer *out, const struct making *making,
 
 /* What names of people lie under besides; of this snapshot. */
 static int
-dump_people_key(struct dump_writer *out, const struct making *making,
+dump_people_key(struct dump_writer *out, const struct copying *copying,
     const struct process *process, struct ledger_view *view)
 {
 	uint8_t *key = sodium_malloc(LEDGER_PERSON_KEY_BYTES);
 	int err = key == NULL ? ERR_NOMEM : ledger_person_key(key, view);
 
 	if (err == 0)
-		err = put_sealed(out, making, process->secret, DUMP_PEOPLE_KEY,
+		err = put_sealed(out, copying, process->secret, DUMP_PEOPLE_KEY,
 		    key, LEDGER_PERSON_KEY_BYTES);
 	sodium_free(key);
 	return err;
 }
 
-static int
-read_place(struct backup_part *reply, struct ledger_view *view)
+int
+copying_place(struct backup_part *reply, struct ledger_view *view)
 {
 	struct journal_header header;
 	struct record_span token;
@@ -177,17 +167,17 @@ read_place(struct backup_part *reply, struct ledger_view *view)
 }
 
 static int
-dump_tenant(struct dump_writer *out, struct making *making,
+dump_tenant(struct dump_writer *out, struct copying *copying,
     const struct process *process)
 {
 	struct ledger_view *view;
-	int err = ledger_view_open(&view, making->tenant->ledger);
+	int err = ledger_view_open(&view, copying->tenant->ledger);
 
 	if (err != 0)
 		return err;
-	err = read_place(&making->reply, view);
+	err = copying_place(&copying->reply, view);
 	if (err == 0)
-		err = dump_people_key(out, making, process, view);
+		err = dump_people_key(out, copying, process, view);
 	if (err == 0)
 		err = ledger_dump(out, view);
 	ledger_view_close(view);
@@ -226,54 +216,56 @@ name_tenant(void *ctx, const struct system_tenant *tenant)
 }
 
 static int
-dump_store(struct dump_writer *out, struct making *making, struct call *call)
+dump_stores(struct dump_writer *out, struct copying *copying, struct call *call)
 {
 	struct process *process = call->process;
 	struct naming naming = { .arena = &call->arena,
-		.list = &making->reply.tenants };
+		.list = &copying->reply.tenants };
 
-	if (making->tenant != NULL)
-		return dump_tenant(out, making, process);
+	int err = dump_key(out, copying, process);
+
+	if (err != 0)
+		return err;
+	if (copying->tenant != NULL)
+		return dump_tenant(out, copying, process);
 	/* Those made a moment later are in the copy, and found missing by
 	 * nobody: their stores are not asked for. */
-	int err = system_each_tenant(process->system, name_tenant, &naming);
+	err = system_each_tenant(process->system, name_tenant, &naming);
 
 	return err == 0 ? system_dump(out, process->system) : err;
 }
 
 static void
-run_backup(struct work *work)
+run_copy(struct work *work)
 {
 	struct call *call = (struct call *)work;
-	struct making *making = call->own;
+	struct copying *copying = call->own;
 	struct dump_writer out;
-	int err = spool_file(&making->fd, making->folder);
+	int err = spool_file(&copying->fd, copying->folder);
 
 	if (err == 0)
-		err = dump_begin(&out, gather, making);
+		err = dump_begin(&out, gather, copying);
 	if (err == 0)
-		err = dump_key(&out, making, call->process);
-	if (err == 0)
-		err = dump_store(&out, making, call);
+		err = copying->fill(&out, copying, call);
 	if (err == 0)
 		err = dump_end(&out);
 	if (err == 0)
-		err = put_away(making);
-	buf_release(&making->gathered);
+		err = put_away(copying);
+	buf_release(&copying->gathered);
 	call->write.command.err = err;
 }
 
 static void
-finish_backup(struct call *call)
+finish_copy(struct call *call)
 {
 	struct process *process = call->process;
 	struct command *command = &call->write.command;
-	struct making *making = call->own;
+	struct copying *copying = call->own;
 	struct spool *spool = NULL;
 
 	if (command->err != 0) {
-		if (making->fd >= 0)
-			close(making->fd);
+		if (copying->fd >= 0)
+			close(copying->fd);
 		spools_give_up(&process->spools);
 		if (command->err == ERR_FULL)
 			problem_set(&command->problem, ERR_FULL,
@@ -281,27 +273,28 @@ finish_backup(struct call *call)
 			    "the store takes, and try again",
 			    "there is no room on the site's disk for a copy");
 		log_error("backup", "a copy of %s%s cannot be made: %s",
-		    making->tenant != NULL ? "tenant " : "the system store",
-		    making->tenant != NULL ? making->tenant->name : "",
+		    copying->tenant != NULL ? "tenant " : "the system store",
+		    copying->tenant != NULL ? copying->tenant->name : "",
 		    err_str(command->err));
 		call_answer(call);
 		return;
 	}
-	spool = spools_add(&process->spools, making->fd, making->bytes,
+	spool = spools_add(&process->spools, copying->fd, copying->bytes,
 	    clock_boottime_ms());
 	if (spool == NULL) {
 		command->err = ERR_NOMEM;
 		call_answer(call);
 		return;
 	}
-	spool_hand_over(spool, &making->owned);
-	making->reply.part = spool->number;
-	making->reply.bytes = spool->bytes;
-	call->reply = &making->reply;
-	log_info("backup", "admin key %llu copies %s%s: %llu bytes",
+	spool_hand_over(spool, &copying->owned);
+	copying->reply.part = spool->number;
+	copying->reply.bytes = spool->bytes;
+	call->reply = &copying->reply;
+	log_info("backup", "%s %llu copies %s%s: %llu bytes",
+	    actor_kind_names[spool->owner_kind],
 	    (unsigned long long)spool->owner,
-	    making->tenant != NULL ? "tenant " : "the system store",
-	    making->tenant != NULL ? making->tenant->name : "",
+	    copying->tenant != NULL ? "tenant " : "the system store",
+	    copying->tenant != NULL ? copying->tenant->name : "",
 	    (unsigned long long)spool->bytes);
 	call_answer(call);
 }
@@ -329,14 +322,14 @@ find_tenant(struct tenant **tenant, const struct request *request,
 }
 
 void
-backup_begin_asked(const struct request *request)
+copying_begin(const struct request *request, struct tenant *tenant,
+    enum spool_use use,
+    int (*fill)(struct dump_writer *out, struct copying *copying,
+	struct call *call))
 {
 	struct process *process = request->process;
-	const struct backup_begin *asked = request_read(request);
-	struct tenant *tenant;
 
-	if (asked == NULL || !find_tenant(&tenant, request, asked->tenant) ||
-	    !spool_wanted(request))
+	if (!spool_wanted(request))
 		return;
 	/* It is the tenant's call, which so stays open. */
 	struct request of = *request;
@@ -349,23 +342,35 @@ backup_begin_asked(const struct request *request)
 		spools_give_up(&process->spools);
 		return;
 	}
-	struct making *making = arena_alloc(&call->arena, sizeof(*making));
+	struct copying *copying = arena_alloc(&call->arena, sizeof(*copying));
 
-	if (making == NULL ||
-	    setup_path(making->folder, process->options->state, "system") !=
+	if (copying == NULL ||
+	    setup_path(copying->folder, process->options->state, "system") !=
 		0) {
 		spools_give_up(&process->spools);
 		call->write.command.err = ERR_NOMEM;
 		call_answer(call);
 		return;
 	}
-	making->fd = -1;
-	making->tenant = tenant;
-	spool_own(&making->owned, request, SPOOL_BACKUP);
-	fill_reply(&making->reply, process, asked->tenant);
-	call->own = making;
-	call->finish = finish_backup;
-	call_vault(call, run_backup);
+	copying->fd = -1;
+	copying->tenant = tenant;
+	copying->fill = fill;
+	spool_own(&copying->owned, request, use);
+	fill_reply(&copying->reply, process,
+	    tenant != NULL ? tenant->name : "");
+	call->own = copying;
+	call->finish = finish_copy;
+	call_vault(call, run_copy);
+}
+
+void
+backup_begin_asked(const struct request *request)
+{
+	const struct backup_begin *asked = request_read(request);
+	struct tenant *tenant;
+
+	if (asked != NULL && find_tenant(&tenant, request, asked->tenant))
+		copying_begin(request, tenant, SPOOL_BACKUP, dump_stores);
 }
 
 /* --- reading --------------------------------------------------------------- */
@@ -423,13 +428,23 @@ spool_answer(const struct request *request, struct spool *spool,
 	call_query(call, run_read);
 }
 
+/* The same handlers serve exports, by their own numbers. */
+static enum spool_use
+use_of(const struct request *request)
+{
+	return request->op->id == OP_EXPORT_READ ||
+		request->op->id == OP_EXPORT_END
+	    ? SPOOL_EXPORT
+	    : SPOOL_BACKUP;
+}
+
 void
 backup_read_asked(const struct request *request)
 {
 	const struct backup_read *asked = request_read(request);
 	struct spool *spool = asked == NULL
 	    ? NULL
-	    : spool_asked(request, asked->part, SPOOL_BACKUP);
+	    : spool_asked(request, asked->part, use_of(request));
 
 	if (spool != NULL)
 		spool_answer(request, spool, asked->offset);
@@ -442,7 +457,7 @@ backup_end_asked(const struct request *request)
 	struct empty reply = { 0 };
 	struct spool *spool = asked == NULL
 	    ? NULL
-	    : spool_asked(request, asked->part, SPOOL_BACKUP);
+	    : spool_asked(request, asked->part, use_of(request));
 
 	if (spool == NULL)
 		return;

@@ -12,6 +12,7 @@
 #define APPLIANCE_LEDGER_BACKUP_H
 
 #include "appliance/ledger/inside.h"
+#include "shared/backup/dump.h"
 
 void backup_begin_asked(const struct request *request);
 void backup_read_asked(const struct request *request);
@@ -33,5 +34,31 @@ bool spool_wanted(const struct request *request);
 /** Answers with the piece at `offset` (struct backup_piece). */
 void spool_answer(const struct request *request, struct spool *spool,
     uint64_t offset);
+
+/** A copy on its way: what is made of which store, and where it goes. */
+struct copying {
+	char folder[SETUP_PATH_MAX]; /* where its file is made */
+	struct tenant *tenant; /* NULL: the system store */
+	struct spool owned; /* by whom */
+	struct buf gathered;
+	int fd;
+	uint64_t bytes;
+	struct backup_part reply;
+	/** On the thread for it; spans of the reply live in the call's arena.
+	 */
+	int (*fill)(struct dump_writer *out, struct copying *copying,
+	    struct call *call);
+};
+
+/** Makes it, and answers with the reply; or refuses the request. */
+void copying_begin(const struct request *request, struct tenant *tenant,
+    enum spool_use use,
+    int (*fill)(struct dump_writer *out, struct copying *copying,
+	struct call *call));
+/** Where the journal ends in this view, into the reply. */
+int copying_place(struct backup_part *reply, struct ledger_view *view);
+
+/** In export.c: everything of one tenant, readable. */
+void export_begin_asked(const struct request *request);
 
 #endif

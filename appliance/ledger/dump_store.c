@@ -1,5 +1,6 @@
 /* A whole store as a dump: see ledger.h and system.h. */
 #include "appliance/ledger/core.h"
+#include "appliance/ledger/subjects.h"
 #include "shared/backup/dump.h"
 
 #include "shared/base/err.h"
@@ -52,4 +53,54 @@ ledger_dump(struct dump_writer *out, struct ledger_view *view)
 			    &dumping);
 	}
 	return err;
+}
+
+/* --- parts of it, readable --------------------------------------------------- */
+
+struct showing {
+	int (*subject)(void *ctx, const struct subject_view *subject);
+	int (*batch)(void *ctx, const void *blob, size_t len);
+	void *ctx;
+};
+
+static int
+show_subject(void *ctx, const struct subject *subject)
+{
+	const struct showing *showing = ctx;
+	struct subject_view view = { .kind = subject->kind };
+
+	memcpy(view.subject, subject->id, sizeof(view.subject));
+	memcpy(view.value, subject->value, sizeof(view.value));
+	return showing->subject(showing->ctx, &view);
+}
+
+int
+ledger_each_subject(struct ledger_view *view,
+    int (*each)(void *ctx, const struct subject_view *subject), void *ctx)
+{
+	static const uint8_t first[SUBJECT_BYTES];
+	struct showing showing = { .subject = each, .ctx = ctx };
+
+	return subject_each(&view->state, view->ledger->keys, first,
+	    show_subject, &showing);
+}
+
+static int
+show_batch(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	const struct showing *showing = ctx;
+
+	(void)key;
+	return showing->batch(showing->ctx, value->data, value->len);
+}
+
+int
+ledger_each_batch(struct ledger_view *view,
+    int (*each)(void *ctx, const void *blob, size_t len), void *ctx)
+{
+	struct showing showing = { .batch = each, .ctx = ctx };
+
+	return store_each(&view->state.txn, STORE_BATCHES, NULL, 0, show_batch,
+	    &showing);
 }

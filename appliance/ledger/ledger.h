@@ -498,6 +498,13 @@ int ledger_query(void *reply, struct ledger_view *view, uint32_t op,
  * it. Reads everything: for a helper thread. */
 struct dump_writer;
 int ledger_dump(struct dump_writer *out, struct ledger_view *view);
+/** Every subject in the clear, and every batch of the journal as it is stored;
+ * each stops on non-zero, which is returned. Neither lasts longer than its
+ * call. */
+int ledger_each_subject(struct ledger_view *view,
+    int (*each)(void *ctx, const struct subject_view *subject), void *ctx);
+int ledger_each_batch(struct ledger_view *view,
+    int (*each)(void *ctx, const void *blob, size_t len), void *ctx);
 
 /** BLAKE2b-256 of the logical dump of the state tables, and the batch it
  * stands after. Reads everything: for a helper thread. */

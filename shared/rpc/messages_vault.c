@@ -16,6 +16,11 @@ const struct record vault_tenant_record = {
 	.bare = true,
 };
 
+static const struct record_field vault_ref_fields[] = {
+	R_TEXT(vault_ref, tenantId, 1, 40, 0, "The tenant."),
+};
+RECORD_DEFINE(vault_ref, 1, "Everything of a tenant.");
+
 static const struct record_field backup_begin_fields[] = {
 	R_TEXT(backup_begin, tenant, 0, 63, OPT,
 	    "Whose store; absent: that of the site as a whole."),

@@ -17,6 +17,10 @@ struct vault_tenant {
 	char tenant[64];
 };
 
+struct vault_ref {
+	char tenantId[64];
+};
+
 struct backup_begin {
 	char tenant[64]; /* "": the store of the site as a whole */
 };
@@ -51,6 +55,6 @@ struct backup_ref {
 
 extern const struct record vault_tenant_record, backup_begin_record,
     backup_part_record, backup_read_record, backup_piece_record,
-    backup_ref_record;
+    backup_ref_record, vault_ref_record;
 
 #endif

@@ -2,9 +2,11 @@
 """Backups while the site runs, what is found wrong with a file, and a site made
 anew out of one."""
 
+import json
 import os
 import subprocess
 import sys
+import tarfile
 
 from harness import (Agent, App, Site, World, binary, expect, main, run, terms,
                      wait_for)
@@ -242,8 +244,51 @@ def a_restore_that_is_killed_leaves_no_site():
         expect(killed > 0, "nothing was killed")
 
 
+# --- export -------------------------------------------------------------------
+
+
+def a_tenant_takes_everything_along():
+    with World() as world:
+        site, agent, app = setting(world)
+        path = world.path("default.tar")
+        done = site.cli("tenant", "export", "default", path)
+        expect(done.status == 0, done.err)
+        expect(os.stat(path).st_mode & 0o777 == 0o600, "its mode")
+        with tarfile.open(path) as tar:
+            names = tar.getnames()
+
+            def lines(name):
+                text = tar.extractfile(name + ".jsonl").read().decode()
+                return [json.loads(line) for line in text.splitlines()]
+
+            about, = lines("about")
+            expect(about["tenant"] == "default", about)
+            expect(len(lines("licenses")) == 1, names)
+            expect(len(lines("leases")) == 1, lines("leases"))
+            expect(len(lines("devices")) == 1, lines("devices"))
+            expect(len(lines("tokens")) == 1, "a token that is used up")
+            people = {s["value"] for s in lines("subjects")}
+            expect(lines("leases")[0]["user"] in people, people)
+            batches = [n for n in names if n.startswith("journal/")]
+            expect(len(batches) == about["batch"] + 1, names)
+            whole = b"".join(tar.extractfile(n).read() for n in names)
+            expect(b"v4.public" in whole, "signed headers")
+            expect(site.key.encode() not in whole, "a secret")
+            expect(b"README" not in whole and "README" in names, names)
+        # One's own, and one that is nobody's.
+        own = site.cli("tenant", "export", "--own", world.path("own.tar"))
+        expect(own.status == 0, own.err)
+        none = site.cli("tenant", "export", "nobody", world.path("none.tar"))
+        expect(none.status == 1 and "no tenant" in none.err, none.err)
+        expect(not os.path.exists(world.path("none.tar")), "left behind")
+        # A file that is there stays.
+        again = site.cli("tenant", "export", "default", path)
+        expect(again.status == 1 and "there already" in again.err, again.err)
+
+
 if __name__ == "__main__":
-    sys.exit(main([
+    only = sys.argv[1:]
+    tests = [
         a_running_site_is_copied_and_its_journal_holds,
         one_tenant_is_copied_alone,
         each_fault_of_a_file_is_one_clear_error,
@@ -251,4 +296,6 @@ if __name__ == "__main__":
         a_new_box_becomes_the_site_with_the_key_from_its_safe,
         another_sites_key_opens_no_backup,
         a_restore_that_is_killed_leaves_no_site,
-    ]))
+        a_tenant_takes_everything_along,
+    ]
+    sys.exit(main([t for t in tests if not only or t.__name__ in only]))
