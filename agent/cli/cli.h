@@ -32,6 +32,11 @@ struct cli {
 	char socket[108];
 	char loose_file[512]; /* holds the key, and others may read it; or "" */
 	bool json;
+	bool key_given; /* on the command line or in the environment */
+	bool session; /* the key is that of `leasehold login` */
+	/** Where a refusal of cli_call() is told instead of to the person; or
+	 * NULL. */
+	struct problem *problem;
 	/** NULL, or asked while the site is waited for: has the person seen
 	 * enough? */
 	bool (*cancelled)(void *ctx);
@@ -181,6 +186,23 @@ int person_export(struct cli *cli, int argc, char **argv);
 int person_erase(struct cli *cli, int argc, char **argv);
 int person_erasures(struct cli *cli, int argc, char **argv);
 int person_verify(struct cli *cli, int argc, char **argv);
+int user_login(struct cli *cli, int argc, char **argv);
+int user_logout(struct cli *cli, int argc, char **argv);
+int user_whoami(struct cli *cli, int argc, char **argv);
+int user_password(struct cli *cli, int argc, char **argv);
+int user_totp_on(struct cli *cli, int argc, char **argv);
+int user_totp_off(struct cli *cli, int argc, char **argv);
+int user_totp_reset(struct cli *cli, int argc, char **argv);
+int user_create(struct cli *cli, int argc, char **argv);
+int user_list(struct cli *cli, int argc, char **argv);
+int user_show(struct cli *cli, int argc, char **argv);
+int user_set(struct cli *cli, int argc, char **argv);
+int user_disable(struct cli *cli, int argc, char **argv);
+int user_enable(struct cli *cli, int argc, char **argv);
+int user_reset(struct cli *cli, int argc, char **argv);
+int user_remove(struct cli *cli, int argc, char **argv);
+int user_sessions_command(struct cli *cli, int argc, char **argv);
+int user_end(struct cli *cli, int argc, char **argv);
 int audit_tail(struct cli *cli, int argc, char **argv);
 int audit_verify(struct cli *cli, int argc, char **argv);
 int audit_checkpoint(struct cli *cli, int argc, char **argv);

@@ -10,9 +10,11 @@
 	"  --user U      who it is for (default: you)\n"                       \
 	"  --wait TIME   stand in the queue for a seat, a day at most: 90s,\n" \
 	"                15m; Ctrl-C leaves it (status 130), no seat is 3\n"   \
-	"  --by-key      without an agent: with the API key in\n"               \
-	"                LICENSE_API_KEY, renewed from here while it is held\n" \
-	"  --fingerprint HEX  SHA-256 of the application, where the key wants "  \
+	"  --by-key      without an agent: with the API key in\n"              \
+	"                LICENSE_API_KEY, renewed from here while it is "      \
+	"held\n"                                                               \
+	"  --fingerprint HEX  SHA-256 of the application, where the key "      \
+	"wants "                                                               \
 	"one\n"
 
 #define PERSON_OPTIONS                                                        \
@@ -180,6 +182,71 @@ const struct command_spec commands[] = {
 	    "  --site-key K  the site's public key, k4.public...\n",
 	    "leasehold person verify erasure.txt --site-key k4.public...",
 	    person_verify },
+	{ "login", "LOGIN", "be somebody, with a password (user)",
+	    "  --password-fd N  read the password there, and a code if one is "
+	    "asked for:\n"
+	    "                a line each; without it they are asked for\n"
+	    "The session is kept in ~/.local/state/leasehold/session "
+	    "(XDG_STATE_HOME). It is\nused where neither --key nor "
+	    "LICENSE_API_KEY is given, before a key in cli.ini,\nand for that "
+	    "site only. It ends after half an hour without use.\n",
+	    "leasehold login olga --server https://site.example:7443",
+	    user_login },
+	{ "logout", "", "end the session (user)", NULL, "leasehold logout",
+	    user_logout },
+	{ "user create", "LOGIN --role ROLE", "let somebody log in (admin)",
+	    "  --role ROLE   owner, admin, operator, auditor or viewer\n"
+	    "  --name NAME   for people\n"
+	    "  --mail MAIL   for mail\n"
+	    "  --password-fd N  read a password there; without it one is made "
+	    "up, to be\n"
+	    "                changed at the first login\n",
+	    "leasehold user create olga --role operator --name 'Olga Ott'",
+	    user_create },
+	{ "user list", "", "who may log in (admin)",
+	    "  --all         those too that were removed\n",
+	    "leasehold user list", user_list },
+	{ "user show", "USER", "one user in full (admin)", NULL,
+	    "leasehold user show olga", user_show },
+	{ "user set", "USER", "change a user's name, mail or role (admin)",
+	    "  --role ROLE   owner, admin, operator, auditor or viewer\n"
+	    "  --name NAME   for people\n"
+	    "  --mail MAIL   for mail\n"
+	    "Nobody gives a role above his own. Another role ends his "
+	    "sessions.\n",
+	    "leasehold user set olga --role admin", user_set },
+	{ "user disable", "USER",
+	    "let a user log in no more, and end his sessions (admin)", NULL,
+	    "leasehold user disable olga", user_disable },
+	{ "user enable", "USER", "let a user log in again (admin)", NULL,
+	    "leasehold user enable olga", user_enable },
+	{ "user reset", "USER",
+	    "give a user another password, to be changed at once (admin)", NULL,
+	    "leasehold user reset olga", user_reset },
+	{ "user remove", "USER",
+	    "remove a user for good, and forget who it was (admin)", NULL,
+	    "leasehold user remove olga", user_remove },
+	{ "user totp on", "", "have codes asked for as well (user)",
+	    "  --password-fd N  read the password and the first code there, a "
+	    "line each\n",
+	    "leasehold user totp on", user_totp_on },
+	{ "user totp off", "", "do without codes (user)",
+	    "  --password-fd N  read the password and a code there, a line "
+	    "each\n",
+	    "leasehold user totp off", user_totp_off },
+	{ "user totp reset", "USER",
+	    "take the codes of a user away who lost them (admin)", NULL,
+	    "leasehold user totp reset olga", user_totp_reset },
+	{ "user password", "", "change your password (user)",
+	    "  --password-fd N  read the old and the new one there, a line "
+	    "each\n",
+	    "leasehold user password", user_password },
+	{ "user whoami", "", "as whom you are logged in (user)", NULL,
+	    "leasehold user whoami", user_whoami },
+	{ "user sessions", "[USER]", "your sessions, or a user's (admin)", NULL,
+	    "leasehold user sessions", user_sessions_command },
+	{ "user end", "SESSION", "end a session (user)", NULL,
+	    "leasehold user end session-17", user_end },
 	{ "audit tail", "", "the newest facts of the journal (admin)",
 	    "  -n N          that many batches (default 10)\n"
 	    "  --follow      go on as they come\n",

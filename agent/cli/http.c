@@ -238,7 +238,8 @@ read_problem(struct problem *problem, const struct buf *answer,
 
 /* The next command, where the site left it open. */
 static void
-add_hint(struct problem *problem, int err, const struct operation *op)
+add_hint(struct problem *problem, int err, const struct operation *op,
+    bool session)
 {
 	static const struct {
 		const char *of;
@@ -248,14 +249,17 @@ add_hint(struct problem *problem, int err, const struct operation *op)
 		{ "device.", "see what there is: leasehold device list" },
 		{ "join.", "see what there is: leasehold join list --all" },
 		{ "license.", "see what there is: leasehold license list" },
+		{ "user.", "see what there is: leasehold user list" },
 	};
 
 	if (problem->hint[0] != '\0')
 		return;
 	if (err == ERR_UNAUTHENTICATED) {
 		text_copy(problem->hint, sizeof(problem->hint),
-		    "the site does not know this key: check --key or "
-		    "LICENSE_API_KEY");
+		    session ? "your session has ended; log in again: "
+			      "leasehold login LOGIN"
+			    : "the site does not know this key: check --key or "
+			      "LICENSE_API_KEY");
 		return;
 	}
 	for (size_t i = 0;
@@ -291,7 +295,11 @@ understand(struct cli *cli, const struct operation *op, long status,
 		    status);
 		return CLI_FAILED;
 	}
-	add_hint(&problem, err, op);
+	add_hint(&problem, err, op, cli->session);
+	if (cli->problem != NULL) {
+		*cli->problem = problem;
+		return cli_status(err);
+	}
 	tell(cli, &problem);
 	return cli_status(err);
 }
@@ -408,10 +416,11 @@ cli_call(struct cli *cli, enum operation_id id, const void *request,
 		cli_say("%s", for_admins);
 		return CLI_USAGE;
 	}
-	if (cli->key[0] == '\0') {
+	if (cli->key[0] == '\0' && op->scope != SCOPE_OPEN) {
 		cli_say("which key? An admin's API key (leasehold site init "
 			"printed the first) goes into LICENSE_API_KEY or "
-			"[server] key= in ~/.config/leasehold/cli.ini");
+			"[server] key= in ~/.config/leasehold/cli.ini; a user "
+			"logs in: leasehold login LOGIN");
 		cli_say("%s", for_admins);
 		return CLI_USAGE;
 	}
@@ -437,6 +446,11 @@ cli_call(struct cli *cli, enum operation_id id, const void *request,
 		result = understand(cli, op, status, &answer, reply, arena);
 out:
 	buf_release(&url);
+	/* There may be a password in them. */
+	if (json.data != NULL)
+		sodium_memzero(json.data, json.len);
+	if (body.data != NULL)
+		sodium_memzero(body.data, body.len);
 	buf_release(&json);
 	buf_release(&body);
 	buf_release(&answer);

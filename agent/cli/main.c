@@ -1,5 +1,6 @@
 /* leasehold: only wires. Global options, help, dispatch. */
 #include "agent/cli/cli.h"
+#include "agent/cli/secret.h"
 #include "agent/cli/visible.h"
 #include "shared/base/text.h"
 
@@ -243,6 +244,8 @@ global_options(struct cli *cli, int *argc, char **argv)
 			    options[i].size - 1);
 			return CLI_USAGE;
 		}
+		if (found > 0 && options[i].out == cli->key)
+			cli->key_given = true;
 	}
 	if (cli_flag(argc, argv, "--json"))
 		cli->json = true;
@@ -292,6 +295,8 @@ main(int argc, char **argv)
 	status = cli_configure(&cli);
 	if (status == CLI_DONE)
 		status = global_options(&cli, &argc, argv);
+	if (status == CLI_DONE)
+		login_use(&cli);
 	/* With --json standard error holds one object or nothing. */
 	if (status == CLI_DONE && cli.loose_file[0] != '\0' && !cli.json)
 		cli_say("others can read the admin key in %s: chmod 600 %s",

@@ -84,6 +84,8 @@ cli_configure(struct cli *cli)
 	if (status == CLI_DONE)
 		status = from_environment(cli->key, sizeof(cli->key),
 		    "LICENSE_API_KEY");
+	cli->key_given = getenv("LICENSE_API_KEY") != NULL &&
+	    getenv("LICENSE_API_KEY")[0] != '\0';
 	if (status == CLI_DONE)
 		status = from_environment(cli->ca_file, sizeof(cli->ca_file),
 		    "LICENSE_CA_FILE");
