@@ -202,6 +202,18 @@ int decide_borrow_return(struct batch *batch, struct command *command);
 int decide_borrow_deliver(struct batch *batch, struct command *command);
 int decide_borrow_write_off(struct batch *batch, struct command *command);
 int decide_user(struct batch *batch, struct command *command);
+/** Users of that login, mail or name. */
+struct user_names {
+	const struct state *state;
+	const struct sealed_keys *sealed;
+	const char *name;
+	uint32_t n;
+	struct row_number users[ERASURE_USERS_MAX];
+};
+int user_named(struct user_names *names);
+/** Remove his account, or (try_only) only find out whether he may be. */
+int decide_user_erase(struct batch *batch, struct command *command,
+    uint64_t user, bool try_only);
 int decide_user_denied(struct batch *batch, struct command *command);
 
 /** A row that ends a lease. */

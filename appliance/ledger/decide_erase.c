@@ -20,6 +20,7 @@
 /* What is found while everything is sealed anew. */
 struct erasing {
 	struct person_query who;
+	struct user_names accounts;
 	struct erased_subject *found;
 	uint32_t n;
 	bool more; /* not all had room: those stay */
@@ -148,7 +149,7 @@ ledger_refuse_held(struct command *command, uint64_t held,
 
 static int
 fill_document(struct erasure *out, const struct batch *batch,
-    const struct command *command, const struct erasing *erasing)
+    struct command *command, const struct erasing *erasing)
 {
 	const struct ledger *ledger = batch->ledger;
 
@@ -156,12 +157,17 @@ fill_document(struct erasure *out, const struct batch *batch,
 		.at = batch->place.time,
 		.by = decide_actor(&command->who),
 		.subjects = { erasing->found, erasing->n },
+		.users = { arena_copy(&command->arena, erasing->accounts.users,
+			       sizeof erasing->accounts.users),
+		    erasing->accounts.n },
 		.generation = batch->state.counters.generation,
 		.batch = batch->place.batch,
 	};
 	memcpy(out->site, ledger->site, sizeof out->site);
 	memcpy(out->tenant, ledger->tenant, sizeof out->tenant);
-	return state_erasure_next(&out->erasure, &batch->state);
+	return out->users.items == NULL
+	    ? ERR_NOMEM
+	    : state_erasure_next(&out->erasure, &batch->state);
 }
 
 static int
@@ -255,6 +261,41 @@ find_any(bool *found, struct batch *batch, const struct person_query *who)
 	return any.found ? 0 : err;
 }
 
+/* May all of them go? Nothing is done yet. */
+static int
+check_accounts(struct batch *batch, struct command *command,
+    const struct erasing *erasing)
+{
+	const struct user_names *names = &erasing->accounts;
+	int err = 0;
+
+	for (uint32_t i = 0; i < names->n && err == 0 && command->err == 0; i++)
+		err = decide_user_erase(batch, command, names->users[i].number,
+		    true);
+	return err;
+}
+
+/* Accounts go as they do when they are removed. The last owner of several stays
+ * until he is asked for alone, which is refused. */
+static int
+erase_accounts(struct batch *batch, struct command *command,
+    struct erasing *erasing)
+{
+	struct user_names *names = &erasing->accounts;
+	int err = 0;
+
+	for (uint32_t i = 0; i < names->n && err == 0; i++) {
+		err = decide_user_erase(batch, command, names->users[i].number,
+		    false);
+		if (err != 0 || command->err == 0)
+			continue;
+		command->err = 0;
+		names->n = i;
+		erasing->more = true;
+	}
+	return err;
+}
+
 int
 decide_erase(struct batch *batch, struct command *command)
 {
@@ -272,6 +313,12 @@ decide_erase(struct batch *batch, struct command *command)
 
 	if (err == 0 && command->err == 0)
 		err = find_any(&found, batch, &erasing.who);
+	erasing.accounts = (struct user_names){ .state = &batch->state,
+		.sealed = batch->ledger->sealed,
+		.name = erasing.who.name };
+	if (err == 0 && command->err == 0)
+		err = user_named(&erasing.accounts);
+	found |= erasing.accounts.n > 0;
 	if (err != 0 || command->err != 0)
 		return err;
 	if (!found)
@@ -279,11 +326,16 @@ decide_erase(struct batch *batch, struct command *command)
 		    "look for other names: leasehold person find NAME --hosts "
 		    "--mentions",
 		    "nothing here is known of a person of this name");
+	err = check_accounts(batch, command, &erasing);
+	if (err != 0 || command->err != 0)
+		return err;
 	erasing.found = arena_alloc(&command->arena,
 	    ERASURE_SUBJECTS_MAX * sizeof *erasing.found);
 	if (erasing.found == NULL)
 		return ERR_NOMEM;
-	err = reseal_begin(batch, &what, command->entropy);
+	err = erase_accounts(batch, command, &erasing);
+	if (err == 0)
+		err = reseal_begin(batch, &what, command->entropy);
 	if (err == 0)
 		err = say(batch, command, &erasing);
 	batch->erased = command;

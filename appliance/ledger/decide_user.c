@@ -27,8 +27,7 @@ static int
 check_rank(struct change *c, uint32_t role)
 {
 	const struct principal *who = &c->command->who;
-	scope_set needs =
-	    ledger_role_scopes(role) & ~SCOPE_BIT(SCOPE_SELF);
+	scope_set needs = ledger_role_scopes(role) & ~SCOPE_BIT(SCOPE_SELF);
 	struct state_user asker;
 	bool may = false;
 
@@ -357,6 +356,62 @@ decide_state(struct change *c)
 	c->command->reply.user_number =
 	    (struct user_number){ .user = c->user.user };
 	return 0;
+}
+
+/* --- erased ----------------------------------------------------------------- */
+
+/* His login, name or mail, in whatever case. */
+static int
+find_named(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct user_names *names = ctx;
+	struct user_document document;
+	struct state_user user;
+	int err = state_user_read(&user, key, value);
+
+	if (err != 0 || user.state == USER_REMOVED)
+		return err;
+	err = user_document_get(&document, names->state, names->sealed, &user);
+	if (err == 0 && names->n < ERASURE_USERS_MAX &&
+	    (strcasecmp(document.login, names->name) == 0 ||
+		strcasecmp(document.mail, names->name) == 0 ||
+		strcasecmp(document.name, names->name) == 0))
+		names->users[names->n++].number = user.user;
+	user_document_wipe(&document);
+	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+}
+
+int
+user_named(struct user_names *names)
+{
+	names->n = 0;
+	return store_each(&names->state->txn, STORE_USERS, NULL, 0, find_named,
+	    names);
+}
+
+/* As if he were removed; who may not do that is refused. */
+int
+decide_user_erase(struct batch *batch, struct command *command, uint64_t user,
+    bool try_only)
+{
+	const struct ledger_user request = { .user = user,
+		.scopes = command->scopes };
+	struct change change = { .batch = batch,
+		.command = command,
+		.request = &request };
+	int err = find_other(&change);
+
+	if (err == 0 && command->err == 0)
+		err = check_last_owner(&change);
+	if (err == 0 && command->err == 0 && !try_only) {
+		err = forget(&change);
+		change.user.state = USER_REMOVED;
+		if (err == 0)
+			err = emit_change(&change, USER_CHANGED_STATE, NULL);
+	}
+	user_document_wipe(&change.document);
+	return err;
 }
 
 /* An admin who forgot his own goes the way of all: whoever sits down at his

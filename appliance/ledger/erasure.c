@@ -4,6 +4,7 @@
  * many leases; what was granted meanwhile the core looks at itself.
  */
 #include "appliance/ledger/inside.h"
+#include "appliance/ledger/people.h"
 
 #include "shared/base/err.h"
 
@@ -53,6 +54,20 @@ run_look(struct work *work)
 	call->write.command.err = err;
 }
 
+/* Who has no account any more has no session. */
+static void
+finish_erased(struct call *call)
+{
+	const struct command *command = &call->write.command;
+	const struct record_list *users = &command->reply.person_erased.users;
+
+	for (uint32_t i = 0; command->err == 0 && i < users->count; i++)
+		user_sessions_end_user(call->process->people->sessions,
+		    call->tenant->name,
+		    ((const struct row_number *)users->items)[i].number, 0);
+	command_finish(call);
+}
+
 static void
 looked(struct call *call)
 {
@@ -67,7 +82,7 @@ looked(struct call *call)
 		ledger_refuse_held(command, look->held, look->leases,
 		    look->held < NAMED_MAX ? (uint32_t)look->held : NAMED_MAX);
 	command->unseen_from = look->granted;
-	call->finish = command_finish;
+	call->finish = finish_erased;
 	if (command->err != 0)
 		command_finish(call);
 	else
@@ -83,7 +98,8 @@ erasure_asked(const struct request *request)
 		return;
 	const struct person_erase *erase = call->request;
 
-	call->finish = command_finish;
+	call->finish = finish_erased;
+	call->write.command.scopes = request->scopes;
 	if (erase->force) {
 		call_commit(call);
 		return;

@@ -8,7 +8,7 @@
 
 /*
  * Three kinds of keys in one table:
- *   1 kind principal id        -> time, digest, has an answer, answer
+ *   1 kind principal id        -> time, sealed: digest, has an answer, answer
  *   2 kind principal time id   -> bytes: the principal's, oldest first
  *   3 kind principal           -> entries, bytes
  *   4 time kind principal id   -> nothing: everybody's, oldest first
@@ -18,7 +18,9 @@ enum { BY_ID = 1, BY_AGE, SUMS, BY_TIME };
 #define ID_KEY (1 + WHO_BYTES + IDEMPOTENCY_ID)
 #define AGE_KEY (ID_KEY + 8)
 #define SUMS_KEY (1 + WHO_BYTES)
-#define HEAD_BYTES (8 + 16 + 1)
+#define DIGEST 16
+#define INNER (DIGEST + 1) /* before the answer */
+#define HEAD_BYTES (8 + SEALED_TEXT_EXTRA + INNER)
 /* Old ones of others that one command takes along. */
 #define PRUNE_MAX 16
 
@@ -113,6 +115,30 @@ idempotency_is_secret(const struct record *reply)
 
 /* --- reading ------------------------------------------------------------- */
 
+/* An answer, and what it was asked, may name people: it is sealed as they are.
+ * What an erasure has made unreadable was done, and that is all one knows. */
+static int
+open_entry(enum idempotency_found *found, struct record_span *answer,
+    const struct ledger *ledger, const struct idempotency *asked,
+    const struct record_span *value, struct arena *arena)
+{
+	size_t len = value->len - 8 - SEALED_TEXT_EXTRA;
+	uint8_t *plain = arena_alloc(arena, len);
+
+	if (plain == NULL)
+		return ERR_NOMEM;
+	*found = IDEMPOTENCY_GONE;
+	if (!sealed_text_open(plain, ledger->sealed, asked->id,
+		(const uint8_t *)value->data + 8, value->len - 8))
+		return 0;
+	if (memcmp(plain, asked->digest, DIGEST) != 0)
+		*found = IDEMPOTENCY_OTHER;
+	else if (plain[DIGEST] != 0)
+		*found = IDEMPOTENCY_SAME;
+	*answer = (struct record_span){ plain + INNER, (uint32_t)len - INNER };
+	return 0;
+}
+
 int
 idempotency_find(enum idempotency_found *found, struct record_span *answer,
     const struct ledger *ledger, const struct idempotency *asked,
@@ -133,22 +159,11 @@ idempotency_find(enum idempotency_found *found, struct record_span *answer,
 		store_abort(&txn);
 		return 0;
 	}
-	const uint8_t *data = value.data;
-
 	if (err == 0 && value.len < HEAD_BYTES)
 		err = ERR_CORRUPT;
 	if (err == 0 &&
-	    (int64_t)get_be(data, 8) + IDEMPOTENCY_KEEP_MS > now_ms) {
-		*found = memcmp(data + 8, asked->digest, 16) != 0
-		    ? IDEMPOTENCY_OTHER
-		    : data[24] == 0 ? IDEMPOTENCY_GONE
-				    : IDEMPOTENCY_SAME;
-		answer->len = value.len - HEAD_BYTES;
-		answer->data =
-		    arena_copy(arena, data + HEAD_BYTES, answer->len);
-		if (answer->data == NULL && answer->len > 0)
-			err = ERR_NOMEM;
-	}
+	    (int64_t)get_be(value.data, 8) + IDEMPOTENCY_KEEP_MS > now_ms)
+		err = open_entry(found, answer, ledger, asked, &value, arena);
 	store_abort(&txn);
 	return err;
 }
@@ -349,24 +364,32 @@ add_entry(const struct state *state, const struct idempotency *asked,
 }
 
 int
-idempotency_put(struct state *state, struct idempotency *asked, int64_t now_ms,
-    const void *answer, size_t len)
+idempotency_put(struct state *state, const struct sealed_keys *keys,
+    struct idempotency *asked, int64_t now_ms, const void *answer, size_t len)
 {
-	uint8_t who[WHO_BYTES], head[HEAD_BYTES];
-	struct buf value = { 0 };
+	uint8_t who[WHO_BYTES], head[8], inner[INNER];
+	struct buf value = { 0 }, plain = { 0 };
 	uint64_t time = now_ms > 0 ? (uint64_t)now_ms : 0;
 
 	if (len > IDEMPOTENCY_REPLY_MAX)
 		answer = NULL;
 	who_of(who, asked);
 	put_be(head, time, 8);
-	memcpy(head + 8, asked->digest, 16);
-	head[24] = answer != NULL;
-	buf_add(&value, head, sizeof(head));
+	memcpy(inner, asked->digest, DIGEST);
+	inner[DIGEST] = answer != NULL;
+	buf_add(&plain, inner, sizeof(inner));
 	if (answer != NULL)
-		buf_add(&value, answer, len);
-	int err =
-	    value.failed ? ERR_NOMEM : remove_entry(state, who, asked->id);
+		buf_add(&plain, answer, len);
+	buf_add(&value, head, sizeof(head));
+	int err = plain.failed
+	    ? ERR_NOMEM
+	    : sealed_text_add(&value, keys, asked->id, plain.data, plain.len);
+
+	if (plain.data != NULL)
+		sodium_memzero(plain.data, plain.len);
+	buf_release(&plain);
+	if (err == 0)
+		err = remove_entry(state, who, asked->id);
 
 	if (err == 0)
 		err = prune(state, now_ms);
@@ -384,8 +407,9 @@ int
 decide_remember(struct batch *batch, struct command *command)
 {
 	const struct ledger_remember *request = command->request;
-	int err = idempotency_put(&batch->state, request->asked,
-	    batch->place.time, request->answer.data, request->answer.len);
+	int err = idempotency_put(&batch->state, batch->ledger->sealed,
+	    request->asked, batch->place.time, request->answer.data,
+	    request->answer.len);
 
 	batch->noted |= err == 0;
 	return err;

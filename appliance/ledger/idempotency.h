@@ -28,6 +28,7 @@
 
 struct state;
 struct ledger;
+struct sealed_keys;
 
 /** One key as it was used; zero: there is none. */
 struct idempotency {
@@ -65,7 +66,7 @@ int idempotency_find(enum idempotency_found *found, struct record_span *answer,
 
 /** Write it, with the answer or (NULL) without; replaces what was noted
  * before. In the transaction of the command. Returns 0 or a fault. */
-int idempotency_put(struct state *state, struct idempotency *asked,
-    int64_t now_ms, const void *answer, size_t len);
+int idempotency_put(struct state *state, const struct sealed_keys *keys,
+    struct idempotency *asked, int64_t now_ms, const void *answer, size_t len);
 
 #endif

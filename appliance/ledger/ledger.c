@@ -28,7 +28,6 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 		memcpy(ledger->ca_sha256, options->ca_sha256,
 		    sizeof ledger->ca_sha256);
 	ledger->tenant_key = options->tenant_key;
-	ledger->users = user_keys_new(options->tenant_key);
 	ledger->subjects = subject_cache_new();
 	ledger->cache = license_cache_new();
 	ledger->requests = requests_new(
@@ -38,8 +37,8 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 	if (!text_copy(ledger->site, sizeof ledger->site, options->site) ||
 	    !text_copy(ledger->tenant, sizeof ledger->tenant, options->tenant))
 		err = ERR_BAD_REQUEST;
-	else if (ledger->users != NULL && ledger->subjects != NULL &&
-	    ledger->cache != NULL && ledger->requests != NULL)
+	else if (ledger->subjects != NULL && ledger->cache != NULL &&
+	    ledger->requests != NULL)
 		err = store_open(&ledger->store,
 		    &(struct store_options){
 			.path = options->path,
@@ -222,8 +221,8 @@ note_done(struct batch *batch, struct command *command)
 		record_write_msgpack(&answer, again->reply, &command->reply);
 	int err = answer.failed
 	    ? ERR_NOMEM
-	    : idempotency_put(&batch->state, again, batch->place.time,
-		  answer.data, answer.len);
+	    : idempotency_put(&batch->state, batch->ledger->sealed, again,
+		  batch->place.time, answer.data, answer.len);
 
 	buf_release(&answer);
 	again->answered = err == 0 && whole;

@@ -231,6 +231,7 @@ struct command {
 	uint32_t op; /* enum operation_id or ledger_internal */
 	struct principal who;
 	const void *request; /* the record of the operation */
+	scope_set scopes; /* person.erase: of who asks */
 	/** lease.release and device.revoke: until when, in ledger time, a
 	 * holder that could not be told may go on believing (its last signed
 	 * span, grace and skew); the slot stays taken until then. 0: it was

@@ -196,6 +196,42 @@ export_subjects(struct export *export)
 	return err;
 }
 
+/* What is kept of his accounts, but for what a login is proved with. */
+static int
+export_accounts(struct export *export)
+{
+	struct query *q = export->q;
+	struct user_names names = { .state = &q->view->state,
+		.sealed = q->view->ledger->sealed,
+		.name = export->request->name };
+	struct person_document *items =
+	    arena_alloc(q->arena, ERASURE_USERS_MAX * sizeof *items);
+	int err = items != NULL ? user_named(&names) : ERR_NOMEM;
+
+	for (uint32_t i = 0; i < names.n && err == 0; i++) {
+		struct buf json = { .len = 0 };
+		struct user_view view;
+		struct state_user user;
+
+		err = state_user(&user, &q->view->state, names.users[i].number);
+		if (err == 0)
+			err = user_view_fill(&view, &q->view->state,
+			    q->view->ledger->sealed, &user);
+		if (err == 0)
+			record_write_json(&json, &user_view_record, &view);
+		items[i] = (struct person_document){ .kind = "user",
+			.number = names.users[i].number };
+		items[i].text.data =
+		    err == 0 ? arena_copy(q->arena, json.data, json.len) : NULL;
+		items[i].text.len = (uint32_t)json.len;
+		buf_release(&json);
+		if (err == 0 && items[i].text.data == NULL)
+			err = ERR_NOMEM;
+	}
+	export->out->documents = (struct record_list){ items, names.n };
+	return err;
+}
+
 static bool
 names_him(const struct export *export, const struct record_span *bytes)
 {
@@ -348,6 +384,8 @@ query_person_data(struct query *q)
 		return err;
 	if (request->cursor[0] == '\0')
 		err = export_subjects(&export);
+	if (err == 0 && request->cursor[0] == '\0')
+		err = export_accounts(&export);
 	if (err == 0 && export.n == 0)
 		return 0;
 	if (err == 0 &&

@@ -39,8 +39,12 @@ make_keys(struct ledger *ledger)
 		return err;
 	ledger->keys = subject_keys_new(root);
 	ledger->sealed = sealed_keys_new(root);
+	ledger->users = user_keys_new(ledger->tenant_key, root);
 	sodium_memzero(root, sizeof root);
-	return ledger->keys != NULL && ledger->sealed != NULL ? 0 : ERR_NOMEM;
+	return ledger->keys != NULL && ledger->sealed != NULL &&
+		ledger->users != NULL
+	    ? 0
+	    : ERR_NOMEM;
 }
 
 int
@@ -80,6 +84,7 @@ turn_keys(struct ledger *ledger, const uint8_t fresh[PERSON_KEY_BYTES])
 	}
 	subject_keys_turn(ledger->keys, root);
 	sealed_keys_turn(ledger->sealed, root);
+	user_keys_turn(ledger->users, root);
 	sodium_memzero(root, sizeof root);
 	return 0;
 }
@@ -107,6 +112,8 @@ reseal_begin(struct batch *batch, const struct subject_turn *what,
 		err = subject_turn(state, ledger->keys, entropy + 32, what);
 	if (err == 0)
 		err = sealed_turn(state, ledger->sealed, entropy + 32);
+	if (err == 0)
+		err = user_logins_turn(state, ledger->users, ledger->sealed);
 	return err;
 }
 
@@ -117,6 +124,7 @@ reseal_back(struct batch *batch)
 
 	subject_keys_back(ledger->keys);
 	sealed_keys_back(ledger->sealed);
+	user_keys_back(ledger->users);
 	subject_cache_forget(ledger->subjects);
 	person_key_back(ledger->person_key);
 	batch->turned = false;

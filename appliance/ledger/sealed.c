@@ -264,6 +264,53 @@ sealed_each(const struct state *state, const struct sealed_keys *keys,
 	return err;
 }
 
+/* --- texts ------------------------------------------------------------------ */
+
+/* No kind of document has this number. */
+#define KIND_TEXT 0
+
+_Static_assert(SEALED_TEXT_EXTRA == NONCE + TAG, "what a seal adds");
+
+int
+sealed_text_add(struct buf *out, const struct sealed_keys *keys,
+    const uint8_t id[SEALED_ID_BYTES], const void *text, size_t len)
+{
+	uint8_t nonce[NONCE], bound[BOUND], key[TURNING_KEY];
+	uint8_t *sealed = malloc(len + TAG);
+
+	if (sealed == NULL)
+		return ERR_NOMEM;
+	randombytes_buf(nonce, sizeof nonce);
+	bind_to(bound, id, KIND_TEXT);
+	turning_get(key, keys->turning, 0, false);
+	crypto_aead_xchacha20poly1305_ietf_encrypt(sealed, NULL, text, len,
+	    bound, sizeof bound, NULL, nonce, key);
+	sodium_memzero(key, sizeof key);
+	buf_add(out, nonce, sizeof nonce);
+	buf_add(out, sealed, len + TAG);
+	free(sealed);
+	return out->failed ? ERR_NOMEM : 0;
+}
+
+bool
+sealed_text_open(uint8_t *out, const struct sealed_keys *keys,
+    const uint8_t id[SEALED_ID_BYTES], const uint8_t *sealed, size_t len)
+{
+	uint8_t bound[BOUND], key[TURNING_KEY];
+	bool is = false;
+
+	if (len < SEALED_TEXT_EXTRA)
+		return false;
+	bind_to(bound, id, KIND_TEXT);
+	for (int before = 0; before < 2 && !is; before++)
+		is = turning_get(key, keys->turning, 0, before == 1) &&
+		    crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL,
+			sealed + NONCE, len - NONCE, bound, sizeof bound,
+			sealed, key) == 0;
+	sodium_memzero(key, sizeof key);
+	return is;
+}
+
 /* --- another key ------------------------------------------------------------ */
 
 /* The next one, from a key on. */

@@ -38,6 +38,18 @@ void sealed_keys_back(struct sealed_keys *keys);
 int sealed_turn(struct state *state, const struct sealed_keys *keys,
     const uint8_t seed[32]);
 
+/**
+ * Any text, sealed likewise, for who keeps it himself: appended to `out`, longer
+ * by SEALED_TEXT_EXTRA, bound to `id`. After an erasure it is noise. The nonce is
+ * drawn here: what is sealed so is never in a row.
+ */
+#define SEALED_TEXT_EXTRA ((size_t)24 + 16)
+int sealed_text_add(struct buf *out, const struct sealed_keys *keys,
+    const uint8_t id[SEALED_ID_BYTES], const void *text, size_t len);
+/** `out` holds len - SEALED_TEXT_EXTRA. False: it does not open. */
+bool sealed_text_open(uint8_t *out, const struct sealed_keys *keys,
+    const uint8_t id[SEALED_ID_BYTES], const uint8_t *sealed, size_t len);
+
 /** One document, opened; in the clear only here. */
 struct sealed {
 	uint8_t id[SEALED_ID_BYTES];

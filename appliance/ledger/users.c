@@ -1,11 +1,13 @@
 #include "appliance/ledger/users.h"
 
+#include "appliance/ledger/turning.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/rpc/operations.h"
 
 #include <ctype.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- documents ----------------------------------------------------------- */
@@ -127,19 +129,31 @@ user_document_wipe(struct user_document *document)
 /* --- logins -------------------------------------------------------------- */
 
 struct user_keys {
-	uint8_t index[crypto_generichash_KEYBYTES];
+	struct turning *index; /* one key */
 	uint8_t recovery[crypto_generichash_KEYBYTES];
 };
 
+static void
+derive_index(uint8_t key[TURNING_KEY], const uint8_t root[32])
+{
+	crypto_kdf_derive_from_key(key, TURNING_KEY, 1, "lhusers_", root);
+}
+
 struct user_keys *
-user_keys_new(const uint8_t tenant_key[32])
+user_keys_new(const uint8_t tenant_key[32], const uint8_t root[32])
 {
 	struct user_keys *keys = sodium_malloc(sizeof *keys);
+	uint8_t index[TURNING_KEY];
 
 	if (keys == NULL)
 		return NULL;
-	crypto_kdf_derive_from_key(keys->index, sizeof keys->index, 1,
-	    "lhusers_", tenant_key);
+	derive_index(index, root);
+	keys->index = turning_new(index, 1);
+	sodium_memzero(index, sizeof index);
+	if (keys->index == NULL) {
+		sodium_free(keys);
+		return NULL;
+	}
 	crypto_kdf_derive_from_key(keys->recovery, sizeof keys->recovery, 2,
 	    "lhusers_", tenant_key);
 	sodium_mprotect_readonly(keys);
@@ -149,7 +163,25 @@ user_keys_new(const uint8_t tenant_key[32])
 void
 user_keys_free(struct user_keys *keys)
 {
+	if (keys != NULL)
+		turning_free(keys->index);
 	sodium_free(keys);
+}
+
+void
+user_keys_turn(struct user_keys *keys, const uint8_t root[32])
+{
+	uint8_t index[TURNING_KEY];
+
+	derive_index(index, root);
+	turning_turn(keys->index, index);
+	sodium_memzero(index, sizeof index);
+}
+
+void
+user_keys_back(struct user_keys *keys)
+{
+	turning_back(keys->index);
 }
 
 bool
@@ -174,11 +206,19 @@ ledger_login_read(char out[USER_LOGIN_MAX + 1], const char *text)
 	return true;
 }
 
-static void
-login_key(uint8_t key[32], const struct user_keys *keys, const char *login)
+/* False: there is no index before this one. */
+static bool
+login_key(uint8_t key[32], const struct user_keys *keys, bool before,
+    const char *login)
 {
+	uint8_t index[TURNING_KEY];
+
+	if (!turning_get(index, keys->index, 0, before))
+		return false;
 	crypto_generichash(key, 32, (const uint8_t *)login, strlen(login),
-	    keys->index, sizeof keys->index);
+	    index, sizeof index);
+	sodium_memzero(index, sizeof index);
+	return true;
 }
 
 int
@@ -188,10 +228,13 @@ user_find(uint64_t *user, const struct state *state,
 	struct record_span value;
 	uint8_t key[32];
 
-	login_key(key, keys, login);
+	login_key(key, keys, false, login);
 	int err =
 	    store_get(&value, &state->txn, STORE_USER_LOGINS, key, sizeof key);
 
+	if (err == ERR_NOT_FOUND_INTERNAL && login_key(key, keys, true, login))
+		err = store_get(&value, &state->txn, STORE_USER_LOGINS, key,
+		    sizeof key);
 	if (err == 0 && value.len != 8)
 		return ERR_CORRUPT;
 	if (err == 0)
@@ -205,7 +248,7 @@ user_login_put(struct state *state, const struct user_keys *keys,
 {
 	uint8_t key[32], value[8];
 
-	login_key(key, keys, login);
+	login_key(key, keys, false, login);
 	be64_write(value, user);
 	return store_put(&state->txn, STORE_USER_LOGINS, key, sizeof key, value,
 	    sizeof value);
@@ -217,7 +260,7 @@ user_login_delete(struct state *state, const struct user_keys *keys,
 {
 	uint8_t key[32];
 
-	login_key(key, keys, login);
+	login_key(key, keys, false, login);
 	return store_delete(&state->txn, STORE_USER_LOGINS, key, sizeof key);
 }
 
@@ -235,6 +278,72 @@ user_recovery_hash(uint8_t out[USER_RECOVERY_BYTES],
 	crypto_generichash_update(&st, (const uint8_t *)plain_code,
 	    strlen(plain_code));
 	crypto_generichash_final(&st, out, USER_RECOVERY_BYTES);
+}
+
+/* --- other keys ------------------------------------------------------------ */
+
+/* Logins that are there, read before they are written. */
+struct logins {
+	const struct state *state;
+	const struct sealed_keys *sealed;
+	struct named_login {
+		uint64_t user;
+		char login[USER_LOGIN_MAX + 1];
+	} * items;
+	size_t n, size;
+};
+
+static int
+read_login(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct logins *logins = ctx;
+	struct user_document document;
+	struct state_user user;
+	int err = state_user_read(&user, key, value);
+
+	if (err != 0 || user.state == USER_REMOVED)
+		return err;
+	if (logins->n == logins->size) {
+		size_t size = logins->size == 0 ? 64 : 2 * logins->size;
+		struct named_login *items =
+		    reallocarray(logins->items, size, sizeof *items);
+
+		if (items == NULL)
+			return ERR_NOMEM;
+		logins->items = items;
+		logins->size = size;
+	}
+	err =
+	    user_document_get(&document, logins->state, logins->sealed, &user);
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	struct named_login *item = &logins->items[logins->n++];
+
+	item->user = user.user;
+	memcpy(item->login, document.login, sizeof item->login);
+	user_document_wipe(&document);
+	return 0;
+}
+
+int
+user_logins_turn(struct state *state, const struct user_keys *keys,
+    const struct sealed_keys *sealed)
+{
+	struct logins logins = { .state = state, .sealed = sealed };
+	int err =
+	    store_each(&state->txn, STORE_USERS, NULL, 0, read_login, &logins);
+
+	if (err == 0)
+		err = store_clear(&state->txn, STORE_USER_LOGINS);
+	for (size_t i = 0; i < logins.n && err == 0; i++)
+		err = user_login_put(state, keys, logins.items[i].login,
+		    logins.items[i].user);
+	if (logins.items != NULL)
+		sodium_memzero(logins.items,
+		    logins.size * sizeof *logins.items);
+	free(logins.items);
+	return err;
 }
 
 /* --- roles --------------------------------------------------------------- */

@@ -64,10 +64,19 @@ struct user_document {
 	uint8_t recovery[USER_RECOVERY_CODES][USER_RECOVERY_BYTES];
 };
 
-/** Keys derived from the tenant's, in guarded memory. */
+/** Keys derived from the tenant's and, of the index of logins, from `root`:
+ * person_key_root(). In guarded memory. */
 struct user_keys;
-struct user_keys *user_keys_new(const uint8_t tenant_key[32]);
+struct user_keys *user_keys_new(const uint8_t tenant_key[32],
+    const uint8_t root[32]);
 void user_keys_free(struct user_keys *keys);
+/** As subject_keys_turn() and subject_keys_back(). */
+void user_keys_turn(struct user_keys *keys, const uint8_t root[32]);
+void user_keys_back(struct user_keys *keys);
+/** After user_keys_turn(), and before the documents are sealed anew or after:
+ * the index of logins is made anew out of them. */
+int user_logins_turn(struct state *state, const struct user_keys *keys,
+    const struct sealed_keys *sealed);
 
 /** ERR_NOT_FOUND_INTERNAL when nobody has it. */
 int user_find(uint64_t *user, const struct state *state,

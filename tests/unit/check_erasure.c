@@ -392,6 +392,111 @@ START_TEST(a_copy_of_the_store_has_its_key_beside_it)
 }
 END_TEST
 
+static uint64_t
+create_user(const char *login, const char *mail, uint32_t role)
+{
+	struct ledger_user request = {
+		.what = LEDGER_USER_CREATE,
+		.role = role,
+		.scopes = SCOPES_SITE,
+	};
+	struct command command;
+
+	snprintf(request.login, sizeof request.login, "%s", login);
+	snprintf(request.mail, sizeof request.mail, "%s", mail);
+	snprintf(request.hash, sizeof request.hash, "$argon2id$...");
+	command = world_command(&world, LEDGER_USER, ACTOR_ADMIN, 1, &request);
+	ck_assert_int_eq(world_do(&world, &command), 0);
+	uint64_t user = command.reply.user_created.user.user;
+
+	arena_release(&command.arena);
+	return user;
+}
+
+static int
+user_by(const char *login, uint64_t *user)
+{
+	struct ledger_view *view;
+
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	int err = user_find(user, &view->state, world.ledger->users, login);
+
+	ledger_view_close(view);
+	return err;
+}
+
+START_TEST(an_account_goes_with_its_person)
+{
+	struct person_erase request = { .name = "a.quandt@plant.example" };
+	uint64_t owner = create_user("owner", "", USER_OWNER), found;
+	uint64_t user =
+	    create_user("quandt", "a.quandt@plant.example", USER_VIEWER);
+	const struct row_number *gone;
+	struct command command;
+
+	ck_assert_int_eq(erase_as(&command, &request), 0);
+	ck_assert_uint_eq(command.reply.person_erased.users.count, 1);
+	gone = command.reply.person_erased.users.items;
+	ck_assert_uint_eq(gone->number, user);
+	arena_release(&command.arena);
+	ck_assert_int_eq(user_by("quandt", &found), ERR_NOT_FOUND_INTERNAL);
+	/* The others are found, by an index of another key. */
+	ck_assert_int_eq(user_by("owner", &found), 0);
+	ck_assert_uint_eq(found, owner);
+	world_reopen(&world);
+	ck_assert_int_eq(user_by("owner", &found), 0);
+	ck_assert_int_eq(user_by("quandt", &found), ERR_NOT_FOUND_INTERNAL);
+	/* The login is free again. */
+	ck_assert_uint_ne(create_user("quandt", "", USER_VIEWER), user);
+}
+END_TEST
+
+START_TEST(the_last_owner_is_not_erased)
+{
+	uint64_t owner = create_user("owner", "", USER_OWNER), found;
+
+	hold_once("owner");
+	ck_assert_int_eq(erase("owner"), ERR_CONFLICT);
+	ck_assert_int_eq(user_by("owner", &found), 0);
+	ck_assert_uint_eq(found, owner);
+	ck_assert_uint_eq(find("owner", false, NULL), 1);
+}
+END_TEST
+
+START_TEST(an_answer_that_was_kept_is_unreadable_afterwards)
+{
+	struct idempotency asked;
+	enum idempotency_found found;
+	struct record_span answer;
+	struct arena arena = { .chunks = NULL };
+	struct state state;
+
+	idempotency_init(&asked, OP_LEASE_SHOW, ACTOR_ADMIN, 1, "key", NAME,
+	    strlen(NAME), &lease_view_record);
+	ck_assert_int_eq(state_begin(&state, world.ledger->store, true, NULL),
+	    0);
+	ck_assert_int_eq(idempotency_put(&state, world.ledger->sealed, &asked,
+			     world.now, NAME, strlen(NAME)),
+	    0);
+	ck_assert_int_eq(state_commit(&state), 0);
+	ck_assert_uint_eq(count_in_store(NAME, strlen(NAME)), 0);
+	ck_assert_uint_eq(count_in_store(asked.digest, 16), 0);
+	ck_assert_int_eq(idempotency_find(&found, &answer, world.ledger, &asked,
+			     world.now, &arena),
+	    0);
+	ck_assert_int_eq(found, IDEMPOTENCY_SAME);
+	ck_assert_mem_eq(answer.data, NAME, strlen(NAME));
+	hold_once(NAME);
+	ck_assert_int_eq(erase(NAME), 0);
+	world_reopen(&world);
+	ck_assert_int_eq(idempotency_find(&found, &answer, world.ledger, &asked,
+			     world.now, &arena),
+	    0);
+	ck_assert_int_eq(found, IDEMPOTENCY_GONE);
+	arena_release(&arena);
+}
+END_TEST
+
 /* --- seats held ------------------------------------------------------------- */
 
 START_TEST(who_holds_a_seat_is_erased_by_force_only)
@@ -754,6 +859,9 @@ suite(void)
 	tcase_add_test(t, sealed_documents_stay_as_they_were);
 	tcase_add_test(t, a_reader_with_an_older_snapshot_reads_on);
 	tcase_add_test(t, a_copy_of_the_store_has_its_key_beside_it);
+	tcase_add_test(t, an_account_goes_with_its_person);
+	tcase_add_test(t, the_last_owner_is_not_erased);
+	tcase_add_test(t, an_answer_that_was_kept_is_unreadable_afterwards);
 	tcase_add_test(t, who_holds_a_seat_is_erased_by_force_only);
 	tcase_add_test(t, a_seat_granted_in_the_same_batch_is_held_too);
 	tcase_add_test(t, two_at_once_are_one_after_the_other);
