@@ -104,8 +104,11 @@ began(struct net_connection *conn)
 	net_throttle_charge(conn, NET_REQUEST_BYTES);
 	/* After a refusal nothing more is believed: what is left of its body
 	 * may look like a request. */
-	if (conn->closing || net_tls_describe(conn->peer, conn->wsi) != 0)
+	if (conn->closing ||
+	    (!conn->described && net_tls_describe(conn->peer, conn->wsi) != 0))
 		return -1;
+	/* The same for each request: TLS 1.3 knows no second handshake. */
+	conn->described = true;
 	conn->http = net_http_read(conn->wsi);
 	if (conn->http == NULL) {
 		log_error("net", "out of memory for a request");

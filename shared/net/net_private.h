@@ -136,6 +136,7 @@ struct net_connection {
 	uint16_t close_code;
 	char *close_reason;
 	struct net_peer *peer;
+	bool described; /* TLS has said who it is: HTTP */
 	struct buf input; /* the message that is not whole yet */
 	struct net_message *first, *last;
 	size_t queued_bytes;
