@@ -321,6 +321,9 @@ serve(struct front *front, net_conn conn, const struct operation *op,
 	if (err == 0)
 		err = read_request(&record, front, op, parameters, n_parameters,
 		    request, &problem);
+	if (err == 0 && op->id == OP_EVENTS)
+		err = stream_resume(record,
+		    request->claims[NET_CLAIM_LAST_EVENT], &problem);
 	if (err == 0)
 		err = hand_on(front, conn, op, &caller, record);
 	arena_clear(&front->arena);
@@ -368,6 +371,12 @@ call_request(void *ctx, net_conn conn, const struct net_request *request)
 	}
 	if (refuse_form(front, conn, op, request))
 		return;
+	/* Its answer would not end. */
+	if (op->id == OP_EVENTS && strcmp(request->method, "HEAD") == 0) {
+		(void)net_reply(front->net, conn, 200, op->content_type, NULL,
+		    NULL, 0);
+		return;
+	}
 	if (!answer_here(front, conn, op, request))
 		serve(front, conn, op, parameters, n_parameters, request);
 }
@@ -376,7 +385,7 @@ call_request(void *ctx, net_conn conn, const struct net_request *request)
 static void
 abandon(struct front *front, struct peer *peer)
 {
-	if (peer->op->is_waiting != NULL)
+	if (peer->op->is_waiting != NULL || peer->op->id == OP_EVENTS)
 		(void)front_tell(front,
 		    &(struct ipc_message){
 			.kind = WIRE_ABANDONED,
@@ -445,10 +454,21 @@ call_reply(struct front *front, struct peer *peer, const void *reply)
 	net_conn conn = peer->conn;
 	const struct operation *op = peer->op;
 
+	if (op->id == OP_EVENTS) {
+		stream_reply(front, peer, reply);
+		return;
+	}
 	/* The ledger knew its key. */
 	if (op->scope != SCOPE_OPEN)
 		net_trust(front->net, conn);
 	peer_free(front, peer);
+	if (op->id == OP_METRICS) {
+		const struct metrics_text *text = reply;
+
+		(void)net_reply(front->net, conn, 200, op->content_type, NULL,
+		    text->text.data, text->text.len);
+		return;
+	}
 	if (op->id == OP_SESSION_CREATE || op->id == OP_SESSION_END)
 		reply_session(front, conn, op, reply);
 	else
@@ -465,6 +485,10 @@ call_refuse(struct front *front, struct peer *peer, int err,
 {
 	net_conn conn = peer->conn;
 
+	if (peer->streams) {
+		stream_end(front, peer);
+		return;
+	}
 	peer_free(front, peer);
 	answer_problem(front, conn, err_http_status(err), problem, NULL);
 }

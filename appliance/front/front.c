@@ -101,6 +101,7 @@ on_look(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	session_look(ctx);
 	call_look(ctx);
+	stream_look(ctx);
 }
 
 static void
@@ -226,6 +227,7 @@ open_network(struct front *front)
 		.ws_close = session_closed,
 		.http = call_request,
 		.http_abort = call_aborted,
+		.http_sent = stream_sent,
 	};
 	const struct net_server_options options = {
 		.cert_pem = front->options->cert_pem,

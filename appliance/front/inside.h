@@ -51,6 +51,9 @@ struct peer {
 	int64_t opened_ms;
 	uint64_t tag; /* of the call */
 	const struct operation *op; /* of the call */
+	bool streams; /* its answer goes on */
+	bool owes_more; /* the ledger waits to hear that the last page is out */
+	int64_t told_ms; /* last bytes of the stream */
 };
 
 enum ledger_state {
@@ -137,6 +140,20 @@ int cookie_read(struct record_span *token, const struct net_request *request,
 #define COOKIE_HEADER 224
 void cookie_set(char *header, size_t size, const struct record_span *token);
 void cookie_clear(char *header, size_t size);
+
+/* stream.c */
+/** The next events: the first begin the answer. */
+void stream_reply(struct front *front, struct peer *peer,
+    const struct event_page *page);
+/** net_server_callbacks.http_sent */
+void stream_sent(void *ctx, net_conn conn);
+/** The end, as far as the site is concerned. */
+void stream_end(struct front *front, struct peer *peer);
+/** A sign of life to those who heard nothing for a while; the old ones end. */
+void stream_look(struct front *front);
+/** Last-Event-ID into the request's JSON; ERR_BAD_REQUEST. */
+int stream_resume(struct event_query *query, const char *last_event,
+    struct problem *problem);
 
 /* answer.c */
 /** Answer with a problem (RFC 9457). */

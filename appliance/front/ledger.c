@@ -115,6 +115,15 @@ got_close(struct front *front, const struct ipc_message *message)
 	net_close(front->net, message->conn, message->op, reason);
 }
 
+static void
+got_end(struct front *front, const struct ipc_message *message)
+{
+	struct peer *peer = addressee(front, message);
+
+	if (peer != NULL && peer->is_call && peer->streams)
+		stream_end(front, peer);
+}
+
 void
 ledger_message(void *ctx, const struct ipc_message *message)
 {
@@ -133,6 +142,9 @@ ledger_message(void *ctx, const struct ipc_message *message)
 	case WIRE_CLOSE:
 		got_close(front, message);
 		break;
+	case WIRE_END:
+		got_end(front, message);
+		break;
 	case WIRE_STATE:
 		front->state = message->op <= LEDGER_ROLLED_BACK
 		    ? (enum ledger_state)message->op
@@ -142,6 +154,7 @@ ledger_message(void *ctx, const struct ipc_message *message)
 	case WIRE_CLOSED:
 	case WIRE_REQUEST:
 	case WIRE_CALL:
+	case WIRE_MORE:
 	case WIRE_ABANDONED:
 		log_error("front", "the ledger sent a message of kind %u",
 		    message->kind);

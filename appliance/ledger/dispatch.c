@@ -6,6 +6,7 @@
 #include "appliance/ledger/backup.h"
 #include "appliance/ledger/by_key.h"
 #include "appliance/ledger/caller.h"
+#include "appliance/ledger/events.h"
 #include "appliance/ledger/people.h"
 #include "appliance/ledger/tenant_use.h"
 #include "appliance/ledger/usage.h"
@@ -94,6 +95,7 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_USER_REMOVE] = user_state_asked,
 	[OP_USER_RESET] = user_reset_asked,
 	[OP_USER_TOTP_RESET] = user_reset_asked,
+	[OP_EVENTS] = events_open,
 	[OP_HEALTHZ] = site_health,
 	[OP_READYZ] = site_health,
 };

@@ -1,5 +1,6 @@
 /* The fronts: one ipc each, with the sessions that came through it. */
 #include "appliance/ledger/by_key.h"
+#include "appliance/ledger/events.h"
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -68,7 +69,13 @@ got_message(void *ctx, const struct ipc_message *message)
 		dispatch_call(front, message);
 		break;
 	case WIRE_ABANDONED:
-		by_key_abandoned(front, message->conn, message->tag);
+		if (message->op == OP_EVENTS)
+			events_abandoned(front, message->conn, message->tag);
+		else
+			by_key_abandoned(front, message->conn, message->tag);
+		break;
+	case WIRE_MORE:
+		events_more(front, message->conn, message->tag);
 		break;
 	default:
 		tell_odd(front, message);
@@ -157,6 +164,7 @@ front_free(struct front *front)
 		at = 0;
 	}
 	table_release(&front->sessions);
+	events_close_front(front);
 	ipc_free(front->ipc);
 	free(front);
 }

@@ -174,6 +174,8 @@ struct process {
 	struct identity *identity; /* in the box's TPM; NULL: it has none */
 	uint8_t ca_sha256[32];
 	struct system_store *system; /* any thread */
+	struct table streams; /* of events: see events.h */
+	uint64_t next_stream;
 	struct table again; /* calls with an Idempotency-Key under way */
 	struct tenants known; /* all that there are */
 	struct tenant **tenants; /* those that are open, or about to be */

@@ -507,6 +507,21 @@ int ledger_each_subject(struct ledger_view *view,
 int ledger_each_batch(struct ledger_view *view,
     int (*each)(void *ctx, const void *blob, size_t len), void *ctx);
 
+/** Where somebody is who follows the journal: the last row told, and the batch
+ * that holds the next one. */
+struct event_place {
+	uint64_t row;
+	uint64_t batch;
+};
+struct event_page;
+/** With `resume` behind place->row (ERR_BAD_REQUEST: there is no such row),
+ * else at the end. */
+int ledger_events_begin(struct event_place *place, struct ledger_view *view,
+    bool resume, struct arena *arena, struct problem *problem);
+/** The next rows, none at the end; the place moves on. */
+int ledger_events(struct event_page *page, struct event_place *place,
+    struct ledger_view *view, struct arena *arena);
+
 /** BLAKE2b-256 of the logical dump of the state tables, and the batch it
  * stands after. Reads everything: for a helper thread. */
 int ledger_state_hash(uint8_t hash[32], struct journal_header *after,

@@ -3,6 +3,7 @@
  * start, deadlines that passed, refusals of a minute, checkpoints; and what a
  * committed batch changes around the ledger.
  */
+#include "appliance/ledger/events.h"
 #include "appliance/ledger/tenant_use.h"
 #include "appliance/ledger/usage.h"
 #include "appliance/ledger/waiting.h"
@@ -352,4 +353,6 @@ own_batch(void *ctx, const struct write_outcome *outcome)
 	if (outcome->rc != 0 || outcome->rows > 0)
 		tenant_set_fault(tenant, outcome->rc);
 	apply_events(tenant, outcome);
+	if (outcome->facts > 0)
+		events_news(tenant);
 }

@@ -1,4 +1,5 @@
 #include "appliance/ledger/process.h"
+#include "appliance/ledger/events.h"
 
 #include "appliance/ledger/by_key.h"
 #include "appliance/ledger/people.h"
@@ -478,6 +479,7 @@ release(struct process *process)
 	identity_close(process->identity);
 	entropy_free(process->entropy);
 	table_release(&process->again);
+	events_release(process);
 	sodium_free(process->secret);
 	people_close(process->people);
 	calls_release(process);

@@ -1,4 +1,5 @@
 /* Opening and closing a tenant of the process. */
+#include "appliance/ledger/events.h"
 #include "appliance/ledger/store.h"
 #include "appliance/ledger/waiting.h"
 
@@ -125,6 +126,7 @@ tenant_close(struct tenant *tenant)
 
 	if (tenant == NULL)
 		return;
+	events_close_tenant(tenant);
 	ledger_close(tenant->ledger);
 	liveness_release(&tenant->liveness);
 	contracts_release(&tenant->contracts);

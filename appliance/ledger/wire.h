@@ -16,6 +16,7 @@ enum wire_kind {
 	WIRE_REQUEST, /* conn, tag, op; the operation's request record */
 	WIRE_CALL, /* conn, tag, op; wire_caller, then the request record:
 			    HTTP, each call carries its own credentials */
+	WIRE_MORE, /* conn, tag: what was told of a stream is out */
 	WIRE_ABANDONED, /* conn, tag: nobody waits for the answer to a call */
 	/* ledger to front */
 	WIRE_REPLY, /* conn, tag, op; the reply record */
@@ -24,6 +25,7 @@ enum wire_kind {
 	WIRE_NOTICE, /* conn, op; the notice's record */
 	WIRE_CLOSE, /* conn; op is the WebSocket close code, payload the
 			 reason as text */
+	WIRE_END, /* conn, tag: a stream (each page a WIRE_REPLY) ends */
 	WIRE_STATE, /* op: 0 starting, 1 ready, 2 draining, 3 it cannot write,
 		       4 rolled back */
 };

@@ -55,7 +55,8 @@ deliver(struct net_connection *conn)
 		.accept = http->accept,
 		.cookie = http->cookie,
 		.page = http->page,
-		.claims = { http->claims[0], http->claims[1], http->claims[2] },
+		.claims = { http->claims[0], http->claims[1], http->claims[2],
+		    http->claims[3] },
 		.body = http->body.data,
 		.len = http->body.len,
 		.peer = conn->peer,
@@ -265,13 +266,17 @@ complete(struct net_connection *conn)
  * be there at once, and libwebsockets reads before it tells that it may write:
  * so it must not read before the last one is complete, or the next is taken for
  * a pipelined one. In a callback of libwebsockets it cannot be completed. */
-static int
-push_and_complete(struct net_connection *conn)
+int
+net_http_push(struct net_connection *conn)
 {
 	if (push(conn) != 0)
 		return -1;
 	if (!is_written(conn))
 		return 0;
+	if (conn->http->streams) {
+		net_stream_idle(conn);
+		return 0;
+	}
 	if (!conn->net->running) {
 		if (complete(conn) != 0)
 			return -1;
@@ -311,7 +316,8 @@ writable(struct net_connection *conn)
 
 	if (http == NULL || !http->answered)
 		return 0;
-	return is_written(conn) ? complete(conn) : push_and_complete(conn);
+	return is_written(conn) && !http->streams ? complete(conn)
+						  : net_http_push(conn);
 }
 
 int
@@ -345,7 +351,7 @@ net_reply(struct net *net, net_conn name, int status, const char *content_type,
 	buf_release(&head);
 	net_output_count(conn, http->reply_len, 0);
 	net_deadline_set(conn, NET_ANSWER_S);
-	if (push_and_complete(conn) != 0)
+	if (net_http_push(conn) != 0)
 		net_kill(conn);
 	net_schedule(net, false);
 	return 0;

@@ -248,6 +248,7 @@ read_strings(struct strings *strings, struct lws *wsi,
 		[1 + NET_CLAIM_HOSTNAME] = "x-hostname:",
 		[1 + NET_CLAIM_FINGERPRINT] = "x-app-fingerprint:",
 		[1 + NET_CLAIM_LIBRARY] = "x-lib-version:",
+		[1 + NET_CLAIM_LAST_EVENT] = "last-event-id:",
 		[1 + NET_CLAIMS] = "x-leasehold-page:" };
 
 	for (size_t i = 0; i < sizeof(customs) / sizeof(customs[0]); i++)
@@ -300,7 +301,8 @@ net_http_read(struct lws *wsi)
 	const char **fields[] = { &http->query, &http->host,
 		&http->authorization, &http->content_type, &http->accept,
 		&http->cookie, &http->idempotency_key, &http->claims[0],
-		&http->claims[1], &http->claims[2], &http->page };
+		&http->claims[1], &http->claims[2], &http->claims[3],
+		&http->page };
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		*fields[i] = http->path + strings.at[i + 1];
@@ -312,6 +314,7 @@ net_http_read(struct lws *wsi)
 
 	if (http->refusal == 0)
 		http->refusal = length;
+	http->old = !is_http_1_1(wsi);
 	http->close_after = http->refusal != 0 || ends_after(wsi);
 	return http;
 }
@@ -387,7 +390,9 @@ net_http_write_head(struct buf *out, const struct net *net,
 	buf_printf(out, "Server: %s\r\n", net->options.server_name);
 	if (content_type != NULL)
 		buf_printf(out, "Content-Type: %s\r\n", content_type);
-	if (status != 204)
+	if (len == NET_HTTP_STREAM && !http->old)
+		buf_add_str(out, "Transfer-Encoding: chunked\r\n");
+	else if (len != NET_HTTP_STREAM && status != 204)
 		buf_printf(out, "Content-Length: %zu\r\n", len);
 	buf_add_str(out,
 	    "Cache-Control: no-store\r\n"

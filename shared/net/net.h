@@ -41,6 +41,7 @@ enum net_claim {
 	NET_CLAIM_HOSTNAME, /* X-Hostname */
 	NET_CLAIM_FINGERPRINT, /* X-App-Fingerprint */
 	NET_CLAIM_LIBRARY, /* X-Lib-Version */
+	NET_CLAIM_LAST_EVENT, /* Last-Event-ID */
 	NET_CLAIMS,
 };
 
@@ -91,6 +92,9 @@ struct net_server_callbacks {
 	    *http)(void *ctx, net_conn conn, const struct net_request *request);
 	/** An HTTP request ended without waiting for its answer. */
 	void (*http_abort)(void *ctx, net_conn conn);
+	/** All of a streamed answer that was given so far is with the kernel:
+	 * time for more. May be called from within net_reply_chunk. */
+	void (*http_sent)(void *ctx, net_conn conn);
 };
 
 struct net_server_options {
@@ -215,6 +219,18 @@ int net_reply(struct net *net, net_conn conn, int status,
 /** Has the client of a request that waits for its answer ended its side? Reading
  * is held back meanwhile, so nobody else says so. */
 bool net_is_gone(struct net *net, net_conn conn);
+
+/**
+ * An answer without a known end, in pieces (RFC 9112 section 7.1), until
+ * net_reply_end or the end of the connection (http_abort). Give more when
+ * `http_sent` asks for it. ERR_CLOSED (unknown name) or ERR_FULL (memory, or
+ * more than NET_QUEUE_MAX waits: the connection is ending).
+ */
+int net_reply_begin(struct net *net, net_conn conn, int status,
+    const char *content_type, const char *extra_headers);
+int net_reply_chunk(struct net *net, net_conn conn, const void *data,
+    size_t len);
+int net_reply_end(struct net *net, net_conn conn);
 
 size_t net_connections(const struct net *net);
 

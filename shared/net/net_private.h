@@ -82,6 +82,8 @@ struct net_http {
 	bool close_after;
 	bool delivered; /* the callback has it: an answer is owed */
 	bool answered;
+	bool old; /* HTTP/1.0: no chunks */
+	bool streams; /* the answer has no end yet */
 	unsigned char *reply; /* LWS_PRE, headers, body */
 	size_t reply_len;
 	size_t reply_at;
@@ -334,6 +336,13 @@ void net_server_free(struct net *net);
 int net_http_callback(struct lws *wsi, enum lws_callback_reasons reason,
     void *user, void *in, size_t len);
 void net_http_free(struct net_connection *conn);
+/** Write what the socket takes, and go on once all is out; -1: broken. */
+int net_http_push(struct net_connection *conn);
+
+/* http_stream.c */
+/** All of a stream that there is was written. */
+void net_stream_idle(struct net_connection *conn);
+
 /** Did this request come in the same bytes as the one before? */
 bool net_http_is_pipelined(const struct net_connection *conn);
 
@@ -349,6 +358,8 @@ bool net_http_header(char *out, size_t size, struct lws *wsi,
 bool net_http_has_header(struct lws *wsi, enum lws_token_indexes token);
 /** "site.example:7443" and "[::1]:7443" without the port. */
 void net_http_cut_port(char *host);
+/** `len` of an answer that comes in pieces. */
+#define NET_HTTP_STREAM SIZE_MAX
 /** Status line and headers of an answer. */
 void net_http_write_head(struct buf *out, const struct net *net,
     const struct net_http *http, int status, const char *content_type,

@@ -141,7 +141,7 @@ closed(struct net_connection *conn)
 	net_conn name = conn->name;
 	bool told = conn->open && conn->kind == NET_SOCKET;
 	bool owed = conn->http != NULL && conn->http->delivered &&
-	    !conn->http->answered;
+	    (!conn->http->answered || conn->http->streams);
 
 	net_connection_remove(conn);
 	if (told)

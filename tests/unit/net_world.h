@@ -163,7 +163,7 @@ on_http_abort(void *ctx, net_conn conn)
 }
 
 static const struct net_server_callbacks net_world_server = { on_ws_open,
-	on_ws_message, on_ws_close, on_http, on_http_abort };
+	on_ws_message, on_ws_close, on_http, on_http_abort, NULL };
 
 /* --- the client's callbacks ---------------------------------------------- */
 
