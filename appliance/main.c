@@ -5,6 +5,7 @@
  */
 #include "appliance/front/front.h"
 #include "appliance/ledger/process.h"
+#include "appliance/ledger/tenants.h"
 #include "appliance/setup/settings.h"
 #include "appliance/setup/setup.h"
 #include "appliance/setup/tls.h"
@@ -69,6 +70,8 @@ core_main(void *ctx, const struct supervisor_child *child)
 		},
 		.trust = daemon->trust,
 		.password_cost = (enum password_cost)daemon->settings.cost,
+		.port = (uint32_t)daemon->settings.port,
+		.tenant_idle_ms = daemon->settings.tenant_idle_s * 1000,
 		.devices = {
 			.classes = daemon->settings.class_bits,
 			.no_chips = daemon->settings.tpm_ca[0] == '\0',
@@ -145,13 +148,17 @@ enter_sandbox(void *ctx)
 	return sandbox_enter(SANDBOX_PARENT);
 }
 
-/* Each connection is a descriptor of its front. */
+/* Each connection is a descriptor of its front, and each open tenant four of the
+ * ledger. */
 static void
 raise_limit(const struct settings *settings)
 {
 	rlim_t need = (rlim_t)(settings->connections / settings->fronts) + 256;
+	const rlim_t tenants = 4 * TENANTS_MAX + 256;
 	struct rlimit limit;
 
+	if (need < tenants)
+		need = tenants;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
 		return;
 	limit.rlim_cur = need;

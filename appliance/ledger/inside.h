@@ -182,6 +182,7 @@ struct process {
 	size_t n_tenants;
 	struct tenant_entry *wanted; /* that the request at hand waits for */
 	size_t parked_bytes; /* of requests that wait for a tenant */
+	bool tenant_changing; /* what one is, in the system store */
 	size_t n_moving; /* tenants that are being opened or closed */
 	struct worker *opener; /* opens and closes them */
 	struct usage_saving *usage_saving; /* on its way to the store */
@@ -374,6 +375,12 @@ void clock_confirm_asked(const struct request *request);
 void clock_correct_asked(const struct request *request);
 void checkpoint_asked(const struct request *request);
 void rollback_acknowledge(const struct request *request);
+/** In tenant_admin.c and tenant_views.c. */
+void tenant_create_asked(const struct request *request);
+void tenant_list_asked(const struct request *request);
+void tenant_show_asked(const struct request *request);
+void tenant_change_asked(const struct request *request);
+void tenant_usage_asked(const struct request *request);
 /** In erasure.c: seats held are looked for first, on the reader's thread. */
 void erasure_asked(const struct request *request);
 /** A license, or whatever else is answered after a tick. */

@@ -41,6 +41,7 @@ struct ledger_process_options {
 	struct ledger_device_policy devices;
 	int64_t tick_asked_ms; /* between ticks that are asked for; 0: 30 s */
 	enum password_cost password_cost; /* of new passwords; 0: moderate */
+	uint32_t port; /* that the site listens on, for its URLs; 0: none */
 	int64_t tenant_idle_ms; /* before a tenant is closed; 0: 5 min */
 };
 

@@ -26,6 +26,12 @@ int tenant_use_entry(struct tenant **tenant, struct process *process,
  * request was refused, or is kept until that one is open and handled anew from
  * its beginning. Nothing was done for it yet. */
 struct tenant *tenant_for(const struct request *request, const char *name);
+/** "https://NAME.SITE:PORT"; "" when the site has no host name. Any thread. */
+void tenant_url(char *out, size_t size, const struct process *process,
+    const char *name);
+void tenant_say_unknown(struct problem *problem, const char *name);
+/** Is it all zeros, as what was absent is? */
+bool record_is_empty(const void *value, size_t size);
 /** The tenant of a host name, as in a Host header without its port; `default`
  * for that of no tenant. Never NULL in a running site. */
 struct tenant_entry *tenant_by_host(const struct process *process,

@@ -59,6 +59,9 @@ static const struct config_key keys[] = {
 	    .doc = "file that says which of them make chips" },
 	{ "devices", "classes", CONFIG_TEXT, AT(classes),
 	    .doc = "classes of devices that are let in; empty: all" },
+	{ "tenants", "idle_s", CONFIG_NUMBER, AT(tenant_idle_s), 1, 86400,
+	    .doc = "after so long with nothing to do a tenant's store is "
+		   "closed" },
 	{ "login", "password_cost", CONFIG_TEXT, AT(password_cost),
 	    .doc = "of new passwords: interactive, moderate or sensitive" },
 	{ "borrow", "longest_s", CONFIG_NUMBER, AT(borrow_longest_s), 0,
@@ -84,6 +87,7 @@ settings_default(struct settings *settings)
 		.fronts = 1,
 		.log = "info",
 		.password_cost = "moderate",
+		.tenant_idle_s = 300,
 		.connections = 12000,
 		.address_connections = 4096,
 		.address_strangers = 256,

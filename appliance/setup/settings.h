@@ -35,6 +35,7 @@ struct settings {
 	char tpm_issuers[SETUP_PATH_MAX - 64];
 	char classes[64]; /* "tpm vtpm"; "": all */
 	uint32_t class_bits; /* the same, by settings_check */
+	int64_t tenant_idle_s; /* before a tenant's store is closed */
 	char password_cost[16]; /* "moderate" */
 	uint32_t cost; /* the same, by settings_check: enum password_cost */
 	/** Of borrows; 0: as the licenses say. */

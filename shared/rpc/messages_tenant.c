@@ -110,8 +110,7 @@ static const struct record_field tenant_ref_fields[] = {
 RECORD_DEFINE(tenant_ref, 1, "A tenant by its id.");
 
 static const struct record_field tenant_query_fields[] = {
-	R_TEXT(tenant_query, after, 0, TENANT_ID_MAX, OPT,
-	    "Those behind this id."),
+	R_CURSOR(tenant_query, after, 'N', OPT, "From an earlier page."),
 	R_U32(tenant_query, limit, 0, 1000, OPT, "So many at most; 100."),
 };
 RECORD_DEFINE(tenant_query, 1, "Which tenants.");
@@ -160,9 +159,9 @@ RECORD_DEFINE(tenant_shown, 1, "A tenant.");
 
 static const struct record_field tenant_page_fields[] = {
 	R_BOOL(tenant_page, success, 0, "True."),
-	R_LIST(tenant_page, tenants, &tenant_view_record, 0, 1000, 0, "By id."),
-	R_TEXT(tenant_page, next, 0, TENANT_ID_MAX, OPT,
-	    "Ask for those after this one; absent: that was all."),
+	R_LIST(tenant_page, tenants, &tenant_view_record, 0, 1000, 0, "In the order in which they were made."),
+	R_CURSOR(tenant_page, next, 'N', OPT,
+	    "For the next page; absent: that was all."),
 };
 RECORD_DEFINE(tenant_page, 1, "Tenants of the site.");
 

@@ -82,7 +82,7 @@ struct tenant_ref {
 	char tenantId[TENANT_ID_MAX + 1];
 };
 struct tenant_query {
-	char after[TENANT_ID_MAX + 1];
+	uint64_t after;
 	uint32_t limit; /* 0: 100 */
 };
 struct tenant_usage_now {
@@ -114,7 +114,7 @@ struct tenant_shown {
 struct tenant_page {
 	bool success;
 	struct record_list tenants; /* struct tenant_view */
-	char next[TENANT_ID_MAX + 1]; /* after this one; "": that was all */
+	uint64_t next; /* after this one; 0: that was all */
 };
 
 /** What is absent, or empty, stays as it is. */

@@ -14,6 +14,7 @@
 #include "shared/rpc/messages_user.h"
 #include "shared/rpc/messages_events.h"
 #include "shared/rpc/messages_privacy.h"
+#include "shared/rpc/messages_tenant.h"
 
 /* Ids are on our own wire between processes of one release only. */
 enum operation_id {
@@ -78,6 +79,12 @@ enum operation_id {
 	OP_CLOCK_CONFIRM,
 	OP_CLOCK_CORRECT,
 	OP_ROLLBACK_ACKNOWLEDGE,
+	/* tenants */
+	OP_TENANT_CREATE,
+	OP_TENANT_LIST,
+	OP_TENANT_SHOW,
+	OP_TENANT_CHANGE,
+	OP_TENANT_USAGE,
 	/* vault */
 	OP_BACKUP_BEGIN,
 	OP_BACKUP_READ,
