@@ -21,6 +21,17 @@
 	"  --hosts       hosts, devices and addresses of that name as well\n" \
 	"  --mentions    and words of admins in which the name stands\n"
 
+#define TENANT_OPTIONS                                               \
+	"  --host NAME   a host name of its own; may be repeated\n"  \
+	"  --tier T      as you name them\n"                         \
+	"  --contact P   a person to call\n"                         \
+	"  --email E     and that person's address\n"                \
+	"  --phone N     and number\n"                               \
+	"  --calls-per-day N  requests of its programs and agents\n" \
+	"  --users N     users it may have\n"                        \
+	"  --devices N   workstations that may enroll\n"             \
+	"  --keys N      API keys\n"
+
 const struct command_spec commands[] = {
 	{ "status", "", "this workstation: agent, site, identity, leases",
 	    "  --watch [S]   again every S seconds (2), until q\n"
@@ -119,6 +130,35 @@ const struct command_spec commands[] = {
 	    "leasehold license list", license_list },
 	{ "license show", "LICENSE", "one license in full (admin)", NULL,
 	    "leasehold license show license-1", license_show },
+	{ "tenant create", "NAME",
+	    "make a tenant: a customer of its own on this site (admin)",
+	    "  --id ID       lower-case letters, digits and '-'; stays "
+	    "(default: made of NAME)\n" TENANT_OPTIONS
+	    "  --type T      white-label, api-access or custom (default)\n",
+	    "leasehold tenant create 'Mercedes-Benz AG' --id mercedes",
+	    tenant_create },
+	{ "tenant list", "", "tenants of the site (admin)", NULL,
+	    "leasehold tenant list", tenant_list },
+	{ "tenant show", "TENANT", "one tenant in full (admin)", NULL,
+	    "leasehold tenant show mercedes", tenant_show },
+	{ "tenant usage", "TENANT", "what a tenant used, by day (admin)",
+	    "  --period A,B  first and last day (default: this month)\n",
+	    "leasehold tenant usage mercedes --period 2026-11-01,2026-11-30",
+	    tenant_usage_show },
+	{ "tenant set", "TENANT",
+	    "change limits, names and hosts of a tenant (admin)",
+	    "  --name NAME   for people\n" TENANT_OPTIONS
+	    "Limits that are given replace all of them, and so do hosts.\n",
+	    "leasehold tenant set mercedes --devices 500 --calls-per-day "
+	    "100000",
+	    tenant_set },
+	{ "tenant suspend", "TENANT",
+	    "no more seats for a tenant; it may still look (admin)",
+	    "  --reason TEXT its people are told\n",
+	    "leasehold tenant suspend mercedes --reason 'unpaid since May'",
+	    tenant_suspend },
+	{ "tenant resume", "TENANT", "let a suspended tenant go on (admin)",
+	    NULL, "leasehold tenant resume mercedes", tenant_resume },
 	{ "join create", "",
 	    "make a token with which workstations join (admin)",
 	    "  --uses N      how many may join with it (default 1)\n"

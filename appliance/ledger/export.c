@@ -6,6 +6,7 @@
  * for.
  */
 #include "appliance/ledger/backup.h"
+#include "appliance/ledger/tenant_use.h"
 
 #include "shared/backup/dump.h"
 #include "shared/base/err.h"
@@ -221,19 +222,13 @@ export_begin_asked(const struct request *request)
 {
 	struct tenant *tenant = request->tenant;
 	const struct vault_ref *asked = NULL;
-	struct problem problem;
 
 	if (request->op->id == OP_TENANT_EXPORT) {
 		asked = request_read(request);
-		if (asked == NULL)
-			return;
-		tenant = process_tenant(request->process, asked->tenantId);
+		tenant =
+		    asked != NULL ? tenant_for(request, asked->tenantId) : NULL;
 	}
-	if (tenant == NULL) {
-		problem_set(&problem, ERR_NOT_FOUND, NULL,
-		    "the site has no tenant '%s'", asked->tenantId);
-		request_refuse(request, ERR_NOT_FOUND, &problem);
-		return;
-	}
+	if (tenant == NULL)
+		return; /* refused, or asked anew once it is open */
 	copying_begin(request, tenant, SPOOL_EXPORT, fill_export);
 }

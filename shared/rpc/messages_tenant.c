@@ -149,7 +149,7 @@ static const struct record_field tenant_view_fields[] = {
 	    "Its store is open: something goes on there."),
 	R_TIME(tenant_view, createdAt, 0, "When it was made."),
 };
-static RECORD_DEFINE(tenant_view, 1, "A tenant of the site.");
+RECORD_DEFINE(tenant_view, 1, "A tenant of the site.");
 
 static const struct record_field tenant_shown_fields[] = {
 	R_BOOL(tenant_shown, success, 0, "True."),

@@ -241,18 +241,21 @@ def stop_process(process, wait_s=15):
 class Site:
     """A site's folder and its daemon; `tpm`: its box's TPM (tpms.py)."""
 
-    def __init__(self, world, name="site", config="", tpm=None):
+    def __init__(self, world, name="site", config="", tpm=None,
+                 hosts=("127.0.0.1", "localhost")):
         self.world = world
         self.name = name
         self.state = world.path(name)
         self.port = free_port()
-        self.url = "https://127.0.0.1:%d" % self.port
+        self.url = "https://%s:%d" % (hosts[0], self.port)
         self.process = None
         self.config = world.path(name + ".ini")
         self.more = config
         self.use_tpm(tpm)
         args = [binary("leasehold"), "site", "init", "--state", self.state,
-                "--name", name, "--host", "127.0.0.1", "--host", "localhost"]
+                "--name", name]
+        for host in hosts:
+            args += ["--host", host]
         if AS_ROOT:
             args += ["--user", "daemon"]
         made = run(*args, "--json")
