@@ -33,6 +33,8 @@
 	(1ull << CAP_SETUID | 1ull << CAP_SETGID | 1ull << CAP_SYS_CHROOT | \
 	    1ull << CAP_KILL)
 
+#define CLIENT_CA_MAX ((size_t)256 << 10)
+
 /* --- the daemon ---------------------------------------------------------- */
 
 struct daemon {
@@ -44,6 +46,7 @@ struct daemon {
 	int listen_fd;
 	struct tls_page *tls;
 	struct proof_trust *trust;
+	char *client_ca; /* PEM; NULL: none */
 	int tls_fd;
 	char empty_root[SETUP_PATH_MAX];
 };
@@ -105,6 +108,7 @@ edge_main(void *ctx, const struct supervisor_child *child)
 		.listen_fd = daemon->listen_fd,
 		.cert_pem = tls->cert_pem,
 		.key_pem = tls->key_pem,
+		.client_ca_pem = daemon->client_ca,
 		.connections_max =
 		    share(daemon->settings.connections, &daemon->settings),
 		.fronts = (int)daemon->settings.fronts,
@@ -228,6 +232,35 @@ read_makers(struct daemon *daemon)
 	    issuers[0] != '\0' ? issuers : NULL);
 }
 
+/* Whoever shows a certificate of these may use the keys that are bound to it;
+ * a restart reads it again. */
+static int
+read_client_ca(struct daemon *daemon)
+{
+	const char *path = daemon->settings.client_ca;
+	uint8_t *data;
+	size_t len;
+
+	if (path[0] == '\0')
+		return 0;
+	int rc = file_read(&data, &len, path, CLIENT_CA_MAX);
+
+	if (rc == 0) {
+		daemon->client_ca = calloc(1, len + 1);
+		if (daemon->client_ca != NULL)
+			memcpy(daemon->client_ca, data, len);
+		else
+			rc = ERR_NOMEM;
+		free(data);
+	}
+	if (rc != 0)
+		log_error("parent",
+		    "[tls] client_ca: cannot read %s: %s; put the PEM of the "
+		    "CAs there, or take the line out",
+		    path, err_str(rc));
+	return rc;
+}
+
 static int
 open_site(struct daemon *daemon)
 {
@@ -294,13 +327,14 @@ run_daemon(const struct arguments *arguments)
 	if (status != 0)
 		return status;
 	log_open("leaseholdd", daemon.level, daemon.journal);
-	if (read_makers(&daemon) != 0)
+	if (read_makers(&daemon) != 0 || read_client_ca(&daemon) != 0)
 		return STATUS_CONFIG;
 	if (arguments->check)
 		printf("the configuration is good\n");
 	else
 		status = serve(&daemon);
 	proof_trust_close(daemon.trust);
+	free(daemon.client_ca);
 	return status;
 }
 

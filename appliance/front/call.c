@@ -162,6 +162,9 @@ read_caller(struct wire_caller *caller, const struct net_request *request,
 		    "the Authorization header is not of the kind Bearer");
 		return ERR_UNAUTHENTICATED;
 	}
+	caller->host_port = request->host_port;
+	memcpy(caller->certificate, request->peer->client_sha256,
+	    sizeof(caller->certificate));
 	int err = read_claims(caller, request, problem);
 
 	if (err == 0 && credentials[0] == '\0')
@@ -171,7 +174,10 @@ read_caller(struct wire_caller *caller, const struct net_request *request,
 	if (!text_copy(caller->address, sizeof(caller->address),
 		request->peer->address) ||
 	    !text_copy(caller->client_cn, sizeof(caller->client_cn),
-		request->peer->client_cn) ||
+		text_is_printable(request->peer->client_cn,
+		    strlen(request->peer->client_cn))
+		    ? request->peer->client_cn
+		    : "") ||
 	    !text_copy(caller->host, sizeof(caller->host), request->host) ||
 	    !text_copy(caller->idempotency_key, sizeof(caller->idempotency_key),
 		request->idempotency_key) ||
@@ -461,6 +467,7 @@ call_reply(struct front *front, struct peer *peer, const void *reply)
 	/* The ledger knew its key. */
 	if (op->scope != SCOPE_OPEN)
 		net_trust(front->net, conn);
+	front->limits = peer->limits;
 	peer_free(front, peer);
 	if (op->id == OP_METRICS) {
 		const struct metrics_text *text = reply;
@@ -489,6 +496,7 @@ call_refuse(struct front *front, struct peer *peer, int err,
 		stream_end(front, peer);
 		return;
 	}
+	front->limits = peer->limits;
 	peer_free(front, peer);
 	answer_problem(front, conn, err_http_status(err), problem, NULL);
 }

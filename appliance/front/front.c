@@ -230,6 +230,7 @@ open_network(struct front *front)
 		.http_sent = stream_sent,
 	};
 	const struct net_server_options options = {
+		.client_ca_pem = front->options->client_ca_pem,
 		.cert_pem = front->options->cert_pem,
 		.key_pem = front->options->key_pem,
 		.ws_path = "/agent/v1",

@@ -19,6 +19,8 @@ struct front_options {
 	 * new certificate and key, for connections to come. */
 	const char *cert_pem;
 	const char *key_pem;
+	/** CAs of client certificates; NULL: none is asked for. */
+	const char *client_ca_pem;
 	int connections_max; /* of this front */
 	int fronts; /* that share the port; 0: it alone */
 	/** Of this front, from one address; see net_server_options. */

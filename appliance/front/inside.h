@@ -54,6 +54,7 @@ struct peer {
 	bool streams; /* its answer goes on */
 	bool owes_more; /* the ledger waits to hear that the last page is out */
 	int64_t told_ms; /* last bytes of the stream */
+	struct wire_limits limits; /* of the caller's key; limit 0: none */
 };
 
 enum ledger_state {
@@ -81,6 +82,7 @@ struct front {
 	bool ledger_gone;
 	int64_t leave_by_ms;
 	int status; /* exit status */
+	struct wire_limits limits; /* for the next answer, and that alone */
 	struct buf openapi;
 	struct buf text; /* JSON on its way out or in */
 	struct buf payload; /* MessagePack on its way to the ledger */

@@ -82,6 +82,19 @@ got_problem(struct front *front, const struct ipc_message *message)
 		session_refuse(front, peer, message->tag, err, &problem);
 }
 
+/* For the answer that follows. */
+static void
+got_limits(struct front *front, const struct ipc_message *message)
+{
+	struct peer *peer = addressee(front, message);
+
+	if (peer == NULL || !peer->is_call)
+		return;
+	if (record_read_msgpack(&peer->limits, &wire_limits_record,
+		message->payload, message->len, NULL, &front->arena, NULL) != 0)
+		memset(&peer->limits, 0, sizeof(peer->limits));
+}
+
 static void
 got_notice(struct front *front, const struct ipc_message *message)
 {
@@ -138,6 +151,9 @@ ledger_message(void *ctx, const struct ipc_message *message)
 		break;
 	case WIRE_NOTICE:
 		got_notice(front, message);
+		break;
+	case WIRE_LIMITS:
+		got_limits(front, message);
 		break;
 	case WIRE_CLOSE:
 		got_close(front, message);

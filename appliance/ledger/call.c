@@ -5,6 +5,7 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -199,6 +200,19 @@ request_refuse(const struct request *request, int err,
 	else if (err != ERR_UNAUTHENTICATED)
 		request->process->counts.refused++;
 	send_problem(&to, err, problem);
+}
+
+void
+request_tell_limits(const struct request *request,
+    const struct wire_limits *limits)
+{
+	struct address to = address_of(request);
+	struct buf *out = &request->process->out;
+
+	buf_clear(out);
+	record_write_msgpack(out, &wire_limits_record, limits);
+	if (!out->failed)
+		send_out(&to, WIRE_LIMITS);
 }
 
 /* --- calls --------------------------------------------------------------- */
@@ -408,6 +422,8 @@ call_free(struct call *call)
 	call->tenant->n_calls--;
 	process->n_calls--;
 	process->call_bytes -= call->bytes;
+	if (call->wipe != NULL)
+		sodium_memzero(call->wipe, call->wipe_len);
 	keep_or_free(call);
 	if (process->phase == PHASE_DRAINING)
 		process_settle(process);
@@ -452,6 +468,10 @@ call_answer(struct call *call)
 			send_problem(&to, command->err,
 			    explain(&room, command->err, &command->problem));
 	}
+	struct buf *out = &call->process->out;
+
+	if (call->wipe != NULL && out->data != NULL)
+		sodium_memzero(out->data, out->size);
 	call_free(call);
 }
 

@@ -14,12 +14,16 @@ struct caller {
 	struct principal who;
 	scope_set scopes;
 	uint64_t login; /* of a user: his session (user_sessions.h) */
+	/** What is left of its rates; limit 0: it has none. Also when it is
+	 * refused. */
+	struct wire_limits limits;
 	/** Why it is refused; code "": the words of the error serve. */
 	struct problem problem;
 };
 
 /**
- * By the credential of a call; in the loop. Nothing of `wire` is kept.
+ * By the credential of a call; in the loop. Nothing of `wire` is kept. A rate
+ * is counted by what `op` is.
  *
  * @retval ERR_UNAUTHENTICATED  None, malformed, unknown, run out or revoked:
  *                              which of them is not told.
@@ -30,6 +34,6 @@ struct caller {
  * given forbids this call.
  */
 int caller_find(struct caller *caller, struct process *process,
-    const struct wire_caller *wire);
+    const struct wire_caller *wire, const struct operation *op);
 
 #endif

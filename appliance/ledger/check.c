@@ -83,6 +83,8 @@ struct check {
 	uint64_t leases, scattered; /* those of more than one run of slots */
 	uint64_t overage_checkouts, pending;
 	uint64_t tpm_ids; /* entries that lead from a TPM to its device */
+	uint64_t api_keys; /* devices of class key */
+	uint64_t key_hashes;
 	uint64_t last_row;
 	struct arena licenses;
 	struct arena arena; /* the batch read last */
@@ -378,6 +380,33 @@ check_tpm(struct check *check, const struct state_device *device,
 	return 0;
 }
 
+/* Its own hash, and the one before, lead to it. */
+static int
+check_key(struct check *check, const struct state_device *device)
+{
+	struct state_key key;
+	uint64_t number = 0;
+
+	if (state_key(&key, check->state, device->device) != 0)
+		return broken(check, "key-%" PRIu64 " is a device alone",
+		    device->device);
+	check->api_keys++;
+	check->key_hashes++;
+	if (state_key_by_hash(&number, check->state, key.hash) != 0 ||
+	    number != device->device)
+		return broken(check, "the hash of key-%" PRIu64 " leads astray",
+		    device->device);
+	if (sodium_is_zero(key.previous, sizeof key.previous))
+		return 0;
+	check->key_hashes++;
+	if (state_key_by_hash(&number, check->state, key.previous) != 0 ||
+	    number != device->device)
+		return broken(check,
+		    "the old hash of key-%" PRIu64 " leads astray",
+		    device->device);
+	return 0;
+}
+
 static int
 check_device(void *ctx, const struct record_span *key,
     const struct record_span *value)
@@ -398,6 +427,8 @@ check_device(void *ctx, const struct record_span *key,
 		return broken(check,
 		    "the key of device-%" PRIu64 " leads to device-%" PRIu64,
 		    device.device, number);
+	if (device.class_ == PROOF_KEY)
+		return check_key(check, &device);
 	if (state_join(&join, check->state, device.join) != 0)
 		return broken(check, "device-%" PRIu64 " has no join token",
 		    device.device);
@@ -473,6 +504,10 @@ check_counters(struct check *check)
 		    c->next_device - 1 - c->devices_skipped + check->tpm_ids);
 	if (err == 0)
 		err = check_count(check, STORE_JOINS, c->next_join - 1);
+	if (err == 0)
+		err = check_count(check, STORE_KEYS, check->api_keys);
+	if (err == 0)
+		err = check_count(check, STORE_KEY_HASHES, check->key_hashes);
 	if (err == 0)
 		err = check_count(check, STORE_ADOPTED, c->adopted);
 	if (err != 0)

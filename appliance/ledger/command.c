@@ -18,9 +18,14 @@ note_denial(const struct call *call)
 	    !denials_want(command->err))
 		return;
 
-	denials_add(&call->tenant->denials, command->who.id, command->license,
-	    checkout->product, err_code(command->err),
-	    process_now(call->process));
+	struct denial *denial = denials_add(&call->tenant->denials,
+	    command->who.id, command->license, checkout->product,
+	    err_code(command->err), process_now(call->process));
+
+	/* Over HTTP it is a key. */
+	if (call->op != NULL && call->op->method != NULL)
+		denials_say_from(denial, command->who.address, checkout->host,
+		    checkout->user, checkout->application);
 }
 
 void
@@ -182,19 +187,26 @@ finish_revoke(struct call *call)
 }
 
 void
-command_revoke(const struct request *request)
+command_revoke_device(struct call *call, uint64_t device)
 {
-	struct call *call = call_new(request);
-
-	if (call == NULL)
-		return;
-	call->device = ((const struct device_revoke *)call->request)->device;
 	struct live_lease *lease =
-	    liveness_of_device(&call->tenant->liveness, call->device);
+	    liveness_of_device(&call->tenant->liveness, device);
+
+	call->device = device;
 
 	mark_unseen(call);
 	for (; lease != NULL; lease = lease->next)
 		tell_or_hold(call, lease, ERR_DEVICE_REVOKED);
 	call->finish = finish_revoke;
 	call_commit(call);
+}
+
+void
+command_revoke(const struct request *request)
+{
+	struct call *call = call_new(request);
+
+	if (call != NULL)
+		command_revoke_device(call,
+		    ((const struct device_revoke *)call->request)->device);
 }

@@ -75,6 +75,7 @@ struct ledger {
 	struct subject_keys *keys;
 	struct sealed_keys *sealed;
 	struct user_keys *users;
+	uint8_t *key_hashes; /* guarded: hashes API keys */
 	struct subject_cache *subjects;
 	struct license_cache *cache;
 	struct requests *requests;
@@ -215,6 +216,14 @@ int user_named(struct user_names *names);
 int decide_user_erase(struct batch *batch, struct command *command,
     uint64_t user, bool try_only);
 int decide_user_denied(struct batch *batch, struct command *command);
+
+/* decide_key.c */
+int decide_key_create(struct batch *batch, struct command *command);
+int decide_key_change(struct batch *batch, struct command *command);
+int decide_key_rotate(struct batch *batch, struct command *command);
+int decide_key_denied(struct batch *batch, struct command *command);
+extern const struct record ledger_key_create_record, ledger_key_change_record,
+    ledger_key_rotate_record, ledger_key_denied_record;
 
 /** A row that ends a lease. */
 int decide_end(struct batch *batch, const struct state_lease *lease,

@@ -273,10 +273,10 @@ static const struct decision {
 	{ LEDGER_START, BY(SITE), &row_started_record, 2, decide_start },
 	{ LEDGER_CHECKPOINT, BY(SITE) | BY_ADMINS, &row_checkpoint_record, 1,
 	    decide_checkpoint },
-	{ LEDGER_CLOCK, BY(SITE) | BY_ADMINS, &row_clock_record, 1,
+	{ LEDGER_CLOCK, BY(SITE) | BY(ADMIN), &row_clock_record, 1,
 	    decide_clock },
 	{ LEDGER_TICK, BY(SITE), &row_tick_record, 1, decide_tick },
-	{ LEDGER_GENERATION, BY_ADMINS, &generation_record, 2,
+	{ LEDGER_GENERATION, BY(ADMIN), &generation_record, 2,
 	    decide_generation },
 	{ LEDGER_REMEMBER, BY(SITE), &remember_record, 0, decide_remember },
 	{ LEDGER_ADOPT, BY(DEVICE), &adopt_record, 2 * LEDGER_ADOPT_MAX,
@@ -284,6 +284,14 @@ static const struct decision {
 	{ LEDGER_USER, BY(SITE) | BY_ADMINS, &user_record, 3, decide_user },
 	{ LEDGER_USER_DENIED, BY(SITE), &row_user_denied_record, 1,
 	    decide_user_denied },
+	{ LEDGER_KEY_CREATE, BY(SITE) | BY_ADMINS, &ledger_key_create_record, 2,
+	    decide_key_create },
+	{ LEDGER_KEY_CHANGE, BY(SITE) | BY_ADMINS, &ledger_key_change_record, 1,
+	    decide_key_change },
+	{ LEDGER_KEY_ROTATE, BY_ADMINS, &ledger_key_rotate_record, 1,
+	    decide_key_rotate },
+	{ LEDGER_KEY_DENIED, BY(SITE), &ledger_key_denied_record, 4,
+	    decide_key_denied },
 };
 
 static const struct decision *

@@ -42,7 +42,7 @@ find(struct denials *denials, const struct row_denied *row, size_t *of_device)
 	return NULL;
 }
 
-void
+struct denial *
 denials_add(struct denials *denials, uint64_t device, uint64_t license,
     const char *product, const char *code, int64_t now_ms)
 {
@@ -68,7 +68,7 @@ denials_add(struct denials *denials, uint64_t device, uint64_t license,
 		    : NULL;
 		if (denial == NULL) {
 			denials->lost++;
-			return;
+			return NULL;
 		}
 		denial->row = row;
 		denial->next = *bucket(denials, row.device);
@@ -76,6 +76,20 @@ denials_add(struct denials *denials, uint64_t device, uint64_t license,
 		denials->count++;
 	}
 	denial->row.count++;
+	return denial;
+}
+
+void
+denials_say_from(struct denial *denial, const char *address, const char *host,
+    const char *user, const uint8_t fingerprint[32])
+{
+	if (denial == NULL || denial->of_key)
+		return;
+	denial->of_key = true;
+	text_copy(denial->address, sizeof(denial->address), address);
+	text_copy(denial->host, sizeof(denial->host), host);
+	text_copy(denial->user, sizeof(denial->user), user);
+	memcpy(denial->fingerprint, fingerprint, sizeof(denial->fingerprint));
 }
 
 struct denial *

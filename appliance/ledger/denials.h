@@ -21,6 +21,12 @@
 struct denial {
 	struct denial *next;
 	struct row_denied row;
+	/** Of an API key: what the first of them came with. */
+	bool of_key;
+	char address[64];
+	char host[128];
+	char user[128];
+	uint8_t fingerprint[32];
 };
 
 /** Zero-initialised is empty and valid. */
@@ -34,9 +40,13 @@ struct denials {
  * the moment (unavailable) or the request (bad_request, gone). */
 bool denials_want(int err);
 
-/** license 0: no installed one fits. */
-void denials_add(struct denials *denials, uint64_t device, uint64_t license,
-    const char *product, const char *code, int64_t now_ms);
+/** license 0: no installed one fits. Where it was counted; NULL: it is lost. */
+struct denial *denials_add(struct denials *denials, uint64_t device,
+    uint64_t license, const char *product, const char *code, int64_t now_ms);
+/** The device is an API key; only of the first is this written down. NULL:
+ * nothing. */
+void denials_say_from(struct denial *denial, const char *address,
+    const char *host, const char *user, const uint8_t fingerprint[32]);
 
 /** Take out one of a minute before `minute` (ms, its start); the caller frees
  * it. NULL when there is none. */

@@ -7,6 +7,7 @@
 #include "appliance/ledger/by_key.h"
 #include "appliance/ledger/caller.h"
 #include "appliance/ledger/events.h"
+#include "appliance/ledger/keys.h"
 #include "appliance/ledger/people.h"
 #include "appliance/ledger/tenant_use.h"
 #include "appliance/ledger/usage.h"
@@ -56,6 +57,14 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_JOIN_CREATE] = join_create_asked,
 	[OP_JOIN_LIST] = query_plain,
 	[OP_JOIN_REVOKE] = command_plain,
+	[OP_KEY_GENERATE] = key_generate_asked,
+	[OP_KEY_LIST] = key_query,
+	[OP_KEY_SHOW] = key_query,
+	[OP_KEY_RESTRICT] = key_restrict_asked,
+	[OP_KEY_ROTATE] = key_rotate_asked,
+	[OP_KEY_REVOKE] = key_revoke_asked,
+	[OP_SITE_KEY_LIST] = site_key_list,
+	[OP_SITE_KEY_REVOKE] = site_key_revoke,
 	[OP_DEVICE_LIST] = query_plain,
 	[OP_DEVICE_SHOW] = query_plain,
 	[OP_DEVICE_APPROVE] = command_plain,
@@ -298,6 +307,9 @@ refuse_scope(const struct request *request, scope_set scopes)
 		: NULL,
 	    "this credential has not the scope %s, which %s needs",
 	    scope_name(op->scope), op->name);
+	if (request->who.kind == ACTOR_KEY)
+		keys_note_denial(request->tenant, request->who.id,
+		    request->caller, ERR_FORBIDDEN);
 	request_refuse(request, ERR_FORBIDDEN, &problem);
 	return ERR_FORBIDDEN;
 }
@@ -324,7 +336,7 @@ refuse_caller(const struct request *request, const struct caller *caller,
 {
 	const bool words = caller->problem.code[0] != '\0';
 
-	if (err == ERR_UNAUTHENTICATED)
+	if (err == ERR_UNAUTHENTICATED && !words)
 		refuse_stranger(request, err);
 	else
 		request_refuse(request, err, words ? &caller->problem : NULL);
@@ -343,6 +355,9 @@ refuse_host(const struct request *request, const struct caller *caller,
 	    "use the host name of your own tenant",
 	    "this credential is of tenant %s, and this host name is not",
 	    caller->tenant->name);
+	if (caller->who.kind == ACTOR_KEY)
+		keys_note_denial(caller->tenant, caller->who.id,
+		    request->caller, ERR_WRONG_TENANT);
 	request_refuse(request, ERR_WRONG_TENANT, &problem);
 	return ERR_WRONG_TENANT;
 }
@@ -374,12 +389,15 @@ authorize(struct request *request, const struct ipc_message *message,
 		text_copy(request->who.address, sizeof(request->who.address),
 		    wire->address);
 	if (rc == 0)
-		rc = open ? find_open(request, wire)
-			  : caller_find(&caller, request->process, wire);
+		rc = open
+		    ? find_open(request, wire)
+		    : caller_find(&caller, request->process, wire, request->op);
 	if (rc == ERR_BUSY) {
 		tenant_park(request->front, message, true);
 		return false;
 	}
+	if (caller.limits.limit != 0)
+		request_tell_limits(request, &caller.limits);
 	if (rc != 0) {
 		refuse_caller(request, &caller, rc);
 		return false;

@@ -1,6 +1,7 @@
 #include "appliance/ledger/fold.h"
 
 #include "appliance/ledger/borrow.h"
+#include "appliance/ledger/fold_key.h"
 #include "appliance/ledger/linger.h"
 #include "appliance/ledger/pools.h"
 #include "appliance/ledger/users.h"
@@ -471,6 +472,7 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_SUBJECT_ADDED:
 	case ROW_DENIED:
 	case ROW_USER_DENIED:
+	case ROW_KEY_DENIED:
 	case ROW_CHECKPOINT:
 		return 0; /* facts that no decision reads */
 	case ROW_LICENSE_INSTALLED:
@@ -515,6 +517,12 @@ fold_row(struct state *state, const struct row *row,
 		return fold_user_login(state, row, place);
 	case ROW_ERASURE:
 		return fold_erasure(state, row, place);
+	case ROW_KEY_CREATED:
+		return fold_key_created(state, row, place);
+	case ROW_KEY_CHANGED:
+		return fold_key_changed(state, row);
+	case ROW_KEY_ROTATED:
+		return fold_key_rotated(state, row, place);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

@@ -92,6 +92,7 @@ struct tenant {
 	struct table sessions; /* device -> its live session */
 	struct table devices; /* device -> struct device_memory */
 	struct denials denials;
+	struct keys *keys; /* API keys that were used */
 	struct queue queue; /* who waits for a seat */
 	int64_t ticked_at; /* boottime of the last tick of the queue; ms */
 	int64_t looked_at; /* all pools were, for what no event tells; ms */
@@ -288,6 +289,9 @@ void again_end(struct call *call);
 /** Before the answer of what succeeded: keep it. True: not now, the call goes
  * on to do that, and is answered then. */
 bool again_keep(struct call *call);
+/** Before the answer: what is left of the caller's rates. */
+void request_tell_limits(const struct request *request,
+    const struct wire_limits *limits);
 
 /* --- a call: a request that is answered later ---------------------------- */
 
@@ -308,6 +312,8 @@ struct call {
 	uint64_t waiter; /* whose claim it is, or 0 */
 	bool behind; /* others wait for what it asks */
 	void *own; /* of its handler; in the arena */
+	void *wipe; /* a secret in the arena, for as long as the call is */
+	size_t wipe_len;
 	struct call *next; /* kept, or waits for the same tick */
 	struct idempotency again;
 	uint64_t again_id; /* among those under way */
@@ -368,6 +374,8 @@ void command_end_lease(const struct request *request);
 /** Commit the return of a lease by its holder, and answer. */
 void command_return(struct call *call, uint64_t lease);
 void command_revoke(const struct request *request);
+/** Commit a call that revokes this device; its leases are told, or held. */
+void command_revoke_device(struct call *call, uint64_t device);
 void query_plain(const struct request *request);
 void site_request(const struct request *request);
 void site_health(const struct request *request);

@@ -1,10 +1,12 @@
 /* Opening, closing, committing. See ledger.h. */
 #include "appliance/ledger/core.h"
+#include "appliance/ledger/ledger_key.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +30,7 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 		memcpy(ledger->ca_sha256, options->ca_sha256,
 		    sizeof ledger->ca_sha256);
 	ledger->tenant_key = options->tenant_key;
+	ledger->key_hashes = ledger_key_hashes(options->tenant_key);
 	ledger->subjects = subject_cache_new();
 	ledger->cache = license_cache_new();
 	ledger->requests = requests_new(
@@ -37,8 +40,8 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 	if (!text_copy(ledger->site, sizeof ledger->site, options->site) ||
 	    !text_copy(ledger->tenant, sizeof ledger->tenant, options->tenant))
 		err = ERR_BAD_REQUEST;
-	else if (ledger->subjects != NULL && ledger->cache != NULL &&
-	    ledger->requests != NULL)
+	else if (ledger->key_hashes != NULL && ledger->subjects != NULL &&
+	    ledger->cache != NULL && ledger->requests != NULL)
 		err = store_open(&ledger->store,
 		    &(struct store_options){
 			.path = options->path,
@@ -70,6 +73,7 @@ ledger_close(struct ledger *ledger)
 	sealed_keys_free(ledger->sealed);
 	person_key_close(ledger->person_key);
 	user_keys_free(ledger->users);
+	sodium_free(ledger->key_hashes);
 	subject_cache_free(ledger->subjects);
 	batch_release(&ledger->batch);
 	tree_release(&ledger->old_tree);

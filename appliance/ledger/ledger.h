@@ -77,6 +77,10 @@ enum ledger_internal {
 	LEDGER_REMEMBER, /* struct ledger_remember: no row */
 	LEDGER_USER, /* struct ledger_user: whatever concerns people */
 	LEDGER_USER_DENIED, /* struct row_user_denied */
+	LEDGER_KEY_CREATE, /* struct ledger_key_create; ledger_key.h */
+	LEDGER_KEY_CHANGE, /* struct ledger_key_change */
+	LEDGER_KEY_ROTATE, /* struct ledger_key_rotate */
+	LEDGER_KEY_DENIED, /* struct ledger_key_denied */
 };
 
 /** The daemon opened the journal; with it, a tick. */
@@ -220,6 +224,14 @@ struct ledger_seats {
 	char currency[4];
 };
 
+/** What became of an API key's command. */
+struct ledger_key_made {
+	uint64_t device; /* its number */
+	int64_t at;
+	int64_t expires_at; /* 0: never */
+	int64_t previous_until; /* of the secret before; 0: it ended */
+};
+
 /** Random bytes that a command may need: subject ids, salts, nonces. */
 #define LEDGER_ENTROPY 256
 
@@ -288,6 +300,7 @@ struct command {
 		struct totp_confirmed totp_confirmed;
 		struct ledger_login login;
 		struct session_created session_created;
+		struct ledger_key_made key;
 	} reply;
 	uint8_t entropy[LEDGER_ENTROPY];
 };

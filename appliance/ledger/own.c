@@ -4,6 +4,7 @@
  * committed batch changes around the ledger.
  */
 #include "appliance/ledger/events.h"
+#include "appliance/ledger/keys.h"
 #include "appliance/ledger/tenant_use.h"
 #include "appliance/ledger/usage.h"
 #include "appliance/ledger/waiting.h"
@@ -231,6 +232,22 @@ own_expire_due(struct tenant *tenant)
 
 /* --- refusals ------------------------------------------------------------ */
 
+static struct call *
+call_of_denial(struct tenant *tenant, const struct denial *denial)
+{
+	struct ledger_key_denied denied = { .denied = denial->row };
+
+	if (!denial->of_key)
+		return call_new_own(tenant, LEDGER_DENIED, &denial->row,
+		    sizeof(denial->row));
+	memcpy(denied.address, denial->address, sizeof(denied.address));
+	memcpy(denied.host, denial->host, sizeof(denied.host));
+	memcpy(denied.user, denial->user, sizeof(denied.user));
+	memcpy(denied.fingerprint, denial->fingerprint,
+	    sizeof(denied.fingerprint));
+	return call_new_own(tenant, LEDGER_KEY_DENIED, &denied, sizeof(denied));
+}
+
 void
 own_flush_denials(struct tenant *tenant, bool now)
 {
@@ -244,8 +261,7 @@ own_flush_denials(struct tenant *tenant, bool now)
 	for (int i = 0; i < DENIALS_FLUSH &&
 	     (denial = denials_take(&tenant->denials, minute)) != NULL;
 	     i++) {
-		struct call *call = call_new_own(tenant, LEDGER_DENIED,
-		    &denial->row, sizeof(denial->row));
+		struct call *call = call_of_denial(tenant, denial);
 
 		free(denial);
 		if (call == NULL)
@@ -322,6 +338,9 @@ apply_events(struct tenant *tenant, const struct write_outcome *outcome)
 			apply_ended(tenant, event);
 		else if (event->kind == WRITE_LICENSED)
 			lost |= apply_licensed(tenant, event) != 0;
+		else if (event->kind == WRITE_KEY ||
+		    event->kind == WRITE_REVOKED)
+			keys_changed(tenant, event->device);
 	}
 	/* After the notices about its leases. */
 	for (size_t i = 0; i < outcome->n; i++)
@@ -337,6 +356,7 @@ apply_events(struct tenant *tenant, const struct write_outcome *outcome)
 		return;
 	int rc = own_load_leases(tenant);
 
+	keys_forget(tenant);
 	waiting_anything_changed(tenant);
 	log_error("ledger", "no memory for deadlines; reading all leases: %s",
 	    err_str(rc));

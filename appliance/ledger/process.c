@@ -2,6 +2,7 @@
 #include "appliance/ledger/events.h"
 
 #include "appliance/ledger/by_key.h"
+#include "appliance/ledger/keys.h"
 #include "appliance/ledger/people.h"
 #include "appliance/ledger/tenant_use.h"
 #include "appliance/ledger/usage.h"
@@ -168,6 +169,7 @@ tick_tenant(struct tenant *tenant)
 		return;
 	own_expire_due(tenant);
 	own_flush_denials(tenant, false);
+	keys_tick(tenant);
 	waiting_tick(tenant);
 	tenant_watch_room(tenant);
 	if (boottime - tenant->checkpoint_boottime < CHECKPOINT_EVERY_MS)

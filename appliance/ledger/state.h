@@ -130,6 +130,22 @@ struct state_join {
 	uint8_t keys[JOIN_KEYS_MAX][32];
 };
 
+/** An API key; its device says whether it was revoked. */
+struct state_key {
+	uint64_t device;
+	uint8_t hash[32];
+	uint8_t previous[32]; /* of the secret before; zero: there was none */
+	int64_t previous_until;
+	int64_t created_at;
+	int64_t rotated_at; /* 0: never */
+	int64_t expires_at; /* 0: never */
+	uint32_t app_type; /* enum key_app */
+	char scopes[256];
+	uint8_t document[16]; /* sealed; see sealed.h */
+	uint8_t commitment[32];
+	struct row_actor by; /* who made it */
+};
+
 struct license_cache;
 struct license_cache *license_cache_new(void);
 void license_cache_free(struct license_cache *cache);
@@ -231,6 +247,19 @@ int state_join(struct state_join *out, const struct state *state,
 int state_join_read(struct state_join *out, const struct record_span *key,
     const struct record_span *value);
 int state_join_put(struct state *state, const struct state_join *join);
+
+/* API keys; in state_key.c. */
+int state_key(struct state_key *out, const struct state *state,
+    uint64_t device);
+int state_key_read(struct state_key *out, const struct record_span *key,
+    const struct record_span *value);
+int state_key_put(struct state *state, const struct state_key *key);
+/** Which key has this hash, or had it before. */
+int state_key_by_hash(uint64_t *device, const struct state *state,
+    const uint8_t hash[32]);
+int state_key_hash_put(struct state *state, const uint8_t hash[32],
+    uint64_t device);
+int state_key_hash_delete(struct state *state, const uint8_t hash[32]);
 
 /** Numbers of leases from `first` to before `end` are passed over. */
 int state_skip_put(struct state *state, uint64_t first, uint64_t end);

@@ -12,37 +12,40 @@
 #include <lmdb.h>
 
 /* X(name, table's name on disk, part of the logical dump) */
-#define STORE_TABLE_LIST(X)                        \
-	X(STORE_META, "meta", 0)                   \
-	X(STORE_BATCHES, "batches", 0)             \
-	X(STORE_NODES, "nodes", 0)                 \
-	X(STORE_COUNTERS, "counters", 1)           \
-	X(STORE_LICENSES, "licenses", 1)           \
-	X(STORE_DOCUMENTS, "documents", 1)         \
-	X(STORE_PRODUCTS, "products", 1)           \
-	X(STORE_VENDORS, "vendors", 1)             \
-	X(STORE_POOLS, "pools", 1)                 \
-	X(STORE_POOL_NAMES, "pool_names", 1)       \
-	X(STORE_SLOTS, "slots", 1)                 \
-	X(STORE_LINGER, "linger", 1)               \
-	X(STORE_LEASES, "leases", 1)               \
-	X(STORE_LEASE_SLOTS, "lease_slots", 1)     \
-	X(STORE_BORROWS, "borrows", 1)             \
-	X(STORE_BORROWERS, "borrowers", 1)         \
-	X(STORE_ON_LOAN, "on_loan", 1)             \
-	X(STORE_DEVICES, "devices", 1)             \
-	X(STORE_DEVICE_KEYS, "device_keys", 1)     \
-	X(STORE_JOINS, "joins", 1)                 \
-	X(STORE_SKIPPED, "skipped", 1)             \
-	X(STORE_ADOPTED, "adopted", 1)             \
-	X(STORE_SUBJECTS, "subjects", 0)           \
-	X(STORE_SUBJECT_INDEX, "subject_index", 0) \
-	X(STORE_SEALED, "sealed", 0)               \
-	X(STORE_USERS, "users", 1)                 \
-	X(STORE_USER_LOGINS, "user_logins", 0)     \
-	X(STORE_IDEMPOTENCY, "idempotency", 0)     \
-	X(STORE_ERASURES, "erasures", 1)           \
-	X(STORE_ERASURE_TOKENS, "erasure_tokens", 0)
+#define STORE_TABLE_LIST(X)                          \
+	X(STORE_META, "meta", 0)                     \
+	X(STORE_BATCHES, "batches", 0)               \
+	X(STORE_NODES, "nodes", 0)                   \
+	X(STORE_COUNTERS, "counters", 1)             \
+	X(STORE_LICENSES, "licenses", 1)             \
+	X(STORE_DOCUMENTS, "documents", 1)           \
+	X(STORE_PRODUCTS, "products", 1)             \
+	X(STORE_VENDORS, "vendors", 1)               \
+	X(STORE_POOLS, "pools", 1)                   \
+	X(STORE_POOL_NAMES, "pool_names", 1)         \
+	X(STORE_SLOTS, "slots", 1)                   \
+	X(STORE_LINGER, "linger", 1)                 \
+	X(STORE_LEASES, "leases", 1)                 \
+	X(STORE_LEASE_SLOTS, "lease_slots", 1)       \
+	X(STORE_BORROWS, "borrows", 1)               \
+	X(STORE_BORROWERS, "borrowers", 1)           \
+	X(STORE_ON_LOAN, "on_loan", 1)               \
+	X(STORE_DEVICES, "devices", 1)               \
+	X(STORE_DEVICE_KEYS, "device_keys", 1)       \
+	X(STORE_JOINS, "joins", 1)                   \
+	X(STORE_SKIPPED, "skipped", 1)               \
+	X(STORE_ADOPTED, "adopted", 1)               \
+	X(STORE_SUBJECTS, "subjects", 0)             \
+	X(STORE_SUBJECT_INDEX, "subject_index", 0)   \
+	X(STORE_SEALED, "sealed", 0)                 \
+	X(STORE_USERS, "users", 1)                   \
+	X(STORE_USER_LOGINS, "user_logins", 0)       \
+	X(STORE_IDEMPOTENCY, "idempotency", 0)       \
+	X(STORE_ERASURES, "erasures", 1)             \
+	X(STORE_ERASURE_TOKENS, "erasure_tokens", 0) \
+	X(STORE_KEYS, "keys", 1)                     \
+	X(STORE_KEY_HASHES, "key_hashes", 1)         \
+	X(STORE_KEY_USE, "key_use", 0)
 
 enum store_table {
 #define X(name, text, dumped) name,

@@ -330,8 +330,9 @@ system_key_is_of(const void *data, size_t len, const char *tenant)
 }
 
 /* Only what has the shape is worth a hash and a look-up. */
-static bool
-has_shape(char tenant[SYSTEM_TENANT_MAX + 1], const char *text, size_t len)
+bool
+system_key_has_shape(char tenant[SYSTEM_TENANT_MAX + 1], const char *text,
+    size_t len)
 {
 	const size_t prefix = sizeof(KEY_PREFIX) - 1;
 
@@ -354,7 +355,7 @@ system_key_find(struct system_key *key, struct system_store *system,
 	uint8_t hash[32];
 	MDB_txn *txn;
 
-	if (!has_shape(tenant, text, len))
+	if (!system_key_has_shape(tenant, text, len))
 		return ERR_UNAUTHENTICATED;
 	hash_key_text(hash, system, text, len);
 	int rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn);
@@ -369,6 +370,101 @@ system_key_find(struct system_key *key, struct system_store *system,
 	if (rc != 0 || key->revoked || strcmp(key->tenant, tenant) != 0)
 		return ERR_UNAUTHENTICATED;
 	return 0;
+}
+
+static int
+read_key(struct system_key *key, const MDB_val *value)
+{
+	struct arena arena = { 0 };
+	int rc = record_read_msgpack(key, &system_key_record, value->mv_data,
+	    value->mv_size, NULL, &arena, NULL);
+
+	arena_release(&arena);
+	return rc == 0 ? 0 : MDB_CORRUPTED;
+}
+
+int
+system_each_key(struct system_store *system,
+    int (*each)(void *ctx, const struct system_key *key), void *ctx)
+{
+	MDB_txn *txn;
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	struct system_key key;
+	int rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn), err = 0;
+
+	if (rc != 0)
+		return system_failed(rc, "read");
+	if ((rc = mdb_cursor_open(txn, system->keys, &cursor)) != 0) {
+		mdb_txn_abort(txn);
+		return system_failed(rc, "read");
+	}
+	while (
+	    err == 0 && (rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+		if ((rc = read_key(&key, &v)) != 0)
+			break;
+		err = each(ctx, &key);
+	}
+	mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
+	if (err != 0)
+		return err;
+	return rc == MDB_NOTFOUND ? 0 : system_failed(rc, "read");
+}
+
+/* Its place in the table, and how many others are good. */
+static int
+find_key(uint8_t hash[32], struct system_key *found, size_t *others,
+    MDB_txn *txn, struct system_store *system, uint64_t number)
+{
+	MDB_cursor *cursor;
+	MDB_val k, v;
+	struct system_key key;
+	int rc = mdb_cursor_open(txn, system->keys, &cursor);
+
+	if (rc != 0)
+		return rc;
+	*others = 0;
+	found->number = 0;
+	while ((rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+		rc = k.mv_size == 32 ? read_key(&key, &v) : MDB_CORRUPTED;
+		if (rc != 0)
+			break;
+		if (key.number != number) {
+			*others += !key.revoked;
+			continue;
+		}
+		*found = key;
+		memcpy(hash, k.mv_data, 32);
+	}
+	mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int
+system_key_revoke(struct system_store *system, uint64_t number)
+{
+	struct system_key key;
+	uint8_t hash[32];
+	size_t others;
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return system_failed(rc, "write");
+	rc = find_key(hash, &key, &others, txn, system, number);
+	if (rc == 0 &&
+	    (key.number == 0 || key.revoked || (others == 0 && !key.revoked))) {
+		mdb_txn_abort(txn);
+		if (key.number == 0)
+			return ERR_NOT_FOUND;
+		return key.revoked ? 0 : ERR_CONFLICT;
+	}
+	key.revoked = true;
+	if (rc == 0)
+		rc = system_put(txn, system->keys, hash, sizeof(hash),
+		    &system_key_record, &key, 0);
+	return system_finish(txn, rc, "write");
 }
 
 /* --- the clock ----------------------------------------------------------- */

@@ -194,10 +194,23 @@ int system_key_add(char text[SYSTEM_KEY_TEXT], struct system_store *system,
 /** Is what the table holds a key of this tenant? */
 bool system_key_is_of(const void *data, size_t len, const char *tenant);
 
+/** Has it the shape of a key, of the site or of a tenant? And of which tenant's;
+ * whether that is there nobody has looked. */
+bool system_key_has_shape(char tenant[SYSTEM_TENANT_MAX + 1], const char *text,
+    size_t len);
+
 /** The key that a credential names. ERR_UNAUTHENTICATED when it is malformed,
  * unknown or revoked; which of them is not told. */
 int system_key_find(struct system_key *key, struct system_store *system,
     const char *text, size_t len);
+
+/** Every key, revoked ones too, in no order; stops on non-zero. */
+int system_each_key(struct system_store *system,
+    int (*each)(void *ctx, const struct system_key *key), void *ctx);
+
+/** From now on it is no good. ERR_NOT_FOUND; ERR_CONFLICT: it is the last that
+ * is. Nothing when it was revoked before. */
+int system_key_revoke(struct system_store *system, uint64_t number);
 
 /** ERR_NOT_FOUND when none was kept. */
 int system_clock_load(struct system_clock *clock, struct system_store *system);

@@ -1,5 +1,6 @@
 /* Opening and closing a tenant of the process. */
 #include "appliance/ledger/events.h"
+#include "appliance/ledger/keys.h"
 #include "appliance/ledger/store.h"
 #include "appliance/ledger/waiting.h"
 
@@ -94,6 +95,8 @@ fill(struct tenant *tenant, int64_t *time)
 		rc = read_newest(tenant, time);
 	if (rc == 0)
 		rc = own_load_leases(tenant);
+	if (rc == 0)
+		rc = keys_open(tenant);
 	return rc;
 }
 
@@ -127,6 +130,7 @@ tenant_close(struct tenant *tenant)
 	if (tenant == NULL)
 		return;
 	events_close_tenant(tenant);
+	keys_close(tenant);
 	ledger_close(tenant->ledger);
 	liveness_release(&tenant->liveness);
 	contracts_release(&tenant->contracts);

@@ -305,6 +305,8 @@ static const struct {
 	{ OP_BORROW_LIST, sizeof(struct borrow_page), query_borrows },
 	{ OP_BORROW_SHOW, sizeof(struct borrow_view), query_borrow },
 	{ OP_JOIN_LIST, sizeof(struct join_page), query_joins },
+	{ OP_KEY_LIST, sizeof(struct key_page), query_keys },
+	{ OP_KEY_SHOW, sizeof(struct key_details), query_key },
 	{ OP_DEVICE_LIST, sizeof(struct device_page), query_devices },
 	{ OP_DEVICE_SHOW, sizeof(struct device_view), query_device },
 	{ OP_JOURNAL_BATCHES, sizeof(struct batch_page), query_batches },

@@ -27,6 +27,8 @@ int query_leases(struct query *q);
 int query_person(struct query *q);
 int query_person_data(struct query *q);
 int query_erasures(struct query *q);
+int query_key(struct query *q);
+int query_keys(struct query *q);
 int query_borrow(struct query *q);
 int query_borrows(struct query *q);
 int query_user(struct query *q);

@@ -26,7 +26,9 @@ static const struct record_field wire_caller_fields[] = {
 	R_TEXT(wire_caller, address, 0, 63, 0, "Address of the caller"),
 	R_TEXT(wire_caller, client_cn, 0, 64, 0,
 	    "Common name of a verified client certificate"),
+	R_FIXED(wire_caller, certificate, 0, "SHA-256 of that certificate"),
 	R_TEXT(wire_caller, host, 0, 127, 0, "Host header, without port"),
+	R_U32(wire_caller, host_port, 0, 65535, 0, "The port"),
 	R_STRING(wire_caller, key, 0, 255, RECORD_SECRET, "Bearer credential"),
 	R_TEXT(wire_caller, idempotency_key, 0, 63, 0,
 	    "Idempotency-Key header"),
@@ -34,4 +36,13 @@ static const struct record_field wire_caller_fields[] = {
 	R_FIXED(wire_caller, fingerprint, 0, "X-App-Fingerprint header"),
 	R_TEXT(wire_caller, lib_version, 0, 31, 0, "X-Lib-Version header"),
 };
-RECORD_DEFINE(wire_caller, 2, "Who makes an HTTP call, and with what key");
+RECORD_DEFINE(wire_caller, 3, "Who makes an HTTP call, and with what key");
+
+static const struct record_field wire_limits_fields[] = {
+	R_U32(wire_limits, limit, 1, UINT32_MAX, 0, "Requests"),
+	R_U32(wire_limits, window_s, 1, UINT32_MAX, 0, "in so many seconds"),
+	R_U32(wire_limits, remaining, 0, UINT32_MAX, 0, "Requests left"),
+	R_U32(wire_limits, reset_s, 0, UINT32_MAX, 0, "Until all are there"),
+	R_U32(wire_limits, retry_s, 0, UINT32_MAX, 0, "Until there is one"),
+};
+RECORD_DEFINE(wire_limits, 1, "How much is left of a key's rate");

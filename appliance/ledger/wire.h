@@ -26,6 +26,9 @@ enum wire_kind {
 	WIRE_CLOSE, /* conn; op is the WebSocket close code, payload the
 			 reason as text */
 	WIRE_END, /* conn, tag: a stream (each page a WIRE_REPLY) ends */
+	WIRE_LIMITS, /* conn, tag, op; wire_limits: how much is left of the
+			rates of the key that a call came with; before the
+			answer */
 	WIRE_STATE, /* op: 0 starting, 1 ready, 2 draining, 3 it cannot write,
 		       4 rolled back */
 };
@@ -39,7 +42,9 @@ struct wire_peer {
 struct wire_caller {
 	char address[64];
 	char client_cn[65];
+	uint8_t certificate[32]; /* SHA-256 of it; zero: none was shown */
 	char host[128]; /* Host header */
+	uint32_t host_port; /* of it; 0: it named none */
 	struct record_span key; /* bearer credential, or empty */
 	char idempotency_key[64];
 	/* What the client says of itself; claims, no proof. */
@@ -47,12 +52,21 @@ struct wire_caller {
 	uint8_t fingerprint[32]; /* X-App-Fingerprint; zero: none */
 	char lib_version[32]; /* X-Lib-Version, or "" */
 };
+/** Of one token bucket: that which is used up first. */
+struct wire_limits {
+	uint32_t limit; /* requests in `window_s` */
+	uint32_t window_s;
+	uint32_t remaining;
+	uint32_t reset_s; /* until all are there again */
+	uint32_t retry_s; /* until there is one; 0: there is */
+};
 /** Agents that come back are spread so that so many come a second. */
 #define WIRE_AGENTS_PER_S 125
 /** Over how long so many agents are to come back; below one second it is not
  * worth a wait. */
 uint32_t wire_spread_ms(size_t agents);
 
-extern const struct record wire_peer_record, wire_caller_record;
+extern const struct record wire_peer_record, wire_caller_record,
+    wire_limits_record;
 
 #endif

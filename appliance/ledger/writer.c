@@ -118,6 +118,15 @@ read_grant(struct write_event *event, const struct row *row)
 	return read;
 }
 
+static uint64_t
+key_of(const struct row *row)
+{
+	if (row->kind == ROW_KEY_CREATED)
+		return row->u.key_created.device;
+	return row->kind == ROW_KEY_CHANGED ? row->u.key_changed.device
+					    : row->u.key_rotated.device;
+}
+
 static void
 saw_row(void *ctx, const struct row *row, int64_t time)
 {
@@ -157,6 +166,10 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 	    row->u.device_enrolled.approved) {
 		event.kind = WRITE_APPROVED;
 		event.device = row->u.device_enrolled.device;
+	} else if (row->kind == ROW_KEY_CREATED ||
+	    row->kind == ROW_KEY_CHANGED || row->kind == ROW_KEY_ROTATED) {
+		event.kind = WRITE_KEY;
+		event.device = key_of(row);
 	} else if (row->kind == ROW_LICENSE_INSTALLED) {
 		const struct row_license_installed *installed =
 		    &row->u.license_installed;

@@ -34,6 +34,9 @@ static const struct config_key keys[] = {
 	    .doc = "address to serve on; :: is IPv6 and IPv4" },
 	{ "listen", "port", CONFIG_NUMBER, AT(port), 1, 65535,
 	    .doc = "TCP port" },
+	{ "tls", "client_ca", CONFIG_TEXT, AT(client_ca),
+	    .doc = "PEM file of the CAs of client certificates that API keys "
+		   "are bound to; empty: none is asked for" },
 	{ "process", "user", CONFIG_TEXT, AT(user),
 	    .doc = "who the ledger runs as, when started by root" },
 	{ "process", "front_user", CONFIG_TEXT, AT(front_user),

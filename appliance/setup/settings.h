@@ -30,6 +30,7 @@ struct settings {
 	int64_t address_connections; /* of them, from one address */
 	int64_t address_strangers; /* of those, not proved yet */
 	int64_t address_rate; /* new ones a second; 0: no bound */
+	char client_ca[SETUP_PATH_MAX - 64]; /* "": none is asked for */
 	int64_t map_gib; /* of one tenant's store; it grows */
 	char tpm_ca[SETUP_PATH_MAX - 64]; /* "": no maker of TPMs is known */
 	char tpm_issuers[SETUP_PATH_MAX - 64];

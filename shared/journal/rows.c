@@ -22,6 +22,8 @@ const char *const seat_type_names[] = { "commit", "overage", NULL };
 const char *const lease_end_names[] = { "returned", "exited", "expired",
 	"released", "revoked", NULL };
 const char *const witness_class_names[] = { "file", "tpm", NULL };
+const char *const key_app_names[] = { "desktop", "ci_cd", "cloud_service",
+	NULL };
 const char *const clock_event_names[] = { "jump_seen", "confirmed", "corrected",
 	NULL };
 
@@ -62,7 +64,7 @@ RECORD_DEFINE(row_subject_added, 1,
 static const struct record_field row_actor_fields[] = {
 	R_ENUM(row_actor, kind, actor_kind_names, 0, "Who."),
 	R_U64(row_actor, id, 0, U53_MAX, 0,
-	    "Number of the device or the admin's key; 0: the site."),
+	    "Number of the device, site key or user; 0: the site."),
 };
 RECORD_DEFINE(row_actor, 1, "Who caused a row.");
 
@@ -406,6 +408,58 @@ static const struct record_field row_lease_adopted_fields[] = {
 RECORD_DEFINE(row_lease_adopted, 1,
     "A lease of an abandoned branch goes on; no checkout.");
 
+/* --- API keys ------------------------------------------------------------- */
+
+static const struct record_field row_key_created_fields[] = {
+	R_U64(row_key_created, device, 1, U53_MAX, 0, "Its number."),
+	R_FIXED(row_key_created, hash, 0, "Keyed BLAKE2b-256 of the key."),
+	R_FIXED(row_key_created, name, 0, "Subject id of its name."),
+	R_TEXT(row_key_created, scopes, 0, 255, 0, "What it may do."),
+	R_ENUM(row_key_created, app_type, key_app_names, 0,
+	    "What kind of program uses it."),
+	R_TIME(row_key_created, expires_at, RECORD_OPTIONAL,
+	    "When it ends; absent: never."),
+	R_FIXED(row_key_created, document, 0, "Id of its document."),
+	R_FIXED(row_key_created, commitment, 0,
+	    "BLAKE2b-256 of salt, kind and document."),
+	R_STRUCT(row_key_created, by, &row_actor_record, 0, "Who made it."),
+};
+RECORD_DEFINE(row_key_created, 1, "An API key was made.");
+
+static const struct record_field row_key_changed_fields[] = {
+	R_U64(row_key_changed, device, 1, U53_MAX, 0, "Its number."),
+	R_FIXED(row_key_changed, document, 0, "Id of its new document."),
+	R_FIXED(row_key_changed, commitment, 0,
+	    "BLAKE2b-256 of salt, kind and document."),
+	R_STRUCT(row_key_changed, by, &row_actor_record, 0, "Who did."),
+};
+RECORD_DEFINE(row_key_changed, 1, "An API key's document was replaced.");
+
+static const struct record_field row_key_rotated_fields[] = {
+	R_U64(row_key_rotated, device, 1, U53_MAX, 0, "Its number."),
+	R_FIXED(row_key_rotated, hash, 0, "Keyed BLAKE2b-256 of the new key."),
+	R_TIME(row_key_rotated, previous_until, RECORD_OPTIONAL,
+	    "Until when the old one is good too; absent: it ended at once."),
+	R_TIME(row_key_rotated, expires_at, RECORD_OPTIONAL,
+	    "When it ends; absent: never."),
+	R_STRUCT(row_key_rotated, by, &row_actor_record, 0, "Who did."),
+};
+RECORD_DEFINE(row_key_rotated, 1, "An API key has a new secret.");
+
+static const struct record_field row_key_denied_fields[] = {
+	R_STRUCT(row_key_denied, denied, &row_denied_record, 0,
+	    "What was refused, and how often."),
+	R_FIXED(row_key_denied, address, RECORD_OPTIONAL,
+	    "Subject id of the address of the first."),
+	R_FIXED(row_key_denied, host, RECORD_OPTIONAL,
+	    "Subject id of the host that it named."),
+	R_FIXED(row_key_denied, user, RECORD_OPTIONAL,
+	    "Subject id of the user that it named."),
+	R_FIXED(row_key_denied, fingerprint, RECORD_OPTIONAL,
+	    "Fingerprint of its application, as it said."),
+};
+RECORD_DEFINE(row_key_denied, 1, "An API key was refused.");
+
 /* --- slots ---------------------------------------------------------------- */
 
 static bool
@@ -525,6 +579,10 @@ static const struct {
 	[ROW_USER_LOGIN] = { &row_user_login_record, "user.login" },
 	[ROW_USER_DENIED] = { &row_user_denied_record, "user.denied" },
 	[ROW_ERASURE] = { &row_erasure_record, "erasure" },
+	[ROW_KEY_CREATED] = { &row_key_created_record, "key.created" },
+	[ROW_KEY_CHANGED] = { &row_key_changed_record, "key.changed" },
+	[ROW_KEY_ROTATED] = { &row_key_rotated_record, "key.rotated" },
+	[ROW_KEY_DENIED] = { &row_key_denied_record, "key.denied" },
 };
 
 const struct record *

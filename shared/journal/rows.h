@@ -55,6 +55,10 @@ enum row_kind {
 	ROW_USER_LOGIN = 52,
 	ROW_USER_DENIED = 53,
 	ROW_ERASURE = 70,
+	ROW_KEY_CREATED = 40,
+	ROW_KEY_CHANGED = 41,
+	ROW_KEY_ROTATED = 42,
+	ROW_KEY_DENIED = 43,
 };
 
 /** First row of every tenant's journal. */
@@ -501,6 +505,56 @@ struct row_lease_adopted {
 	struct record_span row; /* the granting row, as it was */
 };
 
+/* --- API keys ------------------------------------------------------------- */
+
+enum key_app { KEY_DESKTOP, KEY_CI_CD, KEY_CLOUD_SERVICE };
+extern const char *const key_app_names[];
+
+/**
+ * An API key was made: a device of class `key`, and its number is that of the
+ * device. The key itself stands nowhere; the hash is keyed by the tenant's own
+ * secret. Its private document (app, hosts, addresses) lies outside the journal,
+ * under the id, with the commitment. Revoked as a device is.
+ */
+struct row_key_created {
+	uint64_t device;
+	uint8_t hash[32];
+	uint8_t name[SUBJECT_BYTES];
+	char scopes[256]; /* names, a space between two */
+	uint32_t app_type; /* enum key_app */
+	int64_t expires_at; /* 0: never */
+	uint8_t document[16];
+	uint8_t commitment[32];
+	struct row_actor by;
+};
+
+/** Its document is another one from here on. */
+struct row_key_changed {
+	uint64_t device;
+	uint8_t document[16];
+	uint8_t commitment[32];
+	struct row_actor by;
+};
+
+/** Another secret from here on; the one before is good until then as well. */
+struct row_key_rotated {
+	uint64_t device;
+	uint8_t hash[32];
+	int64_t previous_until; /* 0: it ended at once */
+	int64_t expires_at; /* 0: never */
+	struct row_actor by;
+};
+
+/** Refusals of one key, license, product and code within a minute, and what
+ * the first of them came with. */
+struct row_key_denied {
+	struct row_denied denied;
+	uint8_t address[SUBJECT_BYTES];
+	uint8_t host[SUBJECT_BYTES]; /* as it said; zero: it said none */
+	uint8_t user[SUBJECT_BYTES];
+	uint8_t fingerprint[32]; /* as it said; zero: none */
+};
+
 /** Is it a borrow that goes on? */
 bool row_adopts_borrow(const struct row_lease_adopted *adopted);
 
@@ -515,8 +569,9 @@ extern const struct record row_genesis_record, row_started_record,
     row_lease_adopted_record, row_ticket_record, row_borrowed_record,
     row_borrow_returning_record, row_borrow_ended_record,
     row_device_proved_record, row_user_created_record, row_user_changed_record,
-    row_user_login_record, row_user_denied_record,
-    row_number_record, row_erasure_record;
+    row_user_login_record, row_user_denied_record, row_number_record,
+    row_erasure_record, row_key_created_record, row_key_changed_record,
+    row_key_rotated_record, row_key_denied_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -583,6 +638,10 @@ struct row {
 		struct row_user_login user_login;
 		struct row_user_denied user_denied;
 		struct row_erasure erasure;
+		struct row_key_created key_created;
+		struct row_key_changed key_changed;
+		struct row_key_rotated key_rotated;
+		struct row_key_denied key_denied;
 	} u;
 };
 

@@ -49,6 +49,7 @@ deliver(struct net_connection *conn)
 		.path = http->path,
 		.query = http->query,
 		.host = http->host,
+		.host_port = http->host_port,
 		.authorization = http->authorization,
 		.idempotency_key = http->idempotency_key,
 		.content_type = http->content_type,

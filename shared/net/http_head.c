@@ -135,14 +135,20 @@ read_query(struct buf *out, struct lws *wsi)
 
 /* --- the request --------------------------------------------------------- */
 
-void
+uint16_t
 net_http_cut_port(char *host)
 {
+	uint64_t port = 0;
+
 	char *end = host[0] == '[' ? strchr(host, ']') : NULL;
 	char *colon = strchr(end != NULL ? end : host, ':');
 
-	if (colon != NULL)
-		*colon = '\0';
+	if (colon == NULL)
+		return 0;
+	*colon = '\0';
+	return text_to_u64(&port, colon + 1, strlen(colon + 1)) && port <= 65535
+	    ? (uint16_t)port
+	    : 0;
 }
 
 /* RFC 9112, section 5.1: no blank before the colon. libwebsockets takes it for
@@ -188,6 +194,7 @@ struct strings {
 	struct buf block;
 	size_t at[9 + NET_CLAIMS];
 	size_t n;
+	uint16_t host_port;
 };
 
 static void
@@ -206,7 +213,7 @@ keep_header(struct strings *strings, struct lws *wsi,
 	bool good = net_http_header(text, sizeof(text), wsi, token);
 
 	if (token == WSI_TOKEN_HOST)
-		net_http_cut_port(text);
+		strings->host_port = net_http_cut_port(text);
 	keep(strings, text);
 	return there && !good ? 400 : 0;
 }
@@ -306,6 +313,7 @@ net_http_read(struct lws *wsi)
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		*fields[i] = http->path + strings.at[i + 1];
+	http->host_port = strings.host_port;
 	int length = read_length(http, wsi, methods[m].body);
 
 	/* RFC 9112, section 3.2. */

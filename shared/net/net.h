@@ -53,6 +53,7 @@ struct net_peer {
 	/** Of a WebSocket at the server: the Host header without its port, or
 	 * "" where there is none or it is too long. */
 	char host[128];
+	uint8_t client_sha256[32]; /* of its DER; zero: none was shown */
 	/** The server's certificate ends, ms since 1970; 0 at the server. */
 	int64_t certificate_end;
 };
@@ -62,6 +63,7 @@ struct net_request {
 	const char *path; /* "/api/v1/leases/7", decoded, no query */
 	const char *query; /* "limit=10&cursor=x", or "" */
 	const char *host; /* Host header without port, or "" */
+	uint16_t host_port; /* of it; 0: it named none */
 	const char *authorization; /* or "" */
 	const char *idempotency_key;
 	const char *claims[NET_CLAIMS]; /* each "" where it says nothing */

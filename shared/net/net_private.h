@@ -75,6 +75,7 @@ struct net_http {
 	char *path; /* one block of memory with all strings */
 	const char *query, *host, *authorization, *idempotency_key,
 	    *content_type, *accept, *cookie, *claims[NET_CLAIMS], *page;
+	uint16_t host_port;
 	size_t content_length;
 	struct buf body;
 	int refusal;
@@ -356,8 +357,9 @@ bool net_http_header(char *out, size_t size, struct lws *wsi,
     enum lws_token_indexes token);
 /** Is it there, be it empty? */
 bool net_http_has_header(struct lws *wsi, enum lws_token_indexes token);
-/** "site.example:7443" and "[::1]:7443" without the port. */
-void net_http_cut_port(char *host);
+/** "site.example:7443" and "[::1]:7443" without the port, which is returned;
+ * 0: there is none. */
+uint16_t net_http_cut_port(char *host);
 /** `len` of an answer that comes in pieces. */
 #define NET_HTTP_STREAM SIZE_MAX
 /** Status line and headers of an answer. */

@@ -78,7 +78,7 @@ confirm_upgrade(struct net_connection *conn)
 	if (status == NULL && net_tls_describe(conn->peer, conn->wsi) == 0) {
 		net_http_header(conn->peer->host, sizeof(conn->peer->host),
 		    conn->wsi, WSI_TOKEN_HOST);
-		net_http_cut_port(conn->peer->host);
+		(void)net_http_cut_port(conn->peer->host);
 		conn->may_upgrade = true;
 		return 0;
 	}

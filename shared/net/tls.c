@@ -388,6 +388,24 @@ certificate_end(const SSL *ssl)
 	return (int64_t)timegm(&end) * 1000;
 }
 
+/* A name that does not fit, or holds a NUL, is none. */
+static int
+describe_client(struct net_peer *peer, const X509 *certificate)
+{
+	unsigned int len = 0;
+	int n = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate),
+	    NID_commonName, peer->client_cn, (int)sizeof(peer->client_cn));
+
+	if (n < 0 || strlen(peer->client_cn) != (size_t)n ||
+	    X509_NAME_get_text_by_NID(X509_get_subject_name(certificate),
+		NID_commonName, NULL, 0) != n)
+		peer->client_cn[0] = '\0';
+	return X509_digest(certificate, EVP_sha256(), peer->client_sha256,
+		   &len) == 1
+	    ? 0
+	    : ERR_SYSTEM;
+}
+
 int
 net_tls_describe(struct net_peer *peer, struct lws *wsi)
 {
@@ -406,10 +424,8 @@ net_tls_describe(struct net_peer *peer, struct lws *wsi)
 	    SSL_is_server(ssl) ? SSL_get0_peer_certificate(ssl) : NULL;
 
 	peer->client_cn[0] = '\0';
-	if (certificate != NULL && SSL_get_verify_result(ssl) == X509_V_OK &&
-	    X509_NAME_get_text_by_NID(X509_get_subject_name(certificate),
-		NID_commonName, peer->client_cn,
-		(int)sizeof(peer->client_cn)) < 0)
-		peer->client_cn[0] = '\0';
-	return 0;
+	memset(peer->client_sha256, 0, sizeof(peer->client_sha256));
+	if (certificate == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+		return 0;
+	return describe_client(peer, certificate);
 }

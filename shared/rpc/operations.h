@@ -10,6 +10,7 @@
 #include "shared/rpc/borrow.h"
 #include "shared/rpc/messages.h"
 #include "shared/rpc/messages_vault.h"
+#include "shared/rpc/messages_key.h"
 #include "shared/rpc/messages_key_lease.h"
 #include "shared/rpc/messages_user.h"
 #include "shared/rpc/messages_events.h"
@@ -65,6 +66,14 @@ enum operation_id {
 	OP_JOIN_CREATE,
 	OP_JOIN_LIST,
 	OP_JOIN_REVOKE,
+	OP_KEY_GENERATE,
+	OP_KEY_LIST,
+	OP_KEY_SHOW,
+	OP_KEY_RESTRICT,
+	OP_KEY_ROTATE,
+	OP_KEY_REVOKE,
+	OP_SITE_KEY_LIST,
+	OP_SITE_KEY_REVOKE,
 	OP_DEVICE_LIST,
 	OP_DEVICE_SHOW,
 	OP_DEVICE_APPROVE,

@@ -174,6 +174,37 @@ fill_proved(struct row *row)
 	fill(r->proof.signature, 64, 24);
 }
 
+static void
+fill_key_created(struct row *row)
+{
+	struct row_key_created *r = &row->u.key_created;
+
+	r->device = 3;
+	fill(r->hash, 32, 37);
+	fill(r->name, 16, 38);
+	text_copy(r->scopes, sizeof(r->scopes), "license:checkout admin:read");
+	r->app_type = KEY_CLOUD_SERVICE;
+	r->expires_at = MAKER_TIME;
+	fill(r->document, 16, 39);
+	fill(r->commitment, 32, 40);
+	r->by = (struct row_actor){ ACTOR_ADMIN, 1 };
+}
+
+static void
+fill_key_denied(struct row *row)
+{
+	struct row_key_denied *r = &row->u.key_denied;
+
+	r->denied.device = 3;
+	text_copy(r->denied.code, sizeof(r->denied.code), "ip_not_allowed");
+	r->denied.count = 12;
+	r->denied.minute = MAKER_TIME;
+	fill(r->address, 16, 44);
+	fill(r->host, 16, 45);
+	fill(r->user, 16, 46);
+	fill(r->fingerprint, 32, 47);
+}
+
 /* One full row of each kind. */
 static void
 fill_row(struct row *row, enum row_kind kind)
@@ -265,6 +296,25 @@ fill_row(struct row *row, enum row_kind kind)
 		row->u.device_approved.device = 3;
 		row->u.device_approved.by =
 		    (struct row_actor){ ACTOR_ADMIN, 1 };
+		return;
+	case ROW_KEY_CREATED:
+		fill_key_created(row);
+		return;
+	case ROW_KEY_CHANGED:
+		row->u.key_changed.device = 3;
+		fill(row->u.key_changed.document, 16, 41);
+		fill(row->u.key_changed.commitment, 32, 42);
+		row->u.key_changed.by = (struct row_actor){ ACTOR_KEY, 3 };
+		return;
+	case ROW_KEY_ROTATED:
+		row->u.key_rotated.device = 3;
+		fill(row->u.key_rotated.hash, 32, 43);
+		row->u.key_rotated.previous_until = MAKER_TIME;
+		row->u.key_rotated.expires_at = MAKER_TIME + 1000;
+		row->u.key_rotated.by = (struct row_actor){ ACTOR_USER, 1 };
+		return;
+	case ROW_KEY_DENIED:
+		fill_key_denied(row);
 		return;
 	case ROW_JOIN_REVOKED:
 		row->u.join_revoked.join = 4;
