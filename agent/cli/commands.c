@@ -358,6 +358,27 @@ const struct command_spec commands[] = {
 	    "A tar archive: lists in JSON, the journal, words about them. It "
 	    "names people and\nis not encrypted.\n",
 	    "leasehold tenant export mercedes mercedes.tar", tenant_export },
+	{ "tenant delete", "TENANT --confirm TENANT",
+	    "delete a tenant for good, with a certificate (admin)",
+	    "  --confirm TENANT its name once more\n"
+	    "  --force       also when leases are held; they are lost\n"
+	    "  --reason TEXT why; is said in the certificate\n"
+	    "  --out FILE    write the certificate there\n"
+	    "Its keys are written over, its files removed. Nothing brings it "
+	    "back but a backup.\n",
+	    "leasehold tenant delete mercedes --confirm mercedes",
+	    tenant_delete },
+	{ "tenant certificate", "[TENANT]",
+	    "certificates of tenants that were deleted (admin)",
+	    "  --out FILE    write that of TENANT there\n",
+	    "leasehold tenant certificate mercedes --out mercedes.deleted",
+	    tenant_certificate },
+	{ "tenant certificate check", "FILE",
+	    "is a certificate of deletion true?",
+	    "  --site-key K  believe this key, not the one that it names\n"
+	    "No site is asked.\n",
+	    "leasehold tenant certificate check mercedes.deleted",
+	    tenant_check },
 	{ "help", "[COMMAND]", "what a command does", NULL,
 	    "leasehold help leases", help_command },
 	{ 0 },

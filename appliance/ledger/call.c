@@ -543,3 +543,11 @@ call_vault(struct call *call, void (*run)(struct work *work))
 	call->write.work.done = call_done;
 	worker_put(call->process->vault, &call->write.work);
 }
+
+void
+call_open(struct call *call, void (*run)(struct work *work))
+{
+	call->write.work.run = run;
+	call->write.work.done = call_done;
+	worker_put(call->process->opener, &call->write.work);
+}

@@ -6,6 +6,7 @@
 #include "appliance/ledger/backup.h"
 #include "appliance/ledger/by_key.h"
 #include "appliance/ledger/caller.h"
+#include "appliance/ledger/tenant_delete.h"
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/keys.h"
 #include "appliance/ledger/people.h"
@@ -91,6 +92,8 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_EXPORT_BEGIN] = export_begin_asked,
 	[OP_EXPORT_READ] = backup_read_asked,
 	[OP_EXPORT_END] = backup_end_asked,
+	[OP_TENANT_DELETE] = tenant_delete_asked,
+	[OP_CERTIFICATE_LIST] = certificate_list_asked,
 	[OP_SESSION_CREATE] = session_create_asked,
 	[OP_SESSION_SHOW] = session_show_asked,
 	[OP_SESSION_END] = session_end_asked,

@@ -221,14 +221,13 @@ void
 export_begin_asked(const struct request *request)
 {
 	struct tenant *tenant = request->tenant;
-	const struct vault_ref *asked = NULL;
 
 	if (request->op->id == OP_TENANT_EXPORT) {
-		asked = request_read(request);
+		const struct vault_ref *asked = request_read(request);
+
 		tenant =
 		    asked != NULL ? tenant_for(request, asked->tenantId) : NULL;
 	}
-	if (tenant == NULL)
-		return; /* refused, or asked anew once it is open */
-	copying_begin(request, tenant, SPOOL_EXPORT, fill_export);
+	if (tenant != NULL)
+		copying_begin(request, tenant, SPOOL_EXPORT, fill_export);
 }

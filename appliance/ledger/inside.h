@@ -87,6 +87,7 @@ struct tenant {
 	size_t n_sessions; /* bound to it, proved or not */
 	int64_t busy_at; /* boottime: something went on there */
 	struct tenant_sleep slept;
+	struct call *deleting; /* waits until nothing goes on there */
 	struct liveness liveness;
 	struct contracts contracts;
 	struct table sessions; /* device -> its live session */
@@ -345,6 +346,8 @@ void call_free(struct call *call);
 void call_commit(struct call *call);
 void call_query(struct call *call, void (*run)(struct work *work));
 void call_help(struct call *call, void (*run)(struct work *work));
+/** On the thread that opens and closes tenants. */
+void call_open(struct call *call, void (*run)(struct work *work));
 /** On the thread for copies of whole stores. */
 void call_vault(struct call *call, void (*run)(struct work *work));
 /** On the thread for passwords: see person_hash() in people.h. */
@@ -428,6 +431,9 @@ void front_close(struct front *front, uint64_t conn, uint16_t code,
 struct session *session_new(struct front *front, uint64_t conn,
     const struct wire_peer *peer);
 void session_free(struct session *session);
+/** Close every session of that tenant, bound to it or about to be. */
+void session_close_all(struct process *process,
+    const struct tenant_entry *entry, const char *reason);
 bool session_is_proved(const struct session *session);
 /** It proved a device that no admin has let in yet. */
 bool session_is_pending(const struct session *session);

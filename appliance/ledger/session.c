@@ -100,6 +100,33 @@ session_free(struct session *session)
 	free(session);
 }
 
+static struct session *
+find_of(struct front *front, const struct tenant_entry *entry)
+{
+	struct session *session;
+	size_t at = 0;
+
+	while ((session = table_next(&front->sessions, &at)) != NULL)
+		if (session->entry == entry)
+			return session;
+	return NULL;
+}
+
+void
+session_close_all(struct process *process, const struct tenant_entry *entry,
+    const char *reason)
+{
+	struct session *session;
+
+	for (struct front *front = process->fronts; front != NULL;
+	     front = front->next)
+		while ((session = find_of(front, entry)) != NULL) {
+			front_close(front, session->conn, CLOSE_REVOKED,
+			    reason);
+			session_free(session);
+		}
+}
+
 bool
 session_is_proved(const struct session *session)
 {

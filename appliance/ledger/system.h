@@ -181,6 +181,26 @@ int system_each_usage(struct system_store *system, const char *tenant,
     int (*each)(void *ctx, int32_t day, const struct system_usage *usage),
     void *ctx);
 
+/* --- system_deletion.c: tenants that are deleted (tenant_delete.h) -------- */
+
+#define SYSTEM_TOKEN_MAX 4095
+
+struct system_deletion {
+	uint64_t number; /* the tenant's */
+	char tenant[64];
+	char token[SYSTEM_TOKEN_MAX + 1]; /* the certificate */
+};
+
+/** `tenant` as it is from now on, with its certificate: one transaction. */
+int system_deletion_begin(struct system_store *system,
+    const struct system_tenant *tenant, const struct system_deletion *deletion);
+/** Its files are gone: the certificate counts. May be said twice. */
+int system_deletion_keep(struct system_store *system, const char *name);
+/** Certificates of tenants with a number after that one, in their order; stops
+ * on non-zero, which is returned. */
+int system_each_deletion(struct system_store *system, uint64_t after,
+    int (*each)(void *ctx, const struct system_deletion *deletion), void *ctx);
+
 /* --- system.c: keys, the clock, the counter ------------------------------- */
 
 struct dump_writer;

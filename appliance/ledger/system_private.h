@@ -37,6 +37,8 @@ int system_get(void *out, MDB_txn *txn, MDB_dbi table, const void *key,
     size_t key_len, const struct record *record);
 /** MDB_NOTFOUND is fine. */
 int system_delete(MDB_txn *txn, MDB_dbi table, const void *key, size_t len);
+int system_put_tenant(MDB_txn *txn, struct system_store *system,
+    const struct system_tenant *tenant, unsigned int flags);
 /** Ends the transaction: commits when all went well so far. */
 int system_finish(MDB_txn *txn, int rc, const char *what);
 /** One fact, in a transaction of its own; ERR_NOT_FOUND. */

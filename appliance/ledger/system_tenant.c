@@ -150,8 +150,8 @@ system_profile_load(struct tenant_profile *profile, struct system_store *system,
 
 /* --- tenants --------------------------------------------------------------- */
 
-static int
-put_tenant(MDB_txn *txn, struct system_store *system,
+int
+system_put_tenant(MDB_txn *txn, struct system_store *system,
     const struct system_tenant *tenant, unsigned int flags)
 {
 	return system_put(txn, system->tenants, tenant->name,
@@ -191,7 +191,7 @@ add_tenant(struct system_store *system, struct system_tenant *tenant,
 		return system_failed(rc, "write");
 	rc = take_number(&tenant->number, txn, system);
 	if (rc == 0)
-		rc = put_tenant(txn, system, tenant, MDB_NOOVERWRITE);
+		rc = system_put_tenant(txn, system, tenant, MDB_NOOVERWRITE);
 	if (rc == 0 && profile != NULL)
 		rc = put_profile(txn, system, tenant->name, profile);
 	return system_finish(txn, rc, "write");
@@ -287,7 +287,7 @@ system_tenant_put(struct system_store *system,
 
 	if (rc != 0)
 		return system_failed(rc, "write");
-	rc = put_tenant(txn, system, tenant, 0);
+	rc = system_put_tenant(txn, system, tenant, 0);
 	if (rc == 0 && profile != NULL)
 		rc = put_profile(txn, system, tenant->name, profile);
 	if (rc == 0 && hosts != NULL)

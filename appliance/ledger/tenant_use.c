@@ -10,6 +10,7 @@
  * covered its journal: then it costs its entry and its files.
  */
 #include "appliance/ledger/tenant_use.h"
+#include "appliance/ledger/tenant_delete.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -545,6 +546,40 @@ begin_to_close(struct tenant *tenant)
 	worker_put(process->opener, &moving->work);
 }
 
+bool
+tenant_is_still(const struct tenant *tenant)
+{
+	const struct process *process = tenant->process;
+	const struct own_guard *own = &process->guard;
+
+	return may_move(process) && !own->frozen && !own->ticking &&
+	    own->n_proving == 0 && tenant->started && !tenant->starting &&
+	    !tenant->probe.running && !tenant->checking &&
+	    tenant->n_calls == 0 && tenant->n_sessions == 0 &&
+	    tenant->entry->phase == TENANT_OPEN;
+}
+
+void
+tenant_take(struct tenant *tenant)
+{
+	struct process *process = tenant->process;
+
+	tenant->entry->phase = TENANT_CLOSING;
+	tenant->entry->open = NULL;
+	leave(process, tenant);
+	process->n_moving++;
+}
+
+void
+tenant_give_back(struct process *process, struct tenant_entry *entry)
+{
+	if (entry != NULL)
+		entry->phase = TENANT_CLOSED;
+	process->n_moving--;
+	if (process->phase == PHASE_DRAINING)
+		process_settle(process);
+}
+
 static int64_t
 idle_ms(const struct process *process)
 {
@@ -587,9 +622,13 @@ tenant_watch(struct process *process)
 {
 	int64_t now = clock_boottime_ms();
 
-	for (size_t i = 0; i < process->n_tenants;)
-		if (!tenant_close_idle(process->tenants[i]))
+	for (size_t i = 0; i < process->n_tenants;) {
+		struct tenant *tenant = process->tenants[i];
+
+		if (tenant->deleting != NULL ? !tenant_delete_step(tenant)
+					     : !tenant_close_idle(tenant))
 			i++;
+	}
 	if (process->parked_bytes == 0 && process->n_moving == 0)
 		return;
 	for (struct tenant_entry *entry = process->known.first; entry != NULL;
@@ -607,6 +646,10 @@ tenant_watch(struct process *process)
 void
 tenant_refuse_all(struct process *process)
 {
+	for (size_t i = 0; i < process->n_tenants; i++)
+		if (process->tenants[i]->deleting != NULL)
+			tenant_delete_refuse(process->tenants[i],
+			    "the site is stopping; nothing was deleted");
 	for (struct tenant_entry *entry = process->known.first; entry != NULL;
 	     entry = entry->following)
 		refuse_parked(process, entry, ERR_UNAVAILABLE,

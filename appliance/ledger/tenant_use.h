@@ -58,6 +58,16 @@ void tenant_started(struct tenant *tenant);
 /** Close it, when nothing has gone on there for a while. True: it has left
  * process->tenants. */
 bool tenant_close_idle(struct tenant *tenant);
+/**
+ * For who takes an open tenant away for good: does nothing go on there? What was
+ * asked of it is to be refused already (its status), and its sessions closed.
+ */
+bool tenant_is_still(const struct tenant *tenant);
+/** It has left process->tenants, and is the caller's to close, off the loop;
+ * requests for it wait until tenant_give_back. */
+void tenant_take(struct tenant *tenant);
+/** It is closed. `entry` NULL: and gone. */
+void tenant_give_back(struct process *process, struct tenant_entry *entry);
 /** Once a second: close, open again, refuse who waited too long. */
 void tenant_watch(struct process *process);
 /** The site stops. */

@@ -320,11 +320,18 @@ check_store(const struct restoring *restoring, const char *tenant,
 static int
 check_system(const struct restoring *restoring)
 {
+	const struct archive_header *header = archive_header(restoring->reader);
+	const struct archive_tenant *tenants = header->tenants.items;
 	struct system_store *system;
 	int rc = system_open(&system, restoring->path, restoring->making->key);
 
-	if (rc == 0)
-		system_close(system);
+	if (rc != 0)
+		return rc;
+	/* Its notes of tenants that were closed then are not of the copies that
+	 * were taken a moment later: all open at the first start. */
+	for (size_t i = 0; i < header->tenants.count && rc == 0; i++)
+		rc = system_quiet_clear(system, tenants[i].tenant);
+	system_close(system);
 	return rc;
 }
 

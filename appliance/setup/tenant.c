@@ -150,6 +150,28 @@ remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 	return remove(path) == 0 || errno == ENOENT ? 0 : -1;
 }
 
+/* Written over first: on most disks nothing of it stays. */
+static int
+remove_key(const char *path)
+{
+	static const uint8_t nothing[256];
+	struct stat st;
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : io_failed("open", path);
+	bool wiped = fstat(fd, &st) == 0 &&
+	    st.st_size <= (off_t)sizeof(nothing) &&
+	    pwrite(fd, nothing, (size_t)st.st_size, 0) == st.st_size &&
+	    fsync(fd) == 0;
+	int rc = wiped ? 0 : io_failed("wipe", path);
+
+	close(fd);
+	if (rc == 0 && unlink(path) != 0)
+		rc = io_failed("remove", path);
+	return rc;
+}
+
 int
 setup_tenant_remove(const char *state, const char *name)
 {
@@ -158,9 +180,15 @@ setup_tenant_remove(const char *state, const char *name)
 
 	if (rc != 0)
 		return rc;
-	/* The key first: what is left of the rest cannot be read without. */
-	if (unlink(path) != 0 && errno != ENOENT)
-		return io_failed("remove", path);
+	/* The keys first: what is left of the rest cannot be read without. */
+	rc = remove_key(path);
+	if (rc == 0)
+		rc = path_of(path, state, "tenants", name,
+		    "/ledger/" LEDGER_PERSON_KEY_NAME);
+	if (rc == 0)
+		rc = remove_key(path);
+	if (rc != 0)
+		return rc;
 	rc = path_of(path, state, "tenants", name, "");
 	if (rc != 0)
 		return rc;

@@ -62,3 +62,73 @@ static const struct record_field backup_ref_fields[] = {
 	R_U64(backup_ref, part, 1, U53_MAX, 0, "The copy's number."),
 };
 RECORD_DEFINE(backup_ref, 1, "A copy by number.");
+
+static const struct record_field tenant_delete_fields[] = {
+	R_TEXT(tenant_delete, tenantId, 1, 40, 0, "The tenant."),
+	R_TEXT(tenant_delete, confirm, 1, 40, 0, "Its name once more."),
+	R_BOOL(tenant_delete, force, OPT, "Also when seats are held."),
+	R_TEXT(tenant_delete, reason, 0, 127, OPT,
+	    "Why, for the certificate; with `force` it must be there."),
+};
+RECORD_DEFINE(tenant_delete, 1, "Delete a tenant for good.");
+
+static const struct record_field deletion_certificate_fields[] = {
+	R_TEXT(deletion_certificate, site, 1, 63, 0, "The site's id."),
+	R_FIXED(deletion_certificate, site_key, 0,
+	    "The key that signed; the site's id is its hash."),
+	R_TEXT(deletion_certificate, tenant, 1, 63, 0, "Who was deleted."),
+	R_U64(deletion_certificate, number, 0, U53_MAX, 0,
+	    "Its number at the site; names may be used again."),
+	R_TIME(deletion_certificate, created_at, 0, "When it was made."),
+	R_U32(deletion_certificate, generation, 0, UINT32_MAX, 0,
+	    "Generation of its journal."),
+	R_U64(deletion_certificate, batch, 0, U53_MAX, 0, "Its last batch."),
+	R_FIXED(deletion_certificate, head, 0, "Head of that batch."),
+	R_U64(deletion_certificate, rows, 0, U53_MAX, 0, "Rows in it."),
+	R_STRUCT(deletion_certificate, totals, &journal_totals_record, 0,
+	    "What it had granted and ended."),
+	R_U64(deletion_certificate, devices, 0, U53_MAX, 0,
+	    "Devices that were ever enrolled."),
+	R_U64(deletion_certificate, leases, 0, U53_MAX, 0,
+	    "Leases that were held, and are lost."),
+	R_TIME(deletion_certificate, deleted_at, 0, "When."),
+	R_STRUCT(deletion_certificate, by, &row_actor_record, 0, "By whom."),
+	R_TEXT(deletion_certificate, reason, 0, 127, OPT, "Why."),
+	R_TEXT(deletion_certificate, deleted, 1, 255, 0, "What there was."),
+};
+RECORD_DEFINE(deletion_certificate, 1, "A tenant was deleted.");
+
+static const struct record_field tenant_deleted_fields[] = {
+	R_STRUCT(tenant_deleted, certificate, &deletion_certificate_record, 0,
+	    "What was deleted."),
+	R_TEXT(tenant_deleted, token, 1, DELETION_TOKEN_MAX, 0,
+	    "The same, signed by the site."),
+};
+RECORD_DEFINE(tenant_deleted, 1, "A tenant was deleted, with proof of it.");
+
+static const struct record_field certificate_query_fields[] = {
+	R_TEXT(certificate_query, tenant, 0, 40, OPT,
+	    "Of this tenant; absent: of all."),
+	R_U64(certificate_query, after, 0, U53_MAX, OPT,
+	    "Cursor: the last one already seen."),
+	R_U32(certificate_query, limit, 0, LIST_LIMIT_MAX, OPT,
+	    "Items at most; absent: 100."),
+};
+RECORD_DEFINE(certificate_query, 1, "Which certificates of deletion.");
+
+static const struct record_field certificate_view_fields[] = {
+	R_U64(certificate_view, number, 0, U53_MAX, 0,
+	    "The deleted tenant's number."),
+	R_TEXT(certificate_view, tenant, 1, 63, 0, "Its name."),
+	R_TEXT(certificate_view, token, 1, DELETION_TOKEN_MAX, 0,
+	    "The certificate, a signed document."),
+};
+RECORD_DEFINE(certificate_view, 1, "A certificate of deletion.");
+
+static const struct record_field certificate_page_fields[] = {
+	R_LIST(certificate_page, items, &certificate_view_record, 0,
+	    LIST_LIMIT_MAX, 0, "In the order of their numbers."),
+	R_U64(certificate_page, next, 0, U53_MAX, OPT,
+	    "Cursor for `after`; absent: that was all."),
+};
+RECORD_DEFINE(certificate_page, 1, "A page of certificates of deletion.");

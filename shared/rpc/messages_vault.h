@@ -6,7 +6,7 @@
 #ifndef SHARED_RPC_MESSAGES_VAULT_H
 #define SHARED_RPC_MESSAGES_VAULT_H
 
-#include "shared/record/record.h"
+#include "shared/journal/journal.h"
 
 /** Bytes of a piece at most: in base64 it fits an HTTP body. */
 #define VAULT_PIECE_MAX ((uint32_t)512 << 10)
@@ -53,8 +53,59 @@ struct backup_ref {
 	uint64_t part;
 };
 
+/** A tenant is deleted for good. */
+struct tenant_delete {
+	char tenantId[64];
+	char confirm[64]; /* its name once more */
+	bool force; /* though seats are held */
+	char reason[128];
+};
+#define DELETION_TOKEN_MAX 4095
+/** Payload of a TOKEN_DELETION: what was deleted, of whom, by whom. It proves
+ * itself: site is the name of site_key. */
+struct deletion_certificate {
+	char site[64];
+	uint8_t site_key[32];
+	char tenant[64];
+	uint64_t number; /* of the tenant at its site; its name may be used
+			    again */
+	int64_t created_at;
+	/* where its journal ended */
+	uint32_t generation;
+	uint64_t batch;
+	uint8_t head[32];
+	uint64_t rows;
+	struct journal_totals totals;
+	uint64_t devices;
+	uint64_t leases; /* held then, and lost with it */
+	int64_t deleted_at;
+	struct row_actor by;
+	char reason[128];
+	char deleted[256]; /* in words: what there was */
+};
+struct tenant_deleted {
+	struct deletion_certificate certificate;
+	char token[DELETION_TOKEN_MAX + 1]; /* the same, signed */
+};
+struct certificate_query {
+	char tenant[64]; /* "": of any */
+	uint64_t after; /* cursor: number of the last one seen */
+	uint32_t limit;
+};
+struct certificate_view {
+	uint64_t number; /* of the tenant */
+	char tenant[64];
+	char token[DELETION_TOKEN_MAX + 1];
+};
+struct certificate_page {
+	struct record_list items; /* certificate_view */
+	uint64_t next; /* cursor; 0: that was all */
+};
+
 extern const struct record vault_tenant_record, backup_begin_record,
     backup_part_record, backup_read_record, backup_piece_record,
-    backup_ref_record, vault_ref_record;
+    backup_ref_record, vault_ref_record, tenant_delete_record,
+    deletion_certificate_record, tenant_deleted_record,
+    certificate_query_record, certificate_view_record, certificate_page_record;
 
 #endif

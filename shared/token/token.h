@@ -32,7 +32,8 @@
 	X(TOKEN_BEAT, "beat")             \
 	X(TOKEN_CHECKPOINT, "checkpoint") \
 	X(TOKEN_JOIN, "join")             \
-	X(TOKEN_ERASURE, "erasure")
+	X(TOKEN_ERASURE, "erasure")       \
+	X(TOKEN_DELETION, "deletion")
 
 enum token_kind {
 #define X(name, text) name,
