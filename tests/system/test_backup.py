@@ -286,6 +286,96 @@ def a_tenant_takes_everything_along():
         expect(again.status == 1 and "there already" in again.err, again.err)
 
 
+# --- deletion -----------------------------------------------------------------
+
+
+def call(site, method, path, body=None, key=None, host=None):
+    """One HTTP request as a program makes it: status, answer."""
+    args = ["curl", "-s", "--cacert", site.ca, "-X", method, "-w",
+            "\n%{http_code}", "-H", "Authorization: Bearer " + (key or site.key)]
+    if body is not None:
+        args += ["-H", "Content-Type: application/json", "-d",
+                 json.dumps(body)]
+    if host is not None:
+        args += ["-H", "Host: " + host]
+    done = run(*args, site.url + path)
+    text, _, status = done.out.rpartition("\n")
+    return int(status), json.loads(text) if text else None
+
+
+def with_tenant(world, name="mercedes"):
+    site = Site(world)
+    site.start()
+    status, made = call(site, "POST", "/api/v1/b2b/tenants", {
+        "partnerName": "Mercedes", "tenantId": name, "licenseType": "custom",
+        "tier": "enterprise", "contactInfo": {
+            "name": "Ada", "email": "ada@example.com"}})
+    expect(status in (200, 201), "%s %s" % (status, made))
+    return site, made["tenant"]
+
+
+def a_tenant_is_deleted_for_good_with_a_certificate():
+    with World() as world:
+        site, made = with_tenant(world)
+        files = [os.path.join(site.state, "keys", "mercedes.key"),
+                 os.path.join(site.state, "tenants", "mercedes")]
+        expect(all(os.path.exists(f) for f in files), "its files")
+        for words, status in ((["mercedes"], 2),
+                              (["mercedes", "--confirm", "merced"], 2),
+                              (["default", "--confirm", "default"], 3),
+                              (["nobody", "--confirm", "nobody"], 1)):
+            done = site.cli("tenant", "delete", *words)
+            expect(done.status == status, "%s: %s" % (words, done.err))
+        out = world.path("mercedes.deleted")
+        done = site.cli("tenant", "delete", "mercedes", "--confirm",
+                        "mercedes", "--reason", "contract ended", "--out", out)
+        expect(done.status == 0 and "for good" in done.out, done.err)
+        expect(not any(os.path.exists(f) for f in files), "files are left")
+        status, gone = call(site, "GET", "/api/v1/b2b/tenants/mercedes")
+        expect(status == 404, gone)
+        listed = site.cli("--json", "tenant", "certificate", "mercedes").json()
+        item, = listed["items"]
+        expect(item["tenant"] == "mercedes" and
+               item["reason"] == "contract ended", item)
+        # Without any site; and a changed one is found.
+        checked = run(binary("leasehold"), "tenant", "certificate", "check",
+                      out)
+        expect(checked.status == 0 and item["site"] in checked.out, checked.err)
+        with open(out) as f:
+            text = f.read()
+        with open(out, "w") as f:
+            f.write(text.replace(text[200], "A" if text[200] != "A" else "B",
+                                 1))
+        bad = run(binary("leasehold"), "tenant", "certificate", "check", out)
+        expect(bad.status == 1, bad.out)
+        # After a restart too; and the name is free again.
+        site.stop()
+        site.start()
+        listed = site.cli("--json", "tenant", "certificate").json()
+        expect(len(listed["items"]) == 1, listed)
+        again = site.cli("tenant", "certificate", "nobody")
+        expect(again.status == 1, again.out)
+
+
+def two_tenants_are_copied_and_force_needs_a_reason():
+    with World() as world:
+        site, made = with_tenant(world)
+        path = backup(world, site)
+        shown = site.cli("--json", "backup", "show", path).json()
+        expect(sorted(t["tenant"] for t in shown["tenants"]) ==
+               ["default", "mercedes"], shown)
+        expect(verify(world, site, path).status == 0, "does not hold")
+        done = site.cli("tenant", "export", "mercedes", world.path("m.tar"))
+        expect(done.status == 0, done.err)
+        done = site.cli("tenant", "delete", "mercedes", "--confirm",
+                        "mercedes", "--force")
+        expect(done.status == 1 and "reason" in done.err, done.err)
+        done = site.cli("--json", "tenant", "delete", "mercedes", "--confirm",
+                        "mercedes", "--force", "--reason", "court order")
+        expect(done.status == 0, done.err)
+        expect(done.json()["certificate"]["reason"] == "court order", done.out)
+
+
 if __name__ == "__main__":
     only = sys.argv[1:]
     tests = [
@@ -297,5 +387,7 @@ if __name__ == "__main__":
         another_sites_key_opens_no_backup,
         a_restore_that_is_killed_leaves_no_site,
         a_tenant_takes_everything_along,
+        a_tenant_is_deleted_for_good_with_a_certificate,
+        two_tenants_are_copied_and_force_needs_a_reason,
     ]
     sys.exit(main([t for t in tests if not only or t.__name__ in only]))
