@@ -66,7 +66,8 @@ help: ## this list
 ROOMS := shared/base shared/record shared/token shared/license \
 	shared/journal shared/backup shared/proof shared/ipc shared/rpc \
 	shared/net \
-	appliance/setup appliance/front appliance/ledger appliance/vendor \
+	appliance/setup appliance/front appliance/ledger appliance/courier \
+	appliance/vendor \
 	agent/keeper agent/uplink agent/lib agent/cli
 archive = $(O)/$(subst /,-,$(1)).a
 archives = $(foreach room,$(1),$(call archive,$(room)))
@@ -80,13 +81,15 @@ LIBS_ipc := -levent_core
 LIBS_net := -lwebsockets -luv -lssl -lcrypto
 LIBS_tpm := -ltss2-esys -ltss2-mu -ltss2-tcti-device -ltss2-tcti-swtpm \
 	-ltss2-tcti-mssim
+LIBS_courier := -lldap -llber
 LIBS_ledger := -llmdb -levent_pthreads -pthread
 
 PROGRAMS := leaseholdd leasehold-agent leasehold leasehold-vendor
 leaseholdd_main := appliance/main.c
-leaseholdd_rooms := appliance/front appliance/ledger appliance/setup \
+leaseholdd_rooms := appliance/front appliance/ledger appliance/courier \
+	appliance/setup \
 	shared/net $(WIRE_ROOMS)
-leaseholdd_libs := $(LIBS_ledger) $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
+leaseholdd_libs := $(LIBS_courier) $(LIBS_ledger) $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
 leasehold-agent_main := agent/main.c
 leasehold-agent_rooms := agent/keeper agent/uplink shared/net $(WIRE_ROOMS)
 leasehold-agent_libs := $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) -pthread \
@@ -155,7 +158,7 @@ $(O)/leasehold.pc: agent/lib/leasehold.pc.in $(O)/flags
 
 # --- tests ------------------------------------------------------------------
 
-TEST_LIBS := -lcheck -lsubunit -lm -lrt -lcurl -larchive $(LIBS_ledger) \
+TEST_LIBS := $(LIBS_courier) -lcheck -lsubunit -lm -lrt -lcurl -larchive $(LIBS_ledger) \
 	$(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
 UNIT := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/check_*.c))
 # json_bench compares with libraries that nothing else here may use.

@@ -3,6 +3,7 @@
  * the port, reads certificate and key, forks ledger and fronts, and then only
  * watches them; it never reads a byte from the network.
  */
+#include "appliance/courier/courier.h"
 #include "appliance/front/front.h"
 #include "appliance/ledger/process.h"
 #include "appliance/ledger/tenants.h"
@@ -72,6 +73,10 @@ core_main(void *ctx, const struct supervisor_child *child)
 			.keep = (uint32_t)daemon->settings.borrow_keep,
 		},
 		.trust = daemon->trust,
+		.directory = daemon->settings.directory.url[0] != '\0'
+		    ? &daemon->settings.directory
+		    : NULL,
+		.courier_edge = (int)daemon->settings.fronts,
 		.password_cost = (enum password_cost)daemon->settings.cost,
 		.port = (uint32_t)daemon->settings.port,
 		.tenant_idle_ms = daemon->settings.tenant_idle_s * 1000,
@@ -96,10 +101,30 @@ share(int64_t limit, const struct settings *settings)
 }
 
 static int
+run_courier(struct daemon *daemon, const struct supervisor_child *child)
+{
+	struct courier_options options = {
+		.directory = &daemon->settings.directory,
+		.drop = daemon->users.drop,
+		.uid = daemon->users.courier_uid,
+		.gid = daemon->users.courier_gid,
+	};
+
+	log_open("courier", daemon->level, daemon->journal);
+	close(daemon->listen_fd);
+	tls_page_free(daemon->tls, daemon->tls_fd);
+	return courier_main(&options, child);
+}
+
+/* The last one calls out, where there is anything to call. */
+static int
 edge_main(void *ctx, const struct supervisor_child *child)
 {
 	struct daemon *daemon = ctx;
 	const struct tls_page *tls;
+
+	if (child->edge_index >= (int)daemon->settings.fronts)
+		return run_courier(daemon, child);
 
 	log_open("front", daemon->level, daemon->journal);
 	if (tls_page_for_reading(&tls, daemon->tls, daemon->tls_fd) != 0)
@@ -298,11 +323,13 @@ serve(struct daemon *daemon)
 	raise_limit(&daemon->settings);
 	/* It tells the ledger to log its timing, and nothing to the parent. */
 	signal(SIGUSR1, SIG_IGN);
+	const bool calls_out = daemon->settings.directory.url[0] != '\0';
 	const struct supervisor supervisor = {
 		.name = "leaseholdd",
 		.core_name = "ledger",
 		.edge_name = "front",
-		.edges = (int)daemon->settings.fronts,
+		.edges = (int)daemon->settings.fronts + (calls_out ? 1 : 0),
+		.last_edge_name = calls_out ? "courier" : NULL,
 		.ctx = daemon,
 		.core_main = core_main,
 		.edge_main = edge_main,

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define MINUTE_MS 60000
+#define DAY_MS INT64_C(86400000)
 #define WAITS_MAX ((size_t)1 << 20) /* of the file */
 
 /* --- the waits, kept over a restart --------------------------------------- */
@@ -170,10 +171,11 @@ flush_denied(struct people *people)
 		struct tenant *tenant = process_tenant(process, denied->tenant);
 		struct call *call = NULL;
 
-		if (tenant == NULL)
+		/* Who was removed with his tenant is missed by nobody. */
+		if (tenant == NULL && now - denied->row.minute > DAY_MS)
 			continue;
-		if (denied->row.minute < minute && tenant->started &&
-		    tenant->fault == 0)
+		if (tenant != NULL && denied->row.minute < minute &&
+		    tenant->started && tenant->fault == 0)
 			call = call_new_own(tenant, LEDGER_USER_DENIED,
 			    &denied->row, sizeof(denied->row));
 		if (call == NULL) {
@@ -204,6 +206,11 @@ people_open(struct process *process)
 		return ERR_NOMEM;
 	int rc = open_lockout(people);
 
+	if (rc == 0 && process->options->directory != NULL) {
+		people->outward = outward_new(
+		    (process->options->directory->timeout_s + 2) * 1000);
+		rc = people->outward != NULL ? 0 : ERR_NOMEM;
+	}
 	if (rc == 0)
 		people->hasher = worker_new("passwords", process->outbox);
 	return rc == 0 && people->hasher == NULL ? ERR_SYSTEM : rc;
@@ -225,6 +232,7 @@ people_close(struct people *people)
 {
 	if (people == NULL)
 		return;
+	outward_free(people->outward);
 	user_sessions_free(people->sessions);
 	lockout_free(people->lockout);
 	free(people);
@@ -235,6 +243,8 @@ people_tick(struct people *people)
 {
 	save_lockout(people);
 	flush_denied(people);
+	if (people->outward != NULL)
+		outward_tick(people->outward);
 }
 
 void
@@ -430,7 +440,10 @@ finish_hash(struct call *call)
 		if (people->hashing[i] == call)
 			people->hashing[i] = NULL;
 	call->finish = person_answer;
-	person->hashed(call);
+	if (person->ask_directory)
+		person_ask_directory(call);
+	else
+		person->hashed(call);
 }
 
 void
@@ -471,6 +484,10 @@ check_own(struct call *call)
 	if (rc != 0)
 		return rc == ERR_NOT_FOUND_INTERNAL ? ERR_UNAUTHENTICATED : rc;
 	person->change.epoch = person->found.epoch;
+	if (person->found.source == USER_DIRECTORY) {
+		person->ask_directory = true;
+		return ERR_UNAVAILABLE;
+	}
 	return password_check(person->found.hash, person->password.data,
 	    person->password.len);
 }

@@ -10,6 +10,7 @@
 
 #include "appliance/ledger/caller.h"
 #include "appliance/ledger/lockout.h"
+#include "appliance/ledger/outward.h"
 #include "appliance/ledger/password.h"
 #include "appliance/ledger/user_sessions.h"
 
@@ -29,6 +30,7 @@ struct people {
 	struct user_sessions *sessions;
 	struct lockout *lockout;
 	struct worker *hasher;
+	struct outward *outward; /* NULL: there is no directory */
 	struct call *hashing[PEOPLE_HASHING_MAX]; /* NULL: free */
 	enum password_cost cost;
 	char decoy[PASSWORD_HASH_TEXT];
@@ -47,7 +49,9 @@ struct person_call {
 	uint64_t login; /* the session that asks; 0: none */
 	struct lockout_try try_;
 	char login_text[USER_LOGIN_MAX + 1];
-	int rc; /* of what the thread did */
+	int rc; /* of what the thread, or the directory, did */
+	bool ask_directory; /* it is for the directory to say */
+	struct courier_bound bound; /* what it said */
 	char made_up[PASSWORD_ONE_TIME_TEXT];
 	/** In the loop, once the thread is through. */
 	void (*hashed)(struct call *call);
@@ -61,6 +65,10 @@ void people_close(struct people *people);
 void people_stop(struct people *people);
 /** Once a second: what is to be written. */
 void people_tick(struct people *people);
+/** An edge has started: true when it is the courier, and was taken. */
+bool people_edge(struct process *process, int fd, int index);
+/** Does a directory know users of this tenant? */
+bool people_has_directory(const struct process *process, const char *tenant);
 /** The tenant is suspended or gone. */
 void people_end_tenant(struct people *people, const char *tenant);
 
@@ -94,6 +102,8 @@ void people_note(struct people *people, const char *tenant, uint64_t user,
 /** Runs: hash new_password into the change; check `password` of change.user
  * first, where there is one. */
 void person_run_hash(struct work *work);
+/** In people_directory.c: `hashed` follows, in the loop. */
+void person_ask_directory(struct call *call);
 /** Is a new password good? False: answered. */
 bool person_password_is_good(struct call *call,
     const struct record_span *password, const char *login);

@@ -89,6 +89,10 @@ finish_login(struct call *call)
 	if (command->err == 0) {
 		found = command->reply.login;
 		sodium_memzero(&command->reply, sizeof(command->reply));
+		/* The directory gave him another role. */
+		if (person->ask_directory && person->found.epoch != found.epoch)
+			user_sessions_end_user(people->sessions,
+			    call->tenant->name, found.user, 0);
 		lockout_passed(people->lockout, &person->try_,
 		    process_now(call->process));
 		command->err = begin_session(call, &found);
@@ -113,6 +117,14 @@ commit_login(struct call *call)
 
 	change->user = person->found.user;
 	change->epoch = person->found.epoch;
+	if (person->ask_directory) {
+		change->what = LEDGER_USER_DIRECTORY;
+		change->role = person->bound.role;
+		memcpy(change->login, person->login_text,
+		    sizeof(change->login));
+		memcpy(change->name, person->bound.name, sizeof(change->name));
+		memcpy(change->mail, person->bound.mail, sizeof(change->mail));
+	}
 	change->session = user_sessions_next(call->process->people->sessions);
 	memcpy(change->code, request->code, sizeof(change->code));
 	call->write.command.who.kind = ACTOR_SITE;
@@ -146,6 +158,12 @@ run_login(struct work *work)
 	}
 	bool local = rc == 0 && person->found.hash[0] != '\0';
 
+	/* A local user is asked about here only. */
+	if (!local && person->login_text[0] != '\0' &&
+	    people_has_directory(call->process, call->tenant->name)) {
+		person->ask_directory = true;
+		return;
+	}
 	person->rc = password_check(local ? person->found.hash : people->decoy,
 	    person->password.data, person->password.len);
 	if (person->rc == 0 && (!local || person->found.state != USER_ACTIVE))
@@ -161,10 +179,20 @@ checked_login(struct call *call)
 		commit_login(call);
 	} else if (person->rc == ERR_UNAUTHENTICATED) {
 		refuse_login(call);
+	} else if (person->rc == ERR_FORBIDDEN) {
+		undo_try(call);
+		people_note(call->process->people, call->tenant->name,
+		    person->found.user, ERR_FORBIDDEN);
+		person_refuse(call, ERR_FORBIDDEN,
+		    "ask who runs the directory for a group",
+		    "the directory knows you, and none of your groups has a "
+		    "role here");
 	} else {
 		undo_try(call);
 		person_refuse(call, ERR_UNAVAILABLE, "",
-		    "the password cannot be checked right now");
+		    person->ask_directory
+			? "the directory cannot be asked right now"
+			: "the password cannot be checked right now");
 	}
 }
 

@@ -146,9 +146,12 @@ got_edge(evutil_socket_t control, short what, void *ctx)
 	int fd, index, rc;
 
 	(void)what;
-	while ((rc = supervisor_receive_edge(&fd, &index, (int)control)) == 0)
+	while ((rc = supervisor_receive_edge(&fd, &index, (int)control)) == 0) {
+		if (people_edge(process, fd, index))
+			continue;
 		if (front_add(process, fd, index) != 0)
 			log_error("ledger", "no memory for front %d", index);
+	}
 	if (rc == ERR_BUSY)
 		return;
 	log_error("ledger", "the parent process is gone");

@@ -10,6 +10,7 @@
 #ifndef APPLIANCE_LEDGER_PROCESS_H
 #define APPLIANCE_LEDGER_PROCESS_H
 
+#include "appliance/courier/directory.h"
 #include "appliance/ledger/ledger.h"
 #include "appliance/ledger/password.h"
 #include "shared/base/supervisor.h"
@@ -40,6 +41,9 @@ struct ledger_process_options {
 	const struct proof_trust *trust;
 	struct ledger_device_policy devices;
 	int64_t tick_asked_ms; /* between ticks that are asked for; 0: 30 s */
+	/** Asked about logins that are not known here; NULL: there is none. */
+	const struct directory_options *directory;
+	int courier_edge; /* index of the courier among the edges */
 	enum password_cost password_cost; /* of new passwords; 0: moderate */
 	uint32_t port; /* that the site listens on, for its URLs; 0: none */
 	int64_t tenant_idle_ms; /* before a tenant is closed; 0: 5 min */

@@ -41,6 +41,8 @@ static const struct config_key keys[] = {
 	    .doc = "who the ledger runs as, when started by root" },
 	{ "process", "front_user", CONFIG_TEXT, AT(front_user),
 	    .doc = "who the fronts run as" },
+	{ "process", "courier_user", CONFIG_TEXT, AT(courier_user),
+	    .doc = "who calls out, as the directory; empty: front_user" },
 	{ "process", "fronts", CONFIG_NUMBER, AT(fronts), 1, 16,
 	    .doc = "processes that face the network" },
 	{ "process", "log", CONFIG_TEXT, AT(log),
@@ -67,6 +69,35 @@ static const struct config_key keys[] = {
 		   "closed" },
 	{ "login", "password_cost", CONFIG_TEXT, AT(password_cost),
 	    .doc = "of new passwords: interactive, moderate or sensitive" },
+	{ "ldap", "url", CONFIG_TEXT, AT(directory.url),
+	    .doc = "ldaps://HOST, or ldap://HOST for StartTLS; empty: none" },
+	{ "ldap", "tenant", CONFIG_TEXT, AT(directory.tenant),
+	    .doc = "the tenant whose users it knows" },
+	{ "ldap", "bind_dn", CONFIG_TEXT, AT(directory.bind_dn),
+	    .doc = "name to bind as, with {login} in it" },
+	{ "ldap", "base", CONFIG_TEXT, AT(directory.base),
+	    .doc = "or: where to search for a login" },
+	{ "ldap", "filter", CONFIG_TEXT, AT(directory.filter),
+	    .doc = "by what, with {login} in it" },
+	{ "ldap", "service_dn", CONFIG_TEXT, AT(directory.service_dn),
+	    .doc = "who searches" },
+	{ "ldap", "service_password_file", CONFIG_TEXT,
+	    AT(directory.service_password_file),
+	    .doc = "file with its password" },
+	{ "ldap", "ca", CONFIG_TEXT, AT(directory.ca),
+	    .doc = "PEM file of the CA of the directory" },
+	{ "ldap", "plain", CONFIG_BOOL, AT(directory.plain),
+	    .doc = "without TLS: passwords pass in the clear" },
+	{ "ldap", "timeout_s", CONFIG_NUMBER, AT(directory.timeout_s), 1, 60,
+	    .doc = "seconds for one login" },
+	{ "ldap", "admin_group", CONFIG_TEXT, AT(directory.groups[0]),
+	    .doc = "DN of the group whose members are admins" },
+	{ "ldap", "operator_group", CONFIG_TEXT, AT(directory.groups[1]),
+	    .doc = "operators" },
+	{ "ldap", "auditor_group", CONFIG_TEXT, AT(directory.groups[2]),
+	    .doc = "auditors" },
+	{ "ldap", "viewer_group", CONFIG_TEXT, AT(directory.groups[3]),
+	    .doc = "viewers" },
 	{ "borrow", "longest_s", CONFIG_NUMBER, AT(borrow_longest_s), 0,
 	    LICENSE_BORROW_MAX_S,
 	    .doc = "longest borrow; 0: as licenses say, never longer" },
@@ -91,6 +122,11 @@ settings_default(struct settings *settings)
 		.log = "info",
 		.password_cost = "moderate",
 		.tenant_idle_s = 300,
+		.directory = {
+			.tenant = "default",
+			.filter = "(uid={login})",
+			.timeout_s = 10,
+		},
 		.connections = 12000,
 		.address_connections = 4096,
 		.address_strangers = 256,
@@ -295,6 +331,8 @@ settings_check(struct settings_users *users, struct settings *settings,
 		rc = check_devices(settings, error, error_size);
 	if (rc == 0)
 		rc = check_login(settings, error, error_size);
+	if (rc == 0)
+		rc = settings_check_directory(settings, error, error_size);
 	if (rc != 0)
 		return rc;
 	if (log_level_parse(settings->log) < 0) {
@@ -319,6 +357,11 @@ settings_check(struct settings_users *users, struct settings *settings,
 	if (rc == 0)
 		rc = check_user(&users->front_uid, &users->front_gid,
 		    "front_user", settings->front_user, error, error_size);
+	users->courier_uid = users->front_uid;
+	users->courier_gid = users->front_gid;
+	if (rc == 0 && settings->courier_user[0] != '\0')
+		rc = check_user(&users->courier_uid, &users->courier_gid,
+		    "courier_user", settings->courier_user, error, error_size);
 	users->drop = rc == 0 && geteuid() == 0;
 	return rc;
 }

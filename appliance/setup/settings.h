@@ -6,6 +6,7 @@
 #ifndef APPLIANCE_SETUP_SETTINGS_H
 #define APPLIANCE_SETUP_SETTINGS_H
 
+#include "appliance/courier/directory.h"
 #include "appliance/setup/setup.h"
 
 #include <sys/types.h>
@@ -39,6 +40,8 @@ struct settings {
 	int64_t tenant_idle_s; /* before a tenant's store is closed */
 	char password_cost[16]; /* "moderate" */
 	uint32_t cost; /* the same, by settings_check: enum password_cost */
+	char courier_user[64]; /* "": as front_user */
+	struct directory_options directory; /* url "": there is none */
 	/** Of borrows; 0: as the licenses say. */
 	int64_t borrow_longest_s;
 	int64_t borrow_seats; /* of a product or feature on loan at once */
@@ -46,8 +49,8 @@ struct settings {
 };
 
 struct settings_users {
-	uid_t ledger_uid, front_uid;
-	gid_t ledger_gid, front_gid;
+	uid_t ledger_uid, front_uid, courier_uid;
+	gid_t ledger_gid, front_gid, courier_gid;
 	bool drop; /* root, and a user was named */
 };
 
@@ -61,6 +64,10 @@ int settings_read(struct settings *settings, const char *path, bool optional,
 /** "ADDR:PORT", "[V6]:PORT", ":PORT" or "PORT" of --listen. */
 int settings_set_listen(struct settings *settings, const char *text,
     char *error, size_t error_size);
+
+/** In settings_ldap.c: what is said of a directory goes together. */
+int settings_check_directory(struct settings *settings, char *error,
+    size_t error_size);
 
 /** What one row cannot say: addresses are addresses, users exist, the state
  * is an absolute path; and the classes by their names. */

@@ -18,6 +18,7 @@ enum sandbox_profile {
 	SANDBOX_LEDGER_SOCKET, /* the same, with Unix sockets: its TPM is one */
 	SANDBOX_KEEPER, /* files, Unix sockets, pidfd, /proc; no ptrace */
 	SANDBOX_UPLINK, /* TCP to the site, name look-up; no keys, no exec */
+	SANDBOX_COURIER, /* TCP outwards, name look-up; writes no file, no exec */
 };
 
 /** "leasehold" or "64001"; a bare number needs no passwd entry.

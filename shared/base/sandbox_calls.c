@@ -16,7 +16,8 @@
 #define T SANDBOX_BIT(SANDBOX_LEDGER_SOCKET)
 #define L (P | T | SANDBOX_BIT(SANDBOX_LEDGER))
 #define K (P | SANDBOX_BIT(SANDBOX_KEEPER))
-#define U (P | SANDBOX_BIT(SANDBOX_UPLINK))
+/* Both call out, and look names up. */
+#define U (P | SANDBOX_BIT(SANDBOX_UPLINK) | SANDBOX_BIT(SANDBOX_COURIER))
 #define ALL (F | L | K | U)
 #define FILES (L | K)
 

@@ -43,6 +43,8 @@ profile_name(enum sandbox_profile profile)
 		return "keeper";
 	case SANDBOX_UPLINK:
 		return "uplink";
+	case SANDBOX_COURIER:
+		return "courier";
 	}
 	return "unknown";
 }
@@ -104,7 +106,8 @@ add_memory(struct filter *filter)
 		    SCMP_A2(SCMP_CMP_MASKED_EQ, exec, 0));
 		if (filter_is_for(filter,
 			SANDBOX_BIT(SANDBOX_KEEPER) |
-			    SANDBOX_BIT(SANDBOX_UPLINK)))
+			    SANDBOX_BIT(SANDBOX_UPLINK) |
+			    SANDBOX_BIT(SANDBOX_COURIER)))
 			rule_if(filter, SCMP_ACT_ERRNO(EACCES), calls[i],
 			    SCMP_A2(SCMP_CMP_MASKED_EQ, exec, exec));
 	}
@@ -124,6 +127,7 @@ add_files(struct filter *filter)
 		allow(filter, SCMP_SYS(openat));
 		break;
 	case SANDBOX_UPLINK:
+	case SANDBOX_COURIER:
 		/* /etc/resolv.conf, /etc/hosts and their like */
 		rule_if(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat),
 		    SCMP_A2(SCMP_CMP_MASKED_EQ, writes, O_RDONLY));
@@ -149,6 +153,7 @@ add_sockets(struct filter *filter)
 		    SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 		break;
 	case SANDBOX_UPLINK:
+	case SANDBOX_COURIER:
 		for (size_t i = 0; i < sizeof(of_uplink) / sizeof(of_uplink[0]);
 		     i++)
 			rule_if(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket),

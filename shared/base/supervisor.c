@@ -423,6 +423,10 @@ run_init(struct supervisor_run *run, const struct supervisor *supervisor)
 		snprintf(run->edges[i].name, sizeof(run->edges[i].name),
 		    "%s %d", supervisor->edge_name, i);
 	}
+	if (supervisor->last_edge_name != NULL)
+		snprintf(run->edges[supervisor->edges - 1].name,
+		    sizeof(run->edges[0].name), "%s",
+		    supervisor->last_edge_name);
 }
 
 int

@@ -28,6 +28,9 @@ struct supervisor {
 	const char *core_name; /* "ledger" */
 	const char *edge_name; /* "front" */
 	int edges; /* 1 to 16 */
+	/** The last edge is of another kind, of which there is one: its name.
+	 * NULL: they are all alike. */
+	const char *last_edge_name;
 	void *ctx;
 	/** Never return to the caller: the value is the exit status. */
 	int (*core_main)(void *ctx, const struct supervisor_child *child);

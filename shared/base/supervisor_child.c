@@ -256,7 +256,11 @@ child_start_edge(struct supervisor_run *run, int index)
 		log_error("supervisor", "no socketpair: %s", strerror(errno));
 		goto fail;
 	}
-	pid_t pid = child_fork(run, run->supervisor->edge_name);
+	const struct supervisor *supervisor = run->supervisor;
+	bool last = supervisor->last_edge_name != NULL &&
+	    index == supervisor->edges - 1;
+	pid_t pid = child_fork(run,
+	    last ? supervisor->last_edge_name : supervisor->edge_name);
 
 	if (pid < 0) {
 		log_error("supervisor", "cannot fork: %s", strerror(errno));

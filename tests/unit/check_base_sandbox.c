@@ -206,11 +206,11 @@ struct forbidden {
 	int (*run)(void);
 };
 
-#define CHILD(what, run)                                             \
-	{ SANDBOX_FRONT, what, run }, { SANDBOX_LEDGER, what, run }, \
-	    { SANDBOX_KEEPER, what, run },                           \
-	{                                                            \
-		SANDBOX_UPLINK, what, run                            \
+#define CHILD(what, run)                                                  \
+	{ SANDBOX_FRONT, what, run }, { SANDBOX_LEDGER, what, run },      \
+	    { SANDBOX_KEEPER, what, run }, { SANDBOX_UPLINK, what, run }, \
+	{                                                                 \
+		SANDBOX_COURIER, what, run                                \
 	}
 
 static const struct forbidden forbidden[] = {
@@ -238,6 +238,8 @@ static const struct forbidden forbidden[] = {
 	{ SANDBOX_KEEPER, "inet socket", try_socket_inet },
 	{ SANDBOX_UPLINK, "open to write", try_open_to_write },
 	{ SANDBOX_UPLINK, "rename", try_rename },
+	{ SANDBOX_COURIER, "open to write", try_open_to_write },
+	{ SANDBOX_COURIER, "rename", try_rename },
 	{ SANDBOX_PARENT, "exec", try_exec },
 	{ SANDBOX_PARENT, "ptrace", try_ptrace },
 	{ SANDBOX_PARENT, "process_vm_readv", try_read_memory },
@@ -264,6 +266,7 @@ START_TEST(a_name_service_module_is_told_no_and_nothing_dies)
 {
 	ck_assert_int_eq(inside(SANDBOX_KEEPER, try_exec_page), 1 << 8);
 	ck_assert_int_eq(inside(SANDBOX_UPLINK, try_exec_page), 1 << 8);
+	ck_assert_int_eq(inside(SANDBOX_COURIER, try_exec_page), 1 << 8);
 }
 END_TEST
 
@@ -515,9 +518,10 @@ do_uplink(void)
 	return 0;
 }
 
-START_TEST(an_uplink_finds_and_connects)
+START_TEST(an_uplink_and_a_courier_find_and_connect)
 {
 	works(SANDBOX_UPLINK, do_uplink);
+	works(SANDBOX_COURIER, do_uplink);
 }
 END_TEST
 
@@ -529,7 +533,7 @@ do_abort(void)
 
 START_TEST(an_assertion_ends_as_one)
 {
-	for (int p = SANDBOX_PARENT; p <= SANDBOX_UPLINK; p++) {
+	for (int p = SANDBOX_PARENT; p <= SANDBOX_COURIER; p++) {
 		int status = inside((enum sandbox_profile)p, do_abort);
 
 		ck_assert(WIFSIGNALED(status));
@@ -558,7 +562,7 @@ suite(void)
 	tcase_add_test(tcase, a_front_accepts_and_speaks);
 	tcase_add_test(tcase, a_ledger_commits);
 	tcase_add_test(tcase, a_keeper_looks_at_processes);
-	tcase_add_test(tcase, an_uplink_finds_and_connects);
+	tcase_add_test(tcase, an_uplink_and_a_courier_find_and_connect);
 	tcase_add_test(tcase, an_assertion_ends_as_one);
 	suite_add_tcase(s, tcase);
 	return s;

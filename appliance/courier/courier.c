@@ -1,0 +1,448 @@
+#include "appliance/courier/courier.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/sandbox.h"
+#include "shared/base/text.h"
+#include "shared/ipc/ipc.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define THREADS 4
+#define STATUS_CONFIG 2
+
+struct job {
+	struct job *next;
+	uint64_t id;
+	int64_t deadline; /* boottime */
+	struct courier_bind bind; /* its password lies behind it */
+	struct courier_bound bound;
+	bool told; /* it was too late: somebody has an answer */
+	char password[USER_PASSWORD_MAX];
+};
+
+struct courier;
+
+struct porter {
+	pthread_t thread;
+	bool started;
+	struct courier *courier;
+	struct job *job; /* under the courier's lock */
+	struct directory_line line;
+};
+
+/* The loop puts jobs in and takes results out; the rest is the threads'. */
+struct courier {
+	const struct courier_options *options;
+	struct event_base *base;
+	struct event *on_term, *on_control, *on_look, *on_done;
+	struct ipc *ledger;
+	int wake[2]; /* a byte when something is done */
+	char *service_password; /* guarded; NULL: none */
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct job *first, **last; /* that wait */
+	struct job *done;
+	size_t n_jobs;
+	bool stopping;
+	struct porter porters[THREADS];
+	int status;
+};
+
+/* --- threads ------------------------------------------------------------- */
+
+static void
+job_free(struct job *job)
+{
+	sodium_memzero(job, sizeof(*job));
+	free(job);
+}
+
+static struct job *
+next_job(struct porter *porter)
+{
+	struct courier *courier = porter->courier;
+
+	while (courier->first == NULL && !courier->stopping)
+		pthread_cond_wait(&courier->more, &courier->lock);
+	struct job *job = courier->first;
+
+	if (job == NULL)
+		return NULL;
+	courier->first = job->next;
+	if (courier->first == NULL)
+		courier->last = &courier->first;
+	porter->line.cut = false;
+	porter->line.fd = -1;
+	porter->job = job;
+	return job;
+}
+
+static void *
+porter_main(void *ctx)
+{
+	struct porter *porter = ctx;
+	struct courier *courier = porter->courier;
+	struct job *job;
+
+	pthread_mutex_lock(&courier->lock);
+	while ((job = next_job(porter)) != NULL) {
+		pthread_mutex_unlock(&courier->lock);
+		job->bound.outcome = COURIER_UNAVAILABLE;
+		job->bound.role = USER_VIEWER;
+		/* Nobody waits for it any more. */
+		if (clock_boottime_ms() < job->deadline)
+			directory_ask(&job->bound, courier->options->directory,
+			    courier->service_password, &job->bind,
+			    &porter->line);
+		pthread_mutex_lock(&courier->lock);
+		porter->job = NULL;
+		job->next = courier->done;
+		courier->done = job;
+		/* A full pipe wakes the loop as well. */
+		(void)!write(courier->wake[1], "", 1);
+	}
+	pthread_mutex_unlock(&courier->lock);
+	return NULL;
+}
+
+/* --- results ------------------------------------------------------------- */
+
+static void
+tell(struct courier *courier, uint64_t id, uint16_t op,
+    const struct courier_bound *bound)
+{
+	struct buf payload = { 0 };
+
+	if (bound != NULL)
+		record_write_msgpack(&payload, &courier_bound_record, bound);
+	(void)ipc_send(courier->ledger,
+	    &(struct ipc_message){
+		.kind = COURIER_RESULT,
+		.op = op,
+		.tag = id,
+		.payload = payload.data,
+		.len = payload.failed ? 0 : (uint32_t)payload.len,
+	    });
+	buf_release(&payload);
+}
+
+static void
+tell_unavailable(struct courier *courier, uint64_t id)
+{
+	const struct courier_bound bound = {
+		.outcome = COURIER_UNAVAILABLE,
+		.role = USER_VIEWER,
+	};
+
+	tell(courier, id, COURIER_BIND, &bound);
+}
+
+static void
+got_done(evutil_socket_t fd, short what, void *ctx)
+{
+	struct courier *courier = ctx;
+	char bytes[64];
+
+	(void)what;
+	(void)!read(fd, bytes, sizeof(bytes));
+	pthread_mutex_lock(&courier->lock);
+	struct job *job = courier->done;
+
+	courier->done = NULL;
+	pthread_mutex_unlock(&courier->lock);
+	while (job != NULL) {
+		struct job *next = job->next;
+
+		if (!job->told)
+			tell(courier, job->id, COURIER_BIND, &job->bound);
+		courier->n_jobs--;
+		job_free(job);
+		job = next;
+	}
+}
+
+/* Whoever waits gets an answer in time, whatever the other end does; and the
+ * thread gets its own back. */
+static void
+got_look(evutil_socket_t fd, short what, void *ctx)
+{
+	struct courier *courier = ctx;
+	int64_t now = clock_boottime_ms();
+	uint64_t late[THREADS];
+	size_t n = 0;
+
+	(void)fd;
+	(void)what;
+	pthread_mutex_lock(&courier->lock);
+	for (size_t i = 0; i < THREADS; i++) {
+		struct job *job = courier->porters[i].job;
+
+		if (job == NULL || job->told || job->deadline > now)
+			continue;
+		job->told = true;
+		late[n++] = job->id;
+		directory_cut(&courier->porters[i].line);
+	}
+	pthread_mutex_unlock(&courier->lock);
+	for (size_t i = 0; i < n; i++) {
+		log_warn("courier", "the directory does not answer in time");
+		tell_unavailable(courier, late[i]);
+	}
+}
+
+/* --- jobs ---------------------------------------------------------------- */
+
+static int
+take_bind(struct courier *courier, const struct ipc_message *message)
+{
+	struct job *job = calloc(1, sizeof(*job));
+	struct arena arena = { 0 };
+
+	if (job == NULL)
+		return ERR_NOMEM;
+	int rc = record_read_msgpack(&job->bind, &courier_bind_record,
+	    message->payload, message->len, NULL, &arena, NULL);
+
+	if (rc == 0) {
+		memcpy(job->password, job->bind.password.data,
+		    job->bind.password.len);
+		job->bind.password.data = job->password;
+	}
+	arena_release(&arena);
+	if (rc != 0) {
+		job_free(job);
+		return rc;
+	}
+	job->id = message->tag;
+	job->deadline =
+	    clock_boottime_ms() + courier->options->directory->timeout_s * 1000;
+	pthread_mutex_lock(&courier->lock);
+	*courier->last = job;
+	courier->last = &job->next;
+	pthread_cond_signal(&courier->more);
+	pthread_mutex_unlock(&courier->lock);
+	courier->n_jobs++;
+	return 0;
+}
+
+static void
+got_message(void *ctx, const struct ipc_message *message)
+{
+	struct courier *courier = ctx;
+
+	if (message->kind != COURIER_JOB) {
+		log_error("courier", "the ledger sent a message of kind %u",
+		    message->kind);
+		return;
+	}
+	if (message->op != COURIER_BIND) {
+		tell(courier, message->tag, message->op, NULL);
+		return;
+	}
+	if (courier->n_jobs >= COURIER_JOBS_MAX ||
+	    take_bind(courier, message) != 0)
+		tell_unavailable(courier, message->tag);
+}
+
+static void
+got_closed(void *ctx)
+{
+	struct courier *courier = ctx;
+
+	log_info("courier", "the ledger is gone");
+	event_base_loopbreak(courier->base);
+}
+
+static void
+got_term(evutil_socket_t number, short what, void *ctx)
+{
+	struct courier *courier = ctx;
+
+	(void)number;
+	(void)what;
+	event_base_loopbreak(courier->base);
+}
+
+static void
+got_control(evutil_socket_t fd, short what, void *ctx)
+{
+	char byte;
+
+	(void)what;
+	if (read(fd, &byte, 1) > 0)
+		return;
+	got_closed(ctx);
+}
+
+/* --- its life ------------------------------------------------------------ */
+
+/* One line; who may read the file is for the admin to say. */
+static int
+read_service_password(struct courier *courier)
+{
+	const char *path = courier->options->directory->service_password_file;
+	uint8_t *data = NULL;
+	size_t len;
+
+	if (path[0] == '\0')
+		return 0;
+	int rc = file_read(&data, &len, path, USER_PASSWORD_MAX + 1);
+
+	if (rc != 0) {
+		log_error("courier",
+		    "[ldap] service_password_file: %s cannot be read", path);
+		return ERR_BAD_REQUEST;
+	}
+	while (len > 0 && (data[len - 1] == '\n' || data[len - 1] == '\r'))
+		len--;
+	courier->service_password = sodium_malloc(USER_PASSWORD_MAX + 2);
+	if (courier->service_password != NULL) {
+		memcpy(courier->service_password, data, len);
+		courier->service_password[len] = '\0';
+	}
+	sodium_memzero(data, len);
+	free(data);
+	if (courier->service_password == NULL)
+		return ERR_NOMEM;
+	if (len > 0)
+		return 0;
+	log_error("courier", "[ldap] service_password_file: %s is empty", path);
+	return ERR_BAD_REQUEST;
+}
+
+static int
+open_events(struct courier *courier, const struct supervisor_child *child)
+{
+	static const struct timeval often = { .tv_usec = 100000 };
+	static const struct ipc_callbacks callbacks = {
+		.message = got_message,
+		.closed = got_closed,
+	};
+
+	courier->base = event_base_new();
+	if (courier->base == NULL || pipe(courier->wake) != 0 ||
+	    evutil_make_socket_nonblocking(courier->wake[0]) != 0 ||
+	    evutil_make_socket_nonblocking(courier->wake[1]) != 0)
+		return ERR_SYSTEM;
+	courier->on_term =
+	    evsignal_new(courier->base, SIGTERM, got_term, courier);
+	courier->on_control = event_new(courier->base, child->control,
+	    EV_READ | EV_PERSIST, got_control, courier);
+	courier->on_look =
+	    event_new(courier->base, -1, EV_PERSIST, got_look, courier);
+	courier->on_done = event_new(courier->base, courier->wake[0],
+	    EV_READ | EV_PERSIST, got_done, courier);
+	courier->ledger =
+	    ipc_new(courier->base, child->edge_fd, &callbacks, courier);
+	if (courier->on_term == NULL || courier->on_control == NULL ||
+	    courier->on_look == NULL || courier->on_done == NULL ||
+	    courier->ledger == NULL || event_add(courier->on_term, NULL) != 0 ||
+	    event_add(courier->on_control, NULL) != 0 ||
+	    event_add(courier->on_look, &often) != 0 ||
+	    event_add(courier->on_done, NULL) != 0)
+		return ERR_NOMEM;
+	return 0;
+}
+
+static int
+start_porters(struct courier *courier)
+{
+	sigset_t all, before;
+	int rc = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (size_t i = 0; i < THREADS && rc == 0; i++) {
+		struct porter *porter = &courier->porters[i];
+
+		porter->courier = courier;
+		porter->line.fd = -1;
+		pthread_mutex_init(&porter->line.lock, NULL);
+		rc = pthread_create(&porter->thread, NULL, porter_main, porter);
+		porter->started = rc == 0;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc == 0 ? 0 : ERR_SYSTEM;
+}
+
+static int
+start(struct courier *courier, const struct supervisor_child *child)
+{
+	const struct courier_options *options = courier->options;
+	int rc = open_events(courier, child);
+
+	if (rc == 0)
+		rc = directory_open(options->directory);
+	if (rc == 0)
+		rc = read_service_password(courier);
+	if (rc == 0)
+		rc = start_porters(courier);
+	if (rc == 0 && options->drop)
+		rc = sandbox_drop_user(options->uid, options->gid, 0);
+	if (rc == 0)
+		rc = sandbox_no_new_privileges();
+	if (rc == 0)
+		rc = sandbox_enter(SANDBOX_COURIER);
+	return rc == 0 ? supervisor_ready(child) : rc;
+}
+
+/* Threads that are in the middle of something end with the process. */
+static bool
+stop_porters(struct courier *courier)
+{
+	bool idle = true;
+
+	pthread_mutex_lock(&courier->lock);
+	courier->stopping = true;
+	for (size_t i = 0; i < THREADS; i++)
+		idle = idle && courier->porters[i].job == NULL;
+	idle = idle && courier->first == NULL;
+	pthread_cond_broadcast(&courier->more);
+	pthread_mutex_unlock(&courier->lock);
+	for (size_t i = 0; i < THREADS && idle; i++)
+		if (courier->porters[i].started)
+			pthread_join(courier->porters[i].thread, NULL);
+	return idle;
+}
+
+static void
+release(struct courier *courier)
+{
+	struct event *events[] = { courier->on_term, courier->on_control,
+		courier->on_look, courier->on_done };
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (events[i] != NULL)
+			event_free(events[i]);
+	ipc_free(courier->ledger);
+	if (courier->base != NULL)
+		event_base_free(courier->base);
+	sodium_free(courier->service_password);
+}
+
+int
+courier_main(void *ctx, const struct supervisor_child *child)
+{
+	struct courier courier = { .options = ctx, .wake = { -1, -1 } };
+
+	pthread_mutex_init(&courier.lock, NULL);
+	pthread_cond_init(&courier.more, NULL);
+	courier.last = &courier.first;
+	int rc = start(&courier, child);
+
+	if (rc == 0)
+		event_base_dispatch(courier.base);
+	else
+		log_error("courier", "cannot start: %s", err_str(rc));
+	if (!stop_porters(&courier))
+		_exit(rc == 0 ? 0 : 1);
+	release(&courier);
+	return rc == 0 ? 0 : rc == ERR_BAD_REQUEST ? STATUS_CONFIG : 1;
+}
