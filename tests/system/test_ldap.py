@@ -11,7 +11,7 @@ import time
 
 from directory import Directory, SUFFIX, group_dn, person_dn
 from harness import Site, World, expect, main, wait_for
-from test_users import PASSWORD, ask, create, good, log_in, refused, token
+from test_users import ask, create, good, log_in, refused, token
 
 PEOPLE = {"dora": "what dora says", "emil": "what emil says",
           "fritz": "what fritz says", "nobody": "what nobody says"}
