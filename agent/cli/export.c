@@ -43,6 +43,7 @@ static const char readme[] =
     "leases.jsonl     seats held\n"
     "borrows.jsonl    seats on loan\n"
     "tokens.jsonl     enrolment tokens, without their secrets\n"
+    "keys.jsonl       API keys, without their secrets\n"
     "users.jsonl      people who may log in, without passwords\n"
     "subjects.jsonl   who or what stands behind the ids in rows\n"
     "journal/N.batch  the journal: batch N, a signed header and its rows, in\n"

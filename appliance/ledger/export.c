@@ -185,6 +185,7 @@ put_all(struct exporting *exporting, const struct backup_part *about)
 		{ "borrows", OP_BORROW_LIST },
 		{ "tokens", OP_JOIN_LIST },
 		{ "users", OP_USER_LIST },
+		{ "keys", OP_KEY_LIST },
 	};
 	int err = begin_table(exporting, "about");
 

@@ -60,6 +60,7 @@ static const struct option options[] = {
 	{ "host", required_argument, NULL, 'H' },
 	{ "user", required_argument, NULL, 'u' },
 	{ "passphrase-file", required_argument, NULL, 'p' },
+	{ "tenant", required_argument, NULL, 't' },
 	{ "site-key", required_argument, NULL, 'K' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "check-config", no_argument, NULL, 'k' },
@@ -124,6 +125,8 @@ arguments_read(struct arguments *arguments, int argc, char **argv)
 			arguments->user = optarg;
 		else if (c == 'p')
 			arguments->passphrase_file = optarg;
+		else if (c == 't')
+			arguments->tenant = optarg;
 		else if (c == 'K')
 			arguments->site_key = optarg;
 		else if (c == 'j')

@@ -65,8 +65,8 @@ remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 	return remove(path) == 0 || errno == ENOENT ? 0 : -1;
 }
 
-static int
-remove_tree(const char *path)
+int
+making_remove(const char *path)
 {
 	if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0 ||
 	    errno == ENOENT)
@@ -121,7 +121,7 @@ open_folder(struct making *making)
 		int rc = lock_folder(making);
 
 		if (rc == 0)
-			rc = remove_tree(making->folder);
+			rc = making_remove(making->folder);
 		if (rc != 0)
 			return rc;
 		close(making->lock);
@@ -184,6 +184,20 @@ give_tree(struct owner *owner, int at, const char *name)
 		    strcmp(entry->d_name, "..") != 0)
 			give_tree(owner, dirfd(dir), entry->d_name);
 	closedir(dir);
+}
+
+int
+making_give(const struct making *making, const char *name, uid_t uid, gid_t gid)
+{
+	struct owner owner = { .uid = uid, .gid = gid };
+	int fd = open(making->folder,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return making_failed("open", making->folder);
+	give_tree(&owner, fd, name);
+	close(fd);
+	return owner.rc;
 }
 
 /* Keys and stores belong to the ledger's user; TLS stays root's, whose parent
@@ -283,7 +297,7 @@ make_in_folder(struct making *making, const char *state,
 		if (rc == 0)
 			rc = publish(making, state);
 		if (rc != 0)
-			remove_tree(making->folder);
+			making_remove(making->folder);
 	}
 	if (making->lock >= 0)
 		close(making->lock);

@@ -34,6 +34,11 @@ int making_write(const struct making *making, const char *name,
 int making_write_site(const struct making *making);
 /** CA and server of making->options->hosts into tls/. */
 int making_certificates(const struct making *making);
+/** A folder and all in it, as far as it is there. */
+int making_remove(const char *path);
+/** Give all of what was made to this user. */
+int making_give(const struct making *making, const char *name, uid_t uid,
+    gid_t gid);
 /** errno in words: ERR_FULL, ERR_NOMEM, ERR_IO. */
 int making_failed(const char *verb, const char *path);
 

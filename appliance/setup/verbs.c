@@ -178,7 +178,11 @@ verb_restore(const struct arguments *arguments)
 	if (arguments->file == NULL)
 		return arguments_complain(
 		    "restore needs the backup: leaseholdd restore FILE");
-	if (setup_restore(&made, &restore) != 0)
+	int rc = arguments->tenant != NULL
+	    ? setup_restore_tenant(&made, &restore, arguments->tenant)
+	    : setup_restore(&made, &restore);
+
+	if (rc != 0)
 		return STATUS_FAILED;
 	clock_format(time, made.made_at);
 	const char *const members[][2] = { { "site", made.site },
@@ -188,11 +192,13 @@ verb_restore(const struct arguments *arguments)
 	if (arguments->json)
 		print_json(members, sizeof(members) / sizeof(members[0]));
 	else
-		printf("Site %s is in %s as it was at %s.\n\n"
+		printf("%s%s of %s is in %s as it was at %s.\n\n"
 		       "It is an older copy: once it runs it grants nothing "
 		       "until an admin says that it\nis to go on:\n"
 		       "  leaseholdd --state %s\n"
 		       "  leasehold site acknowledge-rollback --reason TEXT\n",
+		    arguments->tenant != NULL ? "Tenant " : "All",
+		    arguments->tenant != NULL ? arguments->tenant : "",
 		    made.site, arguments->state, time, arguments->state);
 	return fflush(stdout) == 0 ? 0 : STATUS_FAILED;
 }

@@ -26,6 +26,7 @@ struct arguments {
 	bool check;
 	bool help;
 	const char *file; /* of restore */
+	const char *tenant; /* the same: of this one only */
 	const char *passphrase_file;
 	const char *site_key;
 	const char *word; /* "": run the site */

@@ -47,9 +47,11 @@ static const struct word {
 	    "(default " SETTINGS_STATE_DEFAULT ")\n"
 	    "  --name NAME      of who gets it, for people\n",
 	    "leaseholdd key --name 'night shift'" },
-	{ "restore", "FILE", "make a site anew out of its backup",
+	{ "restore", "FILE", "make a site, or a tenant of one, out of a backup",
 	    "  --state DIR      its folder (default " SETTINGS_STATE_DEFAULT
 	    "), which is not there or empty\n"
+	    "  --tenant T       of this tenant only, into the site that is "
+	    "there and stopped\n"
 	    "  --passphrase-file FILE its first line (default: you are "
 	    "asked)\n"
 	    "  --site-key FILE  the copy of keys/site.key from its safe, when "

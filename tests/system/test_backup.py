@@ -244,6 +244,54 @@ def a_restore_that_is_killed_leaves_no_site():
         expect(killed > 0, "nothing was killed")
 
 
+# --- one tenant, put back ----------------------------------------------------
+
+
+def one_tenant_is_put_back_and_its_site_says_so():
+    with World() as world:
+        site, agent, app = setting(world)
+        path = backup(world, site, "one.backup", "--tenant", "default")
+        later = App(world, agent.socket, name="later")
+        expect(later.wait(), later.errors())
+
+        def put_back(*options):
+            return run(binary("leaseholdd"), "restore", path, "--state",
+                       site.state, "--passphrase-file", passphrase(world),
+                       *options)
+
+        running = put_back("--tenant", "default")
+        expect(running.status == 1, running.out)
+        site.stop()
+        whole = put_back()
+        expect(whole.status == 1 and "--tenant" in whole.err, whole.err)
+        nobody = put_back("--tenant", "nobody")
+        expect(nobody.status == 1 and "no tenant nobody" in nobody.err,
+               nobody.err)
+        other = Site(world, "other")
+        wrong = run(binary("leaseholdd"), "restore", path, "--state",
+                    other.state, "--passphrase-file", passphrase(world),
+                    "--tenant", "default")
+        expect(wrong.status == 1 and "is a backup of" in wrong.err, wrong.err)
+        # None of that changed anything.
+        site.start()
+        agent.wait_connected()
+        wait_for(lambda: len(site.leases()) == 2, "leases")
+        site.stop()
+        done = put_back("--tenant", "default")
+        expect(done.status == 0, done.err)
+        expect(sorted(os.listdir(os.path.join(site.state, "tenants"))) ==
+               ["default"], "left behind")
+        site.start()
+        shown = site.ready()
+        expect(shown["rolled_back"] and "tenant default" in shown["rollback"],
+               shown)
+        done = site.cli("site", "acknowledge-rollback", "--reason", "a mistake")
+        expect(done.status == 0, done.err)
+        agent.wait_connected()
+        wait_for(lambda: len(site.leases()) == 2, "the lost one is adopted")
+        expect(site.verify()["generation"] == 2, "generation")
+
+
 # --- export -------------------------------------------------------------------
 
 
@@ -386,6 +434,7 @@ if __name__ == "__main__":
         a_new_box_becomes_the_site_with_the_key_from_its_safe,
         another_sites_key_opens_no_backup,
         a_restore_that_is_killed_leaves_no_site,
+        one_tenant_is_put_back_and_its_site_says_so,
         a_tenant_takes_everything_along,
         a_tenant_is_deleted_for_good_with_a_certificate,
         two_tenants_are_copied_and_force_needs_a_reason,
