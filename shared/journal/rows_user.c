@@ -1,7 +1,6 @@
-/* Tables of the rows about people who log in; see rows.h. */
-#include "shared/journal/rows.h"
-
-#define U53_MAX ((UINT64_C(1) << 53) - 1)
+/* Tables of the rows about people: who logs in, and who was erased; see rows.h.
+ */
+#include "shared/journal/rows_private.h"
 
 const char *const user_role_names[] = { "owner", "admin", "operator", "auditor",
 	"viewer", NULL };
@@ -52,3 +51,28 @@ static const struct record_field row_user_denied_fields[] = {
 	R_TIME(row_user_denied, minute, 0, "Start of the minute."),
 };
 RECORD_DEFINE(row_user_denied, 1, "Logins that were refused in a minute.");
+
+static const struct record_field row_number_fields[] = {
+	R_U64(row_number, number, 1, U53_MAX, 0, "The number."),
+};
+const struct record row_number_record = {
+	.name = "row_number",
+	.doc = "A number in a list.",
+	.version = 1,
+	.size = sizeof(struct row_number),
+	.fields = row_number_fields,
+	.n_fields = 1,
+	.bare = true,
+};
+
+static const struct record_field row_erasure_fields[] = {
+	R_U64(row_erasure, erasure, 1, U53_MAX, 0, "Its number."),
+	R_LIST(row_erasure, subjects, &row_subject_record, 0, 128, 0,
+	    "Ids that mean nobody any more."),
+	R_LIST(row_erasure, users, &row_number_record, 0, 16, RECORD_OPTIONAL,
+	    "Users whose accounts are gone."),
+	R_FIXED(row_erasure, document, 0,
+	    "BLAKE2b-256 of the signed document."),
+	R_STRUCT(row_erasure, by, &row_actor_record, 0, "By whose order."),
+};
+RECORD_DEFINE(row_erasure, 1, "A person was erased.");

@@ -1,0 +1,22 @@
+/*
+ * What the tables of the rows have in common. Only rows*.c may include it.
+ */
+#ifndef SHARED_JOURNAL_ROWS_PRIVATE_H
+#define SHARED_JOURNAL_ROWS_PRIVATE_H
+
+#include "shared/journal/rows.h"
+#include "shared/proof/proof.h"
+
+/* Numbers that JSON keeps exactly (RFC 8259 section 6). */
+#define U53_MAX ((UINT64_C(1) << 53) - 1)
+
+/* `class` is a word of C++: the member has an underscore, the key has not. */
+#define R_CLASS(S, d)                                            \
+	{                                                        \
+		.key = "class", .doc = (d), .type = RECORD_ENUM, \
+		.offset = offsetof(struct S, class_),            \
+		.size = sizeof(((struct S *)0)->class_),         \
+		.names = proof_class_names                       \
+	}
+
+#endif
