@@ -1,12 +1,15 @@
 /*
  * One question for a seat on its way. It outlives the connection that asked:
- * what was once sent must be heard to its end. Only checkout.c, grant.c,
- * queue.c, show.c, tickets.c and ticket_proofs.c may include it.
+ * what was once sent must be heard to its end. Only checkout.c,
+ * checkout_ask.c, grant.c, queue.c, show.c, tickets.c and ticket_proofs.c may
+ * include it.
  */
 #ifndef AGENT_KEEPER_CHECKOUT_WAY_H
 #define AGENT_KEEPER_CHECKOUT_WAY_H
 
 #include "agent/keeper/private.h"
+
+#include <event2/util.h>
 
 enum checkout_step {
 	CHECKOUT_HASHING, /* the executable */
@@ -46,15 +49,24 @@ struct checkout_way {
 	struct buf grant; /* checkout_reply in MessagePack */
 	uint8_t digest[DIGEST_BYTES];
 };
+
 /* checkout.c */
+
 void way_free(struct checkout_way *way);
 void way_refuse(struct checkout_way *way, int err,
     const struct problem *problem);
 /** Does anybody still wait? */
 bool way_is_wanted(const struct checkout_way *way);
+
+/* checkout_ask.c */
+
 /** Ask the site now, or when it is reached. */
 void way_ask(struct checkout_way *way);
+/** Nobody waits for this site any longer. */
+void way_give_up(struct checkout_way *way);
 void way_wake_after(struct checkout_way *way, int64_t ms);
+/** Its timer's. */
+void way_on_timer(evutil_socket_t fd, short what, void *ctx);
 
 /* queue.c */
 
