@@ -4,10 +4,6 @@
  * who is asking from the kernel and speaks to the site through the uplink
  * only. It must not own a socket of the network, nor decide who may have a
  * seat: that is the site's, and whether to believe it the library's.
- *
- * Waiting for a seat (wait_s) is done here by asking again every second, each
- * time with a new request id: first come is not yet first served. A fair queue
- * belongs to the site and comes later; the protocol has its place for it.
  */
 #ifndef AGENT_KEEPER_KEEPER_H
 #define AGENT_KEEPER_KEEPER_H
