@@ -4,6 +4,7 @@
  * holds nothing but the listening descriptor.
  */
 #include "agent/keeper/keeper.h"
+#include "agent/keeper/listen.h"
 #include "agent/uplink/uplink.h"
 #include "shared/base/config.h"
 #include "shared/base/err.h"
@@ -23,16 +24,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CONFIG_DEFAULT "/etc/leasehold/agent.ini"
 #define STATE_DEFAULT "/var/lib/leasehold-agent"
 #define EXIT_CONFIG 2
-#define BACKLOG 128
 #define DRAIN_S 5
 
 struct settings {
@@ -339,101 +337,16 @@ make_state(const struct agent *agent)
 	return failed ? complain(path, strerror(saved)) : 0;
 }
 
-/* --- the local socket ----------------------------------------------------- */
-
-/* Does somebody listen there, and go on doing so? The children of an agent that
- * was killed a moment ago hold its socket until they have ended too. */
-static bool
-answers(const struct sockaddr_un *address)
-{
-	const struct timespec pause = { .tv_nsec = 20000000 };
-
-	for (int tries = 0; tries < 100; tries++) {
-		int fd = socket(AF_UNIX,
-		    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		int rc = connect(fd, (const struct sockaddr *)address,
-		    sizeof(*address));
-		/* In doubt somebody does: his socket is not ours. */
-		bool listens = fd < 0 || rc == 0 || errno == EAGAIN;
-
-		if (fd >= 0)
-			close(fd);
-		if (!listens)
-			return false;
-		nanosleep(&pause, NULL);
-	}
-	return true;
-}
-
-/* Does an agent answer there? A file that is no socket is not ours to remove.
- */
 static int
-remove_stale(const struct sockaddr_un *address)
+open_socket(struct agent *agent)
 {
-	struct stat st;
-
-	if (lstat(address->sun_path, &st) < 0)
-		return errno == ENOENT
-		    ? 0
-		    : complain(address->sun_path, strerror(errno));
-	if (!S_ISSOCK(st.st_mode))
-		return complain(address->sun_path, "is there and no socket");
-	if (answers(address))
-		return complain(address->sun_path,
-		    "another agent listens there");
-	if (unlink(address->sun_path) < 0)
-		return complain(address->sun_path, strerror(errno));
-	return 0;
-}
-
-/* /run is empty after a boot: the socket's own folder is made, no more. */
-static int
-make_socket_folder(const char *path)
-{
-	char folder[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL || slash == path ||
-	    !text_copy_n(folder, sizeof(folder), path, (size_t)(slash - path)))
-		return 0;
-	if (mkdir(folder, 0755) == 0 || errno == EEXIST)
-		return 0;
-	return complain(folder, strerror(errno));
-}
-
-static int
-open_socket(int *out, const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	text_copy(address.sun_path, sizeof(address.sun_path), path);
-	int err = make_socket_folder(path);
-
-	if (err == 0)
-		err = remove_stale(&address);
+	char error[512];
+	int err = listen_local(&agent->keeper.listen_fd, error, sizeof(error),
+	    agent->settings.socket);
 
 	if (err < 0)
-		return err;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0)
-		return complain("socket", strerror(errno));
-	/* Anybody may ask: the kernel says who it is. The folder decides who
-	 * finds it. Not by chmod: in a folder that others may write to, that
-	 * would be of whatever stands there by then. */
-	mode_t mask = umask(0111);
-	int failed =
-	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0;
-	int saved = errno;
-
-	umask(mask);
-	if (failed || listen(fd, BACKLOG) < 0) {
-		err = complain(path, strerror(failed ? saved : errno));
-		close(fd);
-		return err;
-	}
-	*out = fd;
-	return 0;
+		fprintf(stderr, "leasehold-agent: %s\n", error);
+	return err;
 }
 
 /* --- children ------------------------------------------------------------- */
@@ -517,8 +430,7 @@ main(int argc, char **argv)
 	if (agent.settings.key_file[0] != '\0')
 		agent.keeper.key_file = agent.settings.key_file;
 	if (choose_users(&agent) < 0 || take_key_variable(&agent) < 0 ||
-	    make_state(&agent) < 0 ||
-	    open_socket(&agent.keeper.listen_fd, agent.settings.socket) < 0)
+	    make_state(&agent) < 0 || open_socket(&agent) < 0)
 		return EXIT_CONFIG;
 	return run(&agent);
 }

@@ -3,6 +3,7 @@
  * part owns its struct and is spoken to by its functions; the larger ones have
  * a header of their own, which only this one includes.
  *
+ *   listen.c          the place of the local socket, for main.c
  *   application.h
  *     applications.c  connections of the local socket, and their lines
  *     users.c         who connects, and limits per user
