@@ -2,11 +2,8 @@
  * ledgers, generations, and leases of the lost branch that are adopted. */
 #include "appliance/ledger/store.h"
 #include "tests/unit/ledger_borrow.h"
+#include "tests/unit/ledger_copy.h"
 #include "tests/unit/suite.h"
-
-#include <fcntl.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 
 static struct world world;
 static uint64_t alice, bob;
@@ -17,47 +14,6 @@ struct kept {
 	struct checkout body;
 	struct command command; /* owns the bytes */
 };
-
-static void
-copy_file(const char *from, const char *to)
-{
-	int in = open(from, O_RDONLY);
-	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	struct stat st;
-
-	ck_assert(in >= 0 && out >= 0 && fstat(in, &st) == 0);
-	for (off_t at = 0; at < st.st_size;)
-		ck_assert_int_gt(sendfile(out, in, &at,
-				     (size_t)(st.st_size - at)),
-		    0);
-	close(in);
-	close(out);
-}
-
-/* The store as it is, beside it; and back again. */
-static void
-snapshot(void)
-{
-	char from[128], to[128];
-
-	ledger_close(world.ledger);
-	snprintf(from, sizeof from, "%s/data.mdb", world.path);
-	snprintf(to, sizeof to, "%s/copy", world.dir);
-	copy_file(from, to);
-	world_open(&world);
-}
-
-static void
-put_back(void)
-{
-	char from[128], to[128];
-
-	ledger_close(world.ledger);
-	snprintf(from, sizeof from, "%s/copy", world.dir);
-	snprintf(to, sizeof to, "%s/data.mdb", world.path);
-	copy_file(from, to);
-	world_open(&world);
-}
 
 static void
 setup(void)
@@ -261,12 +217,12 @@ START_TEST(what_was_known_of_a_lost_branch_is_no_refusal)
 	struct command command;
 	struct checkout body;
 
-	snapshot();
+	ledger_snapshot(&world);
 	ck_assert_uint_ne(world_lease(&world, alice, "davinci"), 0);
 	ck_assert_uint_ne(world_lease(&world, alice, "davinci"), 0);
 	struct journal_known lost = world_known(&world);
 
-	put_back();
+	ledger_put_back(&world);
 	body = world_checkout_body(&world, "davinci", "eve");
 	body.known = lost;
 	ck_assert_int_eq(world_checkout(&world, &command, alice, &body),
@@ -335,9 +291,9 @@ START_TEST(a_lease_of_a_lost_branch_goes_on)
 	struct arena arena = { .chunks = NULL };
 	struct kept kept;
 
-	snapshot();
+	ledger_snapshot(&world);
 	take(&kept, alice, 2);
-	put_back();
+	ledger_put_back(&world);
 	ck_assert_int_eq(begin_generation(7), 0);
 	ck_assert(!is_held(kept.item.lease));
 	ck_assert_int_eq(adopt_one(&kept, alice), 0);
@@ -379,10 +335,10 @@ START_TEST(adopted_seats_keep_their_type_above_the_license)
 	struct checkout body;
 	struct command command;
 
-	snapshot();
+	ledger_snapshot(&world);
 	take(&lost[0], alice, 2);
 	take(&lost[1], alice, 2); /* overage */
-	put_back();
+	ledger_put_back(&world);
 	ck_assert_int_eq(begin_generation(7), 0);
 	take(&fresh[0], bob, 2);
 	take(&fresh[1], bob, 2);
@@ -486,10 +442,10 @@ START_TEST(a_lease_is_adopted_only_while_somebody_may_hold_it)
 {
 	struct kept kept[2];
 
-	snapshot();
+	ledger_snapshot(&world);
 	take(&kept[0], alice, 1);
 	take(&kept[1], alice, 1);
-	put_back();
+	ledger_put_back(&world);
 	ck_assert_int_eq(begin_generation(7), 0);
 	world.now += (120 + 300) * 1000 + LEDGER_SKEW_MS;
 	ck_assert_int_eq(adopt_one(&kept[0], alice), 0);
@@ -505,9 +461,9 @@ START_TEST(a_number_given_again_is_not_adopted)
 {
 	struct kept lost, again;
 
-	snapshot();
+	ledger_snapshot(&world);
 	take(&lost, alice, 1);
-	put_back();
+	ledger_put_back(&world);
 	take(&again, bob, 1);
 	ck_assert_uint_eq(lost.item.lease, again.item.lease);
 	ck_assert_int_eq(begin_generation(7), 0);
@@ -527,9 +483,9 @@ START_TEST(a_return_names_the_checkout_it_is_of)
 	struct lease_return give = { 0 };
 	struct command command;
 
-	snapshot();
+	ledger_snapshot(&world);
 	take(&lost, alice, 1);
-	put_back();
+	ledger_put_back(&world);
 	take(&again, alice, 1);
 	give.lease = again.item.lease;
 	memcpy(give.request, lost.body.request, sizeof give.request);
@@ -553,9 +509,9 @@ START_TEST(who_may_not_hold_seats_brings_none)
 	struct command command;
 	struct kept kept;
 
-	snapshot();
+	ledger_snapshot(&world);
 	take(&kept, alice, 1);
-	put_back();
+	ledger_put_back(&world);
 	ck_assert_int_eq(begin_generation(7), 0);
 	command =
 	    world_command(&world, OP_DEVICE_REVOKE, ACTOR_ADMIN, 1, &revoke);
@@ -572,7 +528,7 @@ START_TEST(a_lease_waits_for_its_license)
 	struct license license = world_license(&world, "other", 1, 0);
 	struct kept kept = { 0 };
 
-	snapshot();
+	ledger_snapshot(&world);
 	ck_assert_int_eq(world_install(&world, &license), 0);
 	kept.body = world_checkout_body(&world, "other", "user");
 	ck_assert_int_eq(world_checkout(&world, &kept.command, alice,
@@ -582,7 +538,7 @@ START_TEST(a_lease_waits_for_its_license)
 
 	kept.item = (struct attach_item){ reply->lease, reply->row_number,
 		reply->row, reply->path, reply->header };
-	put_back();
+	ledger_put_back(&world);
 	ck_assert_int_eq(begin_generation(7), 0);
 	ck_assert_int_eq(adopt_one(&kept, alice), ERR_NOT_ENTITLED);
 	ck_assert_int_eq(world_install(&world, &license), 0);
@@ -597,13 +553,13 @@ START_TEST(a_later_generation_adopts_of_all_before)
 {
 	struct kept first, second;
 
-	snapshot();
+	ledger_snapshot(&world);
 	take(&first, alice, 1);
-	put_back();
+	ledger_put_back(&world);
 	ck_assert_int_eq(begin_generation(7), 0);
-	snapshot();
+	ledger_snapshot(&world);
 	take(&second, alice, 1);
-	put_back();
+	ledger_put_back(&world);
 	ck_assert_int_eq(begin_generation(9), 0);
 	ck_assert_int_eq(adopt_one(&second, alice), 0);
 	ck_assert_int_eq(adopt_one(&first, alice), 0);
@@ -621,9 +577,9 @@ START_TEST(an_adopted_lease_taken_by_force_lingers)
 	struct command command;
 	struct kept kept;
 
-	snapshot();
+	ledger_snapshot(&world);
 	take(&kept, alice, 1);
-	put_back();
+	ledger_put_back(&world);
 	ck_assert_int_eq(begin_generation(7), 0);
 	ck_assert_int_eq(adopt_one(&kept, alice), 0);
 	ref.lease = kept.item.lease;
@@ -701,11 +657,11 @@ START_TEST(an_adopted_ticket_is_true_by_its_license)
 
 	license.serial = 2;
 	ck_assert_int_eq(world_install(&world, &license), 0);
-	snapshot();
+	ledger_snapshot(&world);
 	lease = borrow_take(&world, &laptop, "davinci", 86400);
 	ck_assert_uint_ne(lease, 0);
 	keep_ticket(&kept, alice);
-	put_back();
+	ledger_put_back(&world);
 	ck_assert_int_eq(begin_generation(7), 0);
 	/* Others were faster: there is no seat left for it. */
 	for (int i = 0; i < 4; i++)

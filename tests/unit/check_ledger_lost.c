@@ -2,11 +2,8 @@
  * of the lost branch that devices show, and the fence that closes those that
  * nobody shows (borrow.h). */
 #include "tests/unit/ledger_borrow.h"
+#include "tests/unit/ledger_copy.h"
 #include "tests/unit/suite.h"
-
-#include <fcntl.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 
 #define PRODUCT "davinci"
 #define SEATS 4
@@ -21,37 +18,6 @@ struct shown {
 	struct attach_item items[8];
 	uint32_t n;
 };
-
-static void
-copy_file(const char *from, const char *to)
-{
-	int in = open(from, O_RDONLY);
-	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	struct stat st;
-
-	ck_assert(in >= 0 && out >= 0 && fstat(in, &st) == 0);
-	for (off_t at = 0; at < st.st_size;)
-		ck_assert_int_gt(sendfile(out, in, &at,
-				     (size_t)(st.st_size - at)),
-		    0);
-	close(in);
-	close(out);
-}
-
-static void
-copy(bool back)
-{
-	char store[128], saved[128];
-
-	ledger_close(world.ledger);
-	snprintf(store, sizeof store, "%s/data.mdb", world.path);
-	snprintf(saved, sizeof saved, "%s/copy", world.dir);
-	if (back)
-		copy_file(saved, store);
-	else
-		copy_file(store, saved);
-	world_open(&world);
-}
 
 static void
 begin_generation(uint32_t lost)
@@ -74,7 +40,7 @@ begin_generation(uint32_t lost)
 static void
 put_back(void)
 {
-	copy(true);
+	ledger_put_back(&world);
 	begin_generation(1);
 }
 
@@ -184,7 +150,7 @@ START_TEST(borrow_of_a_lost_branch_is_known_again)
 {
 	struct shown shown;
 
-	copy(false);
+	ledger_snapshot(&world);
 	uint64_t lease = borrow_take(&world, &alice, PRODUCT, BORROW_DAY_S);
 
 	ck_assert_uint_ne(lease, 0);
@@ -219,7 +185,7 @@ START_TEST(hidden_ticket_is_closed_before_its_seat_is_free)
 	uint64_t epoch;
 
 	ck_assert(one != 0 && two != 0);
-	copy(false);
+	ledger_snapshot(&world);
 	ck_assert_int_eq(borrow_prepare(&world, &epoch, &alice, one), 0);
 	alice.counter = epoch;
 	ck_assert_int_eq(borrow_prove(&world, &returned, &alice), 0);
@@ -255,7 +221,7 @@ START_TEST(replaced_ticket_that_is_shown_goes_on_above_the_fence)
 	uint64_t two = borrow_take(&world, &alice, PRODUCT, BORROW_DAY_S);
 	uint64_t epoch;
 
-	copy(false);
+	ledger_snapshot(&world);
 	ck_assert_int_eq(borrow_prepare(&world, &epoch, &alice, one), 0);
 	keep(&shown, alice.device); /* before and behind the raise */
 	ck_assert_uint_eq(shown.n, 3);
@@ -281,7 +247,7 @@ START_TEST(both_tickets_of_an_unknown_borrow_are_one_seat)
 	uint64_t epoch;
 
 	ck_assert_uint_ne(borrow_take(&world, &alice, PRODUCT, 3600), 0);
-	copy(false);
+	ledger_snapshot(&world);
 	uint64_t two = borrow_take(&world, &alice, PRODUCT, BORROW_DAY_S);
 	uint64_t three = borrow_take(&world, &alice, PRODUCT, BORROW_DAY_S);
 
@@ -309,7 +275,7 @@ START_TEST(ticket_below_the_counter_is_not_taken_up)
 	uint64_t epoch;
 
 	ck_assert_uint_ne(borrow_take(&world, &alice, PRODUCT, 3600), 0);
-	copy(false);
+	ledger_snapshot(&world);
 	uint64_t lost = borrow_take(&world, &alice, PRODUCT, BORROW_DAY_S);
 
 	keep(&shown, alice.device);
@@ -332,7 +298,7 @@ START_TEST(extension_of_the_lost_branch_takes_its_place)
 	struct shown shown;
 	uint64_t lease = borrow_take(&world, &alice, PRODUCT, 3600);
 
-	copy(false);
+	ledger_snapshot(&world);
 	ck_assert_int_eq(borrow_extend(&world, &command, &alice, lease,
 			     BORROW_DAY_S),
 	    0);
@@ -360,7 +326,7 @@ END_TEST
 START_TEST(proof_of_before_the_session_is_refused)
 {
 	ck_assert_uint_ne(borrow_take(&world, &alice, PRODUCT, 3600), 0);
-	copy(false);
+	ledger_snapshot(&world);
 	put_back();
 	struct borrow_return request = { .proof = borrower_proof(&alice) };
 	struct command command = world_command(&world, OP_BORROW_RETURN,
@@ -383,7 +349,7 @@ START_TEST(file_of_a_return_frees_nothing_that_is_not_fenced)
 	struct command command;
 
 	ck_assert_uint_ne(borrow_take(&world, &alice, PRODUCT, 3600), 0);
-	copy(false);
+	ledger_snapshot(&world);
 	put_back();
 	alice.counter += 40;
 	struct borrow_file file = { .site = "site-test",
@@ -412,7 +378,7 @@ START_TEST(device_that_is_new_is_not_fenced)
 {
 	struct borrow_returned returned;
 
-	copy(false);
+	ledger_snapshot(&world);
 	put_back();
 	struct borrower bob = borrower_new(&world, "bob");
 	uint64_t lease = borrow_take(&world, &bob, PRODUCT, 3600);
@@ -427,11 +393,11 @@ END_TEST
 /* The copy of before the first time is put back a second time. */
 START_TEST(numbers_of_two_lost_branches_stand_apart)
 {
-	copy(false);
+	ledger_snapshot(&world);
 	put_back();
 	uint64_t first = borrow_take(&world, &alice, PRODUCT, 3600);
 
-	copy(true);
+	ledger_put_back(&world);
 	begin_generation(2);
 	uint64_t second = borrow_take(&world, &alice, PRODUCT, 3600);
 
@@ -444,7 +410,7 @@ START_TEST(window_that_is_over_is_not_taken_up)
 {
 	struct shown shown;
 
-	copy(false);
+	ledger_snapshot(&world);
 	ck_assert_uint_ne(borrow_take(&world, &alice, PRODUCT, 3600), 0);
 	keep(&shown, alice.device);
 	put_back();
