@@ -264,6 +264,18 @@ read_strings(struct strings *strings, struct lws *wsi,
 	return refusal;
 }
 
+/* libwebsockets takes an encoded line break in a path or query for the end of
+ * the request's line, and what it read before for the whole: then no version
+ * follows. */
+static bool
+has_version(struct lws *wsi)
+{
+	char text[64];
+
+	return net_http_header(text, sizeof(text), wsi, WSI_TOKEN_HTTP) &&
+	    (strcmp(text, "HTTP/1.1") == 0 || strcmp(text, "HTTP/1.0") == 0);
+}
+
 static bool
 is_http_1_1(struct lws *wsi)
 {
@@ -316,6 +328,8 @@ net_http_read(struct lws *wsi)
 	http->host_port = strings.host_port;
 	int length = read_length(http, wsi, methods[m].body);
 
+	if (!has_version(wsi))
+		http->refusal = 400;
 	/* RFC 9112, section 3.2. */
 	if (http->host[0] == '\0' && is_http_1_1(wsi))
 		http->refusal = 400;
