@@ -55,7 +55,7 @@ ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: help all demo demo-stop check attacks conformance asan tsan lint \
-	format openapi-check hardening sim torture bench fuzz bench-json dependencies \
+	format openapi-check metrics-check hardening sim torture bench fuzz bench-json dependencies \
 	install clean install-manual completions
 
 help: ## this list
@@ -303,6 +303,10 @@ lint: dependencies ## formatting, warnings as errors, analyzer, shellcheck
 openapi-check: dependencies ## the API's description against npm's validator
 	@$(SELF) $(JOBS) $(O)/tests/system/openapi_tool
 	@packaging/openapi-check $(O) $(BUILD)/npm
+
+metrics-check: dependencies ## /metrics against Prometheus' own promtool
+	@$(SELF) $(JOBS) all
+	@packaging/metrics-check $(O) $(BUILD)/prometheus
 
 format: ## rewrite the sources in the house style
 	clang-format -i $(SOURCES)

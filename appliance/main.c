@@ -77,6 +77,7 @@ core_main(void *ctx, const struct supervisor_child *child)
 		    ? &daemon->settings.directory
 		    : NULL,
 		.courier_edge = (int)daemon->settings.fronts,
+		.metrics_open = daemon->settings.metrics_open,
 		.password_cost = (enum password_cost)daemon->settings.cost,
 		.port = (uint32_t)daemon->settings.port,
 		.tenant_idle_ms = daemon->settings.tenant_idle_s * 1000,

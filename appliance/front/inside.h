@@ -77,6 +77,7 @@ struct front {
 	size_t n_peers;
 	uint64_t next_tag;
 	enum ledger_state state;
+	struct health health; /* as the ledger says */
 	bool draining;
 	bool leaving; /* everybody has been told to go */
 	bool ledger_gone;

@@ -165,6 +165,13 @@ ledger_message(void *ctx, const struct ipc_message *message)
 		front->state = message->op <= LEDGER_ROLLED_BACK
 		    ? (enum ledger_state)message->op
 		    : LEDGER_UNAVAILABLE;
+		if (message->len > 0 &&
+		    record_read_msgpack(&front->health, &health_record,
+			message->payload, message->len, NULL, &front->arena,
+			NULL) != 0)
+			log_error("front",
+			    "what the ledger says of its "
+			    "health cannot be read");
 		break;
 	case WIRE_OPENED:
 	case WIRE_CLOSED:

@@ -1,4 +1,5 @@
 /* A request, a call, and how each is answered; see inside.h. */
+#include "appliance/ledger/metrics.h"
 #include "appliance/ledger/people.h"
 #include "appliance/ledger/usage.h"
 
@@ -53,6 +54,8 @@ send_problem(const struct address *to, int err, const struct problem *problem)
 {
 	struct buf *out = &to->front->process->out;
 	struct problem plain;
+
+	metrics_count_refusal(to->front->process, err);
 
 	if (problem == NULL || problem->code[0] == '\0') {
 		problem_set(&plain, err, NULL, NULL);

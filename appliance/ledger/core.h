@@ -84,6 +84,9 @@ struct ledger {
 	int (*fault)(void *ctx, const char *step);
 	void *fault_ctx;
 	struct ledger_timing timing;
+	/* The same for other threads: struct ledger_figures. */
+	atomic_uint_fast64_t commands, commit_us;
+	atomic_uint_fast64_t buckets[LEDGER_COMMIT_BUCKETS];
 	struct batch batch;
 	struct tree old_tree; /* of a batch that a retry asks about */
 	struct arena old_arena;

@@ -4,7 +4,9 @@
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
+#include "shared/base/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,16 +94,47 @@ got_closed(void *ctx)
 	front_free(front);
 }
 
+/* What is not well though the site works. */
+static void
+fill_health(struct health *health, struct process *process)
+{
+	struct site_view site = { 0 };
+
+	memset(health, 0, sizeof(*health));
+	rollback_fill_site(&site, process);
+	text_copy(health->status, sizeof(health->status), "ok");
+	text_copy(health->witness, sizeof(health->witness),
+	    witness_class_names[site.witness]);
+	pthread_mutex_lock(&process->clock.lock);
+	bool held = process->clock.clock.held;
+
+	pthread_mutex_unlock(&process->clock.lock);
+	if (held)
+		text_copy(health->detail, sizeof(health->detail),
+		    "the wall clock jumped, and waits for an admin: leasehold "
+		    "site show");
+	else if (process->guard.failing)
+		text_copy(health->detail, sizeof(health->detail),
+		    "the site's own counter does not go on: what is answered "
+		    "after a tick waits");
+	for (size_t i = 0; i < process->n_tenants; i++)
+		if (health->detail[0] == '\0' && process->tenants[i]->room_told)
+			snprintf(health->detail, sizeof(health->detail),
+			    "a store or its disk fills up; see the log");
+}
+
 static void
 tell_state(struct front *front)
 {
+	struct buf payload = { 0 };
+	struct health health;
 	static const uint16_t states[] = {
 		[PHASE_STARTING] = 0,
 		[PHASE_READY] = 1,
 		[PHASE_DRAINING] = 2,
 	};
 
-	const struct process *process = front->process;
+	struct process *process = front->process;
 	uint16_t state = states[process->phase];
 
 	for (size_t i = 0; i < process->n_tenants; i++)
@@ -109,8 +142,22 @@ tell_state(struct front *front)
 			state = 3;
 	if (state == 1 && process->guard.frozen)
 		state = 4;
+	fill_health(&health, process);
+	if (front->told && front->state == state &&
+	    memcmp(&front->health, &health, sizeof(health)) == 0)
+		return;
+	front->told = true;
+	front->state = state;
+	front->health = health;
+	record_write_msgpack(&payload, &health_record, &health);
 	front_send(front,
-	    &(struct ipc_message){ .kind = WIRE_STATE, .op = state });
+	    &(struct ipc_message){
+		.kind = WIRE_STATE,
+		.op = state,
+		.payload = payload.data,
+		.len = payload.failed ? 0 : (uint32_t)payload.len,
+	    });
+	buf_release(&payload);
 }
 
 int

@@ -126,6 +126,9 @@ struct front {
 	struct ipc *ipc;
 	struct table sessions; /* conn -> session */
 	bool paused;
+	bool told; /* these two: */
+	uint16_t state;
+	struct health health;
 	bool odd_told; /* that it sends what no front would */
 };
 
@@ -158,6 +161,7 @@ struct process_counts {
 	uint64_t unauthenticated;
 	uint64_t rate_limited;
 	uint64_t refused; /* other refusals */
+	uint64_t by_code[64]; /* both, from ERR_UNAUTHENTICATED downwards */
 	uint64_t rolled_back; /* clients that saw a newer journal */
 	int64_t rolled_back_told;
 	uint64_t read_ns, write_ns; /* records in and out */

@@ -291,11 +291,41 @@ commit_all(struct batch *batch, struct command *const *commands, size_t n)
 	return batch_commit(batch);
 }
 
+const uint32_t ledger_commit_bounds_us[LEDGER_COMMIT_BUCKETS - 1] = { 100, 250,
+	500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 1000000 };
+
+static void
+count_commit(struct ledger *ledger, uint64_t took_us, size_t n)
+{
+	size_t i = 0;
+
+	while (i < LEDGER_COMMIT_BUCKETS - 1 &&
+	    took_us > ledger_commit_bounds_us[i])
+		i++;
+	atomic_fetch_add_explicit(&ledger->buckets[i], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&ledger->commit_us, took_us,
+	    memory_order_relaxed);
+	atomic_fetch_add_explicit(&ledger->commands, n, memory_order_relaxed);
+}
+
+void
+ledger_figures(struct ledger_figures *out, const struct ledger *ledger)
+{
+	out->commands =
+	    atomic_load_explicit(&ledger->commands, memory_order_relaxed);
+	out->commit_us =
+	    atomic_load_explicit(&ledger->commit_us, memory_order_relaxed);
+	for (size_t i = 0; i < LEDGER_COMMIT_BUCKETS; i++)
+		out->buckets[i] = atomic_load_explicit(&ledger->buckets[i],
+		    memory_order_relaxed);
+}
+
 int
 ledger_commit(struct ledger *ledger, struct command *const *commands, size_t n,
     int64_t now_ms, const struct ledger_observer *observer)
 {
 	struct batch *batch = &ledger->batch;
+	uint64_t start = core_now_ns();
 	int err = batch_begin(batch, now_ms);
 
 	if (err == 0)
@@ -305,6 +335,8 @@ ledger_commit(struct ledger *ledger, struct command *const *commands, size_t n,
 			decide_refuse(commands[i], err, "", "%s", err_str(err));
 		return err;
 	}
+	if (batch->n_rows > 0)
+		count_commit(ledger, (core_now_ns() - start) / 1000, n);
 	for (size_t i = 0; observer != NULL && i < batch->n_rows; i++)
 		observer->row(observer->ctx, &batch->rows[i],
 		    batch->place.time);

@@ -339,6 +339,17 @@ int ledger_commit(struct ledger *ledger, struct command *const *commands,
 
 void ledger_timing(struct ledger_timing *timing, const struct ledger *ledger);
 
+/** Counted since it was opened; any thread. */
+#define LEDGER_COMMIT_BUCKETS 12
+/** Upper bounds of all but the last. */
+extern const uint32_t ledger_commit_bounds_us[LEDGER_COMMIT_BUCKETS - 1];
+struct ledger_figures {
+	uint64_t commands;
+	uint64_t commit_us; /* of all commits together */
+	uint64_t buckets[LEDGER_COMMIT_BUCKETS]; /* commits by their time */
+};
+void ledger_figures(struct ledger_figures *out, const struct ledger *ledger);
+
 /* --- reading ------------------------------------------------------------ */
 
 /** A snapshot; cheap. Close it soon (50 ms): LMDB keeps pages for it. A view

@@ -191,6 +191,7 @@ got_tick(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	front_resume(process);
+	front_tell_state(process);
 	if (process->phase == PHASE_DRAINING)
 		return;
 	own_step_clock(process);

@@ -11,6 +11,7 @@
  */
 #include "appliance/ledger/tenant_use.h"
 #include "appliance/ledger/tenant_delete.h"
+#include "appliance/ledger/events.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -495,7 +496,7 @@ is_busy(const struct tenant *tenant)
 	    tenant->n_sessions > 0 || tenant->sessions.count > 0 ||
 	    tenant->liveness.leases.count > 0 ||
 	    queue_count(&tenant->queue) > 0 || tenant->denials.count > 0 ||
-	    tenant->entry->phase != TENANT_OPEN;
+	    events_count(tenant) > 0 || tenant->entry->phase != TENANT_OPEN;
 }
 
 static void

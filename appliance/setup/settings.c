@@ -67,6 +67,8 @@ static const struct config_key keys[] = {
 	{ "tenants", "idle_s", CONFIG_NUMBER, AT(tenant_idle_s), 1, 86400,
 	    .doc = "after so long with nothing to do a tenant's store is "
 		   "closed" },
+	{ "metrics", "open", CONFIG_BOOL, AT(metrics_open),
+	    .doc = "answer /metrics without a credential" },
 	{ "login", "password_cost", CONFIG_TEXT, AT(password_cost),
 	    .doc = "of new passwords: interactive, moderate or sensitive" },
 	{ "ldap", "url", CONFIG_TEXT, AT(directory.url),

@@ -38,6 +38,7 @@ struct settings {
 	char classes[64]; /* "tpm vtpm"; "": all */
 	uint32_t class_bits; /* the same, by settings_check */
 	int64_t tenant_idle_s; /* before a tenant's store is closed */
+	bool metrics_open; /* without a credential */
 	char password_cost[16]; /* "moderate" */
 	uint32_t cost; /* the same, by settings_check: enum password_cost */
 	char courier_user[64]; /* "": as front_user */

@@ -476,6 +476,8 @@ struct subject_view {
 
 struct health {
 	char status[16]; /* "ok", "draining", "unavailable" */
+	char witness[16]; /* what keeps the site's own counter: "file", "tpm" */
+	char detail[256]; /* what an admin should look at; "": nothing */
 };
 
 extern const struct record empty_record, problem_record, hello_record,

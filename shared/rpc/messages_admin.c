@@ -324,5 +324,8 @@ RECORD_DEFINE(subject_view, 1, "Who or what a subject id stands for.");
 
 static const struct record_field health_fields[] = {
 	R_TEXT(health, status, 1, 15, 0, "ok, draining or unavailable."),
+	R_TEXT(health, witness, 0, 15, OPT,
+	    "Where the site's own counter is kept: file or tpm."),
+	R_TEXT(health, detail, 0, 255, OPT, "What an admin should look at."),
 };
 RECORD_DEFINE(health, 1, "Is it well?");
