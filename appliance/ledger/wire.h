@@ -29,7 +29,8 @@ enum wire_kind {
 	WIRE_LIMITS, /* conn, tag, op; wire_limits: how much is left of the
 			rates of the key that a call came with; before the
 			answer */
-	WIRE_STATE, /* struct health; op: 0 starting, 1 ready, 2 draining, 3 it cannot write,
+	WIRE_STATE, /* struct health; op: 0 starting, 1 ready, 2 draining, 3 it
+		       cannot write,
 		       4 rolled back */
 };
 
