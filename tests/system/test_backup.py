@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tarfile
 
-from harness import (Agent, App, Site, World, binary, expect, main, run, terms,
+from harness import (Agent, App, PRODUCT, Site, World, binary, expect, main, run, terms,
                      wait_for)
 
 WORD = "correct horse battery"
@@ -405,6 +405,67 @@ def a_tenant_is_deleted_for_good_with_a_certificate():
         expect(again.status == 1, again.out)
 
 
+class AsTenant:
+    """A tenant of a site, for World.issue."""
+
+    def __init__(self, site, made):
+        self.site, self.key = site, made["apiSecret"]
+        self.host = "mercedes.localhost:%d" % site.port
+
+    def call(self, method, path, body=None):
+        return call(self.site, method, path, body, self.key, self.host)
+
+    def request(self):
+        status, answer = self.call("GET", "/api/v1/site/request")
+        expect(status == 200, answer)
+        return answer["request"]
+
+
+def a_tenant_whose_seats_are_held_is_deleted_by_force_alone():
+    with World() as world:
+        site, made = with_tenant(world)
+        tenant = AsTenant(site, made)
+        with open(world.issue(tenant, terms(5, 5))) as f:
+            status, answer = tenant.call("POST", "/api/v1/licenses",
+                                         json.load(f))
+        expect(status == 201, answer)
+        status, key = tenant.call("POST", "/api/v1/keys/generate", {
+            "app_name": "ci", "app_type": "ci_cd",
+            "scopes": ["license:checkout", "license:return"]})
+        expect(status in (200, 201), key)
+        status, seat = call(site, "POST", "/api/v1/licenses/checkout",
+                            {"product": PRODUCT, "version": "8.1.0",
+                             "user": "ada"}, key["api_key"], tenant.host)
+        expect(status in (200, 201), seat)
+        # Its own admin takes his own along, and nobody else's.
+        status, own = tenant.call("POST", "/api/v1/exports", {})
+        expect(status == 201 and own["tenant"] == "mercedes", own)
+        path = "/api/v1/exports/%d" % own["part"]
+        status, piece = tenant.call("GET", path)
+        expect(status == 200 and len(piece["data"]) > 1000, piece)
+        status, refused = call(site, "GET", path)
+        expect(status == 404, refused)
+        for method, other in (("POST", "/api/v1/b2b/tenants/default/export"),
+                              ("POST", "/api/v1/backups"),
+                              ("GET", "/api/v1/b2b/certificates")):
+            status, refused = tenant.call(method, other, {}
+                                          if method == "POST" else None)
+            expect(status == 403, (other, status, refused))
+        done = site.cli("tenant", "delete", "mercedes", "--confirm",
+                        "mercedes")
+        expect(done.status == 1 and "1 leases" in done.err and
+               "--force" in done.err, done.err)
+        status, leases = tenant.call("GET", "/api/v1/leases")
+        expect(status == 200 and len(leases["items"]) == 1, leases)
+        done = site.cli("--json", "tenant", "delete", "mercedes", "--confirm",
+                        "mercedes", "--force", "--reason", "court order")
+        expect(done.status == 0, done.err)
+        said = done.json()["certificate"]
+        expect(said["leases"] == 1 and said["reason"] == "court order", said)
+        status, gone = tenant.call("GET", "/api/v1/leases")
+        expect(status in (401, 403, 404), (status, gone))
+
+
 def two_tenants_are_copied_and_force_needs_a_reason():
     with World() as world:
         site, made = with_tenant(world)
@@ -437,6 +498,7 @@ if __name__ == "__main__":
         one_tenant_is_put_back_and_its_site_says_so,
         a_tenant_takes_everything_along,
         a_tenant_is_deleted_for_good_with_a_certificate,
+        a_tenant_whose_seats_are_held_is_deleted_by_force_alone,
         two_tenants_are_copied_and_force_needs_a_reason,
     ]
     sys.exit(main([t for t in tests if not only or t.__name__ in only]))
