@@ -262,7 +262,7 @@ torture: dependencies ## kill -9 at random: ROUNDS=200 SEED=
 	LEASEHOLD_BUILD=$(O) ROUNDS=$(or $(ROUNDS),200) $(if $(SEED),SEED=$(SEED)) \
 		/usr/bin/python3 tests/system/torture.py
 
-bench: dependencies ## against Redis and PostgreSQL: ROWS= ROUNDS= README=1
+bench: dependencies ## beside Redis, PostgreSQL, nginx: ROWS= ROUNDS= README=1
 	@$(SELF) $(JOBS) all $(filter $(O)/tests/bench/%,$(TOOLS)) \
 		$(O)/tests/system/app_tool
 	@LEASEHOLD_BUILD=$(O) /usr/bin/python3 tests/bench/bench.py \

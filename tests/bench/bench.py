@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures Leasehold beside its peers: every row of DESIGN 15 in one run.
 
-    make bench                       all of it, about 18 minutes
+    make bench                       all of it, about 20 minutes
     make bench ROWS=restart,library  some groups
     make bench ROUNDS=5 SECONDS=10   more rounds, longer measurements
     make bench README=1              and write the table into README.md
@@ -162,7 +162,8 @@ def conditions(bench):
     if bench.others and median(bench.others) > 0.05:
         words.append("NOT QUIET: other programs used %.1f cores meanwhile"
                      % median(bench.others))
-    words += ["%s %s" % ({"redis": "Redis", "postgres": "PostgreSQL"}[k], v)
+    words += ["%s %s" % ({"redis": "Redis", "postgres": "PostgreSQL",
+                         "nginx": "nginx"}[k], v)
               for k, v in bench.conditions.items()]
     words.append("%d rounds of %g s; servers on core %s, generator on core %s"
                  % (bench.rounds, bench.seconds, bench.server,

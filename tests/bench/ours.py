@@ -11,6 +11,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "system"))
 import harness
+from by_key import Program
 from harness import PRODUCT, Site, World, binary, expect, terms, wait_for
 
 SEATS = 10000000  # the most that a license can have
@@ -184,22 +185,57 @@ class BenchSite(Site):
         with Generator(cpus, program,
                        *self.options(agents, connections, class_),
                        *extra) as load:
-            expect(load.line(timeout) == "begin", "it does not begin")
-            pids = self.daemons
-            cpu = {name: cpu_s(pid) for name, pid in pids.items()}
-            before = Timing(self)
-            busy = busy_s() - cpu_s(load.process.pid) - sum(cpu.values())
-            result = json.loads(load.line(timeout))
-            took = {name: cpu_s(pid) - cpu[name] for name, pid in pids.items()}
-            # What others did on this machine meanwhile, in cores.
-            result["others"] = (
-                busy_s() - cpu_s(load.process.pid) - sum(cpu.values())
-                - sum(took.values()) - busy) / result["seconds"]
-            result["cpu_us"] = {name: s * 1e6 / max(result["done"], 1)
-                                for name, s in took.items()}
-            result["ledger"] = Timing(self).since(before)
-            expect(result["refused"] == 0, "checkouts were refused")
-            return result
+            return self.measure(load, timeout)
+
+    def measure(self, load, timeout):
+        expect(load.line(timeout) == "begin", "it does not begin")
+        pids = self.daemons
+        cpu = {name: cpu_s(pid) for name, pid in pids.items()}
+        before = Timing(self)
+        busy = busy_s() - cpu_s(load.process.pid) - sum(cpu.values())
+        result = json.loads(load.line(timeout))
+        took = {name: cpu_s(pid) - cpu[name] for name, pid in pids.items()}
+        # What others did on this machine meanwhile, in cores.
+        result["others"] = (
+            busy_s() - cpu_s(load.process.pid) - sum(cpu.values())
+            - sum(took.values()) - busy) / result["seconds"]
+        result["cpu_us"] = {name: s * 1e6 / max(result["done"], 1)
+                            for name, s in took.items()}
+        result["ledger"] = Timing(self).since(before)
+        expect(result["refused"] == 0, "checkouts were refused")
+        return result
+
+    def make_keys(self, n):
+        """A file of so many keys that no rate bounds: each holds its seats as
+        a device does, and one may hold 4,096."""
+        path = self.world.path(self.name + "-keys")
+        bounds = {"checkouts_per_minute": 1000000,
+                  "requests_per_hour": 1000000}
+        keys = []
+        with Program(self, self.key) as admin:
+            for number in range(n):
+                made = admin.ask("POST", "/api/v1/keys/generate", {
+                    "app_name": "bench-%d" % number, "app_type": "ci_cd",
+                    "scopes": ["license:checkout", "license:return"]})
+                expect(made.status == 201, "keys/generate: %r" % made)
+                freed = admin.ask(
+                    "POST", "/api/v1/keys/%s/restrictions"
+                    % made.body["key_id"], bounds)
+                expect(freed.status == 200, "restrictions: %r" % freed)
+                keys.append(made.body["api_key"])
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+            f.write("\n".join(keys) + "\n")
+        return path
+
+    def load_http(self, cpus, keys, connections, *extra, timeout=90):
+        """Checkouts by key over HTTP: one measurement."""
+        body = json.dumps({"product": PRODUCT, "version": "8.1.0",
+                           "user": "alice", "hostname": "ws-0"})
+        with Generator(cpus, "http_bench", "--port", self.port, "--ca",
+                       self.ca, "--connections", connections, "--keys", keys,
+                       "--path", "/api/v1/licenses/checkout", "--body", body,
+                       *extra) as load:
+            return self.measure(load, timeout)
 
     def fill(self, cpus, agents, connections, total, timeout=240):
         with Generator(cpus, "load_bench", *self.options(agents, connections),

@@ -1,8 +1,8 @@
-"""Redis and PostgreSQL of Debian, each a private instance in a folder.
+"""Redis, PostgreSQL and nginx of Debian, each a private instance in a folder.
 
 A package that is not installed is downloaded by apt and unpacked into that
 folder: no maintainer script runs, no service starts, nothing of the system
-changes, and removing the folder removes all of it. Both listen on loopback
+changes, and removing the folder removes all of it. All listen on loopback
 only and die with this process.
 """
 
@@ -46,6 +46,34 @@ INSERT INTO seats VALUES ('davinci-configurator-se', 0, %d);
 VACUUM seats;
 CHECKPOINT;
 """ % TOTAL
+
+
+# A file as long as an answer to a checkout, from one process, over TLS 1.3.
+NGINX_CONFIG = """
+daemon off;
+master_process off;
+pid {folder}/pid;
+error_log {folder}/log error;
+events {{ worker_connections 8192; }}
+http {{
+	access_log off;
+	sendfile on;
+	tcp_nodelay on;
+	keepalive_requests 100000000;
+	client_body_temp_path {folder}/body;
+	proxy_temp_path {folder}/proxy;
+	fastcgi_temp_path {folder}/fastcgi;
+	uwsgi_temp_path {folder}/uwsgi;
+	scgi_temp_path {folder}/scgi;
+	server {{
+		listen 127.0.0.1:{port} ssl backlog=4096;
+		ssl_certificate {cert};
+		ssl_certificate_key {key};
+		ssl_protocols TLSv1.3;
+		root {folder}/files;
+	}}
+}}
+"""
 
 
 class PeerError(Exception):
@@ -283,3 +311,59 @@ class Postgres:
     def close(self):
         stop(self.process)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Nginx:
+    """One process that serves one file, with a site's certificate."""
+
+    name = "nginx"
+    path = "/answer.json"
+
+    def __init__(self, packages, folder, cpus):
+        self.packages, self.cpus = packages, cpus
+        self.folder = os.path.join(folder, "nginx")
+        self.binary = packages.find("/usr/sbin/nginx")
+        self.process = None
+        shown = subprocess.run([self.binary, "-v"], env=packages.env,
+                               capture_output=True, text=True, timeout=20)
+        self.version = shown.stderr.strip().rpartition("/")[2] or "?"
+
+    def start(self, site, size):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(os.path.join(self.folder, "files"))
+        with open(self.folder + "/files" + self.path, "w") as f:
+            f.write("x" * size)
+        self.port = free_port()
+        tls = os.path.join(site.state, "tls")
+        config = os.path.join(self.folder, "nginx.conf")
+        with open(config, "w") as f:
+            f.write(NGINX_CONFIG.format(
+                folder=self.folder, port=self.port,
+                cert=os.path.join(tls, "server.pem"),
+                key=os.path.join(tls, "server.key")))
+        with open(os.path.join(self.folder, "said"), "w") as said:
+            self.process = subprocess.Popen(
+                ["taskset", "-c", self.cpus, self.binary, "-c", config, "-p",
+                 self.folder], env=self.packages.env,
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                preexec_fn=die_with_parent, start_new_session=True)
+        wait_until(self.answers, "nginx does not answer")
+
+    def answers(self):
+        if self.process.poll() is not None:
+            with open(os.path.join(self.folder, "said")) as f:
+                raise PeerError("nginx ended: " + f.read()[-300:])
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+            return True
+        except OSError:
+            return False
+
+    def stop(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    close = stop

@@ -8,8 +8,8 @@ import tempfile
 import time
 
 from harness import PRODUCT, Agent, App, binary, expect
-from ours import BenchSite, Generator, Pinned, median, pss_kib, wakeups
-from peers import Packages, Postgres, Redis
+from ours import BenchSite, Generator, Pinned, cpu_s, median, pss_kib, wakeups
+from peers import Nginx, Packages, Postgres, Redis
 
 COUNTS = (64, 512, 2000)
 MAIN = 512  # the count that the targets are about
@@ -130,6 +130,58 @@ def checkouts(bench):
                           ">=", 1.0, "ratio", "")
     bench.add("commits_per_checkout_%d" % MAIN, median(bench.commits), "<=",
               1 / 50, "commits", "1/%.0f" % (1 / median(bench.commits)))
+
+
+# --- the same by API key, over HTTP -------------------------------------------
+
+ANSWER_BYTES = 2048  # about what a checkout is answered with
+
+
+def serve_file(bench, nginx, site, *extra):
+    nginx.start(site, ANSWER_BYTES)
+    try:
+        with Generator(bench.generator, "http_bench", "--port", nginx.port,
+                       "--ca", site.ca, "--connections", MAIN, "--path",
+                       nginx.path, *extra) as generator:
+            expect(generator.line(90) == "begin", "nginx does not begin")
+            before = cpu_s(nginx.process.pid)
+            result = json.loads(generator.line(90))
+            result["cpu_us"] = {"nginx": (cpu_s(nginx.process.pid) - before)
+                                * 1e6 / max(result["done"], 1)}
+            expect(result["refused"] == 0, "nginx refused")
+            return result
+    finally:
+        nginx.stop()
+
+
+def http(bench):
+    """One site each round, for all three."""
+    nginx = Nginx(Packages(bench.folder), bench.folder, bench.server)
+    bench.conditions[nginx.name] = nginx.version
+    extra = ["--seconds", bench.seconds, "--warm-up", bench.seconds / 5]
+    rates = {"http": [], "websocket": [], "nginx": []}
+    for _ in range(bench.rounds):
+        with Pinned(bench.server) as world:
+            site = BenchSite(world)
+            keys = site.make_keys(MAIN)
+            measure_disk(bench)
+            results = {
+                "websocket": load(bench, site, "agents", MAIN, *extra),
+                "http": site.load_http(bench.generator, keys, MAIN, *extra),
+                "nginx": serve_file(bench, nginx, site, *extra),
+            }
+        bench.others.append(results["http"]["others"])
+        for name, result in results.items():
+            show_once(bench, name, result)
+            rates[name].append(result["per_second"])
+    for peer, note in (("websocket", "the same checkouts by agents"),
+                       ("nginx", "a file of %d bytes from nginx, one process"
+                        % ANSWER_BYTES)):
+        ratios = [a / b for a, b in zip(rates["http"], rates[peer])]
+        bench.add("http_checkouts_over_%s_%d" % (peer, MAIN), median(ratios),
+                  ">=", None, "ratio", spread(
+                      ratios, "%.0f/s against %.0f/s: %s" % (
+                          median(rates["http"]), median(rates[peer]), note)))
 
 
 # --- latency ---------------------------------------------------------------------
@@ -414,6 +466,7 @@ def library(bench):
 
 GROUPS = {
     "checkouts": checkouts,
+    "http": http,
     "latency": latency,
     "leases": leases,
     "idle": idle,

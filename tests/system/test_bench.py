@@ -33,6 +33,15 @@ def closed_and_open_loops_count_what_the_site_granted():
         expect(site.ready()["leases"] <= before + 4, "seats were kept")
 
 
+def a_load_over_http_counts_what_was_granted():
+    with Pinned(CORES) as world:
+        site = BenchSite(world)
+        keys = site.make_keys(4)
+        done = site.load_http(CORES, keys, 4, "--seconds", 0.5)
+        expect(4 < done["done"] <= site.ready()["leases"], done)
+        expect(done["refused"] == 0, done)
+
+
 def an_open_loop_counts_from_when_it_meant_to_send():
     with Pinned(CORES) as world:
         site = BenchSite(world)
@@ -125,6 +134,7 @@ def an_open_loop_may_share_its_core():
 if __name__ == "__main__":
     sys.exit(main([
         closed_and_open_loops_count_what_the_site_granted,
+        a_load_over_http_counts_what_was_granted,
         an_open_loop_counts_from_when_it_meant_to_send,
         idle_agents_stay_and_the_first_grant_is_waited_for,
         logins_come_one_by_one_and_in_waves,
