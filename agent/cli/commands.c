@@ -180,6 +180,50 @@ const struct command_spec commands[] = {
 	{ "join revoke", "TOKEN",
 	    "let nobody else join with a token that leaked (admin)", NULL,
 	    "leasehold join revoke join-3", join_revoke },
+	{ "key create", "NAME", "make an API key for a program (admin)",
+	    "  --type T      desktop, ci_cd (default) or cloud_service\n"
+	    "  --scope S     what it may do; may be repeated (default\n"
+	    "                license:checkout and license:return)\n"
+	    "  --for DAYS    how long it is good (default: until revoked)\n"
+	    "  --host NAME   host it is used on, or '*.example'; may be "
+	    "repeated\n"
+	    "  --mtls        with a client certificate of the site's [tls] "
+	    "client_ca\n"
+	    "  --cert-cn CN  with this common name\n"
+	    "  --department D whose it is, for people\n"
+	    "  --contact C   whom to ask\n",
+	    "leasehold key create 'night build' --for 90 --host build-7",
+	    api_key_create },
+	{ "key list", "", "API keys that are good (admin)",
+	    "  --all         those too that are not any more\n"
+	    "  --site        keys of the site's own admins\n",
+	    "leasehold key list", api_key_list },
+	{ "key show", "KEY", "an API key and what it is bound to (admin)", NULL,
+	    "leasehold key show key-17", api_key_show },
+	{ "key restrict", "KEY", "bind an API key (admin)",
+	    "  --host NAME   a host it is used on; may be repeated\n"
+	    "  --address RANGE where calls come from; may be repeated\n"
+	    "  --mtls        with a client certificate\n"
+	    "  --cert-cn CN  of this common name\n"
+	    "  --cert-print HEX this very one, by its SHA-256\n"
+	    "  --programs M  off, learn or enforce\n"
+	    "  --fingerprint SHA256 of a program that may; may be repeated\n"
+	    "  --block SHA256 of a program that may not; may be repeated\n"
+	    "  --checkouts N a minute\n"
+	    "  --requests N  an hour\n"
+	    "  --hours H     'mon-fri 07:00-19:00 Europe/Berlin'\n"
+	    "  --clear FIELD lift it first: allowed_ip_ranges and so on\n",
+	    "leasehold key restrict key-17 --address 10.0.0.0/8",
+	    api_key_restrict },
+	{ "key rotate", "KEY", "give an API key a new secret (admin)",
+	    "  --overlap H   hours that the old one stays good (default 24)\n"
+	    "  --at-once     the old one ends now\n"
+	    "  --for DAYS    how long the new one is good\n",
+	    "leasehold key rotate key-17 --overlap 2", api_key_rotate },
+	{ "key revoke", "KEY", "end an API key at once (admin)",
+	    "  --reason TEXT for the audit\n",
+	    "leasehold key revoke key-17 --reason 'it leaked'",
+	    api_key_revoke },
 	{ "device list", "", "enrolled workstations (admin)",
 	    "  --state S     pending, approved or revoked ones only\n"
 	    "  --match PAT   of this name or host only, like 'ws-*'\n",

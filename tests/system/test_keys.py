@@ -592,4 +592,5 @@ if __name__ == "__main__":
         a_key_is_bound_to_a_client_certificate,
         refusals_of_a_key_are_rows_with_what_they_came_with,
         keys_of_the_site_are_listed_and_ended,
+        the_command_line_makes_binds_and_ends_keys,
     ], together=True))
