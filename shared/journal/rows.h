@@ -355,7 +355,7 @@ enum user_change {
 	USER_CHANGED_ROLE,
 	USER_CHANGED_STATE,
 	USER_CHANGED_PASSWORD, /* by himself */
-	USER_RESET_PASSWORD, /* to one that is good for one login */
+	USER_RESET_PASSWORD, /* to one that he has to change */
 	USER_TOTP_BEGUN, /* he was shown a secret */
 	USER_TOTP_SET,
 	USER_TOTP_OFF,

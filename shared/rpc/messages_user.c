@@ -19,7 +19,7 @@ static const struct record_field user_view_fields[] = {
 	    "Who knows his password: this site, or a directory (LDAP)."),
 	R_BOOL(user_view, totp, OPT, "A one-time code is asked for."),
 	R_BOOL(user_view, change_password, OPT,
-	    "His password is good for one login, to change it."),
+	    "His password is to be changed at the next login."),
 	R_U32(user_view, recovery_codes, 0, 10, OPT, "Codes that are left."),
 	R_TIME(user_view, created_at, 0, "When he was created."),
 	R_TIME(user_view, login_at, OPT, "His last login."),
@@ -55,14 +55,14 @@ static const struct record_field user_create_fields[] = {
 	R_TEXT(user_create, mail, 0, 127, OPT, "Mail address."),
 	R_ENUM(user_create, role, user_role_names, 0, "What he may."),
 	R_STRING(user_create, password, 1, USER_PASSWORD_MAX, OPT | SECRET,
-	    "At least 12 characters; absent: one is made up, for one login."),
+	    "At least 12 characters; absent: one is made up, to be changed."),
 };
 RECORD_DEFINE(user_create, 1, "A new user.");
 
 static const struct record_field user_created_fields[] = {
 	R_STRUCT(user_created, user, &user_view_record, 0, "The user."),
 	R_TEXT(user_created, password, 0, 63, OPT | SECRET,
-	    "Made up, good for one login; shown only now."),
+	    "Made up, to be changed at once; shown only now."),
 };
 RECORD_DEFINE(user_created, 1, "A user, and how he gets in.");
 

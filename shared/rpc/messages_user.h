@@ -25,7 +25,7 @@ struct user_view {
 	uint32_t state; /* enum user_state */
 	uint32_t source; /* enum user_source */
 	bool totp; /* he has a second factor */
-	bool change_password; /* he has a password for one login */
+	bool change_password; /* before he may do anything else */
 	uint32_t recovery_codes; /* left */
 	int64_t created_at;
 	int64_t login_at; /* 0: never */
@@ -51,7 +51,7 @@ struct user_create {
 };
 struct user_created {
 	struct user_view user;
-	char password[64]; /* that was made up, for one login; or "" */
+	char password[64]; /* that was made up, to be changed; or "" */
 };
 /** Absent: it stays. */
 extern const char *const user_role_choice_names[];

@@ -285,7 +285,7 @@ static const struct operation operations[] = {
 	    "Remove a user for good, and forget who it was."),
 	CALL(OP_USER_RESET, "user.reset", "POST", "/api/v1/users/{user}/reset",
 	    COMMAND, USERS, user_number, user_created, 200,
-	    "Give a user a password for one login."),
+	    "Give a user a password that he has to change."),
 	CALL(OP_USER_TOTP_RESET, "user.totp_reset", "DELETE",
 	    "/api/v1/users/{user}/totp", COMMAND, USERS, user_number,
 	    user_view, 200, "Take a user's second factor away."),
