@@ -399,6 +399,16 @@ check_joining(struct batch *batch, struct command *command,
 	return err;
 }
 
+/* Also those that were revoked count: their numbers are not given again. */
+static bool
+is_full(const struct batch *batch, const struct command *command)
+{
+	const struct counters *counters = &batch->state.counters;
+	uint64_t given = counters->next_device - 1 - counters->devices_skipped;
+
+	return command->devices.most != 0 && given >= command->devices.most;
+}
+
 int
 decide_enroll(struct batch *batch, struct command *command)
 {
@@ -432,6 +442,11 @@ decide_enroll(struct batch *batch, struct command *command)
 	    ? device->device
 	    : batch->state.counters.next_device;
 
+	if (device->device == 0 && is_full(batch, command))
+		return decide_refuse(command, ERR_QUOTA_EXCEEDED,
+		    "ask who runs the site for more",
+		    "this tenant has all %u devices that it may have",
+		    command->devices.most);
 	fill_enrolled(reply, batch->ledger, number, !is_approved(&joining),
 	    joining.class_);
 	return emit_enrolled(batch, command, &joining, number);

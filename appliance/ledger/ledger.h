@@ -211,6 +211,7 @@ struct ledger_borrow_policy {
 struct ledger_device_policy {
 	uint32_t classes; /* a bit each of enum proof_class; 0: all */
 	bool no_chips; /* no maker of TPMs is known: no device is a tpm */
+	uint32_t most; /* numbers that may be given, of this tenant; 0: any */
 };
 
 /** What is told of a seat beside its row. */

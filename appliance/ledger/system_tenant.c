@@ -181,6 +181,7 @@ static int
 add_tenant(struct system_store *system, struct system_tenant *tenant,
     const struct tenant_profile *profile)
 {
+	struct system_tenant added = *tenant;
 	MDB_txn *txn;
 
 	if (!system_tenant_is_valid(tenant->name))
@@ -189,12 +190,15 @@ add_tenant(struct system_store *system, struct system_tenant *tenant,
 
 	if (rc != 0)
 		return system_failed(rc, "write");
-	rc = take_number(&tenant->number, txn, system);
+	rc = take_number(&added.number, txn, system);
 	if (rc == 0)
-		rc = system_put_tenant(txn, system, tenant, MDB_NOOVERWRITE);
+		rc = system_put_tenant(txn, system, &added, MDB_NOOVERWRITE);
 	if (rc == 0 && profile != NULL)
 		rc = put_profile(txn, system, tenant->name, profile);
-	return system_finish(txn, rc, "write");
+	rc = system_finish(txn, rc, "write");
+	if (rc == 0)
+		*tenant = added;
+	return rc;
 }
 
 int
@@ -215,6 +219,7 @@ system_tenant_begin(struct system_tenant *tenant, struct system_store *system,
     const struct tenant_profile *profile)
 {
 	tenant->status = TENANT_PROVISIONING;
+	tenant->number = 0;
 	return add_tenant(system, tenant, profile);
 }
 

@@ -1,5 +1,4 @@
 /* Opening and closing a tenant of the process. */
-#include "appliance/ledger/events.h"
 #include "appliance/ledger/keys.h"
 #include "appliance/ledger/store.h"
 #include "appliance/ledger/waiting.h"
@@ -129,7 +128,6 @@ tenant_close(struct tenant *tenant)
 
 	if (tenant == NULL)
 		return;
-	events_close_tenant(tenant);
 	keys_close(tenant);
 	ledger_close(tenant->ledger);
 	liveness_release(&tenant->liveness);

@@ -1,5 +1,7 @@
 #include "appliance/ledger/tenant_delete.h"
 
+#include "appliance/ledger/events.h"
+
 #include "appliance/ledger/tenant_use.h"
 #include "appliance/setup/tenant.h"
 #include "shared/base/clock.h"
@@ -201,6 +203,7 @@ tenant_delete_step(struct tenant *tenant)
 	struct process *process = tenant->process;
 
 	session_close_all(process, tenant->entry, "the tenant is deleted");
+	events_close_tenant(tenant);
 	if (!tenant_is_still(tenant)) {
 		if (clock_boottime_ms() - deleting->since > WAIT_MS)
 			tenant_delete_refuse(tenant,

@@ -10,6 +10,8 @@
  * covered its journal: then it costs its entry and its files.
  */
 #include "appliance/ledger/tenant_use.h"
+
+#include "appliance/ledger/events.h"
 #include "appliance/ledger/tenant_delete.h"
 #include "appliance/ledger/events.h"
 

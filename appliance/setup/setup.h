@@ -15,6 +15,7 @@
  *   STATE/tls/server.key                                             0600 root
  *   STATE/system/          LMDB: tenants, admins' keys (hashed), installations
  *   STATE/tenants/default/ledger/   LMDB: journal and state
+ *   STATE/keys/NAME.key, STATE/tenants/NAME/ledger/   of each tenant (tenant.h)
  *   STATE/empty/           what a front sees as its root             0555 root
  *   STATE/lock             held by the daemon that runs
  *   STATE.witness/SITE     the site's counter (ledger/witness.h)   0600 ledger

@@ -1,13 +1,15 @@
 """What is measured: a function per group of rows of DESIGN 15."""
 
+import http.client
 import json
 import os
 import re
+import ssl
 import subprocess
 import tempfile
 import time
 
-from harness import PRODUCT, Agent, App, binary, expect
+from harness import PRODUCT, Agent, App, Site, binary, expect, wait_for
 from ours import BenchSite, Generator, Pinned, cpu_s, median, pss_kib, wakeups
 from peers import Nginx, Packages, Postgres, Redis
 
@@ -374,6 +376,109 @@ def logins(bench):
     checkouts_while_logins(bench)
 
 
+# --- many tenants ----------------------------------------------------------------
+
+TENANTS = 1000
+
+
+def ask(site, connection, method, path, key, host, body=None):
+    """A plain HTTP call over a connection that is kept."""
+    connection.request(method, path,
+                       None if body is None else json.dumps(body),
+                       {"Host": host, "Authorization": "Bearer " + key,
+                        "Content-Type": "application/json"})
+    answer = connection.getresponse()
+    said = json.loads(answer.read())
+    expect(answer.status in (200, 201), said)
+    return said
+
+
+def ledger_costs(site):
+    """Of the ledger: PSS in KiB, descriptors, and mapped GiB."""
+    pid = site.child("ledger")
+    with open("/proc/%d/status" % pid) as f:
+        size = int(re.search(r"^VmSize:\s+(\d+)", f.read(), re.M).group(1))
+    return (pss_kib(pid), len(os.listdir("/proc/%d/fd" % pid)),
+            size / (1 << 20))
+
+
+def connect(site):
+    context = ssl.create_default_context(cafile=site.ca)
+    return http.client.HTTPSConnection("127.0.0.1", site.port,
+                                       context=context)
+
+
+def started_s(site):
+    began = time.monotonic()
+    site.start(wait=False)
+    while site.cli("--json", "site", "show").status != 0:
+        pass
+    return time.monotonic() - began
+
+
+def touch(bench, site, keys):
+    """One commit of each tenant: a token is made. Seconds for each."""
+    took = []
+    connection = connect(site)
+    for name, key in keys.items():
+        began = time.perf_counter()
+        ask(site, connection, "POST", "/api/v1/devices/tokens", key,
+            name + ".site.localhost", {"uses": 1, "valid_s": 3600})
+        took.append(time.perf_counter() - began)
+    return took
+
+
+def tenants(bench):
+    """A thousand of them: quiet, then all open, over one alone."""
+    with Pinned(bench.server) as world:
+        site = Site(world, hosts=("site.localhost", "127.0.0.1"),
+                    config="[tenants]\nidle_s=5\n")
+        alone = started_s(site)
+        before = ledger_costs(site)
+        connection, keys = connect(site), {}
+        began = time.monotonic()
+        for i in range(TENANTS):
+            made = ask(site, connection, "POST", "/api/v1/b2b/tenants",
+                       site.key, "site.localhost",
+                       {"partnerName": "T%d" % i, "licenseType": "custom"})
+            keys[made["tenant"]["tenantId"]] = made["tenant"]["apiSecret"]
+        each_ms = (time.monotonic() - began) * 1e3 / TENANTS
+        bench.say("  made in %.1f ms each" % each_ms)
+        quiet = ledger_costs(site)
+        bench.add("tenants_quiet_kib", (quiet[0] - before[0]) / TENANTS, "<=",
+                  4, "KiB", "each, of the ledger's memory; descriptors %d to "
+                  "%d, maps %.0f to %.0f GiB; made in %.1f ms each"
+                  % (before[1], quiet[1], before[2], quiet[2], each_ms))
+        opened = touch(bench, site, keys)
+        again = touch(bench, site, keys)
+        first, one = dict(list(keys.items())[:1]), []
+        for _ in range(100):
+            one += touch(bench, site, first)
+        full = ledger_costs(site)
+        bench.add("tenants_open_kib", (full[0] - quiet[0]) / TENANTS, "<=",
+                  100, "KiB", "each, while it is open, pages of its file "
+                  "among them; %.1f descriptors and %.0f GiB of addresses "
+                  "each"
+                  % ((full[1] - quiet[1]) / TENANTS,
+                     (full[2] - quiet[2]) / TENANTS))
+        bench.add("tenants_commit", median(again) / median(one), "<=", 1.5,
+                  "ratio", "a commit with %d open, %.2f ms, over the same "
+                  "tenant again and again: a tick of the counter comes in "
+                  "between, with a row for each; the first use, with its "
+                  "opening, %.2f ms" % (TENANTS, median(again) * 1e3,
+                               median(opened) * 1e3))
+        site.kill()
+        took = started_s(site)
+        bench.add("tenants_restart_open", took, "<=", 15, "s",
+                  "after a kill -9 with all open; %.2f s with one" % alone)
+        wait_for(lambda: ledger_costs(site)[1] < before[1] + 40,
+                 "they do not close", 180, 1)
+        site.stop()
+        took = started_s(site)
+        bench.add("tenants_restart_quiet", took, "<=", 1, "s",
+                  "all quiet, to the first answer; %.2f s with one" % alone)
+
+
 # --- restart -----------------------------------------------------------------------
 
 def restart(bench):
@@ -471,6 +576,7 @@ GROUPS = {
     "leases": leases,
     "idle": idle,
     "logins": logins,
+    "tenants": tenants,
     "restart": restart,
     "agent": agent,
     "library": library,
