@@ -1,4 +1,5 @@
 /* Keys of the site's own admins: looked at, and ended. See keys.h. */
+#include "appliance/ledger/events.h"
 #include "appliance/ledger/keys.h"
 
 #include "shared/base/err.h"
@@ -97,6 +98,9 @@ finish_revoke(struct call *call)
 {
 	const struct key_ref *asked = call->request;
 
+	if (call->write.command.err == 0)
+		events_close_principal(call->tenant, ACTOR_ADMIN,
+		    key_number(asked->key_id, "admin-"));
 	if (call->write.command.err == 0)
 		log_warn("keys", "%s was ended by admin-%llu", asked->key_id,
 		    (unsigned long long)call->write.command.who.id);

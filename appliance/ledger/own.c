@@ -349,6 +349,9 @@ apply_events(struct tenant *tenant, const struct write_outcome *outcome)
 			    outcome->events[i].device);
 			session_close_revoked(tenant,
 			    outcome->events[i].device);
+			/* A key is a device. */
+			events_close_principal(tenant, ACTOR_KEY,
+			    outcome->events[i].device);
 		} else if (outcome->events[i].kind == WRITE_APPROVED) {
 			session_approve(tenant, outcome->events[i].device);
 		}

@@ -10,6 +10,7 @@
  *   change  the system store, then the registry in memory; sessions of a tenant
  *           that is suspended are closed after that.
  */
+#include "appliance/ledger/events.h"
 #include "appliance/ledger/tenant_use.h"
 
 #include "appliance/ledger/people.h"
@@ -417,6 +418,7 @@ close_sessions(struct tenant *tenant, const char *reason)
 		    "the tenant %s is suspended%s%s", tenant->name,
 		    reason[0] != '\0' ? ": " : "", reason);
 	free(devices);
+	events_close_tenant(tenant);
 }
 
 static void

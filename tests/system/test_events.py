@@ -146,6 +146,25 @@ def who_may_not_or_asks_for_nonsense_is_refused():
         wait_for(there_is_room, "no place is free again")
 
 
+def a_revoked_key_follows_no_more():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        api = Api(site)
+        made = api.post("/api/v1/keys/generate",
+                        {"app_name": "watch", "app_type": "ci_cd",
+                         "scopes": ["admin:read"], "expires_in_days": 1})
+        expect(made.status == 201, made)
+        stream = Stream(site, key=made.json()["api_key"])
+        expect(stream.status == 200, stream.status)
+        done = api.ask("DELETE", "/api/v1/keys/" + made.json()["key_id"])
+        expect(done.status == 200, done)
+        while stream.next() is not None:
+            pass
+        again = Stream(site, key=made.json()["api_key"])
+        expect(again.status == 401, again.status)
+
+
 def one_who_does_not_read_holds_up_nobody():
     with World() as world:
         site = Site(world)
@@ -180,5 +199,6 @@ if __name__ == "__main__":
         what_happens_is_told_once_and_in_order,
         a_stream_goes_on_after_a_restart,
         who_may_not_or_asks_for_nonsense_is_refused,
+        a_revoked_key_follows_no_more,
         one_who_does_not_read_holds_up_nobody,
     ]))
