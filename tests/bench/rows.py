@@ -368,6 +368,20 @@ def checkouts_while_logins(bench):
                         median([a["p99_us"] for a in alone]) / 1e3, MODEST)))
 
 
+def keys(bench):
+    """An API key's hash and every restriction at its largest, a request."""
+    took = []
+    for _ in range(bench.rounds):
+        done = subprocess.run(
+            ["taskset", "-c", bench.generator,
+             binary("tests/bench/key_bench")],
+            capture_output=True, text=True, timeout=60)
+        expect(done.stdout != "", done.stderr)
+        took.append(float(re.search(r"([\d.]+) us", done.stdout).group(1)))
+    bench.add("key_check", median(took), "<=", 5.0, "us",
+              "key check and all restrictions, a request")
+
+
 def logins(bench):
     for class_ in LOGIN_CLASSES:
         log_in(bench, class_)
@@ -577,6 +591,7 @@ GROUPS = {
     "idle": idle,
     "logins": logins,
     "tenants": tenants,
+    "keys": keys,
     "restart": restart,
     "agent": agent,
     "library": library,
