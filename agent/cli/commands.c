@@ -250,7 +250,7 @@ const struct command_spec commands[] = {
 	    person_find },
 	{ "person export", "NAME",
 	    "all that is known of a person, in one document (admin)",
-	    PERSON_OPTIONS, "leasehold --json person export alice > alice.json",
+	    PERSON_OPTIONS, "leasehold person export alice --json > alice.json",
 	    person_export },
 	{ "person erase", "NAME",
 	    "erase a person; the journal stays whole (admin)",

@@ -64,7 +64,7 @@ int
 cli_configure(struct cli *cli)
 {
 	const char *named = getenv("LEASEHOLD_CONFIG");
-	const char *home = getenv("HOME");
+	const char *home = getenv("HOME"), *key = getenv("LICENSE_API_KEY");
 	char path[512];
 	int status = CLI_DONE;
 
@@ -84,8 +84,7 @@ cli_configure(struct cli *cli)
 	if (status == CLI_DONE)
 		status = from_environment(cli->key, sizeof(cli->key),
 		    "LICENSE_API_KEY");
-	cli->key_given = getenv("LICENSE_API_KEY") != NULL &&
-	    getenv("LICENSE_API_KEY")[0] != '\0';
+	cli->key_given = key != NULL && key[0] != '\0';
 	if (status == CLI_DONE)
 		status = from_environment(cli->ca_file, sizeof(cli->ca_file),
 		    "LICENSE_CA_FILE");

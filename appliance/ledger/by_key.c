@@ -419,10 +419,13 @@ by_key_tick(struct process *process)
 void
 by_key_drain(struct process *process)
 {
-	while (process->hanging != NULL) {
-		struct call *call = process->hanging->call;
+	struct by_key *next;
 
-		unhang(process->hanging);
+	for (struct by_key *own = process->hanging; own != NULL; own = next) {
+		struct call *call = own->call;
+
+		next = own->next;
+		unhang(own);
 		set_refusal(call, ERR_UNAVAILABLE);
 		command_finish(call);
 	}

@@ -557,7 +557,7 @@ keys_find(struct caller *caller, struct tenant *tenant,
 {
 	uint8_t hash[KEY_HASH_BYTES];
 	int64_t now_ms = process_now(tenant->process);
-	struct ledger_key key;
+	struct ledger_key key = { 0 };
 
 	ledger_key_hash(hash, tenant->ledger, wire->key.data, wire->key.len);
 	struct live_key *live =

@@ -3,8 +3,8 @@
  * cleared away, those that are noted as quiet stay closed, all others open, for
  * they have leases whose deadlines count, or were not closed in order.
  */
-#include "appliance/ledger/tenant_use.h"
 #include "appliance/ledger/tenant_delete.h"
+#include "appliance/ledger/tenant_use.h"
 
 #include "appliance/setup/tenant.h"
 #include "shared/base/err.h"

@@ -13,7 +13,6 @@
 
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/tenant_delete.h"
-#include "appliance/ledger/events.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"

@@ -724,6 +724,7 @@ restore_locked(struct restoring *restoring)
 	    : ERR_NOMEM;
 	sodium_free(making.secret);
 	sodium_free(making.key);
+	restoring->making = NULL;
 	return rc;
 }
 

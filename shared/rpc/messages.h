@@ -493,12 +493,12 @@ extern const struct record empty_record, problem_record, hello_record,
     rollback_acknowledge_record, rollback_acknowledged_record,
     site_request_reply_record, license_install_record, license_number_record,
     license_feature_view_record, license_view_record, license_query_record,
-    license_page_record,
-    join_create_record, join_created_record, join_number_record,
-    join_view_record, join_query_record, join_page_record, device_number_record,
-    device_view_record, device_query_record, device_page_record,
-    device_revoke_record, batch_query_record, batch_item_record,
-    batch_page_record, checkpoint_reply_record, clock_correct_record,
-    subject_ref_record, subject_view_record, health_record;
+    license_page_record, join_create_record, join_created_record,
+    join_number_record, join_view_record, join_query_record, join_page_record,
+    device_number_record, device_view_record, device_query_record,
+    device_page_record, device_revoke_record, batch_query_record,
+    batch_item_record, batch_page_record, checkpoint_reply_record,
+    clock_correct_record, subject_ref_record, subject_view_record,
+    health_record;
 
 #endif

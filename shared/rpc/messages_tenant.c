@@ -159,7 +159,8 @@ RECORD_DEFINE(tenant_shown, 1, "A tenant.");
 
 static const struct record_field tenant_page_fields[] = {
 	R_BOOL(tenant_page, success, 0, "True."),
-	R_LIST(tenant_page, tenants, &tenant_view_record, 0, 1000, 0, "In the order in which they were made."),
+	R_LIST(tenant_page, tenants, &tenant_view_record, 0, 1000, 0,
+	    "In the order in which they were made."),
 	R_CURSOR(tenant_page, next, 'N', OPT,
 	    "For the next page; absent: that was all."),
 };

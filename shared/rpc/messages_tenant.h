@@ -161,8 +161,8 @@ struct tenant_usage {
 
 extern const struct record tenant_limits_record, tenant_profile_record,
     tenant_create_record, tenant_created_record, tenant_ref_record,
-    tenant_query_record, tenant_view_record, tenant_shown_record, tenant_page_record,
-    tenant_change_record, tenant_changed_record, tenant_usage_query_record,
-    tenant_usage_record;
+    tenant_query_record, tenant_view_record, tenant_shown_record,
+    tenant_page_record, tenant_change_record, tenant_changed_record,
+    tenant_usage_query_record, tenant_usage_record;
 
 #endif

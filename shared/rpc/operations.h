@@ -9,13 +9,13 @@
 
 #include "shared/rpc/borrow.h"
 #include "shared/rpc/messages.h"
-#include "shared/rpc/messages_vault.h"
+#include "shared/rpc/messages_events.h"
 #include "shared/rpc/messages_key.h"
 #include "shared/rpc/messages_key_lease.h"
-#include "shared/rpc/messages_user.h"
-#include "shared/rpc/messages_events.h"
 #include "shared/rpc/messages_privacy.h"
 #include "shared/rpc/messages_tenant.h"
+#include "shared/rpc/messages_user.h"
+#include "shared/rpc/messages_vault.h"
 
 /* Ids are on our own wire between processes of one release only. */
 enum operation_id {

@@ -185,7 +185,8 @@ START_TEST(token_that_lets_nobody_in_is_not_made)
 {
 	const struct ledger_device_policy anybody = { 0 },
 					  no_chips = { .no_chips = true },
-					  only_tpm = { .classes = 1u << PROOF_TPM };
+					  only_tpm = { .classes = 1u
+						      << PROOF_TPM };
 	struct row_key keys[1] = { { { 1 } } };
 	struct join_create create = { .class_ = PROOF_TPM };
 

@@ -246,8 +246,8 @@ START_TEST(every_id_has_its_row)
 		ck_assert((op->scope != SCOPE_SESSION &&
 			      op->scope != SCOPE_DEVICE) == (op->path != NULL));
 		ck_assert(op->scope < SCOPE_COUNT);
-		ck_assert(op->scope <= SCOPE_DEVICE ||
-		    scope_name(op->scope) != NULL);
+		ck_assert(
+		    op->scope <= SCOPE_DEVICE || scope_name(op->scope) != NULL);
 	}
 }
 END_TEST

@@ -117,7 +117,8 @@ START_TEST(more_admin_keys_are_numbered_on)
 	ck_assert_int_eq(system_open(&store, path, hash_key), 0);
 	ck_assert_int_eq(system_key_add(second, store, "nobody", "x", 0, 1),
 	    ERR_NOT_FOUND);
-	ck_assert_int_eq(system_key_add(second, store, "default", "x", 1, 1), 0);
+	ck_assert_int_eq(system_key_add(second, store, "default", "x", 1, 1),
+	    0);
 	ck_assert_int_eq(system_key_find(&found, store, second, strlen(second)),
 	    0);
 	ck_assert_uint_eq(found.number, 2);
