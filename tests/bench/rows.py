@@ -156,7 +156,7 @@ def serve_file(bench, nginx, site, *extra):
         nginx.stop()
 
 
-def http(bench):
+def over_http(bench):
     """One site each round, for all three."""
     nginx = Nginx(Packages(bench.folder), bench.folder, bench.server)
     bench.conditions[nginx.name] = nginx.version
@@ -585,7 +585,7 @@ def library(bench):
 
 GROUPS = {
     "checkouts": checkouts,
-    "http": http,
+    "http": over_http,
     "latency": latency,
     "leases": leases,
     "idle": idle,
