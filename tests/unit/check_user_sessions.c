@@ -66,7 +66,9 @@ START_TEST(token_finds_its_session_and_nothing_else_does)
 	wrong[20] = '\0';
 	ck_assert_ptr_null(find(wrong));
 	ck_assert_ptr_null(find(""));
-	snprintf(wrong, sizeof(wrong), "%sA", a);
+	memcpy(wrong, a, strlen(a));
+	wrong[strlen(a)] = 'A';
+	wrong[strlen(a) + 1] = '\0';
 	ck_assert_ptr_null(find(wrong));
 	ck_assert_ptr_nonnull(find(a));
 }

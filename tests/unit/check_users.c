@@ -314,7 +314,7 @@ by_himself(uint32_t what, uint64_t user, uint64_t epoch, const char *code,
 	snprintf(request.code, sizeof request.code, "%s", code);
 	for (int i = 0; i < 10; i++)
 		snprintf(request.recovery[i], sizeof request.recovery[i],
-		    "aaaaa-bbbbb-cccc%d", i);
+		    "aaaaa-bbbbb-cccc%c", '0' + i);
 	return run(command, ACTOR_USER, user, &request);
 }
 
