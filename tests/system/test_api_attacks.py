@@ -386,6 +386,9 @@ def nobody_writes_lines_into_the_log():
         expect(site.ready(), "the site is gone")
         site.stop()
         for line in site.log().splitlines():
+            # A sanitizer has its own manner.
+            if SLOW > 1 and line.startswith("=="):
+                continue
             expect(not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", line),
                    "control bytes in the log: %r" % line)
             expect(re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z \w+ \w+ \w+", line) and
