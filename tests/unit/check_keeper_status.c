@@ -52,17 +52,20 @@ END_TEST
 
 START_TEST(a_site_that_stops_said_so_before)
 {
-	/* So that the cause is seen before the next attempt has its own. */
-	const struct draining soon = { .spread_ms = 2000 };
+	const struct draining soon = { .spread_ms = 100 };
 
 	wait_connected();
-	world.offline = true;
+	/* The attempts after that would have causes of their own. */
+	world.unreachable = true;
 	world.cause = CAUSE_CLOSED;
 	world_notify(&world, OP_SERVER_DRAINING, &soon);
 	world_disconnect(&world);
-	/* and the attempts after that have causes of their own */
 	wait_cause(CAUSE_STOPPING);
+	/* the one that hangs ends, and the next is refused */
+	world.unreachable = false;
+	world.offline = true;
 	world.cause = CAUSE_REFUSED;
+	world_turn_away(&world, CAUSE_REFUSED, "refused");
 	wait_cause(CAUSE_REFUSED);
 }
 END_TEST

@@ -67,6 +67,7 @@ struct world {
 	const char *refuse_code; /* NULL: gone */
 	uint64_t stray; /* lease.list shows it */
 	bool offline; /* refuses connections */
+	bool unreachable; /* lets attempts to connect hang */
 	enum local_cause cause; /* of the end of a connection */
 	int refuse_hello; /* with this error */
 	int refuse_proof;
@@ -283,8 +284,10 @@ world_serve(struct world *world)
 
 		world->attempt = be64_read(header + 8);
 		memset(peer.exporter, 9, 32);
-		world->connected = !world->offline;
-		if (world->offline)
+		world->connected = !world->offline && !world->unreachable;
+		if (world->unreachable)
+			; /* and says nothing */
+		else if (world->offline)
 			world_tell(world, UPLINK_CLOSED, world->cause, 0,
 			    "refused", 7);
 		else
