@@ -133,11 +133,11 @@ int system_tenant_begin(struct system_tenant *tenant,
     struct system_store *system, const struct tenant_profile *profile);
 int system_tenant_load(struct system_tenant *tenant,
     struct system_store *system, const char *name);
-/** It is there already. `profile` NULL: stays; `hosts` NULL: they stay, else
- * all of `n` in place of those it had. ERR_CONFLICT: a host name is another
- * tenant's. One transaction. */
+/** It is there already. `change`: what it says of the profile is set; NULL: that
+ * stays. `hosts` NULL: they stay, else all of `n` in place of those it had.
+ * ERR_CONFLICT: a host name is another tenant's. One transaction. */
 int system_tenant_put(struct system_store *system,
-    const struct system_tenant *tenant, const struct tenant_profile *profile,
+    const struct system_tenant *tenant, const struct tenant_change *change,
     const struct tenant_host_name *hosts, size_t n);
 /** All that the store has of it, admin keys too. */
 int system_tenant_delete(struct system_store *system, const char *name);
@@ -145,10 +145,6 @@ int system_each_tenant(struct system_store *system,
     int (*each)(void *ctx, const struct system_tenant *tenant), void *ctx);
 int system_each_host(struct system_store *system,
     int (*each)(void *ctx, const char *host, const char *tenant), void *ctx);
-/** Sealed under the store's own key. ERR_NOT_FOUND. */
-int system_profile_load(struct tenant_profile *profile,
-    struct system_store *system, const char *name);
-
 /** ERR_NOT_FOUND: it is not noted as quiet. */
 int system_quiet_load(struct system_quiet *quiet, struct system_store *system,
     const char *name);
@@ -180,6 +176,30 @@ int system_each_usage(struct system_store *system, const char *tenant,
     int32_t first, int32_t last,
     int (*each)(void *ctx, int32_t day, const struct system_usage *usage),
     void *ctx);
+
+/* --- system_profile.c: what people want to know of a tenant --------------- */
+
+/** Sealed under the store's own key. ERR_NOT_FOUND. */
+int system_profile_load(struct tenant_profile *profile,
+    struct system_store *system, const char *name);
+/** Does it say anything of the profile? */
+bool system_profile_changes(const struct tenant_change *change);
+
+/**
+ * Is this person who to call at that tenant? By the whole name or mail address,
+ * whatever the case of its letters (ASCII's; others must be the same).
+ * ERR_NOT_FOUND: another person is, or nobody.
+ */
+int system_contact_find(struct tenant_contact *contact,
+    struct system_store *system, const char *tenant, const char *person);
+/**
+ * Nobody is from now on: name, mail, telephone and address are gone, durably.
+ * Another person's contact stays: ERR_NOT_FOUND, also when it was erased before,
+ * so it may be said again after a crash. What LMDB has freed in the file stays
+ * until it is used again, sealed under the store's own key.
+ */
+int system_contact_erase(struct system_store *system, const char *tenant,
+    const char *person);
 
 /* --- system_deletion.c: tenants that are deleted (tenant_delete.h) -------- */
 

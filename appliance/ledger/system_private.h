@@ -39,6 +39,10 @@ int system_get(void *out, MDB_txn *txn, MDB_dbi table, const void *key,
 int system_delete(MDB_txn *txn, MDB_dbi table, const void *key, size_t len);
 int system_put_tenant(MDB_txn *txn, struct system_store *system,
     const struct system_tenant *tenant, unsigned int flags);
+int system_put_profile(MDB_txn *txn, struct system_store *system,
+    const char *name, const struct tenant_profile *profile);
+int system_change_profile(MDB_txn *txn, struct system_store *system,
+    const char *name, const struct tenant_change *change);
 /** Ends the transaction: commits when all went well so far. */
 int system_finish(MDB_txn *txn, int rc, const char *what);
 /** One fact, in a transaction of its own; ERR_NOT_FOUND. */

@@ -1,6 +1,5 @@
 /*
- * Tenants in the system store: what they are, their host names, what people
- * want to know of them (sealed: names and addresses of people), where the
+ * Tenants in the system store: what they are, their host names, where the
  * journals of closed ones stood, and what each did on each day.
  */
 #include "appliance/ledger/system_private.h"
@@ -8,8 +7,6 @@
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 
-#include <errno.h>
-#include <sodium.h>
 #include <string.h>
 
 static const struct record_field system_tenant_fields[] = {
@@ -58,96 +55,6 @@ system_tenant_is_valid(const char *name)
 	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
 
-/* --- profiles -------------------------------------------------------------- */
-
-#define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-#define TAG crypto_aead_xchacha20poly1305_ietf_ABYTES
-#define PROFILE_MAX 2048
-#define SEAL_KEY crypto_aead_xchacha20poly1305_ietf_KEYBYTES
-
-static uint8_t *
-profile_key(const struct system_store *system)
-{
-	uint8_t *key = sodium_malloc(SEAL_KEY);
-
-	if (key != NULL)
-		crypto_kdf_derive_from_key(key, SEAL_KEY, 1, "lhprofil",
-		    system->hash_key);
-	return key;
-}
-
-/* Bound to the tenant's name: no profile passes for another's. */
-static int
-put_profile(MDB_txn *txn, struct system_store *system, const char *name,
-    const struct tenant_profile *profile)
-{
-	struct buf plain = { .max = PROFILE_MAX };
-	uint8_t sealed[NONCE + PROFILE_MAX + TAG];
-	uint8_t *key = profile_key(system);
-	int rc = ENOMEM;
-
-	record_write_msgpack(&plain, &tenant_profile_record, profile);
-	if (key != NULL && !plain.failed) {
-		randombytes_buf(sealed, NONCE);
-		crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + NONCE, NULL,
-		    plain.data, plain.len, (const uint8_t *)name, strlen(name),
-		    NULL, sealed, key);
-		MDB_val k = { strlen(name), (void *)(uintptr_t)name };
-		MDB_val v = { NONCE + plain.len + TAG, sealed };
-
-		rc = mdb_put(txn, system->profiles, &k, &v, 0);
-	}
-	sodium_free(key);
-	if (plain.data != NULL)
-		sodium_memzero(plain.data, plain.len);
-	buf_release(&plain);
-	return rc;
-}
-
-static int
-open_profile(struct tenant_profile *profile, const struct system_store *system,
-    const char *name, const MDB_val *v)
-{
-	const uint8_t *sealed = v->mv_data;
-	uint8_t plain[PROFILE_MAX];
-	unsigned long long len = 0;
-	struct arena arena = { 0 };
-	uint8_t *key = profile_key(system);
-	int rc = key == NULL ? ENOMEM : MDB_CORRUPTED;
-
-	if (key != NULL && v->mv_size >= NONCE + TAG &&
-	    v->mv_size - NONCE - TAG <= sizeof(plain) &&
-	    crypto_aead_xchacha20poly1305_ietf_decrypt(plain, &len, NULL,
-		sealed + NONCE, v->mv_size - NONCE, (const uint8_t *)name,
-		strlen(name), sealed, key) == 0 &&
-	    record_read_msgpack(profile, &tenant_profile_record, plain,
-		(size_t)len, NULL, &arena, NULL) == 0)
-		rc = 0;
-	arena_release(&arena);
-	sodium_free(key);
-	sodium_memzero(plain, sizeof(plain));
-	return rc;
-}
-
-int
-system_profile_load(struct tenant_profile *profile, struct system_store *system,
-    const char *name)
-{
-	MDB_val k = { strlen(name), (void *)(uintptr_t)name }, v;
-	MDB_txn *txn;
-	int rc = mdb_txn_begin(system->env, NULL, MDB_RDONLY, &txn);
-
-	if (rc != 0)
-		return system_failed(rc, "read");
-	rc = mdb_get(txn, system->profiles, &k, &v);
-	if (rc == 0)
-		rc = open_profile(profile, system, name, &v);
-	mdb_txn_abort(txn);
-	if (rc == MDB_NOTFOUND)
-		return ERR_NOT_FOUND;
-	return rc == 0 ? 0 : system_failed(rc, "read");
-}
-
 /* --- tenants --------------------------------------------------------------- */
 
 int
@@ -194,7 +101,7 @@ add_tenant(struct system_store *system, struct system_tenant *tenant,
 	if (rc == 0)
 		rc = system_put_tenant(txn, system, &added, MDB_NOOVERWRITE);
 	if (rc == 0 && profile != NULL)
-		rc = put_profile(txn, system, tenant->name, profile);
+		rc = system_put_profile(txn, system, tenant->name, profile);
 	rc = system_finish(txn, rc, "write");
 	if (rc == 0)
 		*tenant = added;
@@ -284,7 +191,7 @@ put_hosts(MDB_txn *txn, struct system_store *system, const char *name,
 
 int
 system_tenant_put(struct system_store *system,
-    const struct system_tenant *tenant, const struct tenant_profile *profile,
+    const struct system_tenant *tenant, const struct tenant_change *change,
     const struct tenant_host_name *hosts, size_t n)
 {
 	MDB_txn *txn;
@@ -293,8 +200,8 @@ system_tenant_put(struct system_store *system,
 	if (rc != 0)
 		return system_failed(rc, "write");
 	rc = system_put_tenant(txn, system, tenant, 0);
-	if (rc == 0 && profile != NULL)
-		rc = put_profile(txn, system, tenant->name, profile);
+	if (rc == 0 && change != NULL)
+		rc = system_change_profile(txn, system, tenant->name, change);
 	if (rc == 0 && hosts != NULL)
 		rc = put_hosts(txn, system, tenant->name, hosts, n);
 	return system_finish(txn, rc, "write");

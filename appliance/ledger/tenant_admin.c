@@ -364,38 +364,11 @@ run_change(struct work *work)
 	struct changing *changing = call->own;
 
 	command->err = system_tenant_put(call->process->system,
-	    &changing->facts, changing->has_profile ? &changing->profile : NULL,
+	    &changing->facts, changing->has_profile ? call->request : NULL,
 	    changing->has_hosts ? changing->hosts : NULL, changing->n_hosts);
 	if (command->err == ERR_CONFLICT)
 		problem_set(&command->problem, ERR_CONFLICT, NULL,
 		    "one of the host names is another tenant's");
-}
-
-/* The whole profile is sealed as one: what stays is read first. */
-static void
-run_read_and_change(struct work *work)
-{
-	struct call *call = (struct call *)work;
-	const struct tenant_change *change = call->request;
-	struct changing *changing = call->own;
-	struct tenant_profile *profile = &changing->profile;
-	int rc = system_profile_load(profile, call->process->system,
-	    changing->facts.name);
-
-	if (rc != 0 && rc != ERR_NOT_FOUND) {
-		call->write.command.err = rc;
-		return;
-	}
-	if (change->partnerName[0] != '\0')
-		memcpy(profile->partnerName, change->partnerName,
-		    sizeof(profile->partnerName));
-	if (change->tier[0] != '\0')
-		memcpy(profile->tier, change->tier, sizeof(profile->tier));
-	if (!record_is_empty(&change->contactInfo, sizeof(change->contactInfo)))
-		profile->contactInfo = change->contactInfo;
-	if (!record_is_empty(&change->branding, sizeof(change->branding)))
-		profile->branding = change->branding;
-	run_change(work);
 }
 
 /* Every agent is told why, and comes again when it goes on. */
@@ -515,11 +488,7 @@ take_change(struct changing *changing, struct call *call)
 	changing->facts.revision++;
 	if (!record_is_empty(&change->usageLimits, sizeof(change->usageLimits)))
 		changing->facts.limits = change->usageLimits;
-	changing->has_profile = change->partnerName[0] != '\0' ||
-	    change->tier[0] != '\0' ||
-	    !record_is_empty(&change->contactInfo,
-		sizeof(change->contactInfo)) ||
-	    !record_is_empty(&change->branding, sizeof(change->branding));
+	changing->has_profile = system_profile_changes(change);
 	int rc = take_status(changing, call);
 
 	return rc == 0 ? take_hosts(changing, call, &change->hosts) : rc;
@@ -540,6 +509,5 @@ tenant_change_asked(const struct request *request)
 	}
 	request->process->tenant_changing = true;
 	call->finish = finish_change;
-	call_help(call,
-	    changing->has_profile ? run_read_and_change : run_change);
+	call_help(call, run_change);
 }

@@ -296,6 +296,91 @@ START_TEST(a_host_name_is_one_tenants)
 }
 END_TEST
 
+static void
+add_contact(const char *tenant, const char *name, const char *mail)
+{
+	struct tenant_profile profile = { .partnerName = "Audi", .tier = "gold" };
+	struct system_tenant facts = { .created_at = 1 };
+
+	snprintf(facts.name, sizeof facts.name, "%s", tenant);
+	snprintf(profile.contactInfo.name, sizeof profile.contactInfo.name,
+	    "%s", name);
+	snprintf(profile.contactInfo.email, sizeof profile.contactInfo.email,
+	    "%s", mail);
+	strcpy(profile.contactInfo.phone, "+49 711 1");
+	strcpy(profile.contactInfo.address, "Stuttgart");
+	ck_assert_int_eq(system_tenant_begin(&facts, store, &profile), 0);
+}
+
+START_TEST(a_contact_is_found_by_his_whole_name_or_mail_and_by_no_part_of_it)
+{
+	static const char *const his[] = { "Erika Mustermann",
+		"erika mustermann", " ERIKA MUSTERMANN ", "E.M@Audi.test" };
+	static const char *const others[] = { "", " ", "Erika", "Mustermann",
+		"Erika Mustermanne", "rika Mustermann", "e.m@audi.tes",
+		"+49 711 1", "Stuttgart", "Audi", "gold" };
+	struct tenant_contact found;
+
+	add_contact("audi", "Erika Mustermann", "e.m@audi.test");
+	add_contact("empty", "", "");
+	for (size_t i = 0; i < sizeof his / sizeof his[0]; i++) {
+		memset(&found, 0, sizeof found);
+		ck_assert_int_eq(
+		    system_contact_find(&found, store, "audi", his[i]), 0);
+		ck_assert_str_eq(found.phone, "+49 711 1");
+		ck_assert_int_eq(
+		    system_contact_find(&found, store, "empty", his[i]),
+		    ERR_NOT_FOUND);
+	}
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		ck_assert_int_eq(
+		    system_contact_find(&found, store, "audi", others[i]),
+		    ERR_NOT_FOUND);
+		ck_assert_int_eq(
+		    system_contact_find(&found, store, "empty", others[i]),
+		    ERR_NOT_FOUND);
+		ck_assert_int_eq(
+		    system_contact_erase(store, "audi", others[i]),
+		    ERR_NOT_FOUND);
+	}
+	ck_assert_int_eq(system_contact_find(&found, store, "nobody", his[0]),
+	    ERR_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(an_erased_contact_is_gone_alone_and_stays_so_when_it_is_said_again)
+{
+	static const struct tenant_change change = { .tier = "silver" };
+	struct tenant_profile profile;
+	struct tenant_contact found;
+	struct system_tenant facts;
+
+	add_contact("audi", "Erika Mustermann", "e.m@audi.test");
+	add_contact("bmw", "Erika Mustermann", "other@bmw.test");
+	ck_assert_int_eq(system_contact_erase(store, "audi", "e.m@audi.test"),
+	    0);
+	ck_assert_int_eq(system_contact_erase(store, "audi", "e.m@audi.test"),
+	    ERR_NOT_FOUND);
+	ck_assert_int_eq(
+	    system_contact_find(&found, store, "audi", "Erika Mustermann"),
+	    ERR_NOT_FOUND);
+	/* What else is known of the tenant stays, and a later change of that
+	 * brings nobody back. */
+	ck_assert_int_eq(system_tenant_load(&facts, store, "audi"), 0);
+	ck_assert_int_eq(system_tenant_put(store, &facts, &change, NULL, 0), 0);
+	memset(&profile, 0, sizeof profile);
+	ck_assert_int_eq(system_profile_load(&profile, store, "audi"), 0);
+	ck_assert_str_eq(profile.partnerName, "Audi");
+	ck_assert_str_eq(profile.tier, "silver");
+	ck_assert_str_eq(profile.contactInfo.name, "");
+	ck_assert_str_eq(profile.contactInfo.email, "");
+	ck_assert_str_eq(profile.contactInfo.phone, "");
+	ck_assert_str_eq(profile.contactInfo.address, "");
+	ck_assert_int_eq(
+	    system_contact_find(&found, store, "bmw", "Erika Mustermann"), 0);
+}
+END_TEST
+
 /* --- the registry --------------------------------------------------------------- */
 
 static struct tenant_entry *
@@ -404,6 +489,10 @@ suite(void)
 	tcase_add_test(tc,
 	    a_deleted_tenant_leaves_nothing_and_its_number_is_not_given_again);
 	tcase_add_test(tc, a_host_name_is_one_tenants);
+	tcase_add_test(tc,
+	    a_contact_is_found_by_his_whole_name_or_mail_and_by_no_part_of_it);
+	tcase_add_test(tc,
+	    an_erased_contact_is_gone_alone_and_stays_so_when_it_is_said_again);
 	tcase_add_test(tc,
 	    a_host_name_leads_to_its_tenant_and_any_other_to_default);
 	tcase_add_test(tc,
