@@ -149,7 +149,7 @@ def directory_that_is_down_or_hangs_stops_nobody_else():
         directory = directory_of(world)
         silent = socket.create_server(("127.0.0.1", 0), backlog=64)
         url = "ldaps://localhost:%d" % silent.getsockname()[1]
-        site = site_with(world, directory.searching(url=url, timeout_s=2))
+        site = site_with(world, directory.searching(url=url, timeout_s=5))
         create(site, "olga", "owner")
         answers = []
         hanging = [threading.Thread(target=lambda: answers.append(
@@ -160,12 +160,12 @@ def directory_that_is_down_or_hangs_stops_nobody_else():
             thread.start()
         time.sleep(0.3)
         token(site, "olga")
-        expect(time.monotonic() - began < 2, "a local login had to wait")
+        expect(not answers, "a local login had to wait")
         for thread in hanging:
             thread.join()
         for answer, ended in answers:
             refused(answer, 503, "unavailable")
-            expect(ended - began < 8, "%.1f s" % (ended - began))
+            expect(ended - began < 20, "%.1f s" % (ended - began))
         silent.close()
         refused(log_in(site, "dora", PEOPLE["dora"]), 503, "unavailable")
         token(site, "olga")
