@@ -1,0 +1,62 @@
+/*
+ * Between the files that make stores out of a backup: one part of it at a time,
+ * from the stream of its dump to a store that was opened and checked. The whole
+ * site is restore.c's, one tenant of a stopped site restore_tenant.c's, one of a
+ * running site restore_beside.c's. It must not know where what it made goes.
+ */
+#ifndef APPLIANCE_SETUP_RESTORE_INSIDE_H
+#define APPLIANCE_SETUP_RESTORE_INSIDE_H
+
+#include "appliance/setup/making.h"
+#include "appliance/setup/restore.h"
+#include "shared/backup/walk.h"
+
+struct load_store;
+
+struct restoring {
+	const struct setup_restore *asked;
+	struct making *making;
+	struct archive_reader *reader;
+	struct load_store *load; /* of the part at hand */
+	bool at_key; /* the table at hand is the part's key */
+	bool has_key; /* the site's */
+	char path[SETUP_PATH_MAX]; /* of the part's store */
+	char name[64]; /* of its key: the tenant, or "system" */
+	const char *only; /* this tenant; NULL: all of it */
+	bool skip; /* the part at hand is another's */
+	bool found;
+	bool told; /* the error at hand was logged */
+	/** Takes the files of a site's folder; NULL: they are not wanted. */
+	int (*file)(void *ctx, const struct archive_file *file);
+	/** What was found wrong with a store, for who asked; "". */
+	char words[320];
+};
+
+/* Each logs its errors. */
+
+/** The site's key from that file; it must be the one whose backup it is. */
+int restoring_site_key(struct restoring *restoring, const char *path);
+
+/** One part: what the walk, or who reads a dump by himself, tells. */
+int restoring_part(void *ctx, const char *tenant);
+int restoring_table(void *ctx, const char *name);
+int restoring_entry(void *ctx, const void *key, size_t key_len,
+    const void *value, size_t value_len);
+/** The store is on the disk, opens, and fits the journal that was walked. */
+int restoring_part_end(void *ctx, const char *tenant,
+    const struct journal_walk *journal);
+
+/** The header, and what `check` says to it; then the passphrase. */
+int restoring_open(struct restoring *restoring, FILE *file,
+    int (*check)(const struct archive_header *header,
+	const struct setup_restore *asked));
+/** All parts, or `only` that one, below making->folder. */
+int restoring_walk(struct restoring *restoring, struct backup_summary *summary);
+
+/** making->key is the tenant's, as it was in the backup: is it still? */
+int restoring_check_key(struct restoring *restoring, const char *state);
+/** STATE/tenants/ONLY/ledger and that below making->folder change places in one
+ * step of the file system. */
+int restoring_exchange(const struct restoring *restoring, const char *state);
+
+#endif
