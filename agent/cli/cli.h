@@ -193,6 +193,7 @@ int queue_remove(struct cli *cli, int argc, char **argv);
 int backup_make(struct cli *cli, int argc, char **argv);
 int backup_show(struct cli *cli, int argc, char **argv);
 int backup_verify(struct cli *cli, int argc, char **argv);
+int restore_tenant(struct cli *cli, int argc, char **argv);
 int tenant_export(struct cli *cli, int argc, char **argv);
 int tenant_delete(struct cli *cli, int argc, char **argv);
 int tenant_certificate(struct cli *cli, int argc, char **argv);

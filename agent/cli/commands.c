@@ -396,6 +396,19 @@ const struct command_spec commands[] = {
 	    "  --site-key K  believe this key, not the one that it names\n"
 	    "No site is asked.\n",
 	    "leasehold backup verify site.backup", backup_verify },
+	{ "restore", "FILE --tenant T --reason TEXT",
+	    "put a tenant back to a backup while the site runs (admin)",
+	    "  --tenant T    which; the others notice nothing\n"
+	    "  --reason TEXT why; is kept in its journal\n"
+	    "  --passphrase-file FILE its first line (default: you are "
+	    "asked)\n"
+	    "The backup may be of the tenant or of the whole site. What was "
+	    "granted after it is\ntaken over from the devices; all else since "
+	    "then is lost, and the journal says so.\nA whole site: leaseholdd "
+	    "restore.\n",
+	    "leasehold restore site.backup --tenant mercedes --reason 'wrong "
+	    "import'",
+	    restore_tenant },
 	{ "tenant export", "TENANT FILE",
 	    "everything of a tenant, readable, to take along (admin)",
 	    "  --own         your own tenant, without naming it: FILE alone\n"

@@ -11,7 +11,9 @@
 #include "appliance/ledger/metrics.h"
 #include "appliance/ledger/people.h"
 #include "appliance/ledger/tenant_delete.h"
+#include "appliance/ledger/tenant_restore.h"
 #include "appliance/ledger/tenant_use.h"
+#include "appliance/ledger/upload.h"
 #include "appliance/ledger/usage.h"
 #include "appliance/ledger/waiting.h"
 
@@ -89,6 +91,10 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_BACKUP_BEGIN] = backup_begin_asked,
 	[OP_BACKUP_READ] = backup_read_asked,
 	[OP_BACKUP_END] = backup_end_asked,
+	[OP_RESTORE_BEGIN] = restore_begin_asked,
+	[OP_RESTORE_PUT] = restore_put_asked,
+	[OP_RESTORE_END] = tenant_restore_asked,
+	[OP_RESTORE_DROP] = restore_drop_asked,
 	[OP_TENANT_EXPORT] = export_begin_asked,
 	[OP_EXPORT_BEGIN] = export_begin_asked,
 	[OP_EXPORT_READ] = backup_read_asked,

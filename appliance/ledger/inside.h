@@ -88,6 +88,7 @@ struct tenant {
 	int64_t busy_at; /* boottime: something went on there */
 	struct tenant_sleep slept;
 	struct call *deleting; /* waits until nothing goes on there */
+	struct call *restoring; /* the same, once a copy of it is checked */
 	struct liveness liveness;
 	struct contracts contracts;
 	struct table sessions; /* device -> its live session */
@@ -437,6 +438,9 @@ struct session *session_new(struct front *front, uint64_t conn,
 void session_free(struct session *session);
 /** Close every session of that tenant, bound to it or about to be. */
 void session_close_all(struct process *process,
+    const struct tenant_entry *entry, const char *reason);
+/** The same, and they are to come again. */
+void session_restart_all(struct process *process,
     const struct tenant_entry *entry, const char *reason);
 bool session_is_proved(const struct session *session);
 /** It proved a device that no admin has let in yet. */

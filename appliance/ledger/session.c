@@ -112,19 +112,32 @@ find_of(struct front *front, const struct tenant_entry *entry)
 	return NULL;
 }
 
-void
-session_close_all(struct process *process, const struct tenant_entry *entry,
-    const char *reason)
+static void
+close_all(struct process *process, const struct tenant_entry *entry,
+    uint16_t code, const char *reason)
 {
 	struct session *session;
 
 	for (struct front *front = process->fronts; front != NULL;
 	     front = front->next)
 		while ((session = find_of(front, entry)) != NULL) {
-			front_close(front, session->conn, CLOSE_REVOKED,
-			    reason);
+			front_close(front, session->conn, code, reason);
 			session_free(session);
 		}
+}
+
+void
+session_close_all(struct process *process, const struct tenant_entry *entry,
+    const char *reason)
+{
+	close_all(process, entry, CLOSE_REVOKED, reason);
+}
+
+void
+session_restart_all(struct process *process, const struct tenant_entry *entry,
+    const char *reason)
+{
+	close_all(process, entry, CLOSE_RESTART, reason);
 }
 
 bool

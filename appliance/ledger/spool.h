@@ -28,6 +28,9 @@ struct spool {
 	uint32_t owner_kind;
 	uint64_t owner;
 	char tenant[64]; /* of the owner */
+	/** One that is being written: what it is to have, and of whom. */
+	uint64_t expected;
+	char about[64];
 };
 
 struct spools {

@@ -275,4 +275,17 @@ int system_evidence_load(struct row_mark *mark, struct system_store *system,
 int system_evidence_save(struct system_store *system, const char *tenant,
     const struct row_mark *mark);
 
+/** A tenant's store is about to be exchanged for one that ends here; see
+ * tenant_restore.h. */
+int system_restore_begin(struct system_store *system, const char *tenant,
+    const struct row_mark *mark);
+/** ERR_NOT_FOUND: none is. */
+int system_restore_load(struct row_mark *mark, struct system_store *system,
+    const char *tenant);
+/** It is over. `in_place` NULL: the one before is still there; else this is
+ * where its journal stands, and what was known of the one before is forgotten.
+ */
+int system_restore_end(struct system_store *system, const char *tenant,
+    const struct row_mark *in_place);
+
 #endif

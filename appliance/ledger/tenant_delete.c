@@ -290,7 +290,15 @@ tenant_delete_asked(const struct request *request)
 	    ? tenant_for(request, asked->tenantId)
 	    : NULL;
 
-	if (tenant == NULL || !may_go(request, asked, tenant))
+	if (tenant == NULL)
+		return;
+	if (tenant->restoring != NULL) {
+		refuse(request, ERR_CONFLICT, NULL,
+		    "the tenant is being put back to an older copy; nothing "
+		    "was deleted");
+		return;
+	}
+	if (!may_go(request, asked, tenant))
 		return;
 	struct call *call = call_new(request);
 

@@ -4,6 +4,7 @@
  * they have leases whose deadlines count, or were not closed in order.
  */
 #include "appliance/ledger/tenant_delete.h"
+#include "appliance/ledger/tenant_restore.h"
 #include "appliance/ledger/tenant_use.h"
 
 #include "appliance/setup/tenant.h"
@@ -98,8 +99,10 @@ load_one(struct process *process, const struct system_tenant *found,
 		return clear_half_made(process, found->name);
 	if (found->status == TENANT_DELETING)
 		return tenant_delete_end(process, found->name);
-	int rc = tenants_add(&entry, &process->known, found);
+	int rc = tenant_restore_clear(process, found->name);
 
+	if (rc == 0)
+		rc = tenants_add(&entry, &process->known, found);
 	if (rc != 0)
 		return rc;
 	rc = system_quiet_load(&quiet, process->system, found->name);

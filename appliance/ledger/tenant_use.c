@@ -13,6 +13,7 @@
 
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/tenant_delete.h"
+#include "appliance/ledger/tenant_restore.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -315,6 +316,10 @@ run_open(struct work *work)
 	struct moving *moving = (struct moving *)work;
 	int64_t time;
 
+	moving->rc =
+	    tenant_restore_settle(moving->process, moving->entry->facts.name);
+	if (moving->rc != 0)
+		return;
 	moving->rc = tenant_open(&moving->tenant, moving->process,
 	    moving->entry->facts.name, &time);
 	if (moving->rc != 0)
@@ -416,7 +421,7 @@ tenant_use_entry(struct tenant **out, struct process *process,
 	if (entry == NULL || entry->facts.status == TENANT_PROVISIONING ||
 	    entry->facts.status == TENANT_DELETING)
 		return ERR_NOT_FOUND;
-	if (entry->open != NULL) {
+	if (entry->open != NULL && !entry->taken) {
 		*out = entry->open;
 		entry->open->busy_at = clock_boottime_ms();
 		return 0;
@@ -626,9 +631,12 @@ tenant_watch(struct process *process)
 
 	for (size_t i = 0; i < process->n_tenants;) {
 		struct tenant *tenant = process->tenants[i];
+		bool left = tenant->deleting != NULL
+		    ? tenant_delete_step(tenant)
+		    : tenant->restoring != NULL ? tenant_restore_step(tenant)
+						: tenant_close_idle(tenant);
 
-		if (tenant->deleting != NULL ? !tenant_delete_step(tenant)
-					     : !tenant_close_idle(tenant))
+		if (!left)
 			i++;
 	}
 	if (process->parked_bytes == 0 && process->n_moving == 0)
@@ -648,10 +656,13 @@ tenant_watch(struct process *process)
 void
 tenant_refuse_all(struct process *process)
 {
-	for (size_t i = 0; i < process->n_tenants; i++)
+	for (size_t i = 0; i < process->n_tenants; i++) {
 		if (process->tenants[i]->deleting != NULL)
 			tenant_delete_refuse(process->tenants[i],
 			    "the site is stopping; nothing was deleted");
+		if (process->tenants[i]->restoring != NULL)
+			tenant_restore_stop(process->tenants[i]);
+	}
 	for (struct tenant_entry *entry = process->known.first; entry != NULL;
 	     entry = entry->following)
 		refuse_parked(process, entry, ERR_UNAVAILABLE,

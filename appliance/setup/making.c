@@ -32,12 +32,16 @@ making_add_folder(const struct making *making, const char *name,
     unsigned int mode)
 {
 	char path[SETUP_PATH_MAX];
+	struct stat st;
 	int rc = setup_path(path, making->folder, name);
 
 	if (rc != 0)
 		return rc;
-	/* chmod, because the umask is not ours to trust. */
-	if (mkdir(path, 0700) != 0 || chmod(path, mode) != 0)
+	if (mkdir(path, 0700) != 0 || stat(path, &st) != 0)
+		return making_failed("make", path);
+	/* The umask is not ours to trust. A ledger that runs may not chmod, and
+	 * makes what is its own alone. */
+	if ((st.st_mode & 07777) != mode && chmod(path, mode) != 0)
 		return making_failed("make", path);
 	return 0;
 }

@@ -26,6 +26,7 @@ struct restoring {
 	bool skip; /* the part at hand is another's */
 	bool found;
 	bool told; /* the error at hand was logged */
+	bool keyless; /* the tenant's key is not written to a file */
 	/** Takes the files of a site's folder; NULL: they are not wanted. */
 	int (*file)(void *ctx, const struct archive_file *file);
 	/** What was found wrong with a store, for who asked; "". */

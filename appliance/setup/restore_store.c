@@ -140,7 +140,7 @@ write_key(struct restoring *restoring, const void *sealed, size_t len)
 	if (rc != 0) {
 		log_error("restore", "the key of %s cannot be opened: %s",
 		    restoring->name, err_str(rc));
-	} else {
+	} else if (!restoring->keyless) {
 		text_to_hex(text, making->key, SETUP_KEY_BYTES);
 		text[2 * SETUP_KEY_BYTES] = '\n';
 		snprintf(name, sizeof(name), "keys/%s.key", restoring->name);

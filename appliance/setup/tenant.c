@@ -151,8 +151,8 @@ remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 }
 
 /* Written over first: on most disks nothing of it stays. */
-static int
-remove_key(const char *path)
+int
+setup_remove_key(const char *path)
 {
 	static const uint8_t nothing[256];
 	struct stat st;
@@ -181,12 +181,12 @@ setup_tenant_remove(const char *state, const char *name)
 	if (rc != 0)
 		return rc;
 	/* The keys first: what is left of the rest cannot be read without. */
-	rc = remove_key(path);
+	rc = setup_remove_key(path);
 	if (rc == 0)
 		rc = path_of(path, state, "tenants", name,
 		    "/ledger/" LEDGER_PERSON_KEY_NAME);
 	if (rc == 0)
-		rc = remove_key(path);
+		rc = setup_remove_key(path);
 	if (rc != 0)
 		return rc;
 	rc = path_of(path, state, "tenants", name, "");

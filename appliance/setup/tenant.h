@@ -24,6 +24,9 @@ int setup_tenant_make(const struct setup_tenant *tenant);
 /** Key and folder, as far as they are there. Errors are logged. */
 int setup_tenant_remove(const char *state, const char *name);
 
+/** A key's file, written over first; none is fine. Errors are logged. */
+int setup_remove_key(const char *path);
+
 /** Every DNS name of the server's certificate; stops on non-zero, which is
  * returned. Errors are logged. */
 int setup_each_host(const char *state, int (*each)(void *ctx, const char *host),

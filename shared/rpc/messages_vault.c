@@ -63,6 +63,50 @@ static const struct record_field backup_ref_fields[] = {
 };
 RECORD_DEFINE(backup_ref, 1, "A copy by number.");
 
+static const struct record_field restore_begin_fields[] = {
+	R_TEXT(restore_begin, tenant, 1, 40, 0, "Whose store."),
+	R_TEXT(restore_begin, site, 1, 63, 0, "The site whose backup it is."),
+	R_U64(restore_begin, bytes, 1, U53_MAX, 0, "Length of its dump."),
+};
+RECORD_DEFINE(restore_begin, 1, "Put back a tenant's store.");
+
+static const struct record_field restore_place_fields[] = {
+	R_U64(restore_place, part, 1, U53_MAX, 0,
+	    "Its number, to write it by."),
+	R_U64(restore_place, offset, 0, U53_MAX, 0,
+	    "Bytes that are there: where the next piece begins."),
+};
+RECORD_DEFINE(restore_place, 1, "A store on its way into the site.");
+
+static const struct record_field restore_put_fields[] = {
+	R_U64(restore_put, part, 1, U53_MAX, 0, "Its number."),
+	R_U64(restore_put, offset, 0, U53_MAX, OPT, "From which byte on."),
+	R_BLOB(restore_put, data, 1, VAULT_PIECE_MAX, 0, "Bytes."),
+};
+RECORD_DEFINE(restore_put, 1, "A piece of a store.");
+
+static const struct record_field restore_finish_fields[] = {
+	R_U64(restore_finish, part, 1, U53_MAX, 0, "Its number."),
+	R_TEXT(restore_finish, reason, 1, RESTORE_REASON_MAX, 0,
+	    "Why; is kept in the journal."),
+};
+RECORD_DEFINE(restore_finish, 1, "All of it is there: put it in place.");
+
+static const struct record_field restore_done_fields[] = {
+	R_TEXT(restore_done, tenant, 1, 63, 0, "Who was put back."),
+	R_U64(restore_done, batch, 0, U53_MAX, 0,
+	    "The newest batch of the copy."),
+	R_TIME(restore_done, time, 0, "When that was written."),
+	R_U32(restore_done, lost_generation, 0, UINT32_MAX, OPT,
+	    "Generation of the journal until now; absent: the copy has all of "
+	    "it."),
+	R_U64(restore_done, lost_batch, 0, U53_MAX, OPT, "Its newest batch."),
+	R_TIME(restore_done, lost_time, OPT, "When that was written."),
+	R_U32(restore_done, generation, 1, UINT32_MAX, 0,
+	    "The generation that begins."),
+};
+RECORD_DEFINE(restore_done, 1, "A tenant was put back to an older copy.");
+
 static const struct record_field tenant_delete_fields[] = {
 	R_TEXT(tenant_delete, tenantId, 1, 40, 0, "The tenant."),
 	R_TEXT(tenant_delete, confirm, 1, 40, 0, "Its name once more."),

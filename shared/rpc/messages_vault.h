@@ -53,6 +53,41 @@ struct backup_ref {
 	uint64_t part;
 };
 
+/** A tenant's store is put back, out of its dump in a backup. */
+struct restore_begin {
+	char tenant[64];
+	char site[64]; /* whose backup it is */
+	uint64_t bytes; /* of the dump */
+};
+struct restore_place {
+	uint64_t part;
+	uint64_t offset; /* bytes that are there */
+};
+struct restore_put {
+	uint64_t part;
+	uint64_t offset;
+	struct record_span data; /* 1 to VAULT_PIECE_MAX */
+};
+/** Reasons are journaled with where the copy ended before them. */
+#define RESTORE_REASON_MAX 90
+struct restore_finish {
+	uint64_t part;
+	char reason[RESTORE_REASON_MAX + 1];
+};
+struct restore_done {
+	char tenant[64];
+	/* where the copy's journal ended */
+	uint64_t batch;
+	int64_t time;
+	/* where the journal ended until now; generation 0: the copy has all of
+	 * it */
+	uint32_t lost_generation;
+	uint64_t lost_batch;
+	int64_t lost_time;
+	/* the one that begins */
+	uint32_t generation;
+};
+
 /** A tenant is deleted for good. */
 struct tenant_delete {
 	char tenantId[64];
@@ -104,8 +139,10 @@ struct certificate_page {
 
 extern const struct record vault_tenant_record, backup_begin_record,
     backup_part_record, backup_read_record, backup_piece_record,
-    backup_ref_record, vault_ref_record, tenant_delete_record,
-    deletion_certificate_record, tenant_deleted_record,
-    certificate_query_record, certificate_view_record, certificate_page_record;
+    backup_ref_record, vault_ref_record, restore_begin_record,
+    restore_place_record, restore_put_record, restore_finish_record,
+    restore_done_record, tenant_delete_record, deletion_certificate_record,
+    tenant_deleted_record, certificate_query_record, certificate_view_record,
+    certificate_page_record;
 
 #endif

@@ -20,12 +20,12 @@ SECONDS = float(os.environ.get("SECONDS") or 8)
 SELDOM = {"event.follow": 0, "session.create": 0.02, "user.create": 0.2,
           "user.reset": 0.1, "password.change": 0.1, "backup.begin": 0.05,
           "backup.read": 0.1, "export.begin": 0.05, "tenant.export": 0.05,
-          "tenant.create": 0.1, "tenant.delete": 0.1}
+          "restore.begin": 0.05, "tenant.create": 0.1, "tenant.delete": 0.1}
 # What would take the key away that asks, or the tenant that it asks for.
 OWN = {"site.key.revoke": ("1", "key-1", "admin-1"),
        "tenant.change": ("default",), "tenant.delete": ("default",)}
 # So many copies at once, and no more: that is said with a 503.
-FEW = ("backup.begin", "export.begin", "tenant.export")
+FEW = ("backup.begin", "export.begin", "tenant.export", "restore.begin")
 
 
 class Driver:

@@ -1,0 +1,331 @@
+#include "appliance/setup/restore_beside.h"
+
+#include "appliance/ledger/ledger.h"
+#include "appliance/ledger/load_store.h"
+#include "appliance/ledger/spool.h"
+#include "appliance/setup/restore_inside.h"
+#include "appliance/setup/tenant.h"
+#include "shared/backup/dump.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READ_BYTES ((size_t)256 << 10)
+
+struct reading {
+	struct setup_beside *beside;
+	struct restoring restoring;
+	struct making making;
+	struct journal_walk *journal;
+	struct dump_reader *dump;
+	bool batches; /* the table at hand is the journal */
+	bool sealed; /* its key was there */
+};
+
+static int
+folder_of(char out[SETUP_PATH_MAX], const char *state, const char *tenant)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "tenants/%s.restore", tenant);
+	return setup_path(out, state, name);
+}
+
+int
+setup_beside_path(char out[SETUP_PATH_MAX], const char *state,
+    const char *tenant)
+{
+	char name[200];
+
+	snprintf(name, sizeof(name), "tenants/%s.restore/tenants/%s/ledger",
+	    tenant, tenant);
+	return setup_path(out, state, name);
+}
+
+int
+setup_beside_clear(const char *state, const char *tenant)
+{
+	char path[SETUP_PATH_MAX];
+	char name[256];
+
+	snprintf(name, sizeof(name), "tenants/%s.restore/tenants/%s/ledger/%s",
+	    tenant, tenant, LEDGER_PERSON_KEY_NAME);
+	int rc = setup_path(path, state, name);
+
+	/* What is left of the rest cannot be read without. */
+	if (rc == 0)
+		rc = setup_remove_key(path);
+	if (rc == 0)
+		rc = folder_of(path, state, tenant);
+	return rc == 0 ? making_remove(path) : rc;
+}
+
+static int
+say(struct reading *reading, int rc, const char *words)
+{
+	if (reading->beside->words[0] == '\0') {
+		text_copy(reading->beside->words,
+		    sizeof(reading->beside->words), words);
+		log_error("restore", "the copy of tenant %s is not used: %s",
+		    reading->beside->tenant, words);
+	}
+	return rc;
+}
+
+/* --- the dump -------------------------------------------------------------- */
+
+static int
+on_table(void *ctx, const char *name)
+{
+	struct reading *reading = ctx;
+
+	reading->batches = strcmp(name, "batches") == 0;
+	reading->sealed |= strcmp(name, DUMP_KEY_TABLE) == 0;
+	int rc = restoring_table(&reading->restoring, name);
+
+	return rc == ERR_CORRUPT
+	    ? say(reading, rc, "it has a table that this release does not know")
+	    : rc;
+}
+
+static int
+walk_batch(struct reading *reading, const uint8_t *key, size_t key_len,
+    const void *value, size_t value_len)
+{
+	char words[200] = "", said[320];
+
+	if (key_len != 8 || be64_read(key) != reading->journal->next_batch)
+		return say(reading, ERR_CORRUPT,
+		    "a batch of its journal is missing");
+	int rc = journal_walk_batch(reading->journal, value, value_len, NULL,
+	    NULL, words, sizeof(words));
+
+	if (rc == 0 || rc == ERR_NOMEM)
+		return rc;
+	snprintf(said, sizeof(said), "its journal does not hold: %s",
+	    words[0] != '\0' ? words : err_str(rc));
+	return say(reading, ERR_CORRUPT, said);
+}
+
+static int
+on_entry(void *ctx, const void *key, size_t key_len, const void *value,
+    size_t value_len)
+{
+	struct reading *reading = ctx;
+	int rc = reading->batches
+	    ? walk_batch(reading, key, key_len, value, value_len)
+	    : 0;
+
+	if (rc == 0)
+		rc = restoring_entry(&reading->restoring, key, key_len, value,
+		    value_len);
+	if (rc == ERR_BAD_SIGNATURE)
+		return say(reading, rc,
+		    "its key was not sealed by this site for this tenant");
+	return rc;
+}
+
+static int
+feed(struct reading *reading)
+{
+	const struct setup_beside *beside = reading->beside;
+	uint8_t *data = malloc(READ_BYTES);
+	int rc = data == NULL ? ERR_NOMEM : 0;
+	uint64_t at = 0;
+	size_t got = 0;
+
+	while (rc == 0 && at < beside->bytes) {
+		rc = spool_read_at(&got, beside->fd, data, READ_BYTES, at);
+		if (rc == 0 && got == 0)
+			rc = ERR_IO;
+		if (rc == 0)
+			rc = dump_feed(reading->dump, data, got);
+		at += got;
+	}
+	free(data);
+	if (rc == 0)
+		rc = dump_finish(reading->dump);
+	return rc == ERR_CORRUPT && dump_error(reading->dump)[0] != '\0'
+	    ? say(reading, rc, dump_error(reading->dump))
+	    : rc;
+}
+
+/* --- what is in it ----------------------------------------------------------- */
+
+static int
+check_journal(struct reading *reading)
+{
+	const struct setup_beside *beside = reading->beside;
+	const struct journal_walk *journal = reading->journal;
+	char words[320];
+
+	if (!reading->sealed)
+		return say(reading, ERR_CORRUPT, "its key is not there");
+	if (journal->next_batch == 0)
+		return say(reading, ERR_CORRUPT, "its journal is not there");
+	if (strcmp(journal->site, beside->site) == 0 &&
+	    strcmp(journal->tenant, beside->tenant) == 0)
+		return 0;
+	snprintf(words, sizeof(words),
+	    "its journal is that of site %.63s, tenant %.63s", journal->site,
+	    journal->tenant);
+	return say(reading, ERR_CORRUPT, words);
+}
+
+static struct ledger_options
+options_of(const struct reading *reading, const char *path)
+{
+	const struct setup_beside *beside = reading->beside;
+
+	return (struct ledger_options){
+		.path = path,
+		.site = beside->site,
+		.tenant = beside->tenant,
+		.site_public = beside->secret + 32,
+		.site_secret = beside->secret,
+		.tenant_key = reading->making.key,
+	};
+}
+
+static int
+hash_of(uint8_t hash[32], const struct ledger_options *options,
+    const struct ledger_options *refold_to)
+{
+	struct journal_header after;
+	struct ledger_view *view;
+	struct ledger *ledger;
+	uint8_t head[32];
+	int rc = ledger_open(&ledger, options);
+
+	if (rc != 0)
+		return rc;
+	rc = ledger_view_open(&view, ledger);
+	if (rc == 0) {
+		rc = ledger_state_hash(hash, &after, head, view);
+		if (rc == 0 && refold_to != NULL)
+			rc = ledger_refold(view, refold_to);
+		ledger_view_close(view);
+	}
+	ledger_close(ledger);
+	return rc;
+}
+
+/* The journal is signed, its state is not. */
+static int
+check_state(struct reading *reading)
+{
+	char path[SETUP_PATH_MAX];
+	uint8_t is[32], should_be[32];
+	int rc = setup_path(path, reading->making.folder, "folded");
+
+	if (rc != 0)
+		return rc;
+	const struct ledger_options there =
+	    options_of(reading, reading->restoring.path);
+	const struct ledger_options folded = options_of(reading, path);
+
+	rc = hash_of(is, &there, &folded);
+	if (rc == 0)
+		rc = hash_of(should_be, &folded, NULL);
+	if (rc == 0 && memcmp(is, should_be, 32) != 0)
+		rc = ERR_CORRUPT;
+	if (rc == ERR_CORRUPT)
+		say(reading, rc,
+		    "what it says of seats, devices and people is not what its "
+		    "journal says");
+	int removed = making_remove(path);
+
+	return rc == 0 ? removed : rc;
+}
+
+static int
+make(struct reading *reading)
+{
+	struct making *making = &reading->making;
+	struct restoring *restoring = &reading->restoring;
+	const char *state = reading->beside->state;
+	int rc = setup_beside_clear(state, restoring->only);
+
+	if (rc == 0 && mkdir(making->folder, 0700) != 0)
+		rc = making_failed("make", making->folder);
+	if (rc == 0)
+		rc = making_add_folder(making, "tenants", 0700);
+	if (rc == 0)
+		rc = restoring_part(restoring, restoring->only);
+	if (rc == 0)
+		rc = feed(reading);
+	if (rc == 0)
+		rc = check_journal(reading);
+	if (rc == 0)
+		rc = restoring_part_end(restoring, restoring->only,
+		    reading->journal);
+	if (rc == 0)
+		rc = restoring_check_key(restoring, state);
+	if (rc == ERR_MISMATCH)
+		say(reading, rc,
+		    "the tenant has another key now: it was deleted since and "
+		    "made again under its name");
+	if (rc == 0)
+		rc = check_state(reading);
+	if (rc != 0 && restoring->words[0] != '\0')
+		say(reading, rc, restoring->words);
+	load_store_cancel(restoring->load);
+	if (rc != 0)
+		setup_beside_clear(state, restoring->only);
+	return rc;
+}
+
+int
+setup_beside_make(struct setup_beside *beside)
+{
+	struct reading reading = {
+		.beside = beside,
+		.restoring = { .only = beside->tenant,
+		    .has_key = true,
+		    .keyless = true },
+		.making = { .lock = -1, .secret = beside->secret },
+	};
+	const struct dump_callbacks callbacks = { &reading, on_table,
+		on_entry };
+
+	beside->words[0] = '\0';
+	int rc =
+	    folder_of(reading.making.folder, beside->state, beside->tenant);
+
+	if (rc != 0)
+		return rc;
+	text_copy(reading.making.site.site, sizeof(reading.making.site.site),
+	    beside->site);
+	reading.restoring.making = &reading.making;
+	reading.making.key = sodium_malloc(SETUP_KEY_BYTES);
+	reading.journal = malloc(sizeof(*reading.journal));
+	reading.dump = dump_reader_new(&callbacks);
+	rc = ERR_NOMEM;
+	if (reading.making.key != NULL && reading.journal != NULL &&
+	    reading.dump != NULL) {
+		journal_walk_init(reading.journal, beside->secret + 32);
+		rc = make(&reading);
+	}
+	dump_reader_free(reading.dump);
+	free(reading.journal);
+	sodium_free(reading.making.key);
+	return rc;
+}
+
+int
+setup_beside_exchange(const char *state, const char *tenant)
+{
+	struct making making = { .lock = -1 };
+	const struct restoring restoring = { .only = tenant,
+		.making = &making };
+	int rc = folder_of(making.folder, state, tenant);
+
+	return rc == 0 ? restoring_exchange(&restoring, state) : rc;
+}

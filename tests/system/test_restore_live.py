@@ -1,0 +1,251 @@
+#!/usr/bin/python3
+"""A tenant put back to a backup while its site and the other tenants go on."""
+
+import base64
+import json
+import os
+import sys
+import threading
+
+from harness import App, Site, World, expect, main, terms, wait_for
+from test_backup import backup, passphrase
+from test_tenants import Tenant, agent_of, call, site_of
+
+
+def restore(world, site, path, tenant="mercedes", reason="wrong import",
+            word=None, options=()):
+    return site.cli("restore", path, "--tenant", tenant, "--reason", reason,
+                    "--passphrase-file", word or passphrase(world), *options)
+
+
+def setting(world, *names):
+    site = site_of(world)
+    tenants = [Tenant(site, name) for name in names or ("mercedes",)]
+    for tenant in tenants:
+        tenant.install(terms(5, 5))
+    return [site, *tenants]
+
+
+def held(world, agent, name):
+    app = App(world, agent.socket, name=name)
+    expect(app.wait(), app.errors())
+    return app
+
+
+def api(site, method, path, body=None):
+    return call(site, method, "/api/v1/restores" + path, site.key,
+                "127.0.0.1", body)
+
+
+def begin(at, **other):
+    return api(at, "POST", "", {"tenant": "mercedes", "bytes": 100,
+                                "site": at.ready()["site"], **other})
+
+
+def put(site, part, data, offset=0):
+    return api(site, "PUT", "/%d" % part, {
+        "offset": offset, "data": base64.urlsafe_b64encode(data).decode().rstrip("=")})
+
+
+def left_behind(site):
+    return [name for name in os.listdir(os.path.join(site.state, "tenants"))
+            if name.endswith(".restore")]
+
+
+# --- it is put back ----------------------------------------------------------
+
+
+def one_is_put_back_and_the_other_notices_nothing():
+    with World() as world:
+        site, mercedes, bosch = setting(world, "mercedes", "bosch")
+        ours, theirs = agent_of(mercedes), agent_of(bosch)
+        before, other = held(world, ours, "before"), held(world, theirs, "b")
+        path = backup(world, site)
+        after = held(world, ours, "after")
+        mercedes.token()
+        fold = mercedes.verify()
+        ends, failed = threading.Event(), []
+
+        def go_on():
+            while not ends.is_set():
+                try:
+                    app = held(world, theirs, "t")
+                    app.stop()
+                except Exception as error:  # told by the test
+                    failed.append(error)
+                    return
+
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        try:
+            done = restore(world, site, path)
+        finally:
+            ends.set()
+            thread.join()
+        expect(done.status == 0 and "Generation 2" in done.out, done.err)
+        expect(not failed, failed)
+        # Nothing is frozen; the lease that came after is adopted.
+        expect(not site.ready().get("rolled_back"), site.ready())
+        ours.wait_connected()
+        wait_for(lambda: len(mercedes.leases()) == 2, "leases")
+        expect(mercedes.verify()["generation"] == 2, "generation")
+        expect(bosch.verify()["generation"] == 1, "the other one's")
+        expect(before.process.poll() is None and after.process.poll() is None
+               and other.process.poll() is None, "an application ended")
+        held(world, ours, "again")
+        rows = [json.loads(line) for line in
+                mercedes.cli("--json", "audit", "tail").out.splitlines()]
+        row, = [row["fact"] for row in rows if row["kind"] == "generation"]
+        expect(row["lost"]["generation"] == 1 and row["lost"]["batch"] > 0, row)
+        status, said = call(site, "GET", "/api/v1/subjects/" + row["reason"],
+                            mercedes.key, "mercedes.site.localhost")
+        words = json.dumps(said)
+        expect(status == 200 and "restored from batch" in words and
+               "wrong import" in words, said)
+        expect(not left_behind(site), left_behind(site))
+        # Nor does the next start find anything.
+        site.stop()
+        site.start()
+        expect(not site.ready().get("rolled_back"), site.ready())
+        wait_for(lambda: len(mercedes.leases()) == 3, "leases")
+        # And once more, from before the last time.
+        done = restore(world, site, path, reason="again")
+        expect(done.status == 0 and "Generation 3" in done.out, done.err)
+        ours.wait_connected()
+        wait_for(lambda: len(mercedes.leases()) == 3, "leases")
+        expect(fold["generation"] == 1, fold)
+
+
+# --- it is not ----------------------------------------------------------------
+
+
+def what_does_not_fit_is_named_and_nothing_is_changed():
+    with World() as world:
+        site, mercedes = setting(world)
+        path = backup(world, site)
+        one = backup(world, site, "default.backup", "--tenant", "default")
+        at = mercedes.verify()["rows"]
+        wrong = world.path("wrong")
+        with open(os.open(wrong, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+            f.write("another passphrase\n")
+        with open(path, "rb") as f:
+            data = bytearray(f.read())
+        data[len(data) * 2 // 3] ^= 1
+        bad = world.path("bad.backup")
+        with open(bad, "wb") as f:
+            f.write(data)
+        other = Site(world, "other")
+        other.start()
+        foreign = world.path("foreign.backup")
+        made = other.cli("backup", foreign, "--passphrase-file",
+                         passphrase(world))
+        expect(made.status == 0, made.err)
+        for done, words in (
+                (restore(world, site, path, word=wrong), "passphrase"),
+                (restore(world, site, bad), "does not hold"),
+                (restore(world, site, one), "is not in"),
+                (restore(world, site, path, tenant="bosch"), "is not in"),
+                (restore(world, site, path, tenant="default"), "stopped"),
+                (restore(world, site, foreign, tenant="default"),
+                 "is a backup of"),
+                (restore(world, site, path, reason=""), "--reason"),
+                (restore(world, site, path, reason="x" * 91), "--reason")):
+            expect(done.status != 0 and words in done.err, (words, done.err))
+        expect(mercedes.verify()["rows"] == at, "rows")
+        expect(not left_behind(site), left_behind(site))
+        expect(site.cli("tenant", "delete", "mercedes", "--confirm",
+                        "mercedes").status == 0, "delete")
+        gone = restore(world, site, path)
+        expect(gone.status == 1 and "no tenant 'mercedes'" in gone.err,
+               gone.err)
+        Tenant(site, "mercedes")
+        again = restore(world, site, path)
+        expect(again.status == 1 and "another key" in again.err, again.err)
+        expect(not left_behind(site), left_behind(site))
+
+
+def pieces_come_in_order_and_so_many():
+    with World() as world:
+        site, mercedes = setting(world)
+        status, answer = begin(site, bytes=1 << 50)
+        expect(status == 503 and "no room" in answer["detail"], answer)
+        status, answer = begin(site, tenant="nobody")
+        expect(status == 404, answer)
+        status, answer = begin(site, site="site-another")
+        expect(status == 409 and "is a backup of" in answer["detail"], answer)
+        status, place = begin(site)
+        expect(status == 201 and place["offset"] == 0, place)
+        part = place["part"]
+        status, answer = begin(site)
+        expect(status == 503 and "another copy" in answer["detail"], answer)
+        status, answer = put(site, part, b"x" * 10, 10)
+        expect(status == 409 and "gap" in answer["detail"], answer)
+        for data, offset, ends in ((b"a" * 40, 0, 40), (b"a" * 40, 0, 40),
+                                   (b"a" * 10, 30, 40), (b"b" * 50, 10, 60)):
+            status, answer = put(site, part, data, offset)
+            expect(status == 200 and answer["offset"] == ends, answer)
+        status, answer = put(site, part, b"x" * 41, 60)
+        expect(status == 400 and "said to be the last" in answer["detail"],
+               answer)
+        end = "/%d/end" % part
+        status, answer = api(site, "POST", end, {"reason": "why"})
+        expect(status == 409 and "60 of 100" in answer["detail"], answer)
+        status, answer = put(site, part, b"x" * 40, 60)
+        expect(status == 200, answer)
+        status, answer = api(site, "POST", end, {"reason": "why"})
+        expect(status == 400 and "cannot be put back" in answer["detail"],
+               answer)
+        # A tenant's own admin has no business here.
+        status, answer = call(site, "DELETE", "/api/v1/restores/%d" % part,
+                              mercedes.key, "mercedes.site.localhost")
+        expect(status == 403, answer)
+        status, answer = api(site, "DELETE", "/%d" % part)
+        expect(status == 200, answer)
+        status, answer = api(site, "POST", end, {"reason": "why"})
+        expect(status == 404, answer)
+        status, place = begin(site)
+        expect(status == 201, place)
+
+
+# --- and is killed --------------------------------------------------------------
+
+
+def a_site_that_is_killed_has_the_old_or_the_new_store_whole():
+    with World() as world:
+        site, mercedes = setting(world)
+        agent = agent_of(mercedes)
+        app = held(world, agent, "app")
+        path = backup(world, site)
+        held(world, agent, "later")
+        generation, seen = 1, set()
+        for delay in (0.2, 0.5, 0.8, 1.1, 1.6):
+            done = []
+            thread = threading.Thread(
+                target=lambda: done.append(restore(world, site, path)))
+            thread.start()
+            thread.join(1.2 + delay)
+            site.kill()
+            thread.join()
+            site.start()
+            expect(not site.ready().get("rolled_back"), site.ready())
+            now = mercedes.verify()["generation"]
+            expect(now in (generation, generation + 1), (generation, now))
+            expect(now > generation or done[0].status != 0,
+                   "it was said to be done")
+            seen.add(now > generation)
+            generation = now
+            expect(not left_behind(site), left_behind(site))
+            agent.wait_connected()
+            wait_for(lambda: len(mercedes.leases()) == 2,
+                     "leases: %s" % mercedes.leases())
+        expect(app.process.poll() is None, "the application ended")
+        expect(len(seen) == 2, "all kills were on one side: %s" % seen)
+
+
+if __name__ == "__main__":
+    sys.exit(main([
+        one_is_put_back_and_the_other_notices_nothing,
+        what_does_not_fit_is_named_and_nothing_is_changed,
+        pieces_come_in_order_and_so_many,
+        a_site_that_is_killed_has_the_old_or_the_new_store_whole,
+    ]))
