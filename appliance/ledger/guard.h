@@ -50,6 +50,10 @@
  * At start only tenants without a note are opened and looked at. A crash leaves
  * the note and an unchanged journal, or no note.
  *
+ * One tenant may be put back on purpose while the site runs: its journal has its
+ * generation, and the system store its new anchor, before it opens again, so
+ * none of this finds anything (tenant_restore.h).
+ *
  * It must not know of sessions, threads, operations or people.
  */
 #ifndef APPLIANCE_LEDGER_GUARD_H
