@@ -30,7 +30,8 @@ int setup_restore(struct archive_header *made,
  * One tenant of a site that is there and stopped, out of a backup of it alone or
  * of the whole site: its store is made beside the one that is there, checked,
  * and takes its place in one step; then the other one is removed. A crash leaves
- * either. Site and key must be the same. ERR_BUSY: a daemon runs there.
+ * either. Site and key must be the same. ERR_BUSY: a daemon runs there. (Then
+ * the ledger does it: restore_beside.h.)
  */
 int setup_restore_tenant(struct archive_header *made,
     const struct setup_restore *restore, const char *tenant);
