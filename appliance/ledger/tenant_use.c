@@ -648,6 +648,8 @@ tenant_watch(struct process *process)
 		if (entry->first->until <= now)
 			refuse_parked(process, entry, ERR_UNAVAILABLE,
 			    "the tenant takes too long to open; try again");
+		else if (entry->open != NULL && !entry->taken)
+			dispatch_parked(process, entry);
 		else
 			begin_to_open(process, entry);
 	}
