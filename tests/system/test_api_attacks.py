@@ -132,7 +132,6 @@ def without_a_credential_every_route_is_closed():
             patient(lambda: api.ask(method, url, body), 401,
                     "unauthenticated", method + " " + path)
         # A credential that is none: the same words as for no route at all.
-        n = 0
         for i, (method, path, op, scope) in enumerate(routes.all):
             if scope is None or op["operationId"] in STREAMS or \
                     path in nowhere:
@@ -141,8 +140,11 @@ def without_a_credential_every_route_is_closed():
             answer = api.ask(method, url, body, key=bad[i % len(bad)])
             expect(answer.status in (400, 401, 429, 431),
                    "%s %s: %r" % (method, path, answer))
-            n += answer.status == 401
-        expect(n > 2, "only %d were answered by the credential" % n)
+        # How many of those were answered by the rate is the machine's matter.
+        for key in bad:
+            if len(key) < 100:
+                patient(lambda: api.ask("GET", "/api/v1/site", None, key=key),
+                        401, "unauthenticated", key)
         expect(site.ready(), "the site is gone")
 
 
