@@ -55,7 +55,8 @@ ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: help all demo demo-stop check attacks conformance asan tsan lint \
-	format openapi-check metrics-check hardening sim torture bench fuzz bench-json dependencies \
+	format openapi-check metrics-check hardening sim torture bench fuzz bench-audit \
+	bench-json dependencies \
 	install clean install-manual completions
 
 help: ## this list
@@ -66,7 +67,8 @@ help: ## this list
 ROOMS := shared/base shared/record shared/token shared/license \
 	shared/journal shared/backup shared/proof shared/ipc shared/rpc \
 	shared/net \
-	appliance/setup appliance/front appliance/ledger appliance/courier \
+	appliance/setup appliance/front appliance/audit appliance/ledger \
+	appliance/courier \
 	appliance/vendor \
 	agent/keeper agent/uplink agent/lib agent/cli
 archive = $(O)/$(subst /,-,$(1)).a
@@ -86,7 +88,7 @@ LIBS_ledger := -llmdb -levent_pthreads -pthread
 
 PROGRAMS := leaseholdd leasehold-agent leasehold leasehold-vendor
 leaseholdd_main := appliance/main.c
-leaseholdd_rooms := appliance/front appliance/ledger appliance/courier \
+leaseholdd_rooms := appliance/front appliance/audit appliance/ledger appliance/courier \
 	appliance/setup \
 	shared/net $(WIRE_ROOMS)
 leaseholdd_libs := $(LIBS_courier) $(LIBS_ledger) $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
@@ -288,6 +290,12 @@ $(O)/tests/bench/json_bench.o: CPPFLAGS += \
 	$(shell pkg-config --cflags $(BENCH_JSON_PKG) 2>/dev/null)
 $(O)/tests/bench/json_bench: TEST_LIBS := \
 	$(shell pkg-config --libs $(BENCH_JSON_PKG) 2>/dev/null) $(LIBS_base)
+bench-audit: dependencies ## ten million entries of audit, searched: ENTRIES=
+	@$(SELF) $(JOBS) $(O)/tests/bench/audit_bench
+	@mkdir -p $(BUILD)/bench-audit
+	@nice $(O)/tests/bench/audit_bench $(BUILD)/bench-audit $(ENTRIES)
+	@rm -r $(BUILD)/bench-audit
+
 bench-json: dependencies ## our JSON reader against yajl, jsmn and json-c
 	@packaging/install-dependencies $(BENCH_JSON_PACKAGES)
 	@$(SELF) $(JOBS) $(O)/tests/bench/json_bench
