@@ -157,6 +157,23 @@ job_raise(struct borrow_job *job)
 
 /* --- prove ---------------------------------------------------------------- */
 
+/* A target of which no answer ever came here left tickets that this proof did
+ * not end. */
+static bool
+is_left(const struct book *book, const struct borrow_returned *said,
+    uint64_t counter)
+{
+	const struct ticket *ticket;
+
+	if (book->all)
+		return said->left > 0;
+	TAILQ_FOREACH(ticket, &book->tickets, entry)
+		if (book_returns(book, ticket->lease) &&
+		    ticket->ticket.epoch >= counter)
+			return true;
+	return false;
+}
+
 static void
 on_returned(void *ctx, int err, const void *reply,
     const struct problem *problem)
@@ -171,8 +188,8 @@ on_returned(void *ctx, int err, const void *reply,
 		log_info("keeper",
 		    "the site has the proof that %u borrows came back",
 		    said->ended);
-	/* A target of which no answer ever came here left tickets above. */
-	if (book->all && said->left > 0 && job->rounds++ < ROUNDS_MAX) {
+	if (is_left(book, said, job->back.proof.counter) &&
+	    job->rounds++ < ROUNDS_MAX) {
 		book->target = 0;
 		if (job_write(job))
 			job_prepare(job);

@@ -168,9 +168,11 @@ choose_back(struct preparing *p, const struct borrow_prepare *request,
 		p->back[i] = named || borrow_is_returning(borrow, borrower) ||
 		    borrow_epoch(borrow) < counter;
 		any = any || p->back[i];
-		/* Above its last ticket, which may be for a target of before.
-		 */
-		if (named && borrow_epoch(borrow) >= p->target)
+		/* Above its last ticket, which may be for a target of before;
+		 * where that is as far as the counter may go, it comes back
+		 * in the next round. */
+		if (named && borrow_epoch(borrow) >= p->target &&
+		    borrow_epoch(borrow) < most)
 			p->target = borrow_epoch(borrow) + 1;
 	}
 	return any;

@@ -327,8 +327,23 @@ fetch(struct sim *sim, struct device *device, struct disk *disk,
 	return DONE;
 }
 
+/* In the middle of another one: a target of which no answer came left tickets
+ * that this proof did not end. */
+static inline bool
+is_left(const struct disk *disk, uint32_t left, uint64_t counter)
+{
+	if (disk->all)
+		return left > 0;
+	for (uint32_t i = 0; i < disk->n; i++)
+		if (disk_returns(disk, disk->tickets[i].lease) &&
+		    disk->tickets[i].ticket.epoch >= counter)
+			return true;
+	return false;
+}
+
+/* Done, or *again: there is another round to go. */
 static inline enum outcome
-prove(struct sim *sim, struct device *device)
+prove(struct sim *sim, struct device *device, bool *again)
 {
 	struct borrow_return request = {
 		.proof = borrower_proof(&device->tpm),
@@ -340,13 +355,17 @@ prove(struct sim *sim, struct device *device)
 
 	if (outcome != DONE)
 		return outcome;
-	disk_finish(&disk, device->tpm.counter);
+	*again = is_left(&disk, command.reply.borrow_returned.left,
+	    device->tpm.counter);
+	if (*again)
+		disk.target = 0;
+	else
+		disk_finish(&disk, device->tpm.counter);
 	return disk_write(sim, device, &disk);
 }
 
-/* The return that the disk speaks of, from wherever it stands. */
 static inline enum outcome
-go_on(struct sim *sim, struct device *device)
+go_on_once(struct sim *sim, struct device *device, bool *again)
 {
 	struct disk disk = device->disk;
 	struct borrow_tickets last;
@@ -387,7 +406,22 @@ go_on(struct sim *sim, struct device *device)
 		if (chance(sim))
 			return CRASHED;
 	}
-	return prove(sim, device);
+	return prove(sim, device, again);
+}
+
+/* The return that the disk speaks of, from wherever it stands. */
+static inline enum outcome
+go_on(struct sim *sim, struct device *device)
+{
+	enum outcome outcome;
+	bool again;
+	int rounds = 0;
+
+	do {
+		again = false;
+		outcome = go_on_once(sim, device, &again);
+	} while (outcome == DONE && again && rounds++ < 8);
+	return outcome;
 }
 
 /* In borrow_lost.h: what the device has of a branch that was lost. */
@@ -433,7 +467,7 @@ settle(struct sim *sim, struct device *device)
 		outcome = disk_write(sim, device, &disk);
 		return outcome == DONE ? go_on(sim, device) : outcome;
 	}
-	return below ? prove(sim, device) : DONE;
+	return below ? prove(sim, device, &below) : DONE;
 }
 
 static inline enum outcome

@@ -32,6 +32,8 @@ sim_fail(const struct sim *sim, int line, const char *what)
 	       "(line %d)\n",
 	    (unsigned long long)sim->seed, (unsigned long long)sim->steps,
 	    (long long)sim->fail_at, what, line);
+	printf("repeat it: make sim SEED=%llu RUNS=1\n",
+	    (unsigned long long)sim->seed);
 	fflush(stdout);
 	world_remove(sim->world.path);
 	rmdir(sim->world.dir);
@@ -524,7 +526,8 @@ main(int argc, char **argv)
 	       "return and of one offline\n",
 	    (long long)chances);
 	for (uint64_t i = 0; i < runs; i++) {
-		run(&sim, seed + i, steps, i % 2 != 0);
+		/* Of the seed alone, so that a seed repeats its run. */
+		run(&sim, seed + i, steps, (seed + i) % 2 == 0);
 		put_backs += sim.put_backs;
 		adopted += sim.adopted;
 		takes += sim.takes;

@@ -212,6 +212,33 @@ START_TEST(hidden_ticket_is_closed_before_its_seat_is_free)
 }
 END_TEST
 
+/* The first target after it is as far as a counter is raised at once, and what
+ * stays has a ticket for it. Whose answer is lost may still give that back. */
+START_TEST(answer_that_was_lost_after_it_is_no_dead_end)
+{
+	struct borrow_returned returned;
+	uint64_t one = borrow_take(&world, &alice, PRODUCT, BORROW_DAY_S);
+	uint64_t epoch;
+
+	ck_assert_uint_ne(one, 0);
+	ledger_snapshot(&world);
+	put_back();
+	ck_assert_int_eq(borrow_prepare(&world, &epoch, &alice,
+			     UINT64_C(1) << 40),
+	    0);
+	ck_assert_uint_eq(epoch, alice.counter + AHEAD);
+	ck_assert(borrow_has(&world, alice.device, one, epoch));
+	ck_assert_int_eq(borrow_prepare(&world, &epoch, &alice, one), 0);
+	ck_assert_uint_eq(epoch, alice.counter + AHEAD);
+	alice.counter = epoch;
+	ck_assert_int_eq(borrow_prove(&world, &returned, &alice), 0);
+	ck_assert_uint_eq(returned.left, 1);
+	give_back(one);
+	ck_assert_uint_eq(world_seats_free(&world, PRODUCT), SEATS);
+	world_check_folded(&world);
+}
+END_TEST
+
 /* Who shows it keeps it. */
 START_TEST(replaced_ticket_that_is_shown_goes_on_above_the_fence)
 {
@@ -429,6 +456,7 @@ suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, borrow_of_a_lost_branch_is_known_again);
 	tcase_add_test(tc, hidden_ticket_is_closed_before_its_seat_is_free);
+	tcase_add_test(tc, answer_that_was_lost_after_it_is_no_dead_end);
 	tcase_add_test(tc,
 	    replaced_ticket_that_is_shown_goes_on_above_the_fence);
 	tcase_add_test(tc, both_tickets_of_an_unknown_borrow_are_one_seat);
