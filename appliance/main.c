@@ -78,6 +78,7 @@ core_main(void *ctx, const struct supervisor_child *child)
 		    : NULL,
 		.courier_edge = (int)daemon->settings.fronts,
 		.metrics_open = daemon->settings.metrics_open,
+		.audit_keep_days = daemon->settings.audit_keep_days,
 		.password_cost = (enum password_cost)daemon->settings.cost,
 		.port = (uint32_t)daemon->settings.port,
 		.tenant_idle_ms = daemon->settings.tenant_idle_s * 1000,

@@ -1,4 +1,5 @@
 /* The table of commands: dispatch and help come from it. */
+#include "agent/cli/audit_query.h"
 #include "agent/cli/cli.h"
 
 #include <stddef.h>
@@ -335,6 +336,21 @@ const struct command_spec commands[] = {
 	    "  -n N          that many batches (default 10)\n"
 	    "  --follow      go on as they come\n",
 	    "leasehold audit tail --follow", audit_tail },
+	{ "audit search", "", "who did what, from where, how it ended (admin)",
+	    AUDIT_QUERY_OPTIONS
+	    "  -n N          that many (default 100)\n"
+	    "  --all         all of them\n"
+	    "  --oldest-first else the newest come first\n"
+	    "All that is given must fit. What was erased shows as erased.\n",
+	    "leasehold audit search --user alice --result refused --from 7d",
+	    audit_search_command },
+	{ "audit state", "", "how much of the journal is searched (admin)",
+	    NULL, "leasehold audit state", audit_state_command },
+	{ "audit rebuild", "",
+	    "make what is searched anew from the journal (admin)",
+	    "All else goes on meanwhile; searches find what is there "
+	    "already.\n",
+	    "leasehold audit rebuild", audit_rebuild_command },
 	{ "audit verify", "", "check the whole journal here (admin)",
 	    "  --site-key K  believe this key, not the one the site names\n",
 	    "leasehold audit verify", audit_verify },

@@ -415,6 +415,7 @@ audit_row(struct audit_txn *txn, const struct row *row, int64_t time)
 	    row->kind == ROW_BORROW_ENDED || row->kind == ROW_LEASE_ADOPTED;
 	int err = complete(&entry, txn, ended);
 
+	entry.of_key |= row->kind == ROW_KEY_CREATED;
 	if (err == 0)
 		err = audit_put(txn, &entry);
 	return err == 0 ? learn(txn, row, &entry) : err;

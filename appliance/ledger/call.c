@@ -548,6 +548,14 @@ call_vault(struct call *call, void (*run)(struct work *work))
 }
 
 void
+call_audit(struct call *call, void (*run)(struct work *work))
+{
+	call->write.work.run = run;
+	call->write.work.done = call_done;
+	worker_put(call->process->auditor, &call->write.work);
+}
+
+void
 call_open(struct call *call, void (*run)(struct work *work))
 {
 	call->write.work.run = run;

@@ -3,6 +3,7 @@
  * id, before a byte of the request is decoded; what stands in no row is
  * refused (DESIGN 6).
  */
+#include "appliance/ledger/audit_asked.h"
 #include "appliance/ledger/backup.h"
 #include "appliance/ledger/by_key.h"
 #include "appliance/ledger/caller.h"
@@ -75,6 +76,9 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_DEVICE_REVOKE] = command_revoke,
 	[OP_JOURNAL_BATCHES] = query_plain,
 	[OP_JOURNAL_CHECKPOINT] = checkpoint_asked,
+	[OP_AUDIT_SEARCH] = audit_search_asked,
+	[OP_AUDIT_STATE] = audit_state_asked,
+	[OP_AUDIT_REBUILD] = audit_rebuild_asked,
 	[OP_SUBJECT_SHOW] = query_plain,
 	[OP_PERSON_FIND] = query_plain,
 	[OP_PERSON_EXPORT] = query_plain,

@@ -7,6 +7,7 @@
 #ifndef APPLIANCE_LEDGER_INSIDE_H
 #define APPLIANCE_LEDGER_INSIDE_H
 
+#include "appliance/ledger/audit_asked.h"
 #include "appliance/ledger/auth.h"
 #include "appliance/ledger/contracts.h"
 #include "appliance/ledger/denials.h"
@@ -110,6 +111,7 @@ struct tenant {
 	int64_t linger_until; /* as the start found it; site time */
 	bool news; /* was committed since the last tick */
 	uint64_t proved; /* batch of the newest evidence against it */
+	struct tenant_audit audit;
 };
 
 /** What is remembered of a device while the process lives. */
@@ -192,6 +194,7 @@ struct process {
 	bool tenant_changing; /* what one is, in the system store */
 	size_t n_moving; /* tenants that are being opened or closed */
 	struct worker *opener; /* opens and closes them */
+	struct worker *auditor; /* audit_asked.h */
 	struct usage_saving *usage_saving; /* on its way to the store */
 	int64_t usage_saved; /* boottime */
 	int32_t usage_day; /* as the last tick saw it */
@@ -353,6 +356,8 @@ void call_query(struct call *call, void (*run)(struct work *work));
 void call_help(struct call *call, void (*run)(struct work *work));
 /** On the thread that opens and closes tenants. */
 void call_open(struct call *call, void (*run)(struct work *work));
+/** On the thread of the audit projections. */
+void call_audit(struct call *call, void (*run)(struct work *work));
 /** On the thread for copies of whole stores. */
 void call_vault(struct call *call, void (*run)(struct work *work));
 /** On the thread for passwords: see person_hash() in people.h. */

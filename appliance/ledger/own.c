@@ -376,6 +376,8 @@ own_batch(void *ctx, const struct write_outcome *outcome)
 	if (outcome->rc != 0 || outcome->rows > 0)
 		tenant_set_fault(tenant, outcome->rc);
 	apply_events(tenant, outcome);
-	if (outcome->facts > 0)
+	if (outcome->facts > 0) {
 		events_news(tenant);
+		audit_is_due(tenant);
+	}
 }

@@ -172,6 +172,7 @@ tick_tenant(struct tenant *tenant)
 		return;
 	own_expire_due(tenant);
 	own_flush_denials(tenant, false);
+	audit_tick(tenant);
 	keys_tick(tenant);
 	waiting_tick(tenant);
 	tenant_watch_room(tenant);
@@ -366,9 +367,10 @@ start_threads(struct process *process)
 	process->checker = worker_new("checker", process->outbox);
 	process->vault = worker_new("vault", process->outbox);
 	process->opener = worker_new("opener", process->outbox);
+	process->auditor = worker_new("auditor", process->outbox);
 	if (process->reader == NULL || process->helper == NULL ||
 	    process->checker == NULL || process->vault == NULL ||
-	    process->opener == NULL)
+	    process->opener == NULL || process->auditor == NULL)
 		return ERR_SYSTEM;
 	int rc = people_open(process);
 
@@ -433,6 +435,7 @@ stop_threads(struct process *process)
 	for (size_t i = 0; i < process->n_writers; i++)
 		writer_free(process->writers[i]);
 	worker_free(process->opener);
+	worker_free(process->auditor);
 	worker_free(process->reader);
 	worker_free(process->checker);
 	people_stop(process->people);

@@ -48,6 +48,7 @@ struct ledger_process_options {
 	enum password_cost password_cost; /* of new passwords; 0: moderate */
 	uint32_t port; /* that the site listens on, for its URLs; 0: none */
 	int64_t tenant_idle_ms; /* before a tenant is closed; 0: 5 min */
+	int64_t audit_keep_days; /* entries that are searched; 0: for ever */
 };
 
 /** supervisor.core_main: `ctx` is a struct ledger_process_options. Status 0

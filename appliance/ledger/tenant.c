@@ -129,6 +129,7 @@ tenant_close(struct tenant *tenant)
 	if (tenant == NULL)
 		return;
 	keys_close(tenant);
+	audit_end(tenant);
 	ledger_close(tenant->ledger);
 	liveness_release(&tenant->liveness);
 	contracts_release(&tenant->contracts);

@@ -100,6 +100,8 @@ static const struct config_key keys[] = {
 	    .doc = "auditors" },
 	{ "ldap", "viewer_group", CONFIG_TEXT, AT(directory.groups[3]),
 	    .doc = "viewers" },
+	{ "audit", "keep_days", CONFIG_NUMBER, AT(audit_keep_days), 0, 36500,
+	    .doc = "days of entries that searches find; 0: for ever" },
 	{ "borrow", "longest_s", CONFIG_NUMBER, AT(borrow_longest_s), 0,
 	    LICENSE_BORROW_MAX_S,
 	    .doc = "longest borrow; 0: as licenses say, never longer" },

@@ -9,6 +9,7 @@
 
 #include "shared/rpc/borrow.h"
 #include "shared/rpc/messages.h"
+#include "shared/rpc/messages_audit.h"
 #include "shared/rpc/messages_events.h"
 #include "shared/rpc/messages_key.h"
 #include "shared/rpc/messages_key_lease.h"
@@ -80,6 +81,9 @@ enum operation_id {
 	OP_DEVICE_REVOKE,
 	OP_JOURNAL_BATCHES,
 	OP_JOURNAL_CHECKPOINT,
+	OP_AUDIT_SEARCH,
+	OP_AUDIT_STATE,
+	OP_AUDIT_REBUILD,
 	OP_SUBJECT_SHOW,
 	OP_PERSON_FIND,
 	OP_PERSON_EXPORT,

@@ -1,0 +1,80 @@
+/*
+ * Records of the audit: what is searched for, and what is found. Entries name
+ * people, hosts and addresses in the clear: who may ask has the scope
+ * admin:audit. It must not know how they are found.
+ */
+#ifndef SHARED_RPC_MESSAGES_AUDIT_H
+#define SHARED_RPC_MESSAGES_AUDIT_H
+
+#include "shared/record/record.h"
+
+#include <stdint.h>
+
+/** Entries of one page at most. */
+#define AUDIT_PAGE_MAX 500
+
+/** Empty or 0: any. What is given must all fit. */
+struct audit_query {
+	char user[128];
+	char hostname[128];
+	char ip_address[64]; /* an address, or a range of them */
+	char product[64];
+	char result[48]; /* "granted", "no_seats"; "refused": any code */
+	char event[48]; /* "lease.granted", "device.revoke" */
+	char actor[32]; /* "site", "admin-1", "user-3", "device-9", "key-7" */
+	char device_id[32];
+	char api_key_id[32];
+	char fingerprint[65];
+	int64_t from; /* 0: any */
+	int64_t to; /* exclusive; 0: any */
+	bool oldest_first;
+	uint64_t after; /* cursor */
+	uint32_t limit;
+};
+
+/** A decision or an act. "erased" stands in the place of what was erased. */
+struct audit_item {
+	uint64_t row; /* of the journal, which proves it */
+	int64_t timestamp;
+	char tenant_id[64];
+	char event[48];
+	char result[48];
+	char actor[32];
+	char api_key_id[32];
+	char device_id[32];
+	char product[64];
+	char user[128];
+	char hostname[128];
+	char ip_address[64];
+	char fingerprint[65];
+	uint64_t license;
+	uint64_t lease;
+	uint64_t object; /* number of a user, an enrolment token, an erasure */
+	uint64_t count; /* so many of one cause within a minute */
+	char reason[128]; /* the words of who did it */
+};
+/** A page may hold fewer than `limit`, even none, and yet not be the last:
+ * `next` says. */
+struct audit_page {
+	struct record_list items; /* audit_item */
+	uint64_t next; /* cursor; 0: that was all */
+	/** Rows of the journal that are not searched yet: the projection is
+	 * being made. */
+	uint64_t behind;
+};
+
+struct audit_state {
+	uint64_t rows; /* of the journal */
+	uint64_t behind; /* of them, that are not in the projection yet */
+	uint64_t entries;
+	uint64_t size_bytes;
+	/** Entries of rows up to this one were given up; the rows are in the
+	 * journal. 0: none. */
+	uint64_t given_up_to;
+	uint32_t keep_days; /* how long entries are kept; 0: for ever */
+};
+
+extern const struct record audit_query_record, audit_item_record,
+    audit_page_record, audit_state_record;
+
+#endif

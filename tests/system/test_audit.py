@@ -1,0 +1,210 @@
+#!/usr/bin/python3
+"""Who did what: searched by everything that an entry says, made anew, kept for
+as long as is said, and a person who was erased is in it no more."""
+
+import os
+import sys
+
+from api import Api
+from by_key import Program
+from harness import PRODUCT, Site, World, expect, main, terms
+
+
+def search(site, *args):
+    found = site.cli("--json", "audit", "search", *args)
+    expect(found.status == 0, found.err)
+    return found.json()["items"]
+
+
+def make_key(site, *args):
+    made = site.cli("--json", "key", "create", "build", "--scope",
+                    "license:checkout", "--scope", "license:return", *args)
+    expect(made.status == 0, made.err)
+    return made.json()
+
+
+def a_seat_is_found_by_everything_that_is_known_of_it():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.install(terms())
+        key = make_key(site)
+        with Program(site, key["api_key"],
+                     {"X-Hostname": "build-7.example",
+                      "X-App-Fingerprint": "ab" * 32}) as program:
+            lease = program.checkout(user="olga")
+            expect(lease.status == 201, lease)
+            program.ask("POST", "/api/v1/licenses/return",
+                        {"id": lease.body["id"]})
+        seat = search(site, "--event", "lease.granted")
+        expect(len(seat) == 1, seat)
+        seat = seat[0]
+        expect(seat["tenant_id"] == "default" and
+               seat["product"] == PRODUCT and seat["user"] == "olga" and
+               seat["hostname"] == "build-7.example" and
+               seat["api_key_id"] == key["key_id"] and
+               seat["fingerprint"] == "ab" * 32 and
+               seat["result"] == "granted" and
+               seat["actor"] == key["key_id"], seat)
+        for filters in (["--user", "olga"], ["--hostname", "build-7.example"],
+                        ["--key-id", key["key_id"]], ["--product", PRODUCT],
+                        ["--fingerprint", "ab" * 32],
+                        ["--actor", key["key_id"]],
+                        ["--result", "granted", "--from", "1h"]):
+            found = search(site, *filters)
+            expect(seat in found, (filters, found))
+        for filters in (["--user", "olg"], ["--hostname", "build-8.example"],
+                        ["--key-id", "key-99"], ["--product", "other"],
+                        ["--user", "olga", "--result", "refused"],
+                        ["--user", "olga", "--to", "2020-01-01"]):
+            expect(search(site, *filters) == [], filters)
+        # Its end says whose it was.
+        ends = search(site, "--user", "olga", "--event", "lease.ended")
+        expect(len(ends) == 1 and ends[0]["result"] == "returned", ends)
+        order = search(site, "--oldest-first", "--user", "olga")
+        expect([e["event"] for e in order] == ["lease.granted",
+                                               "lease.ended"], order)
+        text = site.cli("audit", "search", "--user", "olga")
+        expect("lease.granted" in text.out and "build-7.example" in text.out,
+               text.out)
+
+
+def wrong_questions_are_refused_with_the_field():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        api = Api(site)
+        headers = {"Authorization": "Bearer " + site.key}
+        for query, field in (("ip_address=10.0.0.0%2F33", "ip_address"),
+                             ("actor=nobody", "actor"),
+                             ("device_id=9", "device_id"),
+                             ("fingerprint=abc", "fingerprint"),
+                             ("usr=olga", "usr")):
+            answer = api.raw("GET", "/api/v1/audit?" + query, None, headers)
+            expect(answer.status == 400 and field in answer.json()["detail"] +
+                   answer.json().get("field", ""), (query, answer))
+        api.close()
+
+
+def a_key_without_the_scope_sees_nothing():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        made = site.cli("--json", "key", "create", "reader", "--scope",
+                        "admin:read")
+        expect(made.status == 0, made.err)
+        with Program(site, made.json()["api_key"]) as program:
+            for path in ("/api/v1/audit", "/api/v1/audit/state"):
+                answer = program.ask("GET", path)
+                expect(answer.status == 403, (path, answer))
+            answer = program.ask("POST", "/api/v1/audit/rebuild", {})
+            expect(answer.status == 403, answer)
+
+
+def pages_go_on_to_the_end():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        for i in range(7):
+            site.token()
+        whole = search(site, "--event", "join.created", "--all")
+        expect(len(whole) == 7, whole)
+        some = site.cli("audit", "search", "--event", "join.created",
+                        "-n", "3")
+        expect("there are more" in some.err, some.err)
+        api = Api(site)
+        headers = {"Authorization": "Bearer " + site.key}
+        seen, after = [], ""
+        while True:
+            answer = api.raw("GET", "/api/v1/audit?event=join.created&limit=2"
+                             + after, None, headers)
+            expect(answer.status == 200, answer)
+            seen += answer.json()["items"]
+            if "next" not in answer.json():
+                break
+            after = "&after=" + answer.json()["next"]
+        expect([e["row"] for e in seen] == [e["row"] for e in whole],
+               (seen, whole))
+        api.close()
+
+
+def it_is_made_anew_and_after_kill_nothing_is_missing_or_twice():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.install(terms())
+        for i in range(3):
+            site.token()
+        before = search(site, "--all", "--to", "2100-01-01")
+        rebuilt = site.cli("audit", "rebuild")
+        expect(rebuilt.status == 0 and "100 %" in rebuilt.err, rebuilt.err)
+        expect(search(site, "--all", "--to", "2100-01-01") == before,
+               "another answer after the rebuild")
+        site.kill()
+        site.start()
+        after = search(site, "--all")
+        kept = [entry for entry in after if entry["row"] <=
+                before[0]["row"]]
+        expect(kept == before, (kept, before))
+        # Thrown away while the site is stopped, it comes back by itself.
+        site.stop()
+        folder = os.path.join(site.state, "tenants", "default", "audit")
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+        site.start()
+        kept = [entry for entry in search(site, "--all")
+                if entry["row"] <= before[0]["row"]]
+        expect(kept == before, (kept, before))
+
+
+def a_copy_that_is_put_back_makes_it_anew():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.token()
+        site.stop()
+        copy = site.snapshot()
+        site.start()
+        site.token()
+        expect(len(search(site, "--event", "join.created")) == 2, "not two")
+        site.stop()
+        # The ledger is older than its projection, which is not in the copy.
+        site.put_back(copy, parts=("system", "tenants/default/ledger"))
+        site.start()
+        expect(len(search(site, "--event", "join.created")) == 1,
+               "it shows what is not in the journal")
+
+
+def a_person_who_was_erased_is_not_found():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.install(terms())
+        key = make_key(site)
+        with Program(site, key["api_key"]) as program:
+            lease = program.checkout(user="olga")
+            program.ask("POST", "/api/v1/licenses/return",
+                        {"id": lease.body["id"]})
+        expect(len(search(site, "--user", "olga")) == 2, "not two")
+        erased = site.cli("person", "erase", "olga")
+        expect(erased.status == 0, erased.err)
+        expect(search(site, "--user", "olga") == [], "she is found")
+        seats = search(site, "--event", "lease.granted")
+        expect(len(seats) == 1 and seats[0]["user"] == "erased", seats)
+        rebuilt = site.cli("audit", "rebuild")
+        expect(rebuilt.status == 0, rebuilt.err)
+        expect(search(site, "--user", "olga") == [], "she is back")
+        expect(search(site, "--event", "lease.granted")[0]["user"] ==
+               "erased", "her name is back")
+
+
+TESTS = [a_seat_is_found_by_everything_that_is_known_of_it,
+         wrong_questions_are_refused_with_the_field,
+         a_key_without_the_scope_sees_nothing,
+         pages_go_on_to_the_end,
+         it_is_made_anew_and_after_kill_nothing_is_missing_or_twice,
+         a_copy_that_is_put_back_makes_it_anew,
+         a_person_who_was_erased_is_not_found]
+
+if __name__ == "__main__":
+    sys.exit(main(TESTS))
