@@ -3,7 +3,7 @@
  * be tried. A password is checked on a thread that does nothing else, one after
  * the other (each takes the memory and the time of Argon2id), and what waits
  * for it is bounded, of all and of each address. Everything else here belongs
- * to the loop. The core decides who may what (decide_user.c).
+ * to the loop. The core decides who may what (decide_user.h).
  */
 #ifndef APPLIANCE_LEDGER_PEOPLE_H
 #define APPLIANCE_LEDGER_PEOPLE_H
