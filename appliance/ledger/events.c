@@ -13,6 +13,7 @@ struct event_stream {
 	uint64_t conn, tag;
 	uint32_t kind; /* of the principal */
 	uint64_t id;
+	uint64_t login; /* session of a user; 0: none */
 	struct event_place place;
 	bool opened; /* its front has the first page */
 	bool busy; /* a page is being read */
@@ -118,16 +119,19 @@ send_end(const struct event_stream *stream)
 }
 
 static void
-refuse_stream(const struct event_stream *stream, const struct command *command)
+refuse_stream(const struct event_stream *stream, int err,
+    const struct problem *words)
 {
 	struct buf *out = &stream->front->process->out;
-	struct problem problem = command->problem;
+	struct problem problem = { .code = "" };
 
+	if (words != NULL)
+		problem = *words;
 	if (problem.code[0] == '\0')
-		problem_set(&problem, command->err, NULL, NULL);
+		problem_set(&problem, err, NULL, NULL);
 	buf_clear(out);
 	record_write_msgpack(out, &problem_record, &problem);
-	buf_add_be32(out, (uint32_t)command->err);
+	buf_add_be32(out, (uint32_t)err);
 	if (!out->failed)
 		front_send(stream->front,
 		    &(struct ipc_message){
@@ -156,7 +160,8 @@ finish_page(struct call *call)
 		if (stream->opened)
 			send_end(stream);
 		else
-			refuse_stream(stream, &call->write.command);
+			refuse_stream(stream, call->write.command.err,
+			    &call->write.command.problem);
 		free_stream(process, stream);
 		call_free(call);
 		return;
@@ -244,6 +249,7 @@ events_open(const struct request *request)
 		.tag = request->tag,
 		.kind = request->who.kind,
 		.id = request->who.id,
+		.login = request->login,
 	};
 	if (table_put(&process->streams, stream->serial, stream) != 0) {
 		free(stream);
@@ -303,22 +309,40 @@ events_news(struct tenant *tenant)
 
 /* --- ends ----------------------------------------------------------------- */
 
+/* NULL and 0: whichever. */
+struct ending {
+	const struct tenant *tenant;
+	const struct front *front;
+	const struct principal *who;
+	uint64_t login;
+	int err; /* for who has not heard anything yet */
+};
+
+static bool
+is_ending(const struct event_stream *stream, const struct ending *what)
+{
+	return (what->tenant == NULL || stream->tenant == what->tenant) &&
+	    (what->front == NULL || stream->front == what->front) &&
+	    (what->who == NULL ||
+		(stream->kind == what->who->kind &&
+		    stream->id == what->who->id)) &&
+	    (what->login == 0 || stream->login == what->login);
+}
+
 /* Freeing one changes the table: begin anew each time. */
 static void
-close_streams(struct process *process, const struct tenant *tenant,
-    const struct front *front, const struct principal *who)
+close_streams(struct process *process, const struct ending *what)
 {
 	struct event_stream *stream;
 	size_t at = 0;
 
 	while ((stream = table_next(&process->streams, &at)) != NULL) {
-		if ((tenant != NULL && stream->tenant != tenant) ||
-		    (front != NULL && stream->front != front) ||
-		    (who != NULL &&
-			(stream->kind != who->kind || stream->id != who->id)))
+		if (!is_ending(stream, what))
 			continue;
-		if (front == NULL)
+		if (what->front == NULL && stream->opened)
 			send_end(stream);
+		else if (what->front == NULL)
+			refuse_stream(stream, what->err, NULL);
 		free_stream(process, stream);
 		at = 0;
 	}
@@ -329,19 +353,32 @@ events_close_principal(struct tenant *tenant, uint32_t kind, uint64_t id)
 {
 	const struct principal who = { .kind = kind, .id = id };
 
-	close_streams(tenant->process, tenant, NULL, &who);
+	close_streams(tenant->process,
+	    &(struct ending){ .tenant = tenant,
+		.who = &who,
+		.err = ERR_UNAUTHENTICATED });
+}
+
+void
+events_close_login(struct process *process, uint64_t login)
+{
+	if (login != 0 && process->streams.count > 0)
+		close_streams(process,
+		    &(struct ending){ .login = login,
+			.err = ERR_UNAUTHENTICATED });
 }
 
 void
 events_close_tenant(struct tenant *tenant)
 {
-	close_streams(tenant->process, tenant, NULL, NULL);
+	close_streams(tenant->process,
+	    &(struct ending){ .tenant = tenant, .err = ERR_UNAVAILABLE });
 }
 
 void
 events_close_front(const struct front *front)
 {
-	close_streams(front->process, NULL, front, NULL);
+	close_streams(front->process, &(struct ending){ .front = front });
 }
 
 void

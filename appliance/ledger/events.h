@@ -31,6 +31,8 @@ size_t events_count(const struct tenant *tenant);
  * that closes, or of a front that is gone; those who followed come again. */
 void events_close_principal(struct tenant *tenant, uint32_t kind, uint64_t id);
 void events_close_tenant(struct tenant *tenant);
+/** The same of one login session, which has ended. */
+void events_close_login(struct process *process, uint64_t login);
 void events_close_front(const struct front *front);
 void events_release(struct process *process);
 

@@ -1,5 +1,6 @@
 #include "appliance/ledger/people.h"
 
+#include "appliance/ledger/events.h"
 #include "appliance/ledger/tenant_use.h"
 
 #include "shared/base/clock.h"
@@ -190,6 +191,15 @@ flush_denied(struct people *people)
 
 /* --- its life ------------------------------------------------------------ */
 
+/* What it follows is told nothing more. */
+static void
+session_ended(void *ctx, const struct user_session *session)
+{
+	struct people *people = ctx;
+
+	events_close_login(people->process, session->number);
+}
+
 int
 people_open(struct process *process)
 {
@@ -204,6 +214,7 @@ people_open(struct process *process)
 	people->sessions = user_sessions_new();
 	if (people->sessions == NULL)
 		return ERR_NOMEM;
+	user_sessions_on_end(people->sessions, session_ended, people);
 	int rc = open_lockout(people);
 
 	if (rc == 0 && process->options->directory != NULL) {
@@ -241,6 +252,7 @@ people_close(struct people *people)
 void
 people_tick(struct people *people)
 {
+	user_sessions_tick(people->sessions, clock_boottime_ms());
 	save_lockout(people);
 	flush_denied(people);
 	if (people->outward != NULL)

@@ -1,5 +1,4 @@
 /* Users, as admins make and change them. */
-#include "appliance/ledger/events.h"
 #include "appliance/ledger/people.h"
 
 #include "shared/base/err.h"
@@ -16,9 +15,6 @@ finish_ended(struct call *call)
 	if (call->write.command.err == 0)
 		user_sessions_end_user(call->process->people->sessions,
 		    call->tenant->name, person->change.user, 0);
-	if (call->write.command.err == 0)
-		events_close_principal(call->tenant, ACTOR_USER,
-		    person->change.user);
 	person_answer(call);
 }
 

@@ -181,6 +181,9 @@ checked_login(struct call *call)
 		refuse_login(call);
 	} else if (person->rc == ERR_FORBIDDEN) {
 		undo_try(call);
+		/* What he may from before, he may no more. */
+		user_sessions_end_user(call->process->people->sessions,
+		    call->tenant->name, person->found.user, 0);
 		people_note(call->process->people, call->tenant->name,
 		    person->found.user, ERR_FORBIDDEN);
 		person_refuse(call, ERR_FORBIDDEN,

@@ -22,6 +22,8 @@ struct user_sessions {
 	struct table by_number;
 	struct user_session *first, *last;
 	uint64_t next;
+	void (*ended)(void *ctx, const struct user_session *session);
+	void *ctx;
 };
 
 struct user_sessions *
@@ -41,11 +43,20 @@ user_sessions_free(struct user_sessions *sessions)
 {
 	if (sessions == NULL)
 		return;
+	sessions->ended = NULL;
 	while (sessions->first != NULL)
 		user_sessions_end(sessions, sessions->first);
 	table_release(&sessions->by_hash);
 	table_release(&sessions->by_number);
 	sodium_free(sessions);
+}
+
+void
+user_sessions_on_end(struct user_sessions *sessions,
+    void (*ended)(void *ctx, const struct user_session *session), void *ctx)
+{
+	sessions->ended = ended;
+	sessions->ctx = ctx;
 }
 
 /* --- the list ------------------------------------------------------------ */
@@ -88,6 +99,8 @@ user_sessions_end(struct user_sessions *sessions, struct user_session *session)
 	unlink_session(sessions, session);
 	table_remove(&sessions->by_hash, hash_key(session->hash));
 	table_remove(&sessions->by_number, session->number);
+	if (sessions->ended != NULL)
+		sessions->ended(sessions->ctx, session);
 	sodium_memzero(session, sizeof(*session));
 	free(session);
 }
@@ -271,6 +284,18 @@ user_sessions_end_tenant(struct user_sessions *sessions, const char *tenant)
 	for (struct user_session *s = sessions->first; s != NULL; s = next) {
 		next = s->next;
 		if (strcmp(s->tenant, tenant) == 0)
+			user_sessions_end(sessions, s);
+	}
+}
+
+void
+user_sessions_tick(struct user_sessions *sessions, int64_t boottime_ms)
+{
+	struct user_session *next;
+
+	for (struct user_session *s = sessions->first; s != NULL; s = next) {
+		next = s->next;
+		if (is_over(s, boottime_ms))
 			user_sessions_end(sessions, s);
 	}
 }

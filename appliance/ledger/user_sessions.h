@@ -3,9 +3,10 @@
  * memory only: they do not survive the process, so that none can be found in a
  * file or a backup, or come back with one. A token is kept as a keyed hash. One
  * ends when it was not used for half an hour, after twelve hours whatever was
- * done, and at once with what it rests on (password, role, state). Time comes
- * in, as CLOCK_BOOTTIME for what ends and site time for what is shown. It must
- * not know of requests or stores.
+ * done, and at once with what it rests on (password, role, state). What it began
+ * and still goes on (a stream of events) is no use of it, and ends with it. Time
+ * comes in, as CLOCK_BOOTTIME for what ends and site time for what is shown. It
+ * must not know of requests or stores.
  */
 #ifndef APPLIANCE_LEDGER_USER_SESSIONS_H
 #define APPLIANCE_LEDGER_USER_SESSIONS_H
@@ -38,6 +39,12 @@ struct user_session {
 struct user_sessions;
 struct user_sessions *user_sessions_new(void);
 void user_sessions_free(struct user_sessions *sessions);
+/** Called for each that ends, however it ends, but for those that
+ * user_sessions_free() ends. `ended` must not call back. */
+void user_sessions_on_end(struct user_sessions *sessions,
+    void (*ended)(void *ctx, const struct user_session *session), void *ctx);
+/** Once a second: those that ran out end now, though nobody asks. */
+void user_sessions_tick(struct user_sessions *sessions, int64_t boottime_ms);
 
 struct user_session_start {
 	const char *tenant, *login, *address;

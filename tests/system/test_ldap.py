@@ -10,6 +10,7 @@ import threading
 
 from directory import Directory, SUFFIX, group_dn, person_dn
 from harness import Site, World, expect, main, wait_for
+from test_sessions import ends, follow
 from test_users import ask, create, good, log_in, refused, token
 
 PEOPLE = {"dora": "what dora says", "emil": "what emil says",
@@ -61,12 +62,14 @@ def groups_give_roles_and_wrong_passwords_nothing():
                      "emil@example.com")], users)
         # What the directory says next time counts.
         viewer = token(site, "emil", password=PEOPLE["emil"])
+        stream = follow(site, viewer)
         directory.change("dn: %s\nchangetype: modify\nadd: member\nmember: "
                          "%s\n" % (group_dn("operators"), person_dn("emil")))
         expect(role_of(log_in(site, "emil", PEOPLE["emil"])) == "operator",
                "emil again")
         refused(ask(site, "GET", "/api/v1/session", key=viewer), 401,
                 "unauthenticated")
+        ends(stream, "another role by the directory")
         refused(ask(site, "POST", "/api/v1/users/%d/reset" %
                     users[1]["user"], key=site.key), 409, "conflict")
         good(ask(site, "POST", "/api/v1/users/%d/disable" % users[1]["user"],
@@ -76,6 +79,16 @@ def groups_give_roles_and_wrong_passwords_nothing():
         begun = good(ask(site, "POST", "/api/v1/session/totp",
                          {"password": PEOPLE["dora"]}, key))
         expect(":dora?" in begun["uri"], begun)
+        # Out of all groups: what he may from before, he may no more.
+        stream = follow(site, key)
+        directory.change("dn: %s\nchangetype: delete\n" %
+                         group_dn("admins"))
+        refused(log_in(site, "dora", PEOPLE["emil"]), 401, "unauthenticated")
+        good(ask(site, "GET", "/api/v1/session", key=key))
+        refused(log_in(site, "dora", PEOPLE["dora"]), 403, "forbidden")
+        ends(stream, "no role by the directory")
+        refused(ask(site, "GET", "/api/v1/session", key=key), 401,
+                "unauthenticated")
 
 
 def local_users_are_not_asked_about_and_names_are_no_patterns():

@@ -38,7 +38,7 @@ def ask(site, method, path, body=None, key=None, headers=None):
     data = None
     if body is not None:
         data = json.dumps(body).encode()
-        headers["Content-Type"] = "application/json"
+        headers.setdefault("Content-Type", "application/json")
     request = urllib.request.Request(site.url + path, data=data,
                                      method=method, headers=headers)
     try:

@@ -177,6 +177,69 @@ START_TEST(session_is_ended_by_its_number)
 }
 END_TEST
 
+struct ends {
+	uint64_t numbers[8];
+	size_t n;
+};
+
+static void
+note_end(void *ctx, const struct user_session *session)
+{
+	struct ends *ends = ctx;
+
+	ck_assert_uint_lt(ends->n, 8);
+	ends->numbers[ends->n++] = session->number;
+}
+
+START_TEST(end_of_each_is_told_once_however_it_comes)
+{
+	char token[USER_TOKEN_TEXT];
+	struct ends ends = { .n = 0 };
+
+	user_sessions_on_end(sessions, note_end, &ends);
+	uint64_t one = begin(token, "acme", 3);
+	uint64_t two = begin(token, "acme", 3);
+	uint64_t three = begin(token, "other", 3);
+
+	user_sessions_end_user(sessions, "acme", 3, two);
+	ck_assert_uint_eq(ends.n, 1);
+	ck_assert_uint_eq(ends.numbers[0], one);
+	user_sessions_end(sessions, user_sessions_get(sessions, two, now));
+	user_sessions_end_tenant(sessions, "other");
+	ck_assert_uint_eq(ends.n, 3);
+	ck_assert_uint_eq(ends.numbers[1], two);
+	ck_assert_uint_eq(ends.numbers[2], three);
+	ck_assert_uint_eq(user_sessions_count(sessions), 0);
+}
+END_TEST
+
+/* What follows events asks nothing, so nothing else finds that it ran out. */
+START_TEST(what_ran_out_ends_though_nobody_asks)
+{
+	char idle[USER_TOKEN_TEXT], busy[USER_TOKEN_TEXT];
+	struct ends ends = { .n = 0 };
+	int64_t start = now;
+
+	user_sessions_on_end(sessions, note_end, &ends);
+	uint64_t left = begin(idle, "acme", 3), used = begin(busy, "acme", 4);
+
+	now = start + USER_SESSION_IDLE_MS - 1;
+	user_sessions_tick(sessions, now);
+	ck_assert_uint_eq(ends.n, 0);
+	ck_assert_ptr_nonnull(find(busy));
+	now++;
+	user_sessions_tick(sessions, now);
+	ck_assert_uint_eq(ends.n, 1);
+	ck_assert_uint_eq(ends.numbers[0], left);
+	while ((now += USER_SESSION_IDLE_MS / 2) < start + USER_SESSION_MAX_MS)
+		ck_assert_ptr_nonnull(find(busy));
+	now = start + USER_SESSION_MAX_MS;
+	user_sessions_tick(sessions, now);
+	ck_assert_uint_eq(ends.n, 2);
+	ck_assert_uint_eq(ends.numbers[1], used);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -193,6 +256,8 @@ suite(void)
 	    one_user_has_so_many_and_the_least_used_gives_way);
 	tcase_add_test(tcase, all_together_are_bounded);
 	tcase_add_test(tcase, session_is_ended_by_its_number);
+	tcase_add_test(tcase, end_of_each_is_told_once_however_it_comes);
+	tcase_add_test(tcase, what_ran_out_ends_though_nobody_asks);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
