@@ -10,28 +10,49 @@
 
 /* --- who may ------------------------------------------------------------- */
 
-/* Nobody gives a role above his own, or touches who has one. A key counts for
- * the roles whose scopes it has. */
+static int
+has_role(bool *has, struct change *c, uint64_t number, uint32_t role,
+    bool active)
+{
+	struct state_user user;
+	int err = state_user(&user, &c->batch->state, number);
+
+	*has = err == 0 && user.role <= role &&
+	    (!active || user.state == USER_ACTIVE);
+	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+}
+
+/* Its scopes are not all: an admin may give a key as much as an owner has, and
+ * is no owner for that. */
+static int
+key_has_role(bool *has, struct change *c, uint32_t role)
+{
+	scope_set needs = ledger_role_scopes(role) & ~SCOPE_BIT(SCOPE_SELF);
+	struct state_key key;
+	int err = state_key(&key, &c->batch->state, c->command->who.id);
+
+	*has = false;
+	if (err != 0 || (c->request->scopes & needs) != needs)
+		return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+	if (key.by.kind == ACTOR_USER)
+		return has_role(has, c, key.by.id, role, false);
+	*has = key.by.kind == ACTOR_ADMIN || key.by.kind == ACTOR_SITE;
+	return 0;
+}
+
 int
 user_check_rank(struct change *c, uint32_t role)
 {
 	const struct principal *who = &c->command->who;
-	scope_set needs = ledger_role_scopes(role) & ~SCOPE_BIT(SCOPE_SELF);
-	struct state_user asker;
-	bool may = false;
+	bool may = who->kind == ACTOR_ADMIN;
+	int err = 0;
 
-	if (who->kind == ACTOR_ADMIN)
-		return 0;
-	if (who->kind == ACTOR_USER) {
-		int err = state_user(&asker, &c->batch->state, who->id);
-
-		if (err != 0 && err != ERR_NOT_FOUND_INTERNAL)
-			return err;
-		may = err == 0 && asker.state == USER_ACTIVE &&
-		    asker.role <= role;
-	} else if (who->kind == ACTOR_KEY) {
-		may = (c->request->scopes & needs) == needs;
-	}
+	if (who->kind == ACTOR_USER)
+		err = has_role(&may, c, who->id, role, true);
+	else if (who->kind == ACTOR_KEY)
+		err = key_has_role(&may, c, role);
+	if (err != 0)
+		return err;
 	return may ? 0
 		   : decide_refuse(c->command, ERR_FORBIDDEN,
 			 "ask somebody who has that role, or an admin of the "

@@ -25,7 +25,8 @@ struct change {
 /* --- decide_user.c: whatever is refused stands in the command -------------- */
 
 /** Nobody gives a role above his own, or touches who has one. A key counts for
- * the roles whose scopes it has. */
+ * the roles whose scopes it has, and for none above that of who made it or
+ * turned its secret. */
 int user_check_rank(struct change *c, uint32_t role);
 /** Before an owner is no more one who can log in. */
 int user_check_last_owner(struct change *c);

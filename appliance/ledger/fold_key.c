@@ -28,6 +28,24 @@ put_device(struct state *state, const struct row_key_created *r, int64_t time)
 	    : state_device_key_put(state, r->device, r->hash, sizeof r->hash);
 }
 
+/* Whose secret it is: of a key that a key made, or turned, who answers for that
+ * one. So it is never a key, and nobody gains rank by a row of keys. */
+static int
+find_holder(struct row_actor *out, const struct state *state,
+    const struct row_actor *by)
+{
+	struct state_key key;
+
+	*out = *by;
+	if (by->kind != ACTOR_KEY)
+		return 0;
+	int err = state_key(&key, state, by->id);
+
+	if (err == 0)
+		*out = key.by;
+	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+}
+
 int
 fold_key_created(struct state *state, const struct row *row,
     const struct fold_place *place)
@@ -38,7 +56,6 @@ fold_key_created(struct state *state, const struct row *row,
 		.created_at = place->time,
 		.expires_at = r->expires_at,
 		.app_type = r->app_type,
-		.by = r->by,
 	};
 
 	if (r->device != state->counters.next_device)
@@ -48,8 +65,10 @@ fold_key_created(struct state *state, const struct row *row,
 	memcpy(key.scopes, r->scopes, sizeof key.scopes);
 	memcpy(key.document, r->document, sizeof key.document);
 	memcpy(key.commitment, r->commitment, sizeof key.commitment);
-	int err = put_device(state, r, place->time);
+	int err = find_holder(&key.by, state, &r->by);
 
+	if (err == 0)
+		err = put_device(state, r, place->time);
 	if (err == 0)
 		err = state_key_put(state, &key);
 	return err == 0 ? state_key_hash_put(state, r->hash, r->device) : err;
@@ -102,6 +121,8 @@ fold_key_rotated(struct state *state, const struct row *row,
 	key.previous_until = r->previous_until;
 	key.rotated_at = place->time;
 	key.expires_at = r->expires_at;
-	err = state_key_put(state, &key);
+	err = find_holder(&key.by, state, &r->by);
+	if (err == 0)
+		err = state_key_put(state, &key);
 	return err == 0 ? state_key_hash_put(state, r->hash, r->device) : err;
 }

@@ -143,7 +143,9 @@ struct state_key {
 	char scopes[256];
 	uint8_t document[16]; /* sealed; see sealed.h */
 	uint8_t commitment[32];
-	struct row_actor by; /* who made it */
+	/** Who answers for its secret: who made it, or turned it last; of a key
+	 * that a key made, who answers for that one. */
+	struct row_actor by;
 };
 
 struct license_cache;

@@ -1,5 +1,6 @@
 /* People in the ledger's core: who may give what to whom, the last owner,
  * codes that are good once, what a refold makes of it, what stands where. */
+#include "appliance/ledger/ledger_key.h"
 #include "appliance/ledger/totp.h"
 #include "tests/unit/ledger_world.h"
 #include "tests/unit/suite.h"
@@ -207,22 +208,113 @@ START_TEST(who_was_disabled_gives_nothing_any_more)
 }
 END_TEST
 
+static uint64_t
+create_key(uint32_t kind, uint64_t id, uint8_t number)
+{
+	struct ledger_key_create request = {
+		.hash = { number },
+		.name = "program",
+		.scopes = SCOPES_ADMIN,
+		.document = { "x", 1 },
+	};
+	struct command command =
+	    world_command(&world, LEDGER_KEY_CREATE, kind, id, &request);
+
+	ck_assert_int_eq(world_do(&world, &command), 0);
+	uint64_t device = command.reply.key.device;
+
+	arena_release(&command.arena);
+	return device;
+}
+
+static void
+turn_key(uint32_t kind, uint64_t id, uint64_t device, uint8_t number)
+{
+	struct ledger_key_rotate request = { .device = device,
+		.hash = { number } };
+	struct command command =
+	    world_command(&world, LEDGER_KEY_ROTATE, kind, id, &request);
+
+	ck_assert_int_eq(world_do(&world, &command), 0);
+	arena_release(&command.arena);
+}
+
+static int
+create_by_key(uint64_t device, const char *login, uint32_t role)
+{
+	return create_by(ACTOR_KEY, device, SCOPES_ADMIN, login, role, NULL);
+}
+
+/* An admin may give a key as much as an owner has: both have the same scopes. */
+START_TEST(key_has_no_rank_above_who_made_it)
+{
+	uint64_t owner = create("o", USER_OWNER),
+		 admin = create("a", USER_ADMIN);
+	uint64_t by_admin = create_key(ACTOR_USER, admin, 1);
+	uint64_t by_owner = create_key(ACTOR_USER, owner, 2);
+
+	ck_assert_int_eq(create_by_key(by_admin, "b", USER_OWNER),
+	    ERR_FORBIDDEN);
+	ck_assert_int_eq(create_by_key(by_admin, "b", USER_ADMIN), 0);
+	ck_assert_int_eq(create_by_key(by_owner, "c", USER_OWNER), 0);
+	/* Nor touches the owner, nor by a key that the key made. */
+	ck_assert_int_eq(set_state(ACTOR_KEY, by_admin, owner, USER_DISABLED),
+	    ERR_FORBIDDEN);
+	uint64_t second = create_key(ACTOR_KEY, by_admin, 3);
+
+	ck_assert_int_eq(create_by_key(second, "d", USER_OWNER), ERR_FORBIDDEN);
+	ck_assert_int_eq(create_by_key(second, "d", USER_ADMIN), 0);
+	/* Who has less now, has less through it. */
+	ck_assert_int_eq(set_role(ACTOR_ADMIN, 1, admin, USER_VIEWER), 0);
+	ck_assert_int_eq(create_by_key(second, "e", USER_ADMIN), ERR_FORBIDDEN);
+	ck_assert_int_eq(create_by_key(second, "e", USER_VIEWER), 0);
+	world_check_folded(&world);
+}
+END_TEST
+
+/* A secret is theirs who turned it last. */
+START_TEST(turned_key_has_the_rank_of_who_turned_it)
+{
+	uint64_t admin = create("a", USER_ADMIN);
+	uint64_t key = create_key(ACTOR_SITE, 0, 1);
+
+	ck_assert_int_eq(create_by_key(key, "b", USER_OWNER), 0);
+	turn_key(ACTOR_KEY, key, key, 2);
+	ck_assert_int_eq(create_by_key(key, "c", USER_OWNER), 0);
+	turn_key(ACTOR_USER, admin, key, 3);
+	ck_assert_int_eq(create_by_key(key, "d", USER_OWNER), ERR_FORBIDDEN);
+	ck_assert_int_eq(create_by_key(key, "d", USER_ADMIN), 0);
+	turn_key(ACTOR_KEY, key, key, 4);
+	ck_assert_int_eq(create_by_key(key, "e", USER_OWNER), ERR_FORBIDDEN);
+	turn_key(ACTOR_ADMIN, 1, key, 5);
+	ck_assert_int_eq(create_by_key(key, "e", USER_OWNER), 0);
+	world_check_folded(&world);
+}
+END_TEST
+
 START_TEST(key_gives_roles_whose_scopes_it_has)
 {
+	uint64_t key = create_key(ACTOR_SITE, 0, 1);
 	const scope_set few = SCOPE_BIT(SCOPE_USERS) | SCOPE_BIT(SCOPE_READ) |
 	    SCOPE_BIT(SCOPE_USAGE_READ);
 
-	ck_assert_int_eq(create_by(ACTOR_KEY, 3, few, "a", USER_VIEWER, NULL),
+	ck_assert_int_eq(create_by(ACTOR_KEY, key, few, "a", USER_VIEWER, NULL),
 	    0);
-	ck_assert_int_eq(create_by(ACTOR_KEY, 3, few, "b", USER_AUDITOR, NULL),
+	ck_assert_int_eq(create_by(ACTOR_KEY, key, few, "b", USER_AUDITOR,
+			     NULL),
 	    ERR_FORBIDDEN);
-	ck_assert_int_eq(create_by(ACTOR_KEY, 3, few, "c", USER_OPERATOR, NULL),
+	ck_assert_int_eq(create_by(ACTOR_KEY, key, few, "c", USER_OPERATOR,
+			     NULL),
 	    ERR_FORBIDDEN);
-	ck_assert_int_eq(create_by(ACTOR_KEY, 3, few, "d", USER_OWNER, NULL),
+	ck_assert_int_eq(create_by(ACTOR_KEY, key, few, "d", USER_OWNER, NULL),
+	    ERR_FORBIDDEN);
+	/* One that nobody made is nobody's. */
+	ck_assert_int_eq(create_by(ACTOR_KEY, key + 1, SCOPES_ADMIN, "e",
+			     USER_VIEWER, NULL),
 	    ERR_FORBIDDEN);
 	/* The first owner of a tenant is made by its first key. */
-	ck_assert_int_eq(create_by(ACTOR_KEY, 3, SCOPES_ADMIN, "e", USER_OWNER,
-			     NULL),
+	ck_assert_int_eq(create_by(ACTOR_KEY, key, SCOPES_ADMIN, "e",
+			     USER_OWNER, NULL),
 	    0);
 }
 END_TEST
@@ -605,6 +697,8 @@ suite(void)
 	tcase_add_test(tcase, nobody_touches_who_has_a_role_above_his_own);
 	tcase_add_test(tcase, who_was_disabled_gives_nothing_any_more);
 	tcase_add_test(tcase, key_gives_roles_whose_scopes_it_has);
+	tcase_add_test(tcase, key_has_no_rank_above_who_made_it);
+	tcase_add_test(tcase, turned_key_has_the_rank_of_who_turned_it);
 	tcase_add_test(tcase, device_and_site_make_no_users);
 	tcase_add_test(tcase, last_owner_stays);
 	tcase_add_test(tcase, login_is_one_persons);
