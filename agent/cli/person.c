@@ -56,9 +56,15 @@ find_all(struct cli *cli, struct record_list *found, struct person_query *who,
 			    const struct person_subject *)page.items.items)[i];
 		memcpy(before, who->after, sizeof(before));
 		memcpy(who->after, page.next, sizeof(who->after));
-		if (sodium_is_zero(page.next, sizeof(page.next)) ||
-		    n == PERSON_SUBJECTS_MAX)
+		if (sodium_is_zero(page.next, sizeof(page.next)))
 			break;
+		if (n == PERSON_SUBJECTS_MAX) {
+			cli_say("more than %d subjects fit that name, which is "
+				"more than one answer holds; look for a longer "
+				"name, or without --mentions",
+			    PERSON_SUBJECTS_MAX);
+			status = CLI_FAILED;
+		}
 		/* Who names an old place would be asked for ever. */
 		if (memcmp(page.next, before, sizeof(before)) <= 0) {
 			cli_say("the site's pages do not go on");
@@ -116,8 +122,8 @@ person_find(struct cli *cli, int argc, char **argv)
 /* Lists of the whole document, as JSON texts: an answer is a part of it. */
 struct parts {
 	struct cli *cli;
-	struct buf leases, rows;
-	uint64_t n_leases, n_rows;
+	struct buf documents, sessions, leases, rows;
+	uint64_t n_documents, n_sessions, n_leases, n_rows;
 };
 
 static void
@@ -201,29 +207,67 @@ print_subjects(const struct parts *parts, const struct record_list *list)
 	buf_release(&out);
 }
 
+/* "key-17  {...}"; a contact has no number. */
 static void
-print_documents(const struct parts *parts, const struct record_list *list)
+show_document(const struct person_document *item)
+{
+	char name[40];
+
+	if (item->number == 0)
+		snprintf(name, sizeof(name), "%s", item->kind);
+	else
+		snprintf(name, sizeof(name), "%s-%llu", item->kind,
+		    (unsigned long long)item->number);
+	cli_show("%-8s  %s  %.*s\n", item->kind, name, (int)item->text.len,
+	    (const char *)item->text.data);
+}
+
+static void
+add_documents(struct parts *parts, const struct record_list *list)
 {
 	const struct person_document *items = list->items;
+	struct buf *out = &parts->documents;
 
-	if (parts->cli->json)
-		printf("  \"documents\": [");
 	for (uint32_t i = 0; i < list->count; i++) {
 		const struct person_document *item = &items[i];
 
-		if (parts->cli->json)
-			printf("%s{\"kind\":\"%s\",\"number\":%llu,"
-			       "\"document\":%.*s}",
-			    i > 0 ? ",\n    " : "\n    ", item->kind,
-			    (unsigned long long)item->number,
-			    (int)item->text.len, (const char *)item->text.data);
-		else
-			cli_show("%-8s  %s-%llu  %.*s\n", item->kind,
-			    item->kind, (unsigned long long)item->number,
-			    (int)item->text.len, (const char *)item->text.data);
+		if (!parts->cli->json) {
+			parts->n_documents++;
+			show_document(item);
+			continue;
+		}
+		next_item(out, &parts->n_documents);
+		buf_printf(out, "{\"kind\":\"%s\",", item->kind);
+		if (item->number != 0)
+			buf_printf(out, "\"number\":%llu,",
+			    (unsigned long long)item->number);
+		buf_add_str(out, "\"document\":");
+		buf_add(out, item->text.data, item->text.len);
+		buf_add_str(out, "}");
 	}
-	if (parts->cli->json)
-		printf("],\n");
+}
+
+static void
+add_sessions(struct parts *parts, const struct record_list *list)
+{
+	const struct login_session *items = list->items;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		char since[32];
+
+		if (parts->cli->json) {
+			next_item(&parts->sessions, &parts->n_sessions);
+			record_write_json(&parts->sessions,
+			    &login_session_record, &items[i]);
+			continue;
+		}
+		parts->n_sessions++;
+		cli_time(since, items[i].created_at);
+		cli_show("session   session-%llu  user-%llu from %s, since "
+			 "%s\n",
+		    (unsigned long long)items[i].session,
+		    (unsigned long long)items[i].user, items[i].address, since);
+	}
 }
 
 static int
@@ -249,11 +293,11 @@ export_pages(struct parts *parts, struct person_export *request)
 			printf("{\n  \"person\": %s,\n", buf_text(&name));
 			buf_release(&name);
 		}
-		if (first) {
+		if (first)
 			print_subjects(parts, &data.subjects);
-			print_documents(parts, &data.documents);
-		}
 		first = false;
+		add_documents(parts, &data.documents);
+		add_sessions(parts, &data.sessions);
 		add_leases(parts, &data.leases);
 		add_rows(parts, &data.rows);
 		if (strcmp(data.cursor, request->cursor) == 0 &&
@@ -277,10 +321,13 @@ finish_export(struct parts *parts)
 		    (unsigned long long)parts->n_rows);
 		return CLI_DONE;
 	}
-	if (parts->leases.failed || parts->rows.failed) {
+	if (parts->documents.failed || parts->sessions.failed ||
+	    parts->leases.failed || parts->rows.failed) {
 		cli_say("no memory for so much");
 		return CLI_FAILED;
 	}
+	printf("  \"documents\": [%s],\n  \"sessions\": [%s],\n",
+	    buf_text(&parts->documents), buf_text(&parts->sessions));
 	printf("  \"leases\": [%s],\n  \"rows\": [%s]\n}\n",
 	    buf_text(&parts->leases), buf_text(&parts->rows));
 	return CLI_DONE;
@@ -307,12 +354,15 @@ person_export(struct cli *cli, int argc, char **argv)
 		    ((const struct person_subject *)found.items)[i].subject,
 		    SUBJECT_BYTES);
 	request.hosts = who.hosts;
+	request.mentions = who.mentions;
 	request.subjects = (struct record_list){ ids, found.count };
 	memcpy(request.name, who.name, sizeof(request.name));
 	status = export_pages(&parts, &request);
 	if (status == CLI_DONE)
 		status = finish_export(&parts);
 out:
+	buf_release(&parts.documents);
+	buf_release(&parts.sessions);
 	buf_release(&parts.leases);
 	buf_release(&parts.rows);
 	arena_release(&arena);
@@ -324,12 +374,17 @@ out:
 static void
 tell_erased(const struct person_erased *reply)
 {
-	printf("erasure-%llu: %u subject%s and %u account%s of this person "
-	       "%s erased, and nobody can read them here any more.\n",
-	    (unsigned long long)reply->erasure, reply->subjects.count,
-	    reply->subjects.count == 1 ? "" : "s", reply->users.count,
-	    reply->users.count == 1 ? "" : "s",
-	    reply->subjects.count + reply->users.count == 1 ? "is" : "are");
+	const uint32_t n[] = { reply->subjects.count, reply->users.count,
+		reply->keys };
+
+	printf("erasure-%llu: of this person %u subject%s and %u account%s "
+	       "%s erased, and %u key%s%s no longer name%s them: nobody can "
+	       "read them here any more.\n",
+	    (unsigned long long)reply->erasure, n[0], n[0] == 1 ? "" : "s",
+	    n[1], n[1] == 1 ? "" : "s", n[0] + n[1] == 1 ? "is" : "are", n[2],
+	    n[2] == 1 ? "" : "s",
+	    reply->contacts > 0 ? " and the tenant's contact" : "",
+	    n[2] == 1 && reply->contacts == 0 ? "s" : "");
 	cli_show("%s\n", reply->remains);
 	printf("The site's signed word on it; check it anywhere: leasehold "
 	       "person verify FILE --site-key KEY\n%.*s\n",

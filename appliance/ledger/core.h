@@ -118,6 +118,7 @@ int reseal_generation(uint64_t *generation, const struct state *state);
  * but the subjects that `what` says are to be erased. Once a batch; ERR_BUSY
  * the second time. `entropy`: 64 random bytes.
  */
+#define RESEAL_ENTROPY 64
 int reseal_begin(struct batch *batch, const struct subject_turn *what,
     const uint8_t entropy[64]);
 /** The batch was given up. */
@@ -211,6 +212,8 @@ struct user_names {
 	const struct state *state;
 	const struct sealed_keys *sealed;
 	const char *name;
+	uint64_t after; /* in: only those of higher numbers */
+	bool more; /* not all had room */
 	uint32_t n;
 	struct row_number users[ERASURE_USERS_MAX];
 };

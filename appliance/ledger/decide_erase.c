@@ -1,10 +1,11 @@
 /*
  * Decide that a person is erased (DESIGN 5): the entries of his subjects go, all
  * others are sealed anew under the next key, and a row and a signed document say
- * which ids mean nobody any more. Leases, devices and rows stay as they are:
- * they hold ids only.
+ * which ids mean nobody any more. API keys that name him go on without his name.
+ * Leases, devices and rows stay as they are: they hold ids only.
  */
 #include "appliance/ledger/core.h"
+#include "appliance/ledger/key_person.h"
 #include "shared/base/err.h"
 
 #include <inttypes.h>
@@ -21,10 +22,24 @@
 struct erasing {
 	struct person_query who;
 	struct user_names accounts;
+	struct key_person_walk keys;
+	struct row_subject *names; /* of devices that those keys are */
+	uint32_t n_names;
 	struct erased_subject *found;
 	uint32_t n;
 	bool more; /* not all had room: those stay */
 };
+
+/* What a key is called by stands in its document, and as that of a device. */
+static bool
+is_his_key(const struct erasing *erasing, const struct subject *subject)
+{
+	for (uint32_t i = 0; i < erasing->n_names; i++)
+		if (memcmp(erasing->names[i].subject, subject->id,
+			SUBJECT_BYTES) == 0)
+			return true;
+	return false;
+}
 
 static bool
 erase_one(void *ctx, const struct subject *subject,
@@ -32,7 +47,8 @@ erase_one(void *ctx, const struct subject *subject,
 {
 	struct erasing *erasing = ctx;
 
-	if (!person_has(&erasing->who, subject))
+	if (!person_has(&erasing->who, subject) &&
+	    !is_his_key(erasing, subject))
 		return false;
 	if (erasing->n == ERASURE_SUBJECTS_MAX) {
 		erasing->more = true;
@@ -160,6 +176,8 @@ fill_document(struct erasure *out, const struct batch *batch,
 		.users = { arena_copy(&command->arena, erasing->accounts.users,
 			       sizeof erasing->accounts.users),
 		    erasing->accounts.n },
+		.keys = erasing->keys.n,
+		.contacts = command->erases_contact,
 		.generation = batch->state.counters.generation,
 		.batch = batch->place.batch,
 	};
@@ -214,6 +232,8 @@ say(struct batch *batch, struct command *command, const struct erasing *erasing)
 		.at = document.at,
 		.subjects = document.subjects,
 		.users = document.users,
+		.keys = document.keys,
+		.contacts = document.contacts,
 		.batch = document.batch,
 		.more = erasing->more };
 	snprintf(reply->remains, sizeof reply->remains, "%s", REMAINS);
@@ -296,48 +316,81 @@ erase_accounts(struct batch *batch, struct command *command,
 	return err;
 }
 
-int
-decide_erase(struct batch *batch, struct command *command)
+/* What is his, and whether it may go. Nothing is done yet. */
+static int
+prepare(struct batch *batch, struct command *command, struct erasing *erasing)
 {
-	const struct person_erase *request = command->request;
-	struct erasing erasing = { .who = { .hosts = request->hosts,
-				       .mentions = request->mentions } };
-	const struct subject_turn what = { erase_one, &erasing };
 	bool found = false;
-
-	memcpy(erasing.who.name, request->name, sizeof erasing.who.name);
-	if (batch->turned)
-		return decide_refuse(command, ERR_BUSY, "",
-		    "somebody else is being erased; try again");
-	int err = refuse_held(batch, command, &erasing.who);
+	int err = refuse_held(batch, command, &erasing->who);
 
 	if (err == 0 && command->err == 0)
-		err = find_any(&found, batch, &erasing.who);
-	erasing.accounts = (struct user_names){ .state = &batch->state,
-		.sealed = batch->ledger->sealed,
-		.name = erasing.who.name };
+		err = find_any(&found, batch, &erasing->who);
 	if (err == 0 && command->err == 0)
-		err = user_named(&erasing.accounts);
-	found |= erasing.accounts.n > 0;
+		err = user_named(&erasing->accounts);
+	if (err == 0 && command->err == 0)
+		err = key_person_find(&erasing->keys);
 	if (err != 0 || command->err != 0)
 		return err;
+	found |= erasing->accounts.n > 0 || erasing->keys.n > 0 ||
+	    command->erases_contact;
+	erasing->more |= erasing->accounts.more || erasing->keys.more;
 	if (!found)
 		return decide_refuse(command, ERR_NOT_FOUND,
 		    "look for other names: leasehold person find NAME --hosts "
 		    "--mentions",
 		    "nothing here is known of a person of this name");
-	err = check_accounts(batch, command, &erasing);
-	if (err != 0 || command->err != 0)
-		return err;
-	erasing.found = arena_alloc(&command->arena,
-	    ERASURE_SUBJECTS_MAX * sizeof *erasing.found);
-	if (erasing.found == NULL)
+	return check_accounts(batch, command, erasing);
+}
+
+static int
+carry_out(struct batch *batch, struct command *command, struct erasing *erasing)
+{
+	const struct subject_turn what = { erase_one, erasing };
+
+	erasing->found = arena_alloc(&command->arena,
+	    ERASURE_SUBJECTS_MAX * sizeof *erasing->found);
+	erasing->names = arena_alloc(&command->arena,
+	    ERASURE_KEYS_MAX * sizeof *erasing->names);
+	if (erasing->found == NULL || erasing->names == NULL)
 		return ERR_NOMEM;
-	err = erase_accounts(batch, command, &erasing);
+	int err = erase_accounts(batch, command, erasing);
+
+	if (err == 0)
+		err = key_person_erase(batch, command, &erasing->keys,
+		    command->entropy + RESEAL_ENTROPY, erasing->names,
+		    &erasing->n_names);
 	if (err == 0)
 		err = reseal_begin(batch, &what, command->entropy);
 	if (err == 0)
-		err = say(batch, command, &erasing);
+		err = say(batch, command, erasing);
 	batch->erased = command;
 	return err;
+}
+
+int
+decide_erase(struct batch *batch, struct command *command)
+{
+	const struct person_erase *request = command->request;
+	struct erasing erasing = {
+		.who = { .hosts = request->hosts,
+		    .mentions = request->mentions },
+		.accounts = { .state = &batch->state,
+		    .sealed = batch->ledger->sealed },
+		.keys = { .state = &batch->state,
+		    .sealed = batch->ledger->sealed },
+	};
+
+	_Static_assert(RESEAL_ENTROPY + 32 <= LEDGER_ENTROPY,
+	    "keys have random bytes of their own");
+	memcpy(erasing.who.name, request->name, sizeof erasing.who.name);
+	erasing.accounts.name = erasing.who.name;
+	erasing.keys.who = &erasing.who;
+	if (batch->turned)
+		return decide_refuse(command, ERR_BUSY, "",
+		    "somebody else is being erased; try again");
+	int err = prepare(batch, command, &erasing);
+
+	return err != 0 || command->err != 0 || command->rehearses
+	    ? err
+	    : carry_out(batch, command, &erasing);
 }

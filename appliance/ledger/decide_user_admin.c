@@ -117,21 +117,33 @@ find_named(void *ctx, const struct record_span *key,
 	if (err != 0 || user.state == USER_REMOVED)
 		return err;
 	err = user_document_get(&document, names->state, names->sealed, &user);
-	if (err == 0 && names->n < ERASURE_USERS_MAX &&
+	bool his = err == 0 &&
 	    (strcasecmp(document.login, names->name) == 0 ||
 		strcasecmp(document.mail, names->name) == 0 ||
-		strcasecmp(document.name, names->name) == 0))
-		names->users[names->n++].number = user.user;
+		strcasecmp(document.name, names->name) == 0);
+
 	user_document_wipe(&document);
+	if (his && names->n == ERASURE_USERS_MAX) {
+		names->more = true;
+		return ERR_FULL;
+	}
+	if (his)
+		names->users[names->n++].number = user.user;
 	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 }
 
 int
 user_named(struct user_names *names)
 {
+	uint8_t from[8];
+
 	names->n = 0;
-	return store_each(&names->state->txn, STORE_USERS, NULL, 0, find_named,
-	    names);
+	names->more = false;
+	be64_write(from, names->after + 1);
+	int err = store_each(&names->state->txn, STORE_USERS, from, sizeof from,
+	    find_named, names);
+
+	return names->more ? 0 : err;
 }
 
 /* As if he were removed; who may not do that is refused. */

@@ -404,6 +404,7 @@ void tenant_change_asked(const struct request *request);
 void tenant_usage_asked(const struct request *request);
 /** In erasure.c: seats held are looked for first, on the reader's thread. */
 void erasure_asked(const struct request *request);
+void person_export_asked(const struct request *request);
 /** A license, or whatever else is answered after a tick. */
 void command_ticked(const struct request *request);
 /** `finish` of such a call, when its command is through. */

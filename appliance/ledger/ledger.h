@@ -254,6 +254,11 @@ struct command {
 	 * command was made, so nobody told their holder; their slots stay taken
 	 * for the whole span of the grant. 0: there are none. */
 	uint64_t unseen_from;
+	/** person.erase: only find out whether it would be done; nothing is,
+	 * and the reply is empty. */
+	bool rehearses;
+	/** person.erase: he was whom to call at the tenant, and is no more. */
+	bool erases_contact;
 	/** lease.checkout, borrow.take: seats of its pool that are on offer to waiters other
 	 * than this command's; they count as taken for this decision. */
 	uint32_t reserved;

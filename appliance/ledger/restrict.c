@@ -13,6 +13,7 @@
 #define ASK_ADMIN "ask the tenant's admin: leasehold key restrict KEY"
 /* Zones change at whole minutes; so long one offset is not looked up again. */
 #define OFFSET_KEPT_S 60
+#define BITS_OF_NONE UINT32_MAX
 
 struct known_print {
 	uint8_t sha256[32];
@@ -66,7 +67,9 @@ compile_hosts(struct restrict_rules *rules, const struct record_list *list,
 	const struct key_host *hosts = list->items;
 
 	for (uint32_t i = 0; i < list->count; i++)
-		if (!restrict_read_host(rules->hosts[i], hosts[i].host))
+		if (strcmp(hosts[i].host, RESTRICT_ERASED) == 0)
+			rules->hosts[i][0] = '\0';
+		else if (!restrict_read_host(rules->hosts[i], hosts[i].host))
 			return fail(error, "allowed_hostnames", i,
 			    "is no host name, nor *. and one");
 	rules->n_hosts = list->count;
@@ -81,8 +84,10 @@ compile_ranges(struct restrict_rules *rules, const struct record_list *list,
 	const char *reason;
 
 	for (uint32_t i = 0; i < list->count; i++)
-		if (!restrict_read_range(&rules->ranges[i], ranges[i].range,
-			&reason))
+		if (strcmp(ranges[i].range, RESTRICT_ERASED) == 0)
+			rules->ranges[i].bits = BITS_OF_NONE;
+		else if (!restrict_read_range(&rules->ranges[i],
+			     ranges[i].range, &reason))
 			return fail(error, "allowed_ip_ranges", i, reason);
 	rules->n_ranges = list->count;
 	return 0;
@@ -238,7 +243,8 @@ check_host(const struct restrict_rules *rules,
 	bool good = restrict_read_host(host, facts->hostname);
 
 	for (size_t i = 0; good && i < rules->n_hosts; i++)
-		if (restrict_host_fits(rules->hosts[i], host))
+		if (rules->hosts[i][0] != '\0' &&
+		    restrict_host_fits(rules->hosts[i], host))
 			return 0;
 	problem_set(problem, ERR_HOSTNAME_NOT_ALLOWED, ASK_ADMIN " --host NAME",
 	    "this key may not be used on host %s", facts->hostname);
@@ -256,7 +262,8 @@ check_address(const struct restrict_rules *rules,
 	bool good = restrict_read_address(address, facts->address);
 
 	for (size_t i = 0; good && i < rules->n_ranges; i++)
-		if (restrict_in_range(&rules->ranges[i], address))
+		if (rules->ranges[i].bits != BITS_OF_NONE &&
+		    restrict_in_range(&rules->ranges[i], address))
 			return 0;
 	problem_set(problem, ERR_IP_NOT_ALLOWED, ASK_ADMIN " --address RANGE",
 	    "this key may not be used from address %s", facts->address);
@@ -274,8 +281,9 @@ check_certificate(const struct restrict_rules *rules,
 	if (sodium_is_zero(facts->certificate, 32))
 		words = "this key is used with a client certificate, and the "
 			"connection shows none";
-	else if ((rules->cn[0] != '\0' &&
-		     strcmp(rules->cn, facts->client_cn) != 0) ||
+	else if (strcmp(rules->cn, RESTRICT_ERASED) == 0 ||
+	    (rules->cn[0] != '\0' &&
+		strcmp(rules->cn, facts->client_cn) != 0) ||
 	    (rules->pinned &&
 		sodium_memcmp(rules->certificate_sha256, facts->certificate,
 		    32) != 0))

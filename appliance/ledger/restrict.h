@@ -13,6 +13,10 @@
 
 struct restrict_rules;
 
+/** Where a name stood that was erased (subjects.h has the word): a host, range
+ * or common name that nothing fits, so that the key gets no looser. */
+#define RESTRICT_ERASED "erased"
+
 /** What a request says, and what is known of it. */
 struct restrict_facts {
 	const char *address; /* of the peer, as its front saw it */

@@ -13,6 +13,7 @@
 /** Subjects of one erasure; who has more is erased in several. */
 #define ERASURE_SUBJECTS_MAX 128
 #define ERASURE_USERS_MAX 16
+#define ERASURE_KEYS_MAX 64
 #define ERASURE_TOKEN_MAX ((uint64_t)56 << 10)
 
 /** One id that means nobody any more. The commitment is that of the row which
@@ -32,6 +33,10 @@ struct erasure {
 	struct row_actor by;
 	struct record_list subjects; /* erased_subject */
 	struct record_list users; /* row_number: accounts that are gone */
+	/** API keys whose documents named him, and whether he was the one to
+	 * call at the tenant: the mark stands there now. */
+	uint32_t keys;
+	uint32_t contacts;
 	uint32_t generation;
 	/** The batch that journals it: the ids may stand in this one and those
 	 * before, and in later ones only where they name what began before. */

@@ -33,6 +33,8 @@ static const struct record_field person_export_fields[] = {
 	R_TEXT(person_export, name, 1, 127, 0, "The name, as users have it."),
 	R_BOOL(person_export, hosts, OPT,
 	    "Hosts, devices and addresses of that name as well."),
+	R_BOOL(person_export, mentions, OPT,
+	    "And keys in whose words the name stands."),
 	R_LIST(person_export, subjects, &row_subject_record, 0,
 	    PERSON_SUBJECTS_MAX, OPT, "Other subjects that are his."),
 	R_TEXT(person_export, cursor, 0, 31, OPT, "Of the last answer."),
@@ -49,17 +51,21 @@ static const struct record_field person_row_fields[] = {
 RECORD_DEFINE(person_row, 1, "A fact of the journal that names a person.");
 
 static const struct record_field person_document_fields[] = {
-	R_TEXT(person_document, kind, 1, 15, 0, "user or key."),
-	R_U64(person_document, number, 1, U53_MAX, 0, "Its number."),
+	R_TEXT(person_document, kind, 1, 15, 0, "user, key or contact."),
+	R_U64(person_document, number, 0, U53_MAX, OPT,
+	    "Its number; a contact has none."),
 	R_STRING(person_document, text, 2, FACT_MAX, 0, "As JSON."),
 };
-RECORD_DEFINE(person_document, 1, "What is kept of a user or a key.");
+RECORD_DEFINE(person_document, 1, "What is kept of a user, key or contact.");
 
 static const struct record_field person_data_fields[] = {
-	R_LIST(person_data, subjects, &person_subject_record, 0,
-	    PERSON_SUBJECTS_MAX, OPT, "Ids that stand for him."),
-	R_LIST(person_data, documents, &person_document_record, 0, 64, OPT,
-	    "Accounts and keys that name him."),
+	R_LIST(person_data, subjects, &person_subject_record, 0, PERSON_IDS_MAX,
+	    OPT, "Ids that stand for him."),
+	R_LIST(person_data, documents, &person_document_record, 0,
+	    PERSON_DOCUMENTS_MAX, OPT,
+	    "Accounts and keys that name him; and the tenant's contact."),
+	R_LIST(person_data, sessions, &login_session_record, 0,
+	    PERSON_SESSIONS_MAX, OPT, "Login sessions of those accounts, now."),
 	R_LIST(person_data, leases, &lease_view_record, 0, LIST_LIMIT_MAX, OPT,
 	    "Seats held for him now, borrowed ones too."),
 	R_LIST(person_data, rows, &person_row_record, 0, PERSON_ROWS_MAX, OPT,
@@ -86,6 +92,10 @@ static const struct record_field person_erased_fields[] = {
 	    ERASURE_SUBJECTS_MAX, 0, "Ids that mean nobody any more."),
 	R_LIST(person_erased, users, &row_number_record, 0, ERASURE_USERS_MAX,
 	    OPT, "Users whose accounts are gone."),
+	R_U32(person_erased, keys, 0, ERASURE_KEYS_MAX, OPT,
+	    "So many API keys do not name him any more."),
+	R_U32(person_erased, contacts, 0, 1, OPT,
+	    "1: nor does the tenant's contact."),
 	R_U64(person_erased, batch, 0, U53_MAX, 0, "The batch that says so."),
 	R_BOOL(person_erased, wiped, 0,
 	    "The old key of the names is written over."),

@@ -7,10 +7,16 @@
 
 #include "shared/journal/erasure.h"
 #include "shared/rpc/messages.h"
+#include "shared/rpc/messages_user.h"
 
 /** Subjects of one page, and of one export. */
 #define PERSON_SUBJECTS_MAX ERASURE_SUBJECTS_MAX
 #define PERSON_ROWS_MAX 256
+#define PERSON_DOCUMENTS_MAX 64
+/** Of a page: each user has some. */
+#define PERSON_SESSIONS_MAX 256
+/** A name has an id as user, host, device and address besides those. */
+#define PERSON_IDS_MAX (PERSON_SUBJECTS_MAX + 4)
 
 /** Whose data: by a name as users have it. */
 struct person_query {
@@ -32,6 +38,7 @@ struct person_page {
 struct person_export {
 	char name[128];
 	bool hosts;
+	bool mentions; /* keys in whose words the name stands, too */
 	/** row_subject: others that are his, as person_query found them. */
 	struct record_list subjects;
 	char cursor[32]; /* of the last answer; "" begins */
@@ -44,15 +51,17 @@ struct person_row {
 	char kind[32]; /* "lease.granted" */
 	struct record_span fact; /* JSON */
 };
-/** What is kept of a user or a key. */
+/** What is kept of a user or a key, or that he is whom to call. */
 struct person_document {
-	char kind[16]; /* "user", "key" */
-	uint64_t number;
+	char kind[16]; /* "user", "key", "contact" */
+	uint64_t number; /* 0: of a contact, which has none */
 	struct record_span text; /* JSON */
 };
 struct person_data {
 	struct record_list subjects; /* person_subject; in the first answer */
-	struct record_list documents; /* person_document; in the first answer */
+	struct record_list documents; /* person_document */
+	/** login_session: of the users among those documents. */
+	struct record_list sessions;
 	struct record_list leases; /* lease_view: seats held, and borrows */
 	struct record_list rows; /* person_row */
 	char cursor[32]; /* for the next answer; "": that was all */
@@ -69,6 +78,8 @@ struct person_erased {
 	int64_t at;
 	struct record_list subjects; /* erased_subject */
 	struct record_list users; /* row_number */
+	uint32_t keys; /* API keys that do not name him any more */
+	uint32_t contacts; /* 1: nor does the tenant's contact */
 	uint64_t batch;
 	bool wiped; /* the old key of the names is written over */
 	bool more; /* not all had room in one: ask again */

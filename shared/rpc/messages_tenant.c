@@ -14,7 +14,7 @@ static const struct record_field tenant_contact_fields[] = {
 	R_TEXT(tenant_contact, phone, 0, 63, OPT, "Telephone number."),
 	R_TEXT(tenant_contact, address, 0, 255, OPT, "Postal address."),
 };
-static RECORD_DEFINE(tenant_contact, 1, "Who to call.");
+RECORD_DEFINE(tenant_contact, 1, "Who to call.");
 
 static const struct record_field tenant_branding_fields[] = {
 	R_TEXT(tenant_branding, primaryColor, 0, 31, OPT, "As in CSS."),

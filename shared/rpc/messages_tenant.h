@@ -159,10 +159,10 @@ struct tenant_usage {
 	struct tenant_usage_report usageReport;
 };
 
-extern const struct record tenant_limits_record, tenant_profile_record,
-    tenant_create_record, tenant_created_record, tenant_ref_record,
-    tenant_query_record, tenant_view_record, tenant_shown_record,
-    tenant_page_record, tenant_change_record, tenant_changed_record,
-    tenant_usage_query_record, tenant_usage_record;
+extern const struct record tenant_contact_record, tenant_limits_record,
+    tenant_profile_record, tenant_create_record, tenant_created_record,
+    tenant_ref_record, tenant_query_record, tenant_view_record,
+    tenant_shown_record, tenant_page_record, tenant_change_record,
+    tenant_changed_record, tenant_usage_query_record, tenant_usage_record;
 
 #endif

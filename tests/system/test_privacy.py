@@ -5,6 +5,7 @@ notice."""
 import glob
 import os
 
+from api import Api
 from harness import (PRODUCT, Agent, Site, World, expect, main, terms,
                      wait_for)
 
@@ -165,5 +166,103 @@ def erase_hosts(world):
     free()
 
 
+def keys_sessions_and_the_contact_are_his_too():
+    """What names him beside the seats: exported, and gone with him."""
+    mail = "a.quandt@plant.example"
+    with World() as world:
+        site = Site(world, config="[login]\npassword_cost=interactive\n")
+        site.start()
+        api = Api(site, timeout=60)
+        user = api.post("/api/v1/users", {
+            "login": "quandt", "name": NAME, "mail": mail, "role": "viewer",
+            "password": "green bottle hill"}).json()["user"]["user"]
+        logged = api.ask("POST", "/api/v1/session", {
+            "login": "quandt", "password": "green bottle hill"}, key="")
+        expect(logged.status == 201, logged)
+        token = logged.json()["token"]
+        for contact in ("%s <%s>" % (NAME, mail), "bob"):
+            made = api.post("/api/v1/keys/generate", {
+                "app_name": "tool", "app_type": "ci_cd",
+                "scopes": ["admin:read"], "metadata": {"contact": contact}})
+            expect(made.status == 201, made)
+        done = api.ask("PUT", "/api/v1/b2b/tenants/default", {
+            "contactInfo": {"name": NAME, "email": mail, "phone": "555-7"}})
+        expect(done.status == 200, done)
+
+        def whole(name):
+            done = site.cli("--json", "person", "export", name)
+            expect(done.status == DONE, done.err)
+            return done.json()
+
+        for name in (NAME, mail):
+            data = whole(name)
+            kinds = sorted(d["kind"] for d in data["documents"])
+            expect(kinds == ["contact", "key", "user"], data)
+            contact = [d for d in data["documents"]
+                       if d["kind"] == "contact"][0]
+            expect(contact["document"]["phone"] == "555-7", contact)
+            expect([s["user"] for s in data["sessions"]] == [user], data)
+            expect(data["sessions"][0]["address"] == "127.0.0.1", data)
+        shown = site.cli("person", "export", NAME)
+        for word in ("session-", "key-", "contact", "user-%d" % user):
+            expect(word in shown.out, shown.out)
+        expect(token not in shown.out, "an export shows a secret")
+
+        # A key that his account may not use goes on; its contact does not.
+        done = site.cli("--json", "person", "erase", mail)
+        expect(done.status == DONE, done.err)
+        done = done.json()
+        expect((len(done["users"]), done["keys"], done["contacts"]) ==
+               (1, 1, 1), done)
+        for again in (mail, NAME):
+            data = whole(again)
+            expect(data["documents"] == [] and data["sessions"] == [], data)
+        items = api.get("/api/v1/keys").json()["items"]
+        expect([k["metadata"]["contact"] for k in items
+                if k["app_name"] == "tool"] == ["erased", "bob"], items)
+        tenant = api.get("/api/v1/b2b/tenants/default").body.decode()
+        expect(mail not in tenant and "555-7" not in tenant, tenant)
+        expect(api.ask("GET", "/api/v1/session", key=token).status == 401,
+               "his session goes on")
+        refused = site.cli("person", "erase", mail)
+        expect(refused.status == FAILED, "erased twice")
+        expect(site.verify()["rows"] > 0, "the journal does not hold")
+        site.kill()
+        site.start()
+        expect(site.verify()["rows"] > 0, "not after a crash")
+        for folder, _, names in os.walk(site.state):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as f:
+                    data = f.read()
+                for word in (mail, NAME, "555-7"):
+                    expect(word.encode() not in data,
+                           "%s stands in %s" % (word, name))
+        for word in (mail, NAME):
+            expect(word not in site.log(), "%s stands in the log" % word)
+
+
+def a_refused_erasure_leaves_the_contact():
+    with World() as world:
+        site = Site(world, config="[login]\npassword_cost=interactive\n")
+        site.start()
+        api = Api(site, timeout=60)
+        made = api.post("/api/v1/users", {
+            "login": "boss", "name": NAME, "role": "owner",
+            "password": "green bottle hill"})
+        expect(made.status == 201, made)
+        done = api.ask("PUT", "/api/v1/b2b/tenants/default", {
+            "contactInfo": {"name": NAME}})
+        expect(done.status == 200, done)
+        # The last owner stays, so all of him does.
+        refused = site.cli("person", "erase", NAME)
+        expect(refused.status == FAILED and "last owner" in refused.err,
+               refused.err)
+        data = site.cli("--json", "person", "export", NAME).json()
+        expect(sorted(d["kind"] for d in data["documents"]) ==
+               ["contact", "user"], data)
+
+
 if __name__ == "__main__":
-    main([a_person_is_exported_and_erased, hosts_go_when_asked_for])
+    main([a_person_is_exported_and_erased, hosts_go_when_asked_for,
+          keys_sessions_and_the_contact_are_his_too,
+          a_refused_erasure_leaves_the_contact])
