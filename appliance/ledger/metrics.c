@@ -1,6 +1,7 @@
 #include "appliance/ledger/metrics.h"
 
 #include "appliance/ledger/events.h"
+#include "appliance/ledger/people.h"
 #include "appliance/ledger/store.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -340,6 +341,9 @@ write_site(struct buf *out, struct process *process)
 	single(out, "calls_under_way", "gauge",
 	    "Requests that wait for a commit or a reader.", process->n_calls);
 	single(out, "call_bytes", "gauge", "Their bytes.", process->call_bytes);
+	single(out, "passwords_hashed_total", "counter",
+	    "Passwords that were hashed or checked.",
+	    atomic_load(&process->people->hashed));
 	single(out, "sessions", "gauge", "WebSockets of agents.",
 	    process->n_sessions);
 	single(out, "tenants_open", "gauge", "Tenants whose store is open.",

@@ -210,6 +210,7 @@ people_open(struct process *process)
 	process->people = people;
 	people->process = process;
 	people->cost = process->options->password_cost;
+	people->directory_ms = PEOPLE_DIRECTORY_MS;
 	password_decoy(people->decoy, people->cost);
 	people->sessions = user_sessions_new();
 	if (people->sessions == NULL)
@@ -452,6 +453,7 @@ finish_hash(struct call *call)
 		if (people->hashing[i] == call)
 			people->hashing[i] = NULL;
 	call->finish = person_answer;
+	person->hashed_at = clock_boottime_ms();
 	if (person->ask_directory)
 		person_ask_directory(call);
 	else
@@ -500,6 +502,7 @@ check_own(struct call *call)
 		person->ask_directory = true;
 		return ERR_UNAVAILABLE;
 	}
+	atomic_fetch_add(&call->process->people->hashed, 1);
 	return password_check(person->found.hash, person->password.data,
 	    person->password.len);
 }
@@ -512,9 +515,11 @@ person_run_hash(struct work *work)
 	const struct record_span *new = &person->new_password;
 
 	person->rc = person->password.len > 0 ? check_own(call) : 0;
-	if (person->rc == 0 && new->len > 0)
-		person->rc = password_hash(person->change.hash, new->data,
-		    new->len, call->process->people->cost);
+	if (person->rc != 0 || new->len == 0)
+		return;
+	atomic_fetch_add(&call->process->people->hashed, 1);
+	person->rc = password_hash(person->change.hash, new->data, new->len,
+	    call->process->people->cost);
 }
 
 bool

@@ -4,6 +4,10 @@
  * the other (each takes the memory and the time of Argon2id), and what waits
  * for it is bounded, of all and of each address. Everything else here belongs
  * to the loop. The core decides who may what (decide_user.h).
+ *
+ * Where a directory judges logins, the time of a refusal must not tell whose a
+ * login is, ours or the directory's. Each costs one Argon2id, whoever it is, and
+ * none is refused before as long after that as the directory lately took.
  */
 #ifndef APPLIANCE_LEDGER_PEOPLE_H
 #define APPLIANCE_LEDGER_PEOPLE_H
@@ -14,9 +18,13 @@
 #include "appliance/ledger/password.h"
 #include "appliance/ledger/user_sessions.h"
 
+#include <stdatomic.h>
+
 /** Passwords that wait to be checked or hashed: of all, and of one address. */
 #define PEOPLE_HASHING_MAX 16
 #define PEOPLE_HASHING_EACH 3
+/** The least, and at first, that a refusal waits for a directory. */
+#define PEOPLE_DIRECTORY_MS 250
 /** Kinds of refusals that are counted at once. */
 #define PEOPLE_DENIED_MAX 256
 
@@ -32,6 +40,8 @@ struct people {
 	struct worker *hasher;
 	struct outward *outward; /* NULL: there is no directory */
 	struct call *hashing[PEOPLE_HASHING_MAX]; /* NULL: free */
+	int64_t directory_ms; /* as long it took lately, and some more */
+	_Atomic uint64_t hashed; /* so often was Argon2id computed */
 	enum password_cost cost;
 	char decoy[PASSWORD_HASH_TEXT];
 	char path[SETUP_PATH_MAX]; /* of the waits */
@@ -51,6 +61,7 @@ struct person_call {
 	char login_text[USER_LOGIN_MAX + 1];
 	int rc; /* of what the thread, or the directory, did */
 	bool ask_directory; /* it is for the directory to say */
+	int64_t hashed_at; /* boottime: its thread was through */
 	struct courier_bound bound; /* what it said */
 	char made_up[PASSWORD_ONE_TIME_TEXT];
 	/** In the loop, once the thread is through. */
@@ -104,6 +115,11 @@ void people_note(struct people *people, const char *tenant, uint64_t user,
 void person_run_hash(struct work *work);
 /** In people_directory.c: `hashed` follows, in the loop. */
 void person_ask_directory(struct call *call);
+/** The directory has answered: how long did it take? */
+void person_directory_answered(struct call *call);
+/** Go on with `then` when a directory could have answered by now, whether it was
+ * asked or not; at once where there is none. */
+void person_directory_wait(struct call *call, void (*then)(struct call *call));
 /** Is a new password good? False: answered. */
 bool person_password_is_good(struct call *call,
     const struct record_span *password, const char *login);

@@ -1,9 +1,11 @@
 /* Logins that a directory judges: a job for the courier, and what comes back. */
 #include "appliance/ledger/people.h"
 
+#include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
+#include <event2/event.h>
 #include <sodium.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,4 +88,60 @@ person_ask_directory(struct call *call)
 		return;
 	person->rc = rc;
 	person->hashed(call);
+}
+
+/* --- how long it takes ------------------------------------------------------ */
+
+/* What it took, and a quarter more; what was slow is forgotten slowly, so that
+ * one answer tells little about those after it. */
+void
+person_directory_answered(struct call *call)
+{
+	struct people *people = call->process->people;
+	const struct person_call *person = call->own;
+
+	if (person->rc != 0 && person->rc != ERR_UNAUTHENTICATED &&
+	    person->rc != ERR_FORBIDDEN)
+		return;
+	int64_t took = clock_boottime_ms() - person->hashed_at;
+	int64_t enough = took + took / 4;
+
+	if (enough < PEOPLE_DIRECTORY_MS)
+		enough = PEOPLE_DIRECTORY_MS;
+	if (enough > people->directory_ms)
+		people->directory_ms = enough;
+	else
+		people->directory_ms -= (people->directory_ms - enough) / 64;
+}
+
+static void
+waited(evutil_socket_t fd, short what, void *ctx)
+{
+	struct call *call = ctx;
+	struct person_call *person = call->own;
+
+	(void)fd;
+	(void)what;
+	person->hashed(call);
+}
+
+void
+person_directory_wait(struct call *call, void (*then)(struct call *call))
+{
+	struct people *people = call->process->people;
+	struct person_call *person = call->own;
+	int64_t left =
+	    person->hashed_at + people->directory_ms - clock_boottime_ms();
+
+	person->hashed = then;
+	if (left > 0 &&
+	    people_has_directory(call->process, call->tenant->name)) {
+		const struct timeval wait = { .tv_sec = (time_t)(left / 1000),
+			.tv_usec = (suseconds_t)(left % 1000 * 1000) };
+
+		if (event_base_once(call->process->base, -1, EV_TIMEOUT, waited,
+			call, &wait) == 0)
+			return;
+	}
+	then(call);
 }

@@ -158,16 +158,15 @@ run_login(struct work *work)
 	}
 	bool local = rc == 0 && person->found.hash[0] != '\0';
 
-	/* A local user is asked about here only. */
-	if (!local && person->login_text[0] != '\0' &&
-	    people_has_directory(call->process, call->tenant->name)) {
-		person->ask_directory = true;
-		return;
-	}
+	atomic_fetch_add(&people->hashed, 1);
 	person->rc = password_check(local ? person->found.hash : people->decoy,
 	    person->password.data, person->password.len);
 	if (person->rc == 0 && (!local || person->found.state != USER_ACTIVE))
 		person->rc = ERR_UNAUTHENTICATED;
+	/* A local user is asked about here only. */
+	person->ask_directory = person->rc == ERR_UNAUTHENTICATED && !local &&
+	    person->login_text[0] != '\0' &&
+	    people_has_directory(call->process, call->tenant->name);
 }
 
 static void
@@ -175,10 +174,12 @@ checked_login(struct call *call)
 {
 	struct person_call *person = call->own;
 
+	if (person->ask_directory)
+		person_directory_answered(call);
 	if (person->rc == 0) {
 		commit_login(call);
 	} else if (person->rc == ERR_UNAUTHENTICATED) {
-		refuse_login(call);
+		person_directory_wait(call, refuse_login);
 	} else if (person->rc == ERR_FORBIDDEN) {
 		undo_try(call);
 		/* What he may from before, he may no more. */

@@ -7,7 +7,9 @@ import signal
 import socket
 import sys
 import threading
+import time
 
+from api import Api
 from directory import Directory, SUFFIX, group_dn, person_dn
 from harness import Site, World, expect, main, wait_for
 from test_sessions import ends, follow
@@ -89,6 +91,37 @@ def groups_give_roles_and_wrong_passwords_nothing():
         ends(stream, "no role by the directory")
         refused(ask(site, "GET", "/api/v1/session", key=key), 401,
                 "unauthenticated")
+
+
+def refusal_does_not_tell_whose_a_login_is():
+    """Ours, the directory's, nobody's: one hash each, and no answer before a
+    directory could have given it."""
+    with World() as world:
+        directory = directory_of(world)
+        site = site_with(world, directory.searching())
+        create(site, "olga", "viewer")
+        api = Api(site)
+
+        def hashed():
+            text = api.get("/metrics").body.decode()
+            return int(text.split("\nleasehold_passwords_hashed_total ")[1]
+                       .split("\n")[0])
+
+        token(site, "emil", password=PEOPLE["emil"])
+        for login in ("olga", "emil", "dora", "unknown", "no login"):
+            before, began = hashed(), time.monotonic()
+            refused(log_in(site, login, "a wrong password"), 401,
+                    "unauthenticated")
+            took = time.monotonic() - began
+            expect(hashed() - before == 1, "%s: %d hashes" %
+                   (login, hashed() - before))
+            expect(took >= 0.25, "%s: told after %f s" % (login, took))
+        # Who is let in by either costs the same.
+        for login, password in (("olga", None), ("dora", PEOPLE["dora"])):
+            before = hashed()
+            good(log_in(site, login, password) if password else
+                 log_in(site, login), 201)
+            expect(hashed() - before == 1, login)
 
 
 def local_users_are_not_asked_about_and_names_are_no_patterns():
@@ -229,6 +262,7 @@ def configuration_that_does_not_go_together_is_named():
 if __name__ == "__main__":
     sys.exit(main([
         groups_give_roles_and_wrong_passwords_nothing,
+        refusal_does_not_tell_whose_a_login_is,
         local_users_are_not_asked_about_and_names_are_no_patterns,
         template_and_start_tls_do_without_a_service_account,
         who_is_not_the_directory_is_told_no_password,
