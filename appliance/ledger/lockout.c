@@ -372,6 +372,16 @@ lockout_write(struct buf *out, struct lockout *lockout)
 	lockout->dirty = false;
 }
 
+/* Times before 1970 were never written, and would not bear a difference. */
+static bool
+is_sound(const uint8_t *entry)
+{
+	const uint8_t *times = entry + 1 + NAME_BYTES + 4;
+
+	return entry[0] >= LOGIN && entry[0] <= KNOWN &&
+	    be64_read(times) <= INT64_MAX && be64_read(times + 8) <= INT64_MAX;
+}
+
 int
 lockout_read(struct lockout *lockout, const uint8_t *data, size_t len)
 {
@@ -379,7 +389,7 @@ lockout_read(struct lockout *lockout, const uint8_t *data, size_t len)
 	    (len - sizeof(magic)) % ENTRY_BYTES != 0)
 		return ERR_CORRUPT;
 	for (size_t at = sizeof(magic); at < len; at += ENTRY_BYTES)
-		if (data[at] < LOGIN || data[at] > KNOWN)
+		if (!is_sound(data + at))
 			return ERR_CORRUPT;
 	for (size_t at = sizeof(magic); at < len; at += ENTRY_BYTES) {
 		const uint8_t *p = data + at + 1 + NAME_BYTES;

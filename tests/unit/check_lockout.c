@@ -340,6 +340,13 @@ START_TEST(damaged_file_is_refused_whole)
 		ck_assert_int_eq(i == 8 ? 0
 					: lockout_read(lockout, bytes.data, i),
 		    i == 8 || (i > 8 && (i - 8) % 37 == 0) ? 0 : ERR_CORRUPT);
+	/* Times before 1970: a difference to now would be no number. */
+	for (size_t at = 8 + 21; at < 8 + 37; at += 8) {
+		bytes.data[at] ^= 0x80;
+		ck_assert_int_eq(lockout_read(lockout, bytes.data, bytes.len),
+		    ERR_CORRUPT);
+		bytes.data[at] ^= 0x80;
+	}
 	bytes.data[8] = 9;
 	ck_assert_int_eq(lockout_read(lockout, bytes.data, bytes.len),
 	    ERR_CORRUPT);
