@@ -1,6 +1,6 @@
 /* One batch in the making: rows in, a signed and stored batch out. See
  * core.h. */
-#include "appliance/ledger/core.h"
+#include "appliance/ledger/limits.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
@@ -124,6 +124,7 @@ batch_emit(struct batch *batch)
 	if (batch->bytes.failed)
 		return ERR_NOMEM;
 	batch->place.index = (uint32_t)batch->n_rows;
+	limits_note(batch, row);
 	err = fold_row(&batch->state, row, &batch->place);
 	if (err == 0)
 		err = batch_remember(batch, row);
@@ -272,8 +273,10 @@ give_up(struct batch *batch)
 	requests_undo(batch->ledger->requests);
 	if (batch->turned)
 		reseal_back(batch);
-	if (batch->n_rows > 0)
-		subject_cache_forget(batch->ledger->subjects);
+	if (batch->n_rows == 0)
+		return;
+	subject_cache_forget(batch->ledger->subjects);
+	batch->ledger->tally.known = false;
 }
 
 int

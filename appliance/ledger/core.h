@@ -60,6 +60,12 @@ struct batch {
 	bool proof_made[BATCH_PROOFS];
 };
 
+/** How many there are, as limits count them: limits.h. */
+struct ledger_tally {
+	bool known;
+	uint64_t n[3]; /* enum limit */
+};
+
 struct ledger {
 	struct store *store;
 	char site[64];
@@ -83,6 +89,7 @@ struct ledger {
 	bool clean_noted; /* the note stands in the store */
 	int (*fault)(void *ctx, const char *step);
 	void *fault_ctx;
+	struct ledger_tally tally;
 	struct ledger_timing timing;
 	/* The same for other threads: struct ledger_figures. */
 	atomic_uint_fast64_t commands, commit_us;

@@ -1,5 +1,5 @@
 /* Decide: the table of commands, and what the handlers share. See core.h. */
-#include "appliance/ledger/core.h"
+#include "appliance/ledger/limits.h"
 #include "shared/base/err.h"
 
 #include <stdarg.h>
@@ -292,6 +292,8 @@ static const struct decision {
 	    decide_key_rotate },
 	{ LEDGER_KEY_DENIED, BY(SITE), &ledger_key_denied_record, 4,
 	    decide_key_denied },
+	{ LEDGER_TENANT, BY(SITE) | BY(ADMIN), &ledger_tenant_change_record, 2,
+	    decide_tenant },
 };
 
 static const struct decision *

@@ -1,6 +1,7 @@
 /* Decide on devices: enrolment, approval, revocation (DESIGN 9). */
 #include "appliance/ledger/borrow.h"
 #include "appliance/ledger/grant.h"
+#include "appliance/ledger/limits.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -399,16 +400,6 @@ check_joining(struct batch *batch, struct command *command,
 	return err;
 }
 
-/* Also those that were revoked count: their numbers are not given again. */
-static bool
-is_full(const struct batch *batch, const struct command *command)
-{
-	const struct counters *counters = &batch->state.counters;
-	uint64_t given = counters->next_device - 1 - counters->devices_skipped;
-
-	return command->devices.most != 0 && given >= command->devices.most;
-}
-
 int
 decide_enroll(struct batch *batch, struct command *command)
 {
@@ -442,11 +433,10 @@ decide_enroll(struct batch *batch, struct command *command)
 	    ? device->device
 	    : batch->state.counters.next_device;
 
-	if (device->device == 0 && is_full(batch, command))
-		return decide_refuse(command, ERR_QUOTA_EXCEEDED,
-		    "ask who runs the site for more",
-		    "this tenant has all %u devices that it may have",
-		    command->devices.most);
+	if (device->device == 0)
+		err = decide_limit(batch, command, LIMIT_DEVICES);
+	if (err != 0 || command->err != 0)
+		return err;
 	fill_enrolled(reply, batch->ledger, number, !is_approved(&joining),
 	    joining.class_);
 	return emit_enrolled(batch, command, &joining, number);

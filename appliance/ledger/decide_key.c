@@ -2,6 +2,7 @@
  * that of a device. */
 #include "appliance/ledger/core.h"
 #include "appliance/ledger/ledger_key.h"
+#include "appliance/ledger/limits.h"
 #include "shared/base/err.h"
 
 #include <inttypes.h>
@@ -50,9 +51,12 @@ decide_key_create(struct batch *batch, struct command *command)
 	const struct ledger_key_create *request = command->request;
 	uint8_t name[SUBJECT_BYTES], id[SEALED_ID_BYTES], commitment[32];
 	uint64_t number = batch->state.counters.next_device;
-	int err = decide_subject(name, batch, SUBJECT_DEVICE, request->name,
-	    command->entropy);
+	int err = decide_limit(batch, command, LIMIT_KEYS);
 
+	if (err != 0 || command->err != 0)
+		return err;
+	err = decide_subject(name, batch, SUBJECT_DEVICE, request->name,
+	    command->entropy);
 	if (err == 0)
 		err = sealed_put(id, commitment, &batch->state,
 		    batch->ledger->sealed, SEALED_KEY, request->document.data,

@@ -2,6 +2,7 @@
  * decide_user.h. */
 #include "appliance/ledger/decide_user.h"
 
+#include "appliance/ledger/limits.h"
 #include "shared/base/err.h"
 
 #include <inttypes.h>
@@ -236,10 +237,10 @@ user_check_room(struct change *c)
 		return err;
 	err = state_user_next(&next, state);
 	c->user.user = next;
-	return err == 0 && next > USERS_MAX
-	    ? decide_refuse(c->command, ERR_MAX_REACHED, "",
-		  "there were %d users already", USERS_MAX)
-	    : err;
+	if (err == 0 && next > USERS_MAX)
+		return decide_refuse(c->command, ERR_MAX_REACHED, "",
+		    "there were %d users already", USERS_MAX);
+	return err == 0 ? decide_limit(c->batch, c->command, LIMIT_USERS) : err;
 }
 
 int

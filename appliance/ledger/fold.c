@@ -2,6 +2,7 @@
 
 #include "appliance/ledger/borrow.h"
 #include "appliance/ledger/fold_key.h"
+#include "appliance/ledger/limits.h"
 #include "appliance/ledger/linger.h"
 #include "appliance/ledger/pools.h"
 #include "appliance/ledger/users.h"
@@ -523,6 +524,8 @@ fold_row(struct state *state, const struct row *row,
 		return fold_key_changed(state, row);
 	case ROW_KEY_ROTATED:
 		return fold_key_rotated(state, row, place);
+	case ROW_TENANT_CHANGED:
+		return fold_tenant_changed(state, row);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

@@ -226,8 +226,6 @@ static void
 commit(struct call *call)
 {
 	call->write.command.devices = call->process->options->devices;
-	call->write.command.devices.most =
-	    call->tenant->entry->facts.limits.devices;
 	call->finish = command_finish;
 	call_commit(call);
 }

@@ -81,6 +81,7 @@ enum ledger_internal {
 	LEDGER_KEY_CHANGE, /* struct ledger_key_change */
 	LEDGER_KEY_ROTATE, /* struct ledger_key_rotate */
 	LEDGER_KEY_DENIED, /* struct ledger_key_denied */
+	LEDGER_TENANT, /* struct ledger_tenant_change; ledger_tenant.h */
 };
 
 /** The daemon opened the journal; with it, a tick. */
@@ -211,7 +212,6 @@ struct ledger_borrow_policy {
 struct ledger_device_policy {
 	uint32_t classes; /* a bit each of enum proof_class; 0: all */
 	bool no_chips; /* no maker of TPMs is known: no device is a tpm */
-	uint32_t most; /* numbers that may be given, of this tenant; 0: any */
 };
 
 /** What is told of a seat beside its row. */

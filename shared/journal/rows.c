@@ -1,5 +1,6 @@
 /* The kinds of rows, and the tables of most; see rows.h. Those of seats are in
- * rows_seat.c, those of people in rows_user.c. */
+ * rows_seat.c, those of people in rows_user.c, that of the tenant itself in
+ * rows_tenant.c. */
 #include "shared/journal/rows_private.h"
 
 #include "shared/base/err.h"
@@ -325,6 +326,7 @@ static const struct {
 	[ROW_KEY_CHANGED] = { &row_key_changed_record, "key.changed" },
 	[ROW_KEY_ROTATED] = { &row_key_rotated_record, "key.rotated" },
 	[ROW_KEY_DENIED] = { &row_key_denied_record, "key.denied" },
+	[ROW_TENANT_CHANGED] = { &row_tenant_changed_record, "tenant.changed" },
 };
 
 const struct record *

@@ -55,6 +55,7 @@ enum row_kind {
 	ROW_USER_LOGIN = 52,
 	ROW_USER_DENIED = 53,
 	ROW_ERASURE = 70,
+	ROW_TENANT_CHANGED = 80,
 	ROW_KEY_CREATED = 40,
 	ROW_KEY_CHANGED = 41,
 	ROW_KEY_ROTATED = 42,
@@ -571,7 +572,8 @@ extern const struct record row_genesis_record, row_started_record,
     row_device_proved_record, row_user_created_record, row_user_changed_record,
     row_user_login_record, row_user_denied_record, row_number_record,
     row_erasure_record, row_key_created_record, row_key_changed_record,
-    row_key_rotated_record, row_key_denied_record;
+    row_key_rotated_record, row_key_denied_record, row_limits_record,
+    row_tenant_changed_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -604,6 +606,29 @@ struct row_erasure {
 	struct record_list subjects; /* row_subject */
 	struct record_list users; /* row_number: accounts that are gone */
 	uint8_t document[32]; /* BLAKE2b-256 of the signed document */
+	struct row_actor by;
+};
+
+/* --- the tenant itself: tables in rows_tenant.c --------------------------- */
+
+/** What a tenant may use; 0: no limit. */
+struct row_limits {
+	uint64_t calls_per_day;
+	uint64_t storage_mb, bandwidth_gb;
+	uint32_t users, devices, keys;
+};
+
+/**
+ * The tenant is so from here on, as the site's store of tenants has it: who
+ * suspended it or let it go on, and what it may use. The site's store comes
+ * first; a tenant that was closed then gets its row when it opens.
+ */
+struct row_tenant_changed {
+	uint64_t revision; /* goes up; of the site's store */
+	int64_t at; /* when the site's store got it */
+	bool suspended;
+	struct row_limits limits;
+	uint8_t reason[SUBJECT_BYTES]; /* an admin's words; zero: none */
 	struct row_actor by;
 };
 
@@ -642,6 +667,7 @@ struct row {
 		struct row_key_changed key_changed;
 		struct row_key_rotated key_rotated;
 		struct row_key_denied key_denied;
+		struct row_tenant_changed tenant_changed;
 	} u;
 };
 

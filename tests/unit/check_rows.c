@@ -399,6 +399,16 @@ fill_row(struct row *row, enum row_kind kind)
 			.minute = 1700000040000,
 		};
 		return;
+	case ROW_TENANT_CHANGED:
+		row->u.tenant_changed = (struct row_tenant_changed){
+			.revision = 7,
+			.at = 1700000040000,
+			.suspended = true,
+			.limits = { .calls_per_day = 9000, .keys = 3 },
+			.by = { ACTOR_ADMIN, 2 },
+		};
+		fill(row->u.tenant_changed.reason, 16, 4);
+		return;
 	}
 }
 
@@ -410,7 +420,7 @@ static const enum row_kind kinds[] = { ROW_GENESIS, ROW_STARTED,
 	ROW_LEASE_ADOPTED, ROW_BORROWED, ROW_BORROW_REISSUED,
 	ROW_BORROW_RETURNING, ROW_BORROW_ENDED, ROW_DEVICE_PROVED,
 	ROW_USER_CREATED, ROW_USER_CHANGED, ROW_USER_LOGIN, ROW_USER_DENIED,
-	ROW_ERASURE };
+	ROW_ERASURE, ROW_TENANT_CHANGED };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)
