@@ -174,8 +174,11 @@ print_device(const struct device_view *device)
 	    device->host[0] != '\0' ? device->host : "unknown");
 	print_class(device);
 	print_state(device);
-	cli_show("enrolled  %s with join-%llu\n", enrolled,
-	    (unsigned long long)device->join);
+	if (device->join == 0)
+		cli_show("made      %s as an API key\n", enrolled);
+	else
+		cli_show("enrolled  %s with join-%llu\n", enrolled,
+		    (unsigned long long)device->join);
 	if (device->connected)
 		cli_show("session   from %s since %s, %s\n", device->address,
 		    since, device->software);
