@@ -30,7 +30,7 @@
 	"  --phone N     and number\n"                               \
 	"  --calls-per-day N  requests of its programs and agents\n" \
 	"  --users N     users it may have\n"                        \
-	"  --devices N   workstations that may enroll\n"             \
+	"  --devices N   workstations it may have\n"                 \
 	"  --keys N      API keys\n"
 
 const struct command_spec commands[] = {

@@ -88,6 +88,9 @@ struct tenant {
 	size_t n_sessions; /* bound to it, proved or not */
 	int64_t busy_at; /* boottime: something went on there */
 	struct tenant_sleep slept;
+	struct tenant_owed *owed; /* as it opened; tenant_owed.h */
+	uint64_t revision; /* that its journal knows, of entry->facts */
+	unsigned int settling; /* what it is owed since, under way */
 	struct call *deleting; /* waits until nothing goes on there */
 	struct call *restoring; /* the same, once a copy of it is checked */
 	struct liveness liveness;

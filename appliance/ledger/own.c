@@ -5,6 +5,7 @@
  */
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/keys.h"
+#include "appliance/ledger/tenant_owed.h"
 #include "appliance/ledger/tenant_use.h"
 #include "appliance/ledger/usage.h"
 #include "appliance/ledger/waiting.h"
@@ -81,8 +82,10 @@ finish_slept(struct call *call)
 		    tenant->name, err_str(call->write.command.err));
 	else if (slept->owes_generation)
 		slept->owes_generation = false;
-	else
+	else if (slept->owes_clock)
 		slept->owes_clock = false;
+	else
+		tenant_owed_next(tenant);
 	bool done = call->write.command.err == 0;
 
 	call_free(call);
@@ -94,19 +97,22 @@ static struct call *
 call_for_slept(struct tenant *tenant)
 {
 	struct tenant_sleep *slept = &tenant->slept;
-	struct call *call = slept->owes_generation
-	    ? call_new_own(tenant, LEDGER_GENERATION, &slept->generation,
-		  sizeof(slept->generation))
-	    : call_new_own(tenant, LEDGER_CLOCK, &slept->clock,
-		  sizeof(slept->clock));
 	struct row_actor by =
 	    slept->owes_generation ? slept->by : slept->clock.by;
+	struct call *call;
 
+	if (slept->owes_generation)
+		call = call_new_own(tenant, LEDGER_GENERATION,
+		    &slept->generation, sizeof(slept->generation));
+	else if (slept->owes_clock)
+		call = call_new_own(tenant, LEDGER_CLOCK, &slept->clock,
+		    sizeof(slept->clock));
+	else
+		return tenant_owed_call(tenant);
 	if (call == NULL)
 		return NULL;
 	call->write.command.who.kind = by.kind;
 	call->write.command.who.id = by.id;
-	call->finish = finish_slept;
 	return call;
 }
 
@@ -128,7 +134,8 @@ own_start(struct tenant *tenant)
 	}
 	text_copy(start.row.software, sizeof(start.row.software),
 	    PROCESS_SOFTWARE);
-	bool slept = tenant->slept.owes_generation || tenant->slept.owes_clock;
+	bool slept = tenant->slept.owes_generation ||
+	    tenant->slept.owes_clock || tenant_owes(tenant);
 	struct call *call = slept
 	    ? call_for_slept(tenant)
 	    : call_new_own(tenant, LEDGER_START, &start, sizeof(start));
@@ -136,8 +143,7 @@ own_start(struct tenant *tenant)
 	if (call == NULL)
 		return; /* the next tick tries again */
 	tenant->starting = true;
-	if (!slept)
-		call->finish = finish_start;
+	call->finish = slept ? finish_slept : finish_start;
 	call_commit(call);
 }
 

@@ -139,6 +139,13 @@ int system_tenant_load(struct system_tenant *tenant,
 int system_tenant_put(struct system_store *system,
     const struct system_tenant *tenant, const struct tenant_change *change,
     const struct tenant_host_name *hosts, size_t n);
+/** The same, and its journal is owed the row of that: system_owed.c. ERR_BUSY:
+ * it is owed too many. */
+struct system_owed;
+int system_tenant_change(struct system_store *system,
+    const struct system_tenant *tenant, const struct tenant_change *change,
+    const struct tenant_host_name *hosts, size_t n,
+    const struct system_owed *owed);
 /** All that the store has of it, admin keys too. */
 int system_tenant_delete(struct system_store *system, const char *name);
 int system_each_tenant(struct system_store *system,
@@ -176,6 +183,29 @@ int system_each_usage(struct system_store *system, const char *tenant,
     int32_t first, int32_t last,
     int (*each)(void *ctx, int32_t day, const struct system_usage *usage),
     void *ctx);
+
+/* --- system_owed.c: rows that a tenant's journal is to get ---------------- */
+
+#define SYSTEM_OWED_MAX 64
+
+/** One revision of a tenant; sealed, for an admin's words may name anybody. */
+struct system_owed {
+	uint64_t revision;
+	int64_t at;
+	uint32_t status; /* enum tenant_status */
+	struct tenant_limits limits;
+	char reason[128];
+	struct row_actor by;
+};
+
+/** Those after that revision, in their order; stops on non-zero, which is
+ * returned. */
+int system_each_owed(struct system_store *system, const char *name,
+    uint64_t after, int (*each)(void *ctx, const struct system_owed *owed),
+    void *ctx);
+/** Those up to that revision are journaled. Writes only if there are any. */
+int system_owed_done(struct system_store *system, const char *name,
+    uint64_t revision);
 
 /* --- system_profile.c: what people want to know of a tenant --------------- */
 

@@ -39,6 +39,16 @@ int system_get(void *out, MDB_txn *txn, MDB_dbi table, const void *key,
 int system_delete(MDB_txn *txn, MDB_dbi table, const void *key, size_t len);
 int system_put_tenant(MDB_txn *txn, struct system_store *system,
     const struct system_tenant *tenant, unsigned int flags);
+/** Encrypted under the store's own key. What LMDB says, or ENOMEM. */
+int system_put_sealed(MDB_txn *txn, struct system_store *system, MDB_dbi table,
+    const void *name, size_t name_len, const struct record *record,
+    const void *value);
+int system_open_sealed(void *out, const struct system_store *system,
+    const MDB_val *k, const MDB_val *v, const struct record *record);
+int system_put_owed(MDB_txn *txn, struct system_store *system, const char *name,
+    const struct system_owed *owed);
+int system_clear_owed(MDB_txn *txn, struct system_store *system,
+    const char *name, uint64_t to);
 int system_put_profile(MDB_txn *txn, struct system_store *system,
     const char *name, const struct tenant_profile *profile);
 int system_change_profile(MDB_txn *txn, struct system_store *system,

@@ -13,11 +13,12 @@
 
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG crypto_aead_xchacha20poly1305_ietf_ABYTES
-#define PROFILE_MAX 2048
+#define SEALED_MAX 2048
 #define SEAL_KEY crypto_aead_xchacha20poly1305_ietf_KEYBYTES
 
+/* Of all that is sealed in this store. */
 static uint8_t *
-profile_key(const struct system_store *system)
+seal_key(const struct system_store *system)
 {
 	uint8_t *key = sodium_malloc(SEAL_KEY);
 
@@ -27,26 +28,26 @@ profile_key(const struct system_store *system)
 	return key;
 }
 
-/* Bound to the tenant's name: no profile passes for another's. */
+/* Bound to its key: nothing passes for another's. */
 int
-system_put_profile(MDB_txn *txn, struct system_store *system, const char *name,
-    const struct tenant_profile *profile)
+system_put_sealed(MDB_txn *txn, struct system_store *system, MDB_dbi table,
+    const void *name, size_t name_len, const struct record *record,
+    const void *value)
 {
-	struct buf plain = { .max = PROFILE_MAX };
-	uint8_t sealed[NONCE + PROFILE_MAX + TAG];
-	uint8_t *key = profile_key(system);
+	struct buf plain = { .max = SEALED_MAX };
+	uint8_t sealed[NONCE + SEALED_MAX + TAG];
+	uint8_t *key = seal_key(system);
 	int rc = ENOMEM;
 
-	record_write_msgpack(&plain, &tenant_profile_record, profile);
+	record_write_msgpack(&plain, record, value);
 	if (key != NULL && !plain.failed) {
 		randombytes_buf(sealed, NONCE);
 		crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + NONCE, NULL,
-		    plain.data, plain.len, (const uint8_t *)name, strlen(name),
-		    NULL, sealed, key);
-		MDB_val k = { strlen(name), (void *)(uintptr_t)name };
+		    plain.data, plain.len, name, name_len, NULL, sealed, key);
+		MDB_val k = { name_len, (void *)(uintptr_t)name };
 		MDB_val v = { NONCE + plain.len + TAG, sealed };
 
-		rc = mdb_put(txn, system->profiles, &k, &v, 0);
+		rc = mdb_put(txn, table, &k, &v, 0);
 	}
 	sodium_free(key);
 	if (plain.data != NULL)
@@ -55,29 +56,37 @@ system_put_profile(MDB_txn *txn, struct system_store *system, const char *name,
 	return rc;
 }
 
-static int
-open_profile(struct tenant_profile *profile, const struct system_store *system,
-    const char *name, const MDB_val *v)
+int
+system_open_sealed(void *out, const struct system_store *system,
+    const MDB_val *k, const MDB_val *v, const struct record *record)
 {
 	const uint8_t *sealed = v->mv_data;
-	uint8_t plain[PROFILE_MAX];
+	uint8_t plain[SEALED_MAX];
 	unsigned long long len = 0;
 	struct arena arena = { 0 };
-	uint8_t *key = profile_key(system);
+	uint8_t *key = seal_key(system);
 	int rc = key == NULL ? ENOMEM : MDB_CORRUPTED;
 
 	if (key != NULL && v->mv_size >= NONCE + TAG &&
 	    v->mv_size - NONCE - TAG <= sizeof(plain) &&
 	    crypto_aead_xchacha20poly1305_ietf_decrypt(plain, &len, NULL,
-		sealed + NONCE, v->mv_size - NONCE, (const uint8_t *)name,
-		strlen(name), sealed, key) == 0 &&
-	    record_read_msgpack(profile, &tenant_profile_record, plain,
-		(size_t)len, NULL, &arena, NULL) == 0)
+		sealed + NONCE, v->mv_size - NONCE, k->mv_data, k->mv_size,
+		sealed, key) == 0 &&
+	    record_read_msgpack(out, record, plain, (size_t)len, NULL, &arena,
+		NULL) == 0)
 		rc = 0;
 	arena_release(&arena);
 	sodium_free(key);
 	sodium_memzero(plain, sizeof(plain));
 	return rc;
+}
+
+int
+system_put_profile(MDB_txn *txn, struct system_store *system, const char *name,
+    const struct tenant_profile *profile)
+{
+	return system_put_sealed(txn, system, system->profiles, name,
+	    strlen(name), &tenant_profile_record, profile);
 }
 
 static int
@@ -87,7 +96,9 @@ get_profile(struct tenant_profile *profile, MDB_txn *txn,
 	MDB_val k = { strlen(name), (void *)(uintptr_t)name }, v;
 	int rc = mdb_get(txn, system->profiles, &k, &v);
 
-	return rc == 0 ? open_profile(profile, system, name, &v) : rc;
+	return rc == 0 ? system_open_sealed(profile, system, &k, &v,
+			     &tenant_profile_record)
+		       : rc;
 }
 
 int

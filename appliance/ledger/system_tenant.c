@@ -194,12 +194,28 @@ system_tenant_put(struct system_store *system,
     const struct system_tenant *tenant, const struct tenant_change *change,
     const struct tenant_host_name *hosts, size_t n)
 {
+	return system_tenant_change(system, tenant, change, hosts, n, NULL);
+}
+
+int
+system_tenant_change(struct system_store *system,
+    const struct system_tenant *tenant, const struct tenant_change *change,
+    const struct tenant_host_name *hosts, size_t n,
+    const struct system_owed *owed)
+{
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
 
 	if (rc != 0)
 		return system_failed(rc, "write");
-	rc = system_put_tenant(txn, system, tenant, 0);
+	if (owed != NULL)
+		rc = system_put_owed(txn, system, tenant->name, owed);
+	if (rc == ERR_BUSY) {
+		mdb_txn_abort(txn);
+		return rc;
+	}
+	if (rc == 0)
+		rc = system_put_tenant(txn, system, tenant, 0);
 	if (rc == 0 && change != NULL)
 		rc = system_change_profile(txn, system, tenant->name, change);
 	if (rc == 0 && hosts != NULL)
@@ -272,6 +288,8 @@ system_tenant_delete(struct system_store *system, const char *name)
 		rc = clear_keys(txn, system, name);
 	if (rc == 0)
 		rc = clear_usage(txn, system, name);
+	if (rc == 0)
+		rc = system_clear_owed(txn, system, name, UINT64_MAX);
 	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]) && rc == 0;
 	     i++) {
 		struct system_name key = system_name_of(facts[i], name);

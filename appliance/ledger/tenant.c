@@ -1,6 +1,7 @@
 /* Opening and closing a tenant of the process. */
 #include "appliance/ledger/keys.h"
 #include "appliance/ledger/store.h"
+#include "appliance/ledger/tenant_owed.h"
 #include "appliance/ledger/waiting.h"
 
 #include "shared/base/clock.h"
@@ -96,6 +97,8 @@ fill(struct tenant *tenant, int64_t *time)
 		rc = own_load_leases(tenant);
 	if (rc == 0)
 		rc = keys_open(tenant);
+	if (rc == 0)
+		rc = tenant_owed_load(tenant);
 	return rc;
 }
 
@@ -130,6 +133,7 @@ tenant_close(struct tenant *tenant)
 		return;
 	keys_close(tenant);
 	audit_end(tenant);
+	tenant_owed_release(tenant);
 	ledger_close(tenant->ledger);
 	liveness_release(&tenant->liveness);
 	contracts_release(&tenant->contracts);

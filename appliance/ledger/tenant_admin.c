@@ -8,9 +8,11 @@
  *           Nobody reaches it before the last step; a start clears away what a
  *           crash left before it.
  *   change  the system store, then the registry in memory; sessions of a tenant
- *           that is suspended are closed after that.
+ *           that is suspended are closed after that. What its journal is to
+ *           know goes on as tenant_owed.h says.
  */
 #include "appliance/ledger/events.h"
+#include "appliance/ledger/tenant_owed.h"
 #include "appliance/ledger/tenant_use.h"
 
 #include "appliance/ledger/people.h"
@@ -32,6 +34,7 @@
 /* What a call carries from the loop to the helper and back. */
 struct changing {
 	struct system_tenant facts;
+	struct system_owed owed; /* a revision of 0: its journal needs no row */
 	struct tenant_profile profile;
 	bool has_profile;
 	struct tenant_host_name hosts[TENANT_HOSTS_MAX];
@@ -175,6 +178,14 @@ undo(struct process *process, const char *name)
 		    name);
 }
 
+static int
+put_made(struct changing *changing, struct system_store *system)
+{
+	return system_tenant_change(system, &changing->facts, NULL,
+	    changing->hosts, changing->n_hosts,
+	    changing->owed.revision != 0 ? &changing->owed : NULL);
+}
+
 static void
 run_create(struct work *work)
 {
@@ -203,8 +214,7 @@ run_create(struct work *work)
 		rc = add_keys(changing, process->system);
 	facts->status = TENANT_ACTIVE;
 	if (rc == 0)
-		rc = system_tenant_put(process->system, facts, NULL,
-		    changing->hosts, changing->n_hosts);
+		rc = put_made(changing, process->system);
 	if (rc != 0)
 		undo(process, facts->name);
 	if (rc == ERR_CONFLICT)
@@ -309,6 +319,12 @@ take_create(struct changing *changing, struct call *call)
 		make_name(facts->name, create->partnerName);
 	facts->created_at = process_now(call->process);
 	facts->limits = create->usageLimits;
+	if (!record_is_empty(&facts->limits, sizeof(facts->limits))) {
+		facts->revision = 1;
+		facts->status = TENANT_ACTIVE;
+		tenant_owed_make(&changing->owed, facts, facts->created_at,
+		    &command->who);
+	}
 	memcpy(profile->partnerName, create->partnerName,
 	    sizeof(profile->partnerName));
 	profile->contactInfo = create->contactInfo;
@@ -363,9 +379,16 @@ run_change(struct work *work)
 	struct command *command = &call->write.command;
 	struct changing *changing = call->own;
 
-	command->err = system_tenant_put(call->process->system,
+	command->err = system_tenant_change(call->process->system,
 	    &changing->facts, changing->has_profile ? call->request : NULL,
-	    changing->has_hosts ? changing->hosts : NULL, changing->n_hosts);
+	    changing->has_hosts ? changing->hosts : NULL, changing->n_hosts,
+	    changing->owed.revision != 0 ? &changing->owed : NULL);
+	if (command->err == ERR_BUSY)
+		problem_set(&command->problem, ERR_BUSY,
+		    "see why in the site's log: journalctl -u leaseholdd",
+		    "%d changes of this tenant wait for its journal, which "
+		    "cannot be written; nothing was changed",
+		    SYSTEM_OWED_MAX);
 	if (command->err == ERR_CONFLICT)
 		problem_set(&command->problem, ERR_CONFLICT, NULL,
 		    "one of the host names is another tenant's");
@@ -409,6 +432,24 @@ say_changed(struct tenant_changed *reply, const struct tenant_entry *entry,
 	    turned ? turns[entry->facts.status] : "is changed");
 }
 
+/* One that is closed opens for it; nobody waits for that. */
+static void
+journal_change(struct call *call, struct tenant_entry *entry)
+{
+	struct process *process = call->process;
+	const struct changing *changing = call->own;
+	struct tenant *tenant = entry->open;
+
+	if (changing->owed.revision != 0 && !process->guard.frozen) {
+		if (tenant != NULL && !entry->taken && tenant->started) {
+			tenant_owed_settle(tenant, call);
+			return;
+		}
+		tenant_use_entry(&tenant, process, entry);
+	}
+	call_answer(call);
+}
+
 static void
 finish_change(struct call *call)
 {
@@ -437,7 +478,7 @@ finish_change(struct call *call)
 	if (turned && entry->facts.status == TENANT_SUSPENDED &&
 	    entry->open != NULL)
 		close_sessions(entry->open, entry->facts.reason);
-	call_answer(call);
+	journal_change(call, entry);
 }
 
 static int
@@ -465,6 +506,15 @@ take_status(struct changing *changing, struct call *call)
 	return ERR_BAD_REQUEST;
 }
 
+/* Of what its journal is to know. */
+static bool
+is_news(const struct system_tenant *now, const struct system_tenant *before)
+{
+	return now->status != before->status ||
+	    strcmp(now->reason, before->reason) != 0 ||
+	    memcmp(&now->limits, &before->limits, sizeof(now->limits)) != 0;
+}
+
 static int
 take_change(struct changing *changing, struct call *call)
 {
@@ -485,12 +535,16 @@ take_change(struct changing *changing, struct call *call)
 		return ERR_UNAVAILABLE;
 	}
 	changing->facts = entry->facts;
-	changing->facts.revision++;
 	if (!record_is_empty(&change->usageLimits, sizeof(change->usageLimits)))
 		changing->facts.limits = change->usageLimits;
 	changing->has_profile = system_profile_changes(change);
 	int rc = take_status(changing, call);
 
+	if (rc == 0 && is_news(&changing->facts, &entry->facts)) {
+		changing->facts.revision++;
+		tenant_owed_make(&changing->owed, &changing->facts,
+		    process_now(process), &command->who);
+	}
 	return rc == 0 ? take_hosts(changing, call, &change->hosts) : rc;
 }
 

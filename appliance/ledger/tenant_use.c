@@ -13,6 +13,7 @@
 
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/tenant_delete.h"
+#include "appliance/ledger/tenant_owed.h"
 #include "appliance/ledger/tenant_restore.h"
 
 #include "shared/base/clock.h"
@@ -380,6 +381,10 @@ tenant_started(struct tenant *tenant)
 		log_debug("ledger", "tenant %s is open", tenant->name);
 	entry->phase = TENANT_OPEN;
 	entry->open = tenant;
+	if (tenant->owed != NULL && !tenant_owes(tenant)) {
+		tenant_owed_release(tenant);
+		tenant_owed_settle(tenant, NULL);
+	}
 	dispatch_parked(tenant->process, entry);
 }
 
@@ -631,6 +636,8 @@ tenant_watch(struct process *process)
 
 	for (size_t i = 0; i < process->n_tenants;) {
 		struct tenant *tenant = process->tenants[i];
+
+		tenant_owed_watch(tenant);
 		bool left = tenant->deleting != NULL
 		    ? tenant_delete_step(tenant)
 		    : tenant->restoring != NULL ? tenant_restore_step(tenant)

@@ -27,14 +27,17 @@ static const struct record_field tenant_limits_fields[] = {
 	R_U64(tenant_limits, apiCallsPerDay, 0, U53_MAX, OPT,
 	    "Requests of programs and agents a day (UTC) before "
 	    "quota_exceeded; absent: no limit."),
-	R_U32(tenant_limits, users, 0, UINT32_MAX, OPT, "Users it may have."),
+	R_U32(tenant_limits, users, 0, UINT32_MAX, OPT,
+	    "Users it may have; those that were removed do not count."),
 	R_U64(tenant_limits, storage, 0, U53_MAX, OPT,
 	    "MB; kept, and not enforced: it is not metered."),
 	R_U64(tenant_limits, bandwidth, 0, U53_MAX, OPT,
 	    "GB; kept, and not enforced: it is not metered."),
 	R_U32(tenant_limits, devices, 0, UINT32_MAX, OPT,
-	    "Devices that may enroll."),
-	R_U32(tenant_limits, keys, 0, UINT32_MAX, OPT, "API keys."),
+	    "Devices it may have, those that wait for approval included; keys "
+	    "and what was revoked do not count."),
+	R_U32(tenant_limits, keys, 0, UINT32_MAX, OPT,
+	    "API keys it may have; those that were revoked do not count."),
 };
 RECORD_DEFINE(tenant_limits, 1, "What a tenant may use.");
 
@@ -188,7 +191,7 @@ RECORD_DEFINE(tenant_change, 1,
 
 static const struct record_field tenant_changed_fields[] = {
 	R_BOOL(tenant_changed, success, 0, "True."),
-	R_TEXT(tenant_changed, message, 0, 159, 0, "What was done."),
+	R_TEXT(tenant_changed, message, 0, 223, 0, "What was done."),
 };
 RECORD_DEFINE(tenant_changed, 1, "A tenant was changed.");
 

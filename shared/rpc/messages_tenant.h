@@ -131,7 +131,7 @@ struct tenant_change {
 };
 struct tenant_changed {
 	bool success;
-	char message[160];
+	char message[224];
 };
 
 struct tenant_usage_query {

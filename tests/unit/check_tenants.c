@@ -381,6 +381,77 @@ START_TEST(an_erased_contact_is_gone_alone_and_stays_so_when_it_is_said_again)
 }
 END_TEST
 
+/* --- rows that a journal is owed ---------------------------------------------- */
+
+static uint64_t seen[SYSTEM_OWED_MAX + 1];
+static size_t n_seen;
+
+static int
+see(void *ctx, const struct system_owed *owed)
+{
+	(void)ctx;
+	ck_assert_uint_lt(n_seen, sizeof seen / sizeof seen[0]);
+	ck_assert_str_eq(owed->reason, "Erika has not paid");
+	ck_assert_uint_eq(owed->by.id, 7);
+	seen[n_seen++] = owed->revision;
+	return 0;
+}
+
+static size_t
+owed_after(const char *name, uint64_t revision)
+{
+	n_seen = 0;
+	ck_assert_int_eq(system_each_owed(store, name, revision, see, NULL), 0);
+	for (size_t i = 0; i < n_seen; i++)
+		ck_assert_uint_eq(seen[i], seen[0] + i);
+	return n_seen;
+}
+
+static int
+owe(const char *name, uint64_t revision)
+{
+	struct system_owed owed = { .revision = revision,
+		.at = 1,
+		.status = TENANT_SUSPENDED,
+		.reason = "Erika has not paid",
+		.by = { ACTOR_ADMIN, 7 } };
+	struct system_tenant tenant;
+
+	ck_assert_int_eq(system_tenant_load(&tenant, store, name), 0);
+	tenant.revision = revision;
+	return system_tenant_change(store, &tenant, NULL, NULL, 0, &owed);
+}
+
+START_TEST(rows_that_are_owed_come_in_order_and_of_one_tenant_alone)
+{
+	struct system_tenant tenant;
+
+	/* Names that begin alike. */
+	ck_assert_int_eq(system_tenant_add(store, "a", 1), 0);
+	ck_assert_int_eq(system_tenant_add(store, "a-b", 1), 0);
+	ck_assert_int_eq(system_tenant_add(store, "a0", 1), 0);
+	ck_assert_uint_eq(owed_after("a", 0), 0);
+	for (uint64_t i = 1; i <= SYSTEM_OWED_MAX; i++)
+		ck_assert_int_eq(owe("a", i), 0);
+	ck_assert_int_eq(owe("a-b", 3), 0);
+	/* Too many: nothing is written. */
+	ck_assert_int_eq(owe("a", SYSTEM_OWED_MAX + 1), ERR_BUSY);
+	ck_assert_int_eq(system_tenant_load(&tenant, store, "a"), 0);
+	ck_assert_uint_eq(tenant.revision, SYSTEM_OWED_MAX);
+	ck_assert_uint_eq(owed_after("a", 0), SYSTEM_OWED_MAX);
+	ck_assert_uint_eq(owed_after("a", 60), SYSTEM_OWED_MAX - 60);
+	ck_assert_uint_eq(seen[0], 61);
+	ck_assert_int_eq(system_owed_done(store, "a", 60), 0);
+	ck_assert_int_eq(system_owed_done(store, "a", 60), 0);
+	ck_assert_uint_eq(owed_after("a", 0), SYSTEM_OWED_MAX - 60);
+	ck_assert_uint_eq(owed_after("a0", 0), 0);
+	ck_assert_int_eq(system_tenant_delete(store, "a"), 0);
+	ck_assert_uint_eq(owed_after("a", 0), 0);
+	ck_assert_uint_eq(owed_after("a-b", 0), 1);
+	ck_assert_uint_eq(owed_after("a-b", 3), 0);
+}
+END_TEST
+
 /* --- the registry --------------------------------------------------------------- */
 
 static struct tenant_entry *
@@ -489,6 +560,8 @@ suite(void)
 	tcase_add_test(tc,
 	    a_deleted_tenant_leaves_nothing_and_its_number_is_not_given_again);
 	tcase_add_test(tc, a_host_name_is_one_tenants);
+	tcase_add_test(tc,
+	    rows_that_are_owed_come_in_order_and_of_one_tenant_alone);
 	tcase_add_test(tc,
 	    a_contact_is_found_by_his_whole_name_or_mail_and_by_no_part_of_it);
 	tcase_add_test(tc,
