@@ -11,8 +11,9 @@
 
 /* --- what was asked ------------------------------------------------------ */
 
-static int
-refuse_field(struct problem *problem, const char *field, const char *words)
+int
+by_key_refuse_field(struct problem *problem, const char *field,
+    const char *words)
 {
 	problem_set(problem, ERR_BAD_REQUEST, NULL, "%s", words);
 	text_copy(problem->field, sizeof(problem->field), field);
@@ -55,7 +56,7 @@ read_claims(struct checkout *out, const struct seat_checkout *asked,
 
 	if (asked->hostname[0] != '\0' && caller->hostname[0] != '\0' &&
 	    strcmp(asked->hostname, caller->hostname) != 0)
-		return refuse_field(problem, "hostname",
+		return by_key_refuse_field(problem, "hostname",
 		    "hostname says another than X-Hostname");
 	text_copy(out->host, sizeof(out->host),
 	    asked->hostname[0] != '\0' ? asked->hostname : caller->hostname);
@@ -65,12 +66,12 @@ read_claims(struct checkout *out, const struct seat_checkout *asked,
 	if (text_from_hex(out->application, sizeof(out->application), &len,
 		print, strlen(print)) != 0 ||
 	    len != sizeof(out->application))
-		return refuse_field(problem, "app_fingerprint",
+		return by_key_refuse_field(problem, "app_fingerprint",
 		    "app_fingerprint is a SHA-256: 64 hexadecimal digits");
 	if (!sodium_is_zero(caller->fingerprint, sizeof(caller->fingerprint)) &&
 	    memcmp(out->application, caller->fingerprint,
 		sizeof(caller->fingerprint)) != 0)
-		return refuse_field(problem, "app_fingerprint",
+		return by_key_refuse_field(problem, "app_fingerprint",
 		    "app_fingerprint says another than X-App-Fingerprint");
 	return 0;
 }
@@ -116,10 +117,9 @@ renew_every(uint32_t ttl_s)
 	return ttl_s >= 3 ? ttl_s / 3 : 1;
 }
 
-/* When the site stops believing in it, in its own time. */
-static void
-fill_times(int64_t *renew_by, int64_t *expires_at, struct process *process,
-    const struct live_lease *live)
+void
+by_key_fill_times(int64_t *renew_by, int64_t *expires_at,
+    struct process *process, const struct live_lease *live)
 {
 	int64_t left = live->deadline - LEDGER_SKEW_MS - clock_boottime_ms();
 
@@ -174,7 +174,8 @@ fill_lease(struct seat_lease *out, const struct call *call,
 	out->ttl_s = grant->ttl_s;
 	out->grace_s = grant->grace_s;
 	out->renew_s = renew_every(grant->ttl_s);
-	fill_times(&out->renew_by, &out->expires_at, call->process, live);
+	by_key_fill_times(&out->renew_by, &out->expires_at, call->process,
+	    live);
 	fill_price(out, grant, seats);
 	out->seats = (struct seat_pool){ .total = seats->total,
 		.commit = seats->commit,
@@ -433,9 +434,8 @@ by_key_drain(struct process *process)
 
 /* --- handlers ------------------------------------------------------------ */
 
-/* Other credentials are not devices and hold no seats. */
-static bool
-is_key(const struct request *request)
+bool
+by_key_is_one(const struct request *request)
 {
 	struct problem problem;
 
@@ -464,7 +464,7 @@ answer_checkout(struct call *call)
 void
 by_key_checkout(const struct request *request)
 {
-	struct call *call = is_key(request) ? call_new(request) : NULL;
+	struct call *call = by_key_is_one(request) ? call_new(request) : NULL;
 
 	if (call == NULL)
 		return;
@@ -496,7 +496,7 @@ by_key_checkout(const struct request *request)
 void
 by_key_return(const struct request *request)
 {
-	struct call *call = is_key(request) ? call_new(request) : NULL;
+	struct call *call = by_key_is_one(request) ? call_new(request) : NULL;
 
 	if (call == NULL)
 		return;
@@ -507,7 +507,7 @@ by_key_return(const struct request *request)
 	int rc = back == NULL || reply == NULL ? ERR_NOMEM : 0;
 
 	if (rc == 0 && !seat_id_read(&back->lease, asked->id))
-		rc = refuse_field(&command->problem, "id",
+		rc = by_key_refuse_field(&command->problem, "id",
 		    "id is no lease: \"lease-1042\"");
 	if (rc != 0) {
 		command->err = rc;
@@ -522,130 +522,4 @@ by_key_return(const struct request *request)
 	command->who.kind = ACTOR_DEVICE;
 	command->request = back;
 	command_return(call, back->lease);
-}
-
-/* --- renewals ------------------------------------------------------------ */
-
-/* Each accepted lease gets a new deadline, and a leaf where a beat is wanted.
- */
-static int
-renew_one(struct seat_renewed *out, uint8_t *leaves,
-    const struct request *request, const struct seat_renew *renew,
-    const char *id)
-{
-	struct seat_renewed_item *items = out->renewed.items;
-	struct live_lease *live;
-	uint64_t number;
-
-	if (!seat_id_read(&number, id))
-		return ERR_BAD_REQUEST;
-	live = lease_held_by(request, number);
-	if (live == NULL)
-		return ERR_GONE;
-	if (contracts_are_over(&request->tenant->contracts, live->license,
-		process_now(request->process)))
-		return ERR_LICENSE_EXPIRED;
-	liveness_renew(live, clock_boottime_ms());
-	journal_beat_leaf(leaves + (size_t)32 * out->renewed.count, number,
-	    renew->nonce, live->ttl_s);
-	struct seat_renewed_item *item = &items[out->renewed.count++];
-
-	seat_id_write(item->id, number);
-	item->ttl_s = live->ttl_s;
-	fill_times(&item->renew_by, &item->expires_at, request->process, live);
-	return 0;
-}
-
-static void
-refuse_renewal(struct seat_renewed *out, const char *id, int err)
-{
-	struct seat_refused_item *items = out->refused.items;
-	struct seat_refused_item *item = &items[out->refused.count++];
-
-	text_copy(item->id, sizeof(item->id), id);
-	text_copy(item->code, sizeof(item->code), err_code(err));
-}
-
-/* Returns why the first one that is refused is, or 0. */
-static int
-renew_all(struct seat_renewed *out, uint8_t *leaves,
-    const struct request *request, const struct seat_renew *renew)
-{
-	const struct seat_id *ids = renew->ids.items;
-	int first = 0;
-
-	for (uint32_t i = 0; i < renew->ids.count; i++) {
-		int rc = renew_one(out, leaves, request, renew, ids[i].id);
-
-		if (rc != 0)
-			refuse_renewal(out, ids[i].id, rc);
-		if (first == 0)
-			first = rc;
-	}
-	return first;
-}
-
-/* With nothing to go on the answer is a problem: who looks at the status alone
- * knows. */
-static void
-refuse_all(const struct request *request, const struct seat_renewed *out,
-    int err)
-{
-	const struct seat_refused_item *items = out->refused.items;
-	struct problem problem;
-
-	if (err == ERR_LICENSE_EXPIRED)
-		problem_set(&problem, err,
-		    "what is held stays until expires_at",
-		    "the contract of the license behind %s is over",
-		    items[0].id);
-	else if (err == ERR_BAD_REQUEST)
-		refuse_field(&problem, "ids", "no lease: \"lease-1042\"");
-	else
-		problem_set(&problem, err,
-		    "take a new one: POST /api/v1/licenses/checkout",
-		    "this key does not hold %s: it has ended, or is another's",
-		    items[0].id);
-	request_refuse(request, err, &problem);
-}
-
-void
-by_key_renew(const struct request *request)
-{
-	struct arena *arena = &request->process->arena;
-	const struct seat_renew *renew =
-	    is_key(request) ? request_read(request) : NULL;
-	struct seat_renewed out = { 0 };
-	struct buf token = { 0 };
-
-	if (renew == NULL)
-		return;
-	uint32_t n = renew->ids.count;
-	uint8_t *leaves = arena_alloc(arena, (size_t)n * 32);
-
-	out.renewed.items =
-	    arena_alloc(arena, n * sizeof(struct seat_renewed_item));
-	out.refused.items =
-	    arena_alloc(arena, n * sizeof(struct seat_refused_item));
-	if (leaves == NULL || out.renewed.items == NULL ||
-	    out.refused.items == NULL) {
-		request_refuse(request, ERR_NOMEM, NULL);
-		return;
-	}
-	int err = renew_all(&out, leaves, request, renew);
-
-	if (out.renewed.count == 0) {
-		refuse_all(request, &out, err);
-		return;
-	}
-	err = sodium_is_zero(renew->nonce, sizeof(renew->nonce))
-	    ? 0
-	    : lease_sign_beat(&token, request, leaves, out.renewed.count);
-	out.beat.data = token.data;
-	out.beat.len = (uint32_t)token.len;
-	if (err == 0)
-		request_reply(request, &out);
-	else
-		request_refuse(request, err, NULL);
-	buf_release(&token);
 }

@@ -41,4 +41,15 @@ void by_key_tick(struct process *process);
 /** The site stops: whoever hangs is told. */
 void by_key_drain(struct process *process);
 
+/* --- shared by by_key.c and by_key_renew.c --------------------------------- */
+
+/** ERR_BAD_REQUEST, with words. */
+int by_key_refuse_field(struct problem *problem, const char *field,
+    const char *words);
+/** When the site stops believing in it, in its own time. */
+void by_key_fill_times(int64_t *renew_by, int64_t *expires_at,
+    struct process *process, const struct live_lease *live);
+/** Other credentials are not devices and hold no seats: false, and refused. */
+bool by_key_is_one(const struct request *request);
+
 #endif
