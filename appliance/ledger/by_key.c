@@ -370,6 +370,10 @@ by_key_ended(struct by_key *own, int err)
 		    "wait longer (wait_s), or ask the site's admin who holds "
 		    "them",
 		    "no seat of %s came free in time", request->product);
+	else if (err == ERR_TENANT_SUSPENDED)
+		problem_set(&call->write.command.problem, err,
+		    "ask who runs the site; looking is still allowed",
+		    "the tenant %s is suspended", call->tenant->name);
 	else if (err == ERR_GONE)
 		problem_set(&call->write.command.problem, err, NULL,
 		    "an admin ended the wait for %s", request->product);
@@ -429,6 +433,24 @@ by_key_drain(struct process *process)
 		unhang(own);
 		set_refusal(call, ERR_UNAVAILABLE);
 		command_finish(call);
+	}
+}
+
+void
+by_key_suspend(struct tenant *tenant)
+{
+	struct by_key *next;
+
+	for (struct by_key *own = tenant->process->hanging; own != NULL;
+	     own = next) {
+		struct waiter *waiter = queue_get(&tenant->queue, own->waiter);
+
+		next = own->next;
+		if (own->call->tenant != tenant)
+			continue;
+		if (waiter != NULL)
+			queue_leave(&tenant->queue, waiter);
+		by_key_ended(own, ERR_TENANT_SUSPENDED);
 	}
 }
 

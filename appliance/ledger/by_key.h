@@ -40,6 +40,8 @@ void by_key_abandoned(struct front *front, uint64_t conn, uint64_t tag);
 void by_key_tick(struct process *process);
 /** The site stops: whoever hangs is told. */
 void by_key_drain(struct process *process);
+/** Its tenant is suspended: whoever hangs there is told, and waits no more. */
+void by_key_suspend(struct tenant *tenant);
 
 /* --- shared by by_key.c and by_key_renew.c --------------------------------- */
 

@@ -11,6 +11,7 @@
  *           that is suspended are closed after that. What its journal is to
  *           know goes on as tenant_owed.h says.
  */
+#include "appliance/ledger/by_key.h"
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/tenant_owed.h"
 #include "appliance/ledger/tenant_use.h"
@@ -394,7 +395,8 @@ run_change(struct work *work)
 		    "one of the host names is another tenant's");
 }
 
-/* Every agent is told why, and comes again when it goes on. */
+/* Every agent is told why, and comes again when it goes on; who hangs for a seat
+ * gets none. */
 static void
 close_sessions(struct tenant *tenant, const char *reason)
 {
@@ -414,6 +416,7 @@ close_sessions(struct tenant *tenant, const char *reason)
 		    "the tenant %s is suspended%s%s", tenant->name,
 		    reason[0] != '\0' ? ": " : "", reason);
 	free(devices);
+	by_key_suspend(tenant);
 	events_close_tenant(tenant);
 }
 

@@ -587,6 +587,43 @@ START_TEST(a_revoked_key_holds_nothing_and_waits_for_nothing)
 }
 END_TEST
 
+START_TEST(a_suspended_tenants_key_waits_for_nothing)
+{
+	struct seat_lease lease;
+	struct tenant_change change = { .tenantId = "default",
+		.status = "suspended",
+		.reason = "it did not pay" };
+	struct tenant_changed changed;
+	struct problem problem;
+
+	install_license(&world, PRODUCT, 1, 120, 300);
+	ck_assert_int_eq(take(&lease, &ci, NULL), 0);
+	uint64_t tag = begin_wait(&other, 5, 60, 0);
+
+	await_waiting(1);
+	struct program admin = { .again = NULL };
+
+	snprintf(admin.key, sizeof(admin.key), "%s", world.key);
+	uint64_t suspended =
+	    program_begin(&admin, 8, OP_TENANT_CHANGE, &change);
+
+	ck_assert_int_eq(front_answer(&world, &lease, OP_SEAT_CHECKOUT, tag,
+			     &problem),
+	    ERR_TENANT_SUSPENDED);
+	ck_assert_int_eq(front_answer(&world, &changed, OP_TENANT_CHANGE,
+			     suspended, NULL),
+	    0);
+	await_waiting(0);
+	/* Giving back is allowed, and brings nobody a seat. */
+	ck_assert_int_eq(give_back(&ci, "lease-1"), 0);
+	ck_assert_int_eq(take(&lease, &other, NULL), ERR_TENANT_SUSPENDED);
+	snprintf(change.status, sizeof(change.status), "active");
+	ck_assert_int_eq(admin_do(&world, &changed, OP_TENANT_CHANGE, &change),
+	    0);
+	ck_assert_int_eq(take(&lease, &other, NULL), 0);
+}
+END_TEST
+
 /* --- who may ------------------------------------------------------------- */
 
 START_TEST(only_keys_with_the_scope_hold_seats)
@@ -628,6 +665,7 @@ suite(void)
 	tcase_add_test(waits, who_hangs_up_gets_no_seat);
 	tcase_add_test(waits, the_same_wait_on_another_connection_takes_over);
 	tcase_add_test(waits, a_stop_answers_who_hangs);
+	tcase_add_test(waits, a_suspended_tenants_key_waits_for_nothing);
 	tcase_add_test(waits,
 	    a_revoked_key_holds_nothing_and_waits_for_nothing);
 	for (size_t i = 0; i < 2; i++) {
