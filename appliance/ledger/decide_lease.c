@@ -93,6 +93,23 @@ answer_retry(struct batch *batch, struct command *command,
 	return batch_granted(batch, command, lease.batch, lease.index);
 }
 
+/* It was good when it asked; since then it may have waited. */
+static int
+check_key_time(struct batch *batch, struct command *command, uint64_t number)
+{
+	struct state_key key;
+	int err = state_key(&key, &batch->state, number);
+
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return ERR_CORRUPT;
+	if (err == 0 && key.expires_at != 0 &&
+	    batch->place.time >= key.expires_at)
+		return decide_refuse(command, ERR_UNAUTHENTICATED,
+		    "ask the tenant's admin for a new one",
+		    "key-%" PRIu64 " has expired", number);
+	return err;
+}
+
 int
 decide_device(struct batch *batch, struct command *command)
 {
@@ -109,7 +126,9 @@ decide_device(struct batch *batch, struct command *command)
 		    "device-%" PRIu64 " was revoked by an admin", number);
 	if (err == 0 && device.state == DEVICE_PENDING)
 		return decide_refuse_pending(command, number);
-	return err;
+	return err == 0 && device.class_ == PROOF_KEY
+	    ? check_key_time(batch, command, number)
+	    : err;
 }
 
 static int
