@@ -56,10 +56,6 @@ class Caller:
         if body is not None:
             text = json.dumps(body)
             sent["Content-Type"] = "application/json"
-        if body is not None:
-            # A body behind an answer, faster than the site has put that
-            # away, may look like a pipelined one.
-            self.connection.close()
         self.connection.request(method, "/api/v1" + path, text, sent)
         return Answer(self.connection.getresponse())
 
