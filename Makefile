@@ -194,6 +194,8 @@ $(O)/tests/bench/load_bench: \
     $(addprefix $(O)/tests/bench/,device.o entry.o lend.o)
 $(O)/tests/bench/login_bench: \
     $(addprefix $(O)/tests/bench/,device.o entry.o)
+$(O)/tests/sim/site_sim: $(addprefix $(O)/tests/sim/site_,world.o seats.o \
+	keys.o people.o)
 $(O)/tests/%: $(O)/tests/%.o $(call archives,$(ROOMS))
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
@@ -252,8 +254,8 @@ demo-stop: ## end what KEEP=1 left running
 
 sim: dependencies ## the ledger against a model: SEED= RUNS= SECONDS=
 	@$(SELF) $(JOBS) $(O)/tests/sim/ledger_sim $(O)/tests/sim/guard_sim \
-		$(O)/tests/sim/borrow_sim
-	@for sim in ledger guard; do $(O)/tests/sim/$${sim}_sim \
+		$(O)/tests/sim/borrow_sim $(O)/tests/sim/site_sim
+	@for sim in ledger guard site; do $(O)/tests/sim/$${sim}_sim \
 		$(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(SECONDS),--seconds $(SECONDS)) || exit 1; done
 	@$(O)/tests/sim/borrow_sim $(if $(SEED),--seed $(SEED)) \

@@ -14,6 +14,7 @@ def main():
             ("ledger_sim", ["--seconds", "15", "--commands",
                             "20000" if slow else "150000"]),
             ("guard_sim", ["--seconds", "10"]),
+            ("site_sim", ["--seconds", "10"]),
             ("borrow_sim", ["--runs", "2" if slow else "10"])):
         command = [os.path.join(build, "tests", "sim", name)] + args
         seed = os.environ.get("SEED")
