@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define U53_MAX (((uint64_t)1 << 53) - 1)
 /* Twice the most tickets with the longest rows, in base64. */
 #define BOOK_BYTES_MAX ((size_t)6 << 20)
 

@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define U53_MAX (((uint64_t)1 << 53) - 1)
 #define FILE_BYTES_MAX ((size_t)256 << 10)
 /* Decoded, a file needs no more than this. */
 #define ARENA_BYTES_MAX (2 * FILE_BYTES_MAX)

@@ -13,8 +13,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define U53_MAX ((UINT64_C(1) << 53) - 1)
-
 struct vendor_serial {
 	uint64_t serial;
 };

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define DAY_MS INT64_C(86400000)
-#define U53_MAX ((UINT64_C(1) << 53) - 1)
 /* Bytes of the site in a license id. */
 #define SITE_SHORT_MAX 20
 

@@ -6,8 +6,6 @@
 #include <sodium.h>
 #include <string.h>
 
-#define U53_MAX (((uint64_t)1 << 53) - 1)
-
 static const struct record_field archive_tenant_fields[] = {
 	R_TEXT(archive_tenant, tenant, 1, 63, 0, "The tenant."),
 	R_U32(archive_tenant, generation, 0, UINT32_MAX, 0,

@@ -4,8 +4,6 @@
 
 #include <sodium.h>
 
-#define U53_MAX ((UINT64_C(1) << 53) - 1)
-
 static const struct record_field erased_subject_fields[] = {
 	R_FIXED(erased_subject, subject, 0, "The id that means nobody now."),
 	R_ENUM(erased_subject, kind, subject_kind_names, 0, "What it was."),

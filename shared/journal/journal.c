@@ -6,7 +6,6 @@
 #include <sodium.h>
 #include <string.h>
 
-#define U53_MAX ((UINT64_C(1) << 53) - 1)
 #define HEADER_TOKEN_MAX 8192
 
 static const struct record_field journal_totals_fields[] = {

@@ -7,9 +7,6 @@
 #include "shared/journal/rows.h"
 #include "shared/proof/proof.h"
 
-/* Numbers that JSON keeps exactly (RFC 8259 section 6). */
-#define U53_MAX ((UINT64_C(1) << 53) - 1)
-
 /* `class` is a word of C++: the member has an underscore, the key has not. */
 #define R_CLASS(S, d)                                            \
 	{                                                        \

@@ -2,8 +2,6 @@
 #include "shared/license/license.h"
 #include "shared/proof/proof.h"
 
-#define U53_MAX ((UINT64_C(1) << 53) - 1)
-
 static const char *const cycle_names[] = { "monthly", "annual", NULL };
 static const char *const enforce_names[] = { "hard", "grace", "advisory",
 	NULL };

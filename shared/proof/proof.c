@@ -11,8 +11,6 @@
 /* Part of every digest: a later form of proof cannot pass for this one. */
 #define PROOF_FORMAT "leasehold.proof.v1"
 
-#define U53_MAX (((uint64_t)1 << 53) - 1)
-
 const char *const proof_class_names[] = { "software", "tpm", "vtpm", "assigned",
 	"key", NULL };
 const char *const proof_purpose_names[] = { "login", "enroll", "borrow",

@@ -22,7 +22,6 @@
 
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 #define SOFTWARE_COUNTER_FILE_MAX 1024
-#define U53_MAX (((uint64_t)1 << 53) - 1)
 
 /* SOFTWARE_COUNTER_FILE */
 struct proof_counter {

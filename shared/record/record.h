@@ -15,6 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** Whole numbers up to it are exact even in a reader that makes doubles of them
+ * (RFC 8259 section 6). */
+#define U53_MAX ((UINT64_C(1) << 53) - 1)
+
 enum record_type {
 	RECORD_BOOL, /* bool */
 	RECORD_U32, /* uint32_t, min..max; JSON integer */
@@ -129,7 +133,7 @@ struct record {
 /* `list` is the letter of one list: it and its query have the same. */
 #define R_CURSOR(S, f, list, fl, d)                                            \
 	{ RECORD_AT(S, f), .type = RECORD_CURSOR, .min = (list),               \
-	  .max = (UINT64_C(1) << 53) - 1, .flags = (fl), .doc = (d) }
+	  .max = U53_MAX, .flags = (fl), .doc = (d) }
 #define R_MONEY(S, f, currency, fl, d)                                         \
 	{ RECORD_AT(S, f), .type = RECORD_MONEY,                               \
 	  .currency_offset = offsetof(struct S, currency), .flags = (fl),      \

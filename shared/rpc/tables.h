@@ -7,8 +7,6 @@
 
 #include "shared/rpc/messages.h"
 
-/* Numbers that JSON keeps exactly (RFC 8259 section 6). */
-#define U53_MAX (((uint64_t)1 << 53) - 1)
 #define HASHES_MAX (2 * MERKLE_PATH_MAX * MERKLE_BYTES)
 #define ROW_MAX LEASE_ROW_MAX
 #define HEADER_MAX 8192

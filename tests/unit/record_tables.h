@@ -67,7 +67,6 @@ struct all {
 	struct price price;
 	struct record_list parts;
 };
-#define U53_MAX ((UINT64_C(1) << 53) - 1)
 static const struct record_field all_fields[] = {
 	R_BOOL(all, flag, 0, "A flag."),
 	R_U32(all, small, 1, 9, 0, "A \"small\" number."),
