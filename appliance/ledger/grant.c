@@ -229,12 +229,19 @@ grant_check_class(struct batch *batch, struct command *command,
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 	if (license_accepts(&license->terms, device.class_))
 		return 0;
-	len = (size_t)snprintf(hint, sizeof hint,
-	    "enroll this workstation as one of class");
+	const bool key = device.class_ == PROOF_KEY;
+
+	len = (size_t)snprintf(hint, sizeof hint, "%s",
+	    key ? "run an agent beside the program, on a device of class"
+		: "enroll this workstation as one of class");
 	for (uint32_t i = 0; i <= PROOF_KEY && len < sizeof hint - 16; i++)
 		if (license_accepts(&license->terms, i))
 			len += (size_t)snprintf(hint + len, sizeof hint - len,
 			    " %s", proof_class_names[i]);
+	if (key)
+		return decide_refuse(command, ERR_CLASS_NOT_ALLOWED, hint,
+		    "license %s for %s gives API keys no seats",
+		    license->license_id, license->product.id);
 	return decide_refuse(command, ERR_CLASS_NOT_ALLOWED, hint,
 	    "license %s for %s takes no devices of class %s",
 	    license->license_id, license->product.id,
