@@ -1,29 +1,38 @@
 /*
- * A disk that fails once, for the system tests: LD_PRELOAD into leaseholdd. On
- * SIGUSR2 the next write of the process into one of the first two pages of a
- * file fails, and the one that would mend it: LMDB keeps its meta pages there.
+ * A disk that fails once, for the system tests: LD_PRELOAD into leaseholdd, and
+ * DISK_SHIM names a file of two bytes that every process of it has mapped:
+ * signals would be reset where the parent starts another.
+ *   [0]  so many of the next writes into one of the first two pages of a file
+ *        fail: LMDB keeps its meta pages there, and mends one with another
+ *   [1]  when not 0, the next such write is done, and the process dies by it:
+ *        what was committed is there, and nobody was told
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #define META_END 8192
 
-static volatile sig_atomic_t failing;
-
-static void
-fail_next(int number)
-{
-	(void)number;
-	failing = 2;
-}
+static volatile unsigned char *orders;
 
 __attribute__((constructor)) static void
 start(void)
 {
-	signal(SIGUSR2, fail_next);
+	const char *path = getenv("DISK_SHIM");
+	int fd = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
+	void *map = fd < 0
+	    ? MAP_FAILED
+	    : mmap(NULL, 2, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		abort();
+	close(fd);
+	orders = map;
 }
 
 __attribute__((visibility("default"))) ssize_t
@@ -33,12 +42,21 @@ pwrite(int fd, const void *data, size_t len, off_t at)
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwrite");
-	if (failing > 0 && at < META_END) {
-		failing--;
+	if (at >= META_END)
+		return real(fd, data, len, at);
+	if (orders[0] > 0) {
+		orders[0]--;
 		errno = EIO;
 		return -1;
 	}
-	return real(fd, data, len, at);
+	ssize_t wrote = real(fd, data, len, at);
+
+	if (orders[1] != 0) {
+		orders[1] = 0;
+		/* A filter may forbid it, which is as deadly. */
+		kill(getpid(), SIGKILL);
+	}
+	return wrote;
 }
 
 __attribute__((visibility("default"))) ssize_t

@@ -238,6 +238,26 @@ def stop_process(process, wait_s=15):
         return process.wait()
 
 
+class Disk:
+    """A disk that obeys: see disk_shim.c. One for each site that has it."""
+
+    def __init__(self, world, name="disk"):
+        self.path = world.path(name)
+        with open(self.path, "wb") as f:
+            f.write(b"\0\0")
+        os.chmod(self.path, 0o666)
+        self.env = {"LD_PRELOAD": binary("tests/system/disk_shim.so"),
+                    "DISK_SHIM": self.path}
+
+    def order(self, fail=0, die=0):
+        with open(self.path, "r+b") as f:
+            f.write(bytes((fail, die)))
+
+    def obeyed(self):
+        with open(self.path, "rb") as f:
+            return f.read() == b"\0\0"
+
+
 class Site:
     """A site's folder and its daemon; `tpm`: its box's TPM (tpms.py)."""
 
@@ -297,9 +317,9 @@ class Site:
         expect(made.status == 0, "site request: " + made.err)
         return made.out
 
-    def start(self, wait=True):
+    def start(self, wait=True, env=None):
         self.process = self.world.start(
-            self.name, [binary("leaseholdd"), "--config", self.config])
+            self.name, [binary("leaseholdd"), "--config", self.config], env)
         if wait:
             self.wait_ready()
 

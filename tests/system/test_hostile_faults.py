@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 
-from harness import (AS_ROOT, SLOW, Agent, App, Site, World, binary, children,
+from harness import (AS_ROOT, SLOW, Agent, App, Disk, Site, World, children,
                      expect, main, terms, wait_for)
 from hostile import (Steady, cpu_s, descriptors, dial, felt)
 
@@ -178,18 +178,16 @@ def a_disk_that_fails_is_opened_anew():
     if SLOW > 1:
         return "a sanitizer does not bear another library before it"
     with World() as world:
-        site = Site(world)
-        site.process = world.start(
-            site.name, [binary("leaseholdd"), "--config", site.config],
-            {"LD_PRELOAD": binary("tests/system/disk_shim.so")})
-        site.wait_ready()
+        site, disk = Site(world), Disk(world)
+        site.start(env=disk.env)
         site.install(terms(commit=5, overage=0))
         agent, = agents(world, site, 1)
         lease = App(world, agent.socket, name="held").wait()["lease"]
         ledger = site.child("ledger")
-        os.kill(ledger, signal.SIGUSR2)
+        disk.order(fail=2)
         app = App(world, agent.socket)
         app.wait()  # granted after the restart, or refused before
+        expect(disk.obeyed(), "nothing was written")
         wait_for(lambda: children(site.process.pid).get("ledger", [ledger])
                  != [ledger], "the ledger is started again", 15)
         wait_for(lambda: readyz(site)[0] == 200, "it is ready again", 15)
