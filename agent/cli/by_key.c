@@ -211,6 +211,21 @@ take_once(struct by_key *held, bool waiting)
 	return status;
 }
 
+/* So that nobody behind it waits for who does not want the seat any more. */
+static void
+leave_queue(struct by_key *held)
+{
+	struct seat_cancel cancel;
+	struct seat_cancelled reply;
+
+	if (held->request.wait_s == 0)
+		return;
+	text_copy(cancel.idempotency_key, sizeof(cancel.idempotency_key),
+	    held->cli->again);
+	/* Unheard, its place ends by itself a little later. */
+	(void)ask(held, OP_SEAT_CANCEL, &cancel, &reply, ASK_S);
+}
+
 static void
 nap(const struct by_key *held, int ms)
 {
@@ -255,6 +270,8 @@ take(struct by_key *held, const char *product)
 	if (held->signal != 0) {
 		if (granted)
 			give_back(held);
+		else
+			leave_queue(held);
 		return 128 + held->signal;
 	}
 	if (granted)

@@ -14,6 +14,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Of 202: the next request hangs as well, so it may come soon. */
+#define RETRY_AFTER "Retry-After: 1\r\n"
+
 static void
 refuse(struct front *front, net_conn conn, int status, int err,
     const char *words)
@@ -481,12 +484,10 @@ call_reply(struct front *front, struct peer *peer, const void *reply)
 	}
 	if (op->id == OP_SESSION_CREATE || op->id == OP_SESSION_END)
 		reply_session(front, conn, op, reply);
+	else if (op->is_waiting != NULL && op->is_waiting(reply))
+		answer_record(front, conn, 202, op->reply, reply, RETRY_AFTER);
 	else
-		answer_record(front, conn,
-		    op->is_waiting != NULL && op->is_waiting(reply)
-			? 202
-			: op->status,
-		    op->reply, reply, NULL);
+		answer_record(front, conn, op->status, op->reply, reply, NULL);
 }
 
 void

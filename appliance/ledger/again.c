@@ -29,16 +29,74 @@ refuse(const struct request *request, int err, const char *words)
 }
 
 /* One that this release's record does not fit any more was kept by another. */
-static bool
-is_readable(const struct request *request, const struct record_span *answer)
+static void *
+read_answer(const struct request *request, const struct record_span *answer)
 {
 	struct arena *arena = &request->process->arena;
 	void *reply = arena_alloc(arena,
 	    request->op->reply->size > 0 ? request->op->reply->size : 1);
 
-	return reply != NULL &&
+	if (reply == NULL ||
 	    record_read_msgpack(reply, request->op->reply, answer->data,
-		answer->len, NULL, arena, NULL) == 0;
+		answer->len, NULL, arena, NULL) != 0)
+		return NULL;
+	return reply;
+}
+
+static void
+answer_kept(const struct request *request, void *reply)
+{
+	struct person_erased *erased = reply;
+
+	/* Not known yet when it was written: that is done after the commit. */
+	if (request->op->id == OP_PERSON_ERASE)
+		erased->wiped = ledger_is_wiped(request->tenant->ledger);
+	request_reply(request, reply);
+}
+
+/* It was shown once, and the wire ate it. */
+static const char *
+next_step(uint32_t op)
+{
+	static const struct {
+		uint32_t op;
+		const char *hint;
+	} hints[] = {
+		{ OP_KEY_GENERATE,
+		    "find it: leasehold key list; give it another secret: "
+		    "leasehold key rotate" },
+		{ OP_KEY_ROTATE,
+		    "rotate it once more, with another Idempotency-Key" },
+		{ OP_JOIN_CREATE,
+		    "make another; end that one: leasehold token list, "
+		    "leasehold token revoke" },
+		{ OP_USER_CREATE,
+		    "give the user another password: leasehold user reset" },
+		{ OP_USER_RESET,
+		    "reset it once more, with another Idempotency-Key" },
+		{ OP_TOTP_BEGIN, "begin anew, with another Idempotency-Key" },
+		{ OP_TOTP_CONFIRM,
+		    "for other recovery codes take the second factor off and "
+		    "set it up anew" },
+	};
+
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
+		if (hints[i].op == op)
+			return hints[i].hint;
+	return "look at what is there now, and go on from that";
+}
+
+static void
+refuse_gone(const struct request *request)
+{
+	struct problem problem;
+
+	problem_set(&problem, ERR_GONE, next_step(request->op->id),
+	    "this was done already; its answer %s",
+	    idempotency_is_secret(request->op->reply)
+		? "holds a secret, which is shown once and not kept"
+		: "was not kept");
+	request_refuse(request, ERR_GONE, &problem);
 }
 
 static bool
@@ -47,15 +105,16 @@ answer(const struct request *request, enum idempotency_found found,
 {
 	if (found == IDEMPOTENCY_NEW)
 		return false;
+	void *reply =
+	    found == IDEMPOTENCY_SAME ? read_answer(request, kept) : NULL;
+
 	if (found == IDEMPOTENCY_OTHER)
 		refuse(request, ERR_CONFLICT,
 		    "this Idempotency-Key was used for another request");
-	else if (found == IDEMPOTENCY_SAME && is_readable(request, kept))
-		request_reply_bytes(request, kept);
+	else if (reply != NULL)
+		answer_kept(request, reply);
 	else
-		refuse(request, ERR_GONE,
-		    "this was done already; its answer, shown once, was not "
-		    "kept");
+		refuse_gone(request);
 	return true;
 }
 
@@ -68,9 +127,8 @@ again_answered(struct request *request)
 	struct record_span kept = { 0 };
 
 	/* Seats by key have the key as their own request id. */
-	if (key[0] == '\0' || op->kind != OPERATION_COMMAND ||
-	    op->scope == SCOPE_OPEN || op->scope == SCOPE_CHECKOUT ||
-	    op->scope == SCOPE_RETURN)
+	if (key[0] == '\0' || !operation_takes_key(op) ||
+	    op->repeat == REPEAT_ROW)
 		return false;
 	idempotency_init(&request->again, op->id, request->who.kind,
 	    request->who.id, key, request->payload, request->len, op->reply);
@@ -100,7 +158,8 @@ again_begin(struct call *call, const struct request *request)
 	if (table_put(&call->process->again, call->again_id, call) != 0)
 		return ERR_NOMEM;
 	call->again = request->again;
-	call->write.command.again = &call->again;
+	if (call->op->repeat == REPEAT_ONCE)
+		call->write.command.again = &call->again;
 	return 0;
 }
 
@@ -130,15 +189,19 @@ bool
 again_keep(struct call *call)
 {
 	struct command *command = &call->write.command;
-	bool secret;
 	struct buf bytes = { 0 };
 
-	if (!call->again.used || command->err != 0 || call->again.answered)
+	if (!call->again.used || command->err != 0 || call->again.noted)
 		return false;
-	call->again.answered = true;
-	secret = idempotency_is_secret(call->op->reply);
-	if (secret && call->again.noted)
-		return false;
+	const bool secret = idempotency_is_secret(call->op->reply);
+
+	/* Nothing was committed for it: its handler forgets the key. */
+	if (call->op->repeat == REPEAT_ONCE)
+		log_error("ledger",
+		    "%s is done once, and its Idempotency-Key was not written "
+		    "with it",
+		    call->op->name);
+	call->again.noted = true;
 	record_write_msgpack(&bytes, call->op->reply,
 	    call->reply != NULL ? call->reply : &command->reply);
 	struct ledger_remember *request =

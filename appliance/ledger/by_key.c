@@ -23,6 +23,13 @@ by_key_refuse_field(struct problem *problem, const char *field,
 /* The same for the same Idempotency-Key; the core keeps those of one device
  * apart from another's. */
 static void
+request_id_of(uint8_t id[REQUEST_BYTES], const char *key)
+{
+	crypto_generichash(id, REQUEST_BYTES, (const uint8_t *)key, strlen(key),
+	    NULL, 0);
+}
+
+static void
 make_request_id(uint8_t id[REQUEST_BYTES], const struct request *request)
 {
 	const char *key = request->caller->idempotency_key;
@@ -30,8 +37,7 @@ make_request_id(uint8_t id[REQUEST_BYTES], const struct request *request)
 	if (key[0] == '\0')
 		entropy_take(id, request->process->entropy, REQUEST_BYTES);
 	else
-		crypto_generichash(id, REQUEST_BYTES, (const uint8_t *)key,
-		    strlen(key), NULL, 0);
+		request_id_of(id, key);
 }
 
 /* Who brings none of his own gets one that a retry has too. */
@@ -376,7 +382,8 @@ by_key_ended(struct by_key *own, int err)
 		    "the tenant %s is suspended", call->tenant->name);
 	else if (err == ERR_GONE)
 		problem_set(&call->write.command.problem, err, NULL,
-		    "an admin ended the wait for %s", request->product);
+		    "the wait for %s was ended: by an admin, or by who waited",
+		    request->product);
 	refuse(call);
 }
 
@@ -544,4 +551,29 @@ by_key_return(const struct request *request)
 	command->who.kind = ACTOR_DEVICE;
 	command->request = back;
 	command_return(call, back->lease);
+}
+
+/* Who hangs is answered too. A claim on its way will have its seat, and the
+ * checkout's answer says so. */
+void
+by_key_cancel(const struct request *request)
+{
+	const struct seat_cancel *asked =
+	    by_key_is_one(request) ? request_read(request) : NULL;
+	struct tenant *tenant = request->tenant;
+	uint8_t id[REQUEST_BYTES];
+
+	if (asked == NULL)
+		return;
+	request_id_of(id, asked->idempotency_key);
+	struct waiter *waiter = queue_find(&tenant->queue, request->who.id, id);
+	const bool waits = waiter != NULL && waiter->state != WAITER_CLAIMING;
+
+	if (waits) {
+		if (waiter->state == WAITER_WAITING)
+			waiting_note_denial(tenant, waiter, waiter->refusal);
+		waiting_end(tenant, waiter, ERR_GONE, false);
+		waiting_wake(tenant);
+	}
+	request_reply(request, &(struct seat_cancelled){ .waited = waits });
 }

@@ -29,6 +29,7 @@ struct by_key {
 void by_key_checkout(const struct request *request);
 void by_key_renew(const struct request *request);
 void by_key_return(const struct request *request);
+void by_key_cancel(const struct request *request);
 
 /** Its waiter's turn has come: it claims. */
 void by_key_offered(struct by_key *asked, struct waiter *waiter);

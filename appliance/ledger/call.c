@@ -465,8 +465,9 @@ call_answer(struct call *call)
 			send_bytes(&to, call->kept.data, call->kept.len);
 		else if (command->err == 0)
 			send_reply(&to, call->op->reply,
-			    call->reply != NULL ? call->reply
-						: &command->reply);
+			    call->reply != NULL         ? call->reply
+				: command->said != NULL ? command->said
+							: &command->reply);
 		else
 			send_problem(&to, command->err,
 			    explain(&room, command->err, &command->problem));

@@ -53,6 +53,7 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_SEAT_CHECKOUT] = by_key_checkout,
 	[OP_SEAT_RENEW] = by_key_renew,
 	[OP_SEAT_RETURN] = by_key_return,
+	[OP_SEAT_CANCEL] = by_key_cancel,
 	[OP_SEAT_LICENSE] = query_plain,
 	[OP_LEASE_LIST] = query_plain,
 	[OP_LEASE_SHOW] = query_plain,

@@ -4,7 +4,9 @@
  * restart, for 24 hours. An entry is of one principal, one key and one request;
  * it is written in the transaction that does what was asked, into a table that
  * is no part of the state. Refusals did nothing and are not kept. Answers that
- * hold a secret are never kept: only that there was one.
+ * hold a secret are never kept: only that there was one. Which operations need
+ * that, and which do the same twice by their nature, stands in their table
+ * (shared/rpc/operations.h).
  *
  * A principal has so many entries and bytes; the oldest make room. It must not
  * know what is asked, nor who may.
@@ -39,9 +41,7 @@ struct idempotency {
 	uint8_t id[IDEMPOTENCY_ID]; /* of principal and key */
 	uint8_t digest[16]; /* of operation and request */
 	const struct record *reply;
-	/* out: */
-	bool noted; /* it is written: that it was done */
-	bool answered; /* and with the answer, or there is none to keep */
+	bool noted; /* out: it is written */
 };
 
 enum idempotency_found {

@@ -298,8 +298,8 @@ bool again_answered(struct request *request);
 /** The call that does it; ERR_NOMEM. */
 int again_begin(struct call *call, const struct request *request);
 void again_end(struct call *call);
-/** Before the answer of what succeeded: keep it. True: not now, the call goes
- * on to do that, and is answered then. */
+/** Before the answer of what succeeded and is REPEAT_SAME: keep it. True: not
+ * now, the call goes on to do that, and is answered then. */
 bool again_keep(struct call *call);
 /** Before the answer: what is left of the caller's rates. */
 void request_tell_limits(const struct request *request,

@@ -417,18 +417,48 @@ merge(struct key_restrictions *r, const struct key_restrict *asked)
 		r->working_hours = asked->working_hours;
 }
 
+/* The core's request, and what only the loop knows of the key. */
+struct restricting {
+	struct ledger_key_change change; /* first */
+	int64_t last_used_at;
+};
+
+/* The key as the change leaves it. */
+static int
+say_restricted(struct command *command, struct ledger_view *view,
+    int64_t now_ms)
+{
+	const struct restricting *asked = command->request;
+	struct key_details *details =
+	    arena_alloc(&command->arena, sizeof *details);
+	struct problem problem;
+	struct key_ref ref;
+
+	if (details == NULL)
+		return ERR_NOMEM;
+	snprintf(ref.key_id, sizeof ref.key_id, "key-%" PRIu64,
+	    asked->change.device);
+	int err = ledger_query(details, view, OP_KEY_SHOW, &ref, now_ms,
+	    &command->arena, &problem);
+
+	details->key.last_used_at = asked->last_used_at;
+	command->said = details;
+	return err;
+}
+
 static int
 begin_restrict(struct call *call, const struct request *request)
 {
 	const struct key_restrict *asked = call->request;
 	const struct key_field *clear = asked->clear.items;
 	struct command *command = &call->write.command;
-	struct ledger_key_change *change =
-	    arena_alloc(&call->arena, sizeof *change);
+	struct restricting *restricting =
+	    arena_alloc(&call->arena, sizeof *restricting);
+	struct ledger_key_change *change;
 	struct key_document document;
 	struct ledger_key key;
 	char field[32];
-	int err = change == NULL
+	int err = restricting == NULL
 	    ? ERR_NOMEM
 	    : read_key(&key, &document, call, asked->key_id);
 
@@ -447,10 +477,13 @@ begin_restrict(struct call *call, const struct request *request)
 		text_copy(document.app_name, sizeof document.app_name,
 		    asked->key_id);
 	merge(&document.restrictions, asked);
+	change = &restricting->change;
 	change->device = key.device;
 	memcpy(change->before, key.document, sizeof change->before);
+	restricting->last_used_at = keys_last_used(call->tenant, key.device);
 	command->op = LEDGER_KEY_CHANGE;
 	command->request = change;
+	command->say = say_restricted;
 	return pack_document(&change->document, call, &document);
 }
 
@@ -459,34 +492,6 @@ fill_used(struct key_view *view, const struct tenant *tenant)
 {
 	view->last_used_at =
 	    keys_last_used(tenant, key_number(view->key_id, "key-"));
-}
-
-/* The key as it is now. */
-static void
-finish_restrict(struct call *call)
-{
-	struct command *command = &call->write.command;
-	const struct key_restrict *asked = call->request;
-	struct key_details *details =
-	    arena_alloc(&call->arena, sizeof *details);
-	struct key_ref ref;
-	struct ledger_view *view;
-
-	memcpy(ref.key_id, asked->key_id, sizeof ref.key_id);
-	if (command->err == 0 && details == NULL)
-		command->err = ERR_NOMEM;
-	if (command->err == 0)
-		command->err = ledger_view_open(&view, call->tenant->ledger);
-	if (command->err == 0) {
-		command->err = ledger_query(details, view, OP_KEY_SHOW, &ref,
-		    process_now(call->process), &call->arena,
-		    &command->problem);
-		ledger_view_close(view);
-	}
-	if (command->err == 0)
-		fill_used(&details->key, call->tenant);
-	call->reply = details;
-	command_finish(call);
 }
 
 void
@@ -502,7 +507,7 @@ key_restrict_asked(const struct request *request)
 		refuse_call(call, err);
 		return;
 	}
-	call->finish = finish_restrict;
+	call->finish = command_finish;
 	call_commit(call);
 }
 
@@ -533,7 +538,7 @@ key_revoke_asked(const struct request *request)
 	revoke->device = key.device;
 	memcpy(revoke->reason, asked->reason, sizeof revoke->reason);
 	memcpy(reply->key_id, asked->key_id, sizeof reply->key_id);
-	call->reply = reply;
+	command->said = reply;
 	command->op = OP_DEVICE_REVOKE;
 	command->request = revoke;
 	command_revoke_device(call, key.device);

@@ -204,32 +204,35 @@ ledger_create(const struct ledger_options *options, int64_t now_ms)
  * rows is enough. What the last command adds is far less. */
 #define BATCH_BYTES_MAX ((size_t)2 << 20)
 
-/* Its outcome is the whole answer, which no code around adds to. */
-static bool
-answers_itself(uint32_t op)
+/* What it answers, where that has to be looked up: as the rows left it. */
+static int
+say(struct batch *batch, struct command *command)
 {
-	return op == OP_LICENSE_INSTALL || op == OP_LEASE_RELEASE ||
-	    op == OP_JOIN_REVOKE || op == OP_DEVICE_APPROVE ||
-	    op == OP_DEVICE_REVOKE || op == OP_BORROW_WRITE_OFF;
+	struct ledger_view view = { .ledger = batch->ledger,
+		.state = batch->state };
+
+	return command->say(command, &view, batch->place.time);
 }
 
-/* What a command with an Idempotency-Key did is noted where it is done. */
+/* What a command with an Idempotency-Key did is noted where it is done, and with
+ * it the answer, but for one that is shown once. */
 static int
 note_done(struct batch *batch, struct command *command)
 {
 	struct idempotency *again = command->again;
+	const bool secret = idempotency_is_secret(again->reply);
 	struct buf answer = { 0 };
-	bool whole = command->op == again->op && answers_itself(again->op);
 
-	if (whole)
-		record_write_msgpack(&answer, again->reply, &command->reply);
+	if (!secret)
+		record_write_msgpack(&answer, again->reply,
+		    command->said != NULL ? command->said : &command->reply);
 	int err = answer.failed
 	    ? ERR_NOMEM
 	    : idempotency_put(&batch->state, batch->ledger->sealed, again,
 		  batch->place.time, answer.data, answer.len);
 
 	buf_release(&answer);
-	again->answered = err == 0 && whole;
+	batch->noted |= err == 0;
 	return err;
 }
 
@@ -237,11 +240,11 @@ static int
 decide_one(struct batch *batch, struct command *command)
 {
 	if (batch->bytes.len < BATCH_BYTES_MAX) {
-		size_t before = batch->n_rows;
 		int err = decide(batch, command);
 
-		if (err == 0 && command->err == 0 && command->again != NULL &&
-		    batch->n_rows > before)
+		if (err == 0 && command->err == 0 && command->say != NULL)
+			err = say(batch, command);
+		if (err == 0 && command->err == 0 && command->again != NULL)
 			err = note_done(batch, command);
 		return err;
 	}

@@ -276,8 +276,14 @@ struct command {
 	const struct proof_endorsement *endorsement;
 	struct ledger_device_policy devices; /* device.enroll, join.create */
 
-	/** Its Idempotency-Key; NULL: none. Written with its rows. */
+	/** Its Idempotency-Key; NULL: none. Written with its rows, and so is the
+	 * answer: `said`, or where that is NULL the reply below. */
 	struct idempotency *again;
+	/** Made beforehand, or by `say` (NULL: by nobody) in the transaction of
+	 * the rows; it lasts as long as the command. */
+	const void *said;
+	int (*say)(struct command *command, struct ledger_view *view,
+	    int64_t now_ms);
 
 	/* outcome */
 	int err; /* 0, a refusal, or the fault of the whole batch */
@@ -480,6 +486,9 @@ int ledger_pool(struct ledger_pool *out, struct ledger_view *view,
 int ledger_person_leases(struct lease_page *page, uint64_t *granted,
     struct ledger_view *view, const struct person_erase *who, uint64_t after,
     struct arena *arena);
+
+/** Is the key of the names that were erased last written over? Any thread. */
+bool ledger_is_wiped(const struct ledger *ledger);
 
 /** Refuse person.erase because of `held` seats, of which the first n are named.
  * Always 0. */

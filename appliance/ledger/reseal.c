@@ -130,6 +130,12 @@ reseal_back(struct batch *batch)
 	batch->turned = false;
 }
 
+bool
+ledger_is_wiped(const struct ledger *ledger)
+{
+	return !atomic_load(&ledger->wipe_due);
+}
+
 int
 reseal_settle(struct ledger *ledger)
 {

@@ -111,6 +111,19 @@ static const struct record_field seat_lease_fields[] = {
 };
 RECORD_DEFINE(seat_lease, 1, "A lease, or a place in the queue.");
 
+static const struct record_field seat_cancel_fields[] = {
+	R_TEXT(seat_cancel, idempotency_key, 1, 63, 0,
+	    "The Idempotency-Key of the checkout that waits."),
+};
+RECORD_DEFINE(seat_cancel, 1, "A wait that is to end.");
+
+static const struct record_field seat_cancelled_fields[] = {
+	R_BOOL(seat_cancelled, waited, 0,
+	    "It stood in the queue. False: it did not, or has its seat: give "
+	    "that back."),
+};
+RECORD_DEFINE(seat_cancelled, 1, "A wait that has ended.");
+
 static const struct record_field seat_id_fields[] = {
 	R_TEXT(seat_id, id, 1, SEAT_ID_SIZE - 1, 0, "\"lease-1042\"."),
 };

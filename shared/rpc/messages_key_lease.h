@@ -87,6 +87,14 @@ struct seat_lease {
 	struct queue_place queue;
 };
 
+/** The Idempotency-Key that the checkout which waits was asked with. */
+struct seat_cancel {
+	char idempotency_key[64];
+};
+struct seat_cancelled {
+	bool waited; /* it stood in the queue; false: it did not, or not now */
+};
+
 struct seat_id {
 	char id[SEAT_ID_SIZE];
 };
@@ -126,6 +134,6 @@ bool seat_is_waiting(const void *reply);
 extern const struct record seat_checkout_record, seat_pool_record,
     seat_evidence_record, seat_lease_record, seat_id_record, seat_renew_record,
     seat_renewed_item_record, seat_refused_item_record, seat_renewed_record,
-    seat_returned_record;
+    seat_returned_record, seat_cancel_record, seat_cancelled_record;
 
 #endif

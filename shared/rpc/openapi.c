@@ -90,7 +90,7 @@ add_parameters(struct buf *out, const struct operation *op)
 		add_comma(out, &first);
 		add_parameter(out, op, field);
 	}
-	if (op->kind == OPERATION_COMMAND && op->scope != SCOPE_OPEN) {
+	if (operation_takes_key(op)) {
 		add_comma(out, &first);
 		buf_add_str(out,
 		    "{\"$ref\":\"#/components/parameters/idempotency_key\"}");
@@ -225,7 +225,9 @@ add_responses(struct buf *out, const struct operation *op)
 	if (op->is_waiting != NULL)
 		buf_printf(out,
 		    ",\"202\":{\"description\":\"Not yet: ask again with the "
-		    "same Idempotency-Key.\",\"content\":{\"application/json\":"
+		    "same Idempotency-Key.\",\"headers\":{\"Retry-After\":"
+		    "{\"$ref\":\"#/components/headers/retry_after\"}},"
+		    "\"content\":{\"application/json\":"
 		    "{\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}}}",
 		    op->reply->name);
 	for (size_t i = 0; i < N_STATUSES; i++)
@@ -328,7 +330,9 @@ add_operation(struct buf *out, const struct operation *op)
 		json_add_string(out, op->name, tag);
 	else
 		add_text(out, "service");
-	buf_add_str(out, "],\"summary\":");
+	buf_add_str(out, "],\"x-leasehold-repeat\":");
+	add_text(out, operation_repeat_name(op));
+	buf_add_str(out, ",\"summary\":");
 	add_text(out, op->doc);
 	if (op->scope == SCOPE_OPEN)
 		buf_add_str(out, ",\"security\":[]");

@@ -2,23 +2,38 @@
 
 #include <string.h>
 
+/* What a repeat does follows from the kind, unless a row says otherwise: a
+ * command is done once, what is no fact is as good done twice. */
+#define REPEAT_OF_QUERY REPEAT_READS
+#define REPEAT_OF_SOFT REPEAT_SAME
+#define REPEAT_OF_COMMAND REPEAT_ONCE
+
 /* clang-format off */
 #define AGENT(id, name, kind, scope, request, reply, doc)                      \
-	{ id, name, NULL, NULL, OPERATION_##kind, SCOPE_##scope,               \
+	{ id, name, NULL, NULL, OPERATION_##kind, SCOPE_##scope, REPEAT_AGENT, \
 	  &request##_record, &reply##_record, 200, doc, NULL, NULL }
+#define MAKE(id, name, method, path, kind, scope, repeat, request, reply,      \
+    status, doc, is_waiting)                                                   \
+	{ id, name, method, path, OPERATION_##kind, SCOPE_##scope, repeat,     \
+	  &request##_record, &reply##_record, status, doc, is_waiting, NULL }
 #define CALL(id, name, method, path, kind, scope, request, reply, status, doc) \
-	{ id, name, method, path, OPERATION_##kind, SCOPE_##scope,             \
-	  &request##_record, &reply##_record, status, doc, NULL, NULL }
+	MAKE(id, name, method, path, kind, scope, REPEAT_OF_##kind, request,   \
+	    reply, status, doc, NULL)
+/* REPEAT(SAME, OP_...): as CALL, and what a repeat does. */
+#define REPEAT(repeat, id, name, method, path, kind, scope, request, reply,    \
+    status, doc)                                                               \
+	MAKE(id, name, method, path, kind, scope, REPEAT_##repeat, request,    \
+	    reply, status, doc, NULL)
 #define WAIT(id, name, method, path, kind, scope, request, reply, status, doc, \
     is_waiting)                                                                \
-	{ id, name, method, path, OPERATION_##kind, SCOPE_##scope,             \
-	  &request##_record, &reply##_record, status, doc, is_waiting, NULL }
+	MAKE(id, name, method, path, kind, scope, REPEAT_ROW, request, reply,  \
+	    status, doc, is_waiting)
 #define TEXT(id, name, path, scope, type, request, reply, doc)                 \
-	{ id, name, "GET", path, OPERATION_QUERY, SCOPE_##scope,               \
+	{ id, name, "GET", path, OPERATION_QUERY, SCOPE_##scope, REPEAT_READS, \
 	  &request##_record, &reply##_record, 200, doc, NULL, type }
 #define OPEN(id, name, path, reply, doc)                                       \
-	{ id, name, "GET", path, OPERATION_QUERY, SCOPE_OPEN, &empty_record,   \
-	  &reply##_record, 200, doc, NULL, NULL }
+	{ id, name, "GET", path, OPERATION_QUERY, SCOPE_OPEN, REPEAT_READS,    \
+	  &empty_record, &reply##_record, 200, doc, NULL, NULL }
 
 static const struct operation operations[] = {
 	AGENT(OP_SESSION_HELLO, "session.hello", SESSION, SESSION,
@@ -87,9 +102,12 @@ static const struct operation operations[] = {
 	CALL(OP_SEAT_RENEW, "license.renew", "POST", "/api/v1/licenses/renew",
 	    SOFT, CHECKOUT, seat_renew, seat_renewed, 200,
 	    "Keep leases of this key."),
-	CALL(OP_SEAT_RETURN, "license.return", "POST", "/api/v1/licenses/return",
+	REPEAT(SAME, OP_SEAT_RETURN, "license.return", "POST", "/api/v1/licenses/return",
 	    COMMAND, RETURN, seat_id, seat_returned, 200,
 	    "Give a seat of this key back."),
+	CALL(OP_SEAT_CANCEL, "license.cancel", "POST", "/api/v1/licenses/cancel",
+	    SOFT, CHECKOUT, seat_cancel, seat_cancelled, 200,
+	    "Leave the queue that a checkout of this key stands in."),
 	CALL(OP_SEAT_LICENSE, "license.file", "GET",
 	    "/api/v1/licenses/files/{digest}", QUERY, CHECKOUT, license_ref,
 	    license_file, 200, "The license behind a lease."),
@@ -100,7 +118,7 @@ static const struct operation operations[] = {
 	CALL(OP_LEASE_RELEASE, "lease.release", "DELETE",
 	    "/api/v1/leases/{lease}", COMMAND, LEASES, lease_ref, lease_ended, 200,
 	    "Take a seat from who holds it."),
-	CALL(OP_QUEUE_LIST, "queue.list", "GET", "/api/v1/queue", SOFT, READ,
+	REPEAT(READS, OP_QUEUE_LIST, "queue.list", "GET", "/api/v1/queue", SOFT, READ,
 	    waiter_query, waiter_page, 200, "List who waits for a seat."),
 	CALL(OP_QUEUE_REMOVE, "queue.remove", "DELETE",
 	    "/api/v1/queue/{waiter}", SOFT, LEASES, waiter_number, waiter_number, 200,
@@ -146,7 +164,7 @@ static const struct operation operations[] = {
 	CALL(OP_SITE_KEY_LIST, "site.key.list", "GET", "/api/v1/site/keys",
 	    QUERY, SITE, empty, site_key_page, 200,
 	    "List the keys of the site's own admins."),
-	CALL(OP_SITE_KEY_REVOKE, "site.key.revoke", "DELETE",
+	REPEAT(SAME, OP_SITE_KEY_REVOKE, "site.key.revoke", "DELETE",
 	    "/api/v1/site/keys/{key_id}", COMMAND, SITE, key_ref, key_ref, 200,
 	    "End a key of the site's own admins."),
 	CALL(OP_DEVICE_LIST, "device.list", "GET", "/api/v1/devices", QUERY, READ,
@@ -172,7 +190,7 @@ static const struct operation operations[] = {
 	CALL(OP_AUDIT_STATE, "audit.state", "GET", "/api/v1/audit/state",
 	    QUERY, AUDIT, empty, audit_state, 200,
 	    "How much of the journal is searched."),
-	CALL(OP_AUDIT_REBUILD, "audit.rebuild", "POST",
+	REPEAT(SAME, OP_AUDIT_REBUILD, "audit.rebuild", "POST",
 	    "/api/v1/audit/rebuild", QUERY, AUDIT, empty, audit_state, 200,
 	    "Make what is searched anew from the journal, while all goes on."),
 	CALL(OP_SUBJECT_SHOW, "subject.show", "GET",
@@ -196,12 +214,12 @@ static const struct operation operations[] = {
 	CALL(OP_CLOCK_CORRECT, "clock.correct", "POST",
 	    "/api/v1/site/clock/correct", COMMAND, SITE, clock_correct, empty, 200,
 	    "Undo a mistake of the clock that was confirmed."),
-	CALL(OP_ROLLBACK_ACKNOWLEDGE, "site.acknowledge_rollback", "POST",
+	REPEAT(SAME, OP_ROLLBACK_ACKNOWLEDGE, "site.acknowledge_rollback", "POST",
 	    "/api/v1/site/rollback/acknowledge", COMMAND, SITE, rollback_acknowledge,
 	    rollback_acknowledged, 200,
 	    "Go on after the store was put back to an older copy."),
 
-	CALL(OP_TENANT_CREATE, "tenant.create", "POST", "/api/v1/b2b/tenants",
+	REPEAT(SAME, OP_TENANT_CREATE, "tenant.create", "POST", "/api/v1/b2b/tenants",
 	    COMMAND, TENANTS, tenant_create, tenant_created, 201,
 	    "Make a tenant; its keys are shown once."),
 	CALL(OP_TENANT_LIST, "tenant.list", "GET", "/api/v1/b2b/tenants",
@@ -209,7 +227,7 @@ static const struct operation operations[] = {
 	CALL(OP_TENANT_SHOW, "tenant.show", "GET",
 	    "/api/v1/b2b/tenants/{tenantId}", QUERY, TENANTS, tenant_ref,
 	    tenant_shown, 200, "Show a tenant."),
-	CALL(OP_TENANT_CHANGE, "tenant.change", "PUT",
+	REPEAT(SAME, OP_TENANT_CHANGE, "tenant.change", "PUT",
 	    "/api/v1/b2b/tenants/{tenantId}", COMMAND, TENANTS, tenant_change,
 	    tenant_changed, 200,
 	    "Change a tenant's limits, names or branding; suspend it, or let it "
@@ -219,7 +237,7 @@ static const struct operation operations[] = {
 	    tenant_usage_query, tenant_usage, 200,
 	    "What a tenant used, by day."),
 
-	CALL(OP_BACKUP_BEGIN, "backup.begin", "POST", "/api/v1/backups", QUERY,
+	REPEAT(ANEW, OP_BACKUP_BEGIN, "backup.begin", "POST", "/api/v1/backups", QUERY,
 	    SITE, backup_begin, backup_part, 201,
 	    "Copy a store as it is at this moment, to read it in pieces."),
 	CALL(OP_BACKUP_READ, "backup.read", "GET", "/api/v1/backups/{part}",
@@ -227,24 +245,24 @@ static const struct operation operations[] = {
 	    "Read a piece of such a copy."),
 	CALL(OP_BACKUP_END, "backup.end", "DELETE", "/api/v1/backups/{part}",
 	    SOFT, SITE, backup_ref, empty, 200, "Throw such a copy away."),
-	CALL(OP_RESTORE_BEGIN, "restore.begin", "POST", "/api/v1/restores",
+	REPEAT(ANEW, OP_RESTORE_BEGIN, "restore.begin", "POST", "/api/v1/restores",
 	    QUERY, SITE, restore_begin, restore_place, 201,
 	    "Begin to send a tenant's store, to put it back."),
-	CALL(OP_RESTORE_PUT, "restore.put", "PUT", "/api/v1/restores/{part}",
+	REPEAT(SAME, OP_RESTORE_PUT, "restore.put", "PUT", "/api/v1/restores/{part}",
 	    QUERY, SITE, restore_put, restore_place, 200,
 	    "Send a piece of it, in order; the same once more does no harm."),
-	CALL(OP_RESTORE_END, "restore.end", "POST",
+	REPEAT(SAME, OP_RESTORE_END, "restore.end", "POST",
 	    "/api/v1/restores/{part}/end", COMMAND, SITE, restore_finish,
 	    restore_done, 200,
 	    "Check what was sent, and put it in place of the tenant's store."),
 	CALL(OP_RESTORE_DROP, "restore.drop", "DELETE",
 	    "/api/v1/restores/{part}", SOFT, SITE, backup_ref, empty, 200,
 	    "Throw away what was sent."),
-	CALL(OP_TENANT_EXPORT, "tenant.export", "POST",
+	REPEAT(ANEW, OP_TENANT_EXPORT, "tenant.export", "POST",
 	    "/api/v1/b2b/tenants/{tenantId}/export", QUERY, TENANTS,
 	    vault_ref, backup_part, 201,
 	    "Copy everything of one tenant, readable, to take it along."),
-	CALL(OP_EXPORT_BEGIN, "export.begin", "POST", "/api/v1/exports",
+	REPEAT(ANEW, OP_EXPORT_BEGIN, "export.begin", "POST", "/api/v1/exports",
 	    QUERY, SUBJECTS, empty, backup_part, 201,
 	    "Copy everything of one's own tenant, readable."),
 	CALL(OP_EXPORT_READ, "export.read", "GET", "/api/v1/exports/{part}",
@@ -252,21 +270,21 @@ static const struct operation operations[] = {
 	    "Read a piece of such a copy."),
 	CALL(OP_EXPORT_END, "export.end", "DELETE", "/api/v1/exports/{part}",
 	    SOFT, READ, backup_ref, empty, 200, "Throw such a copy away."),
-	CALL(OP_TENANT_DELETE, "tenant.delete", "DELETE",
+	REPEAT(SAME, OP_TENANT_DELETE, "tenant.delete", "DELETE",
 	    "/api/v1/b2b/tenants/{tenantId}", COMMAND, TENANTS, tenant_delete,
 	    tenant_deleted, 200,
 	    "Delete a tenant for good, with a signed certificate."),
 	CALL(OP_CERTIFICATE_LIST, "certificate.list", "GET",
 	    "/api/v1/b2b/certificates", QUERY, TENANTS, certificate_query,
 	    certificate_page, 200, "Certificates of tenants that were deleted."),
-	CALL(OP_SESSION_CREATE, "session.create", "POST", "/api/v1/session",
+	REPEAT(ANEW, OP_SESSION_CREATE, "session.create", "POST", "/api/v1/session",
 	    COMMAND, OPEN, session_create, session_created, 201,
 	    "Log in with a password."),
 	CALL(OP_SESSION_SHOW, "session.show", "GET", "/api/v1/session", QUERY,
 	    SELF, empty, session_shown, 200, "Who am I?"),
 	CALL(OP_SESSION_END, "session.end", "DELETE", "/api/v1/session", SOFT,
 	    SELF, empty, session_number, 200, "Log out."),
-	CALL(OP_SESSION_LIST, "session.list", "GET", "/api/v1/sessions", SOFT,
+	REPEAT(READS, OP_SESSION_LIST, "session.list", "GET", "/api/v1/sessions", SOFT,
 	    SELF, session_query, session_page, 200,
 	    "List one's own sessions, or those of a user."),
 	CALL(OP_SESSION_REVOKE, "session.revoke", "DELETE",
@@ -375,6 +393,26 @@ scope_read(const char *name, size_t len)
 	return set;
 }
 
+const char *
+operation_repeat_name(const struct operation *op)
+{
+	switch (op->repeat) {
+	case REPEAT_AGENT:
+		return NULL;
+	case REPEAT_READS:
+		return "reads";
+	case REPEAT_ONCE:
+		return "once";
+	case REPEAT_ROW:
+		return "row";
+	case REPEAT_SAME:
+		return "same";
+	case REPEAT_ANEW:
+		return "anew";
+	}
+	return NULL;
+}
+
 const struct operation *
 operation_get(uint32_t id)
 {
@@ -394,122 +432,5 @@ operation_by_name(const char *name, size_t len)
 		if (strlen(op->name) == len && memcmp(op->name, name, len) == 0)
 			return op;
 	}
-	return NULL;
-}
-
-/* Most patterns differ from a path before their first parameter. */
-static bool
-may_match(const char *pattern, const char *path)
-{
-	while (*pattern == *path && *pattern != '\0' && *pattern != '{') {
-		pattern++;
-		path++;
-	}
-	return *pattern == '{' || *pattern == *path;
-}
-
-/* Does the path fit the pattern? Segments are never empty. */
-static bool
-match_path(struct operation_parameter *parameters, size_t *n_parameters,
-    const char *pattern, const char *path)
-{
-	*n_parameters = 0;
-	for (;;) {
-		size_t want = strcspn(pattern, "/");
-		size_t have = strcspn(path, "/");
-
-		if (pattern[0] == '{') {
-			if (have == 0 ||
-			    *n_parameters == OPERATION_PARAMETERS_MAX)
-				return false;
-			parameters[(*n_parameters)++] =
-			    (struct operation_parameter){
-				    .key = pattern + 1,
-				    .key_len = want - 2,
-				    .value = path,
-				    .value_len = have,
-			    };
-		} else if (want != have || memcmp(pattern, path, want) != 0) {
-			return false;
-		}
-		pattern += want;
-		path += have;
-		if (*pattern == '\0' || *path == '\0')
-			return *pattern == *path;
-		pattern++;
-		path++;
-	}
-}
-
-/* The pattern that fits with the fewest parameters: "/devices/tokens" is never
- * read as a device named tokens. */
-static const char *
-find_pattern(struct operation_parameter *parameters, size_t *n_parameters,
-    const char *path)
-{
-	struct operation_parameter found[OPERATION_PARAMETERS_MAX];
-	const char *best = NULL;
-	size_t n;
-
-	for (size_t i = 0; i < N_OPERATIONS; i++) {
-		const char *pattern = operations[i].path;
-
-		if (pattern == NULL || !may_match(pattern, path) ||
-		    !match_path(found, &n, pattern, path))
-			continue;
-		if (best != NULL && n >= *n_parameters)
-			continue;
-		best = pattern;
-		*n_parameters = n;
-		memcpy(parameters, found, n * sizeof(found[0]));
-	}
-	return best;
-}
-
-/* One more, where it fits whole. */
-static void
-add_allowed(char *allow, size_t size, size_t *used, const char *method)
-{
-	size_t len = strlen(method), comma = *used > 0 ? 2 : 0;
-
-	if (*used + comma + len >= size)
-		return;
-	memcpy(allow + *used, ", ", comma);
-	memcpy(allow + *used + comma, method, len + 1);
-	*used += comma + len;
-}
-
-const struct operation *
-operation_by_route(struct operation_parameter
-		       parameters[OPERATION_PARAMETERS_MAX],
-    size_t *n_parameters, int *status, char *allow, size_t allow_size,
-    const char *method, const char *path)
-{
-	size_t used = 0;
-
-	*n_parameters = 0;
-	if (allow_size > 0)
-		allow[0] = '\0';
-	const char *pattern = find_pattern(parameters, n_parameters, path);
-
-	if (pattern == NULL) {
-		*status = 404;
-		return NULL;
-	}
-	for (size_t i = 0; i < N_OPERATIONS; i++) {
-		const struct operation *op = &operations[i];
-
-		if (op->path == NULL || strcmp(op->path, pattern) != 0)
-			continue;
-		if (strcmp(op->method, method) == 0) {
-			*status = 200;
-			return op;
-		}
-		add_allowed(allow, allow_size, &used, op->method);
-		if (strcmp(op->method, "GET") == 0)
-			add_allowed(allow, allow_size, &used, "HEAD");
-	}
-	add_allowed(allow, allow_size, &used, "OPTIONS");
-	*status = 405;
 	return NULL;
 }

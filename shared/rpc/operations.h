@@ -54,6 +54,7 @@ enum operation_id {
 	OP_SEAT_CHECKOUT,
 	OP_SEAT_RENEW,
 	OP_SEAT_RETURN,
+	OP_SEAT_CANCEL,
 	OP_SEAT_LICENSE,
 	OP_LEASE_LIST,
 	OP_LEASE_SHOW,
@@ -148,6 +149,25 @@ enum operation_kind {
 	OPERATION_NOTICE, /* site to agent */
 };
 
+/** What asking twice does, on HTTP: nothing, or nothing more than once. A client
+ * that got no answer asks again (DESIGN 10), also after the power went. */
+enum operation_repeat {
+	REPEAT_AGENT, /* not on HTTP: its request has an id of its own */
+	REPEAT_READS, /* it changes nothing */
+	/** With an Idempotency-Key it is done once: that it was, and the answer,
+	 * is written in the transaction that does it. */
+	REPEAT_ONCE,
+	/** The Idempotency-Key stands in the row that it makes. */
+	REPEAT_ROW,
+	/** By its nature: the second time there is nothing left to do, and it
+	 * answers so, or refuses. An Idempotency-Key is kept when it is done:
+	 * only a crash in that moment gives the second answer to a repeat. */
+	REPEAT_SAME,
+	/** Each makes another of what ends by itself and stands in no journal:
+	 * a session, a copy to be read. An Idempotency-Key is not looked at. */
+	REPEAT_ANEW,
+};
+
 /** Authority over one kind of thing. An operation names the one that it needs;
  * a credential has a set of them. */
 enum scope {
@@ -203,6 +223,7 @@ struct operation {
 	const char *path; /* "/api/v1/leases/{lease}" */
 	enum operation_kind kind;
 	enum scope scope;
+	enum operation_repeat repeat;
 	const struct record *request;
 	const struct record *reply;
 	int status; /* of a success on HTTP: 200, 201 */
@@ -221,6 +242,19 @@ operation_has_body(const struct operation *op)
 {
 	return op->method != NULL && op->method[0] == 'P';
 }
+
+/** Does an Idempotency-Key mean something to it? */
+static inline bool
+operation_takes_key(const struct operation *op)
+{
+	/* Returns are many, and need none. */
+	return op->repeat == REPEAT_ROW || op->repeat == REPEAT_ONCE ||
+	    (op->repeat == REPEAT_SAME && op->kind == OPERATION_COMMAND &&
+		op->scope != SCOPE_RETURN);
+}
+
+/** "once", "same": for people and OpenAPI; NULL for those of agents. */
+const char *operation_repeat_name(const struct operation *op);
 
 /** By id; NULL when there is none. */
 const struct operation *operation_get(uint32_t id);

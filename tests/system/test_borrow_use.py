@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 
+from api import Api
 from harness import (PRODUCT, ROOT, Agent, App, Site, World, binary,
                      expect, for_plain_programs, main, run, terms, wait_for)
 from tpms import Tpm, tpm_config
@@ -394,6 +395,29 @@ print("done")
 """
 
 
+def what_ends_a_borrow_is_done_once():
+    with borrower() as (world, site, agent):
+        api = Api(site)
+
+        def twice(method, path, body=None):
+            first, again = (
+                api.ask(method, path, body, {"Idempotency-Key": method})
+                for _ in range(2))
+            expect(first.status == 200 and again.status == 200 and
+                   again.body == first.body, (first, again))
+
+        take(agent)
+        path = world.path("returned.json")
+        done = agent.cli("borrow", "return", "--all", "--offline", path)
+        expect(done.status == 0, done.err)
+        with open(path) as f:
+            twice("POST", "/api/v1/borrows/returns", json.load(f))
+        lease = take(agent)["lease"]
+        agent.stop()
+        twice("DELETE", "/api/v1/borrows/%d" % lease)
+        expect("was not written" not in site.log(), site.log())
+
+
 def python_borrows():
     with borrower() as (world, site, agent):
         done = run(sys.executable, "-W", "error", "-c", TRY, world.vendor_key,
@@ -481,6 +505,7 @@ TESTS = [
     a_return_travels_as_a_file,
     a_file_that_cannot_be_written_returns_nothing,
     a_lost_device_s_borrow_is_written_off,
+    what_ends_a_borrow_is_done_once,
     python_borrows,
     cpp_borrows,
 ]

@@ -183,7 +183,9 @@ def a_license_may_refuse_keys():
         with Program(site, key) as program:
             answer = program.checkout()
             expect(answer.status == 403 and
-                   answer.code == "class_not_allowed", answer)
+                   answer.code == "class_not_allowed" and
+                   "API keys" in answer.body["detail"] and
+                   "agent" in answer.body["hint"], answer)
         document = terms(commit=2, overage=0, product="for-keys")
         document["terms"]["classes"] = ["key"]
         site.install(document)
@@ -318,6 +320,51 @@ def run_holds_a_seat_while_a_command_runs():
             process.communicate()
 
 
+def who_waits_leaves_the_queue_by_key():
+    with World() as world:
+        site, key, _ = setting(world, commit=1, overage=0)
+        second, _ = make_key(site)
+        with Program(site, key) as holder, Program(site, second) as waiter, \
+                Program(site, second) as other:
+            holder.take()
+            answer = waiter.checkout("job-9", wait_s=60, hold_s=1)
+            expect(answer.status == 202 and
+                   int(answer.headers["Retry-After"]) >= 1, answer)
+            # Somebody else's key leaves nothing.
+            answer = holder.ask("POST", "/api/v1/licenses/cancel",
+                                {"idempotency_key": "job-9"})
+            expect(answer.body == {"waited": False}, answer)
+            waiter.begin_checkout("job-9", wait_s=60)
+            wait_for(lambda: site.ready().get("waiting") == 1, "it waits")
+            answer = other.ask("POST", "/api/v1/licenses/cancel",
+                               {"idempotency_key": "job-9"})
+            expect(answer.status == 200 and answer.body == {"waited": True},
+                   answer)
+            expect(site.ready().get("waiting", 0) == 0, site.ready())
+            # Whichever request of it was heard last: the wait is over.
+            answer = waiter.hear()
+            expect(answer.status == 410 and answer.code == "gone", answer)
+            answer = other.ask("POST", "/api/v1/licenses/cancel",
+                               {"idempotency_key": "job-9"})
+            expect(answer.body == {"waited": False}, answer)
+
+
+def an_interrupted_checkout_leaves_the_queue():
+    with World() as world:
+        site, key, _ = setting(world, commit=1, overage=0)
+        second, _ = make_key(site)
+        with Program(site, key) as holder:
+            holder.take()
+            process = subprocess.Popen(
+                [binary("leasehold"), "checkout", "--by-key", PRODUCT,
+                 "--version", "8.1.0", "--wait", "600s"],
+                env=dict(os.environ, **dict(site.env, LICENSE_API_KEY=second)))
+            wait_for(lambda: site.ready().get("waiting") == 1, "it waits")
+            process.send_signal(signal.SIGINT)
+            expect(process.wait(20 * SLOW) == 130, "status")
+            expect(site.ready().get("waiting", 0) == 0, site.ready())
+
+
 def checkout_waits_and_ends_with_a_signal():
     with World() as world:
         site, key, _ = setting(world, commit=1, overage=0)
@@ -396,6 +443,8 @@ if __name__ == "__main__":
         a_long_wait_is_told_its_place_and_kept,
         who_hangs_up_is_not_served,
         run_holds_a_seat_while_a_command_runs,
+        who_waits_leaves_the_queue_by_key,
+        an_interrupted_checkout_leaves_the_queue,
         checkout_waits_and_ends_with_a_signal,
         a_site_that_is_away_for_a_while_is_borne,
         the_examples_work,

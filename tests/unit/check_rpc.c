@@ -252,6 +252,69 @@ START_TEST(every_id_has_its_row)
 }
 END_TEST
 
+/* Those that are not done once by their Idempotency-Key, and why that is as
+ * good. test_repeat.py asks each operation twice. */
+static const struct {
+	enum operation_id id;
+	enum operation_repeat repeat;
+} repeats[] = {
+	{ OP_SEAT_CHECKOUT, REPEAT_ROW }, /* the key is the request's id */
+	{ OP_SEAT_RETURN, REPEAT_SAME }, /* it has ended already */
+	{ OP_SEAT_RENEW, REPEAT_SAME }, /* until later, no more */
+	{ OP_SEAT_CANCEL, REPEAT_SAME }, /* it does not wait */
+	{ OP_QUEUE_REMOVE, REPEAT_SAME }, /* he does not wait any more */
+	{ OP_SITE_KEY_REVOKE, REPEAT_SAME }, /* it is ended */
+	{ OP_ROLLBACK_ACKNOWLEDGE, REPEAT_SAME }, /* nothing is left */
+	{ OP_TENANT_CREATE, REPEAT_SAME }, /* the name is taken */
+	{ OP_TENANT_CHANGE, REPEAT_SAME }, /* to what it is already */
+	{ OP_TENANT_DELETE, REPEAT_SAME }, /* it is gone */
+	{ OP_SESSION_END, REPEAT_SAME },
+	{ OP_SESSION_REVOKE, REPEAT_SAME },
+	{ OP_BACKUP_END, REPEAT_SAME },
+	{ OP_EXPORT_END, REPEAT_SAME },
+	{ OP_RESTORE_PUT, REPEAT_SAME }, /* the same bytes at their place */
+	{ OP_RESTORE_END, REPEAT_SAME }, /* it was put in place: gone */
+	{ OP_RESTORE_DROP, REPEAT_SAME },
+	{ OP_AUDIT_REBUILD, REPEAT_SAME }, /* it is made of the journal */
+	/* Copies and sessions end by themselves. */
+	{ OP_RESTORE_BEGIN, REPEAT_ANEW },
+	{ OP_BACKUP_BEGIN, REPEAT_ANEW },
+	{ OP_TENANT_EXPORT, REPEAT_ANEW },
+	{ OP_EXPORT_BEGIN, REPEAT_ANEW },
+	{ OP_SESSION_CREATE, REPEAT_ANEW },
+};
+
+static enum operation_repeat
+repeat_of(const struct operation *op)
+{
+	for (size_t i = 0; i < sizeof(repeats) / sizeof(repeats[0]); i++)
+		if (repeats[i].id == op->id)
+			return repeats[i].repeat;
+	if (op->path == NULL)
+		return REPEAT_AGENT;
+	return strcmp(op->method, "GET") == 0 || op->kind == OPERATION_QUERY
+	    ? REPEAT_READS
+	    : REPEAT_ONCE;
+}
+
+START_TEST(what_is_asked_twice_is_done_once)
+{
+	for (uint32_t id = OP_NONE + 1; id < OPERATION_COUNT; id++) {
+		const struct operation *op = operation_get(id);
+
+		ck_assert_msg(op->repeat == repeat_of(op),
+		    "%s: what does a repeat do?", op->name);
+		/* Its record needs a commit to be part of. */
+		ck_assert(
+		    op->repeat != REPEAT_ONCE || op->kind == OPERATION_COMMAND);
+		ck_assert(op->repeat != REPEAT_READS ||
+		    op->kind != OPERATION_COMMAND);
+		ck_assert(
+		    (operation_repeat_name(op) == NULL) == (op->path == NULL));
+	}
+}
+END_TEST
+
 START_TEST(agents_find_only_their_own_operations)
 {
 	ck_assert_uint_eq(operation_by_name("lease.list", 10)->id,
@@ -452,6 +515,7 @@ suite(void)
 	tcase_add_test(envelopes, malformed_error_is_unavailable);
 	suite_add_tcase(s, envelopes);
 	tcase_add_test(table, every_id_has_its_row);
+	tcase_add_test(table, what_is_asked_twice_is_done_once);
 	tcase_add_test(table, agents_find_only_their_own_operations);
 	tcase_add_test(table, routes_find_their_operation);
 	tcase_add_test(table, parameters_are_named);
