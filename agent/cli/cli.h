@@ -45,6 +45,7 @@ struct cli {
 	char again[64]; /* Idempotency-Key, or "" */
 	char hostname[128]; /* X-Hostname, or "" */
 	char fingerprint[65]; /* X-App-Fingerprint, or "" */
+	char last_event[24]; /* Last-Event-ID, or "" */
 	struct problem *quiet; /* gets what the site refuses, unsaid; or NULL */
 	uint32_t timeout_s; /* of one question; 0: 60 */
 };
@@ -97,6 +98,12 @@ bool cli_duration(uint32_t *seconds, const char *text, const char *what);
  */
 int cli_call(struct cli *cli, enum operation_id op, const void *request,
     void *reply, struct arena *arena);
+
+/** Likewise of a stream: `piece` gets what comes, and ends it with false. When
+ * it began and then ended, for whatever reason: CLI_DONE. */
+int cli_stream(struct cli *cli, enum operation_id op, const void *request,
+    bool (*piece)(void *ctx, const char *data, size_t len), void *ctx,
+    struct arena *arena);
 
 /** Likewise; and the answer is printed here when it is wanted as JSON. */
 int cli_answer(struct cli *cli, enum operation_id op, const void *request,
@@ -220,6 +227,7 @@ int user_reset(struct cli *cli, int argc, char **argv);
 int user_remove(struct cli *cli, int argc, char **argv);
 int user_sessions_command(struct cli *cli, int argc, char **argv);
 int user_end(struct cli *cli, int argc, char **argv);
+int events_command(struct cli *cli, int argc, char **argv);
 int audit_search_command(struct cli *cli, int argc, char **argv);
 int audit_state_command(struct cli *cli, int argc, char **argv);
 int audit_rebuild_command(struct cli *cli, int argc, char **argv);

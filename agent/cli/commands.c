@@ -332,6 +332,13 @@ const struct command_spec commands[] = {
 	    "leasehold user sessions", user_sessions_command },
 	{ "user end", "SESSION", "end a session (user)", NULL,
 	    "leasehold user end session-17", user_end },
+	{ "events", "", "what is journaled, for programs (admin)",
+	    "  --since ID    what came after the event of that id; without it, "
+	    "all\n"
+	    "                there is, or with --follow what comes from now "
+	    "on\n"
+	    "  --follow      go on as they come, also when the site was away\n",
+	    "leasehold events --json --follow --since 4711", events_command },
 	{ "audit tail", "", "the newest facts of the journal (admin)",
 	    "  -n N          that many batches (default 10)\n"
 	    "  --follow      go on as they come\n",

@@ -155,13 +155,27 @@ write_body(struct buf *body, const struct operation *op, const void *request)
 		record_write_json(body, &rest, request);
 }
 
+/* Where an answer goes: all of it into `whole`; of a stream, as long as it is
+ * one, each piece to who follows it. */
+struct sink {
+	struct buf *whole;
+	CURL *curl;
+	bool (*piece)(void *ctx, const char *data, size_t len);
+	void *ctx;
+};
+
 static size_t
 keep(char *data, size_t size, size_t n, void *ctx)
 {
-	struct buf *answer = ctx;
+	struct sink *sink = ctx;
+	long status = 0;
 
-	buf_add(answer, data, size * n);
-	return answer->failed ? 0 : size * n;
+	if (sink->piece != NULL)
+		curl_easy_getinfo(sink->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200)
+		return sink->piece(sink->ctx, data, size * n) ? size * n : 0;
+	buf_add(sink->whole, data, size * n);
+	return sink->whole->failed ? 0 : size * n;
 }
 
 /* libcurl asks about once a second, and whenever bytes come. */
@@ -307,8 +321,8 @@ understand(struct cli *cli, const struct operation *op, long status,
 /* Headers beside the key; a list of nodes that are the caller's, because
  * libcurl frees a copied key as it is. */
 struct headers {
-	struct curl_slist nodes[5];
-	char text[5][224];
+	struct curl_slist nodes[6];
+	char text[6][224];
 	size_t n;
 };
 
@@ -339,12 +353,13 @@ add_headers(struct headers *headers, const struct cli *cli, bool has_body)
 	add_header(headers, "Idempotency-Key", cli->again);
 	add_header(headers, "X-Hostname", cli->hostname);
 	add_header(headers, "X-App-Fingerprint", cli->fingerprint);
+	add_header(headers, "Last-Event-ID", cli->last_event);
 	sodium_memzero(bearer, sizeof(bearer));
 }
 
 static CURLcode
 perform(long *status, struct cli *cli, const struct operation *op,
-    const char *url, const char *body, size_t body_len, struct buf *answer,
+    const char *url, const char *body, size_t body_len, struct sink *sink,
     char words[CURL_ERROR_SIZE])
 {
 	struct headers headers;
@@ -370,8 +385,12 @@ perform(long *status, struct cli *cli, const struct operation *op,
 		curl_easy_setopt(curl, CURLOPT_CAINFO, cli->ca_file);
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT,
-	    cli->timeout_s > 0 ? (long)cli->timeout_s : 60L);
+	if (sink->piece == NULL)
+		curl_easy_setopt(curl, CURLOPT_TIMEOUT,
+		    cli->timeout_s > 0 ? (long)cli->timeout_s : 60L);
+	/* A stream gives a sign of life every 15 s. */
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 60L);
 	if (cli->cancelled != NULL) {
 		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, cli);
@@ -379,7 +398,8 @@ perform(long *status, struct cli *cli, const struct operation *op,
 	}
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, sink);
+	sink->curl = curl;
 	code = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
 	if (code != CURLE_OK && words[0] == '\0')
@@ -390,9 +410,10 @@ perform(long *status, struct cli *cli, const struct operation *op,
 	return code;
 }
 
-int
-cli_call(struct cli *cli, enum operation_id id, const void *request,
-    void *reply, struct arena *arena)
+/* One question, to its end; `sink` and `reply` one or the other. */
+static int
+question(struct cli *cli, enum operation_id id, const void *request,
+    struct sink *sink, void *reply, struct arena *arena)
 {
 	static const char for_admins[] =
 	    "only the site's admins ask the site; what this workstation holds: "
@@ -438,9 +459,12 @@ cli_call(struct cli *cli, enum operation_id id, const void *request,
 		cli_say("out of memory");
 		goto out;
 	}
+	sink->whole = &answer;
 	code = perform(&status, cli, op, (const char *)url.data,
-	    has_body ? buf_text(&body) : NULL, body.len, &answer, words);
-	if (code != CURLE_OK)
+	    has_body ? buf_text(&body) : NULL, body.len, sink, words);
+	if (sink->piece != NULL && status == 200)
+		result = CLI_DONE;
+	else if (code != CURLE_OK)
 		result = unreachable(cli, code, words);
 	else
 		result = understand(cli, op, status, &answer, reply, arena);
@@ -455,6 +479,25 @@ out:
 	buf_release(&body);
 	buf_release(&answer);
 	return result;
+}
+
+int
+cli_call(struct cli *cli, enum operation_id id, const void *request,
+    void *reply, struct arena *arena)
+{
+	struct sink sink = { .piece = NULL };
+
+	return question(cli, id, request, &sink, reply, arena);
+}
+
+int
+cli_stream(struct cli *cli, enum operation_id id, const void *request,
+    bool (*piece)(void *ctx, const char *data, size_t len), void *ctx,
+    struct arena *arena)
+{
+	struct sink sink = { .piece = piece, .ctx = ctx };
+
+	return question(cli, id, request, &sink, NULL, arena);
 }
 
 int
