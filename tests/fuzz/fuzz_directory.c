@@ -10,6 +10,7 @@
 #include "shared/base/text.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -135,6 +136,8 @@ start(void)
 	fuzz_must(
 	    bind(server.fd, (struct sockaddr *)&address, sizeof(address)) == 0);
 	atexit(remove_socket);
+	/* As in the courier: libldap writes to whoever hung up. */
+	fuzz_must(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 	fuzz_must(listen(server.fd, 8) == 0);
 	fuzz_must(pthread_create(&thread, NULL, server_main, NULL) == 0);
 	pthread_detach(thread);
