@@ -50,7 +50,7 @@ batch_begin(struct batch *batch, int64_t now_ms)
 static int
 batch_grow(struct batch *batch)
 {
-	size_t size = batch->rows_size == 0 ? 64 : batch->rows_size * 2;
+	size_t size = batch->rows_size == 0 ? 8 : batch->rows_size * 2;
 	struct row *rows = realloc(batch->rows, size * sizeof *rows);
 
 	if (rows == NULL)
@@ -140,7 +140,7 @@ batch_granted(struct batch *batch, struct command *command, uint64_t number,
 {
 	if (batch->n_grants == batch->grants_size) {
 		size_t size =
-		    batch->grants_size == 0 ? 64 : batch->grants_size * 2;
+		    batch->grants_size == 0 ? 8 : batch->grants_size * 2;
 		struct batch_grant *grants =
 		    realloc(batch->grants, size * sizeof *grants);
 
@@ -326,6 +326,8 @@ batch_release(struct batch *batch)
 	free(batch->spans);
 	free(batch->starts);
 	free(batch->grants);
+	for (size_t i = 0; i < BATCH_PROOFS; i++)
+		free(batch->proofs[i]);
 	buf_release(&batch->bytes);
 	tree_release(&batch->tree);
 	buf_release(&batch->token);

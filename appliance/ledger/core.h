@@ -56,7 +56,9 @@ struct batch {
 	struct buf blob;
 	struct buf scratch;
 
-	struct history_proof proofs[BATCH_PROOFS];
+	/** Made when somebody needs them: they are large, and most tenants
+	 * have few clients. */
+	struct history_proof *proofs[BATCH_PROOFS];
 	bool proof_made[BATCH_PROOFS];
 };
 

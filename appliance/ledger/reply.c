@@ -3,6 +3,7 @@
 #include "appliance/ledger/core.h"
 #include "shared/base/err.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* What one reply is put together from; all borrowed. */
@@ -66,7 +67,7 @@ prove_known(struct evidence *e, struct batch *batch,
 	uint64_t early = known < e->batch ? known : e->batch;
 	uint64_t late = known < e->batch ? e->batch : known;
 	size_t i = (size_t)(early % BATCH_PROOFS);
-	struct history_proof *proof = &batch->proofs[i];
+	struct history_proof *proof = batch->proofs[i];
 
 	e->proof = NULL;
 	if (history_is_unknown(&request->known))
@@ -78,6 +79,11 @@ prove_known(struct evidence *e, struct batch *batch,
 
 		if (err != 0)
 			return err == ERR_GONE ? 0 : err;
+	}
+	if (proof == NULL) {
+		proof = batch->proofs[i] = malloc(sizeof *proof);
+		if (proof == NULL)
+			return ERR_NOMEM;
 	}
 	if (!batch->proof_made[i] || proof->early != early ||
 	    proof->late != late) {

@@ -128,7 +128,7 @@ hash_out(struct requests *r, uint32_t i)
 static int
 grow(struct requests *r)
 {
-	uint32_t size = r->size == 0 ? 1024 : r->size * 2;
+	uint32_t size = r->size == 0 ? 64 : r->size * 2;
 
 	if (size < r->size)
 		return ERR_NOMEM;

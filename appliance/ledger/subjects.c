@@ -406,7 +406,7 @@ struct cached {
 struct subject_cache {
 	uint8_t key[crypto_shorthash_KEYBYTES];
 	uint32_t turn;
-	struct cached places[CACHE_PLACES];
+	struct cached *places[CACHE_PLACES]; /* as they are needed */
 };
 
 struct subject_cache *
@@ -424,6 +424,8 @@ subject_cache_new(void)
 void
 subject_cache_free(struct subject_cache *cache)
 {
+	for (size_t i = 0; cache != NULL && i < CACHE_PLACES; i++)
+		free(cache->places[i]);
 	free(cache);
 }
 
@@ -444,9 +446,9 @@ subject_cache_get(uint8_t id[SUBJECT_BYTES], const struct subject_cache *cache,
 {
 	size_t len = strlen(value);
 	const struct cached *at =
-	    &cache->places[cache_place(cache, kind, value, len)];
+	    cache->places[cache_place(cache, kind, value, len)];
 
-	if (at->turn != cache->turn || at->kind != kind ||
+	if (at == NULL || at->turn != cache->turn || at->kind != kind ||
 	    strcmp(at->value, value) != 0)
 		return false;
 	memcpy(id, at->id, SUBJECT_BYTES);
@@ -458,11 +460,17 @@ subject_cache_put(struct subject_cache *cache, enum subject_kind kind,
     const char *value, const uint8_t id[SUBJECT_BYTES])
 {
 	size_t len = strlen(value);
-	struct cached *at =
+	struct cached **place =
 	    &cache->places[cache_place(cache, kind, value, len)];
 
 	if (len > SUBJECT_VALUE_MAX)
 		return;
+	if (*place == NULL)
+		*place = malloc(sizeof **place);
+	if (*place == NULL)
+		return; /* it is looked up in the store */
+	struct cached *at = *place;
+
 	at->turn = cache->turn;
 	at->kind = kind;
 	memcpy(at->id, id, SUBJECT_BYTES);
@@ -474,6 +482,8 @@ subject_cache_forget(struct subject_cache *cache)
 {
 	if (++cache->turn != 0)
 		return;
-	memset(cache->places, 0, sizeof cache->places);
+	for (size_t i = 0; i < CACHE_PLACES; i++)
+		if (cache->places[i] != NULL)
+			cache->places[i]->turn = 0;
 	cache->turn = 1;
 }
