@@ -91,6 +91,7 @@ struct tenant {
 	struct tenant_owed *owed; /* as it opened; tenant_owed.h */
 	uint64_t revision; /* that its journal knows, of entry->facts */
 	unsigned int settling; /* what it is owed since, under way */
+	bool caught_up; /* that was journaled as it opened */
 	struct call *deleting; /* waits until nothing goes on there */
 	struct call *restoring; /* the same, once a copy of it is checked */
 	struct liveness liveness;

@@ -33,6 +33,9 @@ struct system_tenant {
 	 * limits). */
 	uint64_t revision;
 	struct tenant_limits limits;
+	/** By which Idempotency-Key of whom it was made, and the request; zero:
+	 * by none. Written with its name, so that no crash makes it twice. */
+	uint8_t made_by[16], made_of[16];
 };
 
 /**

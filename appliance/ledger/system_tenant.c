@@ -20,6 +20,10 @@ static const struct record_field system_tenant_fields[] = {
 	    "Of what its journal is to know"),
 	R_STRUCT(system_tenant, limits, &tenant_limits_record, RECORD_OPTIONAL,
 	    "What it may use"),
+	R_FIXED(system_tenant, made_by, RECORD_OPTIONAL,
+	    "The Idempotency-Key that made it"),
+	R_FIXED(system_tenant, made_of, RECORD_OPTIONAL,
+	    "Digest of the request that made it"),
 };
 static RECORD_DEFINE(system_tenant, 1, "A tenant of the site");
 

@@ -6,7 +6,8 @@
  *           3  its first keys
  *           4  the system store says `active`, with its host names
  *           Nobody reaches it before the last step; a start clears away what a
- *           crash left before it.
+ *           crash left before it. The first step notes the Idempotency-Key: who
+ *           asks again with it makes no second one, wherever a crash came.
  *   change  the system store, then the registry in memory; sessions of a tenant
  *           that is suspended are closed after that. What its journal is to
  *           know goes on as tenant_owed.h says.
@@ -288,6 +289,47 @@ finish_create(struct call *call)
 	sodium_free(secret);
 }
 
+/* The answer to an Idempotency-Key is kept in a store of its own, after the
+ * tenant is made: when a crash came between, the tenant itself knows. */
+static int
+check_made(struct changing *changing, struct call *call)
+{
+	const struct idempotency *again = &call->again;
+	struct system_tenant *facts = &changing->facts;
+	uint8_t who[12 + IDEMPOTENCY_ID];
+
+	if (!again->used)
+		return 0;
+	be32_write(who, again->kind);
+	be64_write(who + 4, again->principal);
+	memcpy(who + 12, again->id, IDEMPOTENCY_ID);
+	crypto_generichash(facts->made_by, sizeof(facts->made_by), who,
+	    sizeof(who), NULL, 0);
+	memcpy(facts->made_of, again->digest, sizeof(facts->made_of));
+	for (const struct tenant_entry *entry = call->process->known.first;
+	     entry != NULL; entry = entry->following) {
+		const struct system_tenant *made = &entry->facts;
+
+		if (memcmp(made->made_by, facts->made_by,
+			sizeof(made->made_by)) != 0 ||
+		    facts->created_at - made->created_at >= IDEMPOTENCY_KEEP_MS)
+			continue;
+		bool same = memcmp(made->made_of, facts->made_of,
+				sizeof(made->made_of)) == 0;
+
+		problem_set(&call->write.command.problem,
+		    same ? ERR_GONE : ERR_CONFLICT,
+		    "see: leasehold tenant list",
+		    same ? "this was done already: it made the tenant %s, "
+			   "whose keys are shown once"
+			 : "this Idempotency-Key was used for another request, "
+			   "which made the tenant %s",
+		    made->name);
+		return same ? ERR_GONE : ERR_CONFLICT;
+	}
+	return 0;
+}
+
 static int
 take_create(struct changing *changing, struct call *call)
 {
@@ -336,7 +378,9 @@ take_create(struct changing *changing, struct call *call)
 	changing->api_secret = sodium_malloc(SYSTEM_KEY_TEXT);
 	if (changing->api_key == NULL || changing->api_secret == NULL)
 		return ERR_NOMEM;
-	return take_hosts(changing, call, &create->hosts);
+	int rc = check_made(changing, call);
+
+	return rc == 0 ? take_hosts(changing, call, &create->hosts) : rc;
 }
 
 static struct changing *

@@ -1,6 +1,7 @@
 #include "appliance/ledger/tenant_owed.h"
 
 #include "appliance/ledger/ledger_tenant.h"
+#include "appliance/ledger/tenant_use.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
@@ -252,6 +253,8 @@ end(struct call *call)
 	bool late = call->write.command.err != 0;
 
 	tenant->settling--;
+	if (tenant->entry->phase == TENANT_OPENING && tenant->started)
+		tenant_started(tenant);
 	free(settling->finding.owed.items);
 	call_free(call);
 	if (waiting != NULL && late)
@@ -309,7 +312,7 @@ run_find(struct work *work)
 	call->write.command.err = find(&settling->finding, call->tenant);
 }
 
-void
+bool
 tenant_owed_settle(struct tenant *tenant, struct call *waiting)
 {
 	struct call *call = call_new_own(tenant, LEDGER_TENANT, NULL, 0);
@@ -322,13 +325,27 @@ tenant_owed_settle(struct tenant *tenant, struct call *waiting)
 			say_late(waiting);
 			call_answer(waiting);
 		}
-		return; /* tenant_owed_watch tries again */
+		return false; /* tenant_owed_watch tries again */
 	}
 	*settling = (struct settling){ .waiting = waiting };
 	call->own = settling;
 	call->finish = step;
 	tenant->settling++;
 	call_help(call, run_find);
+	return true;
+}
+
+bool
+tenant_owed_delays(struct tenant *tenant)
+{
+	bool owed = tenant->owed != NULL ||
+	    tenant->revision < tenant->entry->facts.revision;
+
+	if (tenant->caught_up || !owed || tenant->process->guard.frozen)
+		return false;
+	tenant->caught_up = true;
+	tenant_owed_release(tenant);
+	return tenant_owed_settle(tenant, NULL);
 }
 
 void

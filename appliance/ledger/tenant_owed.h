@@ -45,8 +45,12 @@ tenant_owes(const struct tenant *tenant)
 }
 
 /** Of an open tenant: steps 3 and 4; then `waiting` is answered (NULL:
- * nobody waits). */
-void tenant_owed_settle(struct tenant *tenant, struct call *waiting);
+ * nobody waits). False: no memory, and that was answered. */
+bool tenant_owed_settle(struct tenant *tenant, struct call *waiting);
+/** It is started, and about to take requests: true when something was changed
+ * while it opened. That is journaled first; then tenant_started() comes again.
+ */
+bool tenant_owed_delays(struct tenant *tenant);
 /** Once a second: what came to nothing is tried again. */
 void tenant_owed_watch(struct tenant *tenant);
 

@@ -377,14 +377,12 @@ tenant_started(struct tenant *tenant)
 {
 	struct tenant_entry *entry = tenant->entry;
 
+	if (tenant_owed_delays(tenant))
+		return;
 	if (entry->phase == TENANT_OPENING)
 		log_debug("ledger", "tenant %s is open", tenant->name);
 	entry->phase = TENANT_OPEN;
 	entry->open = tenant;
-	if (tenant->owed != NULL && !tenant_owes(tenant)) {
-		tenant_owed_release(tenant);
-		tenant_owed_settle(tenant, NULL);
-	}
 	dispatch_parked(tenant->process, entry);
 }
 

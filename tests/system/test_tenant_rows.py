@@ -2,11 +2,13 @@
 """What the site's admin says of a tenant stands in the tenant's own journal,
 once, in order, and whatever crashed; and its limits hold."""
 
+import http.client
 import json
 import os
 import sys
 import threading
 
+from api import Api
 from harness import Agent, App, World, expect, main, terms, wait_for
 from test_tenants import IDLE, Tenant, agent_of, call, code_of, site_of
 
@@ -117,6 +119,51 @@ def no_change_that_was_answered_is_lost_and_none_comes_twice():
             tenant.verify()
 
 
+def create(site, name, key):
+    """Status of one attempt; None: the site was gone."""
+    api = Api(site, timeout=20)
+    try:
+        return api.post("/api/v1/b2b/tenants",
+                        {"partnerName": name, "licenseType": "custom"},
+                        headers={"Idempotency-Key": key}).status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        api.close()
+
+
+def a_tenant_is_made_once_however_often_the_site_is_killed():
+    with World() as world:
+        site = site_of(world)
+        for turn, step in enumerate(("tenants/turn-%d", "keys/turn-%d.key",
+                                     "tenants/turn-%d/ledger/data.mdb",
+                                     None)):
+            name = "turn-%d" % turn
+            first = []
+            thread = threading.Thread(target=lambda n=name: first.append(
+                create(site, n, "key of " + n)))
+            thread.start()
+            if step is None:
+                wait_for(lambda n=name: n in json.dumps(
+                    site.cli("--json", "tenant", "list").json()),
+                    "it is not made", 60, 0.001)
+            else:
+                wait_for(lambda p=step % turn: os.path.exists(
+                    os.path.join(site.state, p)), "it is not begun", 60,
+                    0.0005)
+            site.kill()
+            thread.join()
+            site.start()
+            again = create(site, name, "key of " + name)
+            expect(again in (200, 201, 410), (first, again))
+            expect(create(site, name, "key of " + name) == 410, "once more")
+            expect(create(site, name + " other", "key of " + name) == 409,
+                   "another request")
+            names = [t["tenantId"] for t in site.cli(
+                "--json", "tenant", "list").json()["items"]]
+            expect(len([n for n in names if n.startswith(name)]) == 1, names)
+
+
 def keys_of(tenant):
     return tenant.cli("--json", "key", "list").json().get("items", [])
 
@@ -196,6 +243,7 @@ if __name__ == "__main__":
         what_was_said_of_a_tenant_stands_in_its_journal,
         a_closed_tenant_gets_its_rows_as_it_opens,
         no_change_that_was_answered_is_lost_and_none_comes_twice,
+        a_tenant_is_made_once_however_often_the_site_is_killed,
         many_at_once_get_in_up_to_the_limit,
         keys_and_revoked_devices_take_no_place_of_a_device,
     ], together=True))
