@@ -231,6 +231,8 @@ int events_command(struct cli *cli, int argc, char **argv);
 int audit_search_command(struct cli *cli, int argc, char **argv);
 int audit_state_command(struct cli *cli, int argc, char **argv);
 int audit_rebuild_command(struct cli *cli, int argc, char **argv);
+int alerts_list(struct cli *cli, int argc, char **argv);
+int alerts_ack(struct cli *cli, int argc, char **argv);
 int audit_tail(struct cli *cli, int argc, char **argv);
 int audit_verify(struct cli *cli, int argc, char **argv);
 int audit_checkpoint(struct cli *cli, int argc, char **argv);

@@ -339,6 +339,12 @@ const struct command_spec commands[] = {
 	    "on\n"
 	    "  --follow      go on as they come, also when the site was away\n",
 	    "leasehold events --json --follow --since 4711", events_command },
+	{ "alerts list", "", "what somebody must know of (admin)",
+	    "  --all         those too that are over\n",
+	    "leasehold alerts list", alerts_list },
+	{ "alerts ack", "ALERT",
+	    "say that an alert was seen; it stays until it is over (admin)",
+	    NULL, "leasehold alerts ack alert-7", alerts_ack },
 	{ "audit tail", "", "the newest facts of the journal (admin)",
 	    "  -n N          that many batches (default 10)\n"
 	    "  --follow      go on as they come\n",

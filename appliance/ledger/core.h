@@ -240,6 +240,11 @@ int decide_key_denied(struct batch *batch, struct command *command);
 extern const struct record ledger_key_create_record, ledger_key_change_record,
     ledger_key_rotate_record, ledger_key_denied_record;
 
+/* decide_alert.c */
+int decide_alert(struct batch *batch, struct command *command);
+int decide_alert_acknowledge(struct batch *batch, struct command *command);
+extern const struct record ledger_alert_record;
+
 /** A row that ends a lease. */
 int decide_end(struct batch *batch, const struct state_lease *lease,
     enum lease_end reason, int64_t deadline, const struct principal *who);

@@ -294,6 +294,9 @@ static const struct decision {
 	    decide_key_denied },
 	{ LEDGER_TENANT, BY(SITE) | BY(ADMIN), &ledger_tenant_change_record, 2,
 	    decide_tenant },
+	{ LEDGER_ALERT, BY(SITE), &ledger_alert_record, 4, decide_alert },
+	{ OP_ALERT_ACKNOWLEDGE, BY_ADMINS, &alert_number_record, 1,
+	    decide_alert_acknowledge },
 };
 
 static const struct decision *

@@ -1,6 +1,7 @@
 #include "appliance/ledger/fold.h"
 
 #include "appliance/ledger/borrow.h"
+#include "appliance/ledger/fold_alert.h"
 #include "appliance/ledger/fold_key.h"
 #include "appliance/ledger/limits.h"
 #include "appliance/ledger/linger.h"
@@ -526,6 +527,14 @@ fold_row(struct state *state, const struct row *row,
 		return fold_key_rotated(state, row, place);
 	case ROW_TENANT_CHANGED:
 		return fold_tenant_changed(state, row);
+	case ROW_ALERT_OPENED:
+		return fold_alert_opened(state, row, place);
+	case ROW_ALERT_AGAIN:
+		return fold_alert_again(state, row);
+	case ROW_ALERT_ACKNOWLEDGED:
+		return fold_alert_acknowledged(state, row, place);
+	case ROW_ALERT_CLOSED:
+		return fold_alert_closed(state, row, place);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

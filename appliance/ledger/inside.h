@@ -32,6 +32,7 @@ struct event_base;
 struct event;
 struct session;
 struct by_key;
+struct alerts;
 struct people;
 
 #define PROCESS_SOFTWARE "leaseholdd " LEASEHOLD_VERSION
@@ -107,7 +108,8 @@ struct tenant {
 	bool starting; /* on its way */
 	int fault; /* of the last commit; 0: it went well */
 	struct tenant_probe probe; /* while there is a fault */
-	bool room_told; /* the alarm of a filling store was raised */
+	struct alerts *alerts; /* that are open: alerts.h */
+	int64_t licenses_looked; /* boottime: at the ends of contracts */
 	bool drained; /* its last words were journaled */
 	bool checking; /* a checkpoint is on its way */
 	uint64_t checkpoint_batch;
@@ -248,8 +250,6 @@ int tenant_open(struct tenant **tenant, struct process *process,
     const char *name, int64_t *time);
 /** Its writer has ended. Takes NULL. */
 void tenant_close(struct tenant *tenant);
-/** An alarm when its store fills. */
-void tenant_watch_room(struct tenant *tenant);
 /** Of the last commit; 0: it went well. Fronts are told of a change. */
 void tenant_set_fault(struct tenant *tenant, int fault);
 /** Find out whether a fault is over. */

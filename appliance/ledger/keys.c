@@ -1,5 +1,6 @@
 #include "appliance/ledger/keys.h"
 
+#include "appliance/ledger/alerts.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MINUTE_MS ((int64_t)60 * 1000)
 /* Uses in one transaction at most; the rest in the next turn. */
 #define SAVE_MAX 4096
 
@@ -18,7 +18,6 @@ struct key_use {
 	struct ledger_key_use kept;
 	bool dirty;
 	bool learning; /* a new application is on its way into its document */
-	int64_t alerted; /* minute of its last alert */
 };
 
 /* A secret that was good when it was looked up. */
@@ -65,7 +64,6 @@ use_of(struct keys *keys, uint64_t device)
 	if (use == NULL)
 		return NULL;
 	use->kept.device = device;
-	use->alerted = INT64_MIN;
 	if (table_put(&keys->uses, device, use) != 0) {
 		free(use);
 		return NULL;
@@ -353,47 +351,43 @@ keys_note_denial(struct tenant *tenant, uint64_t device,
 	    wire->fingerprint);
 }
 
-/* One line a minute and key: an alert that floods the log hides others. */
-static bool
-may_alert(struct key_use *use, int64_t now_ms)
-{
-	bool first = use->alerted != now_ms / MINUTE_MS;
-
-	use->alerted = now_ms / MINUTE_MS;
-	return first;
-}
-
-static const char *
-alert_words(int err)
+/* -1: somebody may do nothing about it. */
+static int
+alert_kind(int err)
 {
 	switch (err) {
 	case ERR_HOSTNAME_NOT_ALLOWED:
-		return "came from an unknown host";
+		return ALERT_UNKNOWN_HOST;
 	case ERR_IP_NOT_ALLOWED:
-		return "came from an unknown address";
+		return ALERT_UNKNOWN_ADDRESS;
 	case ERR_CERTIFICATE_NOT_ALLOWED:
-		return "came without its client certificate";
+		return ALERT_NO_CERTIFICATE;
 	case ERR_FINGERPRINT_BLOCKED:
-		return "came from an unknown or blocked application";
+		return ALERT_UNKNOWN_FINGERPRINT;
 	case ERR_OUTSIDE_HOURS:
-		return "was used outside its hours";
+		return ALERT_OUT_OF_HOURS;
 	case ERR_RATE_LIMITED:
-		return "is used more often than it may be";
+		return ALERT_UNUSUAL_RATE;
 	default:
-		return "was refused";
+		return -1;
 	}
 }
 
 static void
-alert(const struct tenant *tenant, struct live_key *live, const char *words)
+alert(struct tenant *tenant, const struct live_key *live,
+    const struct wire_caller *wire, int kind)
 {
-	if (may_alert(live->use, process_now(tenant->process)))
-		log_error("keys",
-		    "ALERT: key-%llu of %s %s; see: leasehold key show "
-		    "key-%llu; end it: leasehold key revoke key-%llu",
-		    (unsigned long long)live->device, tenant->name, words,
-		    (unsigned long long)live->device,
-		    (unsigned long long)live->device);
+	struct alert_fact fact = {
+		.subject = { .about = ALERT_OF_KEY, .id = live->device },
+		.address = wire->address,
+		.host = wire->hostname,
+		.fingerprint = wire->fingerprint,
+	};
+
+	if (kind < 0)
+		return;
+	fact.subject.kind = (uint32_t)kind;
+	alert_raise(tenant, &fact);
 }
 
 /* --- learning applications ------------------------------------------------ */
@@ -460,7 +454,7 @@ learn(struct tenant *tenant, struct live_key *live,
 {
 	struct ledger_key_change change = { .device = live->device };
 
-	alert(tenant, live, "came from an application that is new to it");
+	alert(tenant, live, wire, ALERT_UNKNOWN_FINGERPRINT);
 	if (live->use->learning || tenant->fault != 0)
 		return;
 	struct call *call =
@@ -590,6 +584,6 @@ keys_find(struct caller *caller, struct tenant *tenant,
 		return 0;
 	}
 	keys_note_denial(tenant, live->device, wire, err);
-	alert(tenant, live, alert_words(err));
+	alert(tenant, live, wire, alert_kind(err));
 	return err;
 }

@@ -82,6 +82,7 @@ enum ledger_internal {
 	LEDGER_KEY_ROTATE, /* struct ledger_key_rotate */
 	LEDGER_KEY_DENIED, /* struct ledger_key_denied */
 	LEDGER_TENANT, /* struct ledger_tenant_change; ledger_tenant.h */
+	LEDGER_ALERT, /* struct ledger_alert; ledger_alert.h */
 };
 
 /** The daemon opened the journal; with it, a tick. */
@@ -313,6 +314,7 @@ struct command {
 		struct ledger_login login;
 		struct session_created session_created;
 		struct ledger_key_made key;
+		struct alert_number alert; /* 0: none is open */
 	} reply;
 	uint8_t entropy[LEDGER_ENTROPY];
 };

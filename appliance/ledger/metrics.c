@@ -2,6 +2,7 @@
 
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/people.h"
+#include "appliance/ledger/ledger_alert.h"
 #include "appliance/ledger/store.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -28,6 +29,7 @@ struct part {
 	struct license_page licenses;
 	struct store_room room;
 	struct ledger_figures figures;
+	uint64_t alerts[ALERT_KINDS]; /* open */
 	bool good;
 };
 
@@ -63,7 +65,8 @@ run_part(struct work *work)
 	part->good = ledger_query(&part->site, view, OP_SITE_SHOW, &nothing,
 			 now, &call->arena, &problem) == 0 &&
 	    ledger_query(&part->licenses, view, OP_LICENSE_LIST, &query, now,
-		&call->arena, &problem) == 0;
+		&call->arena, &problem) == 0 &&
+	    ledger_count_alerts(part->alerts, view) == 0;
 	ledger_view_close(view);
 }
 
@@ -163,6 +166,23 @@ write_tenants(struct buf *out, const struct gathering *g)
 	    get_map);
 	of_tenants(out, g, "store_free_bytes", "gauge",
 	    "Free on the store's disk.", get_free);
+}
+
+static void
+write_alerts(struct buf *out, const struct gathering *gathering)
+{
+	family(out, "alerts_open", "gauge", "Alerts that are open, by kind.");
+	for (const struct call *call = gathering->parts; call != NULL;
+	     call = call->next) {
+		const struct part *part = call->request;
+
+		for (size_t i = 0; i < ALERT_KINDS; i++) {
+			buf_add_str(out, "leasehold_alerts_open{");
+			label(out, "tenant", call->tenant->name);
+			buf_printf(out, ",kind=\"%s\"} %" PRIu64 "\n",
+			    alert_kind_names[i], part->alerts[i]);
+		}
+	}
 }
 
 static void
@@ -364,6 +384,7 @@ write_all(struct buf *out, const struct gathering *gathering)
 	    false);
 	write_seats(out, gathering, "seats_in_use", "Seats that are held.",
 	    true);
+	write_alerts(out, gathering);
 	write_commits(out, gathering);
 }
 

@@ -3,6 +3,7 @@
  * start, deadlines that passed, refusals of a minute, checkpoints; and what a
  * committed batch changes around the ledger.
  */
+#include "appliance/ledger/alerts.h"
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/keys.h"
 #include "appliance/ledger/tenant_owed.h"
@@ -325,6 +326,7 @@ static int
 apply_licensed(struct tenant *tenant, const struct write_event *event)
 {
 	waiting_anything_changed(tenant);
+	alerts_license_changed(tenant);
 	return contracts_set(&tenant->contracts, event->license,
 	    event->contract_end);
 }
@@ -353,6 +355,7 @@ apply_events(struct tenant *tenant, const struct write_outcome *outcome)
 		if (outcome->events[i].kind == WRITE_REVOKED) {
 			waiting_device_revoked(tenant,
 			    outcome->events[i].device);
+			alerts_key_ended(tenant, outcome->events[i].device);
 			session_close_revoked(tenant,
 			    outcome->events[i].device);
 			/* A key is a device. */

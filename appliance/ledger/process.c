@@ -1,4 +1,5 @@
 #include "appliance/ledger/process.h"
+#include "appliance/ledger/alerts.h"
 #include "appliance/ledger/events.h"
 
 #include "appliance/ledger/by_key.h"
@@ -82,6 +83,8 @@ last_words(struct process *process, struct tenant *tenant)
 		own_flush_denials(tenant, true);
 		return process->n_calls > 0;
 	}
+	if (alerts_flush(tenant))
+		return true;
 	tenant->drained = true;
 	if (batches_since_checkpoint(tenant) > CHECKPOINT_BATCHES)
 		own_checkpoint(tenant);
@@ -168,6 +171,7 @@ tick_tenant(struct tenant *tenant)
 		own_start(tenant);
 		return;
 	}
+	alerts_tick(tenant);
 	if (tenant->process->guard.frozen)
 		return;
 	own_expire_due(tenant);
@@ -175,7 +179,6 @@ tick_tenant(struct tenant *tenant)
 	audit_tick(tenant);
 	keys_tick(tenant);
 	waiting_tick(tenant);
-	tenant_watch_room(tenant);
 	if (boottime - tenant->checkpoint_boottime < CHECKPOINT_EVERY_MS)
 		return;
 	if (batches_since_checkpoint(tenant) > 0)

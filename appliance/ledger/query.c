@@ -1,5 +1,6 @@
 /* Operations that only read: on the reader thread, in a view of their own;
  * what the process knows and the store does not is added in the loop. */
+#include "appliance/ledger/alerts.h"
 #include "appliance/ledger/inside.h"
 
 #include "shared/base/clock.h"
@@ -67,6 +68,8 @@ finish_query(struct call *call)
 		call->process->counts.refused++;
 	} else if (call->op->id == OP_SITE_SHOW) {
 		add_site(call->reply, call);
+	} else if (call->op->id == OP_ALERT_LIST) {
+		alerts_add_waiting(call->reply, call->tenant, &call->arena);
 	} else if (call->op->id == OP_DEVICE_SHOW) {
 		session_fill_device(call->reply, call->tenant);
 	} else if (call->op->id == OP_DEVICE_LIST) {

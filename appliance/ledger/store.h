@@ -45,7 +45,9 @@
 	X(STORE_ERASURE_TOKENS, "erasure_tokens", 0) \
 	X(STORE_KEYS, "keys", 1)                     \
 	X(STORE_KEY_HASHES, "key_hashes", 1)         \
-	X(STORE_KEY_USE, "key_use", 0)
+	X(STORE_KEY_USE, "key_use", 0)               \
+	X(STORE_ALERTS, "alerts", 1)                 \
+	X(STORE_ALERTS_OPEN, "alerts_open", 1)
 
 enum store_table {
 #define X(name, text, dumped) name,

@@ -1,4 +1,5 @@
 /* Opening and closing a tenant of the process. */
+#include "appliance/ledger/alerts.h"
 #include "appliance/ledger/keys.h"
 #include "appliance/ledger/store.h"
 #include "appliance/ledger/tenant_owed.h"
@@ -99,6 +100,8 @@ fill(struct tenant *tenant, int64_t *time)
 		rc = keys_open(tenant);
 	if (rc == 0)
 		rc = tenant_owed_load(tenant);
+	if (rc == 0)
+		rc = alerts_open(tenant);
 	return rc;
 }
 
@@ -134,6 +137,7 @@ tenant_close(struct tenant *tenant)
 	keys_close(tenant);
 	audit_end(tenant);
 	tenant_owed_release(tenant);
+	alerts_close(tenant);
 	ledger_close(tenant->ledger);
 	liveness_release(&tenant->liveness);
 	contracts_release(&tenant->contracts);
@@ -145,42 +149,6 @@ tenant_close(struct tenant *tenant)
 	table_release(&tenant->sessions);
 	sodium_free(tenant->key);
 	free(tenant);
-}
-
-#define ROOM_ALARM_PERCENT 70
-#define DISK_ALARM_PERCENT 90
-
-/* --- room ----------------------------------------------------------------- */
-
-static bool
-is_filling(const struct tenant *tenant, const struct store_room *room)
-{
-	uint64_t used = room->disk_bytes - room->free_bytes;
-
-	if (room->disk_bytes > 0 &&
-	    used / (room->disk_bytes / 100 + 1) >= DISK_ALARM_PERCENT)
-		return true;
-	return !tenant->process->options->map_grows && room->map_bytes > 0 &&
-	    room->used_bytes / (room->map_bytes / 100 + 1) >=
-	    ROOM_ALARM_PERCENT;
-}
-
-void
-tenant_watch_room(struct tenant *tenant)
-{
-	struct store_room room;
-
-	ledger_room(&room, tenant->ledger);
-	bool filling = is_filling(tenant, &room);
-
-	if (filling && !tenant->room_told)
-		log_error("ledger",
-		    "ALERT: the store of tenant %s runs out of room: it uses "
-		    "%llu of %llu MiB, and its disk has %llu MiB left",
-		    tenant->name, (unsigned long long)room.used_bytes >> 20,
-		    (unsigned long long)room.map_bytes >> 20,
-		    (unsigned long long)room.free_bytes >> 20);
-	tenant->room_told = filling;
 }
 
 /* --- trouble ---------------------------------------------------------------- */

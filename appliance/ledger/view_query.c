@@ -316,6 +316,8 @@ static const struct {
 	{ OP_PERSON_FIND, sizeof(struct person_page), query_person },
 	{ OP_PERSON_EXPORT, sizeof(struct person_data), query_person_data },
 	{ OP_ERASURE_LIST, sizeof(struct erasure_page), query_erasures },
+	{ OP_ALERT_LIST, sizeof(struct alert_page), query_alerts },
+	{ OP_ALERT_SHOW, sizeof(struct alert_view), query_alert },
 };
 
 int

@@ -33,5 +33,7 @@ int query_borrow(struct query *q);
 int query_borrows(struct query *q);
 int query_user(struct query *q);
 int query_users(struct query *q);
+int query_alert(struct query *q);
+int query_alerts(struct query *q);
 
 #endif

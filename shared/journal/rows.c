@@ -327,6 +327,11 @@ static const struct {
 	[ROW_KEY_ROTATED] = { &row_key_rotated_record, "key.rotated" },
 	[ROW_KEY_DENIED] = { &row_key_denied_record, "key.denied" },
 	[ROW_TENANT_CHANGED] = { &row_tenant_changed_record, "tenant.changed" },
+	[ROW_ALERT_OPENED] = { &row_alert_opened_record, "alert.opened" },
+	[ROW_ALERT_AGAIN] = { &row_alert_again_record, "alert.again" },
+	[ROW_ALERT_ACKNOWLEDGED] = { &row_alert_acknowledged_record,
+	    "alert.acknowledged" },
+	[ROW_ALERT_CLOSED] = { &row_alert_closed_record, "alert.closed" },
 };
 
 const struct record *

@@ -60,6 +60,10 @@ enum row_kind {
 	ROW_KEY_CHANGED = 41,
 	ROW_KEY_ROTATED = 42,
 	ROW_KEY_DENIED = 43,
+	ROW_ALERT_OPENED = 90,
+	ROW_ALERT_AGAIN = 91,
+	ROW_ALERT_ACKNOWLEDGED = 92,
+	ROW_ALERT_CLOSED = 93,
 };
 
 /** First row of every tenant's journal. */
@@ -556,6 +560,89 @@ struct row_key_denied {
 	uint8_t fingerprint[32]; /* as it said; zero: none */
 };
 
+/* --- alerts: tables in rows_alert.c ---------------------------------------- */
+
+/** What somebody must know of. Numbers are stored, so they stay. */
+enum alert_kind {
+	ALERT_UNKNOWN_ADDRESS, /* of a key */
+	ALERT_UNKNOWN_HOST,
+	ALERT_UNKNOWN_FINGERPRINT,
+	ALERT_NO_CERTIFICATE,
+	ALERT_UNUSUAL_RATE,
+	ALERT_OUT_OF_HOURS,
+	ALERT_QUOTA, /* of the tenant; stage: percent that are used */
+	ALERT_LICENSE_EXPIRING, /* stage: days before the end of its contract */
+	ALERT_ROLLBACK, /* of the site, or seen by a device */
+	ALERT_CLOCK, /* stage: enum alert_clock */
+	ALERT_DISK,
+	ALERT_MAP,
+	ALERT_TEST, /* of a channel */
+	ALERT_KINDS,
+};
+extern const char *const alert_kind_names[];
+
+enum alert_clock {
+	ALERT_CLOCK_AHEAD = 1, /* the wall clock jumped and is not believed */
+	ALERT_CLOCK_BEHIND,
+};
+
+/** What it is about; its number is that of the row's `id`. */
+enum alert_about {
+	ALERT_OF_SITE,
+	ALERT_OF_TENANT,
+	ALERT_OF_KEY,
+	ALERT_OF_LICENSE,
+	ALERT_OF_DEVICE,
+	ALERT_OF_CHANNEL,
+};
+extern const char *const alert_about_names[];
+
+/** One thing that one alert is about: as long as one is open for it, what
+ * happens again is counted there. */
+struct alert_subject {
+	uint32_t kind; /* enum alert_kind */
+	uint32_t about; /* enum alert_about */
+	uint64_t id;
+	uint32_t stage;
+};
+
+/** It happened, and no alert was open for it. */
+struct row_alert_opened {
+	uint64_t alert; /* per-tenant number */
+	struct alert_subject subject;
+	uint8_t address[SUBJECT_BYTES]; /* of the first; zero: none */
+	uint8_t host[SUBJECT_BYTES];
+	uint8_t fingerprint[32]; /* as it said; zero: none */
+	uint64_t value; /* what was found, and its bound, by kind */
+	uint64_t limit;
+	uint64_t count; /* so often until the row was written */
+	int64_t first_at;
+	int64_t last_at;
+};
+
+/** And again, so often since the row before. */
+struct row_alert_again {
+	uint64_t alert;
+	uint64_t count;
+	int64_t last_at;
+};
+
+/** Somebody has seen it: it is not told again while it is open. */
+struct row_alert_acknowledged {
+	uint64_t alert;
+	struct row_actor by;
+};
+
+enum alert_end {
+	ALERT_ENDED, /* what it was about is over */
+	ALERT_QUIET, /* it did not happen again for a day */
+};
+extern const char *const alert_end_names[];
+struct row_alert_closed {
+	uint64_t alert;
+	uint32_t why; /* enum alert_end */
+};
+
 /** Is it a borrow that goes on? */
 bool row_adopts_borrow(const struct row_lease_adopted *adopted);
 
@@ -573,7 +660,10 @@ extern const struct record row_genesis_record, row_started_record,
     row_user_login_record, row_user_denied_record, row_number_record,
     row_erasure_record, row_key_created_record, row_key_changed_record,
     row_key_rotated_record, row_key_denied_record, row_limits_record,
-    row_tenant_changed_record;
+    row_tenant_changed_record,
+    row_alert_opened_record,
+    row_alert_again_record, row_alert_acknowledged_record,
+    row_alert_closed_record, alert_subject_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -668,6 +758,10 @@ struct row {
 		struct row_key_rotated key_rotated;
 		struct row_key_denied key_denied;
 		struct row_tenant_changed tenant_changed;
+		struct row_alert_opened alert_opened;
+		struct row_alert_again alert_again;
+		struct row_alert_acknowledged alert_acknowledged;
+		struct row_alert_closed alert_closed;
 	} u;
 };
 

@@ -218,6 +218,13 @@ static const struct operation operations[] = {
 	    "/api/v1/site/rollback/acknowledge", COMMAND, SITE, rollback_acknowledge,
 	    rollback_acknowledged, 200,
 	    "Go on after the store was put back to an older copy."),
+	CALL(OP_ALERT_LIST, "alert.list", "GET", "/api/v1/alerts", QUERY, READ,
+	    alert_query, alert_page, 200, "List what somebody must know of."),
+	CALL(OP_ALERT_SHOW, "alert.show", "GET", "/api/v1/alerts/{alert}", QUERY,
+	    READ, alert_number, alert_view, 200, "Show an alert."),
+	CALL(OP_ALERT_ACKNOWLEDGE, "alert.acknowledge", "POST",
+	    "/api/v1/alerts/{alert}/acknowledge", COMMAND, LEASES, alert_number,
+	    alert_number, 200, "Say that somebody has seen it."),
 
 	REPEAT(SAME, OP_TENANT_CREATE, "tenant.create", "POST", "/api/v1/b2b/tenants",
 	    COMMAND, TENANTS, tenant_create, tenant_created, 201,

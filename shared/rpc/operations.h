@@ -10,6 +10,7 @@
 #include "shared/rpc/borrow.h"
 #include "shared/rpc/messages.h"
 #include "shared/rpc/messages_audit.h"
+#include "shared/rpc/messages_alert.h"
 #include "shared/rpc/messages_events.h"
 #include "shared/rpc/messages_key.h"
 #include "shared/rpc/messages_key_lease.h"
@@ -93,6 +94,10 @@ enum operation_id {
 	OP_CLOCK_CONFIRM,
 	OP_CLOCK_CORRECT,
 	OP_ROLLBACK_ACKNOWLEDGE,
+	/* alerts */
+	OP_ALERT_LIST,
+	OP_ALERT_SHOW,
+	OP_ALERT_ACKNOWLEDGE,
 	/* tenants */
 	OP_TENANT_CREATE,
 	OP_TENANT_LIST,

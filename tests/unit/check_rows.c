@@ -205,6 +205,23 @@ fill_key_denied(struct row *row)
 	fill(r->fingerprint, 32, 47);
 }
 
+static void
+fill_alert_opened(struct row *row)
+{
+	struct row_alert_opened *r = &row->u.alert_opened;
+
+	r->alert = 3;
+	r->subject = (struct alert_subject){ ALERT_QUOTA, ALERT_OF_KEY, 7, 80 };
+	fill(r->address, 16, 48);
+	fill(r->host, 16, 49);
+	fill(r->fingerprint, 32, 50);
+	r->value = 80;
+	r->limit = 100;
+	r->count = 2;
+	r->first_at = MAKER_TIME;
+	r->last_at = MAKER_TIME + 1;
+}
+
 /* One full row of each kind. */
 static void
 fill_row(struct row *row, enum row_kind kind)
@@ -316,6 +333,22 @@ fill_row(struct row *row, enum row_kind kind)
 	case ROW_KEY_DENIED:
 		fill_key_denied(row);
 		return;
+	case ROW_ALERT_OPENED:
+		fill_alert_opened(row);
+		return;
+	case ROW_ALERT_AGAIN:
+		row->u.alert_again =
+		    (struct row_alert_again){ 3, 17, MAKER_TIME };
+		return;
+	case ROW_ALERT_ACKNOWLEDGED:
+		row->u.alert_acknowledged.alert = 3;
+		row->u.alert_acknowledged.by =
+		    (struct row_actor){ ACTOR_USER, 1 };
+		return;
+	case ROW_ALERT_CLOSED:
+		row->u.alert_closed =
+		    (struct row_alert_closed){ 3, ALERT_QUIET };
+		return;
 	case ROW_JOIN_REVOKED:
 		row->u.join_revoked.join = 4;
 		row->u.join_revoked.by = (struct row_actor){ ACTOR_ADMIN, 1 };
@@ -420,7 +453,8 @@ static const enum row_kind kinds[] = { ROW_GENESIS, ROW_STARTED,
 	ROW_LEASE_ADOPTED, ROW_BORROWED, ROW_BORROW_REISSUED,
 	ROW_BORROW_RETURNING, ROW_BORROW_ENDED, ROW_DEVICE_PROVED,
 	ROW_USER_CREATED, ROW_USER_CHANGED, ROW_USER_LOGIN, ROW_USER_DENIED,
-	ROW_ERASURE, ROW_TENANT_CHANGED };
+	ROW_ERASURE, ROW_TENANT_CHANGED, ROW_ALERT_OPENED, ROW_ALERT_AGAIN, ROW_ALERT_ACKNOWLEDGED,
+	ROW_ALERT_CLOSED };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)

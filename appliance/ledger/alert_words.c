@@ -1,0 +1,205 @@
+#include "appliance/ledger/alert_words.h"
+
+#include "shared/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void
+alert_clean(char *text)
+{
+	size_t len = strlen(text);
+
+	if (text_is_printable(text, len))
+		return;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < 0x20 ||
+		    (unsigned char)text[i] >= 0x7f)
+			text[i] = '?';
+}
+
+static void
+write_about(struct alert_view *view, const struct alert_subject *subject,
+    const char *tenant)
+{
+	if (subject->about == ALERT_OF_SITE)
+		text_copy(view->about, sizeof view->about, "site");
+	else if (subject->about == ALERT_OF_TENANT)
+		snprintf(view->about, sizeof view->about, "tenant %.64s",
+		    tenant);
+	else
+		snprintf(view->about, sizeof view->about, "%s-%llu",
+		    alert_about_names[subject->about],
+		    (unsigned long long)subject->id);
+}
+
+static uint32_t
+severity_of(const struct alert_subject *subject)
+{
+	switch ((enum alert_kind)subject->kind) {
+	case ALERT_ROLLBACK:
+	case ALERT_CLOCK:
+	case ALERT_DISK:
+	case ALERT_MAP:
+		return ALERT_CRITICAL;
+	case ALERT_QUOTA:
+		return subject->stage >= 100 ? ALERT_CRITICAL : ALERT_WARNING;
+	case ALERT_LICENSE_EXPIRING:
+		return subject->stage <= 1 ? ALERT_CRITICAL : ALERT_WARNING;
+	case ALERT_TEST:
+		return ALERT_INFO;
+	case ALERT_UNKNOWN_ADDRESS:
+	case ALERT_UNKNOWN_HOST:
+	case ALERT_UNKNOWN_FINGERPRINT:
+	case ALERT_NO_CERTIFICATE:
+	case ALERT_UNUSUAL_RATE:
+	case ALERT_OUT_OF_HOURS:
+	case ALERT_KINDS:
+		break;
+	}
+	return ALERT_WARNING;
+}
+
+static const char *
+key_words(enum alert_kind kind)
+{
+	switch (kind) {
+	case ALERT_UNKNOWN_ADDRESS:
+		return "came from an unknown address";
+	case ALERT_UNKNOWN_HOST:
+		return "came from an unknown host";
+	case ALERT_UNKNOWN_FINGERPRINT:
+		return "came from an unknown or blocked application";
+	case ALERT_NO_CERTIFICATE:
+		return "came without its client certificate";
+	case ALERT_UNUSUAL_RATE:
+		return "is used more often than it may be";
+	case ALERT_OUT_OF_HOURS:
+		return "was used outside its hours";
+	case ALERT_QUOTA:
+	case ALERT_LICENSE_EXPIRING:
+	case ALERT_ROLLBACK:
+	case ALERT_CLOCK:
+	case ALERT_DISK:
+	case ALERT_MAP:
+	case ALERT_TEST:
+	case ALERT_KINDS:
+		break;
+	}
+	return "was refused";
+}
+
+static void
+say_key(struct alert_view *view, enum alert_kind kind)
+{
+	int n = snprintf(view->text, sizeof view->text, "%s %s", view->about,
+	    key_words(kind));
+	size_t at = n > 0 ? (size_t)n : 0;
+
+	if (view->address[0] != '\0' && at < sizeof view->text)
+		at += (size_t)snprintf(view->text + at, sizeof view->text - at,
+		    ", from %s", view->address);
+	if (view->host[0] != '\0' && at < sizeof view->text)
+		snprintf(view->text + at, sizeof view->text - at,
+		    ", host \"%s\"", view->host);
+	snprintf(view->answer, sizeof view->answer, "leasehold key revoke %s",
+	    view->about);
+}
+
+#define SAY(...) snprintf(view->text, sizeof view->text, __VA_ARGS__)
+#define ANSWER(...) snprintf(view->answer, sizeof view->answer, __VA_ARGS__)
+
+static void
+say_license(struct alert_view *view, const struct alert_subject *subject)
+{
+	if (subject->stage == 0)
+		SAY("the contract of %s is over", view->about);
+	else
+		SAY("the contract of %s ends within %u %s", view->about,
+		    subject->stage, subject->stage == 1 ? "day" : "days");
+	ANSWER("leasehold license install FILE");
+}
+
+static void
+say_clock(struct alert_view *view, const struct alert_subject *subject)
+{
+	if (subject->stage == ALERT_CLOCK_BEHIND) {
+		SAY("the wall clock is behind the site's time: set it right");
+		ANSWER("timedatectl");
+		return;
+	}
+	SAY("the wall clock jumped ahead; the site goes on with its own time "
+	    "until an admin confirms or the clock is set right");
+	ANSWER("leasehold site clock confirm");
+}
+
+static void
+say_rollback(struct alert_view *view, const struct alert_subject *subject)
+{
+	if (subject->about == ALERT_OF_DEVICE)
+		SAY("%s has seen a journal that this is not a continuation of: "
+		    "the store was put back to an older copy, or the device is "
+		    "wrong",
+		    view->about);
+	else
+		SAY("the site's store was put back to an older copy: nothing "
+		    "is granted until an admin acknowledges it");
+	ANSWER(subject->about == ALERT_OF_DEVICE
+		? "leasehold site show"
+		: "leasehold site acknowledge-rollback --reason TEXT");
+}
+
+void
+alert_words(struct alert_view *view, const struct alert_subject *subject,
+    uint64_t value, uint64_t limit, const char *tenant)
+{
+	const unsigned long long found = value, most = limit;
+
+	view->kind = subject->kind;
+	view->stage = subject->stage;
+	view->severity = severity_of(subject);
+	view->answer[0] = '\0';
+	alert_clean(view->address);
+	alert_clean(view->host);
+	write_about(view, subject, tenant);
+	switch ((enum alert_kind)subject->kind) {
+	case ALERT_UNKNOWN_ADDRESS:
+	case ALERT_UNKNOWN_HOST:
+	case ALERT_UNKNOWN_FINGERPRINT:
+	case ALERT_NO_CERTIFICATE:
+	case ALERT_UNUSUAL_RATE:
+	case ALERT_OUT_OF_HOURS:
+		say_key(view, (enum alert_kind)subject->kind);
+		return;
+	case ALERT_QUOTA:
+		SAY("%s has used %u %% of its %llu requests of today: %llu",
+		    view->about, subject->stage, most, found);
+		ANSWER("leasehold tenant set %.64s --calls-per-day N", tenant);
+		return;
+	case ALERT_LICENSE_EXPIRING:
+		say_license(view, subject);
+		return;
+	case ALERT_ROLLBACK:
+		say_rollback(view, subject);
+		return;
+	case ALERT_CLOCK:
+		say_clock(view, subject);
+		return;
+	case ALERT_DISK:
+		SAY("the disk of the site's store is full to %llu %%", found);
+		ANSWER("df -h");
+		return;
+	case ALERT_MAP:
+		SAY("the store of %s uses %llu %% of its map: give [store] "
+		    "map_gib more, and restart",
+		    view->about, found);
+		ANSWER("leasehold site show");
+		return;
+	case ALERT_TEST:
+		SAY("a test of %s: nothing is wrong", view->about);
+		return;
+	case ALERT_KINDS:
+		break;
+	}
+	SAY("%s", view->about);
+}

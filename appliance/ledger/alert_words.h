@@ -1,0 +1,19 @@
+/*
+ * What an alert says, in words, and the one command that answers it. Values of
+ * strangers are shown as text: nothing in them ends a line or steers a
+ * terminal. It must not know where alerts come from nor where they go.
+ */
+#ifndef APPLIANCE_LEDGER_ALERT_WORDS_H
+#define APPLIANCE_LEDGER_ALERT_WORDS_H
+
+#include "shared/rpc/messages_alert.h"
+
+/** Fills about, severity, text and answer; the rest of `view` is filled in, its
+ * address, host and fingerprint are made harmless. */
+void alert_words(struct alert_view *view, const struct alert_subject *subject,
+    uint64_t value, uint64_t limit, const char *tenant);
+
+/** Anything but printable UTF-8 becomes "?". */
+void alert_clean(char *text);
+
+#endif

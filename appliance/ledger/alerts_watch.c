@@ -1,0 +1,195 @@
+/* What is so or not, looked at once a second: quotas, contracts, room, and of
+ * the site as a whole, told in its own tenant: clock, disk, rollback. */
+#include "appliance/ledger/alerts.h"
+
+#include "appliance/ledger/store.h"
+#include "appliance/ledger/tenant_use.h"
+#include "appliance/ledger/usage.h"
+#include "shared/base/clock.h"
+
+#include <string.h>
+
+#define DAY_MS ((int64_t)24 * 60 * 60 * 1000)
+#define LICENSES_EVERY_MS ((int64_t)60 * 60 * 1000)
+/* So far may the wall clock be behind, and so near must it be again. */
+#define BEHIND_MS ((int64_t)60 * 1000)
+#define NEAR_MS ((int64_t)10 * 1000)
+
+/* --- room ------------------------------------------------------------------- */
+
+static void
+watch_map(struct tenant *tenant, const struct store_room *room)
+{
+	struct alert_fact fact = {
+		.subject = { .kind = ALERT_MAP, .about = ALERT_OF_TENANT },
+	};
+
+	if (tenant->process->options->map_grows || room->map_bytes == 0)
+		return;
+	fact.value = room->used_bytes / (room->map_bytes / 100 + 1);
+	alert_set(tenant, &fact,
+	    alert_crosses(alert_is_on(tenant, &fact.subject), fact.value, 70,
+		65));
+}
+
+static void
+watch_disk(struct tenant *tenant, const struct store_room *room)
+{
+	struct alert_fact fact = {
+		.subject = { .kind = ALERT_DISK, .about = ALERT_OF_SITE },
+	};
+	uint64_t used = room->disk_bytes - room->free_bytes;
+
+	if (room->disk_bytes == 0)
+		return;
+	fact.value = used / (room->disk_bytes / 100 + 1);
+	alert_set(tenant, &fact,
+	    alert_crosses(alert_is_on(tenant, &fact.subject), fact.value, 90,
+		85));
+}
+
+bool
+alerts_fill(const struct tenant *tenant)
+{
+	const struct alert_subject map = { .kind = ALERT_MAP,
+		.about = ALERT_OF_TENANT };
+	const struct alert_subject disk = { .kind = ALERT_DISK,
+		.about = ALERT_OF_SITE };
+
+	return alert_is_on(tenant, &map) || alert_is_on(tenant, &disk);
+}
+
+/* --- the site --------------------------------------------------------------- */
+
+static void
+watch_clock(struct tenant *tenant)
+{
+	struct process *process = tenant->process;
+	struct alert_fact ahead = {
+		.subject = { ALERT_CLOCK, ALERT_OF_SITE, 0, ALERT_CLOCK_AHEAD },
+		.logged = true,
+	};
+	struct alert_fact behind = {
+		.subject = { ALERT_CLOCK, ALERT_OF_SITE, 0,
+		    ALERT_CLOCK_BEHIND },
+		.logged = true,
+	};
+
+	pthread_mutex_lock(&process->clock.lock);
+	bool held = process->clock.clock.held;
+
+	pthread_mutex_unlock(&process->clock.lock);
+	alert_set(tenant, &ahead, held);
+	int64_t late = process_now(process) - clock_wall_ms();
+
+	alert_set(tenant, &behind,
+	    late >
+		(alert_is_on(tenant, &behind.subject) ? NEAR_MS : BEHIND_MS));
+}
+
+static void
+watch_site(struct tenant *tenant, const struct store_room *room)
+{
+	const struct alert_fact rollback = {
+		.subject = { .kind = ALERT_ROLLBACK, .about = ALERT_OF_SITE },
+		.logged = true,
+	};
+
+	watch_disk(tenant, room);
+	watch_clock(tenant);
+	alert_set(tenant, &rollback, tenant->process->guard.frozen);
+}
+
+/* --- quotas ----------------------------------------------------------------- */
+
+static void
+watch_quota(struct tenant *tenant)
+{
+	static const uint32_t stages[] = { 80, 100 };
+	const struct tenant_entry *entry = tenant->entry;
+	uint64_t limit = entry->facts.limits.apiCallsPerDay;
+	bool today = entry->usage_day == tenant->process->usage_day;
+	uint64_t calls = today ? entry->usage.calls : 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct alert_fact fact = {
+			.subject = { ALERT_QUOTA, ALERT_OF_TENANT, 0,
+			    stages[i] },
+			.value = calls,
+			.limit = limit,
+		};
+		uint64_t percent = limit == 0 ? 0
+		    : calls >= limit
+		    ? 100
+		    : (uint64_t)((double)calls * 100.0 / (double)limit);
+
+		alert_set(tenant, &fact,
+		    alert_crosses(alert_is_on(tenant, &fact.subject), percent,
+			stages[i], stages[i] - 5));
+	}
+}
+
+/* --- contracts -------------------------------------------------------------- */
+
+int
+alert_license_stage(int64_t left_ms)
+{
+	static const int stages[] = { 1, 7, 30 };
+
+	if (left_ms <= 0)
+		return 0;
+	for (size_t i = 0; i < 3; i++)
+		if (left_ms <= stages[i] * DAY_MS)
+			return stages[i];
+	return -1;
+}
+
+static int
+watch_license(void *ctx, uint64_t number, const struct license *license)
+{
+	static const uint32_t stages[] = { 0, 1, 7, 30 };
+	struct tenant *tenant = ctx;
+	int64_t end = ((int64_t)license->contract.end_date + 1) * DAY_MS;
+	int stage = alert_license_stage(end - process_now(tenant->process));
+
+	for (size_t i = 0; i < 4; i++) {
+		const struct alert_fact fact = {
+			.subject = { ALERT_LICENSE_EXPIRING, ALERT_OF_LICENSE,
+			    number, stages[i] },
+		};
+
+		alert_set(tenant, &fact, (int)stages[i] == stage);
+	}
+	return 0;
+}
+
+static void
+watch_licenses(struct tenant *tenant)
+{
+	int64_t now = clock_boottime_ms();
+	struct ledger_view *view;
+
+	if (!alerts_take_licenses_due(tenant) &&
+	    now - tenant->licenses_looked < LICENSES_EVERY_MS)
+		return;
+	tenant->licenses_looked = now;
+	if (ledger_view_open(&view, tenant->ledger) != 0)
+		return;
+	ledger_each_license(view, watch_license, tenant);
+	ledger_view_close(view);
+}
+
+void
+alerts_watch(struct tenant *tenant)
+{
+	struct store_room room;
+
+	if (tenant->ledger == NULL || tenant->entry->phase != TENANT_OPEN)
+		return;
+	ledger_room(&room, tenant->ledger);
+	watch_map(tenant, &room);
+	if (strcmp(tenant->name, SETUP_TENANT) == 0)
+		watch_site(tenant, &room);
+	watch_quota(tenant);
+	watch_licenses(tenant);
+}

@@ -1,0 +1,60 @@
+/* Tables of the rows about alerts; see rows.h. */
+#include "shared/journal/rows_private.h"
+
+const char *const alert_kind_names[] = { "unknown_address", "unknown_host",
+	"unknown_fingerprint", "no_certificate", "unusual_rate", "out_of_hours",
+	"quota", "license_expiring", "rollback", "clock", "disk", "map", "test",
+	NULL };
+const char *const alert_about_names[] = { "site", "tenant", "key", "license",
+	"device", "channel", NULL };
+const char *const alert_end_names[] = { "ended", "quiet", NULL };
+
+static const struct record_field alert_subject_fields[] = {
+	R_ENUM(alert_subject, kind, alert_kind_names, 0, "What happened."),
+	R_ENUM(alert_subject, about, alert_about_names, 0, "What it is about."),
+	R_U64(alert_subject, id, 0, U53_MAX, 0,
+	    "Number of what it is about; 0: there is one only."),
+	R_U32(alert_subject, stage, 0, UINT32_MAX, 0,
+	    "How far it has come: percent, days."),
+};
+RECORD_DEFINE(alert_subject, 1, "What one alert is about.");
+
+static const struct record_field row_alert_opened_fields[] = {
+	R_U64(row_alert_opened, alert, 1, U53_MAX, 0, "Its number."),
+	R_STRUCT(row_alert_opened, subject, &alert_subject_record, 0,
+	    "What it is about."),
+	R_FIXED(row_alert_opened, address, RECORD_OPTIONAL,
+	    "Subject id of the address of the first."),
+	R_FIXED(row_alert_opened, host, RECORD_OPTIONAL,
+	    "Subject id of the host that it named."),
+	R_FIXED(row_alert_opened, fingerprint, RECORD_OPTIONAL,
+	    "Fingerprint of its application, as it said."),
+	R_U64(row_alert_opened, value, 0, U53_MAX, RECORD_OPTIONAL,
+	    "What was found."),
+	R_U64(row_alert_opened, limit, 0, U53_MAX, RECORD_OPTIONAL,
+	    "What it should not be above."),
+	R_U64(row_alert_opened, count, 1, U53_MAX, 0, "So often."),
+	R_TIME(row_alert_opened, first_at, 0, "When it happened first."),
+	R_TIME(row_alert_opened, last_at, 0, "And last."),
+};
+RECORD_DEFINE(row_alert_opened, 1, "Something that somebody must know.");
+
+static const struct record_field row_alert_again_fields[] = {
+	R_U64(row_alert_again, alert, 1, U53_MAX, 0, "Its number."),
+	R_U64(row_alert_again, count, 1, U53_MAX, 0,
+	    "So often since the row before."),
+	R_TIME(row_alert_again, last_at, 0, "The last time."),
+};
+RECORD_DEFINE(row_alert_again, 1, "It happened again.");
+
+static const struct record_field row_alert_acknowledged_fields[] = {
+	R_U64(row_alert_acknowledged, alert, 1, U53_MAX, 0, "Its number."),
+	R_STRUCT(row_alert_acknowledged, by, &row_actor_record, 0, "Who did."),
+};
+RECORD_DEFINE(row_alert_acknowledged, 1, "Somebody has seen it.");
+
+static const struct record_field row_alert_closed_fields[] = {
+	R_U64(row_alert_closed, alert, 1, U53_MAX, 0, "Its number."),
+	R_ENUM(row_alert_closed, why, alert_end_names, 0, "Why."),
+};
+RECORD_DEFINE(row_alert_closed, 1, "It is over.");
