@@ -83,7 +83,7 @@ LIBS_ipc := -levent_core
 LIBS_net := -lwebsockets -luv -lssl -lcrypto
 LIBS_tpm := -ltss2-esys -ltss2-mu -ltss2-tcti-device -ltss2-tcti-swtpm \
 	-ltss2-tcti-mssim
-LIBS_courier := -lldap -llber
+LIBS_courier := -lldap -llber -lcurl
 LIBS_ledger := -llmdb -levent_pthreads -pthread
 
 PROGRAMS := leaseholdd leasehold-agent leasehold leasehold-vendor
@@ -183,7 +183,7 @@ $(O)/tests/unit/check_%: $(O)/tests/unit/check_%.o $(O)/tests/unit/main.o \
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
 		-Wl,--as-needed $(TEST_LIBS)
 SIM_PARTS := $(patsubst %.c,$(O)/%.o,$(wildcard tests/sim/sim_*.c))
-SIM_ROOMS := $(call archives,appliance/ledger $(WIRE_ROOMS))
+SIM_ROOMS := $(call archives,appliance/ledger appliance/courier $(WIRE_ROOMS))
 $(O)/tests/sim/ledger_sim: $(O)/tests/sim/ledger_sim.o $(SIM_PARTS) $(SIM_ROOMS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(SIM_PARTS) \
 		-Wl,--start-group $(SIM_ROOMS) -Wl,--end-group \

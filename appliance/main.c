@@ -82,6 +82,11 @@ core_main(void *ctx, const struct supervisor_child *child)
 		.password_cost = (enum password_cost)daemon->settings.cost,
 		.port = (uint32_t)daemon->settings.port,
 		.tenant_idle_ms = daemon->settings.tenant_idle_s * 1000,
+		.deliver = {
+			.first_ms = daemon->settings.retry_s * 1000,
+			.most_ms = daemon->settings.retry_most_s * 1000,
+			.attempts = (uint32_t)daemon->settings.attempts,
+		},
 		.devices = {
 			.classes = daemon->settings.class_bits,
 			.no_chips = daemon->settings.tpm_ca[0] == '\0',
@@ -107,6 +112,7 @@ run_courier(struct daemon *daemon, const struct supervisor_child *child)
 {
 	struct courier_options options = {
 		.directory = &daemon->settings.directory,
+		.post = &daemon->settings.post,
 		.drop = daemon->users.drop,
 		.uid = daemon->users.courier_uid,
 		.gid = daemon->users.courier_gid,
@@ -118,7 +124,7 @@ run_courier(struct daemon *daemon, const struct supervisor_child *child)
 	return courier_main(&options, child);
 }
 
-/* The last one calls out, where there is anything to call. */
+/* The last one calls out. */
 static int
 edge_main(void *ctx, const struct supervisor_child *child)
 {
@@ -325,13 +331,12 @@ serve(struct daemon *daemon)
 	raise_limit(&daemon->settings);
 	/* It tells the ledger to log its timing, and nothing to the parent. */
 	signal(SIGUSR1, SIG_IGN);
-	const bool calls_out = daemon->settings.directory.url[0] != '\0';
 	const struct supervisor supervisor = {
 		.name = "leaseholdd",
 		.core_name = "ledger",
 		.edge_name = "front",
-		.edges = (int)daemon->settings.fronts + (calls_out ? 1 : 0),
-		.last_edge_name = calls_out ? "courier" : NULL,
+		.edges = (int)daemon->settings.fronts + 1,
+		.last_edge_name = "courier",
 		.ctx = daemon,
 		.core_main = core_main,
 		.edge_main = edge_main,

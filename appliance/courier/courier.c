@@ -14,17 +14,42 @@
 #include <string.h>
 #include <unistd.h>
 
-#define THREADS 4
+/* Logins have threads of their own: a receiver that hangs does not keep
+ * anybody from logging in. */
+#define LANES 2
+#define LANE_THREADS 4
+#define THREADS (LANES * LANE_THREADS)
+/* Beyond a delivery's own time: looking a name up is not cut off by it. */
+#define POST_SLACK_MS 5000
 #define STATUS_CONFIG 2
 
 struct job {
 	struct job *next;
 	uint64_t id;
+	uint16_t op; /* enum courier_job */
 	int64_t deadline; /* boottime */
-	struct courier_bind bind; /* its password lies behind it */
-	struct courier_bound bound;
 	bool told; /* it was too late: somebody has an answer */
-	char password[USER_PASSWORD_MAX];
+	union {
+		struct {
+			struct courier_bind bind; /* password: behind it */
+			struct courier_bound bound;
+			char password[USER_PASSWORD_MAX];
+		};
+		struct {
+			union {
+				struct courier_post post;
+				struct courier_mail mail;
+				struct courier_line line;
+			};
+			struct courier_posted posted;
+			uint8_t *bytes; /* they point into them */
+			struct arena arena;
+		};
+	};
+};
+
+struct lane {
+	struct job *first, **last; /* that wait */
 };
 
 struct courier;
@@ -33,6 +58,7 @@ struct porter {
 	pthread_t thread;
 	bool started;
 	struct courier *courier;
+	struct lane *lane;
 	struct job *job; /* under the courier's lock */
 	struct directory_line line;
 };
@@ -45,9 +71,10 @@ struct courier {
 	struct ipc *ledger;
 	int wake[2]; /* a byte when something is done */
 	char *service_password; /* guarded; NULL: none */
+	struct post post;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	struct job *first, **last; /* that wait */
+	struct lane lanes[LANES];
 	struct job *done;
 	size_t n_jobs;
 	bool stopping;
@@ -60,6 +87,10 @@ struct courier {
 static void
 job_free(struct job *job)
 {
+	if (job->op != COURIER_BIND) {
+		arena_release(&job->arena);
+		free(job->bytes);
+	}
 	sodium_memzero(job, sizeof(*job));
 	free(job);
 }
@@ -69,19 +100,56 @@ next_job(struct porter *porter)
 {
 	struct courier *courier = porter->courier;
 
-	while (courier->first == NULL && !courier->stopping)
+	struct lane *lane = porter->lane;
+
+	while (lane->first == NULL && !courier->stopping)
 		pthread_cond_wait(&courier->more, &courier->lock);
-	struct job *job = courier->first;
+	struct job *job = lane->first;
 
 	if (job == NULL)
 		return NULL;
-	courier->first = job->next;
-	if (courier->first == NULL)
-		courier->last = &courier->first;
+	lane->first = job->next;
+	if (lane->first == NULL)
+		lane->last = &lane->first;
 	porter->line.cut = false;
 	porter->line.fd = -1;
 	porter->job = job;
 	return job;
+}
+
+static void
+do_bind(struct porter *porter, struct job *job, bool in_time)
+{
+	const struct courier *courier = porter->courier;
+
+	job->bound.outcome = COURIER_UNAVAILABLE;
+	job->bound.role = USER_VIEWER;
+	if (in_time)
+		directory_ask(&job->bound, courier->options->directory,
+		    courier->service_password, &job->bind, &porter->line);
+}
+
+static void
+do_job(struct porter *porter, struct job *job)
+{
+	const struct courier *courier = porter->courier;
+	const struct post *post = &courier->post;
+	/* Else nobody waits for it any more. */
+	bool in_time = clock_boottime_ms() < job->deadline;
+
+	if (job->op == COURIER_BIND) {
+		do_bind(porter, job, in_time);
+		return;
+	}
+	job->posted = (struct courier_posted){ .outcome = COURIER_FAILED };
+	if (!in_time)
+		return;
+	if (job->op == COURIER_POST)
+		post_webhook(&job->posted, post, &job->post);
+	else if (job->op == COURIER_MAIL)
+		post_mail(&job->posted, post, &job->mail);
+	else
+		post_line(&job->posted, post, &job->line);
 }
 
 static void *
@@ -94,13 +162,7 @@ porter_main(void *ctx)
 	pthread_mutex_lock(&courier->lock);
 	while ((job = next_job(porter)) != NULL) {
 		pthread_mutex_unlock(&courier->lock);
-		job->bound.outcome = COURIER_UNAVAILABLE;
-		job->bound.role = USER_VIEWER;
-		/* Nobody waits for it any more. */
-		if (clock_boottime_ms() < job->deadline)
-			directory_ask(&job->bound, courier->options->directory,
-			    courier->service_password, &job->bind,
-			    &porter->line);
+		do_job(porter, job);
 		pthread_mutex_lock(&courier->lock);
 		porter->job = NULL;
 		job->next = courier->done;
@@ -114,14 +176,15 @@ porter_main(void *ctx)
 
 /* --- results ------------------------------------------------------------- */
 
+/* record NULL: there is no such job. */
 static void
 tell(struct courier *courier, uint64_t id, uint16_t op,
-    const struct courier_bound *bound)
+    const struct record *record, const void *result)
 {
 	struct buf payload = { 0 };
 
-	if (bound != NULL)
-		record_write_msgpack(&payload, &courier_bound_record, bound);
+	if (record != NULL)
+		record_write_msgpack(&payload, record, result);
 	(void)ipc_send(courier->ledger,
 	    &(struct ipc_message){
 		.kind = COURIER_RESULT,
@@ -134,14 +197,31 @@ tell(struct courier *courier, uint64_t id, uint16_t op,
 }
 
 static void
-tell_unavailable(struct courier *courier, uint64_t id)
+tell_job(struct courier *courier, const struct job *job)
+{
+	if (job->op == COURIER_BIND)
+		tell(courier, job->id, job->op, &courier_bound_record,
+		    &job->bound);
+	else
+		tell(courier, job->id, job->op, &courier_posted_record,
+		    &job->posted);
+}
+
+static void
+tell_unavailable(struct courier *courier, uint64_t id, uint16_t op,
+    const char *why)
 {
 	const struct courier_bound bound = {
 		.outcome = COURIER_UNAVAILABLE,
 		.role = USER_VIEWER,
 	};
+	struct courier_posted posted = { .outcome = COURIER_FAILED };
 
-	tell(courier, id, COURIER_BIND, &bound);
+	text_copy(posted.error, sizeof(posted.error), why);
+	if (op == COURIER_BIND)
+		tell(courier, id, op, &courier_bound_record, &bound);
+	else
+		tell(courier, id, op, &courier_posted_record, &posted);
 }
 
 static void
@@ -161,7 +241,7 @@ got_done(evutil_socket_t fd, short what, void *ctx)
 		struct job *next = job->next;
 
 		if (!job->told)
-			tell(courier, job->id, COURIER_BIND, &job->bound);
+			tell_job(courier, job);
 		courier->n_jobs--;
 		job_free(job);
 		job = next;
@@ -176,6 +256,7 @@ got_look(evutil_socket_t fd, short what, void *ctx)
 	struct courier *courier = ctx;
 	int64_t now = clock_boottime_ms();
 	uint64_t late[THREADS];
+	uint16_t ops[THREADS];
 	size_t n = 0;
 
 	(void)fd;
@@ -187,17 +268,34 @@ got_look(evutil_socket_t fd, short what, void *ctx)
 		if (job == NULL || job->told || job->deadline > now)
 			continue;
 		job->told = true;
-		late[n++] = job->id;
-		directory_cut(&courier->porters[i].line);
+		late[n] = job->id;
+		ops[n++] = job->op;
+		if (job->op == COURIER_BIND)
+			directory_cut(&courier->porters[i].line);
 	}
 	pthread_mutex_unlock(&courier->lock);
 	for (size_t i = 0; i < n; i++) {
-		log_warn("courier", "the directory does not answer in time");
-		tell_unavailable(courier, late[i]);
+		if (ops[i] == COURIER_BIND)
+			log_warn("courier",
+			    "the directory does not answer in time");
+		tell_unavailable(courier, late[i], ops[i], "it took too long");
 	}
 }
 
 /* --- jobs ---------------------------------------------------------------- */
+
+static void
+put_job(struct courier *courier, struct job *job)
+{
+	struct lane *lane = &courier->lanes[job->op == COURIER_BIND ? 0 : 1];
+
+	pthread_mutex_lock(&courier->lock);
+	*lane->last = job;
+	lane->last = &job->next;
+	pthread_cond_broadcast(&courier->more);
+	pthread_mutex_unlock(&courier->lock);
+	courier->n_jobs++;
+}
 
 static int
 take_bind(struct courier *courier, const struct ipc_message *message)
@@ -207,6 +305,7 @@ take_bind(struct courier *courier, const struct ipc_message *message)
 
 	if (job == NULL)
 		return ERR_NOMEM;
+	job->op = COURIER_BIND;
 	int rc = record_read_msgpack(&job->bind, &courier_bind_record,
 	    message->payload, message->len, NULL, &arena, NULL);
 
@@ -223,12 +322,44 @@ take_bind(struct courier *courier, const struct ipc_message *message)
 	job->id = message->tag;
 	job->deadline =
 	    clock_boottime_ms() + courier->options->directory->timeout_s * 1000;
-	pthread_mutex_lock(&courier->lock);
-	*courier->last = job;
-	courier->last = &job->next;
-	pthread_cond_signal(&courier->more);
-	pthread_mutex_unlock(&courier->lock);
-	courier->n_jobs++;
+	put_job(courier, job);
+	return 0;
+}
+
+static const struct record *
+delivery_record(uint16_t op)
+{
+	if (op == COURIER_POST)
+		return &courier_post_record;
+	if (op == COURIER_MAIL)
+		return &courier_mail_record;
+	return op == COURIER_LINE ? &courier_line_record : NULL;
+}
+
+static int
+take_delivery(struct courier *courier, const struct ipc_message *message)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (job == NULL)
+		return ERR_NOMEM;
+	job->op = message->op;
+	job->bytes = malloc(message->len + 1);
+	if (job->bytes != NULL)
+		memcpy(job->bytes, message->payload, message->len);
+	int rc = job->bytes == NULL
+	    ? ERR_NOMEM
+	    : record_read_msgpack(&job->post, delivery_record(message->op),
+		  job->bytes, message->len, NULL, &job->arena, NULL);
+
+	if (rc != 0) {
+		job_free(job);
+		return rc;
+	}
+	job->id = message->tag;
+	job->deadline = clock_boottime_ms() +
+	    courier->options->post->timeout_s * 1000 + POST_SLACK_MS;
+	put_job(courier, job);
 	return 0;
 }
 
@@ -236,19 +367,25 @@ static void
 got_message(void *ctx, const struct ipc_message *message)
 {
 	struct courier *courier = ctx;
+	int rc = ERR_BUSY;
 
 	if (message->kind != COURIER_JOB) {
 		log_error("courier", "the ledger sent a message of kind %u",
 		    message->kind);
 		return;
 	}
-	if (message->op != COURIER_BIND) {
-		tell(courier, message->tag, message->op, NULL);
+	if (message->op != COURIER_BIND &&
+	    delivery_record(message->op) == NULL) {
+		tell(courier, message->tag, message->op, NULL, NULL);
 		return;
 	}
-	if (courier->n_jobs >= COURIER_JOBS_MAX ||
-	    take_bind(courier, message) != 0)
-		tell_unavailable(courier, message->tag);
+	if (courier->n_jobs < COURIER_JOBS_MAX)
+		rc = message->op == COURIER_BIND
+		    ? take_bind(courier, message)
+		    : take_delivery(courier, message);
+	if (rc != 0)
+		tell_unavailable(courier, message->tag, message->op,
+		    "the courier has too much to do");
 }
 
 static void
@@ -283,11 +420,11 @@ got_control(evutil_socket_t fd, short what, void *ctx)
 
 /* --- its life ------------------------------------------------------------ */
 
-/* One line; who may read the file is for the admin to say. */
+/* One line, into guarded memory; who may read the file is for the admin to
+ * say. Nothing where no file is named. */
 static int
-read_service_password(struct courier *courier)
+read_password(char **out, const char *path, const char *key)
 {
-	const char *path = courier->options->directory->service_password_file;
 	uint8_t *data = NULL;
 	size_t len;
 
@@ -296,25 +433,37 @@ read_service_password(struct courier *courier)
 	int rc = file_read(&data, &len, path, USER_PASSWORD_MAX + 1);
 
 	if (rc != 0) {
-		log_error("courier",
-		    "[ldap] service_password_file: %s cannot be read", path);
+		log_error("courier", "%s: %s cannot be read", key, path);
 		return ERR_BAD_REQUEST;
 	}
 	while (len > 0 && (data[len - 1] == '\n' || data[len - 1] == '\r'))
 		len--;
-	courier->service_password = sodium_malloc(USER_PASSWORD_MAX + 2);
-	if (courier->service_password != NULL) {
-		memcpy(courier->service_password, data, len);
-		courier->service_password[len] = '\0';
+	*out = sodium_malloc(USER_PASSWORD_MAX + 2);
+	if (*out != NULL) {
+		memcpy(*out, data, len);
+		(*out)[len] = '\0';
 	}
 	sodium_memzero(data, len);
 	free(data);
-	if (courier->service_password == NULL)
+	if (*out == NULL)
 		return ERR_NOMEM;
 	if (len > 0)
 		return 0;
-	log_error("courier", "[ldap] service_password_file: %s is empty", path);
+	log_error("courier", "%s: %s is empty", key, path);
 	return ERR_BAD_REQUEST;
+}
+
+static int
+read_passwords(struct courier *courier)
+{
+	int rc = read_password(&courier->service_password,
+	    courier->options->directory->service_password_file,
+	    "[ldap] service_password_file");
+
+	return rc != 0 ? rc
+		       : read_password(&courier->post.mail_password,
+			     courier->options->post->mail_password_file,
+			     "[mail] password_file");
 }
 
 static int
@@ -363,6 +512,7 @@ start_porters(struct courier *courier)
 		struct porter *porter = &courier->porters[i];
 
 		porter->courier = courier;
+		porter->lane = &courier->lanes[i / LANE_THREADS];
 		porter->line.fd = -1;
 		pthread_mutex_init(&porter->line.lock, NULL);
 		rc = pthread_create(&porter->thread, NULL, porter_main, porter);
@@ -378,10 +528,12 @@ start(struct courier *courier, const struct supervisor_child *child)
 	const struct courier_options *options = courier->options;
 	int rc = open_events(courier, child);
 
-	if (rc == 0)
+	if (rc == 0 && options->directory->url[0] != '\0')
 		rc = directory_open(options->directory);
 	if (rc == 0)
-		rc = read_service_password(courier);
+		rc = post_open(&courier->post, options->post);
+	if (rc == 0)
+		rc = read_passwords(courier);
 	if (rc == 0)
 		rc = start_porters(courier);
 	if (rc == 0 && options->drop)
@@ -403,7 +555,8 @@ stop_porters(struct courier *courier)
 	courier->stopping = true;
 	for (size_t i = 0; i < THREADS; i++)
 		idle = idle && courier->porters[i].job == NULL;
-	idle = idle && courier->first == NULL;
+	for (size_t i = 0; i < LANES; i++)
+		idle = idle && courier->lanes[i].first == NULL;
 	pthread_cond_broadcast(&courier->more);
 	pthread_mutex_unlock(&courier->lock);
 	for (size_t i = 0; i < THREADS && idle; i++)
@@ -425,6 +578,7 @@ release(struct courier *courier)
 	if (courier->base != NULL)
 		event_base_free(courier->base);
 	sodium_free(courier->service_password);
+	post_close(&courier->post);
 }
 
 int
@@ -434,7 +588,8 @@ courier_main(void *ctx, const struct supervisor_child *child)
 
 	pthread_mutex_init(&courier.lock, NULL);
 	pthread_cond_init(&courier.more, NULL);
-	courier.last = &courier.first;
+	for (size_t i = 0; i < LANES; i++)
+		courier.lanes[i].last = &courier.lanes[i].first;
 	int rc = start(&courier, child);
 
 	if (rc == 0)

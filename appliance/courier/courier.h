@@ -4,19 +4,21 @@
  * finished jobs from the ledger over ipc (jobs.h), does each on one of a few
  * threads, and sends the result back. What a server at the other end does, it
  * does to this process: time, memory and the number of jobs are bounded, and a
- * job that takes too long is cut off. Its first kind of job is to ask a
- * directory (LDAP) about a login.
+ * job that takes too long is given up. It asks a directory (LDAP) about logins,
+ * and delivers webhooks, mails and lines for the system's log (post.h).
  */
 #ifndef APPLIANCE_COURIER_COURIER_H
 #define APPLIANCE_COURIER_COURIER_H
 
 #include "appliance/courier/directory.h"
+#include "appliance/courier/post.h"
 #include "shared/base/supervisor.h"
 
 #include <sys/types.h>
 
 struct courier_options {
 	const struct directory_options *directory;
+	const struct post_options *post;
 	bool drop; /* become uid and gid (root at start) */
 	uid_t uid;
 	gid_t gid;

@@ -18,6 +18,9 @@ enum courier_message {
 
 enum courier_job {
 	COURIER_BIND = 1, /* courier_bind: courier_bound */
+	COURIER_POST, /* courier_post: courier_posted */
+	COURIER_MAIL, /* courier_mail: courier_posted */
+	COURIER_LINE, /* courier_line: courier_posted */
 };
 
 /** Jobs under way at once; beyond, they are refused. */
@@ -43,6 +46,58 @@ struct courier_bound {
 	char mail[128];
 };
 
-extern const struct record courier_bind_record, courier_bound_record;
+/* --- deliveries ------------------------------------------------------------- */
+
+#define COURIER_BODY_MAX ((size_t)16 << 10)
+#define COURIER_HEADERS_MAX 8
+#define COURIER_TO_MAX 16
+
+struct courier_header {
+	char text[256]; /* "Leasehold-Signature: t=...,v1=..." */
+};
+/** A webhook. The ledger has signed its body: no secret comes along. */
+struct courier_post {
+	char url[1024];
+	struct record_list headers; /* courier_header */
+	struct record_span body;
+};
+
+struct courier_address {
+	char address[256];
+};
+struct courier_mail {
+	char id[64]; /* the same for each try */
+	struct record_list to; /* courier_address */
+	char subject[256];
+	int64_t date;
+	struct record_span body;
+};
+
+/** For the system's log. */
+struct courier_line {
+	uint32_t priority; /* of syslog(3): 3 is an error */
+	char text[768];
+};
+
+enum courier_delivery {
+	COURIER_DELIVERED,
+	COURIER_FAILED, /* so far: the same again may be delivered */
+};
+extern const char *const courier_delivery_names[];
+/** `error` is the courier's own words, never those of the other end. */
+struct courier_posted {
+	uint32_t outcome;
+	uint32_t status; /* of HTTP or SMTP; 0: there was none */
+	char error[128];
+};
+
+extern const struct record courier_bind_record, courier_bound_record,
+    courier_header_record, courier_post_record, courier_address_record,
+    courier_mail_record, courier_line_record, courier_posted_record;
+
+/** What a courier says of a delivery; ERR_UNAVAILABLE: nothing that can be
+ * believed. Its words are made harmless. */
+int courier_posted_read(struct courier_posted *out, const uint8_t *payload,
+    size_t len);
 
 #endif

@@ -5,17 +5,38 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Bytes of a character that turns the direction of what follows (Unicode's
+ * Bidi_Control); 0: it is none. */
+static size_t
+turns(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+
+	if (at[0] == 0xd8 && at[1] == 0x9c)
+		return 2;
+	if (at[0] != 0xe2)
+		return 0;
+	if (at[1] == 0x80 &&
+	    (at[2] == 0x8e || at[2] == 0x8f ||
+		(at[2] >= 0xaa && at[2] <= 0xae)))
+		return 3;
+	return at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9 ? 3 : 0;
+}
+
 void
 alert_clean(char *text)
 {
-	size_t len = strlen(text);
+	const bool printable = text_is_printable(text, strlen(text));
 
-	if (text_is_printable(text, len))
-		return;
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] < 0x20 ||
-		    (unsigned char)text[i] >= 0x7f)
-			text[i] = '?';
+	for (char *at = text; *at != '\0'; at++) {
+		size_t n = turns(at);
+
+		if (n > 0)
+			memset(at, '?', n);
+		else if ((unsigned char)*at < 0x20 || *at == 0x7f ||
+		    (!printable && (unsigned char)*at >= 0x80))
+			*at = '?';
+	}
 }
 
 static void
@@ -33,8 +54,8 @@ write_about(struct alert_view *view, const struct alert_subject *subject,
 		    (unsigned long long)subject->id);
 }
 
-static uint32_t
-severity_of(const struct alert_subject *subject)
+uint32_t
+alert_severity_of(const struct alert_subject *subject)
 {
 	switch ((enum alert_kind)subject->kind) {
 	case ALERT_ROLLBACK:
@@ -157,7 +178,7 @@ alert_words(struct alert_view *view, const struct alert_subject *subject,
 
 	view->kind = subject->kind;
 	view->stage = subject->stage;
-	view->severity = severity_of(subject);
+	view->severity = alert_severity_of(subject);
 	view->answer[0] = '\0';
 	alert_clean(view->address);
 	alert_clean(view->host);

@@ -13,6 +13,8 @@
 void alert_words(struct alert_view *view, const struct alert_subject *subject,
     uint64_t value, uint64_t limit, const char *tenant);
 
+/** enum alert_severity. */
+uint32_t alert_severity_of(const struct alert_subject *subject);
 /** Anything but printable UTF-8 becomes "?". */
 void alert_clean(char *text);
 

@@ -1,6 +1,8 @@
 #include "appliance/ledger/alerts.h"
 
 #include "appliance/ledger/alert_words.h"
+#include "appliance/ledger/deliver.h"
+#include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
@@ -9,6 +11,8 @@
 #include <string.h>
 
 #define MINUTE_MS ((int64_t)60 * 1000)
+/* After a commit that failed. */
+#define RECOVER_MS ((int64_t)10 * 1000)
 
 /* One subject. */
 struct alert_entry {
@@ -107,6 +111,7 @@ finish(struct call *call)
 	entry->busy = false;
 	if (command->err == 0) {
 		entry->open = command->reply.alert.alert != 0;
+		deliver_wake(tenant);
 	} else {
 		/* Nothing can be journaled: the next tick tries again. */
 		uint64_t more = entry->next.count;
@@ -140,11 +145,20 @@ send(struct tenant *tenant, struct alert_entry *entry)
 	return true;
 }
 
+/* A store that is full takes a little now and then: that is for who waits for
+ * an answer. */
+static bool
+is_recovering(const struct tenant *tenant)
+{
+	return tenant->faulted_at != 0 &&
+	    clock_boottime_ms() - tenant->faulted_at < RECOVER_MS;
+}
+
 static bool
 may_send(const struct tenant *tenant)
 {
 	return tenant->started && tenant->fault == 0 &&
-	    !tenant->process->guard.frozen &&
+	    !is_recovering(tenant) && !tenant->process->guard.frozen &&
 	    tenant->entry->phase == TENANT_OPEN;
 }
 

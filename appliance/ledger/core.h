@@ -243,7 +243,15 @@ extern const struct record ledger_key_create_record, ledger_key_change_record,
 /* decide_alert.c */
 int decide_alert(struct batch *batch, struct command *command);
 int decide_alert_acknowledge(struct batch *batch, struct command *command);
-extern const struct record ledger_alert_record;
+/* decide_channel.c */
+int decide_channel_add(struct batch *batch, struct command *command);
+int decide_channel_remove(struct batch *batch, struct command *command);
+int decide_channel_test(struct batch *batch, struct command *command);
+int decide_delivered(struct batch *batch, struct command *command);
+int decide_delivery_retry(struct batch *batch, struct command *command);
+int decide_delivery_drop(struct batch *batch, struct command *command);
+extern const struct record ledger_alert_record, ledger_channel_add_record,
+    ledger_delivered_record;
 
 /** A row that ends a lease. */
 int decide_end(struct batch *batch, const struct state_lease *lease,

@@ -297,6 +297,18 @@ static const struct decision {
 	{ LEDGER_ALERT, BY(SITE), &ledger_alert_record, 4, decide_alert },
 	{ OP_ALERT_ACKNOWLEDGE, BY_ADMINS, &alert_number_record, 1,
 	    decide_alert_acknowledge },
+	{ LEDGER_CHANNEL_ADD, BY_ADMINS, &ledger_channel_add_record, 1,
+	    decide_channel_add },
+	{ OP_CHANNEL_REMOVE, BY_ADMINS, &channel_number_record, 1,
+	    decide_channel_remove },
+	{ OP_CHANNEL_TEST, BY_ADMINS, &channel_number_record, 2,
+	    decide_channel_test },
+	{ LEDGER_DELIVERED, BY(SITE), &ledger_delivered_record, 1,
+	    decide_delivered },
+	{ OP_OUTBOX_RETRY, BY_ADMINS, &delivery_ref_record, 1,
+	    decide_delivery_retry },
+	{ OP_OUTBOX_DROP, BY_ADMINS, &delivery_ref_record, 1,
+	    decide_delivery_drop },
 };
 
 static const struct decision *

@@ -2,6 +2,7 @@
  * ledger_alert.h. */
 #include "appliance/ledger/core.h"
 #include "appliance/ledger/ledger_alert.h"
+#include "appliance/ledger/ledger_channel.h"
 #include "shared/base/err.h"
 
 #include <inttypes.h>
@@ -15,7 +16,7 @@ const struct record ledger_alert_record = {
 	.size = sizeof(struct ledger_alert),
 };
 
-_Static_assert(2 * SUBJECT_ENTROPY <= LEDGER_ENTROPY,
+_Static_assert(2 * SUBJECT_ENTROPY + DELIVERY_ENTROPY <= LEDGER_ENTROPY,
     "an alert's address and host have random bytes of their own");
 
 static int
@@ -49,7 +50,11 @@ open_one(uint64_t *number, struct batch *batch, struct command *command)
 	r->count = request->count;
 	r->first_at = request->first_at;
 	r->last_at = request->last_at;
-	return batch_emit(batch);
+	err = batch_emit(batch);
+	return err == 0 ? delivery_add(batch, *number, &request->subject,
+			      ALERT_EVENT_OPENED, 0,
+			      command->entropy + 2 * (size_t)SUBJECT_ENTROPY)
+			: err;
 }
 
 static int
@@ -77,7 +82,12 @@ close_one(struct batch *batch, const struct command *command, uint64_t number)
 	if (row == NULL)
 		return ERR_NOMEM;
 	row->u.alert_closed = (struct row_alert_closed){ number, request->why };
-	return batch_emit(batch);
+	int err = batch_emit(batch);
+
+	return err == 0
+	    ? delivery_add(batch, number, &request->subject, ALERT_EVENT_CLOSED,
+		  0, command->entropy + 2 * (size_t)SUBJECT_ENTROPY)
+	    : err;
 }
 
 int

@@ -7,6 +7,7 @@
 #include "appliance/ledger/backup.h"
 #include "appliance/ledger/by_key.h"
 #include "appliance/ledger/caller.h"
+#include "appliance/ledger/deliver.h"
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/keys.h"
 #include "appliance/ledger/metrics.h"
@@ -91,6 +92,13 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_ALERT_LIST] = query_plain,
 	[OP_ALERT_SHOW] = query_plain,
 	[OP_ALERT_ACKNOWLEDGE] = command_plain,
+	[OP_CHANNEL_ADD] = channel_add_asked,
+	[OP_CHANNEL_LIST] = query_plain,
+	[OP_CHANNEL_REMOVE] = command_plain,
+	[OP_CHANNEL_TEST] = deliver_command,
+	[OP_OUTBOX_LIST] = query_plain,
+	[OP_OUTBOX_RETRY] = deliver_command,
+	[OP_OUTBOX_DROP] = deliver_command,
 	[OP_TENANT_CREATE] = tenant_create_asked,
 	[OP_TENANT_LIST] = tenant_list_asked,
 	[OP_TENANT_SHOW] = tenant_show_asked,

@@ -475,6 +475,7 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_DENIED:
 	case ROW_USER_DENIED:
 	case ROW_KEY_DENIED:
+	case ROW_DELIVERY:
 	case ROW_CHECKPOINT:
 		return 0; /* facts that no decision reads */
 	case ROW_LICENSE_INSTALLED:
@@ -535,6 +536,10 @@ fold_row(struct state *state, const struct row *row,
 		return fold_alert_acknowledged(state, row, place);
 	case ROW_ALERT_CLOSED:
 		return fold_alert_closed(state, row, place);
+	case ROW_CHANNEL_ADDED:
+		return fold_channel_added(state, row, place);
+	case ROW_CHANNEL_REMOVED:
+		return fold_channel_removed(state, row);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

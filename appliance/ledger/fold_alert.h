@@ -11,5 +11,8 @@ int fold_alert_acknowledged(struct state *state, const struct row *row,
     const struct fold_place *place);
 int fold_alert_closed(struct state *state, const struct row *row,
     const struct fold_place *place);
+int fold_channel_added(struct state *state, const struct row *row,
+    const struct fold_place *place);
+int fold_channel_removed(struct state *state, const struct row *row);
 
 #endif

@@ -33,6 +33,7 @@ struct event;
 struct session;
 struct by_key;
 struct alerts;
+struct deliver;
 struct people;
 
 #define PROCESS_SOFTWARE "leaseholdd " LEASEHOLD_VERSION
@@ -107,9 +108,11 @@ struct tenant {
 	bool started; /* its ROW_STARTED is committed */
 	bool starting; /* on its way */
 	int fault; /* of the last commit; 0: it went well */
+	int64_t faulted_at; /* boottime: of the last one; 0: never */
 	struct tenant_probe probe; /* while there is a fault */
 	struct alerts *alerts; /* that are open: alerts.h */
 	int64_t licenses_looked; /* boottime: at the ends of contracts */
+	struct deliver *deliver; /* what it owes to channels: deliver.h */
 	bool drained; /* its last words were journaled */
 	bool checking; /* a checkpoint is on its way */
 	uint64_t checkpoint_batch;
@@ -191,6 +194,8 @@ struct process {
 	struct system_store *system; /* any thread */
 	struct table streams; /* of events: see events.h */
 	uint64_t next_stream;
+	struct table going; /* deliveries with the courier: deliver.h */
+	uint64_t next_going;
 	struct table again; /* calls with an Idempotency-Key under way */
 	struct tenants known; /* all that there are */
 	struct tenant **tenants; /* those that are open, or about to be */

@@ -83,6 +83,8 @@ enum ledger_internal {
 	LEDGER_KEY_DENIED, /* struct ledger_key_denied */
 	LEDGER_TENANT, /* struct ledger_tenant_change; ledger_tenant.h */
 	LEDGER_ALERT, /* struct ledger_alert; ledger_alert.h */
+	LEDGER_CHANNEL_ADD, /* struct ledger_channel_add; ledger_channel.h */
+	LEDGER_DELIVERED, /* struct ledger_delivered; mostly no row */
 };
 
 /** The daemon opened the journal; with it, a tick. */
@@ -315,6 +317,8 @@ struct command {
 		struct session_created session_created;
 		struct ledger_key_made key;
 		struct alert_number alert; /* 0: none is open */
+		struct channel_number channel;
+		struct delivery_ref delivery;
 	} reply;
 	uint8_t entropy[LEDGER_ENTROPY];
 };

@@ -3,6 +3,7 @@
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/people.h"
 #include "appliance/ledger/ledger_alert.h"
+#include "appliance/ledger/ledger_channel.h"
 #include "appliance/ledger/store.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -30,6 +31,7 @@ struct part {
 	struct store_room room;
 	struct ledger_figures figures;
 	uint64_t alerts[ALERT_KINDS]; /* open */
+	uint64_t outbox[2]; /* by enum delivery_state */
 	bool good;
 };
 
@@ -46,6 +48,13 @@ metrics_count_refusal(struct process *process, int err)
 }
 
 /* --- reading -------------------------------------------------------------- */
+
+static int
+count_delivery(void *ctx, const struct state_delivery *delivery)
+{
+	((uint64_t *)ctx)[delivery->state == DELIVERY_IS_DEAD]++;
+	return 0;
+}
 
 static void
 run_part(struct work *work)
@@ -66,7 +75,8 @@ run_part(struct work *work)
 			 now, &call->arena, &problem) == 0 &&
 	    ledger_query(&part->licenses, view, OP_LICENSE_LIST, &query, now,
 		&call->arena, &problem) == 0 &&
-	    ledger_count_alerts(part->alerts, view) == 0;
+	    ledger_count_alerts(part->alerts, view) == 0 &&
+	    ledger_each_delivery(view, count_delivery, part->outbox) == 0;
 	ledger_view_close(view);
 }
 
@@ -181,6 +191,24 @@ write_alerts(struct buf *out, const struct gathering *gathering)
 			label(out, "tenant", call->tenant->name);
 			buf_printf(out, ",kind=\"%s\"} %" PRIu64 "\n",
 			    alert_kind_names[i], part->alerts[i]);
+		}
+	}
+}
+
+static void
+write_outbox(struct buf *out, const struct gathering *gathering)
+{
+	family(out, "alert_deliveries", "gauge",
+	    "Alerts on their way to a channel, and those given up.");
+	for (const struct call *call = gathering->parts; call != NULL;
+	     call = call->next) {
+		const struct part *part = call->request;
+
+		for (size_t i = 0; i < 2; i++) {
+			buf_add_str(out, "leasehold_alert_deliveries{");
+			label(out, "tenant", call->tenant->name);
+			buf_printf(out, ",state=\"%s\"} %" PRIu64 "\n",
+			    delivery_state_names[i], part->outbox[i]);
 		}
 	}
 }
@@ -385,6 +413,7 @@ write_all(struct buf *out, const struct gathering *gathering)
 	write_seats(out, gathering, "seats_in_use", "Seats that are held.",
 	    true);
 	write_alerts(out, gathering);
+	write_outbox(out, gathering);
 	write_commits(out, gathering);
 }
 

@@ -16,6 +16,9 @@
 
 #define MINUTE_MS 60000
 #define DAY_MS INT64_C(86400000)
+/* The courier says by itself what takes too long; this is for one that says
+ * nothing: above its longest time ([ldap] and [courier] timeout_s). */
+#define PATIENCE_MS 70000
 #define WAITS_MAX ((size_t)1 << 20) /* of the file */
 
 /* --- the waits, kept over a restart --------------------------------------- */
@@ -218,9 +221,8 @@ people_open(struct process *process)
 	user_sessions_on_end(people->sessions, session_ended, people);
 	int rc = open_lockout(people);
 
-	if (rc == 0 && process->options->directory != NULL) {
-		people->outward = outward_new(
-		    (process->options->directory->timeout_s + 2) * 1000);
+	if (rc == 0) {
+		people->outward = outward_new(PATIENCE_MS);
 		rc = people->outward != NULL ? 0 : ERR_NOMEM;
 	}
 	if (rc == 0)

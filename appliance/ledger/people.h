@@ -38,7 +38,7 @@ struct people {
 	struct user_sessions *sessions;
 	struct lockout *lockout;
 	struct worker *hasher;
-	struct outward *outward; /* NULL: there is no directory */
+	struct outward *outward; /* to the courier */
 	struct call *hashing[PEOPLE_HASHING_MAX]; /* NULL: free */
 	int64_t directory_ms; /* as long it took lately, and some more */
 	_Atomic uint64_t hashed; /* so often was Argon2id computed */

@@ -2,6 +2,8 @@
 #include "appliance/ledger/people.h"
 
 #include "shared/base/clock.h"
+#include "appliance/ledger/deliver.h"
+
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
@@ -15,10 +17,13 @@ people_edge(struct process *process, int fd, int index)
 {
 	struct people *people = process->people;
 
-	if (people->outward == NULL || index != process->options->courier_edge)
+	/* The first edge is a front. */
+	if (index == 0 || index != process->options->courier_edge)
 		return false;
 	if (outward_attach(people->outward, process->base, fd) != 0)
 		log_error("ledger", "no memory for the courier");
+	for (size_t i = 0; i < process->n_tenants; i++)
+		deliver_wake(process->tenants[i]);
 	return true;
 }
 

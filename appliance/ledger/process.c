@@ -1,5 +1,6 @@
 #include "appliance/ledger/process.h"
 #include "appliance/ledger/alerts.h"
+#include "appliance/ledger/deliver.h"
 #include "appliance/ledger/events.h"
 
 #include "appliance/ledger/by_key.h"
@@ -178,6 +179,7 @@ tick_tenant(struct tenant *tenant)
 	own_flush_denials(tenant, false);
 	audit_tick(tenant);
 	keys_tick(tenant);
+	deliver_tick(tenant);
 	waiting_tick(tenant);
 	if (boottime - tenant->checkpoint_boottime < CHECKPOINT_EVERY_MS)
 		return;
@@ -492,6 +494,7 @@ release(struct process *process)
 	entropy_free(process->entropy);
 	table_release(&process->again);
 	events_release(process);
+	deliver_release(process);
 	sodium_free(process->secret);
 	people_close(process->people);
 	calls_release(process);

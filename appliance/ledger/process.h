@@ -21,6 +21,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/** How often an alert is brought to a channel that does not take it. */
+struct deliver_policy {
+	int64_t first_ms; /* to the second try */
+	int64_t most_ms; /* between two */
+	uint32_t attempts; /* then it is given up */
+};
+
 struct ledger_process_options {
 	const char *state; /* the site's folder; absolute */
 	const char *witness; /* folder of the witness; NULL: STATE.witness */
@@ -43,12 +50,13 @@ struct ledger_process_options {
 	int64_t tick_asked_ms; /* between ticks that are asked for; 0: 30 s */
 	/** Asked about logins that are not known here; NULL: there is none. */
 	const struct directory_options *directory;
-	int courier_edge; /* index of the courier among the edges */
+	int courier_edge; /* index of the courier among the edges; 0: none */
 	bool metrics_open; /* anybody may ask for figures */
 	enum password_cost password_cost; /* of new passwords; 0: moderate */
 	uint32_t port; /* that the site listens on, for its URLs; 0: none */
 	int64_t tenant_idle_ms; /* before a tenant is closed; 0: 5 min */
 	int64_t audit_keep_days; /* entries that are searched; 0: for ever */
+	struct deliver_policy deliver; /* attempts 0: the default */
 };
 
 /** supervisor.core_main: `ctx` is a struct ledger_process_options. Status 0

@@ -23,6 +23,7 @@
 enum sealed_kind {
 	SEALED_KEY = 1, /* of an API key: its names and restrictions */
 	SEALED_USER = 2,
+	SEALED_CHANNEL = 8, /* where alerts go */
 };
 
 /** A key derived from `root`, in guarded memory: person_key_root() makes it of

@@ -47,7 +47,9 @@
 	X(STORE_KEY_HASHES, "key_hashes", 1)         \
 	X(STORE_KEY_USE, "key_use", 0)               \
 	X(STORE_ALERTS, "alerts", 1)                 \
-	X(STORE_ALERTS_OPEN, "alerts_open", 1)
+	X(STORE_ALERTS_OPEN, "alerts_open", 1)       \
+	X(STORE_CHANNELS, "channels", 1)             \
+	X(STORE_OUTBOX, "outbox", 0)
 
 enum store_table {
 #define X(name, text, dumped) name,

@@ -1,5 +1,6 @@
 /* Opening and closing a tenant of the process. */
 #include "appliance/ledger/alerts.h"
+#include "appliance/ledger/deliver.h"
 #include "appliance/ledger/keys.h"
 #include "appliance/ledger/store.h"
 #include "appliance/ledger/tenant_owed.h"
@@ -102,6 +103,8 @@ fill(struct tenant *tenant, int64_t *time)
 		rc = tenant_owed_load(tenant);
 	if (rc == 0)
 		rc = alerts_open(tenant);
+	if (rc == 0)
+		rc = deliver_open(tenant);
 	return rc;
 }
 
@@ -138,6 +141,7 @@ tenant_close(struct tenant *tenant)
 	audit_end(tenant);
 	tenant_owed_release(tenant);
 	alerts_close(tenant);
+	deliver_close(tenant);
 	ledger_close(tenant->ledger);
 	liveness_release(&tenant->liveness);
 	contracts_release(&tenant->contracts);
@@ -165,6 +169,9 @@ tenant_set_fault(struct tenant *tenant, int fault)
 		log_info("ledger", "tenant %s: the journal goes on",
 		    tenant->name);
 	bool changed = (fault != 0) != (tenant->fault != 0);
+
+	if (fault != 0)
+		tenant->faulted_at = clock_boottime_ms();
 
 	tenant->fault = fault;
 	if (changed)

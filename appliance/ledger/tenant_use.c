@@ -12,6 +12,7 @@
 #include "appliance/ledger/tenant_use.h"
 
 #include "appliance/ledger/alerts.h"
+#include "appliance/ledger/deliver.h"
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/tenant_delete.h"
 #include "appliance/ledger/tenant_owed.h"
@@ -506,7 +507,8 @@ is_busy(const struct tenant *tenant)
 	    tenant->audit.running || tenant->n_sessions > 0 ||
 	    tenant->sessions.count > 0 || tenant->liveness.leases.count > 0 ||
 	    queue_count(&tenant->queue) > 0 || tenant->denials.count > 0 ||
-	    events_count(tenant) > 0 || alerts_wait(tenant) || tenant->entry->phase != TENANT_OPEN;
+	    events_count(tenant) > 0 || alerts_wait(tenant) ||
+	    deliver_waits(tenant) || tenant->entry->phase != TENANT_OPEN;
 }
 
 static void

@@ -318,6 +318,8 @@ static const struct {
 	{ OP_ERASURE_LIST, sizeof(struct erasure_page), query_erasures },
 	{ OP_ALERT_LIST, sizeof(struct alert_page), query_alerts },
 	{ OP_ALERT_SHOW, sizeof(struct alert_view), query_alert },
+	{ OP_CHANNEL_LIST, sizeof(struct channel_page), query_channels },
+	{ OP_OUTBOX_LIST, sizeof(struct delivery_page), query_deliveries },
 };
 
 int

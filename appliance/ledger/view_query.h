@@ -35,5 +35,7 @@ int query_user(struct query *q);
 int query_users(struct query *q);
 int query_alert(struct query *q);
 int query_alerts(struct query *q);
+int query_channels(struct query *q);
+int query_deliveries(struct query *q);
 
 #endif

@@ -102,6 +102,33 @@ static const struct config_key keys[] = {
 	    .doc = "viewers" },
 	{ "audit", "keep_days", CONFIG_NUMBER, AT(audit_keep_days), 0, 36500,
 	    .doc = "days of entries that searches find; 0: for ever" },
+	{ "alerts", "retry_s", CONFIG_NUMBER, AT(retry_s), 1, 3600,
+	    .doc = "before an alert that was not taken is brought again" },
+	{ "alerts", "retry_most_s", CONFIG_NUMBER, AT(retry_most_s), 1, 86400,
+	    .doc = "it doubles each time, up to this" },
+	{ "alerts", "attempts", CONFIG_NUMBER, AT(attempts), 1, 1000,
+	    .doc = "after so many it is given up" },
+	{ "courier", "ca", CONFIG_TEXT, AT(post.ca),
+	    .doc = "PEM file of the CAs of webhooks; empty: the system's" },
+	{ "courier", "allow", CONFIG_TEXT, AT(post.allow),
+	    .doc = "ranges that webhooks may be in though they are not of the "
+		   "public Internet" },
+	{ "courier", "timeout_s", CONFIG_NUMBER, AT(post.timeout_s), 1, 60,
+	    .doc = "seconds for one try" },
+	{ "courier", "syslog", CONFIG_TEXT, AT(post.syslog),
+	    .doc = "socket of the system's log" },
+	{ "mail", "server", CONFIG_TEXT, AT(post.mail_server),
+	    .doc = "HOST[:PORT] that takes mail; empty: there is none" },
+	{ "mail", "tls", CONFIG_TEXT, AT(post.mail_tls),
+	    .doc = "starttls, tls or plain" },
+	{ "mail", "from", CONFIG_TEXT, AT(post.mail_from),
+	    .doc = "address that mail is from" },
+	{ "mail", "user", CONFIG_TEXT, AT(post.mail_user),
+	    .doc = "who logs in there; empty: nobody does" },
+	{ "mail", "password_file", CONFIG_TEXT, AT(post.mail_password_file),
+	    .doc = "file with his password" },
+	{ "mail", "ca", CONFIG_TEXT, AT(post.mail_ca),
+	    .doc = "PEM file of its CA; empty: as [courier] ca" },
 	{ "borrow", "longest_s", CONFIG_NUMBER, AT(borrow_longest_s), 0,
 	    LICENSE_BORROW_MAX_S,
 	    .doc = "longest borrow; 0: as licenses say, never longer" },
@@ -131,6 +158,14 @@ settings_default(struct settings *settings)
 			.filter = "(uid={login})",
 			.timeout_s = 10,
 		},
+		.post = {
+			.timeout_s = 10,
+			.mail_tls = "starttls",
+			.syslog = "/dev/log",
+		},
+		.retry_s = 5,
+		.retry_most_s = 3600,
+		.attempts = 24,
 		.connections = 12000,
 		.address_connections = 4096,
 		.address_strangers = 256,
@@ -337,6 +372,8 @@ settings_check(struct settings_users *users, struct settings *settings,
 		rc = check_login(settings, error, error_size);
 	if (rc == 0)
 		rc = settings_check_directory(settings, error, error_size);
+	if (rc == 0)
+		rc = settings_check_courier(settings, error, error_size);
 	if (rc != 0)
 		return rc;
 	if (log_level_parse(settings->log) < 0) {

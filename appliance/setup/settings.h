@@ -7,6 +7,7 @@
 #define APPLIANCE_SETUP_SETTINGS_H
 
 #include "appliance/courier/directory.h"
+#include "appliance/courier/post.h"
 #include "appliance/setup/setup.h"
 
 #include <sys/types.h>
@@ -43,6 +44,8 @@ struct settings {
 	uint32_t cost; /* the same, by settings_check: enum password_cost */
 	char courier_user[64]; /* "": as front_user */
 	struct directory_options directory; /* url "": there is none */
+	struct post_options post; /* reach by settings_check */
+	int64_t retry_s, retry_most_s, attempts; /* of deliveries */
 	/** Of borrows; 0: as the licenses say. */
 	int64_t borrow_longest_s;
 	int64_t borrow_seats; /* of a product or feature on loan at once */
@@ -69,6 +72,10 @@ int settings_set_listen(struct settings *settings, const char *text,
 
 /** In settings_ldap.c: what is said of a directory goes together. */
 int settings_check_directory(struct settings *settings, char *error,
+    size_t error_size);
+
+/** In settings_courier.c: where deliveries may go, and by which mail server. */
+int settings_check_courier(struct settings *settings, char *error,
     size_t error_size);
 
 /** What one row cannot say: addresses are addresses, users exist, the state

@@ -60,8 +60,5 @@ settings_check_directory(struct settings *settings, char *error,
 		return say(error, error_size,
 		    "name a group: admin_group, operator_group, auditor_group "
 		    "or viewer_group; who is in none does not get in");
-	if (settings->fronts >= 16)
-		return say(error, error_size,
-		    "with a directory there can be 15 fronts at most");
 	return 0;
 }

@@ -214,7 +214,7 @@ static const struct sandbox_call calls[] = {
 	CALL(truncate, P),
 	CALL(symlink, P),
 	CALL(link, P),
-	CALL(socketpair, P),
+	CALL(socketpair, P | SANDBOX_BIT(SANDBOX_COURIER)), /* libcurl's */
 	CALL(listen, P),
 	CALL(pipe, P),
 	CALL(epoll_create, P),

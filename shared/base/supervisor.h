@@ -27,7 +27,7 @@ struct supervisor {
 	const char *name; /* of the program, for the log */
 	const char *core_name; /* "ledger" */
 	const char *edge_name; /* "front" */
-	int edges; /* 1 to 16 */
+	int edges; /* 1 to 17 */
 	/** The last edge is of another kind, of which there is one: its name.
 	 * NULL: they are all alike. */
 	const char *last_edge_name;

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SUPERVISOR_EDGES_MAX 16
+#define SUPERVISOR_EDGES_MAX 17
 
 struct child {
 	char name[32]; /* "ledger", "front 0" */

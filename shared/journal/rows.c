@@ -332,6 +332,10 @@ static const struct {
 	[ROW_ALERT_ACKNOWLEDGED] = { &row_alert_acknowledged_record,
 	    "alert.acknowledged" },
 	[ROW_ALERT_CLOSED] = { &row_alert_closed_record, "alert.closed" },
+	[ROW_CHANNEL_ADDED] = { &row_channel_added_record, "channel.added" },
+	[ROW_CHANNEL_REMOVED] = { &row_channel_removed_record,
+	    "channel.removed" },
+	[ROW_DELIVERY] = { &row_delivery_record, "delivery" },
 };
 
 const struct record *

@@ -64,6 +64,9 @@ enum row_kind {
 	ROW_ALERT_AGAIN = 91,
 	ROW_ALERT_ACKNOWLEDGED = 92,
 	ROW_ALERT_CLOSED = 93,
+	ROW_CHANNEL_ADDED = 94,
+	ROW_CHANNEL_REMOVED = 95,
+	ROW_DELIVERY = 96,
 };
 
 /** First row of every tenant's journal. */
@@ -643,6 +646,43 @@ struct row_alert_closed {
 	uint32_t why; /* enum alert_end */
 };
 
+/* --- where alerts go -------------------------------------------------------- */
+
+enum channel_kind { CHANNEL_WEBHOOK, CHANNEL_MAIL, CHANNEL_SYSLOG };
+extern const char *const channel_kind_names[];
+/** How bad something is; see alert_words.h. */
+enum alert_severity { ALERT_INFO, ALERT_WARNING, ALERT_CRITICAL };
+extern const char *const alert_severity_names[];
+
+/** Its name, address and secret lie in a sealed document. */
+struct row_channel_added {
+	uint64_t channel; /* per-tenant number */
+	uint32_t kind; /* enum channel_kind */
+	uint32_t least; /* enum alert_severity: what goes there */
+	uint8_t document[16];
+	uint8_t commitment[32];
+	struct row_actor by;
+};
+struct row_channel_removed {
+	uint64_t channel;
+	struct row_actor by;
+};
+
+enum delivery_event {
+	DELIVERY_DEAD, /* it was tried often enough */
+	DELIVERY_RETRIED, /* an admin wants it tried again */
+	DELIVERY_DROPPED, /* an admin gave it up */
+};
+extern const char *const delivery_event_names[];
+/** What became of the delivery of an alert that did not go by itself. */
+struct row_delivery {
+	uint8_t delivery[16]; /* as its receiver knows it */
+	uint64_t alert;
+	uint64_t channel;
+	uint32_t event; /* enum delivery_event */
+	struct row_actor by;
+};
+
 /** Is it a borrow that goes on? */
 bool row_adopts_borrow(const struct row_lease_adopted *adopted);
 
@@ -663,7 +703,8 @@ extern const struct record row_genesis_record, row_started_record,
     row_tenant_changed_record,
     row_alert_opened_record,
     row_alert_again_record, row_alert_acknowledged_record,
-    row_alert_closed_record, alert_subject_record;
+    row_alert_closed_record, alert_subject_record, row_channel_added_record,
+    row_channel_removed_record, row_delivery_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -762,6 +803,9 @@ struct row {
 		struct row_alert_again alert_again;
 		struct row_alert_acknowledged alert_acknowledged;
 		struct row_alert_closed alert_closed;
+		struct row_channel_added channel_added;
+		struct row_channel_removed channel_removed;
+		struct row_delivery delivery;
 	} u;
 };
 

@@ -58,3 +58,39 @@ static const struct record_field row_alert_closed_fields[] = {
 	R_ENUM(row_alert_closed, why, alert_end_names, 0, "Why."),
 };
 RECORD_DEFINE(row_alert_closed, 1, "It is over.");
+
+/* --- where they go ------------------------------------------------------------ */
+
+const char *const channel_kind_names[] = { "webhook", "mail", "syslog", NULL };
+const char *const alert_severity_names[] = { "info", "warning", "critical",
+	NULL };
+const char *const delivery_event_names[] = { "dead", "retried", "dropped",
+	NULL };
+
+static const struct record_field row_channel_added_fields[] = {
+	R_U64(row_channel_added, channel, 1, U53_MAX, 0, "Its number."),
+	R_ENUM(row_channel_added, kind, channel_kind_names, 0, "What it is."),
+	R_ENUM(row_channel_added, least, alert_severity_names, 0,
+	    "How bad it must be to go there."),
+	R_FIXED(row_channel_added, document, 0, "Id of its document."),
+	R_FIXED(row_channel_added, commitment, 0,
+	    "BLAKE2b-256 of salt, kind and document."),
+	R_STRUCT(row_channel_added, by, &row_actor_record, 0, "Who did."),
+};
+RECORD_DEFINE(row_channel_added, 1, "Alerts go there too.");
+
+static const struct record_field row_channel_removed_fields[] = {
+	R_U64(row_channel_removed, channel, 1, U53_MAX, 0, "Its number."),
+	R_STRUCT(row_channel_removed, by, &row_actor_record, 0, "Who did."),
+};
+RECORD_DEFINE(row_channel_removed, 1, "Alerts do not go there any more.");
+
+static const struct record_field row_delivery_fields[] = {
+	R_FIXED(row_delivery, delivery, 0, "Its id, as its receiver knows it."),
+	R_U64(row_delivery, alert, 1, U53_MAX, 0, "Of this alert."),
+	R_U64(row_delivery, channel, 1, U53_MAX, 0, "To this channel."),
+	R_ENUM(row_delivery, event, delivery_event_names, 0,
+	    "What became of it."),
+	R_STRUCT(row_delivery, by, &row_actor_record, 0, "Who did it."),
+};
+RECORD_DEFINE(row_delivery, 1, "A delivery that did not go by itself.");

@@ -262,10 +262,14 @@ START_TEST(every_kind_has_words_and_strangers_end_no_line)
 			80 };
 
 		strcpy(view.host, "x\r\nALERT: \x1b[2J");
+		strcpy(view.address,
+		    "\xe2\x80\xae"
+		    "7.0.0.1");
 		alert_words(&view, &subject, 80, 100, "default");
 		ck_assert_uint_gt(strlen(view.text), 10);
 		ck_assert_ptr_null(strpbrk(view.text, "\r\n\x1b"));
 		ck_assert_ptr_null(strpbrk(view.host, "\r\n\x1b"));
+		ck_assert_str_eq(view.address, "???7.0.0.1");
 	}
 }
 END_TEST

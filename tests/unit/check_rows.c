@@ -333,6 +333,25 @@ fill_row(struct row *row, enum row_kind kind)
 	case ROW_KEY_DENIED:
 		fill_key_denied(row);
 		return;
+	case ROW_CHANNEL_ADDED:
+		row->u.channel_added.channel = 3;
+		row->u.channel_added.kind = CHANNEL_MAIL;
+		row->u.channel_added.least = ALERT_CRITICAL;
+		fill(row->u.channel_added.document, 16, 51);
+		fill(row->u.channel_added.commitment, 32, 52);
+		row->u.channel_added.by = (struct row_actor){ ACTOR_USER, 1 };
+		return;
+	case ROW_CHANNEL_REMOVED:
+		row->u.channel_removed.channel = 3;
+		row->u.channel_removed.by = (struct row_actor){ ACTOR_USER, 1 };
+		return;
+	case ROW_DELIVERY:
+		fill(row->u.delivery.delivery, 16, 53);
+		row->u.delivery.alert = 3;
+		row->u.delivery.channel = 4;
+		row->u.delivery.event = DELIVERY_DROPPED;
+		row->u.delivery.by = (struct row_actor){ ACTOR_USER, 1 };
+		return;
 	case ROW_ALERT_OPENED:
 		fill_alert_opened(row);
 		return;
@@ -453,8 +472,9 @@ static const enum row_kind kinds[] = { ROW_GENESIS, ROW_STARTED,
 	ROW_LEASE_ADOPTED, ROW_BORROWED, ROW_BORROW_REISSUED,
 	ROW_BORROW_RETURNING, ROW_BORROW_ENDED, ROW_DEVICE_PROVED,
 	ROW_USER_CREATED, ROW_USER_CHANGED, ROW_USER_LOGIN, ROW_USER_DENIED,
-	ROW_ERASURE, ROW_TENANT_CHANGED, ROW_ALERT_OPENED, ROW_ALERT_AGAIN, ROW_ALERT_ACKNOWLEDGED,
-	ROW_ALERT_CLOSED };
+	ROW_ERASURE, ROW_TENANT_CHANGED, ROW_ALERT_OPENED, ROW_ALERT_AGAIN,
+	ROW_ALERT_ACKNOWLEDGED, ROW_ALERT_CLOSED, ROW_CHANNEL_ADDED,
+	ROW_CHANNEL_REMOVED, ROW_DELIVERY };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)
