@@ -369,6 +369,8 @@ install: install-manual ## programs, library, manual: PREFIX= DESTDIR=
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/leasehold.pc
 	install -m 644 packaging/leaseholdd.ini.example \
 		packaging/agent.ini.example packaging/terms.json.example \
+		packaging/grafana/leasehold.json \
+		packaging/prometheus/leasehold.rules.yml \
 		$(DESTDIR)$(PREFIX)/share/doc/leasehold
 
 clean: ## end a kept demo, remove the build tree

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Figures for Prometheus, and what health says in words."""
 
+import json
 import os
 import re
 import shutil
@@ -8,8 +9,8 @@ import subprocess
 import sys
 
 from api import Api
-from harness import (BUILD, PRODUCT, Agent, Site, World, expect, main, terms,
-                     wait_for)
+from harness import (BUILD, PRODUCT, ROOT, Agent, Site, World, expect, main,
+                     terms, wait_for)
 
 LINE = re.compile(r'^([a-z_]+)(\{([a-z_]+="([^"\\]|\\.)*",?)*\})? '
                   r'[0-9.e+-]+$')
@@ -115,9 +116,57 @@ def health_says_what_keeps_the_count():
         expect(api.get("/healthz").json()["status"] == "ok", "healthz")
 
 
+PACKAGING = os.path.join(ROOT, "packaging")
+RULES = os.path.join(PACKAGING, "prometheus", "leasehold.rules.yml")
+DASHBOARD = os.path.join(PACKAGING, "grafana", "leasehold.json")
+
+
+def every_figure_that_rules_and_dashboard_name_is_there():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.install(terms())
+        text = Api(site).get("/metrics").body.decode()
+        there = {re.match("[a-z_]+", name).group()
+                 for name in figures(text)}
+        with open(DASHBOARD, encoding="utf-8") as f:
+            board = json.load(f)
+        expressions = [target["expr"] for panel in board["panels"]
+                       for target in panel.get("targets", ())]
+        expect(len(expressions) > 15, "no panels")
+        for variable in board["templating"]["list"]:
+            expressions.append(variable.get("definition", ""))
+        with open(RULES, encoding="utf-8") as f:
+            expressions.append(f.read())
+        named = {name for expression in expressions
+                 for name in re.findall(r"\bleasehold_[a-z_]+", expression)}
+        expect(len(named) > 15 and named <= there, sorted(named - there))
+        # And their labels.
+        labels = set(re.findall(r'[{,]([a-z_]+)="', text))
+        used = {name for expression in expressions for name in
+                re.findall(r"[{,]\s*([a-z_]+)=~?\"", expression)}
+        expect(used <= labels | {"instance", "job"}, used - labels)
+
+
+def promtool_takes_the_rules_and_they_do_what_they_say():
+    tool = promtool()
+    if tool is None:
+        print("# promtool is not here: make metrics-check")
+        return
+    for args in (("check", "rules", RULES),
+                 ("test", "rules", "leasehold.test.yml")):
+        said = subprocess.run([tool, *args], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False,
+                              cwd=os.path.dirname(RULES))
+        expect(said.returncode == 0, said.stdout.decode())
+    print("# promtool agrees with the rules")
+
+
 if __name__ == "__main__":
     sys.exit(main([
         figures_tell_seats_and_refusals,
         only_who_may_sees_them_unless_they_are_open,
         health_says_what_keeps_the_count,
+        every_figure_that_rules_and_dashboard_name_is_there,
+        promtool_takes_the_rules_and_they_do_what_they_say,
     ]))
