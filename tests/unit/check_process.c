@@ -195,6 +195,25 @@ tell_before_journal(uint64_t lease)
 	ck_assert(front_await(&world, &heard, WIRE_PROBLEM, 8, ANSWER_MS));
 }
 
+/* A store that has no room for a checkout may have some for a release: until
+ * none is left for that either. */
+static void
+fill_with_releases(uint64_t first)
+{
+	struct lease_ended ended;
+	int failed = 0;
+
+	for (uint64_t lease = first + 1; failed < 2; lease++) {
+		const struct lease_ref ref = { .lease = lease };
+
+		ck_assert_uint_lt(lease, first + 2000);
+		int err = admin_do(&world, &ended, OP_LEASE_RELEASE, &ref);
+
+		ck_assert(err == 0 || err == ERR_FULL);
+		failed = err != 0 ? failed + 1 : 0;
+	}
+}
+
 START_TEST(full_store_refuses_writes_and_goes_on_reading_and_renewing)
 {
 	const struct empty empty = { 0 };
@@ -231,6 +250,7 @@ START_TEST(full_store_refuses_writes_and_goes_on_reading_and_renewing)
 	ck_assert_uint_eq(renewed.refused.count, 0);
 	ck_assert_int_eq(admin_do(&world, &page, OP_LEASE_LIST, &query), 0);
 	ck_assert_uint_eq(page.items.count, 10);
+	fill_with_releases(first);
 	tell_before_journal(first);
 	/* With room again all goes on, with what was held. */
 	process_stop(&world, SIGTERM);
