@@ -14,7 +14,7 @@ FAST = "[alerts]\nretry_s=1\nretry_most_s=1\nattempts=%d\n"
 ALLOW = "[courier]\nca=%s\nallow=127.0.0.0/8 ::1\ntimeout_s=%d\n"
 
 
-def make_site(world, ca, attempts=1000, timeout_s=10, more="", allow=ALLOW):
+def make_site(world, ca, attempts=1000, timeout_s=30, more="", allow=ALLOW):
     site = Site(world, config=FAST % attempts + allow % (ca, timeout_s) + more)
     site.start()
     return site
@@ -153,7 +153,7 @@ def a_receiver_that_misbehaves_harms_nothing():
     with World() as world:
         certificates = make_certificates(world)
         with Receiver(certificates) as good, Receiver(certificates) as bad:
-            site = make_site(world, certificates[0], attempts=2, timeout_s=1)
+            site = make_site(world, certificates[0], attempts=2, timeout_s=4)
             add(site, bad.url())
             add(site, good.url())
             api = Api(site)
