@@ -154,11 +154,11 @@ START_TEST(a_child_holds_only_its_own_descriptors)
 }
 END_TEST
 
-START_TEST(sixteen_edges_are_the_most)
+START_TEST(seventeen_edges_are_the_most)
 {
 	struct supervisor many = supervisor;
 
-	many.edges = 17;
+	many.edges = 18;
 	ck_assert_int_eq(supervisor_run(&many), 2);
 	many.edges = 0;
 	ck_assert_int_eq(supervisor_run(&many), 2);
@@ -202,7 +202,7 @@ suite(void)
 	tcase_add_test(tcase, a_failing_edge_is_tried_less_and_less);
 	tcase_add_test(tcase, a_configuration_error_is_not_retried);
 	tcase_add_test(tcase, a_child_holds_only_its_own_descriptors);
-	tcase_add_test(tcase, sixteen_edges_are_the_most);
+	tcase_add_test(tcase, seventeen_edges_are_the_most);
 	tcase_add_test(tcase,
 	    an_empty_control_is_busy_and_a_closed_one_says_so);
 	suite_add_tcase(s, tcase);
