@@ -119,7 +119,8 @@ fill_health(struct health *health, struct process *process)
 		    "the site's own counter does not go on: what is answered "
 		    "after a tick waits");
 	for (size_t i = 0; i < process->n_tenants; i++)
-		if (health->detail[0] == '\0' && alerts_fill(process->tenants[i]))
+		if (health->detail[0] == '\0' &&
+		    alerts_fill(process->tenants[i]))
 			snprintf(health->detail, sizeof(health->detail),
 			    "a store or its disk fills up; see the log");
 }

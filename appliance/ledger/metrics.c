@@ -1,9 +1,9 @@
 #include "appliance/ledger/metrics.h"
 
 #include "appliance/ledger/events.h"
-#include "appliance/ledger/people.h"
 #include "appliance/ledger/ledger_alert.h"
 #include "appliance/ledger/ledger_channel.h"
+#include "appliance/ledger/people.h"
 #include "appliance/ledger/store.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"

@@ -1,8 +1,8 @@
 /* Logins that a directory judges: a job for the courier, and what comes back. */
 #include "appliance/ledger/people.h"
 
-#include "shared/base/clock.h"
 #include "appliance/ledger/deliver.h"
+#include "shared/base/clock.h"
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"

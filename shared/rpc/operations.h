@@ -9,8 +9,8 @@
 
 #include "shared/rpc/borrow.h"
 #include "shared/rpc/messages.h"
-#include "shared/rpc/messages_audit.h"
 #include "shared/rpc/messages_alert.h"
+#include "shared/rpc/messages_audit.h"
 #include "shared/rpc/messages_events.h"
 #include "shared/rpc/messages_key.h"
 #include "shared/rpc/messages_key_lease.h"
