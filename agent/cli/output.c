@@ -108,6 +108,8 @@ cli_status(int err)
 	case ERR_LICENSE_SUSPENDED:
 	case ERR_EXCLUDED:
 	case ERR_MAX_REACHED:
+	case ERR_POLICY_MAX:
+	case ERR_RESERVED:
 	case ERR_BORROW_LIMIT:
 	case ERR_QUEUE_FULL:
 	case ERR_QUOTA_EXCEEDED:

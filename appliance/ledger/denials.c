@@ -12,7 +12,8 @@ bool
 denials_want(int err)
 {
 	return (err <= ERR_NO_SEATS && err >= ERR_TENANT_SUSPENDED) ||
-	    err == ERR_FORBIDDEN;
+	    err == ERR_FORBIDDEN || err == ERR_POLICY_MAX ||
+	    err == ERR_RESERVED;
 }
 
 /* By device alone: a device's own entries are few, and it cannot make those of

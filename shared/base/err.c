@@ -81,6 +81,8 @@ refusal_http_status(int err)
 	case ERR_NO_SEATS:
 	case ERR_OVERAGE_EXHAUSTED:
 	case ERR_MAX_REACHED:
+	case ERR_POLICY_MAX:
+	case ERR_RESERVED:
 	case ERR_BORROW_LIMIT:
 	case ERR_QUEUE_FULL:
 	case ERR_ROLLED_BACK:

@@ -86,7 +86,11 @@
 	X(ERR_TENANT_SUSPENDED, -72, "tenant_suspended",                       \
 	    "the tenant is suspended")                                         \
 	X(ERR_LOCKED_OUT, -73, "locked_out",                                   \
-	    "locked out for a while after wrong passwords")
+	    "locked out for a while after wrong passwords")                    \
+	X(ERR_POLICY_MAX, -76, "policy_max",                                   \
+	    "the site's policy lets you hold no more at once")                 \
+	X(ERR_RESERVED, -77, "reserved",                                       \
+	    "the seats that are free are reserved for others")
 
 enum err {
 	ERR_OK = 0,

@@ -1,0 +1,238 @@
+/* Who and what a rule is about. See policy_inside.h. */
+#include "appliance/ledger/policy_inside.h"
+
+#include "appliance/ledger/restrict.h"
+#include "shared/base/text.h"
+#include "shared/base/version.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#define NAME_MAX_BYTES 192
+
+bool
+policy_is_v4(const uint8_t address[16])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(address, mapped, sizeof mapped) == 0;
+}
+
+/* --- names ---------------------------------------------------------------- */
+
+_Static_assert(POLICY_KEY_BYTES == crypto_shorthash_siphashx24_BYTES &&
+	sizeof(((struct policy *)0)->secret) ==
+	    crypto_shorthash_siphashx24_KEYBYTES,
+    "names are hashed with SipHashx-2-4");
+
+void
+policy_hash(uint8_t key[POLICY_KEY_BYTES], const struct policy *policy,
+    enum policy_name kind, const void *name, size_t len)
+{
+	uint8_t bytes[NAME_MAX_BYTES];
+
+	if (len > sizeof bytes - 1)
+		len = sizeof bytes - 1;
+	bytes[0] = (uint8_t)kind;
+	memcpy(bytes + 1, name, len);
+	crypto_shorthash_siphashx24(key, bytes, len + 1, policy->secret);
+}
+
+static size_t
+to_lower(char out[NAME_MAX_BYTES], const char *text)
+{
+	size_t len = 0;
+
+	for (; text[len] != '\0' && len < NAME_MAX_BYTES - 1; len++)
+		out[len] = (char)(text[len] >= 'A' && text[len] <= 'Z'
+			? text[len] - 'A' + 'a'
+			: text[len]);
+	out[len] = '\0';
+	return len;
+}
+
+void
+policy_hash_user(uint8_t key[POLICY_KEY_BYTES], const struct policy *policy,
+    const char *user)
+{
+	char lower[NAME_MAX_BYTES];
+
+	if (policy->ignore_case)
+		policy_hash(key, policy, POLICY_NAME_USER, lower,
+		    to_lower(lower, user));
+	else
+		policy_hash(key, policy, POLICY_NAME_USER, user, strlen(user));
+}
+
+void
+policy_hash_host(uint8_t key[POLICY_KEY_BYTES], const struct policy *policy,
+    const char *host, bool below)
+{
+	char lower[NAME_MAX_BYTES];
+	size_t len = to_lower(lower, host);
+
+	policy_hash(key, policy, below ? POLICY_NAME_BELOW : POLICY_NAME_HOST,
+	    lower, len);
+}
+
+void
+policy_hash_device(uint8_t key[POLICY_KEY_BYTES], const struct policy *policy,
+    uint64_t device)
+{
+	policy_hash(key, policy, POLICY_NAME_DEVICE, &device, sizeof device);
+}
+
+void
+policy_hash_range(uint8_t key[POLICY_KEY_BYTES], const struct policy *policy,
+    const uint8_t address[16], uint32_t bits, bool v4)
+{
+	uint8_t bytes[17] = { 0 };
+
+	memcpy(bytes, address, bits / 8);
+	if (bits % 8 != 0)
+		bytes[bits / 8] =
+		    (uint8_t)(address[bits / 8] & (0xffu << (8 - bits % 8)));
+	bytes[16] = (uint8_t)bits;
+	policy_hash(key, policy, v4 ? POLICY_NAME_V4 : POLICY_NAME_V6, bytes,
+	    sizeof bytes);
+}
+
+/* --- sets ----------------------------------------------------------------- */
+
+static void
+add_sets(struct policy *policy, const uint8_t key[POLICY_KEY_BYTES])
+{
+	const struct policy_member *members = policy->members;
+	uint32_t at, i;
+
+	memcpy(&at, key, sizeof at);
+	for (;; at++) {
+		i = policy->index[at & policy->index_mask];
+		if (i == 0)
+			return;
+		if (memcmp(members[i - 1].key, key, POLICY_KEY_BYTES) == 0)
+			break;
+	}
+	for (i--; i < policy->n_members &&
+	     memcmp(members[i].key, key, POLICY_KEY_BYTES) == 0;
+	     i++)
+		policy->in[members[i].set / 64] |= UINT64_C(1)
+		    << members[i].set % 64;
+}
+
+static void
+add_host(struct policy *policy, const char *host)
+{
+	uint8_t key[POLICY_KEY_BYTES];
+
+	policy_hash_host(key, policy, host, false);
+	add_sets(policy, key);
+	/* "a.b.c" is below "b.c" and "c". */
+	for (const char *dot = strchr(host, '.'); dot != NULL;
+	     dot = strchr(dot + 1, '.')) {
+		policy_hash_host(key, policy, dot + 1, true);
+		add_sets(policy, key);
+	}
+}
+
+static void
+add_address(struct policy *policy, const char *text)
+{
+	uint8_t key[POLICY_KEY_BYTES], address[16];
+
+	if (!restrict_read_address(address, text))
+		return;
+	bool v4 = policy_is_v4(address);
+
+	for (uint32_t bits = 0; bits <= 128; bits++) {
+		if (!policy->lengths[v4 ? 0 : 1][bits])
+			continue;
+		policy_hash_range(key, policy, address, bits, v4);
+		add_sets(policy, key);
+	}
+}
+
+void
+policy_find_sets(struct policy *policy, const struct policy_facts *facts)
+{
+	uint8_t key[POLICY_KEY_BYTES];
+
+	memset(policy->in, 0, sizeof policy->in);
+	if (policy->n_members == 0)
+		return;
+	if (facts->user[0] != '\0') {
+		policy_hash_user(key, policy, facts->user);
+		add_sets(policy, key);
+	}
+	if (facts->host[0] != '\0')
+		add_host(policy, facts->host);
+	policy_hash_device(key, policy, facts->device);
+	add_sets(policy, key);
+	if (facts->address != NULL && facts->address[0] != '\0')
+		add_address(policy, facts->address);
+}
+
+static bool
+is_in(const struct policy *policy, uint32_t set)
+{
+	return (policy->in[set / 64] >> set % 64 & 1) != 0;
+}
+
+bool
+policy_names(const struct policy *policy, const struct policy_compiled *rule)
+{
+	if (rule->anybody || is_in(policy, rule->set))
+		return true;
+	for (uint32_t i = 0; i < rule->n_groups; i++)
+		if (is_in(policy, rule->groups[i]))
+			return true;
+	return false;
+}
+
+/* --- what ----------------------------------------------------------------- */
+
+bool
+policy_fits(const struct policy_compiled *rule,
+    const struct policy_facts *facts)
+{
+	/* Seats are reserved of one pool, and that without a name is the
+	 * product's own. */
+	if ((rule->feature[0] != '\0' || rule->kind == POLICY_RESERVE) &&
+	    strcmp(rule->feature, facts->feature) != 0)
+		return false;
+	return rule->version[0] == '\0' ||
+	    version_in_range(facts->version, rule->version);
+}
+
+/* The first rule that is not before this product, or (behind) is behind it. */
+static struct policy_compiled *
+find_bound(const struct policy *policy, const char *product, bool behind)
+{
+	uint32_t low = 0, high = policy->n_rules;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int order = strcmp(policy->rules[middle].product, product);
+
+		if (order < 0 || (behind && order == 0))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return policy->rules + low;
+}
+
+void
+policy_runs(struct policy_run runs[2], const struct policy *policy,
+    const char *product)
+{
+	runs[0] = runs[1] = (struct policy_run){ NULL, NULL };
+	if (policy->n_rules == 0)
+		return;
+	runs[0].rule = policy->rules;
+	runs[0].end = find_bound(policy, "", true);
+	if (product[0] == '\0')
+		return;
+	runs[1].rule = find_bound(policy, product, false);
+	runs[1].end = find_bound(policy, product, true);
+}
