@@ -41,7 +41,10 @@ batch_begin(struct batch *batch, int64_t now_ms)
 	batch->erased = NULL;
 	buf_clear(&batch->bytes);
 	memset(batch->proof_made, 0, sizeof batch->proof_made);
+	batch->ruled = false;
 	err = fold_batch(&batch->state, &batch->place);
+	if (err == 0)
+		err = policy_refresh(batch);
 	if (err != 0)
 		state_abort(&batch->state);
 	return err;
@@ -90,10 +93,16 @@ batch_remember(struct batch *batch, const struct row *row)
 {
 	struct requests *requests = batch->ledger->requests;
 
-	if (row->kind == ROW_LEASE_ENDED)
+	if (row->kind == ROW_LEASE_ENDED) {
+		policy_ended(batch, row->u.lease_ended.lease);
 		return requests_end(requests, row->u.lease_ended.lease);
-	if (row->kind == ROW_BORROW_ENDED)
+	}
+	if (row->kind == ROW_BORROW_ENDED) {
+		policy_ended(batch, row->u.borrow_ended.lease);
 		return requests_end(requests, row->u.borrow_ended.lease);
+	}
+	if (row->kind == ROW_LEASE_ADOPTED)
+		batch->ledger->policy_stale = true;
 	if (row->kind != ROW_LEASE_GRANTED && row->kind != ROW_LEASE_ADOPTED &&
 	    row->kind != ROW_BORROWED)
 		return 0;
@@ -271,6 +280,7 @@ static void
 give_up(struct batch *batch)
 {
 	requests_undo(batch->ledger->requests);
+	policy_undo(batch);
 	if (batch->turned)
 		reseal_back(batch);
 	if (batch->n_rows == 0)
@@ -303,6 +313,7 @@ batch_commit(struct batch *batch)
 	if (err != 0)
 		return err;
 	requests_keep(ledger->requests);
+	policy_keep(ledger);
 	if (batch->turned)
 		ledger->person_generation++;
 	if (batch->turned || atomic_load(&ledger->wipe_due))
@@ -322,6 +333,7 @@ batch_abort(struct batch *batch)
 void
 batch_release(struct batch *batch)
 {
+	policy_free(batch->policy_before);
 	free(batch->rows);
 	free(batch->spans);
 	free(batch->starts);

@@ -261,7 +261,8 @@ refuse(struct call *call)
 	struct command *command = &call->write.command;
 
 	if (command->err == ERR_NO_SEATS ||
-	    command->err == ERR_OVERAGE_EXHAUSTED)
+	    command->err == ERR_OVERAGE_EXHAUSTED ||
+	    command->err == ERR_POLICY_MAX || command->err == ERR_RESERVED)
 		command->problem.retry_after_s = SEATS_AGAIN_S;
 	else if (command->err == ERR_QUEUE_FULL)
 		command->problem.retry_after_s = QUEUE_AGAIN_S;
@@ -371,7 +372,8 @@ by_key_ended(struct by_key *own, int err)
 
 	unhang(own);
 	set_refusal(call, err);
-	if (err == ERR_NO_SEATS || err == ERR_OVERAGE_EXHAUSTED)
+	if (err == ERR_NO_SEATS || err == ERR_OVERAGE_EXHAUSTED ||
+	    err == ERR_POLICY_MAX || err == ERR_RESERVED)
 		problem_set(&call->write.command.problem, err,
 		    "wait longer (wait_s), or ask the site's admin who holds "
 		    "them",

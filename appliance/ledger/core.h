@@ -9,12 +9,14 @@
 #include "appliance/ledger/history.h"
 #include "appliance/ledger/ledger.h"
 #include "appliance/ledger/person_key.h"
+#include "appliance/ledger/policy.h"
 #include "appliance/ledger/requests.h"
 #include "appliance/ledger/sealed.h"
 #include "appliance/ledger/subjects.h"
 #include "appliance/ledger/tree.h"
 #include "appliance/ledger/users.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 /** Proofs of one commit for what clients know; by batch number, so that many
@@ -48,6 +50,8 @@ struct batch {
 	bool noted; /* something changed outside of the journal: commit it */
 	bool turned; /* somebody is erased: all names lie under other keys */
 	struct command *erased; /* that asked for it */
+	bool ruled; /* another policy is in force: it holds if this does */
+	struct policy *policy_before; /* then: the one it replaces */
 
 	struct tree tree;
 	struct journal_header header;
@@ -96,6 +100,11 @@ struct ledger {
 	/* The same for other threads: struct ledger_figures. */
 	atomic_uint_fast64_t commands, commit_us;
 	atomic_uint_fast64_t buckets[LEDGER_COMMIT_BUCKETS];
+	/** What is decided by, and what it counts; changed by the committing
+	 * thread, and asked by others, under the lock. NULL: there is none. */
+	pthread_mutex_t policy_lock;
+	struct policy *policy;
+	bool policy_stale; /* its counts are not those of the store */
 	struct batch batch;
 	struct tree old_tree; /* of a batch that a retry asks about */
 	struct arena old_arena;
@@ -124,12 +133,12 @@ int reseal_open(struct ledger *ledger, const char *folder, bool create,
 int reseal_generation(uint64_t *generation, const struct state *state);
 /**
  * Within a batch: everything that names people is sealed anew under a new key,
- * but the subjects that `what` says are to be erased. Once a batch; ERR_BUSY
+ * but the subjects that `what` says are to be erased, and who, out of policies. Once a batch; ERR_BUSY
  * the second time. `entropy`: 64 random bytes.
  */
 #define RESEAL_ENTROPY 64
 int reseal_begin(struct batch *batch, const struct subject_turn *what,
-    const uint8_t entropy[64]);
+    const struct person_query *who, const uint8_t entropy[64]);
 /** The batch was given up. */
 void reseal_back(struct batch *batch);
 /** The batch is committed: throw the old key away. When that fails it is
@@ -282,6 +291,53 @@ bool person_has(const struct person_query *who, const struct subject *subject);
 int person_names(struct row_subject out[PERSON_NAMES_MAX], uint32_t *n,
     const struct state *state, const struct subject_keys *keys,
     const struct person_query *who);
+
+/* --- policy_store.c ------------------------------------------------------- */
+
+#define POLICY_TEXTS_KEPT 100
+
+/** Of the version in force, with what its leases count. NULL: there is none. */
+int policy_load(struct ledger *ledger, const struct state *state);
+/** Before a batch: when the last one was given up, count anew. */
+int policy_refresh(struct batch *batch);
+/** What a batch makes of it: another one is in force, counted as of now. */
+int policy_replace(struct batch *batch, struct policy *policy);
+void policy_keep(struct ledger *ledger);
+void policy_undo(struct batch *batch);
+
+/** Seal a document, and delete one that is too old. */
+int policy_text_put(uint8_t commitment[32], struct state *state,
+    const struct sealed_keys *keys, uint64_t version, const void *document,
+    size_t len, const uint8_t salt[16]);
+/** ERR_NOT_FOUND_INTERNAL: it is not kept. The lists are in the arena. */
+int policy_text_get(struct policy_document *out, const struct state *state,
+    const struct sealed_keys *keys, uint64_t version, struct arena *arena);
+/** Is he named in one? */
+int policy_texts_name(bool *named, const struct state *state,
+    const struct sealed_keys *keys, const struct person_query *who);
+/** After sealed_keys_turn: all anew, and without him. */
+int policy_texts_turn(struct state *state, const struct sealed_keys *keys,
+    const struct person_query *who);
+
+/** Leases that are held, with who holds them, in the order of numbers; stops on
+ * non-zero. Within a batch those of its own too. */
+struct policy_lease {
+	uint64_t lease, license;
+	struct policy_facts facts;
+	struct row_lease_granted grant;
+};
+int policy_each_lease(const struct ledger *ledger, const struct state *state,
+    const struct batch *batch,
+    int (*each)(void *ctx, const struct policy_lease *lease), void *ctx);
+
+/** What a row of the batch does to the counts. `facts`: of a grant. */
+int policy_granted(struct batch *batch, uint64_t lease,
+    const struct policy_facts *facts);
+void policy_ended(struct batch *batch, uint64_t lease);
+
+/* --- decide_policy.c ------------------------------------------------------ */
+
+int decide_policy_put(struct batch *batch, struct command *command);
 
 /* --- views ---------------------------------------------------------------- */
 

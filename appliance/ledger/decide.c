@@ -256,6 +256,7 @@ static const struct decision {
 	    decide_join_revoke },
 	{ OP_PERSON_ERASE, BY(ADMIN) | BY(KEY) | BY(USER), &person_erase_record,
 	    1 + ERASURE_USERS_MAX, decide_erase },
+	{ OP_POLICY_PUT, BY_ADMINS, &policy_put_record, 1, decide_policy_put },
 	{ OP_BORROW_TAKE, BY(DEVICE), &borrow_take_record, 4,
 	    decide_borrow_take },
 	{ OP_BORROW_EXTEND, BY(DEVICE), &borrow_extend_record, 2,

@@ -1,6 +1,7 @@
 /* Decide on lending: borrow.take, borrow.extend (DESIGN 9 and 11). */
 #include "appliance/ledger/borrow_decide.h"
 #include "shared/base/err.h"
+#include "shared/base/text.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -89,7 +90,10 @@ emit_borrowed(struct batch *batch, struct command *command,
 	fill_ticket(&r->ticket, proving, batch, request->length_s);
 	command->reply.borrow_taken =
 	    (struct borrow_taken){ r->grant.lease, r->ticket.until };
-	return batch_emit(batch);
+	uint64_t lease = r->grant.lease;
+
+	err = batch_emit(batch);
+	return err == 0 ? grant_count(batch, command, grant, lease) : err;
 }
 
 static int
@@ -137,6 +141,8 @@ take(struct batch *batch, struct command *command, struct grant *grant)
 	memcpy(subject.nonce, request->ask.nonce, sizeof subject.nonce);
 	memcpy(subject.exporter, command->exporter, sizeof subject.exporter);
 	err = grant_find_license(grant, batch, command);
+	if (err == 0 && command->err == 0)
+		err = grant_narrow_borrow(batch, command, grant);
 	if (err == 0 && command->err == 0)
 		err = check_bounds(&device, batch, command, grant,
 		    request->length_s);
@@ -291,6 +297,24 @@ check_extending(struct extending *e, struct proving *proving,
 	return err;
 }
 
+/* For whom it was lent; nobody, where he was erased. */
+static int
+find_people(struct checkout *ask, struct batch *batch,
+    const struct row_lease_granted *r)
+{
+	const struct subject_keys *keys = batch->ledger->keys;
+	struct subject subject;
+	int err = subject_get(&subject, &batch->state, keys, r->user);
+
+	if (err == 0)
+		text_copy(ask->user, sizeof ask->user, subject.value);
+	if (err == 0 || err == ERR_NOT_FOUND_INTERNAL)
+		err = subject_get(&subject, &batch->state, keys, r->host);
+	if (err == 0)
+		text_copy(ask->host, sizeof ask->host, subject.value);
+	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+}
+
 int
 decide_borrow_extend(struct batch *batch, struct command *command)
 {
@@ -309,7 +333,11 @@ decide_borrow_extend(struct batch *batch, struct command *command)
 	memcpy(ask.product, e.row.u.borrowed.grant.product, sizeof ask.product);
 	memcpy(ask.version, e.row.u.borrowed.grant.version, sizeof ask.version);
 	memcpy(ask.feature, e.row.u.borrowed.grant.feature, sizeof ask.feature);
-	err = grant_find_license(&grant, batch, command);
+	err = find_people(&ask, batch, &e.row.u.borrowed.grant);
+	if (err == 0)
+		err = grant_find_license(&grant, batch, command);
+	if (err == 0 && command->err == 0)
+		err = grant_narrow_borrow(batch, command, &grant);
 	if (err == 0 && command->err == 0)
 		err = check_extending(&e, &proving, batch, command, &grant);
 	if (err != 0 || command->err != 0)

@@ -273,6 +273,9 @@ find_any(bool *found, struct batch *batch, const struct person_query *who)
 	    person_names(names, &n, &batch->state, batch->ledger->keys, who);
 
 	*found = n > 0;
+	if (err == 0 && !*found)
+		err = policy_texts_name(found, &batch->state,
+		    batch->ledger->sealed, who);
 	if (err != 0 || *found || !who->mentions)
 		return err;
 	err = subject_each(&batch->state, batch->ledger->keys, first,
@@ -360,7 +363,8 @@ carry_out(struct batch *batch, struct command *command, struct erasing *erasing)
 		    command->entropy + RESEAL_ENTROPY, erasing->names,
 		    &erasing->n_names);
 	if (err == 0)
-		err = reseal_begin(batch, &what, command->entropy);
+		err =
+		    reseal_begin(batch, &what, &erasing->who, command->entropy);
 	if (err == 0)
 		err = say(batch, command, erasing);
 	batch->erased = command;

@@ -53,7 +53,11 @@ emit_grant(struct batch *batch, struct command *command,
 	grant_fill_seats(&command->seats, grant);
 	err = batch_granted(batch, command, batch->place.batch,
 	    (uint32_t)batch->n_rows);
-	return err == 0 ? batch_emit(batch) : err;
+	uint64_t lease = r->lease;
+
+	if (err == 0)
+		err = batch_emit(batch);
+	return err == 0 ? grant_count(batch, command, grant, lease) : err;
 }
 
 /* A request seen before: the same answer again, without a row. */
@@ -294,7 +298,11 @@ decide_return(struct batch *batch, struct command *command)
 		    "lease-%" PRIu64 " is another one than that which was "
 		    "granted for this request",
 		    request->lease);
-	return end_found(batch, command, &lease, request->reason, 0);
+	/* Seats of some stay taken for a while: a fact of this row. */
+	uint32_t linger_s = policy_linger_s(batch->ledger->policy, lease.lease);
+
+	return end_found(batch, command, &lease, request->reason,
+	    linger_s == 0 ? 0 : batch->place.time + linger_s * INT64_C(1000));
 }
 
 int

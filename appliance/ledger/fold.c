@@ -451,6 +451,28 @@ fold_erasure(struct state *state, const struct row *row,
 	return state_erasure_put(state, &erasure);
 }
 
+static int
+fold_policy_set(struct state *state, const struct row *row,
+    const struct fold_place *place)
+{
+	const struct row_policy_set *r = &row->u.policy_set;
+	struct state_policy policy;
+	int err = state_policy_newest(&policy, state);
+
+	if (err != 0)
+		return err;
+	if (r->version != policy.version + 1)
+		return fold_contradicted(row, "policies have a gap");
+	policy = (struct state_policy){ .version = r->version,
+		.at = place->time,
+		.rules = r->rules,
+		.groups = r->groups,
+		.members = r->members,
+		.by = r->by };
+	memcpy(policy.commitment, r->commitment, sizeof policy.commitment);
+	return state_policy_put(state, &policy);
+}
+
 int
 fold_batch(struct state *state, const struct fold_place *place)
 {
@@ -540,6 +562,8 @@ fold_row(struct state *state, const struct row *row,
 		return fold_channel_added(state, row, place);
 	case ROW_CHANNEL_REMOVED:
 		return fold_channel_removed(state, row);
+	case ROW_POLICY_SET:
+		return fold_policy_set(state, row, place);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

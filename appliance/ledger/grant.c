@@ -110,10 +110,15 @@ grant_choose_slots(struct grant *grant, struct batch *batch,
 
 	if (err != 0)
 		return err;
+	grant_judge(grant, batch, command);
+	if (grant->verdict.err != 0 && grant->verdict.err != ERR_RESERVED)
+		return grant_refuse_policy(command, grant);
 	if (grant->count > pool->seats.total)
 		return refuse_count(command, grant);
 	if ((uint64_t)grant->count + command->reserved > pool_free(pool))
 		return refuse_seats(command, grant);
+	if (grant->verdict.err != 0)
+		return grant_refuse_policy(command, grant);
 	grant->slots =
 	    arena_alloc(&command->arena, grant->count * sizeof *grant->slots);
 	if (grant->slots == NULL)

@@ -17,6 +17,7 @@ struct grant {
 	const struct state_license *license;
 	struct pool_id id; /* of the seats it draws from */
 	struct state_pool pool;
+	struct policy_verdict verdict; /* of the site's policy */
 	uint64_t overage_checkouts; /* of the license, so far */
 	struct row_slots *slots; /* in the command's arena */
 	uint32_t n_slots;
@@ -42,6 +43,24 @@ int grant_check_class(struct batch *batch, struct command *command,
  * commit_qty commit, else overage. Into grant->pool and slots. */
 int grant_choose_slots(struct grant *grant, struct batch *batch,
     struct command *command);
+
+/* In grant_policy.c. */
+
+/** Who asks for what. */
+void grant_facts(struct policy_facts *out, const struct grant *grant,
+    const struct command *command);
+/** What the tenant's policy says, into grant->verdict; the pool is known. */
+void grant_judge(struct grant *grant, struct batch *batch,
+    const struct command *command);
+/** Refuse as the verdict says. Always 0. */
+int grant_refuse_policy(struct command *command, const struct grant *grant);
+/** Before a borrow: its bounds are the site's and the policy's; refused where
+ * the policy lends nothing. */
+int grant_narrow_borrow(struct batch *batch, struct command *command,
+    const struct grant *grant);
+/** After its row: it is held. */
+int grant_count(struct batch *batch, const struct command *command,
+    const struct grant *grant, uint64_t lease);
 
 /** What is left after the grant, and what overage costs. */
 void grant_fill_seats(struct ledger_seats *out, const struct grant *grant);

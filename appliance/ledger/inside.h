@@ -434,6 +434,9 @@ void lending_challenge(const struct request *request);
 void lending_asked(const struct request *request);
 void lending_tickets(const struct request *request);
 
+/** In policy_admin.c. */
+void policy_put_asked(const struct request *request);
+
 /* --- fronts and sessions ------------------------------------------------- */
 
 int front_add(struct process *process, int fd, int index);

@@ -22,6 +22,7 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 	if (ledger == NULL)
 		return ERR_NOMEM;
 	ledger->batch.ledger = ledger;
+	pthread_mutex_init(&ledger->policy_lock, NULL);
 	ledger->site_public = options->site_public;
 	ledger->site_secret = options->site_secret;
 	ledger->fault = options->fault;
@@ -66,6 +67,8 @@ ledger_close(struct ledger *ledger)
 {
 	if (ledger == NULL)
 		return;
+	policy_free(ledger->policy);
+	pthread_mutex_destroy(&ledger->policy_lock);
 	store_close(ledger->store);
 	requests_free(ledger->requests);
 	license_cache_free(ledger->cache);
@@ -132,6 +135,8 @@ ledger_load(struct ledger *ledger)
 	ledger->clean_noted = ledger->was_clean;
 	if (err == 0)
 		err = recall_requests(ledger, &state);
+	if (err == 0)
+		err = policy_load(ledger, &state);
 	state_abort(&state);
 	return err;
 }

@@ -11,6 +11,7 @@
 #define APPLIANCE_LEDGER_LEDGER_H
 
 #include "appliance/ledger/idempotency.h"
+#include "appliance/ledger/policy.h"
 #include "shared/rpc/operations.h"
 
 struct ledger;
@@ -319,6 +320,7 @@ struct command {
 		struct alert_number alert; /* 0: none is open */
 		struct channel_number channel;
 		struct delivery_ref delivery;
+		struct policy_summary policy;
 	} reply;
 	uint8_t entropy[LEDGER_ENTROPY];
 };
@@ -500,6 +502,18 @@ bool ledger_is_wiped(const struct ledger *ledger);
  * Always 0. */
 int ledger_refuse_held(struct command *command, uint64_t held,
     const uint64_t *leases, uint32_t n);
+
+/**
+ * What the tenant's policy says at this moment, for who waits; any thread. What
+ * is being decided meanwhile may be in its counts or not: a decision alone is
+ * binding. See policy.h.
+ */
+void ledger_policy_judge(struct policy_verdict *verdict, struct ledger *ledger,
+    const struct policy_facts *facts, uint64_t free, uint64_t offered);
+uint64_t ledger_policy_own(struct ledger *ledger,
+    const struct policy_facts *facts);
+void ledger_policy_queue(struct policy_queue *out, struct ledger *ledger,
+    const struct policy_facts *facts);
 
 /** Every license, in order; stops on non-zero, which is returned. A license and
  * its features last for the call alone. */

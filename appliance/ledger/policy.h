@@ -65,6 +65,9 @@ void policy_judge(struct policy_verdict *verdict, struct policy *policy,
 uint64_t policy_reserved(struct policy *policy,
     const struct policy_facts *facts);
 
+/** And those that are kept for them, still unfilled. */
+uint64_t policy_own(struct policy *policy, const struct policy_facts *facts);
+
 /** A lease is held from now on. ERR_NOMEM: nothing changed. */
 int policy_hold(struct policy *policy, uint64_t lease,
     const struct policy_facts *facts);

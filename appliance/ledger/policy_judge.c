@@ -224,6 +224,24 @@ policy_reserved(struct policy *policy, const struct policy_facts *facts)
 	return reserved_for_others(&most, policy, runs, facts);
 }
 
+uint64_t
+policy_own(struct policy *policy, const struct policy_facts *facts)
+{
+	const struct policy_compiled *rule;
+	struct policy_run runs[2];
+	uint64_t own = 0;
+
+	if (policy == NULL || policy->kinds[POLICY_RESERVE] == 0)
+		return 0;
+	policy_find_sets(policy, facts);
+	policy_runs(runs, policy, facts->product);
+	EACH_RULE(rule, runs)
+	if (rule->kind == POLICY_RESERVE && rule->held < rule->seats &&
+	    policy_fits(rule, facts) && policy_names(policy, rule))
+		own += rule->seats - rule->held;
+	return own;
+}
+
 void
 policy_judge(struct policy_verdict *verdict, struct policy *policy,
     const struct policy_facts *facts, uint64_t free, uint64_t offered)

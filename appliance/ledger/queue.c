@@ -166,6 +166,12 @@ waiter_new(const struct queue_ask *ask, uint64_t number, int64_t now)
 	waiter->until = now + ask->wait_ms;
 	text_copy(waiter->user, sizeof(waiter->user), ask->user);
 	text_copy(waiter->host, sizeof(waiter->host), ask->host);
+	if (ask->version != NULL)
+		text_copy(waiter->version, sizeof(waiter->version),
+		    ask->version);
+	if (ask->address != NULL)
+		text_copy(waiter->address, sizeof(waiter->address),
+		    ask->address);
 	waiter->in_pool = (struct rank_node){ .owner = waiter,
 		.major = -(int64_t)ask->priority,
 		.minor = number };
@@ -249,6 +255,8 @@ queue_leave(struct queue *queue, struct waiter *waiter)
 	}
 	if (was_next || waiter->state != WAITER_WAITING)
 		queue_pool_set_due(queue, pool);
+	pool->n_held -= waiter->held != WAITER_NOT_HELD;
+	pool->n_held_back -= waiter->held == WAITER_HELD_BACK;
 	if (rank_next(&waiter->in_pool) != NULL)
 		pool->moves++;
 	queue_time_remove(queue, waiter);

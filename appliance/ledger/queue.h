@@ -47,6 +47,14 @@ enum waiter_state {
 	WAITER_CLAIMING, /* its claim is on its way through the ledger */
 };
 
+/** Whom the site's policy holds up is passed over, and keeps his place. */
+enum waiter_held {
+	WAITER_NOT_HELD,
+	WAITER_HELD, /* for what he has already */
+	WAITER_HELD_BACK, /* for what is kept for others: nobody behind him
+			     gets seats that are for everybody */
+};
+
 struct queue_pool;
 struct queue_device;
 
@@ -61,6 +69,7 @@ struct waiter {
 	int32_t priority; /* higher goes first */
 	int refusal; /* why it waits: ERR_NO_SEATS, ... */
 	enum waiter_state state;
+	enum waiter_held held;
 	uint32_t offers; /* made, and not refused by the ledger */
 	int64_t since, until;
 	int64_t claim_until; /* of an offer */
@@ -68,6 +77,8 @@ struct waiter {
 	void *asker; /* the caller's: who hangs until its turn; or NULL */
 	char user[64];
 	char host[128];
+	char version[32];
+	char address[64];
 	struct rank_node in_pool, in_all, in_time;
 	struct waiter *next, **link; /* of the device */
 };
@@ -88,6 +99,8 @@ struct queue_pool {
 	uint64_t offered; /* seats of offers not claimed yet */
 	uint64_t claiming; /* seats of claims on their way */
 	uint32_t n_claiming; /* waiters */
+	uint32_t n_held; /* waiters that are passed over */
+	uint32_t n_held_back;
 	int64_t not_before; /* no turn before then */
 	bool due; /* its turn should be looked at */
 
@@ -128,6 +141,7 @@ struct queue_ask {
 	const uint8_t *request; /* REQUEST_BYTES */
 	const uint8_t *digest; /* QUEUE_DIGEST_BYTES */
 	const char *product, *feature, *user, *host;
+	const char *version, *address; /* NULL: not told */
 	uint64_t license;
 	uint32_t count;
 	int32_t priority;
@@ -194,6 +208,14 @@ void queue_claim(struct queue *queue, struct waiter *waiter);
 /** The claim came to nothing: it waits again, at its place, and the offer does
  * not count. */
 void queue_unclaim(struct queue *queue, struct waiter *waiter);
+
+/** The policy holds it up, or does not any more. */
+void queue_set_held(struct queue *queue, struct waiter *waiter,
+    enum waiter_held held);
+
+/** Nobody of the pool is held up any more: all are looked at anew, in the turn
+ * that the pool has now. */
+void queue_let_go(struct queue_pool *pool);
 
 /* --- time ---------------------------------------------------------------- */
 

@@ -259,11 +259,43 @@ void
 queue_set_ready(struct queue *queue, struct waiter *waiter)
 {
 	bool ready = waiter->state == WAITER_WAITING &&
+	    waiter->held == WAITER_NOT_HELD &&
 	    waiter->device->absent_until == 0;
 
 	rank_set_ready(&waiter->in_pool, ready);
 	if (ready && queue_head(waiter->pool) == waiter)
 		queue_pool_set_due(queue, waiter->pool);
+}
+
+void
+queue_set_held(struct queue *queue, struct waiter *waiter,
+    enum waiter_held held)
+{
+	struct queue_pool *pool = waiter->pool;
+
+	pool->n_held -= waiter->held != WAITER_NOT_HELD;
+	pool->n_held_back -= waiter->held == WAITER_HELD_BACK;
+	waiter->held = held;
+	pool->n_held += held != WAITER_NOT_HELD;
+	pool->n_held_back += held == WAITER_HELD_BACK;
+	queue_set_ready(queue, waiter);
+}
+
+void
+queue_let_go(struct queue_pool *pool)
+{
+	struct rank_node *node =
+	    pool->n_held == 0 ? NULL : rank_first(&pool->order);
+
+	for (; node != NULL; node = rank_next(node)) {
+		struct waiter *waiter = node->owner;
+
+		waiter->held = WAITER_NOT_HELD;
+		rank_set_ready(node,
+		    waiter->state == WAITER_WAITING &&
+			waiter->device->absent_until == 0);
+	}
+	pool->n_held = pool->n_held_back = 0;
 }
 
 void

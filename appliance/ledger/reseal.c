@@ -91,7 +91,7 @@ turn_keys(struct ledger *ledger, const uint8_t fresh[PERSON_KEY_BYTES])
 
 int
 reseal_begin(struct batch *batch, const struct subject_turn *what,
-    const uint8_t entropy[64])
+    const struct person_query *who, const uint8_t entropy[64])
 {
 	struct ledger *ledger = batch->ledger;
 	struct state *state = &batch->state;
@@ -114,6 +114,10 @@ reseal_begin(struct batch *batch, const struct subject_turn *what,
 		err = sealed_turn(state, ledger->sealed, entropy + 32);
 	if (err == 0)
 		err = user_logins_turn(state, ledger->users, ledger->sealed);
+	if (err == 0)
+		err = policy_texts_turn(state, ledger->sealed, who);
+	/* Its names are asked for no more. */
+	ledger->policy_stale = true;
 	return err;
 }
 

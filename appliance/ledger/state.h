@@ -148,6 +148,15 @@ struct state_key {
 	struct row_actor by;
 };
 
+/** A version of the policy: what stands of it in the journal. */
+struct state_policy {
+	uint64_t version;
+	int64_t at;
+	uint8_t commitment[32];
+	uint32_t rules, groups, members;
+	struct row_actor by;
+};
+
 struct license_cache;
 struct license_cache *license_cache_new(void);
 void license_cache_free(struct license_cache *cache);
@@ -262,6 +271,13 @@ int state_key_by_hash(uint64_t *device, const struct state *state,
 int state_key_hash_put(struct state *state, const uint8_t hash[32],
     uint64_t device);
 int state_key_hash_delete(struct state *state, const uint8_t hash[32]);
+
+/* Policies; in state_policy.c. */
+int state_policy(struct state_policy *out, const struct state *state,
+    uint64_t version);
+/** The one in force; version 0 and zeros: there was never one. */
+int state_policy_newest(struct state_policy *out, const struct state *state);
+int state_policy_put(struct state *state, const struct state_policy *policy);
 
 /** Numbers of leases from `first` to before `end` are passed over. */
 int state_skip_put(struct state *state, uint64_t first, uint64_t end);

@@ -49,7 +49,9 @@
 	X(STORE_ALERTS, "alerts", 1)                 \
 	X(STORE_ALERTS_OPEN, "alerts_open", 1)       \
 	X(STORE_CHANNELS, "channels", 1)             \
-	X(STORE_OUTBOX, "outbox", 0)
+	X(STORE_OUTBOX, "outbox", 0)                 \
+	X(STORE_POLICIES, "policies", 1)             \
+	X(STORE_POLICY_TEXTS, "policy_texts", 0)
 
 enum store_table {
 #define X(name, text, dumped) name,

@@ -37,5 +37,8 @@ int query_alert(struct query *q);
 int query_alerts(struct query *q);
 int query_channels(struct query *q);
 int query_deliveries(struct query *q);
+int query_policy(struct query *q);
+int query_policy_version(struct query *q);
+int query_policies(struct query *q);
 
 #endif

@@ -5,6 +5,7 @@
 #include "shared/base/err.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Claims that came to nothing: what the view said and what the core said
@@ -94,7 +95,8 @@ set_place(struct command *command, struct waiter *waiter)
 static bool
 is_want_of_seats(int err)
 {
-	return err == ERR_NO_SEATS || err == ERR_OVERAGE_EXHAUSTED;
+	return err == ERR_NO_SEATS || err == ERR_OVERAGE_EXHAUSTED ||
+	    err == ERR_POLICY_MAX || err == ERR_RESERVED;
 }
 
 /* Nothing is wrong with the question: another moment may do. */
@@ -122,6 +124,38 @@ claim(struct call *call, struct waiter *waiter)
 	    others < UINT32_MAX ? (uint32_t)others : UINT32_MAX;
 }
 
+static bool
+is_somebody_ahead(const struct queue_pool *pool)
+{
+	return queue_pool_ahead(pool) > 0 || pool->n_held_back > 0;
+}
+
+static void
+fill_facts(struct policy_facts *facts, const struct command *command)
+{
+	const struct checkout *request = command->request;
+
+	*facts = (struct policy_facts){ .user = request->user,
+		.host = request->host,
+		.device = command->who.id,
+		.address = command->who.address,
+		.product = request->product,
+		.version = request->version,
+		.feature = request->feature,
+		.count = request->count == 0 ? 1 : request->count };
+}
+
+/* What is reserved for somebody nobody else waits for. */
+static bool
+has_own_seats(const struct call *call, const struct checkout *request)
+{
+	struct policy_facts facts;
+
+	(void)request;
+	fill_facts(&facts, &call->write.command);
+	return ledger_policy_own(call->tenant->ledger, &facts) >= facts.count;
+}
+
 static void
 stand_behind(struct call *call, const struct checkout *request)
 {
@@ -130,7 +164,7 @@ stand_behind(struct call *call, const struct checkout *request)
 
 	if (pool == NULL)
 		return;
-	call->behind = queue_pool_ahead(pool) > 0;
+	call->behind = is_somebody_ahead(pool) && !has_own_seats(call, request);
 	call->write.command.reserved =
 	    call->behind || pool->offered > UINT32_MAX
 	    ? UINT32_MAX
@@ -146,7 +180,7 @@ waiting_reserved(const struct tenant *tenant, const char *product,
 
 	if (pool == NULL)
 		return 0;
-	return queue_pool_ahead(pool) > 0 || pool->offered > UINT32_MAX
+	return is_somebody_ahead(pool) || pool->offered > UINT32_MAX
 	    ? UINT32_MAX
 	    : (uint32_t)pool->offered;
 }
@@ -255,6 +289,46 @@ refuse_full(struct command *command, const struct checkout *request)
 	    WAITING_TOTAL_MAX);
 }
 
+static int64_t
+wait_ms(const struct checkout *request, const struct policy_queue *bounds)
+{
+	uint32_t wait_s = request->wait_s;
+
+	if (bounds->wait_s != 0 && bounds->wait_s < wait_s)
+		wait_s = bounds->wait_s;
+	return (int64_t)wait_s * 1000;
+}
+
+/* The policy lets so many wait, or nobody. False: it has nothing against it. */
+static bool
+refuse_bounds(struct call *call, const struct policy_queue *bounds)
+{
+	struct command *command = &call->write.command;
+	const struct checkout *request = command->request;
+	const struct queue_pool *pool = queue_pool_find(&call->tenant->queue,
+	    request->product, request->feature);
+	uint32_t length = pool == NULL ? 0 : queue_pool_length(pool);
+	char hint[128];
+
+	if (!bounds->none && (bounds->length == 0 || length < bounds->length))
+		return false;
+	snprintf(hint, sizeof(hint),
+	    "the rule is %s; ask the site's admin: leasehold policy show",
+	    bounds->rule);
+	set_refusal(command, ERR_QUEUE_FULL);
+	if (bounds->none)
+		problem_set(&command->problem, ERR_QUEUE_FULL, hint,
+		    "no seat of %s is to be had now, and this site's policy "
+		    "lets you wait for none",
+		    request->product);
+	else
+		problem_set(&command->problem, ERR_QUEUE_FULL, hint,
+		    "%u wait for %s, the most that this site's policy lets "
+		    "wait",
+		    length, request->product);
+	return true;
+}
+
 static void
 join(struct call *call)
 {
@@ -264,6 +338,13 @@ join(struct call *call)
 	uint8_t digest[QUEUE_DIGEST_BYTES];
 	struct waiter *waiter;
 	int rc = question_digest(digest, request);
+	struct policy_queue bounds;
+	struct policy_facts facts;
+
+	fill_facts(&facts, command);
+	ledger_policy_queue(&bounds, tenant->ledger, &facts);
+	if (refuse_bounds(call, &bounds))
+		return;
 	const struct queue_ask ask = {
 		.device = command->who.id,
 		.request = request->request,
@@ -272,10 +353,13 @@ join(struct call *call)
 		.feature = request->feature,
 		.user = request->user,
 		.host = request->host,
+		.version = request->version,
+		.address = command->who.address,
+		.priority = (int32_t)bounds.priority,
 		.license = command->license,
 		.count = request->count == 0 ? 1 : request->count,
 		.refusal = command->err,
-		.wait_ms = (int64_t)request->wait_s * 1000,
+		.wait_ms = wait_ms(request, &bounds),
 		/* A checkout by key is there as long as it asks again. */
 		.present = call->answer != NULL ||
 		    table_get(&tenant->sessions, command->who.id) != NULL,
@@ -284,6 +368,11 @@ join(struct call *call)
 	if (rc == 0)
 		rc = queue_join(&waiter, &tenant->queue, &ask,
 		    clock_boottime_ms());
+	/* Until its first turn, nobody else stands behind it. */
+	if (rc == 0 && command->err == ERR_POLICY_MAX)
+		queue_set_held(&tenant->queue, waiter, WAITER_HELD);
+	else if (rc == 0 && command->err == ERR_RESERVED)
+		queue_set_held(&tenant->queue, waiter, WAITER_HELD_BACK);
 	if (rc == 0)
 		set_place(command, waiter);
 	else if (rc == ERR_QUEUE_FULL)

@@ -111,6 +111,52 @@ refusal_of(const struct waiter *waiter, const struct ledger_pool *seats, int rc)
 }
 
 static void
+fill_facts(struct policy_facts *facts, const struct waiter *waiter)
+{
+	*facts = (struct policy_facts){ .user = waiter->user,
+		.host = waiter->host,
+		.device = waiter->device->device,
+		.address = waiter->address,
+		.product = waiter->pool->product,
+		.version = waiter->version,
+		.feature = waiter->pool->feature,
+		.count = waiter->count };
+}
+
+/* What the site's policy says to one who waits. Behind somebody who waits for
+ * seats that are for everybody, there are only those that are for him. */
+static int
+judge(struct tenant *tenant, const struct waiter *waiter,
+    const struct ledger_pool *seats, bool behind)
+{
+	const struct queue_pool *pool = waiter->pool;
+	struct policy_verdict verdict;
+	struct policy_facts facts;
+
+	fill_facts(&facts, waiter);
+	ledger_policy_judge(&verdict, tenant->ledger, &facts, seats->free,
+	    pool->offered + pool->claiming);
+	if (verdict.err == ERR_POLICY_MAX && waiter->count > verdict.seats)
+		return ERR_MAX_REACHED;
+	if (verdict.err == 0 && behind &&
+	    ledger_policy_own(tenant->ledger, &facts) < waiter->count)
+		return ERR_RESERVED;
+	return verdict.err;
+}
+
+/* True: it is held up, and the next one's turn has come. */
+static bool
+hold_up(struct queue *queue, struct waiter *waiter, int refusal)
+{
+	if (refusal != ERR_POLICY_MAX && refusal != ERR_RESERVED)
+		return false;
+	waiter->refusal = refusal;
+	queue_set_held(queue, waiter,
+	    refusal == ERR_RESERVED ? WAITER_HELD_BACK : WAITER_HELD);
+	return true;
+}
+
+static void
 turn_pool(struct tenant *tenant, struct queue_pool *pool,
     struct ledger_view *view, int *left)
 {
@@ -128,8 +174,15 @@ turn_pool(struct tenant *tenant, struct queue_pool *pool,
 		    clock_boottime_ms() + FAULT_AGAIN_MS);
 		return;
 	}
+	queue_let_go(pool);
 	while ((head = queue_head(pool)) != NULL) {
 		int refusal = refusal_of(head, &seats, rc);
+
+		if (refusal == 0)
+			refusal =
+			    judge(tenant, head, &seats, pool->n_held_back > 0);
+		if (hold_up(queue, head, refusal))
+			continue;
 
 		if (refusal == 0 && queue_next(pool, seats.free) == NULL)
 			return;

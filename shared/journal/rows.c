@@ -285,6 +285,18 @@ static const struct record_field row_key_denied_fields[] = {
 };
 RECORD_DEFINE(row_key_denied, 1, "An API key was refused.");
 
+static const struct record_field row_policy_set_fields[] = {
+	R_U64(row_policy_set, version, 1, U53_MAX, 0, "Which one it is."),
+	R_FIXED(row_policy_set, commitment, 0,
+	    "BLAKE2b-256 of a salt and the document."),
+	R_U32(row_policy_set, rules, 0, UINT32_MAX, 0, "So many rules."),
+	R_U32(row_policy_set, groups, 0, UINT32_MAX, 0, "So many groups."),
+	R_U32(row_policy_set, members, 0, UINT32_MAX, 0,
+	    "So many users, hosts, devices and ranges."),
+	R_STRUCT(row_policy_set, by, &row_actor_record, 0, "Who set it."),
+};
+RECORD_DEFINE(row_policy_set, 1, "A policy came into force.");
+
 /* --- kinds ---------------------------------------------------------------- */
 
 static const struct {
@@ -336,6 +348,7 @@ static const struct {
 	[ROW_CHANNEL_REMOVED] = { &row_channel_removed_record,
 	    "channel.removed" },
 	[ROW_DELIVERY] = { &row_delivery_record, "delivery" },
+	[ROW_POLICY_SET] = { &row_policy_set_record, "policy.set" },
 };
 
 const struct record *

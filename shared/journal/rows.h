@@ -67,6 +67,7 @@ enum row_kind {
 	ROW_CHANNEL_ADDED = 94,
 	ROW_CHANNEL_REMOVED = 95,
 	ROW_DELIVERY = 96,
+	ROW_POLICY_SET = 100,
 };
 
 /** First row of every tenant's journal. */
@@ -683,6 +684,17 @@ struct row_delivery {
 	struct row_actor by;
 };
 
+/**
+ * Another policy from here on. What it says lies outside the journal; the
+ * commitment is that of its bytes: BLAKE2b-256(salt of 16 bytes || document).
+ */
+struct row_policy_set {
+	uint64_t version; /* from 1, without a gap */
+	uint8_t commitment[32];
+	uint32_t rules, groups, members;
+	struct row_actor by;
+};
+
 /** Is it a borrow that goes on? */
 bool row_adopts_borrow(const struct row_lease_adopted *adopted);
 
@@ -700,10 +712,11 @@ extern const struct record row_genesis_record, row_started_record,
     row_user_login_record, row_user_denied_record, row_number_record,
     row_erasure_record, row_key_created_record, row_key_changed_record,
     row_key_rotated_record, row_key_denied_record, row_limits_record,
-    row_tenant_changed_record, row_alert_opened_record, row_alert_again_record,
-    row_alert_acknowledged_record, row_alert_closed_record,
-    alert_subject_record, row_channel_added_record, row_channel_removed_record,
-    row_delivery_record;
+    row_tenant_changed_record,
+    row_alert_opened_record,
+    row_alert_again_record, row_alert_acknowledged_record,
+    row_alert_closed_record, alert_subject_record, row_channel_added_record,
+    row_channel_removed_record, row_delivery_record, row_policy_set_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -805,6 +818,7 @@ struct row {
 		struct row_channel_added channel_added;
 		struct row_channel_removed channel_removed;
 		struct row_delivery delivery;
+		struct row_policy_set policy_set;
 	} u;
 };
 

@@ -162,12 +162,13 @@ RECORD_DEFINE(policy_view, 1, "A policy.");
 
 static const struct record_field policy_query_fields[] = {
 	R_CURSOR(policy_query, after, 'V', OPT, "Where to go on."),
-	R_U32(policy_query, limit, 1, 100, OPT, "At most so many; 50."),
+	R_U32(policy_query, limit, 0, LIST_LIMIT_MAX, OPT,
+	    "Items at most; absent: 100."),
 };
 RECORD_DEFINE(policy_query, 1, "Versions to list.");
 
 static const struct record_field policy_page_fields[] = {
-	R_LIST(policy_page, versions, &policy_summary_record, 0, 100, 0,
+	R_LIST(policy_page, items, &policy_summary_record, 0, LIST_LIMIT_MAX, 0,
 	    "Newest first."),
 	R_CURSOR(policy_page, next, 'V', OPT,
 	    "Where to go on; absent: that was all."),

@@ -127,7 +127,7 @@ struct policy_query {
 	uint32_t limit;
 };
 struct policy_page {
-	struct record_list versions; /* policy_summary, newest first */
+	struct record_list items; /* policy_summary, newest first */
 	uint64_t next; /* cursor; 0: that was all */
 };
 

@@ -14,6 +14,7 @@
 #include "shared/rpc/messages_events.h"
 #include "shared/rpc/messages_key.h"
 #include "shared/rpc/messages_key_lease.h"
+#include "shared/rpc/messages_policy.h"
 #include "shared/rpc/messages_privacy.h"
 #include "shared/rpc/messages_tenant.h"
 #include "shared/rpc/messages_user.h"
@@ -51,6 +52,10 @@ enum operation_id {
 	OP_LICENSE_INSTALL,
 	OP_LICENSE_LIST,
 	OP_LICENSE_SHOW,
+	OP_POLICY_SHOW,
+	OP_POLICY_PUT,
+	OP_POLICY_LIST,
+	OP_POLICY_VERSION,
 	/* seats for programs without an agent, by API key */
 	OP_SEAT_CHECKOUT,
 	OP_SEAT_RENEW,

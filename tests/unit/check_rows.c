@@ -323,6 +323,14 @@ fill_row(struct row *row, enum row_kind kind)
 		fill(row->u.key_changed.commitment, 32, 42);
 		row->u.key_changed.by = (struct row_actor){ ACTOR_KEY, 3 };
 		return;
+	case ROW_POLICY_SET:
+		row->u.policy_set = (struct row_policy_set){ .version = 3,
+			.rules = 2,
+			.groups = 1,
+			.members = 9,
+			.by = { ACTOR_USER, 1 } };
+		fill(row->u.policy_set.commitment, 32, 44);
+		break;
 	case ROW_KEY_ROTATED:
 		row->u.key_rotated.device = 3;
 		fill(row->u.key_rotated.hash, 32, 43);
