@@ -1,0 +1,308 @@
+/* The admin's commands about the tenant's policy. */
+#include "agent/cli/cli.h"
+#include "agent/cli/table.h"
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_MAX ((size_t)1 << 20)
+
+/* --- show ----------------------------------------------------------------- */
+
+static void
+show_summary(const struct policy_summary *summary)
+{
+	char at[32];
+
+	cli_time(at, summary->at);
+	cli_show("version   %" PRIu64 "%s, since %s\n", summary->version,
+	    summary->in_force ? " (in force)" : "", at);
+	cli_show("set by    %s %" PRIu64 "\n",
+	    actor_kind_names[summary->by.kind], summary->by.id);
+	cli_show("has       %u rules, %u groups, %u members\n", summary->rules,
+	    summary->groups, summary->members);
+}
+
+/* Whom it names, in a few words. */
+static void
+write_whom(char out[160], const struct policy_rule *rule)
+{
+	const struct policy_group_name *groups = rule->groups.items;
+	uint32_t single = rule->users.count + rule->hosts.count +
+	    rule->devices.count + rule->addresses.count;
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (uint32_t i = 0; i < rule->groups.count && len < 90; i++)
+		len += (size_t)snprintf(out + len, 160 - len, "%s%.40s",
+		    i > 0 ? ", " : "", groups[i].group);
+	if (single > 0)
+		snprintf(out + len, 160 - len, "%s%u named",
+		    len > 0 ? ", " : "", single);
+	else if (rule->groups.count == 0)
+		snprintf(out, 160, "everybody");
+}
+
+static void
+add_bound(char out[160], const char *name, uint32_t value)
+{
+	size_t len = strlen(out);
+
+	if (value != 0)
+		snprintf(out + len, 160 - len, "%s%s %u", len > 0 ? ", " : "",
+		    name, value);
+}
+
+static void
+write_bounds(char out[160], const struct policy_rule *rule)
+{
+	out[0] = '\0';
+	if (rule->none)
+		snprintf(out, 160, "none");
+	add_bound(out, "seats", rule->seats);
+	add_bound(out, "linger_s", rule->linger_s);
+	add_bound(out, "longest_s", rule->longest_s);
+	add_bound(out, "keep", rule->keep);
+	add_bound(out, "length", rule->length);
+	add_bound(out, "wait_s", rule->wait_s);
+	add_bound(out, "priority", rule->priority);
+	if (rule->each != POLICY_ALL) {
+		size_t len = strlen(out);
+
+		snprintf(out + len, 160 - len, " each %s",
+		    policy_each_names[rule->each]);
+	}
+}
+
+static void
+show_rules(const struct policy_document *policy)
+{
+	static const struct table_column columns[] = {
+		{ .name = "RULE" },
+		{ .name = "KIND" },
+		{ .name = "PRODUCT" },
+		{ .name = "FEATURE", .spare = true },
+		{ .name = "VERSIONS", .spare = true },
+		{ .name = "WHOM" },
+		{ .name = "BOUNDS" },
+	};
+	const struct policy_rule *rules = policy->rules.items;
+	struct table table = { 0 };
+	char text[160];
+
+	table_begin(&table, sizeof(columns) / sizeof(columns[0]), columns);
+	for (uint32_t i = 0; i < policy->rules.count; i++) {
+		const struct policy_rule *rule = &rules[i];
+
+		table_cell(&table, "%s", rule->name);
+		table_cell(&table, "%s", policy_kind_names[rule->kind]);
+		table_cell(&table, "%s",
+		    rule->product[0] != '\0' ? rule->product : "all");
+		table_cell(&table, "%s", rule->feature);
+		table_cell(&table, "%s", rule->version);
+		write_whom(text, rule);
+		table_cell(&table, "%s", text);
+		write_bounds(text, rule);
+		table_cell(&table, "%s", text);
+	}
+	table_flush(&table);
+	table_end(&table);
+}
+
+/* The version that --version names, or the one in force. */
+static int
+ask_version(struct cli *cli, struct policy_view *reply, int argc, char **argv,
+    const char *usage, struct arena *arena)
+{
+	struct policy_version request = { .version = 0 };
+	const char *text = NULL;
+	int found = cli_option(&text, &argc, argv, "--version");
+
+	if (found < 0 ||
+	    (found > 0 &&
+		!cli_number(&request.version, text, "--version", 1,
+		    (UINT64_C(1) << 53) - 1)))
+		return CLI_USAGE;
+	int status = cli_arguments(argc, argv, 0, 0, usage);
+
+	if (status != CLI_DONE)
+		return status;
+	return cli_call(cli, found > 0 ? OP_POLICY_VERSION : OP_POLICY_SHOW,
+	    &request, reply, arena);
+}
+
+int
+policy_show(struct cli *cli, int argc, char **argv)
+{
+	struct policy_view reply;
+	struct arena arena = { 0 };
+	int status = ask_version(cli, &reply, argc, argv,
+	    "policy show [--version N]", &arena);
+
+	if (status == CLI_DONE && cli->json) {
+		cli_print_json(&policy_view_record, &reply);
+	} else if (status == CLI_DONE && reply.summary.version == 0) {
+		puts("There is no policy: licenses alone decide. Write one, "
+		     "and bring it into force with\n  leasehold policy apply "
+		     "FILE");
+	} else if (status == CLI_DONE) {
+		show_summary(&reply.summary);
+		if (reply.policy.comment[0] != '\0')
+			cli_show("comment   %s\n", reply.policy.comment);
+		if (reply.policy.rules.count > 0)
+			show_rules(&reply.policy);
+	}
+	arena_release(&arena);
+	return status;
+}
+
+/* The document alone, as `policy apply` takes it. */
+int
+policy_export(struct cli *cli, int argc, char **argv)
+{
+	struct policy_view reply;
+	struct arena arena = { 0 };
+	int status = ask_version(cli, &reply, argc, argv,
+	    "policy export [--version N]", &arena);
+
+	if (status == CLI_DONE)
+		cli_print_json(&policy_document_record, &reply.policy);
+	arena_release(&arena);
+	return status;
+}
+
+/* --- apply ---------------------------------------------------------------- */
+
+static int
+read_policy(struct policy_document *policy, const char *path,
+    struct arena *arena)
+{
+	struct record_error error;
+	uint8_t *data;
+	size_t len;
+	int err = file_read(&data, &len, path, FILE_MAX);
+
+	if (err != 0) {
+		cli_say("%s cannot be read: %s", path,
+		    err == ERR_TOO_LARGE ? "it is larger than 1 MiB"
+					 : strerror(errno));
+		return CLI_FAILED;
+	}
+	err = record_read_json(policy, &policy_document_record,
+	    (const char *)data, len, arena, &error);
+	/* Texts may still lie there. */
+	if (err == 0 && arena_copy(arena, data, len) == NULL)
+		err = ERR_NOMEM;
+	free(data);
+	if (err == 0)
+		return CLI_DONE;
+	cli_say("%s is no policy: %s%s%s", path, error.field,
+	    error.field[0] != '\0' ? ": " : "", error.reason);
+	return CLI_FAILED;
+}
+
+int
+policy_apply(struct cli *cli, int argc, char **argv)
+{
+	struct policy_put request = { .follows = 0 };
+	struct policy_summary reply;
+	struct arena arena = { 0 };
+	const char *follows = NULL;
+	int found = cli_option(&follows, &argc, argv, "--follows");
+
+	if (found < 0 ||
+	    (found > 0 &&
+		!cli_number(&request.follows, follows, "--follows", 1,
+		    (UINT64_C(1) << 53) - 1)))
+		return CLI_USAGE;
+	int status =
+	    cli_arguments(argc, argv, 1, 1, "policy apply FILE [--follows N]");
+
+	if (status == CLI_DONE)
+		status = read_policy(&request.policy, argv[1], &arena);
+	if (status == CLI_DONE)
+		status =
+		    cli_answer(cli, OP_POLICY_PUT, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json) {
+		show_summary(&reply);
+		puts("Who has a seat keeps it until he gives it back.");
+	}
+	arena_release(&arena);
+	return status;
+}
+
+/* --- history -------------------------------------------------------------- */
+
+static void
+add_version(struct table *table, const struct policy_summary *summary)
+{
+	char at[32];
+
+	cli_time(at, summary->at);
+	table_cell(table, "%" PRIu64, summary->version);
+	table_cell(table, "%s", at);
+	table_cell(table, "%s %" PRIu64, actor_kind_names[summary->by.kind],
+	    summary->by.id);
+	table_cell(table, "%u", summary->rules);
+	table_cell(table, "%u", summary->groups);
+	table_cell(table, "%u", summary->members);
+	table_cell(table, "%s",
+	    summary->in_force   ? "in force"
+		: summary->kept ? "kept"
+				: "not kept");
+}
+
+int
+policy_history(struct cli *cli, int argc, char **argv)
+{
+	static const struct table_column columns[] = {
+		{ .name = "VERSION", .right = true },
+		{ .name = "SINCE" },
+		{ .name = "SET BY" },
+		{ .name = "RULES", .right = true },
+		{ .name = "GROUPS", .right = true },
+		{ .name = "MEMBERS", .right = true },
+		{ .name = "DOCUMENT" },
+	};
+	struct policy_query request = { .limit = LIST_LIMIT_MAX };
+	struct policy_page page = { .next = 1 };
+	struct arena arena = { 0 };
+	struct table table = { 0 };
+	struct json_items all = { 0 };
+	int status = cli_arguments(argc, argv, 0, 0, "policy history");
+
+	table_begin(&table, sizeof(columns) / sizeof(columns[0]), columns);
+	while (status == CLI_DONE && page.next != 0) {
+		status = cli_call(cli, OP_POLICY_LIST, &request, &page, &arena);
+		if (status != CLI_DONE)
+			break;
+		const struct policy_summary *items = page.items.items;
+
+		/* It goes back: a cursor that does not would never end. */
+		if (page.next != 0 && request.after != 0 &&
+		    page.next >= request.after) {
+			cli_say("the site's answer names a page that was "
+				"there before");
+			status = CLI_FAILED;
+		}
+		if (cli->json)
+			cli_add_items(&all, &policy_summary_record,
+			    &page.items);
+		for (uint32_t i = 0; !cli->json && i < page.items.count; i++)
+			add_version(&table, &items[i]);
+		request.after = page.next;
+		arena_clear(&arena);
+	}
+	if (status == CLI_DONE && cli->json)
+		cli_end_items(&all);
+	else if (status == CLI_DONE)
+		table_flush(&table);
+	table_end(&table);
+	arena_release(&arena);
+	return status;
+}
