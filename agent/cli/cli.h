@@ -158,6 +158,7 @@ int license_install_file(struct cli *cli, int argc, char **argv);
 int license_list(struct cli *cli, int argc, char **argv);
 int license_show(struct cli *cli, int argc, char **argv);
 int policy_show(struct cli *cli, int argc, char **argv);
+int policy_check(struct cli *cli, int argc, char **argv);
 int policy_apply(struct cli *cli, int argc, char **argv);
 int policy_history(struct cli *cli, int argc, char **argv);
 int policy_export(struct cli *cli, int argc, char **argv);

@@ -134,9 +134,18 @@ const struct command_spec commands[] = {
 	{ "policy show", "", "the policy in force (admin)",
 	    "  --version N   an earlier one\n", "leasehold policy show",
 	    policy_show },
+	{ "policy check", "FILE | --in-force",
+	    "whom a policy would touch; nothing changes (admin)",
+	    "  --in-force    ask about the one that is in force\n",
+	    "leasehold policy check policy.json", policy_check },
 	{ "policy apply", "FILE", "bring a policy into force (admin)",
 	    "  --follows N   only if version N is in force until then\n"
-	    "FILE is a JSON document. Who has a seat keeps it.\n",
+	    "  --revoke      end leases that it would refuse, their holders "
+	    "are "
+	    "told why\n"
+	    "  --grace T     and not before so long: 0s, 10m, 2h\n"
+	    "FILE is a JSON document. Without --revoke who has a seat keeps "
+	    "it.\n",
 	    "leasehold policy apply policy.json", policy_apply },
 	{ "policy history", "", "versions of the policy (admin)", NULL,
 	    "leasehold policy history", policy_history },

@@ -176,7 +176,7 @@ policy_export(struct cli *cli, int argc, char **argv)
 	return status;
 }
 
-/* --- apply ---------------------------------------------------------------- */
+/* --- a file --------------------------------------------------------------- */
 
 static int
 read_policy(struct policy_document *policy, const char *path,
@@ -206,32 +206,166 @@ read_policy(struct policy_document *policy, const char *path,
 	return CLI_FAILED;
 }
 
-int
-policy_apply(struct cli *cli, int argc, char **argv)
+/* --- check ---------------------------------------------------------------- */
+
+static void
+show_touched(const struct policy_impact *impact)
 {
-	struct policy_put request = { .follows = 0 };
-	struct policy_summary reply;
+	static const struct table_column columns[] = {
+		{ .name = "LEASE" },
+		{ .name = "PRODUCT" },
+		{ .name = "FEATURE", .spare = true },
+		{ .name = "SEATS", .right = true },
+		{ .name = "USER" },
+		{ .name = "HOST" },
+		{ .name = "WHY" },
+		{ .name = "RULE" },
+	};
+	const struct policy_touched *items = impact->items.items;
+	struct table table = { 0 };
+
+	table_begin(&table, sizeof(columns) / sizeof(columns[0]), columns);
+	for (uint32_t i = 0; i < impact->items.count; i++) {
+		table_cell(&table, "lease-%" PRIu64 "%s", items[i].lease,
+		    items[i].borrowed ? " (on loan)" : "");
+		table_cell(&table, "%s", items[i].product);
+		table_cell(&table, "%s", items[i].feature);
+		table_cell(&table, "%u", items[i].count);
+		table_cell(&table, "%s", items[i].user);
+		table_cell(&table, "%s", items[i].host);
+		table_cell(&table, "%s", items[i].code);
+		table_cell(&table, "%s", items[i].rule);
+	}
+	table_flush(&table);
+	table_end(&table);
+}
+
+static void
+show_impact(const struct policy_impact *impact)
+{
+	const struct policy_waiting *waiters = impact->waiters.items;
+
+	cli_show("policy    %u rules, %u groups, %u members\n", impact->rules,
+	    impact->groups, impact->members);
+	cli_show("leases    %" PRIu64 " of %" PRIu64
+		 " it would refuse today; they go on\n",
+	    impact->touched, impact->leases);
+	if (impact->items.count > 0)
+		show_touched(impact);
+	cli_show("waiting   %u of %u it would send away or hold up\n",
+	    impact->waiting_touched, impact->waiting);
+	for (uint32_t i = 0; i < impact->waiters.count; i++)
+		cli_show("          waiter-%" PRIu64 "  %s  %s  %s (%s)\n",
+		    waiters[i].waiter, waiters[i].product, waiters[i].user,
+		    waiters[i].code, waiters[i].rule);
+}
+
+int
+policy_check(struct cli *cli, int argc, char **argv)
+{
+	struct policy_check request = { .in_force = false };
+	struct policy_impact reply;
 	struct arena arena = { 0 };
-	const char *follows = NULL;
-	int found = cli_option(&follows, &argc, argv, "--follows");
 
-	if (found < 0 ||
-	    (found > 0 &&
-		!cli_number(&request.follows, follows, "--follows", 1,
-		    (UINT64_C(1) << 53) - 1)))
-		return CLI_USAGE;
-	int status =
-	    cli_arguments(argc, argv, 1, 1, "policy apply FILE [--follows N]");
+	request.in_force = cli_flag(&argc, argv, "--in-force");
+	int files = request.in_force ? 0 : 1;
+	int status = cli_arguments(argc, argv, files, files,
+	    "policy check FILE | --in-force");
 
-	if (status == CLI_DONE)
+	if (status == CLI_DONE && !request.in_force)
 		status = read_policy(&request.policy, argv[1], &arena);
 	if (status == CLI_DONE)
 		status =
-		    cli_answer(cli, OP_POLICY_PUT, &request, &reply, &arena);
+		    cli_answer(cli, OP_POLICY_CHECK, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json)
+		show_impact(&reply);
+	arena_release(&arena);
+	return status;
+}
+
+/* --- apply ---------------------------------------------------------------- */
+
+struct applying {
+	struct policy_put request;
+	bool revoke;
+	uint32_t grace_s;
+};
+
+static int
+read_options(struct applying *applying, int *argc, char **argv)
+{
+	const char *follows = NULL, *grace = NULL;
+	int found = cli_option(&follows, argc, argv, "--follows");
+	int graced = cli_option(&grace, argc, argv, "--grace");
+
+	applying->revoke = cli_flag(argc, argv, "--revoke");
+	if (found < 0 || graced < 0)
+		return CLI_USAGE;
+	if (found > 0 &&
+	    !cli_number(&applying->request.follows, follows, "--follows", 1,
+		(UINT64_C(1) << 53) - 1))
+		return CLI_USAGE;
+	if (graced > 0 && !cli_duration(&applying->grace_s, grace, "--grace"))
+		return CLI_USAGE;
+	if (applying->revoke != (graced > 0)) {
+		cli_say("--revoke ends leases, and needs the --grace after "
+			"which it does: --revoke --grace 10m");
+		return CLI_USAGE;
+	}
+	return CLI_DONE;
+}
+
+/* What it would refuse is looked at before anything ends. */
+static int
+revoke(struct cli *cli, const struct policy_summary *applied, uint32_t grace_s)
+{
+	const struct policy_check check = { .in_force = true };
+	const struct policy_revoke request = { .version = applied->version,
+		.grace_s = grace_s };
+	struct policy_revoking reply;
+	struct policy_impact impact;
+	struct arena arena = { 0 };
+	char at[32];
+	int status = cli_call(cli, OP_POLICY_CHECK, &check, &impact, &arena);
+
+	if (status == CLI_DONE && !cli->json)
+		show_impact(&impact);
+	if (status == CLI_DONE)
+		status =
+		    cli_call(cli, OP_POLICY_REVOKE, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json) {
+		cli_time(at, reply.at);
+		cli_show("They end at %s, but for those on loan; until then, "
+			 "another policy calls it off.\n",
+		    at);
+	}
+	arena_release(&arena);
+	return status;
+}
+
+int
+policy_apply(struct cli *cli, int argc, char **argv)
+{
+	struct applying applying = { .revoke = false };
+	struct policy_summary reply;
+	struct arena arena = { 0 };
+	int status = read_options(&applying, &argc, argv);
+
+	if (status == CLI_DONE)
+		status = cli_arguments(argc, argv, 1, 1,
+		    "policy apply FILE [--follows N] [--revoke --grace TIME]");
+	if (status == CLI_DONE)
+		status = read_policy(&applying.request.policy, argv[1], &arena);
+	if (status == CLI_DONE)
+		status = cli_answer(cli, OP_POLICY_PUT, &applying.request,
+		    &reply, &arena);
 	if (status == CLI_DONE && !cli->json) {
 		show_summary(&reply);
-		puts("Who has a seat keeps it until he gives it back.");
+		if (!applying.revoke)
+			puts("Who has a seat keeps it until he gives it back.");
 	}
+	if (status == CLI_DONE && applying.revoke)
+		status = revoke(cli, &reply, applying.grace_s);
 	arena_release(&arena);
 	return status;
 }

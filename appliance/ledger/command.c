@@ -147,6 +147,28 @@ mark_unseen(struct call *call)
 }
 
 void
+command_take_lease(struct tenant *tenant, uint64_t number,
+    const struct principal *who, int err)
+{
+	const struct lease_ref ref = { .lease = number };
+	struct call *call =
+	    call_new_own(tenant, OP_LEASE_RELEASE, &ref, sizeof(ref));
+	struct live_lease *lease = liveness_get(&tenant->liveness, number);
+
+	if (call == NULL)
+		return;
+	call->write.command.who = *who;
+	call->finish = command_finish;
+	mark_unseen(call);
+	if (lease != NULL) {
+		tell_or_hold(call, lease, err);
+		call->lease = number;
+		call->finish = finish_end;
+	}
+	call_commit(call);
+}
+
+void
 command_end_lease(const struct request *request)
 {
 	struct call *call = call_new(request);

@@ -323,6 +323,7 @@ int policy_texts_turn(struct state *state, const struct sealed_keys *keys,
  * non-zero. Within a batch those of its own too. */
 struct policy_lease {
 	uint64_t lease, license;
+	bool borrowed;
 	struct policy_facts facts;
 	struct row_lease_granted grant;
 };

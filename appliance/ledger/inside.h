@@ -79,6 +79,15 @@ struct tenant_sleep {
 };
 
 /** One open tenant and what lives around its ledger. */
+/** Leases that a policy would refuse are to end. A restart forgets it. */
+struct tenant_revoking {
+	uint64_t version; /* of the policy; 0: none are */
+	int64_t at; /* boottime, ms */
+	struct principal who;
+	bool looking; /* for them */
+	uint32_t rounds;
+};
+
 struct tenant {
 	struct process *process;
 	struct tenant_entry *entry;
@@ -121,6 +130,7 @@ struct tenant {
 	bool news; /* was committed since the last tick */
 	uint64_t proved; /* batch of the newest evidence against it */
 	struct tenant_audit audit;
+	struct tenant_revoking revoking;
 };
 
 /** What is remembered of a device while the process lives. */
@@ -436,6 +446,13 @@ void lending_tickets(const struct request *request);
 
 /** In policy_admin.c. */
 void policy_put_asked(const struct request *request);
+void policy_check_asked(const struct request *request);
+void policy_revoke_asked(const struct request *request);
+/** Once a second: leases whose grace is over end. */
+void policy_tick(struct tenant *tenant);
+/** In command.c: take a lease from who holds it, who is told why. */
+void command_take_lease(struct tenant *tenant, uint64_t lease,
+    const struct principal *who, int err);
 
 /* --- fronts and sessions ------------------------------------------------- */
 

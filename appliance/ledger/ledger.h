@@ -512,6 +512,15 @@ void ledger_policy_judge(struct policy_verdict *verdict, struct ledger *ledger,
     const struct policy_facts *facts, uint64_t free, uint64_t offered);
 uint64_t ledger_policy_own(struct ledger *ledger,
     const struct policy_facts *facts);
+/** The one in force; 0: there is none. */
+int ledger_policy_version(uint64_t *version, struct ledger *ledger);
+/** What a policy would say to those who have seats: `out`, but for who waits;
+ * and the policy itself, counted, for who does, owned by the caller. document
+ * NULL: the one in force. Reads every lease: for a helper thread. Bad
+ * documents: ERR_BAD_REQUEST and the field. */
+int ledger_policy_check(struct policy_impact *out, struct policy **policy,
+    struct ledger_view *view, const struct policy_document *document,
+    struct arena *arena, struct record_error *error);
 void ledger_policy_queue(struct policy_queue *out, struct ledger *ledger,
     const struct policy_facts *facts);
 

@@ -2,6 +2,7 @@
  * Where a policy lies, and who holds what of it. Documents are sealed as other
  * texts are that name people; nothing that is folded needs them (core.h).
  */
+#include "appliance/ledger/borrow.h"
 #include "appliance/ledger/core.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -342,6 +343,7 @@ walk_lease(void *ctx, const struct record_span *key,
 		return err;
 	out.lease = lease.lease;
 	out.license = lease.license;
+	out.borrowed = lease_is_borrow(&lease);
 	out.facts = (struct policy_facts){ .user = walk->user,
 		.host = walk->host,
 		.device = lease.device,
@@ -558,4 +560,20 @@ ledger_policy_queue(struct policy_queue *out, struct ledger *ledger,
 	pthread_mutex_lock(&ledger->policy_lock);
 	policy_of_queue(out, ledger->policy, facts);
 	pthread_mutex_unlock(&ledger->policy_lock);
+}
+
+int
+ledger_policy_version(uint64_t *version, struct ledger *ledger)
+{
+	struct state_policy newest;
+	struct ledger_view *view;
+	int err = ledger_view_open(&view, ledger);
+
+	*version = 0;
+	if (err != 0)
+		return err;
+	err = state_policy_newest(&newest, &view->state);
+	ledger_view_close(view);
+	*version = newest.version;
+	return err;
 }

@@ -181,6 +181,7 @@ tick_tenant(struct tenant *tenant)
 	keys_tick(tenant);
 	deliver_tick(tenant);
 	waiting_tick(tenant);
+	policy_tick(tenant);
 	if (boottime - tenant->checkpoint_boottime < CHECKPOINT_EVERY_MS)
 		return;
 	if (batches_since_checkpoint(tenant) > 0)

@@ -3,6 +3,7 @@
 
 #include "appliance/ledger/codec.h"
 #include "shared/base/err.h"
+#include "shared/base/text.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -110,4 +111,86 @@ query_policies(struct query *q)
 	out->items = (struct record_list){ items, n };
 	out->next = at > 0 ? at + 1 : 0;
 	return 0;
+}
+
+/* --- a dry run --------------------------------------------------------------- */
+
+struct trial {
+	struct policy *policy;
+	struct policy_impact *out;
+	struct policy_touched *items;
+};
+
+static void
+add_touched(struct trial *trial, const struct policy_lease *lease,
+    const struct policy_verdict *verdict)
+{
+	const struct policy_facts *facts = &lease->facts;
+
+	if (trial->out->touched++ >= POLICY_TOUCHED_MAX)
+		return;
+	struct policy_touched *item = &trial->items[trial->out->items.count++];
+
+	*item = (struct policy_touched){ .lease = lease->lease,
+		.count = facts->count,
+		.device = facts->device,
+		.borrowed = lease->borrowed };
+	text_copy(item->product, sizeof item->product, facts->product);
+	text_copy(item->feature, sizeof item->feature, facts->feature);
+	text_copy(item->user, sizeof item->user, facts->user);
+	text_copy(item->host, sizeof item->host, facts->host);
+	text_copy(item->code, sizeof item->code, err_code(verdict->err));
+	text_copy(item->rule, sizeof item->rule, verdict->rule);
+}
+
+/* In the order of their grants: of those that are too many, the last ones. What
+ * is reserved takes no seat from anybody. */
+static int
+try_lease(void *ctx, const struct policy_lease *lease)
+{
+	struct trial *trial = ctx;
+	struct policy_verdict verdict;
+
+	trial->out->leases++;
+	policy_judge(&verdict, trial->policy, &lease->facts, UINT64_MAX, 0);
+	if (verdict.err == 0)
+		return policy_hold(trial->policy, lease->lease, &lease->facts);
+	add_touched(trial, lease, &verdict);
+	return 0;
+}
+
+int
+ledger_policy_check(struct policy_impact *out, struct policy **policy,
+    struct ledger_view *view, const struct policy_document *document,
+    struct arena *arena, struct record_error *error)
+{
+	struct policy_document in_force = { .comment = "" };
+	struct trial trial = { .out = out };
+	struct state_policy newest;
+	int err = state_policy_newest(&newest, &view->state);
+
+	*out = (struct policy_impact){ .version = newest.version };
+	if (err == 0 && document == NULL && newest.version > 0)
+		err = policy_text_get(&in_force, &view->state,
+		    view->ledger->sealed, newest.version, arena);
+	if (document == NULL)
+		document = &in_force;
+	if (err == 0)
+		err = policy_compile(&trial.policy, document, error);
+	if (err != 0)
+		return err;
+	trial.items =
+	    arena_alloc(arena, POLICY_TOUCHED_MAX * sizeof *trial.items);
+	out->items.items = trial.items;
+	out->rules = document->rules.count;
+	out->groups = document->groups.count;
+	out->members = policy_count_members(document);
+	err = trial.items == NULL ? ERR_NOMEM
+				  : policy_each_lease(view->ledger,
+					&view->state, NULL, try_lease, &trial);
+	if (err == 0)
+		*policy = trial.policy;
+	else
+		policy_free(trial.policy);
+	return err;
 }

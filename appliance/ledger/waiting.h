@@ -77,6 +77,9 @@ void waiting_cancel(const struct request *request);
 void waiting_list(const struct request *request);
 void waiting_remove(const struct request *request);
 
+/** Who asks for what, to a policy. Borrowed from the waiter. */
+void waiting_facts(struct policy_facts *facts, const struct waiter *waiter);
+
 /** A wait was in vain. */
 void waiting_note_denial(struct tenant *tenant, const struct waiter *waiter,
     int err);

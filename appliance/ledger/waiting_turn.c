@@ -110,8 +110,8 @@ refusal_of(const struct waiter *waiter, const struct ledger_pool *seats, int rc)
 	return waiter->count > seats->max_once ? ERR_MAX_REACHED : 0;
 }
 
-static void
-fill_facts(struct policy_facts *facts, const struct waiter *waiter)
+void
+waiting_facts(struct policy_facts *facts, const struct waiter *waiter)
 {
 	*facts = (struct policy_facts){ .user = waiter->user,
 		.host = waiter->host,
@@ -133,7 +133,7 @@ judge(struct tenant *tenant, const struct waiter *waiter,
 	struct policy_verdict verdict;
 	struct policy_facts facts;
 
-	fill_facts(&facts, waiter);
+	waiting_facts(&facts, waiter);
 	ledger_policy_judge(&verdict, tenant->ledger, &facts, seats->free,
 	    pool->offered + pool->claiming);
 	if (verdict.err == ERR_POLICY_MAX && waiter->count > verdict.seats)

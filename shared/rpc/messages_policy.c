@@ -174,3 +174,76 @@ static const struct record_field policy_page_fields[] = {
 	    "Where to go on; absent: that was all."),
 };
 RECORD_DEFINE(policy_page, 1, "Versions of the policy.");
+
+static const struct record_field policy_check_fields[] = {
+	R_BOOL(policy_check, in_force, OPT,
+	    "Ask about the policy in force, and leave `policy` out."),
+	R_STRUCT(policy_check, policy, &policy_document_record, OPT,
+	    "The policy to try; absent: none at all."),
+};
+RECORD_DEFINE(policy_check, 1, "A policy to try.");
+
+static const struct record_field policy_touched_fields[] = {
+	R_U64(policy_touched, lease, 1, U53_MAX, 0, "The lease."),
+	R_TEXT(policy_touched, product, 1, 63, 0, "Of this product."),
+	R_TEXT(policy_touched, feature, 0, 63, OPT, "Of this feature."),
+	R_U32(policy_touched, count, 1, LEASE_COUNT_MAX, 0, "Seats."),
+	R_U64(policy_touched, device, 0, U53_MAX, 0, "Who holds it."),
+	R_TEXT(policy_touched, user, 0, 63, OPT,
+	    "For whom; absent: nobody said, or he was erased."),
+	R_TEXT(policy_touched, host, 0, 127, OPT, "On which host."),
+	R_TEXT(policy_touched, code, 1, 31, 0,
+	    "Why it would be refused: excluded or policy_max."),
+	R_TEXT(policy_touched, rule, 1, 63, 0, "The rule that says so."),
+	R_BOOL(policy_touched, borrowed, OPT,
+	    "It is on loan, and is not revoked."),
+};
+RECORD_DEFINE(policy_touched, 1,
+    "A lease that the policy would refuse. It goes on.");
+
+static const struct record_field policy_waiting_fields[] = {
+	R_U64(policy_waiting, waiter, 1, U53_MAX, 0, "Who waits."),
+	R_TEXT(policy_waiting, product, 1, 63, 0, "For this product."),
+	R_TEXT(policy_waiting, feature, 0, 63, OPT, "For this feature."),
+	R_TEXT(policy_waiting, user, 0, 63, OPT, "As this user."),
+	R_TEXT(policy_waiting, code, 1, 31, 0,
+	    "excluded: the wait would end; policy_max: it would be held up."),
+	R_TEXT(policy_waiting, rule, 1, 63, 0, "The rule that says so."),
+};
+RECORD_DEFINE(policy_waiting, 1, "Somebody who waits, and would be told.");
+
+static const struct record_field policy_impact_fields[] = {
+	R_U64(policy_impact, version, 0, U53_MAX, 0,
+	    "The version in force as this was looked at."),
+	R_U32(policy_impact, rules, 0, POLICY_RULES_MAX, 0, "Its rules."),
+	R_U32(policy_impact, groups, 0, POLICY_GROUPS_MAX, 0, "Its groups."),
+	R_U32(policy_impact, members, 0, POLICY_MEMBERS_MAX, 0,
+	    "Its users, hosts, devices and ranges."),
+	R_U64(policy_impact, leases, 0, U53_MAX, 0, "Leases looked at."),
+	R_U64(policy_impact, touched, 0, U53_MAX, 0,
+	    "So many of them it would refuse. They go on."),
+	R_LIST(policy_impact, items, &policy_touched_record, 0,
+	    POLICY_TOUCHED_MAX, 0, "The first of those."),
+	R_U32(policy_impact, waiting, 0, UINT32_MAX, 0, "So many wait."),
+	R_U32(policy_impact, waiting_touched, 0, UINT32_MAX, 0,
+	    "So many of them it would send away or hold up."),
+	R_LIST(policy_impact, waiters, &policy_waiting_record, 0,
+	    POLICY_TOUCHED_MAX, 0, "The first of those."),
+};
+RECORD_DEFINE(policy_impact, 1, "What would come of a policy.");
+
+static const struct record_field policy_revoke_fields[] = {
+	R_U64(policy_revoke, version, 1, U53_MAX, 0,
+	    "The version in force; conflict when it is another."),
+	R_U32(policy_revoke, grace_s, 0, POLICY_GRACE_MAX_S, 0,
+	    "Seconds until leases end that it would refuse."),
+};
+RECORD_DEFINE(policy_revoke, 1,
+    "Leases that a policy would refuse are to end.");
+
+static const struct record_field policy_revoking_fields[] = {
+	R_U64(policy_revoking, version, 1, U53_MAX, 0, "By this version."),
+	R_TIME(policy_revoking, at, 0,
+	    "When they end, if it is still in force then."),
+};
+RECORD_DEFINE(policy_revoking, 1, "When leases end.");

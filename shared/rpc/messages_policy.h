@@ -131,10 +131,60 @@ struct policy_page {
 	uint64_t next; /* cursor; 0: that was all */
 };
 
+/** policy.check: what would come of it. */
+struct policy_check {
+	bool in_force; /* ask about the one in force; `policy` is absent */
+	struct policy_document policy;
+};
+#define POLICY_TOUCHED_MAX 1000
+/** A lease that the policy would refuse today; it goes on. */
+struct policy_touched {
+	uint64_t lease;
+	char product[64];
+	char feature[64];
+	uint32_t count;
+	uint64_t device;
+	char user[64]; /* "": erased */
+	char host[128];
+	char code[32]; /* excluded, policy_max */
+	char rule[64];
+	bool borrowed; /* it ends when it is given back, and not before */
+};
+/** Somebody who waits. */
+struct policy_waiting {
+	uint64_t waiter;
+	char product[64];
+	char feature[64];
+	char user[64];
+	char code[32]; /* excluded: the wait ends; others: it is held up */
+	char rule[64];
+};
+struct policy_impact {
+	uint64_t version; /* in force as it was looked at */
+	uint32_t rules, groups, members;
+	uint64_t leases; /* so many were looked at */
+	uint64_t touched; /* of them */
+	struct record_list items; /* policy_touched: the first of them */
+	uint32_t waiting; /* so many wait, */
+	uint32_t waiting_touched; /* and of so many it says something */
+	struct record_list waiters; /* policy_waiting: the first of them */
+};
+/** policy.revoke: who holds what the policy in force would refuse loses it. */
+struct policy_revoke {
+	uint64_t version; /* that must be in force, now and then */
+	uint32_t grace_s;
+};
+struct policy_revoking {
+	uint64_t version;
+	int64_t at; /* when it begins */
+};
+
 extern const struct record policy_user_record, policy_host_record,
     policy_device_record, policy_address_record, policy_group_name_record,
     policy_group_record, policy_rule_record, policy_document_record,
     policy_put_record, policy_version_record, policy_summary_record,
-    policy_view_record, policy_query_record, policy_page_record;
+    policy_view_record, policy_query_record, policy_page_record,
+    policy_check_record, policy_touched_record, policy_waiting_record,
+    policy_impact_record, policy_revoke_record, policy_revoking_record;
 
 #endif

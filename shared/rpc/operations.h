@@ -56,6 +56,8 @@ enum operation_id {
 	OP_POLICY_PUT,
 	OP_POLICY_LIST,
 	OP_POLICY_VERSION,
+	OP_POLICY_CHECK,
+	OP_POLICY_REVOKE,
 	/* seats for programs without an agent, by API key */
 	OP_SEAT_CHECKOUT,
 	OP_SEAT_RENEW,

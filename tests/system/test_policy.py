@@ -123,6 +123,66 @@ def who_waits_is_served_by_a_change():
                     "the seat")
 
 
+# --- a trial, and what is taken ---------------------------------------------------
+
+def a_trial_names_whom_it_touches_and_changes_nothing():
+    with World() as world:
+        site, key, _ = setting(world, commit=3, overage=0)
+        with Program(site, key) as program, Program(site, key) as waiter:
+            program.take(user="ann")
+            second = program.take(user="ann")
+            program.take(user="bob")
+            waiter.begin_checkout("job-1", user="eve", wait_s=600)
+            wait_for(lambda: json.loads(site.cli(
+                "--json", "queue", "list").out).get("items"), "it waits")
+            path = write(world, rules=[
+                {"name": "one", "kind": "max", "each": "user", "seats": 1},
+                {"name": "no-eve", "kind": "exclude", "users": ["eve"]}])
+            done = site.cli("--json", "policy", "check", path)
+            expect(done.status == 0, done.err)
+            impact = json.loads(done.out)
+            expect(impact["leases"] == 3 and impact["touched"] == 1, impact)
+            item = impact["items"][0]
+            expect("lease-%d" % item["lease"] == second["id"] and
+                   item["code"] == "policy_max" and item["rule"] == "one" and
+                   item["user"] == "ann", item)
+            expect(impact["waiting_touched"] == 1 and
+                   impact["waiters"][0]["code"] == "excluded", impact)
+            shown = site.cli("policy", "check", path)
+            expect("1 of 3" in shown.out, shown.out)
+            expect("There is no policy" in site.cli("policy", "show").out,
+                   "it changed something")
+            expect(len(site.leases()) == 3, site.leases())
+            bad = site.cli("policy", "check", write(world, rules=[
+                {"name": "r", "kind": "max"}]))
+            expect(bad.status == 1 and "rules[0].seats" in bad.err, bad.err)
+
+
+def what_is_revoked_ends_after_its_grace_and_not_before():
+    with World() as world:
+        site, key, _ = setting(world, commit=3, overage=0)
+        with Program(site, key) as program:
+            ann = program.take(user="ann")
+            program.take(user="bob")
+            path = write(world, rules=[{"name": "no-ann", "kind": "exclude",
+                                        "users": ["ann"]}])
+            alone = site.cli("policy", "apply", path, "--revoke")
+            expect(alone.status == 2 and "--grace" in alone.err, alone.err)
+            done = site.cli("policy", "apply", path, "--revoke", "--grace",
+                            "1h")
+            expect(done.status == 0 and "1 of 2" in done.out, done)
+            expect(program.renew(ann["id"]).status == 200, "it is renewed")
+            expect(len(site.leases()) == 2, site.leases())
+            done = site.cli("policy", "apply", path, "--revoke", "--grace",
+                            "1s")
+            expect(done.status == 0, done.err)
+            wait_for(lambda: [v["user"] for v in site.leases()] == ["bob"],
+                     "ann's lease ends", 60)
+            gone = program.renew(ann["id"])
+            expect(gone.status == 410, gone)
+        site.verify()
+
+
 # --- the document ---------------------------------------------------------------
 
 def versions_are_shown_exported_and_not_overwritten():
@@ -214,6 +274,8 @@ if __name__ == "__main__":
         each_kind_of_rule_refuses_with_its_code_and_name,
         what_is_held_counts_after_a_kill,
         who_waits_is_served_by_a_change,
+        a_trial_names_whom_it_touches_and_changes_nothing,
+        what_is_revoked_ends_after_its_grace_and_not_before,
         versions_are_shown_exported_and_not_overwritten,
         what_is_wrong_is_named_on_every_way_in,
         ten_thousand_members_are_a_policy,
