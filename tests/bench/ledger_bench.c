@@ -5,6 +5,8 @@
  * can be compared on a machine that has other things to do.
  *
  *   ledger_bench [--leases N] [--batch B] [--devices D] [--seconds S]
+ *                [--rules N --members M: under a policy of N rules of all
+ *                kinds, about a group of M users of whom each holder is one]
  *                [--evict KIB: so much other memory is used between batches, as
  *                a front on the same core would]
  */
@@ -119,6 +121,57 @@ fill(struct bench *bench, size_t leases)
 	bench->batch = batch;
 }
 
+/* Nobody is refused by any of them, and all are looked at: half of them say who
+ * may, half count what is held, as a whole or by user. */
+static void
+fill_rule(struct policy_rule *rule, const struct record_list *named, size_t i)
+{
+	static const uint32_t kinds[] = { POLICY_INCLUDE, POLICY_EXCLUDE,
+		POLICY_INCLUDE, POLICY_EXCLUDE, POLICY_MAX, POLICY_BORROW,
+		POLICY_MAX, POLICY_RESERVE, POLICY_QUEUE, POLICY_EXCLUDE };
+	uint32_t kind = kinds[i % 10];
+
+	*rule = (struct policy_rule){ .kind = kind };
+	snprintf(rule->name, sizeof(rule->name), "rule-%zu", i);
+	snprintf(rule->product, sizeof(rule->product), "%s", PRODUCT);
+	rule->groups = kind == POLICY_EXCLUDE ? named[1] : named[0];
+	if (kind == POLICY_MAX)
+		rule->each = i % 10 == 4 ? POLICY_EACH_USER : POLICY_ALL;
+	if (kind == POLICY_MAX || kind == POLICY_BORROW)
+		rule->seats = SEATS;
+	rule->seats = kind == POLICY_RESERVE ? 1 : rule->seats;
+	rule->length = kind == POLICY_QUEUE ? 100 : 0;
+}
+
+static void
+set_policy(struct bench *bench, size_t rules, size_t members)
+{
+	struct policy_user *users = calloc(members + 1, sizeof(*users));
+	struct policy_rule *rule = calloc(rules + 1, sizeof(*rule));
+	struct policy_user stranger = { "nobody" };
+	struct policy_group groups[2] = {
+		{ .name = "holders", .users = { users, (uint32_t)members } },
+		{ .name = "strangers", .users = { &stranger, 1 } },
+	};
+	struct policy_group_name names[2] = { { "holders" }, { "strangers" } };
+	struct record_list named[2] = { { &names[0], 1 }, { &names[1], 1 } };
+	struct policy_put put = { .policy.groups = { groups, 2 },
+		.policy.rules = { rule, (uint32_t)rules } };
+
+	world_must(users != NULL && rule != NULL);
+	for (size_t i = 0; i < members; i++)
+		snprintf(users[i].user, sizeof(users[i].user), "user-%zu", i);
+	for (size_t i = 0; i < rules; i++)
+		fill_rule(&rule[i], named, i);
+	struct command command =
+	    world_command(&bench->world, OP_POLICY_PUT, ACTOR_ADMIN, 1, &put);
+
+	world_must(world_do(&bench->world, &command) == 0);
+	arena_release(&command.arena);
+	free(users);
+	free(rule);
+}
+
 static int
 by_value(const void *a, const void *b)
 {
@@ -184,6 +237,10 @@ main(int argc, char **argv)
 	world_must(world_install(world, &license) == 0);
 	for (size_t i = 0; i < bench.devices; i++)
 		world_must(world_device(world, "load") == i + 1);
+	if (option_number(argc, argv, "--rules", 0) > 0)
+		set_policy(&bench,
+		    (size_t)option_number(argc, argv, "--rules", 0),
+		    (size_t)option_number(argc, argv, "--members", 0));
 	fill(&bench, leases);
 	ledger_timing(&before, world->ledger);
 	int64_t end = clock_boottime_us() + (int64_t)(seconds * 1e6);

@@ -382,6 +382,29 @@ def keys(bench):
               "key check and all restrictions, a request")
 
 
+def policy(bench):
+    """The core's checkout under 100 rules and 10,000 members, over without:
+    side by side, so that what else the machine does is in both."""
+    ratios, took = [], []
+    for _ in range(bench.rounds):
+        pair = []
+        for more in ([], ["--rules", "100", "--members", "10000"]):
+            done = subprocess.run(
+                ["taskset", "-c", bench.generator,
+                 binary("tests/bench/ledger_bench"), "--devices", "512",
+                 "--seconds", "2", *more],
+                capture_output=True, text=True, timeout=120)
+            expect(done.returncode == 0, done.stderr)
+            pair.append(json.loads(done.stdout)["checkout_us"])
+        ratios.append(pair[1] / pair[0])
+        took.append(pair)
+    bench.add("checkout_policy", median(ratios), "<=", 1.2, "ratio",
+              spread(ratios, "the core alone: %.1f us with 100 rules and "
+                     "10,000 members, over %.1f us without"
+                     % (median([p[1] for p in took]),
+                        median([p[0] for p in took]))))
+
+
 def logins(bench):
     for class_ in LOGIN_CLASSES:
         log_in(bench, class_)
@@ -592,6 +615,7 @@ GROUPS = {
     "logins": logins,
     "tenants": tenants,
     "keys": keys,
+    "policy": policy,
     "restart": restart,
     "agent": agent,
     "library": library,
