@@ -187,16 +187,21 @@ policy_revoke_asked(const struct request *request)
 		request_refuse(request, ERR_CONFLICT, &problem);
 		return;
 	}
+	int64_t now = clock_boottime_ms();
+	int64_t at = now + asked->grace_s * INT64_C(1000);
+
+	/* Who asks again, for want of an answer, puts nothing off. */
+	if (revoking->version == asked->version && revoking->at < at)
+		at = revoking->at;
 	*revoking = (struct tenant_revoking){
 		.version = asked->version,
-		.at = clock_boottime_ms() + asked->grace_s * INT64_C(1000),
+		.at = at,
 		.who = request->who,
 		.looking = revoking->looking,
 	};
 	reply = (struct policy_revoking){
 		.version = asked->version,
-		.at = process_now(tenant->process) +
-		    asked->grace_s * INT64_C(1000),
+		.at = process_now(tenant->process) + at - now,
 	};
 	log_info("ledger",
 	    "tenant %s: leases that version %" PRIu64 " of the policy would "

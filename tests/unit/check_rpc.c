@@ -263,6 +263,7 @@ static const struct {
 	{ OP_SEAT_RENEW, REPEAT_SAME }, /* until later, no more */
 	{ OP_SEAT_CANCEL, REPEAT_SAME }, /* it does not wait */
 	{ OP_QUEUE_REMOVE, REPEAT_SAME }, /* he does not wait any more */
+	{ OP_POLICY_REVOKE, REPEAT_SAME }, /* it is due no later */
 	{ OP_SITE_KEY_REVOKE, REPEAT_SAME }, /* it is ended */
 	{ OP_ROLLBACK_ACKNOWLEDGE, REPEAT_SAME }, /* nothing is left */
 	{ OP_TENANT_CREATE, REPEAT_SAME }, /* the name is taken */
