@@ -350,6 +350,17 @@ learn_device(struct audit_txn *txn, const struct audit_entry *entry, bool key)
 	return err == 0 ? device_put(txn, entry->device, &known) : err;
 }
 
+/* From where a device or key speaks until it is seen elsewhere. */
+static int
+learn_address(struct audit_txn *txn, const struct audit_entry *entry)
+{
+	struct known_device known;
+	int err = device_get(&known, txn, entry->device);
+
+	memcpy(known.address, entry->address, sizeof(known.address));
+	return err == 0 ? device_put(txn, entry->device, &known) : err;
+}
+
 /* After the entry: what later ones are completed with. */
 static int
 learn(struct audit_txn *txn, const struct row *row,
@@ -360,6 +371,10 @@ learn(struct audit_txn *txn, const struct row *row,
 		return learn_device(txn, entry, false);
 	if (row->kind == ROW_KEY_CREATED)
 		return learn_device(txn, entry, true);
+	if (row->kind == ROW_ACT)
+		return strcmp(row->u.act.operation, "device.seen") == 0
+		    ? learn_address(txn, entry)
+		    : 0;
 	if (row->kind == ROW_ERASURE)
 		return learn_erasure(txn, &row->u.erasure);
 	if (row->kind == ROW_LEASE_GRANTED || row->kind == ROW_BORROWED ||
@@ -387,7 +402,7 @@ static bool
 counts_times(uint32_t kind)
 {
 	return kind == ROW_DENIED || kind == ROW_USER_DENIED ||
-	    kind == ROW_KEY_DENIED;
+	    kind == ROW_KEY_DENIED || kind == ROW_ACT;
 }
 
 int

@@ -32,7 +32,9 @@ static const char *const actor_words[] = {
 void
 auditing_write_actor(char out[32], const struct row_actor *actor)
 {
-	if (actor->kind == ACTOR_SITE || actor->kind >= ACTORS)
+	if (actor->kind == ACTOR_USER && actor->id == 0)
+		snprintf(out, 32, "nobody");
+	else if (actor->kind == ACTOR_SITE || actor->kind >= ACTORS)
 		snprintf(out, 32, "site");
 	else
 		snprintf(out, 32, "%s%" PRIu64, actor_words[actor->kind],
@@ -45,6 +47,10 @@ auditing_read_actor(struct row_actor *actor, const char *text)
 	*actor = (struct row_actor){ .kind = ACTOR_SITE };
 	if (strcmp(text, "site") == 0)
 		return true;
+	if (strcmp(text, "nobody") == 0) {
+		actor->kind = ACTOR_USER;
+		return true;
+	}
 	for (uint32_t kind = ACTOR_DEVICE; kind < ACTORS; kind++) {
 		size_t len = strlen(actor_words[kind]);
 

@@ -521,6 +521,7 @@ by_key_checkout(const struct request *request)
 	command->op = OP_LEASE_CHECKOUT;
 	command->who.kind = ACTOR_DEVICE;
 	command->request = ask;
+	acts_note_from(call->tenant, command->who.id, command->who.address);
 	waiting_begin(call);
 }
 

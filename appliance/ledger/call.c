@@ -173,12 +173,23 @@ request_read(const struct request *request)
 	return NULL;
 }
 
+/* Answered without a call. */
+static void
+note_act(const struct request *request, int err)
+{
+	struct row_actor by = { request->who.kind, request->who.id };
+
+	acts_note(request->tenant, request->op, &by, request->who.address, NULL,
+	    err);
+}
+
 void
 request_reply(const struct request *request, const void *reply)
 {
 	struct address to = address_of(request);
 
 	send_reply(&to, request->op->reply, reply);
+	note_act(request, 0);
 }
 
 void
@@ -203,6 +214,7 @@ request_refuse(const struct request *request, int err,
 	else if (err != ERR_UNAUTHENTICATED)
 		request->process->counts.refused++;
 	send_problem(&to, err, problem);
+	note_act(request, err);
 }
 
 void
@@ -341,6 +353,13 @@ call_new(const struct request *request)
 		return NULL;
 	}
 	call->write.command.request = call->request;
+	if (acts_want_done(call->op) && call->op->kind == OPERATION_COMMAND) {
+		struct row_act *act = arena_alloc(&call->arena, sizeof(*act));
+
+		if (act != NULL)
+			acts_fill(act, call->op, call->request);
+		call->write.command.act = act;
+	}
 	return call;
 }
 
@@ -450,6 +469,7 @@ call_answer(struct call *call)
 
 	if (again_keep(call))
 		return;
+	acts_note_call(call);
 	struct front *front = end_session_call(call);
 	struct problem room;
 

@@ -5,6 +5,7 @@
 #ifndef APPLIANCE_LEDGER_CORE_H
 #define APPLIANCE_LEDGER_CORE_H
 
+#include "appliance/ledger/acts.h"
 #include "appliance/ledger/fold.h"
 #include "appliance/ledger/history.h"
 #include "appliance/ledger/ledger.h"
@@ -246,6 +247,10 @@ int decide_key_create(struct batch *batch, struct command *command);
 int decide_key_change(struct batch *batch, struct command *command);
 int decide_key_rotate(struct batch *batch, struct command *command);
 int decide_key_denied(struct batch *batch, struct command *command);
+/* decide_act.c */
+int decide_act(struct batch *batch, struct command *command);
+/** The command wrote rows: one more says who asked for it. */
+int decide_acted(struct batch *batch, struct command *command);
 extern const struct record ledger_key_create_record, ledger_key_change_record,
     ledger_key_rotate_record, ledger_key_denied_record;
 

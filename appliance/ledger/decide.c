@@ -220,6 +220,13 @@ static const struct record adopt_record = {
 	.size = sizeof(struct ledger_adopt),
 };
 
+static const struct record act_record = {
+	.name = "ledger_act",
+	.doc = "Who asked for what.",
+	.version = 1,
+	.size = sizeof(struct ledger_act),
+};
+
 static const struct record user_record = {
 	.name = "ledger_user",
 	.doc = "Whatever concerns people.",
@@ -310,6 +317,7 @@ static const struct decision {
 	    decide_delivery_retry },
 	{ OP_OUTBOX_DROP, BY_ADMINS, &delivery_ref_record, 1,
 	    decide_delivery_drop },
+	{ LEDGER_ACT, BY(SITE), &act_record, 2, decide_act },
 };
 
 static const struct decision *
@@ -329,6 +337,7 @@ decide(struct batch *batch, struct command *command)
 	struct record_error error = { .reason = "" };
 
 	command->err = 0;
+	command->acted = false;
 	command->license = 0;
 	command->problem.code[0] = '\0';
 	if (decision == NULL)
@@ -347,7 +356,10 @@ decide(struct batch *batch, struct command *command)
 	/* A row out of its bounds could be written and never read again. */
 	if (record_check(decision->request, command->request, &error) != 0)
 		return decide_refuse_document(command, ERR_BAD_REQUEST, &error);
-	if (batch->n_rows + decision->rows_max > JOURNAL_BATCH_ROWS_MAX)
+	/* And two that say who asked for it. */
+	if (batch->n_rows + decision->rows_max +
+		(command->act != NULL ? 2 : 0) >
+	    JOURNAL_BATCH_ROWS_MAX)
 		return decide_refuse(command, ERR_BUSY, "",
 		    "too much at once; try again");
 	return decision->decide(batch, command);

@@ -498,6 +498,7 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_USER_DENIED:
 	case ROW_KEY_DENIED:
 	case ROW_DELIVERY:
+	case ROW_ACT:
 	case ROW_CHECKPOINT:
 		return 0; /* facts that no decision reads */
 	case ROW_LICENSE_INSTALLED:

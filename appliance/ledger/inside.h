@@ -7,6 +7,7 @@
 #ifndef APPLIANCE_LEDGER_INSIDE_H
 #define APPLIANCE_LEDGER_INSIDE_H
 
+#include "appliance/ledger/acts.h"
 #include "appliance/ledger/audit_asked.h"
 #include "appliance/ledger/auth.h"
 #include "appliance/ledger/contracts.h"
@@ -110,6 +111,7 @@ struct tenant {
 	struct table sessions; /* device -> its live session */
 	struct table devices; /* device -> struct device_memory */
 	struct denials denials;
+	struct acts acts;
 	struct keys *keys; /* API keys that were used */
 	struct queue queue; /* who waits for a seat */
 	int64_t ticked_at; /* boottime of the last tick of the queue; ms */

@@ -251,6 +251,9 @@ decide_one(struct batch *batch, struct command *command)
 			err = say(batch, command);
 		if (err == 0 && command->err == 0 && command->again != NULL)
 			err = note_done(batch, command);
+		if (err == 0 && command->err == 0 && command->act != NULL &&
+		    batch->n_rows > before)
+			err = decide_acted(batch, command);
 		return err;
 	}
 	command->license = 0;

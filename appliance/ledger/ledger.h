@@ -86,6 +86,7 @@ enum ledger_internal {
 	LEDGER_ALERT, /* struct ledger_alert; ledger_alert.h */
 	LEDGER_CHANNEL_ADD, /* struct ledger_channel_add; ledger_channel.h */
 	LEDGER_DELIVERED, /* struct ledger_delivered; mostly no row */
+	LEDGER_ACT, /* struct ledger_act; acts.h */
 };
 
 /** The daemon opened the journal; with it, a tick. */
@@ -238,7 +239,9 @@ struct ledger_key_made {
 };
 
 /** Random bytes that a command may need: subject ids, salts, nonces. */
-#define LEDGER_ENTROPY 256
+#define LEDGER_ENTROPY 320
+/** From here on: of the row that says who asked for it. */
+#define LEDGER_ENTROPY_ACT 256
 
 /**
  * One command and its outcome. The caller owns it and what `request` points
@@ -289,7 +292,13 @@ struct command {
 	int (*say)(struct command *command, struct ledger_view *view,
 	    int64_t now_ms);
 
+	/** Written with its rows, where there are some: who asked for it, for
+	 * the audit. by, code, count and address are filled in. NULL: it has no
+	 * such row. */
+	const struct row_act *act;
+
 	/* outcome */
+	bool acted; /* that row was written */
 	int err; /* 0, a refusal, or the fault of the whole batch */
 	uint64_t license; /* that a refused checkout was about, or 0 */
 	struct ledger_seats seats; /* lease.checkout that was granted */

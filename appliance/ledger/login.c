@@ -325,8 +325,11 @@ finish_login(struct call *call)
 		command->err = table_put(&call->tenant->sessions,
 		    session->device, session);
 	}
-	if (command->err == 0)
+	if (command->err == 0) {
 		begin_session(reply, call, session);
+		acts_note_from(call->tenant, session->device,
+		    session->peer.address);
+	}
 	command_finish(call);
 }
 

@@ -86,6 +86,10 @@ last_words(struct process *process, struct tenant *tenant)
 	}
 	if (alerts_flush(tenant))
 		return true;
+	if (tenant->acts.pending > 0) {
+		acts_flush(tenant, true);
+		return process->n_calls > 0;
+	}
 	tenant->drained = true;
 	if (batches_since_checkpoint(tenant) > CHECKPOINT_BATCHES)
 		own_checkpoint(tenant);
@@ -177,6 +181,7 @@ tick_tenant(struct tenant *tenant)
 		return;
 	own_expire_due(tenant);
 	own_flush_denials(tenant, false);
+	acts_flush(tenant, false);
 	audit_tick(tenant);
 	keys_tick(tenant);
 	deliver_tick(tenant);

@@ -146,6 +146,7 @@ tenant_close(struct tenant *tenant)
 	liveness_release(&tenant->liveness);
 	contracts_release(&tenant->contracts);
 	denials_release(&tenant->denials);
+	acts_release(&tenant->acts);
 	queue_release(&tenant->queue);
 	while ((memory = table_next(&tenant->devices, &at)) != NULL)
 		free(memory);

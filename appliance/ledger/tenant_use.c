@@ -507,8 +507,9 @@ is_busy(const struct tenant *tenant)
 	    tenant->audit.running || tenant->n_sessions > 0 ||
 	    tenant->sessions.count > 0 || tenant->liveness.leases.count > 0 ||
 	    queue_count(&tenant->queue) > 0 || tenant->denials.count > 0 ||
-	    events_count(tenant) > 0 || alerts_wait(tenant) ||
-	    deliver_waits(tenant) || tenant->entry->phase != TENANT_OPEN;
+	    tenant->acts.pending > 0 || events_count(tenant) > 0 ||
+	    alerts_wait(tenant) || deliver_waits(tenant) ||
+	    tenant->entry->phase != TENANT_OPEN;
 }
 
 static void

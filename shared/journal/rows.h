@@ -67,7 +67,7 @@ enum row_kind {
 	ROW_CHANNEL_ADDED = 94,
 	ROW_CHANNEL_REMOVED = 95,
 	ROW_DELIVERY = 96,
-	ROW_POLICY_SET = 100,
+	ROW_ACT = 100,
 };
 
 /** First row of every tenant's journal. */
@@ -682,6 +682,24 @@ struct row_delivery {
 	uint64_t channel;
 	uint32_t event; /* enum delivery_event */
 	struct row_actor by;
+/**
+ * Somebody asked for something: what, from where, how it ended. Of what changed
+ * something it stands in the batch of the facts, which say what; of refusals,
+ * and of looks at people's data, it is all there is. "device.seen": a device or
+ * key that speaks from another address than before.
+ */
+struct row_act {
+	struct row_actor by; /* user 0: nobody who is known */
+	char operation[48];
+	char code[32]; /* "done" */
+	uint64_t count;
+	int64_t minute; /* ms; 0: it stands for one alone */
+	uint8_t address[SUBJECT_BYTES];
+	uint64_t device; /* 0: none; so are these */
+	uint64_t license;
+	uint64_t lease;
+	uint64_t object;
+	char about[64];
 };
 
 /**
@@ -716,7 +734,8 @@ extern const struct record row_genesis_record, row_started_record,
     row_alert_opened_record,
     row_alert_again_record, row_alert_acknowledged_record,
     row_alert_closed_record, alert_subject_record, row_channel_added_record,
-    row_channel_removed_record, row_delivery_record, row_policy_set_record;
+    row_channel_removed_record, row_delivery_record,
+    row_act_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -818,7 +837,7 @@ struct row {
 		struct row_channel_added channel_added;
 		struct row_channel_removed channel_removed;
 		struct row_delivery delivery;
-		struct row_policy_set policy_set;
+		struct row_act act;
 	} u;
 };
 

@@ -8,6 +8,7 @@ import sys
 from api import Api
 from by_key import Program
 from harness import PRODUCT, Site, World, expect, main, terms
+from test_api_attacks import Routes
 
 
 def search(site, *args):
@@ -45,10 +46,13 @@ def a_seat_is_found_by_everything_that_is_known_of_it():
                seat["api_key_id"] == key["key_id"] and
                seat["fingerprint"] == "ab" * 32 and
                seat["result"] == "granted" and
+               seat["ip_address"] == "127.0.0.1" and
                seat["actor"] == key["key_id"], seat)
         for filters in (["--user", "olga"], ["--hostname", "build-7.example"],
                         ["--key-id", key["key_id"]], ["--product", PRODUCT],
                         ["--fingerprint", "ab" * 32],
+                        ["--address", "127.0.0.1"],
+                        ["--address", "127.0.0.0/8"],
                         ["--actor", key["key_id"]],
                         ["--result", "granted", "--from", "1h"]):
             found = search(site, *filters)
@@ -56,6 +60,7 @@ def a_seat_is_found_by_everything_that_is_known_of_it():
         for filters in (["--user", "olg"], ["--hostname", "build-8.example"],
                         ["--key-id", "key-99"], ["--product", "other"],
                         ["--user", "olga", "--result", "refused"],
+                        ["--user", "olga", "--address", "10.0.0.0/8"],
                         ["--user", "olga", "--to", "2020-01-01"]):
             expect(search(site, *filters) == [], filters)
         # Its end says whose it was.
@@ -76,7 +81,7 @@ def wrong_questions_are_refused_with_the_field():
         api = Api(site)
         headers = {"Authorization": "Bearer " + site.key}
         for query, field in (("ip_address=10.0.0.0%2F33", "ip_address"),
-                             ("actor=nobody", "actor"),
+                             ("actor=somebody", "actor"),
                              ("device_id=9", "device_id"),
                              ("fingerprint=abc", "fingerprint"),
                              ("usr=olga", "usr")):
@@ -135,26 +140,25 @@ def it_is_made_anew_and_after_kill_nothing_is_missing_or_twice():
         site.install(terms())
         for i in range(3):
             site.token()
-        before = search(site, "--all", "--to", "2100-01-01")
+        before = search(site, "--all")
+
+        def kept():
+            return [entry for entry in search(site, "--all")
+                    if entry["row"] <= before[0]["row"]]
+
         rebuilt = site.cli("audit", "rebuild")
         expect(rebuilt.status == 0 and "100 %" in rebuilt.err, rebuilt.err)
-        expect(search(site, "--all", "--to", "2100-01-01") == before,
-               "another answer after the rebuild")
+        expect(kept() == before, "another answer after the rebuild")
         site.kill()
         site.start()
-        after = search(site, "--all")
-        kept = [entry for entry in after if entry["row"] <=
-                before[0]["row"]]
-        expect(kept == before, (kept, before))
+        expect(kept() == before, (kept(), before))
         # Thrown away while the site is stopped, it comes back by itself.
         site.stop()
         folder = os.path.join(site.state, "tenants", "default", "audit")
         for name in os.listdir(folder):
             os.unlink(os.path.join(folder, name))
         site.start()
-        kept = [entry for entry in search(site, "--all")
-                if entry["row"] <= before[0]["row"]]
-        expect(kept == before, (kept, before))
+        expect(kept() == before, (kept(), before))
 
 
 def a_copy_that_is_put_back_makes_it_anew():
@@ -198,7 +202,111 @@ def a_person_who_was_erased_is_not_found():
                "erased", "her name is back")
 
 
-TESTS = [a_seat_is_found_by_everything_that_is_known_of_it,
+def every_operation_that_changes_something_says_who_was_refused():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        made = site.cli("--json", "key", "create", "poor", "--scope",
+                        "usage:read")
+        expect(made.status == 0, made.err)
+        key = made.json()
+        api = Api(site)
+        routes = Routes(api)
+        refused = []
+        with Program(site, key["api_key"]) as program:
+            for method, path, op, scope in routes.all:
+                if method == "GET" or scope is None:
+                    continue
+                path, body = routes.request(path, op)
+                got = program.ask(method, path, body)
+                expect(got.status == 403, (method, path, got))
+                refused.append(op["operationId"])
+        expect(len(refused) > 30, refused)
+        found = search(site, "--result", "forbidden", "--event",
+                       "device.revoke")
+        expect(len(found) == 1 and found[0]["actor"] == key["key_id"] and
+               found[0]["ip_address"] == "127.0.0.1", found)
+        told = {entry["event"] for entry in
+                search(site, "--result", "forbidden", "--all")}
+        # A key that may take no seat is a refusal of the key, with a count.
+        seats = {"license.checkout", "license.renew"}
+        expect(set(refused) - told == seats, set(refused) - told)
+        site.stop()
+        site.start()
+        denied = search(site, "--event", "key.denied", "--key-id",
+                        key["key_id"], "--result", "forbidden")
+        expect(sum(entry.get("count", 1) for entry in denied) >= len(refused),
+               denied)
+        api.close()
+
+
+def what_admins_do_and_look_at_is_told_with_their_address():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.token()
+        expect(site.cli("join", "revoke", "1").status == 0, "not revoked")
+        expect(site.cli("person", "find", "olga").status == 0, "not looked")
+        with Program(site, site.key) as program:
+            made = program.ask("POST", "/api/v1/backups", {})
+            expect(made.status == 201, made)
+        for event in ("join.create", "join.revoke", "person.find",
+                      "backup.begin", "audit.search"):
+            found = search(site, "--event", event)
+            expect(len(found) >= 1 and found[0]["result"] == "done" and
+                   found[0]["actor"].startswith("admin-") and
+                   found[0]["ip_address"] == "127.0.0.1", (event, found))
+        # The fact and who asked for it stand side by side.
+        rows = [entry["event"] for entry in
+                search(site, "--oldest-first", "--all")]
+        at = rows.index("join.revoked")
+        expect(rows[at + 1] == "join.revoke", rows)
+
+
+def a_flood_of_refusals_is_a_few_rows_with_a_count():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        made = site.cli("--json", "key", "create", "poor", "--scope",
+                        "usage:read")
+        with Program(site, made.json()["api_key"]) as program:
+            for i in range(200):
+                got = program.ask("DELETE", "/api/v1/devices/%d" % (i + 1))
+                expect(got.status == 403, got)
+        site.stop()
+        site.start()
+        found = search(site, "--event", "device.revoke")
+        total = sum(entry.get("count", 1) for entry in found)
+        expect(total == 200, found)
+        # Two for each minute that it took.
+        expect(len(found) < 50, len(found))
+
+
+def what_names_steer_is_shown_as_text():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.install(terms())
+        key = make_key(site)
+        turned = "ol\u202ega"
+        with Program(site, key["api_key"]) as program:
+            for wrong in ("ol\nga", "\x1b[31molga", "olga\x9b2J"):
+                got = program.checkout(user=wrong)
+                expect(got.status == 400, (wrong, got))
+            got = program.checkout(user=turned)
+            expect(got.status == 201, got)
+        found = site.cli("audit", "search", "--event", "lease.granted")
+        expect("\u202e" not in found.out and "u{202e}" in found.out,
+               found.out)
+        for line in site.log().splitlines():
+            expect("\x1b" not in line and "\u202e" not in line, line)
+
+
+TESTS = [every_operation_that_changes_something_says_who_was_refused,
+         what_admins_do_and_look_at_is_told_with_their_address,
+         a_flood_of_refusals_is_a_few_rows_with_a_count,
+         what_names_steer_is_shown_as_text,
+         a_seat_is_found_by_everything_that_is_known_of_it,
          wrong_questions_are_refused_with_the_field,
          a_key_without_the_scope_sees_nothing,
          pages_go_on_to_the_end,

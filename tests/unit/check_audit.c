@@ -1,6 +1,8 @@
 /* The audit projection: questions against a plain model, rows and what they
  * teach, erasure, retention, crashes. */
 #include "appliance/audit/audit.h"
+#include "appliance/ledger/acts.h"
+#include "appliance/ledger/denials.h"
 #include "shared/base/err.h"
 #include "tests/unit/suite.h"
 
@@ -660,6 +662,123 @@ START_TEST(clock_that_was_set_back_hides_nothing)
 }
 END_TEST
 
+START_TEST(device_speaks_from_where_it_was_seen_last)
+{
+	static struct found found;
+	struct row row = { .kind = ROW_ACT };
+	uint8_t id[SUBJECT_BYTES];
+
+	snprintf(row.u.act.operation, sizeof(row.u.act.operation),
+	    "device.seen");
+	snprintf(row.u.act.code, sizeof(row.u.act.code), "done");
+	row.u.act.by = (struct row_actor){ ACTOR_DEVICE, 7 };
+	row.u.act.device = 7;
+	row.u.act.count = 1;
+	set_id(row.u.act.address, 90);
+	start_rows();
+	tell(&row);
+	tell_grant(1, 7, 1);
+	set_id(row.u.act.address, 91);
+	tell(&row);
+	tell_grant(2, 7, 1);
+	tell_grant(3, 8, 1);
+	commit();
+	for (uint64_t i = 0; i < 2; i++) {
+		set_id(id, 90 + i);
+		ask_bytes(&found, AUDIT_ADDRESS, id, sizeof(id));
+		ck_assert_uint_eq(found.n, 2);
+		ck_assert_uint_eq(found.rows[0], 2 * i + 2);
+	}
+	ask_text(&found, AUDIT_WHAT, "device.seen");
+	ck_assert_uint_eq(found.n, 2);
+	ck_assert_str_eq(found.last.result, "done");
+}
+END_TEST
+
+/* --- operations ------------------------------------------------------------------ */
+
+/* Those whose success is a row by itself, or is nothing that stays: a renewed
+ * lease is as it was. */
+static bool
+says_itself(uint32_t op)
+{
+	static const uint32_t known[] = { OP_DEVICE_ENROLL, OP_DEVICE_ACTIVATE,
+		OP_LEASE_CHECKOUT, OP_LEASE_RETURN, OP_BORROW_TAKE,
+		OP_BORROW_EXTEND, OP_BORROW_PREPARE, OP_BORROW_RETURN,
+		OP_SEAT_CHECKOUT, OP_SEAT_RENEW, OP_SEAT_RETURN };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i] == op)
+			return true;
+	return false;
+}
+
+START_TEST(every_operation_that_changes_something_leaves_an_entry)
+{
+	int written = 0;
+
+	for (uint32_t id = 1; id < OPERATION_COUNT; id++) {
+		const struct operation *op = operation_get(id);
+		bool writes = op->kind == OPERATION_COMMAND ||
+		    (op->path != NULL && strcmp(op->method, "GET") != 0);
+
+		if (!writes)
+			continue;
+		written++;
+		ck_assert_msg(acts_want_done(op) || says_itself(id),
+		    "%s leaves nothing when it is done", op->name);
+		/* No seat: its denial says product and license. A renewal is
+		 * refused lease by lease, in its answer. */
+		ck_assert_msg(acts_want_refusal(op, ERR_FORBIDDEN) ||
+			(denials_want(ERR_FORBIDDEN) &&
+			    (id == OP_LEASE_CHECKOUT || id == OP_BORROW_TAKE ||
+				id == OP_SEAT_CHECKOUT)) ||
+			id == OP_SEAT_RENEW,
+		    "%s leaves nothing when it is refused", op->name);
+		ck_assert(!acts_want_refusal(op, ERR_UNAVAILABLE));
+		ck_assert(!acts_want_refusal(op, ERR_FULL));
+	}
+	ck_assert_int_gt(written, 50);
+}
+END_TEST
+
+START_TEST(looks_at_people_leave_an_entry_and_other_looks_none)
+{
+	ck_assert(acts_want_done(operation_get(OP_PERSON_EXPORT)));
+	ck_assert(acts_want_done(operation_get(OP_PERSON_FIND)));
+	ck_assert(acts_want_done(operation_get(OP_SUBJECT_SHOW)));
+	ck_assert(acts_want_done(operation_get(OP_EXPORT_BEGIN)));
+	ck_assert(acts_want_done(operation_get(OP_AUDIT_SEARCH)));
+	ck_assert(!acts_want_done(operation_get(OP_LICENSE_LIST)));
+	ck_assert(!acts_want_done(operation_get(OP_METRICS)));
+	ck_assert(!acts_want_done(operation_get(OP_HEALTHZ)));
+}
+END_TEST
+
+START_TEST(act_names_what_its_path_names)
+{
+	struct row_act act = { .count = 0 };
+	struct device_number device = { .device = 9 };
+	struct key_revoke key = { .key_id = "key-17" };
+	struct tenant_delete tenant = { .force = true };
+
+	acts_fill(&act, operation_get(OP_DEVICE_APPROVE), &device);
+	ck_assert_str_eq(act.operation, "device.approve");
+	ck_assert_uint_eq(act.device, 9);
+	act = (struct row_act){ .count = 0 };
+	acts_fill(&act, operation_get(OP_KEY_REVOKE), &key);
+	ck_assert_uint_eq(act.device, 17);
+	act = (struct row_act){ .count = 0 };
+	snprintf(tenant.tenantId, sizeof(tenant.tenantId), "acme");
+	acts_fill(&act, operation_get(OP_TENANT_DELETE), &tenant);
+	ck_assert_str_eq(act.about, "acme");
+	/* Its record could not be read. */
+	act = (struct row_act){ .count = 0 };
+	acts_fill(&act, operation_get(OP_TENANT_DELETE), NULL);
+	ck_assert_str_eq(act.about, "");
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -683,6 +802,12 @@ suite(void)
 	tcase_add_test(tcase,
 	    erased_person_leaves_the_index_and_shows_as_erased);
 	tcase_add_test(tcase, clock_that_was_set_back_hides_nothing);
+	tcase_add_test(tcase, device_speaks_from_where_it_was_seen_last);
+	tcase_add_test(tcase,
+	    every_operation_that_changes_something_leaves_an_entry);
+	tcase_add_test(tcase,
+	    looks_at_people_leave_an_entry_and_other_looks_none);
+	tcase_add_test(tcase, act_names_what_its_path_names);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

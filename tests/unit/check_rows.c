@@ -338,6 +338,17 @@ fill_row(struct row *row, enum row_kind kind)
 		row->u.key_rotated.expires_at = MAKER_TIME + 1000;
 		row->u.key_rotated.by = (struct row_actor){ ACTOR_USER, 1 };
 		return;
+	case ROW_ACT:
+		row->u.act.by = (struct row_actor){ ACTOR_USER, 7 };
+		text_copy(row->u.act.operation, sizeof(row->u.act.operation),
+		    "device.revoke");
+		text_copy(row->u.act.code, sizeof(row->u.act.code),
+		    "forbidden");
+		row->u.act.count = 12;
+		row->u.act.minute = MAKER_TIME;
+		fill(row->u.act.address, 16, 48);
+		row->u.act.device = 3;
+		return;
 	case ROW_KEY_DENIED:
 		fill_key_denied(row);
 		return;
