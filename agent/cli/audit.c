@@ -386,8 +386,10 @@ audit_verify(struct cli *cli, int argc, char **argv)
 
 	if (cli_option(&named, &argc, argv, "--site-key") < 0)
 		return CLI_USAGE;
-	status = cli_arguments(argc, argv, 0, 0,
-	    "audit verify [--site-key k4.public...]");
+	status = cli_arguments(argc, argv, 0, 1,
+	    "audit verify [FILE] [--site-key k4.public...]");
+	if (status == CLI_DONE && argc == 2)
+		return audit_prove_file(cli, argv[1], named);
 	if (status == CLI_DONE)
 		status = cli_call(cli, OP_SITE_SHOW, &nothing, &site, &arena);
 	if (status == CLI_DONE)

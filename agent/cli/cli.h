@@ -245,6 +245,10 @@ int channel_test(struct cli *cli, int argc, char **argv);
 int outbox_list(struct cli *cli, int argc, char **argv);
 int outbox_retry(struct cli *cli, int argc, char **argv);
 int outbox_drop(struct cli *cli, int argc, char **argv);
+int audit_export_command(struct cli *cli, int argc, char **argv);
+/** Hold an export against itself and the key; NULL: the one that it names. */
+int audit_prove_file(const struct cli *cli, const char *path,
+    const char *site_key);
 int audit_tail(struct cli *cli, int argc, char **argv);
 int audit_verify(struct cli *cli, int argc, char **argv);
 int audit_checkpoint(struct cli *cli, int argc, char **argv);

@@ -408,8 +408,18 @@ const struct command_spec commands[] = {
 	    "All else goes on meanwhile; searches find what is there "
 	    "already.\n",
 	    "leasehold audit rebuild", audit_rebuild_command },
-	{ "audit verify", "", "check the whole journal here (admin)",
-	    "  --site-key K  believe this key, not the one the site names\n",
+	{ "audit export", "FILE", "what searches find, with its proofs (admin)",
+	    "  --format F    jsonl (default), or csv, which proves "
+	    "nothing\n" AUDIT_QUERY_OPTIONS
+	    "A JSON object a line: the journal's batches, each followed by the "
+	    "entries of its rows.\nIt names people and is not encrypted.\n",
+	    "leasehold audit export 2026.jsonl --from 2026-01-01 --to "
+	    "2027-01-01",
+	    audit_export_command },
+	{ "audit verify", "[FILE]",
+	    "check the whole journal here (admin), or an export",
+	    "  --site-key K  believe this key, not the one the site names\n"
+	    "For an export no site is asked.\n",
 	    "leasehold audit verify", audit_verify },
 	{ "audit checkpoint", "", "journal a hash of the whole state (admin)",
 	    NULL, "leasehold audit checkpoint", audit_checkpoint },

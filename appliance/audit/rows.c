@@ -1,16 +1,12 @@
 /*
- * From a row of the journal to an entry. Rows say what they mean by the keys of
- * their fields, so that a row of a new kind is an entry as soon as it is in the
- * journal: `by` is who did it, `device`, `license`, `lease`, `product` what it is
- * about, `code` why not. See audit.h.
+ * A row of the journal as an entry, with what earlier rows say of its device and
+ * lease. See audit.h.
  */
 #include "appliance/audit/inside.h"
 
 #include "shared/base/err.h"
-#include "shared/base/text.h"
+#include "shared/journal/entry.h"
 
-#include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 /* --- what is known of devices and leases -------------------------------------- */
@@ -148,115 +144,6 @@ lease_delete(struct audit_txn *txn, uint64_t lease)
 	return rc == MDB_NOTFOUND ? 0 : audit_error(rc, "end a lease");
 }
 
-/* --- fields by their keys ------------------------------------------------------ */
-
-static void
-take_number(struct audit_entry *out, const char *key, uint64_t number)
-{
-	static const struct {
-		const char *key;
-		size_t offset;
-	} known[] = {
-		{ "device", offsetof(struct audit_entry, device) },
-		{ "license", offsetof(struct audit_entry, license) },
-		{ "lease", offsetof(struct audit_entry, lease) },
-		{ "count", offsetof(struct audit_entry, count) },
-		{ "object", offsetof(struct audit_entry, object) },
-		/* Of accounts, tokens and erasures. */
-		{ "user", offsetof(struct audit_entry, object) },
-		{ "join", offsetof(struct audit_entry, object) },
-		{ "erasure", offsetof(struct audit_entry, object) },
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strcmp(known[i].key, key) == 0)
-			memcpy((uint8_t *)out + known[i].offset, &number,
-			    sizeof(number));
-}
-
-static void
-take_fixed(struct audit_entry *out, const struct record_field *field,
-    const uint8_t *bytes)
-{
-	static const struct {
-		const char *key;
-		size_t offset, size;
-	} known[] = {
-		{ "user", offsetof(struct audit_entry, user), SUBJECT_BYTES },
-		{ "host", offsetof(struct audit_entry, host), SUBJECT_BYTES },
-		{ "address", offsetof(struct audit_entry, address),
-		    SUBJECT_BYTES },
-		{ "reason", offsetof(struct audit_entry, reason),
-		    SUBJECT_BYTES },
-		{ "application", offsetof(struct audit_entry, print), 32 },
-		{ "fingerprint", offsetof(struct audit_entry, print), 32 },
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strcmp(known[i].key, field->key) == 0 &&
-		    known[i].size == field->size)
-			memcpy((uint8_t *)out + known[i].offset, bytes,
-			    field->size);
-}
-
-static void
-take_text(struct audit_entry *out, const char *key, const char *text)
-{
-	if (strcmp(key, "product") == 0)
-		text_copy(out->product, sizeof(out->product), text);
-	else if (strcmp(key, "code") == 0 || strcmp(key, "result") == 0)
-		text_copy(out->result, sizeof(out->result), text);
-	else if (strcmp(key, "operation") == 0)
-		text_copy(out->what, sizeof(out->what), text);
-}
-
-/* How a lease ended, what changed of a user, which seat: the word for it. */
-static void
-take_word(struct audit_entry *out, const struct record_field *field,
-    uint32_t index)
-{
-	if (strcmp(field->key, "reason") == 0 ||
-	    strcmp(field->key, "event") == 0 ||
-	    (strcmp(field->key, "what") == 0 && field->names != NULL))
-		text_copy(out->result, sizeof(out->result),
-		    field->names[index]);
-	else if (field->names == seat_type_names)
-		text_copy(out->result, sizeof(out->result),
-		    index == SEAT_OVERAGE ? "overage" : "granted");
-}
-
-static void
-take_fields(struct audit_entry *out, bool *by, const struct record *record,
-    const uint8_t *value)
-{
-	for (size_t i = 0; i < record->n_fields; i++) {
-		const struct record_field *field = &record->fields[i];
-		const uint8_t *at = value + field->offset;
-		uint64_t number;
-		uint32_t index;
-
-		if (field->type == RECORD_U64) {
-			memcpy(&number, at, sizeof(number));
-			take_number(out, field->key, number);
-		} else if (field->type == RECORD_ENUM) {
-			memcpy(&index, at, sizeof(index));
-			take_word(out, field, index);
-		} else if (field->type == RECORD_TEXT) {
-			take_text(out, field->key, (const char *)at);
-		} else if (field->type == RECORD_FIXED) {
-			take_fixed(out, field, at);
-		} else if (field->type == RECORD_STRUCT &&
-		    field->of == &row_actor_record) {
-			memcpy(&out->by, at, sizeof(out->by));
-			*by = true;
-		} else if (field->type == RECORD_STRUCT &&
-		    (strcmp(field->key, "denied") == 0 ||
-			strcmp(field->key, "grant") == 0)) {
-			take_fields(out, by, field->of, at);
-		}
-	}
-}
-
 /* --- rows that teach -------------------------------------------------------------- */
 
 static int
@@ -387,45 +274,40 @@ learn(struct audit_txn *txn, const struct row *row,
 
 /* --- entries -------------------------------------------------------------------- */
 
-/* Who, where the row does not name him as such. */
 static void
-find_actor(struct audit_entry *out, const struct row *row)
+from_row(struct audit_entry *out, const struct journal_entry *in)
 {
-	if (row->kind == ROW_USER_LOGIN || row->kind == ROW_USER_DENIED)
-		out->by = (struct row_actor){ ACTOR_USER, out->object };
-	else if (out->device != 0)
-		out->by = (struct row_actor){ ACTOR_DEVICE, out->device };
-}
-
-/* Seats that a grant is for are its count; the entry stands for one grant. */
-static bool
-counts_times(uint32_t kind)
-{
-	return kind == ROW_DENIED || kind == ROW_USER_DENIED ||
-	    kind == ROW_KEY_DENIED || kind == ROW_ACT;
+	*out = (struct audit_entry){
+		.row = in->row,
+		.time = in->time,
+		.by = in->by,
+		.device = in->device,
+		.license = in->license,
+		.lease = in->lease,
+		.object = in->object,
+		.count = in->count,
+	};
+	memcpy(out->what, in->what, sizeof(out->what));
+	memcpy(out->result, in->result, sizeof(out->result));
+	memcpy(out->product, in->product, sizeof(out->product));
+	memcpy(out->user, in->user, sizeof(out->user));
+	memcpy(out->host, in->host, sizeof(out->host));
+	memcpy(out->address, in->address, sizeof(out->address));
+	memcpy(out->reason, in->reason, sizeof(out->reason));
+	memcpy(out->print, in->print, sizeof(out->print));
 }
 
 int
 audit_row(struct audit_txn *txn, const struct row *row, int64_t time)
 {
-	const struct record *record = row_record(row->kind);
-	struct audit_entry entry = { .row = row->number, .time = time };
-	bool by = false;
+	struct journal_entry read;
+	struct audit_entry entry;
 
-	if (row->kind == ROW_TICK || row->kind == ROW_SUBJECT_ADDED)
-		return 0;
-	if (record == NULL)
+	if (row_record(row->kind) == NULL)
 		return ERR_UNKNOWN_ROW;
-	text_copy(entry.what, sizeof(entry.what), row_kind_name(row->kind));
-	text_copy(entry.result, sizeof(entry.result), "done");
-	take_fields(&entry, &by, record, (const uint8_t *)&row->u);
-	if (row->kind == ROW_LICENSE_INSTALLED)
-		text_copy(entry.product, sizeof(entry.product),
-		    row->u.license_installed.document.product.id);
-	if (!counts_times(row->kind))
-		entry.count = 1;
-	if (!by)
-		find_actor(&entry, row);
+	if (!journal_entry_read(&read, row, time))
+		return 0;
+	from_row(&entry, &read);
 	bool ended = row->kind == ROW_LEASE_ENDED ||
 	    row->kind == ROW_BORROW_ENDED || row->kind == ROW_LEASE_ADOPTED;
 	int err = complete(&entry, txn, ended);

@@ -157,8 +157,8 @@ run_search(struct work *work)
 		command->err = ERR_NOMEM;
 		return;
 	}
-	/* What was answered before the question is found by it. One that cannot
-	 * be written says how far it is. */
+	/* What was journaled before the question is found by it. One that
+	 * cannot be written says how far it is. */
 	command->err = open_projection(tenant);
 	if (command->err == 0 &&
 	    follow(&more, tenant, CATCH_UP_MS) == ERR_NOMEM)

@@ -152,7 +152,20 @@ struct journal_walk {
 	uint64_t tick; /* of the site's counter, the last one */
 	uint64_t overage[JOURNAL_WALK_LICENSES]; /* last one by license - 1 */
 	uint64_t overage_unchecked;
+	/** It began in the middle: what a license's overage numbers, and the
+	 * counter, were before is not known; the first that is seen is taken. */
+	bool partial;
 };
+/**
+ * Go on behind a batch whose header is known: from a signed header and the
+ * complete subtrees of the history as of the batch after it, which are believed
+ * because that one's signed `history` must be their root. `frontier`: those in
+ * use, from the lowest level on. ERR_CORRUPT: too many or too few of them.
+ */
+int journal_walk_resume(struct journal_walk *walk, const uint8_t site_key[32],
+    const char *header, size_t len, const uint8_t *frontier, size_t hashes);
+/** What another walk resumes with, here: 64 * 32 bytes; returns the hashes. */
+size_t journal_walk_frontier(uint8_t *out, const struct journal_walk *walk);
 void journal_walk_init(struct journal_walk *walk, const uint8_t site_key[32]);
 int journal_walk_batch(struct journal_walk *walk, const uint8_t *blob,
     size_t len, int (*row)(void *ctx, const struct row *row, int64_t time),

@@ -51,6 +51,50 @@ journal_walk_init(struct journal_walk *walk, const uint8_t site_key[32])
 	walk->next_row = 1;
 }
 
+int
+journal_walk_resume(struct journal_walk *walk, const uint8_t site_key[32],
+    const char *token, size_t len, const uint8_t *frontier, size_t hashes)
+{
+	struct journal_header header;
+	size_t used = 0;
+
+	journal_walk_init(walk, site_key);
+	int err =
+	    journal_header_verify(&header, walk->head, token, len, site_key);
+
+	if (err != 0)
+		return err;
+	walk->partial = true;
+	walk->next_batch = header.batch + 1;
+	walk->next_row = header.first_row + header.rows;
+	walk->totals = header.totals;
+	walk->generation = header.generation;
+	text_copy(walk->site, sizeof(walk->site), header.site);
+	text_copy(walk->tenant, sizeof(walk->tenant), header.tenant);
+	for (unsigned int level = 0; level < 64; level++) {
+		if ((walk->next_batch >> level & 1) == 0)
+			continue;
+		if (used == hashes)
+			return ERR_CORRUPT;
+		memcpy(walk->frontier[level], frontier + used * MERKLE_BYTES,
+		    MERKLE_BYTES);
+		used++;
+	}
+	return used == hashes ? 0 : ERR_CORRUPT;
+}
+
+size_t
+journal_walk_frontier(uint8_t *out, const struct journal_walk *walk)
+{
+	size_t used = 0;
+
+	for (unsigned int level = 0; level < 64; level++)
+		if ((walk->next_batch >> level & 1) != 0)
+			memcpy(out + MERKLE_BYTES * used++,
+			    walk->frontier[level], MERKLE_BYTES);
+	return used;
+}
+
 /* --- the header ----------------------------------------------------------- */
 
 static int
@@ -193,12 +237,12 @@ check_overage(struct walking *w, const struct row *row, uint64_t license,
 	}
 	uint64_t *last = &walk->overage[license - 1];
 
-	if (first != *last + 1)
+	if (first != *last + 1 && !(walk->partial && *last == 0))
 		return fail(w, ERR_CORRUPT,
 		    "row %" PRIu64 ": overage seat %" PRIu64
 		    " of license %" PRIu64 " follows number %" PRIu64,
 		    row->number, first, license, *last);
-	*last += count;
+	*last = first + count - 1;
 	return 0;
 }
 

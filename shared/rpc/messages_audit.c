@@ -80,3 +80,33 @@ static const struct record_field audit_state_fields[] = {
 	    "How long entries are kept; absent: for ever."),
 };
 RECORD_DEFINE(audit_state, 1, "How far the audit projection is.");
+
+static const struct record_field audit_line_fields[] = {
+	{ .key = "export",
+	    .doc = "What this is.",
+	    .type = RECORD_TEXT,
+	    .flags = OPT,
+	    .offset = offsetof(struct audit_line, export_),
+	    .size = sizeof(((struct audit_line *)0)->export_),
+	    .max = 31 },
+	R_U32(audit_line, version, 0, 1000, OPT, "Of its form."),
+	R_TEXT(audit_line, site, 0, 63, OPT, "Of which site."),
+	R_TEXT(audit_line, tenant, 0, 63, OPT, "Of which tenant."),
+	R_TEXT(audit_line, site_key, 0, 127, OPT,
+	    "The key that is said to have signed it."),
+	R_TIME(audit_line, made_at, OPT, "When it was made."),
+	R_BOOL(audit_line, filtered, OPT,
+	    "Not every row of its batches has its entry."),
+	R_STRING(audit_line, checkpoint, 0, HEADER_MAX, OPT,
+	    "Signed header of the batch before the first one."),
+	R_BLOB(audit_line, frontier, 0, 64 * 32, OPT,
+	    "Complete subtrees of the history up to there."),
+	R_BLOB(audit_line, blob, 0, BLOB_MAX, OPT,
+	    "A batch: header and rows as they are stored."),
+	R_STRUCT(audit_line, entry, &audit_item_record, OPT,
+	    "An entry of a row of the batch above."),
+	R_BOOL(audit_line, end, OPT, "Nothing follows."),
+	R_U64(audit_line, batches, 0, U53_MAX, OPT, "Batches above."),
+	R_U64(audit_line, entries, 0, U53_MAX, OPT, "Entries above."),
+};
+RECORD_DEFINE(audit_line, 1, "A line of an audit export.");

@@ -74,7 +74,32 @@ struct audit_state {
 	uint32_t keep_days; /* how long entries are kept; 0: for ever */
 };
 
+/**
+ * A line of an export: what it is, then (where it does not begin with the
+ * journal) the signed header before its first batch with the history's complete
+ * subtrees, then each batch followed by the entries made from its rows, and its
+ * end. Whoever has the site's public key checks all of it without the site.
+ */
+#define AUDIT_EXPORT "leasehold-audit"
+#define AUDIT_EXPORT_VERSION 1
+struct audit_line {
+	char export_[32]; /* AUDIT_EXPORT: the first line */
+	uint32_t version;
+	char site[64];
+	char tenant[64];
+	char site_key[128]; /* k4.public... */
+	int64_t made_at;
+	bool filtered; /* not every row of its batches has its entry */
+	struct record_span checkpoint; /* a header */
+	struct record_span frontier; /* 32 bytes each */
+	struct record_span blob; /* a batch */
+	struct audit_item entry;
+	bool end; /* the last line: */
+	uint64_t batches;
+	uint64_t entries;
+};
+
 extern const struct record audit_query_record, audit_item_record,
-    audit_page_record, audit_state_record;
+    audit_page_record, audit_state_record, audit_line_record;
 
 #endif

@@ -2,12 +2,15 @@
 """Who did what: searched by everything that an entry says, made anew, kept for
 as long as is said, and a person who was erased is in it no more."""
 
+import json
 import os
+import re
 import sys
 
 from api import Api
 from by_key import Program
-from harness import PRODUCT, Site, World, expect, main, terms
+from harness import (PRODUCT, Site, World, binary, expect, main, run,
+                     terms, wait_for)
 from test_api_attacks import Routes
 
 
@@ -213,6 +216,8 @@ def every_operation_that_changes_something_says_who_was_refused():
         api = Api(site)
         routes = Routes(api)
         refused = []
+        # A key that may take no seat is a refusal of the key, with a count.
+        seats = {"license.checkout", "license.renew"}
         with Program(site, key["api_key"]) as program:
             for method, path, op, scope in routes.all:
                 if method == "GET" or scope is None:
@@ -222,15 +227,15 @@ def every_operation_that_changes_something_says_who_was_refused():
                 expect(got.status == 403, (method, path, got))
                 refused.append(op["operationId"])
         expect(len(refused) > 30, refused)
+        # What changes nothing is journaled right after its answer.
+        wait_for(lambda: set(refused) - {
+            entry["event"] for entry in search(site, "--result", "forbidden",
+                                               "--all")} == seats,
+                 "not every refusal is told")
         found = search(site, "--result", "forbidden", "--event",
                        "device.revoke")
         expect(len(found) == 1 and found[0]["actor"] == key["key_id"] and
                found[0]["ip_address"] == "127.0.0.1", found)
-        told = {entry["event"] for entry in
-                search(site, "--result", "forbidden", "--all")}
-        # A key that may take no seat is a refusal of the key, with a count.
-        seats = {"license.checkout", "license.renew"}
-        expect(set(refused) - told == seats, set(refused) - told)
         site.stop()
         site.start()
         denied = search(site, "--event", "key.denied", "--key-id",
@@ -252,8 +257,8 @@ def what_admins_do_and_look_at_is_told_with_their_address():
             expect(made.status == 201, made)
         for event in ("join.create", "join.revoke", "person.find",
                       "backup.begin", "audit.search"):
-            found = search(site, "--event", event)
-            expect(len(found) >= 1 and found[0]["result"] == "done" and
+            found = wait_for(lambda: search(site, "--event", event), event)
+            expect( found[0]["result"] == "done" and
                    found[0]["actor"].startswith("admin-") and
                    found[0]["ip_address"] == "127.0.0.1", (event, found))
         # The fact and who asked for it stand side by side.
@@ -302,7 +307,123 @@ def what_names_steer_is_shown_as_text():
             expect("\x1b" not in line and "\u202e" not in line, line)
 
 
-TESTS = [every_operation_that_changes_something_says_who_was_refused,
+def verify(path, *args):
+    """Without a site: nothing of it is in the environment."""
+    return run(binary("leasehold"), "--json", "audit", "verify", path, *args)
+
+
+def an_export_is_proved_without_the_site():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.install(terms())
+        key = make_key(site)
+        with Program(site, key["api_key"]) as program:
+            lease = program.checkout(user="olga")
+            program.ask("POST", "/api/v1/licenses/return",
+                        {"id": lease.body["id"]})
+        other = Site(world, "other")
+        other.start()
+        whole = world.path("whole.jsonl")
+        made = site.cli("audit", "export", whole)
+        expect(made.status == 0, made.err)
+        some = world.path("some.jsonl")
+        made = site.cli("audit", "export", some, "--user", "olga")
+        expect(made.status == 0, made.err)
+        table = world.path("some.csv")
+        made = site.cli("audit", "export", table, "--user", "olga",
+                        "--format", "csv")
+        expect(made.status == 0, made.err)
+        again = site.cli("audit", "export", table, "--format", "csv")
+        expect(again.status == 1, "an export is written over")
+        public = token_of(site)
+        site.stop()
+        with open(table) as f:
+            lines = f.read().splitlines()
+        expect(len(lines) == 3 and "olga" in lines[1], lines)
+        proved = verify(whole, "--site-key", public)
+        expect(proved.status == 0, proved.err)
+        expect(proved.json()["complete"] and proved.json()["from_genesis"]
+               and proved.json()["entries"] > 5, proved.out)
+        proved = verify(some)
+        expect(proved.status == 0 and proved.json()["entries"] == 2 and
+               not proved.json()["complete"], proved.out + proved.err)
+        wrong = verify(whole, "--site-key", token_of(other))
+        expect(wrong.status == 1, "another site's key proves it")
+        nothing_passes_that_was_changed(world, whole, public)
+
+
+def token_of(site):
+    """The site's public key, as its admin sees it."""
+    shown = site.cli("site", "show")
+    expect(shown.status == 0, shown.err)
+    return re.search(r"k4\.public\.\S+", shown.out).group(0)
+
+
+def nothing_passes_that_was_changed(world, path, public):
+    with open(path) as f:
+        lines = f.read().splitlines()
+    entries = [i for i, line in enumerate(lines) if '"entry"' in line]
+    batches = [i for i, line in enumerate(lines) if '"blob"' in line]
+
+    def changed(what, new):
+        forged = world.path("forged.jsonl")
+        with open(forged, "w") as f:
+            f.write("\n".join(new) + "\n")
+        proved = verify(forged, "--site-key", public)
+        expect(proved.status == 1, (what, proved.out))
+
+    changed("an entry is gone", lines[:entries[0]] + lines[entries[0] + 1:])
+    changed("a batch is gone", lines[:batches[1]] + lines[batches[1] + 1:])
+    changed("the end is gone", lines[:-1])
+    granted = next(i for i in entries if "lease.granted" in lines[i])
+    for old, new in (("granted", "no_seats"), ("key-", "device-"),
+                     ('"lease":1', '"lease":2')):
+        expect(old in lines[granted], lines[granted])
+        changed(new, lines[:granted] +
+                [lines[granted].replace(old, new)] + lines[granted + 1:])
+    blob = json.loads(lines[batches[2]])["blob"]
+    bent = blob[:-9] + ("A" if blob[-9] != "A" else "B") + blob[-8:]
+    changed("a row is another one",
+            [line.replace(blob, bent) for line in lines])
+    swapped = list(lines)
+    swapped[entries[0]], swapped[entries[-1]] = (lines[entries[-1]],
+                                                 lines[entries[0]])
+    changed("entries change places", swapped)
+
+
+def an_export_from_the_middle_begins_with_a_checkpoint():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        for i in range(5):
+            site.token()
+        middle = search(site, "--event", "join.created")[2]["timestamp"]
+        path = world.path("late.jsonl")
+        made = site.cli("audit", "export", path, "--from", middle)
+        expect(made.status == 0, made.err)
+        public = token_of(site)
+        site.stop()
+        proved = verify(path, "--site-key", public)
+        expect(proved.status == 0, proved.err)
+        expect(not proved.json()["from_genesis"] and
+               proved.json()["complete"], proved.out)
+        with open(path) as f:
+            lines = f.read().splitlines()
+        at = next(i for i, line in enumerate(lines) if "frontier" in line)
+        frontier = json.loads(lines[at])["frontier"]
+        bent = ("A" if frontier[0] != "A" else "B") + frontier[1:]
+        lines[at] = lines[at].replace(frontier, bent)
+        forged = world.path("forged.jsonl")
+        with open(forged, "w") as f:
+            f.write("\n".join(lines) + "\n")
+        expect(verify(forged, "--site-key", public).status == 1,
+               "another past passes")
+
+
+TESTS = [an_export_is_proved_without_the_site,
+         an_export_from_the_middle_begins_with_a_checkpoint,
+         every_operation_that_changes_something_says_who_was_refused,
          what_admins_do_and_look_at_is_told_with_their_address,
          a_flood_of_refusals_is_a_few_rows_with_a_count,
          what_names_steer_is_shown_as_text,
