@@ -245,6 +245,7 @@ static int
 decide_one(struct batch *batch, struct command *command)
 {
 	if (batch->bytes.len < BATCH_BYTES_MAX) {
+		size_t before = batch->n_rows;
 		int err = decide(batch, command);
 
 		if (err == 0 && command->err == 0 && command->say != NULL)

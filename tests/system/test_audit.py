@@ -217,7 +217,7 @@ def every_operation_that_changes_something_says_who_was_refused():
         routes = Routes(api)
         refused = []
         # A key that may take no seat is a refusal of the key, with a count.
-        seats = {"license.checkout", "license.renew"}
+        seats = set()
         with Program(site, key["api_key"]) as program:
             for method, path, op, scope in routes.all:
                 if method == "GET" or scope is None:
@@ -226,6 +226,8 @@ def every_operation_that_changes_something_says_who_was_refused():
                 got = program.ask(method, path, body)
                 expect(got.status == 403, (method, path, got))
                 refused.append(op["operationId"])
+                if scope == "license:checkout":
+                    seats.add(op["operationId"])
         expect(len(refused) > 30, refused)
         # What changes nothing is journaled right after its answer.
         wait_for(lambda: set(refused) - {
