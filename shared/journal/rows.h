@@ -682,6 +682,8 @@ struct row_delivery {
 	uint64_t channel;
 	uint32_t event; /* enum delivery_event */
 	struct row_actor by;
+};
+
 /**
  * Somebody asked for something: what, from where, how it ended. Of what changed
  * something it stands in the batch of the facts, which say what; of refusals,
@@ -730,12 +732,10 @@ extern const struct record row_genesis_record, row_started_record,
     row_user_login_record, row_user_denied_record, row_number_record,
     row_erasure_record, row_key_created_record, row_key_changed_record,
     row_key_rotated_record, row_key_denied_record, row_limits_record,
-    row_tenant_changed_record,
-    row_alert_opened_record,
-    row_alert_again_record, row_alert_acknowledged_record,
-    row_alert_closed_record, alert_subject_record, row_channel_added_record,
-    row_channel_removed_record, row_delivery_record,
-    row_act_record;
+    row_tenant_changed_record, row_alert_opened_record, row_alert_again_record,
+    row_alert_acknowledged_record, row_alert_closed_record,
+    alert_subject_record, row_channel_added_record, row_channel_removed_record,
+    row_delivery_record, row_act_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
