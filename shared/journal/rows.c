@@ -348,6 +348,7 @@ static const struct {
 	[ROW_CHANNEL_REMOVED] = { &row_channel_removed_record,
 	    "channel.removed" },
 	[ROW_DELIVERY] = { &row_delivery_record, "delivery" },
+	[ROW_POLICY_SET] = { &row_policy_set_record, "policy.set" },
 	[ROW_ACT] = { &row_act_record, "act" },
 };
 

@@ -67,7 +67,8 @@ enum row_kind {
 	ROW_CHANNEL_ADDED = 94,
 	ROW_CHANNEL_REMOVED = 95,
 	ROW_DELIVERY = 96,
-	ROW_ACT = 100,
+	ROW_POLICY_SET = 100,
+	ROW_ACT = 110,
 };
 
 /** First row of every tenant's journal. */
@@ -735,7 +736,8 @@ extern const struct record row_genesis_record, row_started_record,
     row_tenant_changed_record, row_alert_opened_record, row_alert_again_record,
     row_alert_acknowledged_record, row_alert_closed_record,
     alert_subject_record, row_channel_added_record, row_channel_removed_record,
-    row_delivery_record, row_act_record;
+    row_delivery_record, row_policy_set_record,
+    row_act_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -837,6 +839,7 @@ struct row {
 		struct row_channel_added channel_added;
 		struct row_channel_removed channel_removed;
 		struct row_delivery delivery;
+		struct row_policy_set policy_set;
 		struct row_act act;
 	} u;
 };
