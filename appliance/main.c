@@ -7,6 +7,7 @@
 #include "appliance/front/front.h"
 #include "appliance/ledger/process.h"
 #include "appliance/ledger/tenants.h"
+#include "appliance/setup/making.h"
 #include "appliance/setup/settings.h"
 #include "appliance/setup/setup.h"
 #include "appliance/setup/tls.h"
@@ -307,6 +308,7 @@ open_site(struct daemon *daemon)
 	    make_witness_folder(daemon) != 0 ||
 	    tls_page_new(&daemon->tls, &daemon->tls_fd, settings->state) != 0)
 		return STATUS_FAILED;
+	making_clear(settings->state);
 	if (settings_listen(&daemon->listen_fd, settings, error,
 		sizeof(error)) != 0) {
 		log_error("parent", "%s", error);

@@ -308,25 +308,59 @@ make_in_folder(struct making *making, const char *state,
 	return rc;
 }
 
+/* STATE without a slash at its end, and STATE.new. */
+static bool
+name_folder(struct making *making, char state[SETUP_PATH_MAX], const char *name)
+{
+	size_t len = strlen(name);
+
+	while (len > 1 && name[len - 1] == '/')
+		len--;
+	if (len == 0 || len + sizeof(".new") + 32 > SETUP_PATH_MAX) {
+		log_error("setup", "the state folder's path is %s",
+		    len == 0 ? "empty" : "too long");
+		return false;
+	}
+	memcpy(state, name, len);
+	state[len] = '\0';
+	snprintf(making->folder, sizeof(making->folder), "%.*s.new",
+	    (int)(SETUP_PATH_MAX - sizeof(".new") - 1), state);
+	return true;
+}
+
+void
+making_clear(const char *state)
+{
+	struct making making = { .lock = -1 };
+	char name[SETUP_PATH_MAX];
+	struct stat st;
+
+	if (!name_folder(&making, name, state))
+		return;
+	making.lock = open(making.folder,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (making.lock < 0)
+		return;
+	/* Ours, and nobody works there. */
+	if (fstat(making.lock, &st) == 0 && st.st_uid == geteuid() &&
+	    flock(making.lock, LOCK_EX | LOCK_NB) == 0 &&
+	    making_remove(making.folder) == 0)
+		log_warn("setup",
+		    "%s was left by an init or restore that did not end, and "
+		    "is cleared away",
+		    making.folder);
+	close(making.lock);
+}
+
 int
 making_run(const struct setup_options *options,
     int (*fill)(struct making *making, void *ctx), void *ctx)
 {
 	struct making making = { .options = options, .lock = -1 };
 	char state[SETUP_PATH_MAX];
-	size_t len = strlen(options->state);
 
-	while (len > 1 && options->state[len - 1] == '/')
-		len--;
-	if (len == 0 || len + sizeof(".new") + 32 > sizeof(state)) {
-		log_error("setup", "the state folder's path is %s",
-		    len == 0 ? "empty" : "too long");
+	if (!name_folder(&making, state, options->state))
 		return ERR_BAD_REQUEST;
-	}
-	memcpy(state, options->state, len);
-	state[len] = '\0';
-	snprintf(making.folder, sizeof(making.folder), "%.*s.new",
-	    (int)(sizeof(state) - sizeof(".new") - 1), state);
 	int rc = check_vacant(state);
 
 	if (rc != 0)

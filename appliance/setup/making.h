@@ -24,6 +24,10 @@ struct making {
 int making_run(const struct setup_options *options,
     int (*fill)(struct making *making, void *ctx), void *ctx);
 
+/** What a crash left of an attempt, and nobody is at: it holds keys. For a daemon
+ * that starts beside it. Errors are logged, and no reason not to start. */
+void making_clear(const char *state);
+
 /* For `fill`; each logs its errors. */
 int making_add_folder(const struct making *making, const char *name,
     unsigned int mode);

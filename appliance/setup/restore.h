@@ -20,7 +20,7 @@ struct setup_restore {
 
 /**
  * Whole or not at all: nothing gets its name before all of the backup was read
- * and checked, journals and stores. Every error is logged in words.
+ * and checked, journals and stores, and each store is what its journal folds to. Every error is logged in words.
  * @param[out] made  Site, name and time of what was restored.
  */
 int setup_restore(struct archive_header *made,

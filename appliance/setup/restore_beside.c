@@ -179,72 +179,6 @@ check_journal(struct reading *reading)
 	return say(reading, ERR_CORRUPT, words);
 }
 
-static struct ledger_options
-options_of(const struct reading *reading, const char *path)
-{
-	const struct setup_beside *beside = reading->beside;
-
-	return (struct ledger_options){
-		.path = path,
-		.site = beside->site,
-		.tenant = beside->tenant,
-		.site_public = beside->secret + 32,
-		.site_secret = beside->secret,
-		.tenant_key = reading->making.key,
-	};
-}
-
-static int
-hash_of(uint8_t hash[32], const struct ledger_options *options,
-    const struct ledger_options *refold_to)
-{
-	struct journal_header after;
-	struct ledger_view *view;
-	struct ledger *ledger;
-	uint8_t head[32];
-	int rc = ledger_open(&ledger, options);
-
-	if (rc != 0)
-		return rc;
-	rc = ledger_view_open(&view, ledger);
-	if (rc == 0) {
-		rc = ledger_state_hash(hash, &after, head, view);
-		if (rc == 0 && refold_to != NULL)
-			rc = ledger_refold(view, refold_to);
-		ledger_view_close(view);
-	}
-	ledger_close(ledger);
-	return rc;
-}
-
-/* The journal is signed, its state is not. */
-static int
-check_state(struct reading *reading)
-{
-	char path[SETUP_PATH_MAX];
-	uint8_t is[32], should_be[32];
-	int rc = setup_path(path, reading->making.folder, "folded");
-
-	if (rc != 0)
-		return rc;
-	const struct ledger_options there =
-	    options_of(reading, reading->restoring.path);
-	const struct ledger_options folded = options_of(reading, path);
-
-	rc = hash_of(is, &there, &folded);
-	if (rc == 0)
-		rc = hash_of(should_be, &folded, NULL);
-	if (rc == 0 && memcmp(is, should_be, 32) != 0)
-		rc = ERR_CORRUPT;
-	if (rc == ERR_CORRUPT)
-		say(reading, rc,
-		    "what it says of seats, devices and people is not what its "
-		    "journal says");
-	int removed = making_remove(path);
-
-	return rc == 0 ? removed : rc;
-}
-
 static int
 make(struct reading *reading)
 {
@@ -272,8 +206,6 @@ make(struct reading *reading)
 		say(reading, rc,
 		    "the tenant has another key now: it was deleted since and "
 		    "made again under its name");
-	if (rc == 0)
-		rc = check_state(reading);
 	if (rc != 0 && restoring->words[0] != '\0')
 		say(reading, rc, restoring->words);
 	load_store_cancel(restoring->load);

@@ -43,7 +43,8 @@ int restoring_part(void *ctx, const char *tenant);
 int restoring_table(void *ctx, const char *name);
 int restoring_entry(void *ctx, const void *key, size_t key_len,
     const void *value, size_t value_len);
-/** The store is on the disk, opens, and fits the journal that was walked. */
+/** The store is on the disk, opens, fits the journal that was walked, and is what
+ * that folds to. */
 int restoring_part_end(void *ctx, const char *tenant,
     const struct journal_walk *journal);
 

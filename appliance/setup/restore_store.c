@@ -209,36 +209,81 @@ restoring_entry(void *ctx, const void *key, size_t key_len, const void *value,
 	return rc;
 }
 
-/* The store opens as this site's, and stands where its journal ends. */
-static int
-check_store(struct restoring *restoring, const char *tenant,
-    const struct journal_walk *journal)
+static struct ledger_options
+options_of(const struct restoring *restoring, const char *tenant,
+    const char *path)
 {
 	const struct making *making = restoring->making;
-	const struct ledger_options options = {
-		.path = restoring->path,
+
+	return (struct ledger_options){
+		.path = path,
 		.site = making->site.site,
 		.tenant = tenant,
 		.site_public = making->secret + 32,
 		.site_secret = making->secret,
 		.tenant_key = making->key,
 	};
+}
+
+/* The journal is signed, its state is not: it is to be what the journal folds
+ * to. */
+static int
+check_folded(const struct restoring *restoring, const char *tenant,
+    struct ledger_view *view, char words[200])
+{
+	char path[SETUP_PATH_MAX];
+	int rc = setup_path(path, restoring->making->folder, "folded");
+
+	if (rc != 0)
+		return rc;
+	const struct ledger_options folded =
+	    options_of(restoring, tenant, path);
+
+	rc = ledger_refold(view, &folded);
+	if (rc == ERR_CORRUPT)
+		text_copy(words, 200,
+		    "what it says of seats, devices and people is not what its "
+		    "journal says");
+	int removed = making_remove(path);
+
+	return rc == 0 ? removed : rc;
+}
+
+static int
+check_view(struct restoring *restoring, const char *tenant,
+    const struct journal_walk *journal, struct ledger_view *view,
+    char words[200])
+{
+	struct row_mark mark;
+	int rc = ledger_mark(&mark, view);
+
+	if (rc == 0 &&
+	    (mark.batch != journal->next_batch - 1 ||
+		memcmp(mark.head, journal->head, 32) != 0))
+		rc = ERR_CORRUPT;
+	if (rc == 0)
+		rc = ledger_check(view, words, 200);
+	return rc == 0 ? check_folded(restoring, tenant, view, words) : rc;
+}
+
+/* The store opens as this site's, stands where its journal ends, and says what
+ * the journal says. */
+static int
+check_store(struct restoring *restoring, const char *tenant,
+    const struct journal_walk *journal)
+{
+	const struct ledger_options options =
+	    options_of(restoring, tenant, restoring->path);
 	struct ledger *ledger;
 	struct ledger_view *view;
-	struct row_mark mark;
 	char words[200] = "";
 	int rc = ledger_open(&ledger, &options);
 
 	if (rc == 0) {
 		rc = ledger_view_open(&view, ledger);
 		if (rc == 0) {
-			rc = ledger_mark(&mark, view);
-			if (rc == 0 &&
-			    (mark.batch != journal->next_batch - 1 ||
-				memcmp(mark.head, journal->head, 32) != 0))
-				rc = ERR_CORRUPT;
-			if (rc == 0)
-				rc = ledger_check(view, words, sizeof(words));
+			rc =
+			    check_view(restoring, tenant, journal, view, words);
 			ledger_view_close(view);
 		}
 		ledger_close(ledger);

@@ -2,6 +2,7 @@
 
 #include "appliance/ledger/ledger.h"
 #include "appliance/setup/certificates.h"
+#include "appliance/setup/restore_beside.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
@@ -195,7 +196,7 @@ setup_tenant_remove(const char *state, const char *name)
 	if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 &&
 	    errno != ENOENT)
 		return io_failed("remove", path);
-	return 0;
+	return setup_beside_clear(state, name);
 }
 
 /* --- host names ------------------------------------------------------------- */

@@ -21,7 +21,7 @@ struct setup_tenant {
  * What was left there before is cleared. Takes some syncs: not in a loop. Errors
  * are logged; what was made until then is left. */
 int setup_tenant_make(const struct setup_tenant *tenant);
-/** Key and folder, as far as they are there. Errors are logged. */
+/** Key and folder, and a copy beside it, as far as they are there. Errors are logged. */
 int setup_tenant_remove(const char *state, const char *name);
 
 /** A key's file, written over first; none is fine. Errors are logged. */
