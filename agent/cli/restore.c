@@ -15,9 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-/* The site folds the whole journal anew before it says yes. */
-#define FINISH_S 600
+/* The site folds the whole journal anew before it says yes: it is asked how far
+ * that is, and so often in vain. */
+#define LOOK_FIRST_MS 100
+#define LOOK_MS 2000
+#define LOOKS 5
 
 struct sending {
 	struct cli *cli;
@@ -35,6 +39,14 @@ struct sending {
 	uint32_t len;
 	int status; /* what the site's answer means, where it is no yes */
 };
+
+static void
+rest(long ms)
+{
+	const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
+}
 
 static int
 on_part(void *ctx, const char *tenant)
@@ -239,6 +251,37 @@ send_file(struct sending *sending)
 
 /* --- the command --------------------------------------------------------------- */
 
+/* What holds all the same. */
+static void
+print_carried(const struct restore_done *done)
+{
+	const struct {
+		uint64_t n;
+		const char *what;
+	} lines[] = {
+		{ done->erasedSubjects, "names that were erased" },
+		{ done->erasedUsers, "accounts that were erased" },
+		{ done->removedUsers, "accounts that were removed or locked" },
+		{ done->revokedKeys, "API keys that were revoked" },
+		{ done->revokedDevices, "devices that were revoked" },
+		{ done->revokedTokens, "enrolment tokens that were revoked" },
+	};
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		if (lines[i].n == 0)
+			continue;
+		if (!any)
+			puts("Done since the copy was made, and done again in "
+			     "it:");
+		any = true;
+		cli_show("%8llu %s\n", (unsigned long long)lines[i].n,
+		    lines[i].what);
+	}
+	puts("A key's secret that was replaced since, and passwords, are those "
+	     "of the copy again.");
+}
+
 static void
 print_done(const struct restore_done *done)
 {
@@ -255,26 +298,81 @@ print_done(const struct restore_done *done)
 		    (unsigned long long)done->lost_batch, lost);
 	}
 	cli_show("Generation %u begins.\n", done->generation);
-	puts("Keys and people that were revoked since are let in again, and "
-	     "those that were\nerased are in it: look at them, and do it "
-	     "again.");
+	print_carried(done);
+}
+
+/* One answer that did not come says nothing: what goes on there goes on. */
+static int
+look(struct sending *sending, struct restore_view *view, struct arena *arena)
+{
+	const struct backup_ref ref = { .part = sending->part };
+	int status = CLI_UNREACHABLE;
+
+	for (int i = 0; i < LOOKS && status == CLI_UNREACHABLE; i++) {
+		if (i > 0)
+			rest(LOOK_MS);
+		status =
+		    cli_call(sending->cli, OP_RESTORE_LOOK, &ref, view, arena);
+	}
+	return status;
+}
+
+static bool
+goes_on(const struct restore_view *view)
+{
+	return view->state != RESTORE_DONE && view->state != RESTORE_FAILED;
+}
+
+static int
+tell(struct cli *cli, const struct restore_view *view)
+{
+	struct problem problem = { 0 };
+
+	if (view->state != RESTORE_DONE) {
+		text_copy(problem.code, sizeof(problem.code),
+		    view->failure.code);
+		text_copy(problem.detail, sizeof(problem.detail),
+		    view->failure.detail);
+		text_copy(problem.hint, sizeof(problem.hint),
+		    view->failure.hint);
+		cli_problem(cli, &problem);
+		return CLI_FAILED;
+	}
+	if (cli->json)
+		cli_print_json(&restore_done_record, &view->done);
+	else
+		print_done(&view->done);
+	return CLI_DONE;
 }
 
 static int
 finish(struct sending *sending, const char *reason)
 {
 	struct restore_finish request = { .part = sending->part };
-	struct restore_done done;
+	struct restore_view view = { 0 };
 	struct arena arena = { 0 };
-	struct cli *cli = sending->cli;
+	long wait_ms = LOOK_FIRST_MS;
 
 	text_copy(request.reason, sizeof(request.reason), reason);
-	if (cli->timeout_s == 0)
-		cli->timeout_s = FINISH_S;
-	int status = cli_answer(cli, OP_RESTORE_END, &request, &done, &arena);
+	int status =
+	    cli_call(sending->cli, OP_RESTORE_END, &request, &view, &arena);
 
-	if (status == CLI_DONE && !cli->json)
-		print_done(&done);
+	/* Whether it was heard is seen by looking. */
+	if (status == CLI_UNREACHABLE)
+		status = look(sending, &view, &arena);
+	while (status == CLI_DONE && goes_on(&view)) {
+		if (view.state == RESTORE_RECEIVING) {
+			cli_say("the site did not hear of it; nothing was put "
+				"back: try again");
+			status = CLI_UNREACHABLE;
+			break;
+		}
+		rest(wait_ms);
+		wait_ms = wait_ms * 2 < LOOK_MS ? wait_ms * 2 : LOOK_MS;
+		status = look(sending, &view, &arena);
+	}
+	if (status == CLI_DONE)
+		status = tell(sending->cli, &view);
 	arena_release(&arena);
 	return status;
 }
@@ -297,7 +395,8 @@ restore(struct sending *sending, const char *passphrase_file,
 	passphrase_release(&sending->passphrase);
 	if (status == CLI_DONE)
 		status = finish(sending, reason);
-	if (status != CLI_DONE && sending->part != 0)
+	/* Or the answer, which is here. */
+	if (sending->part != 0)
 		drop(sending);
 	return status;
 }

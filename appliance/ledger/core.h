@@ -134,8 +134,9 @@ int reseal_open(struct ledger *ledger, const char *folder, bool create,
 int reseal_generation(uint64_t *generation, const struct state *state);
 /**
  * Within a batch: everything that names people is sealed anew under a new key,
- * but the subjects that `what` says are to be erased, and who, out of policies. Once a batch; ERR_BUSY
- * the second time. `entropy`: 64 random bytes.
+ * but the subjects that `what` says are to be erased, and the names of `who` in
+ * policies (NULL: nobody knows them). Once a batch; ERR_BUSY the second time.
+ * `entropy`: 64 random bytes.
  */
 #define RESEAL_ENTROPY 64
 int reseal_begin(struct batch *batch, const struct subject_turn *what,
@@ -207,6 +208,7 @@ int decide_expire(struct batch *batch, struct command *command);
 int decide_join(struct batch *batch, struct command *command);
 int decide_join_revoke(struct batch *batch, struct command *command);
 int decide_erase(struct batch *batch, struct command *command);
+int decide_erase_again(struct batch *batch, struct command *command);
 int decide_enroll(struct batch *batch, struct command *command);
 int decide_approve(struct batch *batch, struct command *command);
 int decide_revoke(struct batch *batch, struct command *command);

@@ -213,6 +213,12 @@ static const struct record remember_record = {
 	.version = 1,
 	.size = sizeof(struct ledger_remember),
 };
+static const struct record erase_again_record = {
+	.name = "ledger_erase_again",
+	.doc = "Erasures that a copy does not have.",
+	.version = 1,
+	.size = sizeof(struct ledger_erase_again),
+};
 static const struct record adopt_record = {
 	.name = "ledger_adopt",
 	.doc = "Leases of an abandoned branch.",
@@ -318,6 +324,8 @@ static const struct decision {
 	{ OP_OUTBOX_DROP, BY_ADMINS, &delivery_ref_record, 1,
 	    decide_delivery_drop },
 	{ LEDGER_ACT, BY(SITE), &act_record, 2, decide_act },
+	{ LEDGER_ERASE_AGAIN, BY_ADMINS, &erase_again_record,
+	    1 + ERASURE_USERS_MAX, decide_erase_again },
 };
 
 static const struct decision *

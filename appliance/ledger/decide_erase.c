@@ -398,3 +398,83 @@ decide_erase(struct batch *batch, struct command *command)
 	    ? err
 	    : carry_out(batch, command, &erasing);
 }
+
+/* --- again, in a copy ------------------------------------------------------- */
+
+struct again {
+	const struct ledger_erase_again *request;
+	struct erasing erasing;
+};
+
+static bool
+erase_known(void *ctx, const struct subject *subject,
+    const uint8_t commitment[32])
+{
+	struct again *again = ctx;
+	struct erasing *erasing = &again->erasing;
+	const struct record_list *ids = &again->request->subjects;
+	bool known = false;
+
+	for (uint32_t i = 0; i < ids->count && !known; i++)
+		known =
+		    memcmp(((const struct row_subject *)ids->items)[i].subject,
+			subject->id, SUBJECT_BYTES) == 0;
+	if (!known || erasing->n == ERASURE_SUBJECTS_MAX)
+		return false;
+	struct erased_subject *found = &erasing->found[erasing->n++];
+
+	memcpy(found->subject, subject->id, SUBJECT_BYTES);
+	found->kind = subject->kind;
+	memcpy(found->commitment, commitment, 32);
+	return true;
+}
+
+/* Who may not go stays, and the others go. */
+static int
+erase_users_again(struct batch *batch, struct command *command,
+    struct again *again)
+{
+	const struct record_list *users = &again->request->users;
+	struct user_names *gone = &again->erasing.accounts;
+	int err = 0;
+
+	for (uint32_t i = 0; i < users->count && err == 0; i++) {
+		uint64_t user =
+		    ((const struct row_number *)users->items)[i].number;
+
+		err = decide_user_erase(batch, command, user, false);
+		if (err == 0 && command->err == 0)
+			gone->users[gone->n++].number = user;
+		again->erasing.more |= command->err != 0;
+		command->err = 0;
+		command->problem.code[0] = '\0';
+	}
+	return err;
+}
+
+int
+decide_erase_again(struct batch *batch, struct command *command)
+{
+	struct again again = { .request = command->request };
+	const struct subject_turn what = { erase_known, &again };
+
+	if (again.request->subjects.count > ERASURE_SUBJECTS_MAX ||
+	    again.request->users.count > ERASURE_USERS_MAX)
+		return decide_refuse(command, ERR_TOO_LARGE, "",
+		    "too many at once");
+	if (batch->turned)
+		return decide_refuse(command, ERR_BUSY, "",
+		    "somebody else is being erased; try again");
+	again.erasing.found = arena_alloc(&command->arena,
+	    ERASURE_SUBJECTS_MAX * sizeof *again.erasing.found);
+	if (again.erasing.found == NULL)
+		return ERR_NOMEM;
+	int err = erase_users_again(batch, command, &again);
+
+	if (err == 0)
+		err = reseal_begin(batch, &what, NULL, command->entropy);
+	if (err == 0)
+		err = say(batch, command, &again.erasing);
+	batch->erased = command;
+	return err;
+}

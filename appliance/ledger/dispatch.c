@@ -116,6 +116,7 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_RESTORE_BEGIN] = restore_begin_asked,
 	[OP_RESTORE_PUT] = restore_put_asked,
 	[OP_RESTORE_END] = tenant_restore_asked,
+	[OP_RESTORE_LOOK] = tenant_restore_looked,
 	[OP_RESTORE_DROP] = restore_drop_asked,
 	[OP_TENANT_EXPORT] = export_begin_asked,
 	[OP_EXPORT_BEGIN] = export_begin_asked,

@@ -105,7 +105,7 @@ struct tenant {
 	unsigned int settling; /* what it is owed since, under way */
 	bool caught_up; /* that was journaled as it opened */
 	struct call *deleting; /* waits until nothing goes on there */
-	struct call *restoring; /* the same, once a copy of it is checked */
+	struct tenant_restore *restoring; /* the same, once a copy is checked */
 	struct liveness liveness;
 	struct contracts contracts;
 	struct table sessions; /* device -> its live session */
@@ -218,6 +218,7 @@ struct process {
 	size_t n_moving; /* tenants that are being opened or closed */
 	struct worker *opener; /* opens and closes them */
 	struct worker *auditor; /* audit_asked.h */
+	bool putting_back; /* one, on a thread: tenant_restore.h */
 	struct usage_saving *usage_saving; /* on its way to the store */
 	int64_t usage_saved; /* boottime */
 	int32_t usage_day; /* as the last tick saw it */

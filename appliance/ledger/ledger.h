@@ -87,6 +87,9 @@ enum ledger_internal {
 	LEDGER_CHANNEL_ADD, /* struct ledger_channel_add; ledger_channel.h */
 	LEDGER_DELIVERED, /* struct ledger_delivered; mostly no row */
 	LEDGER_ACT, /* struct ledger_act; acts.h */
+	/** struct ledger_erase_again: in a copy from before an erasure, whose
+	 * ids are known and whose name nobody knows any more. */
+	LEDGER_ERASE_AGAIN,
 };
 
 /** The daemon opened the journal; with it, a tick. */
@@ -116,6 +119,12 @@ struct ledger_generation {
  * whole of these, at least half as many. */
 #define LEDGER_SKIP_LEASES UINT64_C(1000000000)
 #define LEDGER_SKIP_DEVICES UINT64_C(1000000)
+
+/** At most as many as one erasure has. */
+struct ledger_erase_again {
+	struct record_list subjects; /* row_subject */
+	struct record_list users; /* row_number */
+};
 
 /** The answer to what was done, by its Idempotency-Key; len 0 and NULL: it is
  * not kept. */

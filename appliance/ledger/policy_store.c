@@ -227,7 +227,7 @@ turn_text(struct state *state, const struct sealed_keys *keys,
 		err = read_text(&document, &text, arena);
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
-	if (strike(&document, who)) {
+	if (who != NULL && strike(&document, who)) {
 		buf_add(&bytes, text.data, SALT_BYTES);
 		record_write_msgpack(&bytes, &policy_document_record,
 		    &document);

@@ -101,7 +101,7 @@ process_settle(struct process *process)
 {
 	if (process->n_calls > 0 || process->clock_saving ||
 	    process->guard.ticking || process->n_moving > 0 ||
-	    process->usage_saving != NULL)
+	    process->usage_saving != NULL || process->putting_back)
 		return;
 	for (size_t i = 0; i < process->n_tenants; i++)
 		if (last_words(process, process->tenants[i]))

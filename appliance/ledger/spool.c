@@ -105,6 +105,7 @@ spools_remove(struct spools *spools, struct spool *spool)
 		at = &(*at)->next;
 	*at = spool->next;
 	close(spool->fd);
+	free(spool->kept);
 	free(spool);
 	spools->count--;
 }
@@ -128,6 +129,13 @@ spools_release(struct spools *spools)
 {
 	while (spools->first != NULL)
 		spools_remove(spools, spools->first);
+}
+
+void
+spool_empty(struct spool *spool)
+{
+	if (ftruncate(spool->fd, 0) != 0)
+		log_warn("spool", "cannot empty a copy: %s", strerror(errno));
 }
 
 /* --- bytes ----------------------------------------------------------------- */

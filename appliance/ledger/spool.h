@@ -31,6 +31,7 @@ struct spool {
 	/** One that is being written: what it is to have, and of whom. */
 	uint64_t expected;
 	char about[64];
+	void *kept; /* what its user keeps with it; freed with it */
 };
 
 struct spools {
@@ -54,6 +55,9 @@ struct spool *spools_find(const struct spools *spools, uint64_t number);
 void spools_remove(struct spools *spools, struct spool *spool);
 void spools_expire(struct spools *spools, int64_t now);
 void spools_release(struct spools *spools);
+
+/** Its bytes are of no use any more: the disk has them back. Any thread. */
+void spool_empty(struct spool *spool);
 
 /** Write all, or ERR_FULL, ERR_IO; logged. Any thread. */
 int spool_write(int fd, const void *data, size_t len);

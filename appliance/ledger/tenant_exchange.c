@@ -30,6 +30,18 @@ open_store(struct ledger **ledger, const struct process *process,
 }
 
 static int
+open_in_place(struct ledger **ledger, const struct process *process,
+    const char *name, const uint8_t *key)
+{
+	char path[SETUP_PATH_MAX], folder[128];
+
+	snprintf(folder, sizeof(folder), "tenants/%s/ledger", name);
+	int err = setup_path(path, process->options->state, folder);
+
+	return err == 0 ? open_store(ledger, process, name, path, key) : err;
+}
+
+static int
 holds(struct ledger *ledger, const struct row_mark *mark)
 {
 	struct ledger_view *view;
@@ -48,17 +60,13 @@ static int
 look(bool *in_place, struct process *process, const char *name,
     const struct row_mark *mark)
 {
-	char path[SETUP_PATH_MAX], folder[128];
 	uint8_t *key = sodium_malloc(SETUP_KEY_BYTES);
 	struct ledger *ledger = NULL;
 	int err = key == NULL ? ERR_NOMEM
 			      : setup_key(key, process->options->state, name);
 
-	snprintf(folder, sizeof(folder), "tenants/%s/ledger", name);
 	if (err == 0)
-		err = setup_path(path, process->options->state, folder);
-	if (err == 0)
-		err = open_store(&ledger, process, name, path, key);
+		err = open_in_place(&ledger, process, name, key);
 	if (err == 0) {
 		err = holds(ledger, mark);
 		*in_place = err == 0;
@@ -179,6 +187,21 @@ commit_row(struct tenant_exchange *exchange, struct ledger *ledger)
 }
 
 static int
+carry(struct tenant_exchange *exchange, struct ledger *copy)
+{
+	struct process *process = exchange->process;
+	struct ledger *newer;
+	int err = open_in_place(&newer, process, exchange->name, exchange->key);
+
+	if (err != 0)
+		return err;
+	err = ledger_carry(&exchange->carried, copy, newer, &exchange->who,
+	    process_now(process));
+	ledger_close(newer);
+	return err;
+}
+
+static int
 begin_generation(struct tenant_exchange *exchange, struct ledger *ledger)
 {
 	struct ledger_view *view;
@@ -192,6 +215,10 @@ begin_generation(struct tenant_exchange *exchange, struct ledger *ledger)
 		err = find_lost(exchange, ledger);
 	if (err == 0)
 		err = commit_row(exchange, ledger);
+	if (err == 0)
+		err = step(exchange, "carry");
+	if (err == 0)
+		err = carry(exchange, ledger);
 	if (err == 0)
 		err = ledger_view_open(&view, ledger);
 	if (err != 0)

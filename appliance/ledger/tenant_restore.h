@@ -6,6 +6,8 @@
  *      wait, and it is closed once nothing is under way there
  *   2  the copy's journal gets a ROW_GENERATION: what it lost is where the
  *      other one ends, so what was granted after it is adopted from the devices
+ *      It is told too what must hold all the same: who was erased since, and
+ *      what was revoked (carry.h)
  *   3  the system store notes where that copy now ends ("restoring")
  *   4  the two stores change places, in one step of the file system
  *   5  the system store takes that place for the tenant's anchor, forgets what
@@ -24,12 +26,18 @@
 #ifndef APPLIANCE_LEDGER_TENANT_RESTORE_H
 #define APPLIANCE_LEDGER_TENANT_RESTORE_H
 
+#include "appliance/ledger/carry.h"
 #include "appliance/ledger/inside.h"
 
+/* It goes on by itself from there: who asked looks how far it is, for a journal
+ * of a million rows takes longer to check than a connection lasts. */
 void tenant_restore_asked(const struct request *request);
+void tenant_restore_looked(const struct request *request);
+/** It was put back; only the answer is still there. */
+bool tenant_restore_is_over(const struct spool *spool);
 /** In the tick, while tenant->restoring: true when the tenant was taken. */
 bool tenant_restore_step(struct tenant *tenant);
-/** The site stops: refused as soon as that may be. */
+/** The site stops: given up as soon as that may be. */
 void tenant_restore_stop(struct tenant *tenant);
 
 /** Does a note say that the tenant's store was being exchanged? Then find out
@@ -48,14 +56,15 @@ struct tenant_exchange {
 	const char *reason;
 	uint64_t counter; /* of the site */
 	struct row_mark until_now; /* where the one in place ends */
-	/** Faults for tests, called before each step ("row", "note",
-	 * "exchange", "settle"); NULL otherwise. Non-zero ends it with that, as
+	/** Faults for tests, called before each step ("row", "carry",
+	 * "note", "exchange", "settle"); NULL otherwise. Non-zero ends it with that, as
 	 * a crash would. */
 	int (*fault)(void *ctx, const char *step);
 	void *fault_ctx;
 	struct row_mark copied; /* out: where the copy ended */
 	struct row_mark lost; /* out */
 	struct row_mark now; /* out: where it begins to go on */
+	struct carried carried; /* out */
 };
 int tenant_exchange(struct tenant_exchange *exchange);
 

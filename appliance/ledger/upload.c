@@ -2,6 +2,7 @@
 
 #include "appliance/ledger/backup.h"
 #include "appliance/ledger/store.h"
+#include "appliance/ledger/tenant_restore.h"
 #include "appliance/setup/setup.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -73,14 +74,23 @@ has_room(const struct request *request, const char *folder, uint64_t bytes)
 	    "there is no room on the site's disk for this copy");
 }
 
+/* One that is over makes room: its outcome is in the tenant's journal. */
 static bool
 is_first(const struct request *request)
 {
-	const struct spool *spool = request->process->spools.first;
+	struct spools *spools = &request->process->spools;
+	struct spool *spool = spools->first, *next;
 	int n = 0;
 
-	for (; spool != NULL; spool = spool->next)
-		n += spool->use == SPOOL_RESTORE;
+	for (; spool != NULL; spool = next) {
+		next = spool->next;
+		if (spool->use != SPOOL_RESTORE)
+			continue;
+		if (spool->busy == 0 && tenant_restore_is_over(spool))
+			spools_remove(spools, spool);
+		else
+			n++;
+	}
 	return n < UPLOADS_MAX
 	    ? true
 	    : refuse(request, ERR_BUSY, "try again in five minutes",

@@ -104,8 +104,47 @@ static const struct record_field restore_done_fields[] = {
 	R_TIME(restore_done, lost_time, OPT, "When that was written."),
 	R_U32(restore_done, generation, 1, UINT32_MAX, 0,
 	    "The generation that begins."),
+	R_U64(restore_done, erasedSubjects, 0, U53_MAX, OPT,
+	    "Names that were erased after the copy was made, and are erased "
+	    "in it."),
+	R_U64(restore_done, erasedUsers, 0, U53_MAX, OPT,
+	    "Accounts that went with them."),
+	R_U64(restore_done, removedUsers, 0, U53_MAX, OPT,
+	    "Accounts that were removed or locked after the copy was made, and "
+	    "are in it."),
+	R_U64(restore_done, revokedKeys, 0, U53_MAX, OPT,
+	    "API keys that were revoked after the copy was made, and are in "
+	    "it."),
+	R_U64(restore_done, revokedDevices, 0, U53_MAX, OPT,
+	    "Devices, likewise."),
+	R_U64(restore_done, revokedTokens, 0, U53_MAX, OPT,
+	    "Enrolment tokens, likewise."),
 };
 RECORD_DEFINE(restore_done, 1, "A tenant was put back to an older copy.");
+
+static const struct record_field restore_failure_fields[] = {
+	R_TEXT(restore_failure, code, 1, 31, 0, "Stable, as a problem's."),
+	R_TEXT(restore_failure, detail, 0, 255, OPT, "What happened."),
+	R_TEXT(restore_failure, hint, 0, 191, OPT, "What to do now."),
+};
+RECORD_DEFINE(restore_failure, 1, "Why a tenant was not put back.");
+
+const char *const restore_state_names[] = { "receiving", "checking", "closing",
+	"exchanging", "done", "failed", NULL };
+static const struct record_field restore_view_fields[] = {
+	R_U64(restore_view, part, 1, U53_MAX, 0, "Its number."),
+	R_TEXT(restore_view, tenant, 1, 40, 0, "Whose store."),
+	R_ENUM(restore_view, state, restore_state_names, 0,
+	    "How far it is; what was checked and did not hold changed "
+	    "nothing."),
+	R_U64(restore_view, offset, 0, U53_MAX, 0, "Bytes that are there."),
+	R_U64(restore_view, bytes, 1, U53_MAX, 0, "Bytes of all of it."),
+	R_STRUCT(restore_view, done, &restore_done_record, OPT,
+	    "Once it is done."),
+	R_STRUCT(restore_view, failure, &restore_failure_record, OPT,
+	    "Why it came to nothing."),
+};
+RECORD_DEFINE(restore_view, 1, "A tenant that is put back.");
 
 static const struct record_field tenant_delete_fields[] = {
 	R_TEXT(tenant_delete, tenantId, 1, 40, 0, "The tenant."),

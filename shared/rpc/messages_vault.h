@@ -86,6 +86,41 @@ struct restore_done {
 	int64_t lost_time;
 	/* the one that begins */
 	uint32_t generation;
+	/* what was done since the copy, and in it again */
+	uint64_t erasedSubjects;
+	uint64_t erasedUsers;
+	uint64_t removedUsers;
+	uint64_t revokedKeys;
+	uint64_t revokedDevices;
+	uint64_t revokedTokens;
+};
+
+/** As a problem says it. */
+struct restore_failure {
+	char code[32];
+	char detail[256];
+	char hint[192];
+};
+
+/** How far it is. Checking takes as long as the journal is: nobody waits for an
+ * answer, he looks again. */
+enum restore_state {
+	RESTORE_RECEIVING,
+	RESTORE_CHECKING,
+	RESTORE_CLOSING, /* what goes on there comes to its end */
+	RESTORE_EXCHANGING,
+	RESTORE_DONE,
+	RESTORE_FAILED, /* nothing was changed */
+};
+extern const char *const restore_state_names[];
+struct restore_view {
+	uint64_t part;
+	char tenant[64];
+	uint32_t state;
+	uint64_t offset; /* bytes that are there */
+	uint64_t bytes; /* of all of it */
+	struct restore_done done; /* RESTORE_DONE */
+	struct restore_failure failure; /* RESTORE_FAILED */
 };
 
 /** A tenant is deleted for good. */
@@ -141,8 +176,8 @@ extern const struct record vault_tenant_record, backup_begin_record,
     backup_part_record, backup_read_record, backup_piece_record,
     backup_ref_record, vault_ref_record, restore_begin_record,
     restore_place_record, restore_put_record, restore_finish_record,
-    restore_done_record, tenant_delete_record, deletion_certificate_record,
-    tenant_deleted_record, certificate_query_record, certificate_view_record,
-    certificate_page_record;
+    restore_done_record, restore_failure_record, restore_view_record,
+    tenant_delete_record, deletion_certificate_record, tenant_deleted_record,
+    certificate_query_record, certificate_view_record, certificate_page_record;
 
 #endif

@@ -381,7 +381,7 @@ START_TEST(a_crash_at_each_step_leaves_the_old_or_the_new_store)
 	static const struct {
 		char step[16];
 		bool is_new;
-	} cases[] = { { "row", false }, { "note", false },
+	} cases[] = { { "row", false }, { "carry", false }, { "note", false },
 		{ "exchange", false }, { "settle", true }, { "", true } };
 	bool is_new = cases[_i].is_new;
 	char at[16];
@@ -436,6 +436,159 @@ START_TEST(a_crash_at_each_step_leaves_the_old_or_the_new_store)
 }
 END_TEST
 
+static void
+command_do(struct command *command, uint32_t op, const void *request)
+{
+	struct ledger *ledger = open_ledger();
+	struct command *commands[] = { command };
+
+	*command = (struct command){ .op = op,
+		.who = { .kind = ACTOR_ADMIN, .id = 1 },
+		.request = request };
+	randombytes_buf(command->entropy, sizeof(command->entropy));
+	ck_assert_int_eq(ledger_commit(ledger, commands, 1, 2000, NULL), 0);
+	ck_assert_msg(command->err == 0, "%s", command->problem.detail);
+	arena_release(&command->arena);
+	ledger_close(ledger);
+}
+
+static void
+revoke_one(uint64_t device, const char *reason)
+{
+	struct device_revoke request = { .device = device };
+	struct command command;
+
+	text_copy(request.reason, sizeof(request.reason), reason);
+	command_do(&command, OP_DEVICE_REVOKE, &request);
+}
+
+static uint64_t
+make_user(const char *login)
+{
+	struct ledger_user request = { .what = LEDGER_USER_CREATE,
+		.role = USER_VIEWER,
+		.hash = "$argon2id$none",
+		.one_time = true };
+	struct command command;
+
+	text_copy(request.login, sizeof(request.login), login);
+	text_copy(request.name, sizeof(request.name), login);
+	command_do(&command, LEDGER_USER, &request);
+	return command.reply.user_created.user.user;
+}
+
+static void
+erase(const char *name)
+{
+	struct person_erase request = { .mentions = true };
+	struct command command;
+
+	text_copy(request.name, sizeof(request.name), name);
+	command_do(&command, OP_PERSON_ERASE, &request);
+}
+
+static uint32_t
+count_named(const char *name)
+{
+	struct person_query request = { .mentions = true };
+	struct ledger *ledger = open_ledger();
+	struct person_page page;
+	struct problem problem;
+	struct arena arena = { 0 };
+	struct ledger_view *view;
+
+	text_copy(request.name, sizeof(request.name), name);
+	ck_assert_int_eq(ledger_view_open(&view, ledger), 0);
+	ck_assert_int_eq(ledger_query(&page, view, OP_PERSON_FIND, &request,
+			     3000, &arena, &problem),
+	    0);
+	ledger_view_close(view);
+	ledger_close(ledger);
+	uint32_t n = page.items.count;
+
+	arena_release(&arena);
+	return n;
+}
+
+static uint32_t
+user_state(uint64_t user)
+{
+	struct ledger *ledger = open_ledger();
+	struct ledger_login login = { 0 };
+	struct ledger_view *view;
+
+	ck_assert_int_eq(ledger_view_open(&view, ledger), 0);
+	int err = ledger_login_of(&login, view, user);
+
+	ledger_view_close(view);
+	ledger_close(ledger);
+	return err == 0 ? login.state : USER_REMOVED;
+}
+
+static void
+set_user(uint64_t user, enum user_state to)
+{
+	struct ledger_user request = { .what = LEDGER_USER_STATE,
+		.user = user,
+		.state = to };
+	struct command command;
+
+	command_do(&command, LEDGER_USER, &request);
+}
+
+START_TEST(who_was_erased_or_revoked_since_stays_so)
+{
+	uint64_t quandt, weiss, lang;
+
+	/* In the copy: three devices of class key (one of setup), of which one
+	 * was revoked for a reason that names somebody; three accounts. */
+	go_on("second");
+	go_on("third");
+	revoke_one(2, "was Quandt's");
+	quandt = make_user("quandt");
+	weiss = make_user("weiss");
+	lang = make_user("lang");
+	take_dump();
+	/* And since. */
+	erase("quandt");
+	revoke_one(3, "it leaked");
+	set_user(weiss, USER_REMOVED);
+	set_user(lang, USER_DISABLED);
+	ck_assert_int_eq(make(""), 0);
+	struct tenant_exchange exchange = {
+		.process = process,
+		.name = "one",
+		.key = key,
+		.who = { .kind = ACTOR_ADMIN, .id = 1 },
+		.reason = "a test",
+		.counter = 7,
+		.until_now = mark_now(),
+	};
+
+	ck_assert_int_eq(tenant_exchange(&exchange), 0);
+	ck_assert_uint_eq(mark_now().generation, 2);
+	ck_assert_uint_eq(exchange.carried.subjects, 1);
+	ck_assert_uint_eq(exchange.carried.erased_users, 1);
+	ck_assert_uint_eq(exchange.carried.users, 2);
+	ck_assert_uint_eq(exchange.carried.keys, 1);
+	ck_assert_uint_eq(exchange.carried.devices, 0);
+	ck_assert_uint_eq(count_named("quandt"), 0);
+	ck_assert_uint_eq(user_state(quandt), USER_REMOVED);
+	ck_assert_uint_eq(user_state(weiss), USER_REMOVED);
+	ck_assert_uint_eq(user_state(lang), USER_DISABLED);
+	/* Its journal says all of it: a copy of it is what it folds to. */
+	ck_assert_int_eq(setup_beside_clear(state, "one"), 0);
+	take_dump();
+	ck_assert_int_eq(make(""), 0);
+	/* And it is erased in a copy that is put back once more. */
+	exchange.until_now = mark_now();
+	ck_assert_int_eq(tenant_exchange(&exchange), 0);
+	ck_assert_uint_eq(exchange.carried.subjects, 0);
+	ck_assert_uint_eq(exchange.carried.keys, 0);
+	ck_assert_uint_eq(count_named("quandt"), 0);
+}
+END_TEST
+
 START_TEST(nothing_is_lost_where_the_copy_is_the_newest)
 {
 	ck_assert_int_eq(make(""), 0);
@@ -472,7 +625,8 @@ suite(void)
 	    a_store_that_its_journal_does_not_say_is_refused, 0, 6);
 	tcase_add_test(tc, no_bit_of_a_keys_state_is_believed);
 	tcase_add_loop_test(tc,
-	    a_crash_at_each_step_leaves_the_old_or_the_new_store, 0, 5);
+	    a_crash_at_each_step_leaves_the_old_or_the_new_store, 0, 6);
+	tcase_add_test(tc, who_was_erased_or_revoked_since_stays_so);
 	tcase_add_test(tc, nothing_is_lost_where_the_copy_is_the_newest);
 	suite_add_tcase(s, tc);
 	return s;
