@@ -15,9 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define READ_BYTES ((size_t)256 << 10)
+#define SPARE_BYTES ((uint64_t)16 << 20)
 
 struct reading {
 	struct setup_beside *beside;
@@ -179,6 +181,24 @@ check_journal(struct reading *reading)
 	return say(reading, ERR_CORRUPT, words);
 }
 
+/* LMDB's lock file is written through a map: on a disk that is full, making a
+ * store ends the process with a signal. So there is to be room for the store,
+ * for what its journal folds to, and besides. */
+static int
+check_room(const struct setup_beside *beside)
+{
+	struct statvfs disk;
+
+	if (statvfs(beside->state, &disk) != 0)
+		return making_failed("look at", beside->state);
+	if ((uint64_t)disk.f_bavail * disk.f_frsize / 2 >=
+	    beside->bytes + SPARE_BYTES)
+		return 0;
+	log_error("restore", "there is no room in %s for tenant %s",
+	    beside->state, beside->tenant);
+	return ERR_FULL;
+}
+
 static int
 make(struct reading *reading)
 {
@@ -187,6 +207,8 @@ make(struct reading *reading)
 	const char *state = reading->beside->state;
 	int rc = setup_beside_clear(state, restoring->only);
 
+	if (rc == 0)
+		rc = check_room(reading->beside);
 	if (rc == 0 && mkdir(making->folder, 0700) != 0)
 		rc = making_failed("make", making->folder);
 	if (rc == 0)
