@@ -22,6 +22,8 @@
 #define LOOK_FIRST_MS 100
 #define LOOK_MS 2000
 #define LOOKS 5
+/* Times that a site may ask to wait a little. */
+#define PATIENCE 60
 
 struct sending {
 	struct cli *cli;
@@ -69,6 +71,30 @@ count(void *ctx, const void *data, size_t len)
 	return 0;
 }
 
+/* A large store is more than a site takes from one address in a moment: then the
+ * same is sent again, which does no harm. */
+static int
+ask(struct cli *cli, enum operation_id op, const void *request, void *reply,
+    struct arena *arena)
+{
+	struct problem *told = cli->problem;
+	struct problem heard = { 0 };
+	int status = CLI_FAILED;
+
+	for (int i = 0; i < PATIENCE; i++) {
+		heard = (struct problem){ 0 };
+		cli->problem = &heard;
+		status = cli_call(cli, op, request, reply, arena);
+		cli->problem = told;
+		if (strcmp(heard.code, "rate_limited") != 0)
+			break;
+		rest(heard.retry_after_s == 1 ? LOOK_MS / 2 : LOOK_MS);
+	}
+	if (status != CLI_DONE && heard.code[0] != '\0')
+		cli_problem(cli, &heard);
+	return status;
+}
+
 /* --- to the site ------------------------------------------------------------- */
 
 static int
@@ -85,7 +111,7 @@ put_piece(struct sending *sending)
 	if (sending->len == 0)
 		return 0;
 	sending->status =
-	    cli_call(sending->cli, OP_RESTORE_PUT, &request, &place, &arena);
+	    ask(sending->cli, OP_RESTORE_PUT, &request, &place, &arena);
 	arena_release(&arena);
 	if (sending->status == CLI_DONE &&
 	    place.offset != sending->sent + sending->len) {
@@ -129,7 +155,7 @@ begin(struct sending *sending)
 	text_copy(request.tenant, sizeof(request.tenant), sending->tenant);
 	memcpy(request.site, sending->site, sizeof(request.site));
 	int status =
-	    cli_call(sending->cli, OP_RESTORE_BEGIN, &request, &place, &arena);
+	    ask(sending->cli, OP_RESTORE_BEGIN, &request, &place, &arena);
 
 	if (status == CLI_DONE)
 		sending->part = place.part;
@@ -311,8 +337,7 @@ look(struct sending *sending, struct restore_view *view, struct arena *arena)
 	for (int i = 0; i < LOOKS && status == CLI_UNREACHABLE; i++) {
 		if (i > 0)
 			rest(LOOK_MS);
-		status =
-		    cli_call(sending->cli, OP_RESTORE_LOOK, &ref, view, arena);
+		status = ask(sending->cli, OP_RESTORE_LOOK, &ref, view, arena);
 	}
 	return status;
 }
@@ -354,8 +379,7 @@ finish(struct sending *sending, const char *reason)
 	long wait_ms = LOOK_FIRST_MS;
 
 	text_copy(request.reason, sizeof(request.reason), reason);
-	int status =
-	    cli_call(sending->cli, OP_RESTORE_END, &request, &view, &arena);
+	int status = ask(sending->cli, OP_RESTORE_END, &request, &view, &arena);
 
 	/* Whether it was heard is seen by looking. */
 	if (status == CLI_UNREACHABLE)
