@@ -183,7 +183,7 @@ audit_rebuild_command(struct cli *cli, int argc, char **argv)
 	const struct timespec pause = { .tv_nsec = 200000000 };
 	struct arena arena = { 0 };
 	struct empty nothing = { 0 };
-	struct audit_state state;
+	struct audit_state state = { 0 };
 	unsigned int told = 0;
 	int status = cli_arguments(argc, argv, 0, 0, "audit rebuild");
 

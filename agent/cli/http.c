@@ -469,6 +469,7 @@ question(struct cli *cli, enum operation_id id, const void *request,
 	else
 		result = understand(cli, op, status, &answer, reply, arena);
 out:
+	sink->whole = NULL;
 	buf_release(&url);
 	/* There may be a password in them. */
 	if (json.data != NULL)

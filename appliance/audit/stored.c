@@ -333,7 +333,7 @@ int
 audit_prune(uint64_t *given_up, struct audit_txn *txn, int64_t before,
     uint64_t most)
 {
-	struct stored entry;
+	struct stored entry = { 0 };
 	uint64_t row = 0;
 	int err = 0;
 

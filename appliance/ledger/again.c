@@ -146,6 +146,8 @@ again_answered(struct request *request)
 		request_refuse(request, err, NULL);
 		return true;
 	}
+	request->repeated =
+	    found == IDEMPOTENCY_SAME || found == IDEMPOTENCY_GONE;
 	return answer(request, found, &kept);
 }
 

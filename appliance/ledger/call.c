@@ -179,8 +179,9 @@ note_act(const struct request *request, int err)
 {
 	struct row_actor by = { request->who.kind, request->who.id };
 
-	acts_note(request->tenant, request->op, &by, request->who.address, NULL,
-	    err);
+	if (!request->repeated)
+		acts_note(request->tenant, request->op, &by,
+		    request->who.address, NULL, err);
 }
 
 void

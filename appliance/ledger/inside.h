@@ -296,6 +296,7 @@ struct request {
 	scope_set scopes; /* of the credential */
 	uint64_t login; /* session of the user who asks; 0: none */
 	struct idempotency again; /* its Idempotency-Key */
+	bool repeated; /* it was done before, and then the journal said so */
 };
 
 /** Read the request's record into the process's arena; refuses it otherwise

@@ -107,8 +107,7 @@ copy_private(struct refold *refold)
 {
 	static const enum store_table tables[] = { STORE_SUBJECTS,
 		STORE_SUBJECT_INDEX, STORE_SEALED, STORE_USER_LOGINS,
-		STORE_ERASURE_TOKENS,
-		STORE_POLICY_TEXTS };
+		STORE_ERASURE_TOKENS, STORE_POLICY_TEXTS };
 	int err = state_begin(&refold->state, refold->store, true, NULL);
 
 	if (err != 0)

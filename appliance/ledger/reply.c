@@ -81,7 +81,7 @@ prove_known(struct evidence *e, struct batch *batch,
 			return err == ERR_GONE ? 0 : err;
 	}
 	if (proof == NULL) {
-		proof = batch->proofs[i] = malloc(sizeof *proof);
+		proof = batch->proofs[i] = calloc(1, sizeof *proof);
 		if (proof == NULL)
 			return ERR_NOMEM;
 	}

@@ -324,12 +324,13 @@ tell(const struct request *request, const struct spool *spool)
 	};
 
 	text_copy(view.tenant, sizeof(view.tenant), spool->about);
-	if (restoring != NULL)
+	if (restoring != NULL) {
 		view.state = restoring->state;
-	if (view.state == RESTORE_DONE)
-		view.done = restoring->reply;
-	if (view.state == RESTORE_FAILED)
-		view.failure = failure_of(&restoring->problem);
+		if (view.state == RESTORE_DONE)
+			view.done = restoring->reply;
+		if (view.state == RESTORE_FAILED)
+			view.failure = failure_of(&restoring->problem);
+	}
 	request_reply(request, &view);
 }
 

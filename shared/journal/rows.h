@@ -736,8 +736,7 @@ extern const struct record row_genesis_record, row_started_record,
     row_tenant_changed_record, row_alert_opened_record, row_alert_again_record,
     row_alert_acknowledged_record, row_alert_closed_record,
     alert_subject_record, row_channel_added_record, row_channel_removed_record,
-    row_delivery_record, row_policy_set_record,
-    row_act_record;
+    row_delivery_record, row_policy_set_record, row_act_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */

@@ -61,6 +61,9 @@ class Routes:
                     str(self.schemas.make(self.rng, schema))
                 if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
                     value = "none-such"
+                # So many bytes: a character may be of four.
+                value = value.ljust(4 * schema.get("minLength", 0), "0")
+                value = value[:schema.get("maxLength")]
                 path = path.replace("{%s}" % parameter["name"], value)
             elif parameter["in"] == "query" and parameter.get("required"):
                 query.append("%s=x" % parameter["name"])

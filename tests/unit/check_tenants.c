@@ -299,7 +299,8 @@ END_TEST
 static void
 add_contact(const char *tenant, const char *name, const char *mail)
 {
-	struct tenant_profile profile = { .partnerName = "Audi", .tier = "gold" };
+	struct tenant_profile profile = { .partnerName = "Audi",
+		.tier = "gold" };
 	struct system_tenant facts = { .created_at = 1 };
 
 	snprintf(facts.name, sizeof facts.name, "%s", tenant);
@@ -325,22 +326,22 @@ START_TEST(a_contact_is_found_by_his_whole_name_or_mail_and_by_no_part_of_it)
 	add_contact("empty", "", "");
 	for (size_t i = 0; i < sizeof his / sizeof his[0]; i++) {
 		memset(&found, 0, sizeof found);
-		ck_assert_int_eq(
-		    system_contact_find(&found, store, "audi", his[i]), 0);
+		ck_assert_int_eq(system_contact_find(&found, store, "audi",
+				     his[i]),
+		    0);
 		ck_assert_str_eq(found.phone, "+49 711 1");
-		ck_assert_int_eq(
-		    system_contact_find(&found, store, "empty", his[i]),
+		ck_assert_int_eq(system_contact_find(&found, store, "empty",
+				     his[i]),
 		    ERR_NOT_FOUND);
 	}
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-		ck_assert_int_eq(
-		    system_contact_find(&found, store, "audi", others[i]),
+		ck_assert_int_eq(system_contact_find(&found, store, "audi",
+				     others[i]),
 		    ERR_NOT_FOUND);
-		ck_assert_int_eq(
-		    system_contact_find(&found, store, "empty", others[i]),
+		ck_assert_int_eq(system_contact_find(&found, store, "empty",
+				     others[i]),
 		    ERR_NOT_FOUND);
-		ck_assert_int_eq(
-		    system_contact_erase(store, "audi", others[i]),
+		ck_assert_int_eq(system_contact_erase(store, "audi", others[i]),
 		    ERR_NOT_FOUND);
 	}
 	ck_assert_int_eq(system_contact_find(&found, store, "nobody", his[0]),
@@ -361,8 +362,8 @@ START_TEST(an_erased_contact_is_gone_alone_and_stays_so_when_it_is_said_again)
 	    0);
 	ck_assert_int_eq(system_contact_erase(store, "audi", "e.m@audi.test"),
 	    ERR_NOT_FOUND);
-	ck_assert_int_eq(
-	    system_contact_find(&found, store, "audi", "Erika Mustermann"),
+	ck_assert_int_eq(system_contact_find(&found, store, "audi",
+			     "Erika Mustermann"),
 	    ERR_NOT_FOUND);
 	/* What else is known of the tenant stays, and a later change of that
 	 * brings nobody back. */
@@ -376,8 +377,9 @@ START_TEST(an_erased_contact_is_gone_alone_and_stays_so_when_it_is_said_again)
 	ck_assert_str_eq(profile.contactInfo.email, "");
 	ck_assert_str_eq(profile.contactInfo.phone, "");
 	ck_assert_str_eq(profile.contactInfo.address, "");
-	ck_assert_int_eq(
-	    system_contact_find(&found, store, "bmw", "Erika Mustermann"), 0);
+	ck_assert_int_eq(system_contact_find(&found, store, "bmw",
+			     "Erika Mustermann"),
+	    0);
 }
 END_TEST
 

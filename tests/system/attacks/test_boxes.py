@@ -46,11 +46,15 @@ def box_with_tpm(world, kind):
     return site, agent_of(world, site)
 
 
-def copy_and_move_on(world, site, agent):
-    """A copy of all of the disk, and seats that were taken after it; nobody
-    runs any more."""
+def copy_and_move_on(world, site, agent, of_tpm=False):
+    """A copy of all of the disk, and of the TPM if that is virtual, and seats
+    that were taken after it; nobody runs any more."""
     site.stop()
     copy = site.snapshot()
+    if of_tpm:
+        site.tpm.stop()
+        site.tpm.snapshot()
+        site.tpm.start()
     site.start()
     agent.wait_connected()
     apps = seats_taken(world, agent, "held", SEATS + 1)
@@ -225,13 +229,7 @@ def a_virtual_box_put_back_with_its_tpm_shows_nothing():
     """
     with World() as world:
         site, agent = box_with_tpm(world, "virtual")
-        site.stop()
-        site.tpm.stop()
-        site.tpm.snapshot()
-        site.tpm.start()
-        site.start()
-        agent.wait_connected()
-        copy, apps = copy_and_move_on(world, site, agent)
+        copy, apps = copy_and_move_on(world, site, agent, of_tpm=True)
         put_disk_back(site, copy)
         site.tpm.stop()
         site.tpm.restore()
