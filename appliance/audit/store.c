@@ -381,6 +381,9 @@ write_postings(struct audit_txn *txn)
 	MDB_cursor *cursor;
 	int rc;
 
+	/* Not all rows are entries. */
+	if (txn->n_postings == 0)
+		return 0;
 	qsort(txn->postings, txn->n_postings, sizeof(*txn->postings),
 	    compare_postings);
 	rc = mdb_cursor_open(txn->txn, txn->audit->table[AUDIT_INDEX], &cursor);
