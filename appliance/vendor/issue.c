@@ -227,6 +227,10 @@ fill_license(struct license *license, const struct license_request *request,
 	license->features = terms->features;
 	license->contract = terms->contract;
 	license->terms = terms->terms;
+	license->billing = terms->billing;
+	license->tier = terms->tier;
+	license->limits = terms->limits;
+	license->sync = terms->sync;
 	license->issued_at = clock_wall_ms();
 }
 

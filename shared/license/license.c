@@ -113,6 +113,117 @@ check_features(const struct license_terms *terms, struct record_error *error)
 	return 0;
 }
 
+static int
+check_currency(const char *currency, const char *of,
+    const struct license_terms *terms, struct record_error *error)
+{
+	const char *theirs = terms->entitlement.pricing.currency;
+	char field[96];
+
+	if (strcmp(currency, theirs) == 0)
+		return 0;
+	snprintf(field, sizeof(field), "%s.currency", of);
+	return fail(ERR_BAD_REQUEST, error, field,
+	    "is %s, and the license is priced in %s", currency, theirs);
+}
+
+static int
+check_usage(const struct license_terms *terms, struct record_error *error)
+{
+	const struct license_usage_price *usage = terms->billing.usage.items;
+	char of[48], field[96];
+
+	for (uint32_t i = 0; i < terms->billing.usage.count; i++) {
+		snprintf(of, sizeof(of), "billing.usage[%u]", i);
+		int err = check_currency(usage[i].currency, of, terms, error);
+
+		if (err != 0)
+			return err;
+		for (uint32_t j = 0; j < i; j++) {
+			if (strcmp(usage[i].metric, usage[j].metric) != 0)
+				continue;
+			snprintf(field, sizeof(field), "%s.metric", of);
+			return fail(ERR_BAD_REQUEST, error, field,
+			    "\"%s\" has a price in billing.usage[%u] too",
+			    usage[i].metric, j);
+		}
+	}
+	return 0;
+}
+
+/* Prices that the model never looks at are a mistake of who wrote them. */
+static int
+check_model(const struct license_billing *billing, struct record_error *error)
+{
+	bool subscribes = billing->model == LICENSE_SUBSCRIPTION ||
+	    billing->model == LICENSE_HYBRID;
+	bool uses = billing->model == LICENSE_PER_USE ||
+	    billing->model == LICENSE_HYBRID;
+	bool shares = billing->model == LICENSE_REVENUE_SHARE;
+
+	if (!subscribes && billing->subscription_fee != 0)
+		return fail(ERR_BAD_REQUEST, error, "billing.subscription_fee",
+		    "is for the models subscription and hybrid");
+	if (!uses && billing->usage.count != 0)
+		return fail(ERR_BAD_REQUEST, error, "billing.usage",
+		    "is for the models per_use and hybrid");
+	if (shares != (billing->share_ppm != 0))
+		return fail(ERR_BAD_REQUEST, error, "billing.share_ppm",
+		    shares ? "is required with the model revenue_share"
+			   : "is for the model revenue_share");
+	if (shares != (billing->share_metric[0] != '\0'))
+		return fail(ERR_BAD_REQUEST, error, "billing.share_metric",
+		    shares ? "is required with the model revenue_share"
+			   : "is for the model revenue_share");
+	return 0;
+}
+
+static int
+check_billing(const struct license_terms *terms, struct record_error *error)
+{
+	const struct license_billing *billing = &terms->billing;
+
+	if (billing->currency[0] == '\0')
+		return 0; /* there is none: commit_overage */
+	int err = check_currency(billing->currency, "billing", terms, error);
+
+	if (err == 0)
+		err = check_model(billing, error);
+	return err == 0 ? check_usage(terms, error) : err;
+}
+
+static int
+check_limits(const struct license_terms *terms, struct record_error *error)
+{
+	const struct license_limit *limits = terms->limits.items;
+	char field[96];
+
+	for (uint32_t i = 0; i < terms->limits.count; i++)
+		for (uint32_t j = 0; j < i; j++) {
+			if (strcmp(limits[i].metric, limits[j].metric) != 0 ||
+			    limits[i].per != limits[j].per ||
+			    limits[i].soft != limits[j].soft)
+				continue;
+			snprintf(field, sizeof(field), "limits[%u].metric", i);
+			return fail(ERR_BAD_REQUEST, error, field,
+			    "\"%s\" is limited so in limits[%u] too",
+			    limits[i].metric, j);
+		}
+	return 0;
+}
+
+static int
+check_grace(const struct license_bounds *terms, struct record_error *error)
+{
+	bool graceful = terms->enforce == LICENSE_GRACE;
+
+	if (graceful == (terms->grace_days != 0))
+		return 0;
+	return fail(ERR_BAD_REQUEST, error, "terms.grace_days",
+	    graceful ? "is required with enforce grace"
+		     : "is for enforce grace");
+}
+
 int
 license_terms_check(struct license_terms *terms, struct record_error *error)
 {
@@ -133,6 +244,12 @@ license_terms_check(struct license_terms *terms, struct record_error *error)
 	err = check_seats(&seats, "entitlement", error);
 	if (err == 0)
 		err = check_features(terms, error);
+	if (err == 0)
+		err = check_grace(&terms->terms, error);
+	if (err == 0)
+		err = check_billing(terms, error);
+	if (err == 0)
+		err = check_limits(terms, error);
 	if (err != 0)
 		return err;
 	if (!version_range_is_valid(terms->product.version))
@@ -153,6 +270,10 @@ check_license_terms(struct license *license, struct record_error *error)
 		.features = license->features,
 		.contract = license->contract,
 		.terms = license->terms,
+		.billing = license->billing,
+		.tier = license->tier,
+		.limits = license->limits,
+		.sync = license->sync,
 	};
 	int err = license_terms_check(&terms, error);
 

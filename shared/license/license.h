@@ -23,6 +23,13 @@
 #define LICENSE_BORROW_DEFAULT_S 604800
 #define LICENSE_BORROW_MAX_S 31622400 /* a leap year */
 #define LICENSE_CLASSES_MAX 5
+#define LICENSE_GRACE_DAYS_MAX 365
+/** Metrics that one license prices; limits; taxes. */
+#define LICENSE_USAGE_MAX 16
+#define LICENSE_LIMITS_MAX 16
+#define LICENSE_TAXES_MAX 4
+/** What is the whole, where a part is said in millionths. */
+#define LICENSE_PPM 1000000
 /** A token of a license at most; the most features with the longest names fit.
  */
 #define LICENSE_TOKEN_MAX 40960
@@ -83,7 +90,10 @@ struct license_class {
 struct license_bounds {
 	uint32_t ttl_s; /* a lease without a beat, 1 s to 1 day */
 	uint32_t grace_s; /* after that, 0 to 7 days */
-	uint32_t enforce;
+	uint32_t enforce; /* enum license_enforce */
+	/** LICENSE_GRACE: days after the contract's last one, in which seats
+	 * are granted as overage; 1 to 365. Else 0. */
+	uint32_t grace_days;
 	bool no_borrow; /* no seat is lent */
 	uint32_t borrow_max_s; /* longest borrow; 7 days when absent */
 	/** Most seats on loan at once, of the product and of each feature; 0:
@@ -95,6 +105,79 @@ struct license_bounds {
 	struct record_list classes;
 };
 
+/* --- what is paid for beside seats (DESIGN 12) ---------------------------- */
+
+/** What a statement adds up. */
+enum license_model {
+	LICENSE_COMMIT_OVERAGE, /* commit fee and overage */
+	LICENSE_SUBSCRIPTION, /* a fee a cycle, and nothing else */
+	LICENSE_PER_USE, /* metrics by their price, and overage; no fee */
+	LICENSE_HYBRID, /* commit fee, subscription, overage and metrics */
+	LICENSE_REVENUE_SHARE, /* a part of a metric of money, and commit fee */
+};
+
+/** A price of a named metric: of each started `unit` above `included` in a
+ * period. Of a gauge its highest value in the period counts. */
+struct license_usage_price {
+	char metric[64]; /* "api_calls" */
+	uint64_t included;
+	uint64_t unit; /* at least 1 */
+	int64_t price; /* minor units */
+	char currency[4]; /* the license's */
+};
+
+/** On top of all lines together. */
+struct license_tax {
+	char name[64]; /* "VAT 19 %" */
+	uint32_t rate_ppm; /* 190000: 19 % */
+};
+
+struct license_billing {
+	uint32_t model; /* enum license_model */
+	int64_t subscription_fee; /* minor units, a billing cycle */
+	char currency[4]; /* the license's */
+	/** LICENSE_REVENUE_SHARE: the part of share_metric, whose amounts are
+	 * minor units of the currency. */
+	uint32_t share_ppm;
+	char share_metric[64]; /* "revenue" */
+	struct record_list usage; /* license_usage_price */
+	struct record_list taxes; /* license_tax */
+};
+
+enum license_per {
+	LICENSE_PER_MINUTE,
+	LICENSE_PER_DAY, /* UTC */
+	LICENSE_PER_MONTH, /* UTC */
+	LICENSE_AT_ONCE, /* of a gauge: its value */
+};
+/** How much of a named metric may be used. */
+struct license_limit {
+	char metric[64];
+	uint32_t per; /* enum license_per */
+	uint64_t amount;
+	bool soft; /* it is told, and not refused */
+};
+/** A named set of limits; what it stands for is the vendor's, and stands in
+ * `limits` in full. */
+enum license_tier {
+	LICENSE_NO_TIER,
+	LICENSE_STARTER,
+	LICENSE_PROFESSIONAL,
+	LICENSE_ENTERPRISE,
+	LICENSE_CUSTOM,
+};
+
+/** How the site and the vendor's hub keep in touch (DESIGN 13). */
+struct license_sync {
+	bool reports; /* usage is reported at all */
+	/** Days without a receipt after which nothing is granted; 0: any. */
+	uint32_t max_unsynced_days;
+	/** When a suspension or the like is in force that never came: nothing
+	 * is granted from then on before a newer document came. 0: never. */
+	int64_t refresh_by;
+	char hub[256]; /* "https://hub.vector.example"; "": by file alone */
+};
+
 /** The file a vendor writes: the terms without the parties. */
 struct license_terms {
 	struct license_product product;
@@ -102,6 +185,10 @@ struct license_terms {
 	struct record_list features; /* license_feature, up to 64 */
 	struct license_contract contract;
 	struct license_bounds terms;
+	struct license_billing billing;
+	uint32_t tier; /* enum license_tier */
+	struct record_list limits; /* license_limit */
+	struct license_sync sync;
 };
 
 /** Payload of a TOKEN_LICENSE. Its lists live where it was read to: a copy of
@@ -118,6 +205,10 @@ struct license {
 	struct record_list features; /* license_feature, up to 64 */
 	struct license_contract contract;
 	struct license_bounds terms;
+	struct license_billing billing;
+	uint32_t tier; /* enum license_tier */
+	struct record_list limits; /* license_limit */
+	struct license_sync sync;
 	int64_t issued_at;
 };
 
@@ -168,9 +259,10 @@ struct license_file {
 extern const struct record license_vendor_record, license_product_record,
     license_pricing_record, license_entitlement_record, license_feature_record,
     license_contract_record, license_class_record, license_bounds_record,
-    license_terms_record, license_record, license_issuer_record,
-    license_request_record, license_host_pattern_record, license_join_record,
-    license_file_record;
+    license_usage_price_record, license_tax_record, license_billing_record,
+    license_limit_record, license_sync_record, license_terms_record,
+    license_record, license_issuer_record, license_request_record,
+    license_host_pattern_record, license_join_record, license_file_record;
 
 /** The seats that a feature has, or ("") the product itself. */
 struct license_seats {
@@ -190,8 +282,10 @@ bool license_may_borrow(const struct license_bounds *terms, uint32_t class_);
 
 /**
  * The rules that one table row cannot say: total = commit + overage, a known
- * currency (the same in every feature), ids of features that differ, a real
- * version range, start not after end. Fills in absent bounds.
+ * currency (the same in every feature and price), ids of features that differ, a
+ * real version range, start not after end, days of grace with that mode alone,
+ * a metric once, prices and shares that their model counts. Fills in absent
+ * bounds.
  * Returns 0 or ERR_BAD_REQUEST with the field named.
  */
 int license_terms_check(struct license_terms *terms,

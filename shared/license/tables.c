@@ -110,6 +110,10 @@ static const struct record_field license_bounds_fields[] = {
 	    "Seconds that an application may go on after that."),
 	R_ENUM(license_bounds, enforce, enforce_names, RECORD_OPTIONAL,
 	    "What happens when seats or contract are over."),
+	R_U32(license_bounds, grace_days, 1, LICENSE_GRACE_DAYS_MAX,
+	    RECORD_OPTIONAL,
+	    "With enforce grace: days after the contract's last one in which "
+	    "seats are granted, and billed as overage."),
 	R_BOOL(license_bounds, no_borrow, RECORD_OPTIONAL,
 	    "No seat may be borrowed."),
 	R_U32(license_bounds, borrow_max_s, 1, LICENSE_BORROW_MAX_S,
@@ -128,6 +132,74 @@ static const struct record_field license_bounds_fields[] = {
 };
 RECORD_DEFINE(license_bounds, 1, "What bounds the policy of the site.");
 
+static const char *const model_names[] = { "commit_overage", "subscription",
+	"per_use", "hybrid", "revenue_share", NULL };
+static const char *const per_names[] = { "minute", "day", "month", "at_once",
+	NULL };
+static const char *const tier_names[] = { "none", "starter", "professional",
+	"enterprise", "custom", NULL };
+
+static const struct record_field license_usage_price_fields[] = {
+	R_TEXT(license_usage_price, metric, 1, 63, 0,
+	    "Name of the metric: \"api_calls\"."),
+	R_U64(license_usage_price, included, 0, U53_MAX, RECORD_OPTIONAL,
+	    "So much of it in a period costs nothing."),
+	R_U64(license_usage_price, unit, 1, U53_MAX, 0,
+	    "So much of it, or a part, has the price: 1000."),
+	R_MONEY(license_usage_price, price, currency, 0, "Price of a unit."),
+	R_TEXT(license_usage_price, currency, 3, 3, 0,
+	    "ISO 4217 code, that of the license."),
+};
+RECORD_DEFINE(license_usage_price, 1, "What a named metric costs.");
+
+static const struct record_field license_tax_fields[] = {
+	R_TEXT(license_tax, name, 1, 63, 0, "For people: \"VAT 19 %\"."),
+	R_U32(license_tax, rate_ppm, 0, LICENSE_PPM, 0,
+	    "Millionths of the sum: 190000 is 19 %."),
+};
+RECORD_DEFINE(license_tax, 1, "A tax on top of a statement's lines.");
+
+static const struct record_field license_billing_fields[] = {
+	R_ENUM(license_billing, model, model_names, 0,
+	    "What a statement adds up."),
+	R_MONEY(license_billing, subscription_fee, currency, RECORD_OPTIONAL,
+	    "Fee of a billing cycle."),
+	R_TEXT(license_billing, currency, 3, 3, 0,
+	    "ISO 4217 code, that of the license."),
+	R_U32(license_billing, share_ppm, 1, LICENSE_PPM, RECORD_OPTIONAL,
+	    "Of model revenue_share: millionths of the metric that are the "
+	    "vendor's."),
+	R_TEXT(license_billing, share_metric, 1, 63, RECORD_OPTIONAL,
+	    "That metric, in minor units of the currency: \"revenue\"."),
+	R_LIST(license_billing, usage, &license_usage_price_record, 0,
+	    LICENSE_USAGE_MAX, RECORD_OPTIONAL, "Prices of named metrics."),
+	R_LIST(license_billing, taxes, &license_tax_record, 0,
+	    LICENSE_TAXES_MAX, RECORD_OPTIONAL, "Taxes, each on the sum."),
+};
+RECORD_DEFINE(license_billing, 1, "What is paid for beside seats, and how.");
+
+static const struct record_field license_limit_fields[] = {
+	R_TEXT(license_limit, metric, 1, 63, 0,
+	    "Name of the metric: \"api_calls\"."),
+	R_ENUM(license_limit, per, per_names, 0, "In which time."),
+	R_U64(license_limit, amount, 0, U53_MAX, 0, "So much at most."),
+	R_BOOL(license_limit, soft, RECORD_OPTIONAL,
+	    "More is told to people and not refused."),
+};
+RECORD_DEFINE(license_limit, 1, "How much of a named metric may be used.");
+
+static const struct record_field license_sync_fields[] = {
+	R_BOOL(license_sync, reports, 0, "Is usage reported to the vendor?"),
+	R_U32(license_sync, max_unsynced_days, 1, 3650, RECORD_OPTIONAL,
+	    "Days without a receipt after which nothing is granted."),
+	R_TIME(license_sync, refresh_by, RECORD_OPTIONAL,
+	    "Nothing is granted from then on unless a newer document came."),
+	R_TEXT(license_sync, hub, 1, 255, RECORD_OPTIONAL,
+	    "Where reports go: \"https://hub.vector.example\"; absent: by "
+	    "file alone."),
+};
+RECORD_DEFINE(license_sync, 1, "How site and vendor keep in touch.");
+
 static const struct record_field license_terms_fields[] = {
 	R_STRUCT(license_terms, product, &license_product_record, 0,
 	    "The product."),
@@ -141,6 +213,15 @@ static const struct record_field license_terms_fields[] = {
 	R_STRUCT(license_terms, terms, &license_bounds_record, RECORD_OPTIONAL,
 	    "Bounds of the site's policy; without it the defaults: ttl_s 120, "
 	    "grace_s 300, enforce hard, borrow_max_s 604800."),
+	R_STRUCT(license_terms, billing, &license_billing_record,
+	    RECORD_OPTIONAL,
+	    "What is paid for beside seats; absent: model commit_overage."),
+	R_ENUM(license_terms, tier, tier_names, RECORD_OPTIONAL,
+	    "Name of its set of limits."),
+	R_LIST(license_terms, limits, &license_limit_record, 0,
+	    LICENSE_LIMITS_MAX, RECORD_OPTIONAL, "Limits of named metrics."),
+	R_STRUCT(license_terms, sync, &license_sync_record, RECORD_OPTIONAL,
+	    "How the site keeps in touch; absent: it need not."),
 };
 RECORD_DEFINE(license_terms, 1,
     "What a vendor grants, without the parties: the file for issuing.");
@@ -164,6 +245,14 @@ static const struct record_field license_fields[] = {
 	    "The contract."),
 	R_STRUCT(license, terms, &license_bounds_record, 0,
 	    "Bounds of the site's policy."),
+	R_STRUCT(license, billing, &license_billing_record, RECORD_OPTIONAL,
+	    "What is paid for beside seats; absent: model commit_overage."),
+	R_ENUM(license, tier, tier_names, RECORD_OPTIONAL,
+	    "Name of its set of limits."),
+	R_LIST(license, limits, &license_limit_record, 0, LICENSE_LIMITS_MAX,
+	    RECORD_OPTIONAL, "Limits of named metrics."),
+	R_STRUCT(license, sync, &license_sync_record, RECORD_OPTIONAL,
+	    "How the site keeps in touch; absent: it need not."),
 	R_TIME(license, issued_at, 0, "When the vendor signed it."),
 };
 RECORD_DEFINE(license, 1, "A vendor's grant to one tenant of one site.");

@@ -33,7 +33,10 @@
 	X(TOKEN_CHECKPOINT, "checkpoint") \
 	X(TOKEN_JOIN, "join")             \
 	X(TOKEN_ERASURE, "erasure")       \
-	X(TOKEN_DELETION, "deletion")
+	X(TOKEN_DELETION, "deletion")     \
+	X(TOKEN_CHANGE, "license_change") \
+	X(TOKEN_REPORT, "report")         \
+	X(TOKEN_RECEIPT, "receipt")
 
 enum token_kind {
 #define X(name, text) name,

@@ -119,6 +119,17 @@ START_TEST(seats_are_found_by_feature)
 END_TEST
 
 /* json, field, and the reason or a part of it */
+/* A part of the terms behind the contract. */
+#define AND(part) TERMS_HEAD ENTITLEMENT CONTRACT "," part "}"
+#define BOUNDS(more) AND("\"terms\":{\"ttl_s\":60,\"grace_s\":1" more "}")
+#define BILLING(more) AND("\"billing\":{\"currency\":\"EUR\"," more "}")
+#define CALLS(currency)                            \
+	"{\"metric\":\"api_calls\",\"unit\":1000," \
+	"\"price\":0.05,\"currency\":\"" currency "\"}"
+#define LIMIT                                          \
+	"{\"metric\":\"api_calls\",\"per\":\"month\"," \
+	"\"amount\":10000}"
+
 static const struct {
 	const char *json;
 	const char *field;
@@ -202,9 +213,64 @@ static const struct {
 	    "features[2].id", "\"autosar\" is that of features[0] too" },
 	{ F(FEATURE("", "2", "1", "1", "1", "EUR")), "features[0].id", "" },
 	{ F("{\"id\":\"x\"}"), "features[0].total_licenses", "is missing" },
+	{ BOUNDS(",\"enforce\":\"grace\""), "terms.grace_days",
+	    "is required with enforce grace" },
+	{ BOUNDS(",\"enforce\":\"advisory\",\"grace_days\":3"),
+	    "terms.grace_days", "is for enforce grace" },
+	{ BOUNDS(",\"enforce\":\"grace\",\"grace_days\":366"),
+	    "terms.grace_days", "from 1 to 365" },
+	{ AND("\"billing\":{\"currency\":\"USD\",\"model\":\"hybrid\"}"),
+	    "billing.currency", "is USD, and the license is priced in EUR" },
+	{ BILLING("\"model\":\"per_use\",\"subscription_fee\":1"),
+	    "billing.subscription_fee", "subscription and hybrid" },
+	{ BILLING("\"model\":\"subscription\",\"usage\":[" CALLS("EUR") "]"),
+	    "billing.usage", "per_use and hybrid" },
+	{ BILLING("\"model\":\"hybrid\",\"usage\":[" CALLS("EUR") "," CALLS(
+	      "EUR") "]"),
+	    "billing.usage[1].metric", "has a price in billing.usage[0] too" },
+	{ BILLING("\"model\":\"hybrid\",\"usage\":[" CALLS("USD") "]"),
+	    "billing.usage[0].currency", "is USD" },
+	{ BILLING("\"model\":\"revenue_share\""), "billing.share_ppm",
+	    "is required with the model revenue_share" },
+	{ BILLING("\"model\":\"revenue_share\",\"share_ppm\":1000001"),
+	    "billing.share_ppm", "from 1 to 1000000" },
+	{ BILLING("\"model\":\"hybrid\",\"share_metric\":\"x\""),
+	    "billing.share_metric", "is for the model revenue_share" },
+	{ BILLING("\"model\":\"hybrid\",\"taxes\":[{\"name\":\"VAT\","
+		  "\"rate_ppm\":1000001}]"),
+	    "billing.taxes[0].rate_ppm", "from 0 to 1000000" },
+	{ AND("\"limits\":[" LIMIT "," LIMIT "]"), "limits[1].metric",
+	    "is limited so in limits[0] too" },
+	{ AND("\"tier\":\"gold\""), "tier", "\"starter\"" },
+	{ AND("\"sync\":{}"), "sync.reports", "is missing" },
 	{ "", "", "is not JSON" },
 	{ "[]", "", "must be an object" },
 };
+
+#define WHOLE                                                             \
+	BOUNDS(",\"enforce\":\"grace\",\"grace_days\":14},"               \
+	       "\"tier\":\"starter\",\"limits\":[" LIMIT "],"             \
+	       "\"sync\":{\"reports\":true,\"max_unsynced_days\":45,"     \
+	       "\"hub\":\"https://hub.vector.example\"},"                 \
+	       "\"billing\":{\"model\":\"per_use\",\"currency\":\"EUR\"," \
+	       "\"usage\":[" CALLS(                                       \
+		   "EUR") "],\"taxes\":[{"                                \
+			  "\"name\":\"VAT 19 %\",\"rate_ppm\":190000}]")
+START_TEST(what_is_paid_for_beside_seats_is_read)
+{
+	struct license_terms terms;
+	struct record_error error = { "", "" };
+
+	ck_assert_msg(terms_read(&terms, WHOLE, &error) == 0, "%s: %s",
+	    error.field, error.reason);
+	ck_assert_uint_eq(terms.terms.grace_days, 14);
+	ck_assert_uint_eq(terms.tier, LICENSE_STARTER);
+	ck_assert_uint_eq(terms.limits.count, 1);
+	ck_assert_uint_eq(terms.billing.usage.count, 1);
+	ck_assert_uint_eq(terms.billing.taxes.count, 1);
+	ck_assert_uint_eq(terms.sync.max_unsynced_days, 45);
+}
+END_TEST
 
 START_TEST(bad_terms_name_the_field_and_the_reason)
 {
@@ -262,6 +328,7 @@ suite(void)
 
 	tcase_add_test(tc, terms_without_bounds_get_the_defaults);
 	tcase_add_test(tc, a_grace_of_zero_can_be_said);
+	tcase_add_test(tc, what_is_paid_for_beside_seats_is_read);
 	tcase_add_loop_test(tc, bad_terms_name_the_field_and_the_reason, 0,
 	    (int)(sizeof(bad_terms) / sizeof(bad_terms[0])));
 	tcase_add_test(tc, money_of_terms_is_exact);
