@@ -1,0 +1,188 @@
+/*
+ * What a hub's ledger adds (DESIGN 1, 12, 13). A hub is the same daemon with
+ * `[site] role = hub`; a tenant there is a vendor's account, and its customers,
+ * what was ordered for them, the sites that it is for, what was issued, and the
+ * reports of those sites are rows and tables of the account's ledger. So one
+ * account never sees another's: each has its store, its keys, its journal.
+ *
+ * This room is of the ledger's core: decide_hub_* and fold_hub_* are entries of
+ * its two tables (decide.c, fold.c) and use core.h; state_* here are values of
+ * the HUB tables of store.h, each the record of its row and what followed. It
+ * must not know sockets, sessions, threads or clocks: time and random bytes
+ * come in the command, so that the same commands give the same rows and the
+ * same signatures (Ed25519 is deterministic). The network is the courier's,
+ * what a statement costs is appliance/billing's, what was used is
+ * appliance/metering's, the form of reports, receipts and changes
+ * shared/report's.
+ *
+ * Which operations there are: operation_place() in operations.h says of each
+ * whether it is of a site, of a hub, or of both. What is of the other is
+ * refused, with words, before its request is read.
+ *
+ * The issuing key is made here (decide_hub_key_make) of the command's random
+ * bytes and never leaves: its secret is a sealed document (sealed.h,
+ * SEALED_ISSUER) under the account's key, opened for one signature at a time.
+ * The vendor's root vouches for it offline: `leasehold hub key` prints the
+ * public half, `leasehold-vendor issuer DIR --key K` signs it, `leasehold hub
+ * key install FILE` brings the word back. Another key may be made any time; the
+ * one before signs until the new one is vouched for.
+ *
+ *   order      one per CRM opportunity: the same body again is the same answer,
+ *              another one is `conflict`
+ *   site       the site's own activation request says which key a license is
+ *              for; until it is here an order is `awaiting_site`
+ *   issue      order + site + issuing key -> license token, serial 1; renewals
+ *              count on. The package is the file `leasehold license install`
+ *              takes; it pins the vendor's root key
+ *   revision   renew, suspend, resume, cancel: a row each; a signed
+ *              license_change goes to the site with its next receipt
+ *
+ * Rows (shared/journal/rows_hub.h):
+ *   130 account.key          131 account.issuer
+ *   132 customer.added       133 customer.changed
+ *   134 license.ordered      135 site.bound
+ *   136 license.issued       137 license.revised
+ *   138 license.released     139 report.taken
+ * Tables (all of the logical dump): hub_account, hub_customers, hub_names,
+ * hub_orders, hub_issued, hub_revised, hub_sites.
+ *
+ * For sync: hub_site_by_id() finds whose site a report is of and where its last
+ * one ended, hub_sign() signs a receipt in a decision, hub_each_revision() gives
+ * the changes that a site has not acknowledged.
+ */
+#ifndef APPLIANCE_HUB_HUB_H
+#define APPLIANCE_HUB_HUB_H
+
+#include "appliance/ledger/core.h"
+
+/** Most orders of one customer that a site's arrival issues at once; the rest
+ * are issued when they are asked for. */
+#define HUB_ISSUE_ONCE 64
+/** Days before its contract's end that a license renews by itself. */
+#define HUB_RENEW_DAYS 30
+
+/* --- state: state.c ------------------------------------------------------- */
+
+struct hub_account {
+	struct row_account_key key; /* newest; key 0: there is none */
+	/** That vouches for `issuer.key`; 0: none does. It may be older than
+	 * `key`: then that one waits. */
+	struct row_account_issuer issuer;
+	uint8_t issuing[16]; /* sealed document of issuer.key's secret */
+};
+
+struct hub_customer {
+	struct row_customer row;
+	int64_t added_at, changed_at;
+	uint64_t orders; /* so many it has */
+};
+
+struct hub_site {
+	struct row_site_bound row;
+	int64_t at;
+	/* Of the last report taken; sequence 0: none was. */
+	uint64_t sequence;
+	uint64_t batch;
+	uint8_t head[32];
+	uint32_t generation;
+	int64_t reported_at;
+};
+
+enum hub_order_state {
+	HUB_ORDERED, /* waits to be released */
+	HUB_AWAITING_SITE, /* released; its site is not known, or no key */
+	HUB_ISSUED,
+	HUB_SUSPENDED,
+	HUB_CANCELLED,
+};
+struct hub_order {
+	struct row_license_ordered row;
+	int64_t at;
+	uint32_t state; /* enum hub_order_state */
+	uint64_t serial; /* in force; 0: none */
+	uint64_t site;
+	uint64_t revision; /* the last one */
+	struct license_contract contract; /* of the serial in force */
+	int64_t issued_at; /* the first one */
+	int64_t changed_at;
+};
+
+extern const struct record hub_account_record, hub_customer_record,
+    hub_site_record, hub_order_record;
+
+/* Readers: 0, ERR_NOT_FOUND_INTERNAL, ERR_CORRUPT or a fault. Lists and spans
+ * are borrowed from the transaction or live in the arena. */
+int hub_account(struct hub_account *out, const struct state *state,
+    struct arena *arena);
+int hub_account_put(struct state *state, const struct hub_account *account);
+int hub_customer(struct hub_customer *out, const struct state *state,
+    uint64_t customer, struct arena *arena);
+int hub_customer_put(struct state *state, const struct hub_customer *customer);
+int hub_site(struct hub_site *out, const struct state *state, uint64_t site,
+    struct arena *arena);
+int hub_site_put(struct state *state, const struct hub_site *site);
+int hub_order(struct hub_order *out, const struct state *state, uint64_t order,
+    struct arena *arena);
+int hub_order_put(struct state *state, const struct hub_order *order);
+int hub_issued(struct row_license_issued *out, const struct state *state,
+    uint64_t order, uint64_t serial, struct arena *arena);
+int hub_revision(struct row_license_revised *out, const struct state *state,
+    uint64_t order, uint64_t revision, struct arena *arena);
+
+/** By what people and programs call them. */
+enum hub_name {
+	HUB_NAME_CRM = 'a', /* customer by crm_account_id */
+	HUB_NAME_TENANT = 't', /* customer by tenant_id */
+	HUB_NAME_OPPORTUNITY = 'o', /* order */
+	HUB_NAME_LICENSE = 'l', /* order by license_id */
+	HUB_NAME_SERIES = 'y', /* last number of "lic-vector-mercedes-2026" */
+	HUB_NAME_SITE = 's', /* site by "SITE/TENANT" */
+};
+int hub_name(uint64_t *number, const struct state *state, enum hub_name kind,
+    const char *name);
+int hub_name_put(struct state *state, enum hub_name kind, const char *name,
+    uint64_t number);
+
+/** Orders (or sites) of a customer, by number from `after` on; stops on
+ * non-zero, which is returned. */
+int hub_each_order(const struct state *state, uint64_t customer, uint64_t after,
+    int (*each)(void *ctx, uint64_t order), void *ctx);
+int hub_each_site(const struct state *state, uint64_t customer, uint64_t after,
+    int (*each)(void *ctx, uint64_t site), void *ctx);
+
+/* --- for sync --------------------------------------------------------------- */
+
+/** The site of a report: by its id and tenant. */
+int hub_site_by_id(struct hub_site *out, const struct state *state,
+    const char *site, const char *tenant, struct arena *arena);
+/** Changes of one license after `after`, in order: those with a token. */
+int hub_each_revision(const struct state *state, uint64_t order, uint64_t after,
+    int (*each)(void *ctx, const struct row_license_revised *revision),
+    void *ctx);
+/**
+ * Sign a document with the account's issuing key, within a decision or a view;
+ * `time`: the key must be vouched for then.
+ * @retval ERR_NOT_FOUND_INTERNAL  There is no issuing key that is vouched for.
+ * @retval ERR_EXPIRED             It was not valid at that time.
+ */
+int hub_sign(struct buf *token, const struct ledger *ledger,
+    const struct state *state, const struct record *record, const void *value,
+    enum token_kind kind, int64_t time);
+
+/* --- fold.c ------------------------------------------------------------------- */
+
+int fold_hub(struct state *state, const struct row *row,
+    const struct fold_place *place);
+
+/* --- decide ------------------------------------------------------------------- */
+
+int decide_hub_key_make(struct batch *batch, struct command *command);
+int decide_hub_key_install(struct batch *batch, struct command *command);
+int decide_hub_customer_add(struct batch *batch, struct command *command);
+int decide_hub_customer_set(struct batch *batch, struct command *command);
+int decide_hub_site_add(struct batch *batch, struct command *command);
+int decide_hub_generate(struct batch *batch, struct command *command);
+int decide_hub_provision(struct batch *batch, struct command *command);
+int decide_hub_revise(struct batch *batch, struct command *command);
+
+#endif
