@@ -1,14 +1,15 @@
 /* The admin's commands about alerts: what is open, and that it was seen. */
 #include "agent/cli/cli.h"
-#include "agent/cli/table.h"
+#include "agent/cli/list.h"
 #include "shared/base/err.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static void
-add_row(struct table *table, const struct alert_view *alert)
+add_row(struct table *table, const void *item)
 {
+	const struct alert_view *alert = item;
 	char when[32];
 
 	cli_time(when, alert->last_at);
@@ -35,41 +36,28 @@ alerts_list(struct cli *cli, int argc, char **argv)
 		"KIND", "TIMES", "LAST", "WHAT", "ANSWER" };
 	struct alert_query request = { .limit = LIST_LIMIT_MAX };
 	struct alert_page page;
-	struct arena arena = { 0 };
 	struct table table = { 0 };
-	struct json_items all = { 0 };
-	uint64_t total = 0;
 
 	request.all = cli_flag(&argc, argv, "--all");
 	int status = cli_arguments(argc, argv, 0, 0, "alerts list [--all]");
 
-	if (status == CLI_DONE && !cli->json)
-		table_head(&table, 8, head);
-	while (status == CLI_DONE) {
-		status = cli_call(cli, OP_ALERT_LIST, &request, &page, &arena);
-		if (status != CLI_DONE)
-			break;
-		if (cli->json)
-			cli_add_items(&all, &alert_view_record, &page.items);
-		total += page.items.count;
-		for (uint32_t i = 0; i < page.items.count && !cli->json; i++)
-			add_row(&table,
-			    &((const struct alert_view *)page.items.items)[i]);
-		if (page.next == 0)
-			break;
-		status = cli_next_page(&request.after, page.next);
-		arena_clear(&arena);
-	}
-	if (status == CLI_DONE && cli->json)
-		cli_end_items(&all);
-	else if (status == CLI_DONE && total > 0)
-		table_flush(&table);
-	table_end(&table);
-	if (status == CLI_DONE && !cli->json && total == 0)
-		puts(request.all ? "There never was an alert."
-				 : "No alert is open.");
-	arena_release(&arena);
-	return status;
+	if (status != CLI_DONE)
+		return status;
+	const struct cli_list list = {
+		.op = OP_ALERT_LIST,
+		.request = &request,
+		.after = &request.after,
+		.page = &page,
+		.items = &page.items,
+		.next = &page.next,
+		.record = &alert_view_record,
+		.row = add_row,
+		.none = request.all ? "There never was an alert."
+				    : "No alert is open.",
+	};
+
+	table_head(&table, 8, head);
+	return cli_list(cli, &list, &table);
 }
 
 int

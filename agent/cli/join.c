@@ -1,5 +1,6 @@
 /* The admin's commands about join tokens: who may enroll, and how many. */
 #include "agent/cli/cli.h"
+#include "agent/cli/list.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 
@@ -171,8 +172,9 @@ join_create(struct cli *cli, int argc, char **argv)
 }
 
 static void
-add_row(struct table *table, const struct join_view *join)
+add_row(struct table *table, const void *item)
 {
+	const struct join_view *join = item;
 	static const char *const states[] = { "open", "used up", "expired",
 		"revoked" };
 	const struct license_host_pattern *hosts = join->hosts.items;
@@ -206,42 +208,29 @@ join_list(struct cli *cli, int argc, char **argv)
 		"DEVICES COME", "HOSTS", "ENDS", "MADE", "BY" };
 	struct join_query request = { .limit = LIST_LIMIT_MAX };
 	struct join_page page;
-	struct arena arena = { 0 };
 	struct table table = { 0 };
-	struct json_items all = { 0 };
-	uint64_t total = 0;
-	int status;
 
 	request.all = cli_flag(&argc, argv, "--all");
-	status = cli_arguments(argc, argv, 0, 0, "join list [--all]");
-	if (!cli->json)
-		table_head(&table, 9, head);
-	while (status == CLI_DONE) {
-		status = cli_call(cli, OP_JOIN_LIST, &request, &page, &arena);
-		if (status != CLI_DONE)
-			break;
-		if (cli->json)
-			cli_add_items(&all, &join_view_record, &page.items);
-		total += page.items.count;
-		for (uint32_t i = 0; i < page.items.count && !cli->json; i++)
-			add_row(&table,
-			    &((const struct join_view *)page.items.items)[i]);
-		if (page.next == 0)
-			break;
-		status = cli_next_page(&request.after, page.next);
-		arena_clear(&arena);
-	}
-	if (status == CLI_DONE && cli->json)
-		cli_end_items(&all);
-	else if (status == CLI_DONE && total > 0)
-		table_flush(&table);
-	table_end(&table);
-	if (status == CLI_DONE && !cli->json && total == 0)
-		puts(request.all ? "No token was ever made."
-				 : "No token can be used now. Make one: "
-				   "leasehold join create");
-	arena_release(&arena);
-	return status;
+	int status = cli_arguments(argc, argv, 0, 0, "join list [--all]");
+
+	if (status != CLI_DONE)
+		return status;
+	const struct cli_list list = {
+		.op = OP_JOIN_LIST,
+		.request = &request,
+		.after = &request.after,
+		.page = &page,
+		.items = &page.items,
+		.next = &page.next,
+		.record = &join_view_record,
+		.row = add_row,
+		.none = request.all ? "No token was ever made."
+				    : "No token can be used now. Make one: "
+				      "leasehold join create",
+	};
+
+	table_head(&table, 9, head);
+	return cli_list(cli, &list, &table);
 }
 
 int

@@ -1,5 +1,6 @@
 /* The admin's commands about API keys: made, bound, renewed, ended. */
 #include "agent/cli/cli.h"
+#include "agent/cli/list.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 
@@ -208,8 +209,9 @@ api_key_rotate(struct cli *cli, int argc, char **argv)
 /* --- list ------------------------------------------------------------------- */
 
 static void
-add_row(struct table *table, const struct key_view *key)
+add_row(struct table *table, const void *item)
 {
+	const struct key_view *key = item;
 	const struct key_scope *scopes = key->scopes.items;
 	struct buf names = { .max = 512 };
 	char when[32];
@@ -267,45 +269,33 @@ api_key_list(struct cli *cli, int argc, char **argv)
 		"BOUND", "ENDS", "LAST USED" };
 	struct key_query request = { .limit = LIST_LIMIT_MAX };
 	struct key_page page;
-	struct arena arena = { 0 };
 	struct table table = { 0 };
-	struct json_items all = { 0 };
 	bool site = cli_flag(&argc, argv, "--site");
-	uint64_t total = 0;
-	int status;
 
 	request.all = cli_flag(&argc, argv, "--all");
-	status = cli_arguments(argc, argv, 0, 0, "key list [--all | --site]");
-	if (status == CLI_DONE && site)
+	int status =
+	    cli_arguments(argc, argv, 0, 0, "key list [--all | --site]");
+
+	if (status != CLI_DONE)
+		return status;
+	if (site)
 		return list_site(cli);
-	if (!cli->json)
-		table_head(&table, 7, head);
-	while (status == CLI_DONE) {
-		status = cli_call(cli, OP_KEY_LIST, &request, &page, &arena);
-		if (status != CLI_DONE)
-			break;
-		if (cli->json)
-			cli_add_items(&all, &key_view_record, &page.items);
-		total += page.items.count;
-		for (uint32_t i = 0; i < page.items.count && !cli->json; i++)
-			add_row(&table,
-			    &((const struct key_view *)page.items.items)[i]);
-		if (page.next == 0)
-			break;
-		status = cli_next_page(&request.after, page.next);
-		arena_clear(&arena);
-	}
-	if (status == CLI_DONE && cli->json)
-		cli_end_items(&all);
-	else if (status == CLI_DONE && total > 0)
-		table_flush(&table);
-	table_end(&table);
-	if (status == CLI_DONE && !cli->json && total == 0)
-		puts(request.all ? "No key was ever made."
-				 : "No key is good now. Make one: leasehold "
-				   "key create NAME");
-	arena_release(&arena);
-	return status;
+	const struct cli_list list = {
+		.op = OP_KEY_LIST,
+		.request = &request,
+		.after = &request.after,
+		.page = &page,
+		.items = &page.items,
+		.next = &page.next,
+		.record = &key_view_record,
+		.row = add_row,
+		.none = request.all
+		    ? "No key was ever made."
+		    : "No key is good now. Make one: leasehold key create NAME",
+	};
+
+	table_head(&table, 7, head);
+	return cli_list(cli, &list, &table);
 }
 
 /* --- show ------------------------------------------------------------------- */

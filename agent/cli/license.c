@@ -1,5 +1,6 @@
 /* The admin's commands about licenses. */
 #include "agent/cli/cli.h"
+#include "agent/cli/list.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -161,8 +162,9 @@ add_row(struct table *table, const struct license_view *license,
 }
 
 static void
-add_license(struct table *table, const struct license_view *license)
+add_license(struct table *table, const void *item)
 {
+	const struct license_view *license = item;
 	const struct license_feature_view *features = license->features.items;
 
 	add_row(table, license, NULL);
@@ -185,40 +187,28 @@ license_list(struct cli *cli, int argc, char **argv)
 		{ .name = "ID" },
 	};
 	struct license_query request = { .limit = LIST_LIMIT_MAX };
-	struct license_page page = { .next = 1 };
-	struct arena arena = { 0 };
+	struct license_page page;
 	struct table table = { 0 };
-	struct json_items all = { 0 };
-	size_t total = 0;
 	int status = cli_arguments(argc, argv, 0, 0, "license list");
 
-	table_begin(&table, sizeof(columns) / sizeof(columns[0]), columns);
-	while (status == CLI_DONE && page.next != 0) {
-		status =
-		    cli_call(cli, OP_LICENSE_LIST, &request, &page, &arena);
-		if (status != CLI_DONE)
-			break;
-		const struct license_view *items = page.items.items;
+	if (status != CLI_DONE)
+		return status;
+	const struct cli_list list = {
+		.op = OP_LICENSE_LIST,
+		.request = &request,
+		.after = &request.after,
+		.page = &page,
+		.items = &page.items,
+		.next = &page.next,
+		.record = &license_view_record,
+		.row = add_license,
+		.none =
+		    "No license is installed. Make a request for your vendor "
+		    "with\n  leasehold site request --out request.txt",
+	};
 
-		if (cli->json)
-			cli_add_items(&all, &license_view_record, &page.items);
-		for (uint32_t i = 0; !cli->json && i < page.items.count; i++)
-			add_license(&table, &items[i]);
-		total += page.items.count;
-		arena_clear(&arena);
-		if (page.next != 0)
-			status = cli_next_page(&request.after, page.next);
-	}
-	if (status == CLI_DONE && cli->json)
-		cli_end_items(&all);
-	else if (status == CLI_DONE && total == 0)
-		puts("No license is installed. Make a request for your vendor "
-		     "with\n  leasehold site request --out request.txt");
-	else if (status == CLI_DONE)
-		table_flush(&table);
-	table_end(&table);
-	arena_release(&arena);
-	return status;
+	table_begin(&table, sizeof(columns) / sizeof(columns[0]), columns);
+	return cli_list(cli, &list, &table);
 }
 
 int

@@ -4,6 +4,7 @@
  * document. What is found is printed for people or as JSON; the journal itself
  * never changes.
  */
+#include "agent/cli/list.h"
 #include "agent/cli/person.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -180,56 +181,48 @@ person_erase(struct cli *cli, int argc, char **argv)
 	return status;
 }
 
+static void
+add_erasure(struct table *table, const void *item)
+{
+	const struct erasure_view *erasure = item;
+	char when[32];
+
+	cli_time(when, erasure->at);
+	table_cell(table, "erasure-%llu", (unsigned long long)erasure->erasure);
+	table_cell(table, "%s", when);
+	table_cell(table, "%u", erasure->subjects);
+	table_cell(table, "%u", erasure->users);
+	table_cell(table, "%llu", (unsigned long long)erasure->batch);
+	table_cell(table, "%s-%llu", actor_kind_names[erasure->by.kind],
+	    (unsigned long long)erasure->by.id);
+}
+
 int
 person_erasures(struct cli *cli, int argc, char **argv)
 {
 	static const char *const head[] = { "ERASURE", "WHEN", "SUBJECTS",
 		"ACCOUNTS", "BATCH", "BY" };
 	struct erasure_query request = { .limit = LIST_LIMIT_MAX };
-	struct json_items all = { 0 };
+	struct erasure_page page;
 	struct table table = { 0 };
-	struct arena arena = { 0 };
-	struct erasure_page page = { .next = 0 };
 	int status = cli_arguments(argc, argv, 0, 0, "person erasures");
 
-	if (!cli->json)
-		table_head(&table, 6, head);
-	while (status == CLI_DONE) {
-		arena_clear(&arena);
-		status =
-		    cli_call(cli, OP_ERASURE_LIST, &request, &page, &arena);
-		if (status != CLI_DONE)
-			break;
-		if (cli->json)
-			cli_add_items(&all, &erasure_view_record, &page.items);
-		for (uint32_t i = 0; i < page.items.count && !cli->json; i++) {
-			const struct erasure_view *item =
-			    &((const struct erasure_view *)page.items.items)[i];
-			char when[32];
+	if (status != CLI_DONE)
+		return status;
+	const struct cli_list list = {
+		.op = OP_ERASURE_LIST,
+		.request = &request,
+		.after = &request.after,
+		.page = &page,
+		.items = &page.items,
+		.next = &page.next,
+		.record = &erasure_view_record,
+		.row = add_erasure,
+		.none = NULL,
+	};
 
-			cli_time(when, item->at);
-			table_cell(&table, "erasure-%llu",
-			    (unsigned long long)item->erasure);
-			table_cell(&table, "%s", when);
-			table_cell(&table, "%u", item->subjects);
-			table_cell(&table, "%u", item->users);
-			table_cell(&table, "%llu",
-			    (unsigned long long)item->batch);
-			table_cell(&table, "%s-%llu",
-			    actor_kind_names[item->by.kind],
-			    (unsigned long long)item->by.id);
-		}
-		if (page.next == 0)
-			break;
-		status = cli_next_page(&request.after, page.next);
-	}
-	if (status == CLI_DONE && cli->json)
-		cli_end_items(&all);
-	else if (status == CLI_DONE)
-		table_flush(&table);
-	table_end(&table);
-	arena_release(&arena);
-	return status;
+	table_head(&table, 6, head);
+	return cli_list(cli, &list, &table);
 }
 
 /* --- verify ------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /* Who waits for a seat: the admin's view, from the site, and its way to take
  * somebody out. */
 #include "agent/cli/cli.h"
+#include "agent/cli/list.h"
 #include "agent/cli/screen.h"
-#include "agent/cli/table.h"
 #include "shared/base/clock.h"
 #include "shared/base/text.h"
 
@@ -26,8 +26,9 @@ state_of(const struct waiter_view *waiter)
 }
 
 static void
-add_row(struct table *table, const struct waiter_view *waiter)
+add_row(struct table *table, const void *item)
 {
+	const struct waiter_view *waiter = item;
 	char since[32], until[32];
 
 	cli_time(since, waiter->since);
@@ -48,40 +49,22 @@ add_row(struct table *table, const struct waiter_view *waiter)
 static int
 list_pages(struct cli *cli, struct waiter_query *query)
 {
-	struct arena arena = { 0 };
+	struct waiter_page page;
 	struct table table = { 0 };
-	struct json_items all = { 0 };
-	uint64_t total = 0;
-	int status;
+	const struct cli_list list = {
+		.op = OP_QUEUE_LIST,
+		.request = query,
+		.after = &query->after,
+		.page = &page,
+		.items = &page.items,
+		.next = &page.next,
+		.record = &waiter_view_record,
+		.row = add_row,
+		.none = "Nobody waits.",
+	};
 
 	table_begin(&table, N_COLUMNS, columns);
-	do {
-		struct waiter_page page;
-
-		arena_clear(&arena);
-		status = cli_call(cli, OP_QUEUE_LIST, query, &page, &arena);
-		if (status != CLI_DONE)
-			break;
-		const struct waiter_view *items = page.items.items;
-
-		total += page.items.count;
-		if (cli->json)
-			cli_add_items(&all, &waiter_view_record, &page.items);
-		for (uint32_t i = 0; i < page.items.count && !cli->json; i++)
-			add_row(&table, &items[i]);
-		if (page.next == 0)
-			break;
-		status = cli_next_page(&query->after, page.next);
-	} while (status == CLI_DONE);
-	if (status == CLI_DONE && cli->json)
-		cli_end_items(&all);
-	else if (status == CLI_DONE && !cli->json && total > 0)
-		table_flush(&table);
-	else if (status == CLI_DONE && !cli->json)
-		puts("Nobody waits.");
-	table_end(&table);
-	arena_release(&arena);
-	return status;
+	return cli_list(cli, &list, &table);
 }
 
 int

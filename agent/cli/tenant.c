@@ -1,5 +1,6 @@
 /* The site admin's commands about tenants. */
 #include "agent/cli/cli.h"
+#include "agent/cli/list.h"
 #include "shared/base/clock.h"
 #include "shared/base/text.h"
 
@@ -188,8 +189,9 @@ tenant_create(struct cli *cli, int argc, char **argv)
 /* --- list, show ---------------------------------------------------------------- */
 
 static void
-add_row(struct table *table, const struct tenant_view *tenant)
+add_row(struct table *table, const void *item)
 {
+	const struct tenant_view *tenant = item;
 	char made[32];
 
 	cli_time(made, tenant->createdAt);
@@ -211,35 +213,25 @@ tenant_list(struct cli *cli, int argc, char **argv)
 		"CALLS TODAY", "USERS", "MB", "MADE" };
 	struct tenant_query request = { .limit = 100 };
 	struct tenant_page page;
-	struct arena arena = { 0 };
 	struct table table = { 0 };
-	struct json_items all = { 0 };
 	int status = cli_arguments(argc, argv, 0, 0, "tenant list");
 
-	if (!cli->json)
-		table_head(&table, 8, head);
-	while (status == CLI_DONE) {
-		status = cli_call(cli, OP_TENANT_LIST, &request, &page, &arena);
-		if (status != CLI_DONE)
-			break;
-		if (cli->json)
-			cli_add_items(&all, &tenant_view_record, &page.tenants);
-		for (uint32_t i = 0; i < page.tenants.count && !cli->json; i++)
-			add_row(&table,
-			    &((const struct tenant_view *)
-				    page.tenants.items)[i]);
-		if (page.next == 0)
-			break;
-		status = cli_next_page(&request.after, page.next);
-		arena_clear(&arena);
-	}
-	if (status == CLI_DONE && cli->json)
-		cli_end_items(&all);
-	else if (status == CLI_DONE)
-		table_flush(&table);
-	table_end(&table);
-	arena_release(&arena);
-	return status;
+	if (status != CLI_DONE)
+		return status;
+	const struct cli_list list = {
+		.op = OP_TENANT_LIST,
+		.request = &request,
+		.after = &request.after,
+		.page = &page,
+		.items = &page.tenants,
+		.next = &page.next,
+		.record = &tenant_view_record,
+		.row = add_row,
+		.none = NULL,
+	};
+
+	table_head(&table, 8, head);
+	return cli_list(cli, &list, &table);
 }
 
 static void

@@ -1,4 +1,5 @@
 /* Users of the site, as admins see and change them. */
+#include "agent/cli/list.h"
 #include "agent/cli/secret.h"
 
 #include "shared/base/err.h"
@@ -145,8 +146,9 @@ user_create(struct cli *cli, int argc, char **argv)
 /* --- looking -------------------------------------------------------------- */
 
 static void
-add_row(struct table *table, const struct user_view *user)
+add_row(struct table *table, const void *item)
 {
+	const struct user_view *user = item;
 	char login_at[32];
 
 	cli_time(login_at, user->login_at);
@@ -168,41 +170,28 @@ user_list(struct cli *cli, int argc, char **argv)
 		"CODE", "PASSWORD", "NAME", "LAST LOGIN" };
 	struct user_query request = { .limit = LIST_LIMIT_MAX };
 	struct user_page page;
-	struct arena arena = { 0 };
 	struct table table = { 0 };
-	struct json_items all = { 0 };
-	uint64_t total = 0;
 
 	request.all = cli_flag(&argc, argv, "--all");
 	int status = cli_arguments(argc, argv, 0, 0, "user list [--all]");
 
-	if (!cli->json)
-		table_head(&table, 8, head);
-	while (status == CLI_DONE) {
-		status = cli_call(cli, OP_USER_LIST, &request, &page, &arena);
-		if (status != CLI_DONE)
-			break;
-		if (cli->json)
-			cli_add_items(&all, &user_view_record, &page.items);
-		total += page.items.count;
-		for (uint32_t i = 0; i < page.items.count && !cli->json; i++)
-			add_row(&table,
-			    &((const struct user_view *)page.items.items)[i]);
-		if (page.next == 0)
-			break;
-		status = cli_next_page(&request.after, page.next);
-		arena_clear(&arena);
-	}
-	if (status == CLI_DONE && cli->json)
-		cli_end_items(&all);
-	else if (status == CLI_DONE && total > 0)
-		table_flush(&table);
-	table_end(&table);
-	if (status == CLI_DONE && !cli->json && total == 0)
-		puts("There are no users. Make the first: leasehold user "
-		     "create LOGIN --role owner");
-	arena_release(&arena);
-	return status;
+	if (status != CLI_DONE)
+		return status;
+	const struct cli_list list = {
+		.op = OP_USER_LIST,
+		.request = &request,
+		.after = &request.after,
+		.page = &page,
+		.items = &page.items,
+		.next = &page.next,
+		.record = &user_view_record,
+		.row = add_row,
+		.none = "There are no users. Make the first: leasehold user "
+			"create LOGIN --role owner",
+	};
+
+	table_head(&table, 8, head);
+	return cli_list(cli, &list, &table);
 }
 
 static void
