@@ -376,6 +376,9 @@ void call_free(struct call *call);
  * `finish`. */
 void call_commit(struct call *call);
 void call_query(struct call *call, void (*run)(struct work *work));
+/** `run` of a call_query(): call->reply from what ledger_query() says, or why
+ * not in write.command. */
+void query_run(struct work *work);
 void call_help(struct call *call, void (*run)(struct work *work));
 /** On the thread that opens and closes tenants. */
 void call_open(struct call *call, void (*run)(struct work *work));

@@ -547,25 +547,6 @@ key_revoke_asked(const struct request *request)
 /* --- key.list, key.show ---------------------------------------------------- */
 
 static void
-run_query(struct work *work)
-{
-	struct call *call = (struct call *)work;
-	struct command *command = &call->write.command;
-	struct ledger_view *view;
-
-	call->reply = arena_alloc(&call->arena, call->op->reply->size);
-	command->err = call->reply == NULL
-	    ? ERR_NOMEM
-	    : ledger_view_open(&view, call->tenant->ledger);
-	if (command->err != 0)
-		return;
-	command->err =
-	    ledger_query(call->reply, view, call->op->id, call->request,
-		process_now(call->process), &call->arena, &command->problem);
-	ledger_view_close(view);
-}
-
-static void
 finish_query(struct call *call)
 {
 	if (call->write.command.err != 0) {
@@ -591,7 +572,7 @@ key_query(const struct request *request)
 	if (call == NULL)
 		return;
 	call->finish = finish_query;
-	call_query(call, run_query);
+	call_query(call, query_run);
 }
 
 /* --- the first key of a tenant --------------------------------------------- */

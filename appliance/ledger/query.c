@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-static void
-run_query(struct work *work)
+void
+query_run(struct work *work)
 {
 	struct call *call = (struct call *)work;
 	struct command *command = &call->write.command;
@@ -98,5 +98,5 @@ query_plain(const struct request *request)
 	if (call == NULL)
 		return;
 	call->finish = finish_query;
-	call_query(call, run_query);
+	call_query(call, query_run);
 }

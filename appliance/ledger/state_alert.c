@@ -95,17 +95,7 @@ state_alert_delete(struct state *state, uint64_t alert)
 int
 state_alert_next(uint64_t *number, const struct state *state)
 {
-	struct record_span key, value;
-	int err = store_last(&key, &value, &state->txn, STORE_ALERTS);
-
-	*number = 1;
-	if (err == ERR_NOT_FOUND_INTERNAL)
-		return 0;
-	if (err == 0 && key.len != 8)
-		err = ERR_CORRUPT;
-	if (err == 0)
-		*number = be64_read(key.data) + 1;
-	return err;
+	return store_next(number, &state->txn, STORE_ALERTS);
 }
 
 /* --- by what they are about ------------------------------------------------ */

@@ -66,17 +66,7 @@ state_user_put(struct state *state, const struct state_user *user)
 int
 state_user_next(uint64_t *user, const struct state *state)
 {
-	struct record_span key, value;
-	int err = store_last(&key, &value, &state->txn, STORE_USERS);
-
-	*user = 1;
-	if (err == ERR_NOT_FOUND_INTERNAL)
-		return 0;
-	if (err == 0 && key.len != 8)
-		return ERR_CORRUPT;
-	if (err == 0)
-		*user = be64_read(key.data) + 1;
-	return err;
+	return store_next(user, &state->txn, STORE_USERS);
 }
 
 /* --- fold ---------------------------------------------------------------- */

@@ -343,6 +343,23 @@ store_last(struct record_span *key, struct record_span *value,
 }
 
 int
+store_next(uint64_t *number, const struct store_txn *txn,
+    enum store_table table)
+{
+	struct record_span key, value;
+	int err = store_last(&key, &value, txn, table);
+
+	*number = 1;
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return 0;
+	if (err == 0 && key.len != 8)
+		err = ERR_CORRUPT;
+	if (err == 0)
+		*number = be64_read(key.data) + 1;
+	return err;
+}
+
+int
 store_each(const struct store_txn *txn, enum store_table table,
     const void *from, size_t from_len,
     int (*each)(void *ctx, const struct record_span *key,

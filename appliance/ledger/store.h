@@ -118,6 +118,10 @@ int store_count(uint64_t *entries, const struct store_txn *txn,
 /** Key and value of the last entry; ERR_NOT_FOUND_INTERNAL when empty. */
 int store_last(struct record_span *key, struct record_span *value,
     const struct store_txn *txn, enum store_table table);
+/** Of a table by number (8 bytes, big-endian): the one above its last; 1 when
+ * it is empty. ERR_CORRUPT: its last key is none. */
+int store_next(uint64_t *number, const struct store_txn *txn,
+    enum store_table table);
 
 /** Every entry from the first key >= `from` on (NULL: all), in order; stops on
  * non-zero, which is returned. `each` must not write to the table. */

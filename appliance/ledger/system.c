@@ -240,12 +240,11 @@ hash_key_text(uint8_t hash[32], const struct system_store *system,
 	    system->hash_key, SYSTEM_HASH_KEY_BYTES);
 }
 
-/* The next number is a fact of the store: keys are never renumbered. */
-static int
-next_number(uint64_t *number, MDB_txn *txn, struct system_store *system)
+int
+system_next(uint64_t *number, MDB_txn *txn, struct system_store *system,
+    const char *name)
 {
-	static const char name[] = "next_key";
-	MDB_val k = { sizeof(name) - 1, (void *)(uintptr_t)name }, v;
+	MDB_val k = { strlen(name), (void *)(uintptr_t)name }, v;
 	uint8_t bytes[8];
 	int rc = mdb_get(txn, system->facts, &k, &v);
 
@@ -276,7 +275,7 @@ add_key(struct system_store *system, struct system_key *key,
 		return ERR_NOT_FOUND;
 	}
 	if (rc == 0)
-		rc = next_number(&key->number, txn, system);
+		rc = system_next(&key->number, txn, system, "next_key");
 	if (rc == 0)
 		rc = system_put(txn, system->keys, hash, 32, &system_key_record,
 		    key, MDB_NOOVERWRITE);
@@ -607,10 +606,10 @@ system_evidence_load(struct row_mark *mark, struct system_store *system,
 }
 
 int
-system_evidence_save(struct system_store *system, const char *tenant,
-    const struct row_mark *mark)
+system_save_mark(struct system_store *system, const char *what,
+    const char *tenant, const struct row_mark *mark)
 {
-	struct system_name key = system_name_of("evidence", tenant);
+	struct system_name key = system_name_of(what, tenant);
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
 
@@ -619,6 +618,13 @@ system_evidence_save(struct system_store *system, const char *tenant,
 	rc = system_put(txn, system->facts, key.name, key.len, &row_mark_record,
 	    mark, 0);
 	return system_finish(txn, rc, "write");
+}
+
+int
+system_evidence_save(struct system_store *system, const char *tenant,
+    const struct row_mark *mark)
+{
+	return system_save_mark(system, "evidence", tenant, mark);
 }
 
 /* --- copies ----------------------------------------------------------------- */

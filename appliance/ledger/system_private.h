@@ -37,6 +37,13 @@ int system_get(void *out, MDB_txn *txn, MDB_dbi table, const void *key,
     size_t key_len, const struct record *record);
 /** MDB_NOTFOUND is fine. */
 int system_delete(MDB_txn *txn, MDB_dbi table, const void *key, size_t len);
+/** Where a tenant's journal stood, for what; committed. Ours. */
+int system_save_mark(struct system_store *system, const char *what,
+    const char *tenant, const struct row_mark *mark);
+/** The next number of that name, from 1: none is ever given twice, also where
+ * what had it is gone. What LMDB says. */
+int system_next(uint64_t *number, MDB_txn *txn, struct system_store *system,
+    const char *name);
 int system_put_tenant(MDB_txn *txn, struct system_store *system,
     const struct system_tenant *tenant, unsigned int flags);
 /** Encrypted under the store's own key. What LMDB says, or ENOMEM. */

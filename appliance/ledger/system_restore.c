@@ -8,15 +8,7 @@ int
 system_restore_begin(struct system_store *system, const char *tenant,
     const struct row_mark *mark)
 {
-	struct system_name key = system_name_of("restoring", tenant);
-	MDB_txn *txn;
-	int rc = mdb_txn_begin(system->env, NULL, 0, &txn);
-
-	if (rc != 0)
-		return system_failed(rc, "write");
-	rc = system_put(txn, system->facts, key.name, key.len, &row_mark_record,
-	    mark, 0);
-	return system_finish(txn, rc, "write");
+	return system_save_mark(system, "restoring", tenant, mark);
 }
 
 int

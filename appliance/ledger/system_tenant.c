@@ -12,11 +12,11 @@
 static const struct record_field system_tenant_fields[] = {
 	R_TEXT(system_tenant, name, 1, 63, 0, "Name"),
 	R_TIME(system_tenant, created_at, 0, "When it was made"),
-	R_U64(system_tenant, number, 1, (UINT64_C(1) << 53) - 1, 0, "Number"),
+	R_U64(system_tenant, number, 1, U53_MAX, 0, "Number"),
 	R_ENUM(system_tenant, status, tenant_status_names, 0, "Status"),
 	R_TEXT(system_tenant, reason, 0, 127, RECORD_OPTIONAL,
 	    "Why it is suspended"),
-	R_U64(system_tenant, revision, 0, (UINT64_C(1) << 53) - 1, 0,
+	R_U64(system_tenant, revision, 0, U53_MAX, 0,
 	    "Of what its journal is to know"),
 	R_STRUCT(system_tenant, limits, &tenant_limits_record, RECORD_OPTIONAL,
 	    "What it may use"),
@@ -30,8 +30,7 @@ static RECORD_DEFINE(system_tenant, 1, "A tenant of the site");
 static const struct record_field system_quiet_fields[] = {
 	R_STRUCT(system_quiet, mark, &row_mark_record, 0, "Its journal's end"),
 	R_TIME(system_quiet, time, 0, "Its journal's time"),
-	R_U64(system_quiet, tick, 0, (UINT64_C(1) << 53) - 1, 0,
-	    "The site's counter"),
+	R_U64(system_quiet, tick, 0, U53_MAX, 0, "The site's counter"),
 	R_BOOL(system_quiet, owes_clock, 0, "It has not seen this row"),
 	R_STRUCT(system_quiet, clock, &row_clock_record, RECORD_OPTIONAL,
 	    "The clock was put back"),
@@ -39,11 +38,10 @@ static const struct record_field system_quiet_fields[] = {
 static RECORD_DEFINE(system_quiet, 1, "A tenant that is closed");
 
 static const struct record_field system_usage_fields[] = {
-	R_U64(system_usage, calls, 0, (UINT64_C(1) << 53) - 1, 0, "Requests"),
-	R_U64(system_usage, errors, 0, (UINT64_C(1) << 53) - 1, 0,
+	R_U64(system_usage, calls, 0, U53_MAX, 0, "Requests"),
+	R_U64(system_usage, errors, 0, U53_MAX, 0,
 	    "Of them, refused or failed"),
-	R_U64(system_usage, micros, 0, (UINT64_C(1) << 53) - 1, 0,
-	    "To answer them"),
+	R_U64(system_usage, micros, 0, U53_MAX, 0, "To answer them"),
 	R_U32(system_usage, peak, 0, UINT32_MAX, 0, "Leases at once"),
 	R_FIXED(system_usage, users, 0, "Who, as bits"),
 };
@@ -69,25 +67,6 @@ system_put_tenant(MDB_txn *txn, struct system_store *system,
 	    strlen(tenant->name), &system_tenant_record, tenant, flags);
 }
 
-/* Numbers are never given again, also not of those that were deleted. */
-static int
-take_number(uint64_t *number, MDB_txn *txn, struct system_store *system)
-{
-	static const char name[] = "next_tenant";
-	MDB_val k = { sizeof(name) - 1, (void *)(uintptr_t)name }, v;
-	uint8_t bytes[8];
-	int rc = mdb_get(txn, system->facts, &k, &v);
-
-	if (rc != 0 && rc != MDB_NOTFOUND)
-		return rc;
-	if (rc == 0 && v.mv_size != sizeof(bytes))
-		return MDB_CORRUPTED;
-	*number = rc == 0 ? be64_read(v.mv_data) : 1;
-	be64_write(bytes, *number + 1);
-	v = (MDB_val){ sizeof(bytes), bytes };
-	return mdb_put(txn, system->facts, &k, &v, 0);
-}
-
 static int
 add_tenant(struct system_store *system, struct system_tenant *tenant,
     const struct tenant_profile *profile)
@@ -101,7 +80,7 @@ add_tenant(struct system_store *system, struct system_tenant *tenant,
 
 	if (rc != 0)
 		return system_failed(rc, "write");
-	rc = take_number(&added.number, txn, system);
+	rc = system_next(&added.number, txn, system, "next_tenant");
 	if (rc == 0)
 		rc = system_put_tenant(txn, system, &added, MDB_NOOVERWRITE);
 	if (rc == 0 && profile != NULL)

@@ -14,30 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int
-make_folders(const struct making *making)
-{
-	static const struct {
-		const char *name;
-		unsigned int mode;
-	} folders[] = {
-		{ "keys", 0700 },
-		{ "tls", 0755 },
-		{ "system", 0700 },
-		{ "tenants", 0700 },
-		{ "empty", 0555 },
-	};
-
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		int rc =
-		    making_add_folder(making, folders[i].name, folders[i].mode);
-
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
-}
-
 /* --- what goes into it --------------------------------------------------- */
 
 static int
@@ -191,7 +167,7 @@ static int
 fill_folder(struct making *making, void *ctx)
 {
 	char *admin_key = ctx;
-	int rc = make_folders(making);
+	int rc = making_add_folders(making);
 
 	if (rc == 0)
 		rc = make_site_key(making);

@@ -47,6 +47,30 @@ making_add_folder(const struct making *making, const char *name,
 }
 
 int
+making_add_folders(const struct making *making)
+{
+	static const struct {
+		const char *name;
+		unsigned int mode;
+	} folders[] = {
+		{ "keys", 0700 },
+		{ "tls", 0755 },
+		{ "system", 0700 },
+		{ "tenants", 0700 },
+		{ "empty", 0555 },
+	};
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		int rc =
+		    making_add_folder(making, folders[i].name, folders[i].mode);
+
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+int
 making_write(const struct making *making, const char *name, const void *data,
     size_t len, unsigned int mode)
 {

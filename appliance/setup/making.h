@@ -31,6 +31,8 @@ void making_clear(const char *state);
 /* For `fill`; each logs its errors. */
 int making_add_folder(const struct making *making, const char *name,
     unsigned int mode);
+/** All that a site has. */
+int making_add_folders(const struct making *making);
 int making_write(const struct making *making, const char *name,
     const void *data, size_t len, unsigned int mode);
 /** site.json, of making->site; last, because it is what makes a folder a site.

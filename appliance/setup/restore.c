@@ -78,28 +78,6 @@ on_file(void *ctx, const struct archive_file *file)
 
 /* --- the whole ------------------------------------------------------------- */
 
-static int
-make_folders(const struct making *making)
-{
-	static const struct {
-		const char *name;
-		unsigned int mode;
-	} folders[] = {
-		{ "keys", 0700 },
-		{ "tls", 0755 },
-		{ "system", 0700 },
-		{ "tenants", 0700 },
-		{ "empty", 0555 },
-	};
-	int rc = 0;
-
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && rc == 0;
-	     i++)
-		rc =
-		    making_add_folder(making, folders[i].name, folders[i].mode);
-	return rc;
-}
-
 /* The agents pin the CA: with another one they would have to enroll again. */
 static int
 make_certificates(struct restoring *restoring,
@@ -126,7 +104,7 @@ fill_folder(struct making *making, void *ctx)
 	    header->name[0] != '\0' ? header->name : header->site);
 	making->site.format = SETUP_FORMAT;
 	making->site.created_at = clock_wall_ms();
-	int rc = make_folders(making);
+	int rc = making_add_folders(making);
 
 	if (rc == 0)
 		rc = take_site_key(restoring);
