@@ -14,7 +14,6 @@
 #include <string.h>
 
 /* A file holds one proof. */
-#define FILE_MAX ((size_t)16 << 10)
 
 /* --- list ----------------------------------------------------------------- */
 
@@ -195,31 +194,6 @@ borrow_list_site(struct cli *cli, int argc, char **argv, bool csv)
 
 /* --- deliver -------------------------------------------------------------- */
 
-static int
-read_return(struct borrow_file *file, const char *path, struct arena *arena)
-{
-	struct record_error error = { .field = "" };
-	uint8_t *data;
-	size_t len;
-	int err = file_read(&data, &len, path, FILE_MAX);
-
-	if (err != 0) {
-		cli_say("%s cannot be read: %s", path,
-		    err == ERR_TOO_LARGE ? "it is no return: those are small"
-					 : strerror(errno));
-		return CLI_FAILED;
-	}
-	err = record_read_json(file, &borrow_file_record, (const char *)data,
-	    len, arena, &error);
-	free(data);
-	if (err == 0)
-		return CLI_DONE;
-	cli_say("%s is no return of borrowed seats (%s %s): a workstation "
-		"writes one with: leasehold borrow return --all --offline FILE",
-	    path, error.field, error.reason);
-	return CLI_FAILED;
-}
-
 int
 borrow_deliver(struct cli *cli, int argc, char **argv)
 {
@@ -229,7 +203,11 @@ borrow_deliver(struct cli *cli, int argc, char **argv)
 	int status = cli_arguments(argc, argv, 1, 1, "borrow deliver FILE");
 
 	if (status == CLI_DONE)
-		status = read_return(&file, argv[1], &arena);
+		status = cli_read_record(&file, &borrow_file_record, argv[1],
+		    "return of borrowed seats",
+		    "a workstation writes one with: leasehold borrow return "
+		    "--all --offline FILE",
+		    &arena);
 	if (status == CLI_DONE)
 		status =
 		    cli_answer(cli, OP_BORROW_DELIVER, &file, &reply, &arena);

@@ -128,6 +128,15 @@ void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** Likewise on standard output, for what strangers named. */
 void cli_show(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/**
+ * The one record that a JSON file holds; its texts are in the arena.
+ * @param what  what the file should be: "policy"
+ * @param hint  where one comes from, for who took another file; NULL: nothing
+ * Returns CLI_DONE or CLI_FAILED (said).
+ */
+int cli_read_record(void *out, const struct record *record, const char *path,
+    const char *what, const char *hint, struct arena *arena);
+
 /** A reply as JSON on standard output, pretty. */
 void cli_print_json(const struct record *record, const void *value);
 

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_MAX ((size_t)1 << 20)
-
 static void
 show_classes(const struct license_view *license)
 {
@@ -80,52 +78,29 @@ show(const struct license_view *license)
 	show_classes(license);
 }
 
-/* The file's two tokens. */
-static int
-read_license(struct license_install *request, const char *path,
-    struct arena *arena)
-{
-	struct record_error error;
-	struct license_file file;
-	uint8_t *data;
-	size_t len;
-	int err = file_read(&data, &len, path, FILE_MAX);
-
-	if (err != 0) {
-		cli_say("%s cannot be read: %s", path,
-		    err == ERR_TOO_LARGE ? "it is larger than 1 MiB"
-					 : strerror(errno));
-		return CLI_FAILED;
-	}
-	err = record_read_json(&file, &license_file_record, (const char *)data,
-	    len, arena, &error);
-	free(data);
-	if (err != 0) {
-		cli_say("%s is no license file: %s%s%s; it is what the vendor "
-			"sent, made with leasehold-vendor issue",
-		    path, error.field, error.field[0] ? ": " : "",
-		    error.reason);
-		return CLI_FAILED;
-	}
-	memcpy(request->vendor_key, file.vendor_key, sizeof(file.vendor_key));
-	request->issuer = file.issuer;
-	request->license = file.license;
-	return CLI_DONE;
-}
-
 int
 license_install_file(struct cli *cli, int argc, char **argv)
 {
 	struct license_install request;
+	struct license_file file;
 	struct license_view reply;
 	struct arena arena = { 0 };
 	int status = cli_arguments(argc, argv, 1, 1, "license install FILE");
 
 	if (status == CLI_DONE)
-		status = read_license(&request, argv[1], &arena);
-	if (status == CLI_DONE)
+		status = cli_read_record(&file, &license_file_record, argv[1],
+		    "license file",
+		    "it is what the vendor sent, made with leasehold-vendor "
+		    "issue",
+		    &arena);
+	if (status == CLI_DONE) {
+		memcpy(request.vendor_key, file.vendor_key,
+		    sizeof(file.vendor_key));
+		request.issuer = file.issuer;
+		request.license = file.license;
 		status = cli_answer(cli, OP_LICENSE_INSTALL, &request, &reply,
 		    &arena);
+	}
 	if (status == CLI_DONE && !cli->json)
 		show(&reply);
 	arena_release(&arena);

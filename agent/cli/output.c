@@ -3,8 +3,11 @@
 #include "agent/cli/visible.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
+#include "shared/base/text.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void
@@ -163,4 +166,35 @@ cli_span(char out[32], int64_t seconds)
 		snprintf(out, 32, "%lld min", s / 60);
 	else
 		snprintf(out, 32, "%lld s", s);
+}
+
+/* --- files ---------------------------------------------------------------- */
+
+/* A policy of the most rules is the longest. */
+#define FILE_BYTES_MAX ((size_t)1 << 20)
+
+int
+cli_read_record(void *out, const struct record *record, const char *path,
+    const char *what, const char *hint, struct arena *arena)
+{
+	struct record_error error = { .field = "" };
+	uint8_t *data;
+	size_t len;
+	int err = file_read(&data, &len, path, FILE_BYTES_MAX);
+
+	if (err != 0) {
+		cli_say("%s cannot be read: %s", path,
+		    err == ERR_TOO_LARGE ? "it is larger than 1 MiB"
+					 : strerror(errno));
+		return CLI_FAILED;
+	}
+	err = record_read_json(out, record, (const char *)data, len, arena,
+	    &error);
+	free(data);
+	if (err == 0)
+		return CLI_DONE;
+	cli_say("%s is no %s: %s%s%s%s%s", path, what, error.field,
+	    error.field[0] != '\0' ? ": " : "", error.reason,
+	    hint != NULL ? "; " : "", hint != NULL ? hint : "");
+	return CLI_FAILED;
 }

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_MAX ((size_t)1 << 20)
-
 /* --- show ----------------------------------------------------------------- */
 
 static void
@@ -176,34 +174,12 @@ policy_export(struct cli *cli, int argc, char **argv)
 	return status;
 }
 
-/* --- a file --------------------------------------------------------------- */
-
 static int
 read_policy(struct policy_document *policy, const char *path,
     struct arena *arena)
 {
-	struct record_error error;
-	uint8_t *data;
-	size_t len;
-	int err = file_read(&data, &len, path, FILE_MAX);
-
-	if (err != 0) {
-		cli_say("%s cannot be read: %s", path,
-		    err == ERR_TOO_LARGE ? "it is larger than 1 MiB"
-					 : strerror(errno));
-		return CLI_FAILED;
-	}
-	err = record_read_json(policy, &policy_document_record,
-	    (const char *)data, len, arena, &error);
-	/* Texts may still lie there. */
-	if (err == 0 && arena_copy(arena, data, len) == NULL)
-		err = ERR_NOMEM;
-	free(data);
-	if (err == 0)
-		return CLI_DONE;
-	cli_say("%s is no policy: %s%s%s", path, error.field,
-	    error.field[0] != '\0' ? ": " : "", error.reason);
-	return CLI_FAILED;
+	return cli_read_record(policy, &policy_document_record, path, "policy",
+	    NULL, arena);
 }
 
 /* --- check ---------------------------------------------------------------- */
