@@ -41,6 +41,13 @@ struct tenant_entry *tenant_by_host(const struct process *process,
  * open; refuses it when too many wait. */
 void tenant_park(struct front *front, const struct ipc_message *message,
     bool is_call);
+/** Those of one tenant: all are refused, or dispatched anew. */
+void tenant_parked_refuse(struct process *process, struct tenant_entry *entry,
+    int err, const char *words);
+void tenant_parked_dispatch(struct process *process,
+    struct tenant_entry *entry);
+/** Has the first of them waited as long as one may? */
+bool tenant_parked_too_long(const struct tenant_entry *entry);
 /** It was opened at the start, or by the opener: one of process->tenants. */
 int tenant_join(struct process *process, struct tenant *tenant);
 /** Choose its writer. */
