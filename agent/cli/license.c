@@ -42,6 +42,27 @@ show_features(const struct license_view *license)
 	}
 }
 
+/* What it grants beyond its seats and its contract. */
+static void
+show_enforce(const struct license_view *license)
+{
+	const struct license_bounds *terms = &license->terms;
+
+	switch ((enum license_enforce)terms->enforce) {
+	case LICENSE_HARD:
+		return;
+	case LICENSE_GRACE:
+		cli_show("beyond    %u %s after the contract its seats are "
+			 "granted as overage\n",
+		    terms->grace_days, terms->grace_days == 1 ? "day" : "days");
+		return;
+	case LICENSE_ADVISORY:
+		cli_show("beyond    seats above these, and all after the "
+			 "contract, are granted as overage\n");
+		return;
+	}
+}
+
 static void
 show(const struct license_view *license)
 {
@@ -73,6 +94,7 @@ show(const struct license_view *license)
 	show_features(license);
 	cli_show("contract  %s to %s%s\n", start, end,
 	    license->contract.auto_renew ? ", renews itself" : "");
+	show_enforce(license);
 	cli_show("lease     lives %u s without a beat, %u s of grace\n",
 	    license->terms.ttl_s, license->terms.grace_s);
 	show_classes(license);

@@ -128,7 +128,7 @@ verify_answer(const struct row_lease_granted *row,
 
 int
 verify_seats(const struct row_lease_granted *row, const struct license *license,
-    char why[static VERIFY_WHY])
+    int64_t time_ms, char why[static VERIFY_WHY])
 {
 	const struct row_slots *slots = row->slots.items;
 	struct license_seats seats;
@@ -141,6 +141,8 @@ verify_seats(const struct row_lease_granted *row, const struct license *license,
 		return verify_say(why, LH_E_MISMATCH,
 		    "the slots of the lease are not those of %u seats",
 		    row->count);
+	/* Beyond its seats or dates some licenses grant overage. */
+	license_seats_at(&seats, license, &seats, time_ms);
 	uint32_t commit =
 	    row_slots_below(slots, row->slots.count, seats.commit);
 
@@ -148,9 +150,7 @@ verify_seats(const struct row_lease_granted *row, const struct license *license,
 		return verify_say(why, LH_E_MISMATCH,
 		    "%u of %u seats are called overage, and %u are",
 		    row->overage_count, row->count, row->count - commit);
-	/* Other ways of enforcing grant beyond the seats, as overage. */
-	if (license->terms.enforce == LICENSE_HARD &&
-	    row_slots_below(slots, row->slots.count, seats.total) != row->count)
+	if (row_slots_below(slots, row->slots.count, seats.total) != row->count)
 		return verify_say(why, LH_E_MISMATCH,
 		    "a slot is beyond the %u seats of the license",
 		    seats.total);
@@ -195,8 +195,7 @@ verify_contract(const struct license *license, int64_t time_ms,
 {
 	struct record_error error = { .field = "" };
 
-	if (license->terms.enforce == LICENSE_ADVISORY ||
-	    license_check_dates(license, time_ms, &error) == 0)
+	if (license_check_grants(license, time_ms, &error) == 0)
 		return LH_OK;
 	return verify_say(why, LH_E_EXPIRED,
 	    "the license %s is not running: %s", license->license_id,
@@ -216,6 +215,7 @@ verify_fill(struct verify_lease *lease, const struct row_lease_granted *grant,
 	    sizeof(lease->license_id));
 	lease->contract = license->contract;
 	lease->enforce = license->terms.enforce;
+	lease->grace_days = license->terms.grace_days;
 }
 
 int
@@ -248,9 +248,9 @@ verify_grant(struct verify_lease *lease,
 	if (error == LH_OK)
 		error = verify_span(grant, &license, why);
 	if (error == LH_OK)
-		error = verify_seats(grant, &license, why);
-	if (error == LH_OK)
 		error = verify_contract(&license, lease->header.time, why);
+	if (error == LH_OK)
+		error = verify_seats(grant, &license, lease->header.time, why);
 	if (error == LH_OK) {
 		verify_fill(lease, grant, &license);
 		lease->count = grant->count;
@@ -377,7 +377,8 @@ verify_beat_contract(const struct journal_beat *beat,
     const struct verify_lease *lease, char why[static VERIFY_WHY])
 {
 	struct license license = { .contract = lease->contract,
-		.terms = { .enforce = lease->enforce } };
+		.terms = { .enforce = lease->enforce,
+		    .grace_days = lease->grace_days } };
 
 	memcpy(license.license_id, lease->license_id,
 	    sizeof(license.license_id));

@@ -50,6 +50,7 @@ struct verify_lease {
 	char license_id[64];
 	struct license_contract contract;
 	uint32_t enforce; /* enum license_enforce */
+	uint32_t grace_days;
 	struct journal_header header;
 	uint8_t head[32];
 };

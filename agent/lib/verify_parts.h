@@ -28,10 +28,11 @@ int verify_row(struct row *row, const struct verify_lease *lease,
 int verify_terms(const struct row_lease_granted *row,
     const struct license *license, const struct local_checkout_reply *reply,
     char why[static VERIFY_WHY]);
-/** row -> license: the seats that the vendor lets the site give, and what they
- * are called. */
+/** row -> license: the seats that the vendor lets the site give at the time
+ * that it signed, and what they are called. */
 int verify_seats(const struct row_lease_granted *row,
-    const struct license *license, char why[static VERIFY_WHY]);
+    const struct license *license, int64_t time_ms,
+    char why[static VERIFY_WHY]);
 /** Of a verified license, at a time that the site signed. */
 int verify_contract(const struct license *license, int64_t time_ms,
     char why[static VERIFY_WHY]);

@@ -9,8 +9,6 @@
 #include <sodium.h>
 #include <string.h>
 
-#define DAY_MS INT64_C(86400000)
-
 /* row -> what is asked. A ticket was made before anybody asked, so no nonce of
  * the application's stands in it: the proof is over that. Of its seats the
  * application uses some. */
@@ -70,7 +68,7 @@ check_borrow(const struct row_borrowed *row,
 		    "%u seats are borrowed, and the license lends %u at most",
 		    row->grant.count, terms->borrow_seats);
 	if (terms->enforce != LICENSE_ADVISORY &&
-	    ticket->until > ((int64_t)license->contract.end_date + 1) * DAY_MS)
+	    ticket->until > license_contract_end(license))
 		return verify_say(why, LH_E_MISMATCH,
 		    "the seat is borrowed for longer than the contract of %s "
 		    "runs",
@@ -150,9 +148,13 @@ verify_evidence(struct verify_lease *lease, struct license *license,
 	if (error == LH_OK)
 		error = verify_terms(&borrowed->grant, license, reply, why);
 	if (error == LH_OK)
-		error = verify_seats(&borrowed->grant, license, why);
-	if (error == LH_OK)
 		error = check_borrow(borrowed, &lease->header, license, why);
+	if (error == LH_OK &&
+	    (row->kind == ROW_BORROWED ||
+		!ticket_seats_are(&borrowed->grant, license,
+		    lease->header.time)))
+		error = verify_seats(&borrowed->grant, license,
+		    lease->header.time, why);
 	return error;
 }
 

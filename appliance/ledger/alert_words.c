@@ -67,6 +67,9 @@ alert_severity_of(const struct alert_subject *subject)
 		return subject->stage >= 100 ? ALERT_CRITICAL : ALERT_WARNING;
 	case ALERT_LICENSE_EXPIRING:
 		return subject->stage <= 1 ? ALERT_CRITICAL : ALERT_WARNING;
+	case ALERT_LICENSE_OVERRUN:
+		return subject->stage == ALERT_OVERRUN_CONTRACT ? ALERT_CRITICAL
+								: ALERT_WARNING;
 	case ALERT_TEST:
 		return ALERT_INFO;
 	case ALERT_UNKNOWN_ADDRESS:
@@ -104,6 +107,7 @@ key_words(enum alert_kind kind)
 	case ALERT_DISK:
 	case ALERT_MAP:
 	case ALERT_TEST:
+	case ALERT_LICENSE_OVERRUN:
 	case ALERT_KINDS:
 		break;
 	}
@@ -139,6 +143,23 @@ say_license(struct alert_view *view, const struct alert_subject *subject)
 		SAY("the contract of %s ends within %u %s", view->about,
 		    subject->stage, subject->stage == 1 ? "day" : "days");
 	ANSWER("leasehold license install FILE");
+}
+
+static void
+say_overrun(struct alert_view *view, const struct alert_subject *subject)
+{
+	if (subject->stage == ALERT_OVERRUN_CONTRACT)
+		SAY("the contract of %s is over and it still grants seats, as "
+		    "its terms allow: each checkout is billed as overage",
+		    view->about);
+	else
+		SAY("more seats of %s are held than it has, as its terms "
+		    "allow: those beyond its committed ones are billed as "
+		    "overage",
+		    view->about);
+	ANSWER(subject->stage == ALERT_OVERRUN_CONTRACT
+		? "leasehold license install FILE"
+		: "leasehold leases");
 }
 
 static void
@@ -218,6 +239,9 @@ alert_words(struct alert_view *view, const struct alert_subject *subject,
 		return;
 	case ALERT_TEST:
 		SAY("a test of %s: nothing is wrong", view->about);
+		return;
+	case ALERT_LICENSE_OVERRUN:
+		say_overrun(view, subject);
 		return;
 	case ALERT_KINDS:
 		break;

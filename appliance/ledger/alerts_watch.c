@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define DAY_MS ((int64_t)24 * 60 * 60 * 1000)
-#define LICENSES_EVERY_MS ((int64_t)60 * 60 * 1000)
+#define LICENSES_EVERY_MS ((int64_t)60 * 1000)
 /* So far may the wall clock be behind, and so near must it be again. */
 #define BEHIND_MS ((int64_t)60 * 1000)
 #define NEAR_MS ((int64_t)10 * 1000)
@@ -131,6 +131,12 @@ watch_quota(struct tenant *tenant)
 
 /* --- contracts -------------------------------------------------------------- */
 
+struct watching {
+	struct tenant *tenant;
+	struct ledger_view *view;
+	int64_t now;
+};
+
 int
 alert_license_stage(int64_t left_ms)
 {
@@ -144,13 +150,49 @@ alert_license_stage(int64_t left_ms)
 	return -1;
 }
 
+/* Are more seats held, of the product or of a feature, than the license in
+ * force has? Only where that is how it is enforced: after a renewal with fewer
+ * seats they go back by themselves. */
+static bool
+is_over(struct watching *w, const struct license *license)
+{
+	const struct license_feature *features = license->features.items;
+	const char *feature = "";
+	struct ledger_pool pool;
+
+	if (license->terms.enforce != LICENSE_ADVISORY)
+		return false;
+	for (uint32_t i = 0;; i++) {
+		if (ledger_pool(&pool, w->view, license->product.id, feature,
+			w->now) == 0 &&
+		    pool.taken > pool.total)
+			return true;
+		if (i == license->features.count)
+			return false;
+		feature = features[i].id;
+	}
+}
+
+static void
+set_overrun(struct watching *w, uint64_t number, enum alert_overrun stage,
+    bool on)
+{
+	const struct alert_fact fact = {
+		.subject = { ALERT_LICENSE_OVERRUN, ALERT_OF_LICENSE, number,
+		    stage },
+	};
+
+	alert_set(w->tenant, &fact, on);
+}
+
 static int
 watch_license(void *ctx, uint64_t number, const struct license *license)
 {
 	static const uint32_t stages[] = { 0, 1, 7, 30 };
-	struct tenant *tenant = ctx;
-	int64_t end = ((int64_t)license->contract.end_date + 1) * DAY_MS;
-	int stage = alert_license_stage(end - process_now(tenant->process));
+	struct watching *w = ctx;
+	int64_t end = license_contract_end(license);
+	bool overrun = w->now >= end && w->now < license_grants_until(license);
+	int stage = overrun ? -1 : alert_license_stage(end - w->now);
 
 	for (size_t i = 0; i < 4; i++) {
 		const struct alert_fact fact = {
@@ -158,8 +200,10 @@ watch_license(void *ctx, uint64_t number, const struct license *license)
 			    number, stages[i] },
 		};
 
-		alert_set(tenant, &fact, (int)stages[i] == stage);
+		alert_set(w->tenant, &fact, (int)stages[i] == stage);
 	}
+	set_overrun(w, number, ALERT_OVERRUN_CONTRACT, overrun);
+	set_overrun(w, number, ALERT_OVERRUN_SEATS, is_over(w, license));
 	return 0;
 }
 
@@ -167,16 +211,16 @@ static void
 watch_licenses(struct tenant *tenant)
 {
 	int64_t now = clock_boottime_ms();
-	struct ledger_view *view;
+	struct watching w = { tenant, NULL, process_now(tenant->process) };
 
 	if (!alerts_take_licenses_due(tenant) &&
 	    now - tenant->licenses_looked < LICENSES_EVERY_MS)
 		return;
 	tenant->licenses_looked = now;
-	if (ledger_view_open(&view, tenant->ledger) != 0)
+	if (ledger_view_open(&w.view, tenant->ledger) != 0)
 		return;
-	ledger_each_license(view, watch_license, tenant);
-	ledger_view_close(view);
+	ledger_each_license(w.view, watch_license, &w);
+	ledger_view_close(w.view);
 }
 
 void

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DAY_MS INT64_C(86400000)
-
 /* --- what a proof says ---------------------------------------------------- */
 
 int
@@ -260,7 +258,7 @@ borrow_check_length(struct batch *batch, struct command *command,
 		    length_s, by_site ? "this site" : "the license",
 		    terms->product.id, max_s, max_s / 3600);
 	if (terms->terms.enforce != LICENSE_ADVISORY &&
-	    until > ((int64_t)terms->contract.end_date + 1) * DAY_MS) {
+	    until > license_contract_end(terms)) {
 		char end[CLOCK_TEXT_SIZE];
 
 		clock_format_date(end, terms->contract.end_date);

@@ -8,6 +8,7 @@
 
 #include "appliance/ledger/borrow.h"
 #include "appliance/ledger/grant.h"
+#include "shared/journal/ticket.h"
 
 /** A device, what it proves now, and what it has. */
 struct proving {

@@ -4,14 +4,10 @@
 
 #include <stdlib.h>
 
-#define DAY_MS ((int64_t)24 * 60 * 60 * 1000)
-
 int64_t
 contracts_end(const struct license *license)
 {
-	if (license->terms.enforce != LICENSE_HARD)
-		return INT64_MAX;
-	return ((int64_t)license->contract.end_date + 1) * DAY_MS;
+	return license_grants_until(license);
 }
 
 int

@@ -1,5 +1,5 @@
 /*
- * When the contract of each license of one tenant ends, in memory: a renewal
+ * When each license of one tenant grants nothing any more, in memory: a renewal
  * must not read the store. Filled at start, kept up by what is installed. It
  * decides about renewals only; what is granted is the core's (decide). It must
  * not know of leases, stores or clocks.
@@ -19,8 +19,8 @@ struct contracts {
 	size_t n;
 };
 
-/** From when on leases of this license are not renewed: the end of its
- * contract when that is enforced hard, else INT64_MAX. */
+/** From when on leases of this license are not renewed:
+ * license_grants_until(). */
 int64_t contracts_end(const struct license *license);
 
 /** A license was installed or replaced. ERR_NOMEM. */

@@ -220,17 +220,11 @@ find_borrow(struct extending *e, struct batch *batch, struct command *command,
  * must be true by it. */
 static int
 check_same_seats(const struct extending *e, const struct grant *grant,
-    struct command *command)
+    struct batch *batch, struct command *command)
 {
 	const struct row_lease_granted *r = &e->row.u.borrowed.grant;
-	const struct license *terms = &grant->license->document;
-	struct license_seats seats;
 
-	if (license_seats(&seats, terms, r->feature) &&
-	    row_slots_below(r->slots.items, r->slots.count, seats.total) ==
-		r->count &&
-	    row_slots_below(r->slots.items, r->slots.count, seats.commit) ==
-		r->count - r->overage_count)
+	if (ticket_seats_are(r, &grant->license->document, batch->place.time))
 		return 0;
 	return decide_refuse(command, ERR_CONFLICT,
 	    "return it and take another",
@@ -293,7 +287,7 @@ check_extending(struct extending *e, struct proving *proving,
 	if (err == 0 && command->err == 0)
 		err = proving_check_settled(proving, batch, command);
 	if (err == 0 && command->err == 0)
-		err = check_same_seats(e, grant, command);
+		err = check_same_seats(e, grant, batch, command);
 	return err;
 }
 

@@ -36,9 +36,7 @@ check_documents(struct install *in, struct batch *batch,
 	if (err != 0)
 		return decide_refuse_document(command, err, &error);
 	license_digest(in->digest, request->license.data, request->license.len);
-	int64_t end = ((int64_t)in->document.contract.end_date + 1) * DAY_MS;
-
-	if (batch->place.time >= end) {
+	if (batch->place.time >= license_grants_until(&in->document)) {
 		char text[CLOCK_TEXT_SIZE];
 
 		clock_format_date(text, in->document.contract.end_date);

@@ -359,6 +359,8 @@ give_up_as_overage(struct batch *batch, struct command *command,
 {
 	struct pool_id id = { lease->license, lease->pool };
 	struct state_pool pool, first;
+	const struct state_license *license;
+	struct license_seats seats;
 	struct row_slots *slots =
 	    arena_alloc(&command->arena, lease->count * sizeof *slots);
 	uint32_t n, commit = lease->count - lease->overage_count;
@@ -367,23 +369,28 @@ give_up_as_overage(struct batch *batch, struct command *command,
 	if (err == 0)
 		err = state_pool(&first, &batch->state,
 		    (struct pool_id){ id.license, 0 });
+	if (err == 0)
+		err = state_license(&license, &batch->state, id.license,
+		    &command->arena);
 	if (slots == NULL || err != 0)
 		return slots == NULL ? ERR_NOMEM : err;
-	if (pool.below < pool.seats.commit)
+	license_seats_at(&seats, &license->document, &pool.seats,
+	    batch->place.time);
+	if (pool.below < seats.commit)
 		return decide_refuse(command, ERR_CONFLICT,
 		    "write it off without --overage",
 		    "%u committed seats are free: nothing is won by billing "
 		    "one as overage",
-		    pool.seats.commit - pool.below);
-	if (pool_free(&pool) < lease->count)
+		    seats.commit - pool.below);
+	if (pool_free(&pool, &seats) < lease->count)
 		return decide_refuse(command, ERR_OVERAGE_EXHAUSTED,
 		    "write it off without --overage: its seats are free at the "
 		    "end of its window",
 		    "%u overage seats are free, and borrow-%" PRIu64 " has %u "
 		    "seats",
-		    pool_free(&pool), lease->lease, lease->count);
-	err = slots_find(slots, &n, &batch->state, id, lease->count,
-	    pool.seats.total);
+		    pool_free(&pool, &seats), lease->lease, lease->count);
+	err =
+	    slots_find(slots, &n, &batch->state, id, lease->count, seats.total);
 	struct row *row = err == 0
 	    ? end_row(batch, command, borrow, lease->count, BORROW_WRITTEN_OFF)
 	    : NULL;

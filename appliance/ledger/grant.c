@@ -21,9 +21,9 @@ name_pool(char out[160], const struct checkout *request)
 static int
 refuse_seats(struct command *command, const struct grant *grant)
 {
-	const struct license_seats *seats = &grant->pool.seats;
+	const struct license_seats *seats = &grant->seats;
 	int err = seats->overage == 0 ? ERR_NO_SEATS : ERR_OVERAGE_EXHAUSTED;
-	uint32_t free = pool_free(&grant->pool);
+	uint32_t free = pool_free(&grant->pool, seats);
 	char hint[192], name[160], more[96] = "";
 
 	/* What is on offer to others is not free. */
@@ -43,7 +43,7 @@ refuse_seats(struct command *command, const struct grant *grant)
 	/* A renewal made seats commit that are held as overage; the type of a
 	 * lease never changes, and no more overage may be held than allowed. */
 	if (pool_taken(&grant->pool) < seats->total &&
-	    pool_free(&grant->pool) == 0)
+	    pool_free(&grant->pool, seats) == 0)
 		return decide_refuse(command, err, hint,
 		    "the license has %u seats of %s now, and more of them come "
 		    "free as overage leases of before its renewal end (%u "
@@ -74,7 +74,7 @@ refuse_count(struct command *command, const struct grant *grant)
 	name_pool(name, grant->request);
 	return decide_refuse(command, ERR_MAX_REACHED, "",
 	    "asked for %u seats of %s, and the license has %u in all",
-	    grant->count, name, grant->pool.seats.total);
+	    grant->count, name, grant->seats.total);
 }
 
 /* Those of the feature, or the product's own. */
@@ -96,16 +96,16 @@ find_pool(struct grant *grant, struct batch *batch)
 	grant->overage_checkouts = id->pool != 0
 	    ? first.overage_checkouts
 	    : grant->pool.overage_checkouts;
+	license_seats_at(&grant->seats, &grant->license->document,
+	    &grant->pool.seats, batch->place.time);
 	return 0;
 }
 
-/* All or none of them. The lowest free slots say what they are: below
- * commit_qty commit, else overage. */
 int
 grant_choose_slots(struct grant *grant, struct batch *batch,
     struct command *command)
 {
-	const struct state_pool *pool = &grant->pool;
+	const struct license_seats *seats = &grant->seats;
 	int err = find_pool(grant, batch);
 
 	if (err != 0)
@@ -113,9 +113,10 @@ grant_choose_slots(struct grant *grant, struct batch *batch,
 	grant_judge(grant, batch, command);
 	if (grant->verdict.err != 0 && grant->verdict.err != ERR_RESERVED)
 		return grant_refuse_policy(command, grant);
-	if (grant->count > pool->seats.total)
+	if (grant->count > seats->total)
 		return refuse_count(command, grant);
-	if ((uint64_t)grant->count + command->reserved > pool_free(pool))
+	if ((uint64_t)grant->count + command->reserved >
+	    pool_free(&grant->pool, seats))
 		return refuse_seats(command, grant);
 	if (grant->verdict.err != 0)
 		return grant_refuse_policy(command, grant);
@@ -124,7 +125,7 @@ grant_choose_slots(struct grant *grant, struct batch *batch,
 	if (grant->slots == NULL)
 		return ERR_NOMEM;
 	err = slots_find(grant->slots, &grant->n_slots, &batch->state,
-	    grant->id, grant->count, pool->seats.total);
+	    grant->id, grant->count, seats->total);
 	if (err != ERR_NOT_FOUND_INTERNAL)
 		return err;
 	log_error("decide",
@@ -172,7 +173,7 @@ check_license(const struct grant *grant, struct batch *batch,
 	struct record_error error = { .reason = "" };
 	struct license_seats seats;
 
-	if (license_check_dates(terms, batch->place.time, &error) != 0)
+	if (license_check_grants(terms, batch->place.time, &error) != 0)
 		return decide_refuse(command, ERR_LICENSE_EXPIRED,
 		    "ask the vendor for a renewal, then: leasehold license "
 		    "install FILE",
@@ -259,8 +260,7 @@ fill_seats(struct row_lease_granted *r, const struct grant *grant)
 	r->count = grant->count;
 	r->slots = (struct record_list){ grant->slots, grant->n_slots };
 	r->overage_count = grant->count -
-	    row_slots_below(grant->slots, grant->n_slots,
-		grant->pool.seats.commit);
+	    row_slots_below(grant->slots, grant->n_slots, grant->seats.commit);
 	if (r->overage_count == 0) {
 		r->type = SEAT_COMMIT;
 		return;
@@ -286,7 +286,8 @@ fill_price(struct ledger_seats *out, const struct license *license,
 }
 
 static void
-fill_pool(struct ledger_seats *out, const struct state_pool *pool)
+fill_pool(struct ledger_seats *out, const struct state_pool *pool,
+    const struct license_seats *seats)
 {
 	uint64_t used = pool_taken(pool);
 
@@ -294,18 +295,17 @@ fill_pool(struct ledger_seats *out, const struct state_pool *pool)
 	out->commit = pool->seats.commit;
 	out->used = used < UINT32_MAX ? (uint32_t)used : UINT32_MAX;
 	out->used_overage = pool->overage;
-	out->free = pool_free(pool);
+	out->free = pool_free(pool, seats);
 }
 
 void
 grant_fill_seats(struct ledger_seats *out, const struct grant *grant)
 {
-	fill_pool(out, &grant->pool);
+	fill_pool(out, &grant->pool, &grant->seats);
 	fill_price(out, &grant->license->document, grant->request->feature);
 	out->used += grant->count;
 	out->used_overage += grant->count -
-	    row_slots_below(grant->slots, grant->n_slots,
-		grant->pool.seats.commit);
+	    row_slots_below(grant->slots, grant->n_slots, grant->seats.commit);
 	out->free -= grant->count < out->free ? grant->count : out->free;
 }
 
@@ -315,6 +315,7 @@ grant_find_seats(struct ledger_seats *out, struct batch *batch,
 {
 	const struct checkout *request = command->request;
 	const struct state_license *license;
+	struct license_seats seats;
 	struct state_pool pool;
 	int err = state_pool(&pool, &batch->state,
 	    (struct pool_id){ lease->license, lease->pool });
@@ -324,7 +325,9 @@ grant_find_seats(struct ledger_seats *out, struct batch *batch,
 		    &command->arena);
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
-	fill_pool(out, &pool);
+	license_seats_at(&seats, &license->document, &pool.seats,
+	    batch->place.time);
+	fill_pool(out, &pool, &seats);
 	fill_price(out, &license->document, request->feature);
 	return 0;
 }

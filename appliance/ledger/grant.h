@@ -17,6 +17,7 @@ struct grant {
 	const struct state_license *license;
 	struct pool_id id; /* of the seats it draws from */
 	struct state_pool pool;
+	struct license_seats seats; /* of it that the license grants now */
 	struct policy_verdict verdict; /* of the site's policy */
 	uint64_t overage_checkouts; /* of the license, so far */
 	struct row_slots *slots; /* in the command's arena */
@@ -40,7 +41,8 @@ int grant_check_class(struct batch *batch, struct command *command,
     const struct license *license);
 
 /** All or none of the seats: the lowest free slots say what they are: below
- * commit_qty commit, else overage. Into grant->pool and slots. */
+ * commit_qty commit, else overage; all of them overage where the contract is
+ * over. Into grant->pool, seats and slots. */
 int grant_choose_slots(struct grant *grant, struct batch *batch,
     struct command *command);
 

@@ -35,7 +35,7 @@ grant_judge(struct grant *grant, struct batch *batch,
 	grant_facts(&facts, grant, command);
 	pthread_mutex_lock(&ledger->policy_lock);
 	policy_judge(&grant->verdict, ledger->policy, &facts,
-	    pool_free(&grant->pool), command->reserved);
+	    pool_free(&grant->pool, &grant->seats), command->reserved);
 	pthread_mutex_unlock(&ledger->policy_lock);
 }
 
@@ -57,7 +57,7 @@ grant_refuse_policy(struct command *command, const struct grant *grant)
 		    "asked for %u seats of %s, and %u of the %u that are free "
 		    "are reserved for others",
 		    grant->count, product, verdict->held,
-		    pool_free(&grant->pool));
+		    pool_free(&grant->pool, &grant->seats));
 	/* Nobody waits for what never comes. */
 	return decide_refuse(command,
 	    grant->count > verdict->seats ? ERR_MAX_REACHED : ERR_POLICY_MAX,

@@ -494,7 +494,8 @@ struct ledger_pool {
 	uint64_t license; /* its number */
 	uint32_t total; /* seats of the license in force */
 	uint32_t taken; /* by leases, and lingering; may be above total after a
-			   renewal with fewer seats */
+			   renewal with fewer seats, and where the license is
+			   advisory */
 	uint32_t lingering; /* released, and not yet free */
 	uint32_t free; /* seats that checkouts would get now, all together */
 	uint32_t max_once; /* most that one checkout can ever get */
@@ -502,7 +503,7 @@ struct ledger_pool {
 /** A few reads. As a batch at `now_ms` would find it: slots that waited until
  * then for a holder who could not be told are free. ERR_NOT_ENTITLED when the
  * license in force has no such pool, or there is none for the product. Versions
- * and dates are not looked at. */
+ * are not looked at, nor are dates but for `free` and `max_once`. */
 int ledger_pool(struct ledger_pool *out, struct ledger_view *view,
     const char *product, const char *feature, int64_t now_ms);
 

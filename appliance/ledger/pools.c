@@ -16,9 +16,8 @@ pool_taken(const struct state_pool *pool)
 /* A checkout gets the lowest free slots: first those below commit, then, while
  * that bound allows, overage. */
 uint32_t
-pool_free(const struct state_pool *pool)
+pool_free(const struct state_pool *pool, const struct license_seats *seats)
 {
-	const struct license_seats *seats = &pool->seats;
 	uint64_t taken = pool_taken(pool);
 	uint32_t commit, overage;
 
@@ -56,7 +55,7 @@ pool_get(struct state_pool *pool, const struct state *state, struct pool_id id)
 
 static int
 pool_set(struct state *state, struct pool_id id,
-    const struct license_seats *seats)
+    const struct license_seats *seats, uint32_t most)
 {
 	struct state_pool pool = { .commit = 0 };
 	int err = state_pool(&pool, state, id);
@@ -64,8 +63,8 @@ pool_set(struct state *state, struct pool_id id,
 	if (err != 0 && err != ERR_NOT_FOUND_INTERNAL)
 		return err;
 	pool.seats = *seats;
-	if (pool.seats_max < seats->total)
-		pool.seats_max = seats->total;
+	if (pool.seats_max < most)
+		pool.seats_max = most;
 	err = slots_count(&pool.below, state, id, seats->commit);
 	return err == 0 ? state_pool_put(state, id, &pool) : err;
 }
@@ -83,7 +82,9 @@ pool_set_feature(struct state *state, struct state_license *license,
 		id.pool = license->pools++;
 		err = state_pool_name_put(state, id, feature);
 	}
-	return err == 0 ? pool_set(state, id, &seats) : err;
+	return err == 0 ? pool_set(state, id, &seats,
+			      license_seats_most(&license->document, &seats))
+			: err;
 }
 
 int
@@ -97,7 +98,7 @@ pools_set(struct state *state, struct state_license *license)
 
 	for (uint32_t pool = 1; pool < n && err == 0; pool++)
 		err = pool_set(state,
-		    (struct pool_id){ license->license, pool }, &none);
+		    (struct pool_id){ license->license, pool }, &none, 0);
 	if (n == 0)
 		license->pools = 1;
 	if (err == 0)

@@ -1,18 +1,21 @@
 /*
  * What a pool of seats may still give, and what taking and giving back does to
  * it: slots, counts and numbers of overage seats together, so that they never
- * part. No policy: the bounds are those that a license brought. It must not
- * know who asks, nor rows.
+ * part. No policy, and no clock: the bounds are those that a license brought,
+ * and what it grants at a time is told (license_seats_at). It must not know who
+ * asks, nor rows.
  */
 #ifndef APPLIANCE_LEDGER_POOLS_H
 #define APPLIANCE_LEDGER_POOLS_H
 
 #include "appliance/ledger/state.h"
 
-/** Most seats that a checkout can get now: both bounds, that of all seats and
- * that of overage, hold at once, also after a renewal changed them while seats
- * were held. */
-uint32_t pool_free(const struct state_pool *pool);
+/** Most seats that a checkout can get when the license grants these: both
+ * bounds, that of all seats and that of overage, hold at once, also after a
+ * renewal changed them while seats were held. Their commit is that of the pool,
+ * or 0. */
+uint32_t pool_free(const struct state_pool *pool,
+    const struct license_seats *seats);
 /** Seats held, and lingering. */
 uint64_t pool_taken(const struct state_pool *pool);
 

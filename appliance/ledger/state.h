@@ -61,8 +61,9 @@ struct pool_id {
 };
 struct state_pool {
 	struct license_seats seats; /* of the license in force; total 0: none */
-	/** Most that any of its serials allowed, or that were taken when leases
-	 * of an abandoned branch were adopted. */
+	/** Most that any of its serials allowed, beyond its seats too
+	 * (license_seats_most), or that were taken when leases of an abandoned
+	 * branch were adopted. */
 	uint32_t seats_max;
 	uint32_t commit; /* seats in use */
 	uint32_t overage;

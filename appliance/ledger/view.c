@@ -298,6 +298,20 @@ ledger_each_license(struct ledger_view *view,
 	    each_license_one, &walk);
 }
 
+static int
+seats_at(struct license_seats *out, struct ledger_view *view, uint64_t number,
+    const struct license_seats *seats, int64_t now_ms)
+{
+	struct arena arena = { .chunks = NULL };
+	const struct state_license *license;
+	int err = state_license(&license, &view->state, number, &arena);
+
+	if (err == 0)
+		license_seats_at(out, &license->document, seats, now_ms);
+	arena_release(&arena);
+	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+}
+
 int
 ledger_pool(struct ledger_pool *out, struct ledger_view *view,
     const char *product, const char *feature, int64_t now_ms)
@@ -326,14 +340,19 @@ ledger_pool(struct ledger_pool *out, struct ledger_view *view,
 		return err;
 	pool.lingering -= over;
 	pool.below -= below;
+	struct license_seats seats;
+
+	err = seats_at(&seats, view, id.license, &pool.seats, now_ms);
+	if (err != 0)
+		return err;
 	uint64_t taken = pool_taken(&pool);
 
 	*out = (struct ledger_pool){ .license = id.license,
 		.total = pool.seats.total,
 		.taken = taken < UINT32_MAX ? (uint32_t)taken : UINT32_MAX,
 		.lingering = pool.lingering,
-		.free = pool_free(&pool),
-		.max_once = pool.seats.total };
+		.free = pool_free(&pool, &seats),
+		.max_once = seats.total };
 	if (out->max_once > LEASE_COUNT_MAX)
 		out->max_once = LEASE_COUNT_MAX;
 	return 0;

@@ -138,10 +138,10 @@ view_license(struct license_view *out, const struct state *state,
 {
 	const struct license *terms = &license->document;
 	int64_t start = (int64_t)terms->contract.start_date * DAY_MS;
-	int64_t end = ((int64_t)terms->contract.end_date + 1) * DAY_MS;
-	const char *phase = now_ms < start ? "not_yet"
-	    : now_ms >= end                ? "expired"
-					   : "active";
+	const char *phase = now_ms < start         ? "not_yet"
+	    : now_ms < license_contract_end(terms) ? "active"
+	    : now_ms < license_grants_until(terms) ? "overrun"
+						   : "expired";
 	struct state_pool pool;
 	int err =
 	    state_pool(&pool, state, (struct pool_id){ license->license, 0 });

@@ -353,10 +353,17 @@ print_words(struct buf *out, const struct vendor_call *call,
 	    e->commit_qty, fee, e->pricing.currency, e->max_overage, price,
 	    e->pricing.currency);
 	print_features(out, license);
-	buf_printf(out,
-	    "  contract %s to %s\n"
-	    "Next, on the site: leasehold license install %s",
-	    start, end, vendor_option(call, "--out"));
+	buf_printf(out, "  contract %s to %s\n", start, end);
+	if (license->terms.enforce == LICENSE_GRACE)
+		buf_printf(out,
+		    "  beyond   for %u days after it, its seats as overage\n",
+		    license->terms.grace_days);
+	if (license->terms.enforce == LICENSE_ADVISORY)
+		buf_printf(out,
+		    "  beyond   seats above these, and all after it, as "
+		    "overage\n");
+	buf_printf(out, "Next, on the site: leasehold license install %s",
+	    vendor_option(call, "--out"));
 }
 
 static int
@@ -417,7 +424,7 @@ warn_ended(const struct license *license, const struct vendor_call *call)
 {
 	char day[CLOCK_TEXT_SIZE];
 
-	if (license->issued_at < (license->contract.end_date + 1) * DAY_MS)
+	if (license->issued_at < license_grants_until(license))
 		return;
 	clock_format_date(day, license->contract.end_date);
 	vendor_warn(call,

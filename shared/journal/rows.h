@@ -582,6 +582,7 @@ enum alert_kind {
 	ALERT_DISK,
 	ALERT_MAP,
 	ALERT_TEST, /* of a channel */
+	ALERT_LICENSE_OVERRUN, /* stage: enum alert_overrun */
 	ALERT_KINDS,
 };
 extern const char *const alert_kind_names[];
@@ -589,6 +590,12 @@ extern const char *const alert_kind_names[];
 enum alert_clock {
 	ALERT_CLOCK_AHEAD = 1, /* the wall clock jumped and is not believed */
 	ALERT_CLOCK_BEHIND,
+};
+
+/** How a license grants what it has not, as its terms say. */
+enum alert_overrun {
+	ALERT_OVERRUN_CONTRACT, /* its contract is over */
+	ALERT_OVERRUN_SEATS, /* more seats are held than it has */
 };
 
 /** What it is about; its number is that of the row's `id`. */
@@ -741,6 +748,11 @@ extern const struct record row_genesis_record, row_started_record,
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
 bool row_slots_are_sound(const struct row_lease_granted *grant);
+
+/** Are these the slots, and this the overage, of a sound grant out of so many
+ * seats, those below `commit` committed ones? */
+bool row_seats_are(const struct row_lease_granted *grant, uint32_t total,
+    uint32_t commit);
 
 /** Did a proof end it? */
 static inline bool

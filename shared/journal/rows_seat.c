@@ -195,6 +195,18 @@ row_slots_are_sound(const struct row_lease_granted *grant)
 }
 
 bool
+row_seats_are(const struct row_lease_granted *grant, uint32_t total,
+    uint32_t commit)
+{
+	const struct row_slots *slots = grant->slots.items;
+	uint32_t n = grant->slots.count;
+
+	return row_slots_below(slots, n, total) == grant->count &&
+	    row_slots_below(slots, n, commit) ==
+	    grant->count - grant->overage_count;
+}
+
+bool
 row_borrow_end_is_sound(const struct row_borrow_ended *end)
 {
 	if (row_borrow_end_is_proved(end) && end->until != 0)

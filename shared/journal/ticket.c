@@ -83,6 +83,22 @@ ticket_is_sound(const struct row_borrowed *row)
 	    ticket->until == ticket->from + (int64_t)ticket->length_s * 1000;
 }
 
+bool
+ticket_seats_are(const struct row_lease_granted *grant,
+    const struct license *license, int64_t now)
+{
+	const int64_t start = license->contract.start_date * INT64_C(86400000);
+	struct license_seats seats, then;
+
+	if (!license_seats(&seats, license, grant->feature))
+		return false;
+	license_seats_at(&then, license, &seats, now);
+	if (row_seats_are(grant, then.total, then.commit))
+		return true;
+	license_seats_at(&then, license, &seats, start);
+	return row_seats_are(grant, then.total, then.commit);
+}
+
 /* --- what proofs are over ------------------------------------------------- */
 
 void

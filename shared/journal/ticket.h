@@ -61,6 +61,12 @@ void ticket_explain(char *out, size_t size, int err,
 /** Do the parts of such a row agree among themselves? */
 bool ticket_is_sound(const struct row_borrowed *row);
 
+/** Are its seats such as this license grants at `now`, when the ticket is
+ * written, or granted while its contract ran? One that is written again keeps
+ * its seats, and what they were lent as. */
+bool ticket_seats_are(const struct row_lease_granted *grant,
+    const struct license *license, int64_t now);
+
 /** What a proof for an application is over: its own nonce, and this row. */
 void ticket_subject(struct proof_subject *subject, const char *site,
     const char *tenant, uint64_t device, const uint8_t nonce[PROOF_NONCE_BYTES],

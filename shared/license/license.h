@@ -17,6 +17,9 @@
 #define JOIN_KEYS_MAX 64
 #define JOIN_VALID_MAX_S 31536000 /* 365 days */
 #define LICENSE_SEATS_MAX 10000000
+/** Most seats of one pool that an advisory license of fewer grants: what a site
+ * can hold in memory. */
+#define LICENSE_ADVISORY_SEATS 1000000
 #define LICENSE_TTL_DEFAULT_S 120
 #define LICENSE_GRACE_DEFAULT_S 300
 #define LICENSE_FEATURES_MAX 64
@@ -79,6 +82,21 @@ struct license_contract {
 };
 enum license_cycle { LICENSE_MONTHLY, LICENSE_ANNUAL };
 
+/**
+ * What happens where seats or contract are over. No license grants anything
+ * before its first day.
+ *
+ * LICENSE_HARD      Nothing is granted beyond the seats, nor after the contract.
+ * LICENSE_GRACE     As hard while the contract runs. For grace_days after it,
+ *                   what the seats in all allow is granted, each of them as
+ *                   overage. Nothing is lent beyond the contract.
+ * LICENSE_ADVISORY  Everything is granted, up to LICENSE_ADVISORY_SEATS of a
+ *                   pool: seats above commit_qty as overage, and all of them
+ *                   after the contract.
+ *
+ * Leases that are held when the contract ends go on as what they are, as long
+ * as the license grants anything.
+ */
 enum license_enforce { LICENSE_HARD, LICENSE_GRACE, LICENSE_ADVISORY };
 
 /** A class of device in a list: enum proof_class. */
@@ -318,6 +336,24 @@ int license_check_for(const struct license *license, const char *site,
  * says whether it is over or not yet begun. */
 int license_check_dates(const struct license *license, int64_t now_ms,
     struct record_error *error);
+
+/* What is granted when: in grants.c. */
+
+/** The first ms after the contract. */
+int64_t license_contract_end(const struct license *license);
+/** From when on nothing is granted and no lease goes on; INT64_MAX: never. */
+int64_t license_grants_until(const struct license *license);
+/** As license_check_dates(), by the way the license is enforced. */
+int license_check_grants(const struct license *license, int64_t now_ms,
+    struct record_error *error);
+/** Of a pool that has these by license_seats(): what it grants at this time,
+ * seats that are held included. Slots below commit are commit seats, the others
+ * overage. All 0 when it grants nothing. */
+void license_seats_at(struct license_seats *out, const struct license *license,
+    const struct license_seats *seats, int64_t now_ms);
+/** Most seats that may ever be held of a pool with these. */
+uint32_t license_seats_most(const struct license *license,
+    const struct license_seats *seats);
 
 /** Read a payload of one of the document records out of a verified token. */
 int license_document_read(void *out, const struct record *record,

@@ -341,7 +341,9 @@ struct license_view {
 	struct license_contract contract;
 	struct record_list features; /* license_feature_view */
 	struct license_bounds terms;
-	char state[16]; /* "active", "expired", "not_yet" */
+	/** "not_yet", "active"; "overrun": its contract is over, and it still
+	 * grants, as overage; "expired" */
+	char state[16];
 	uint32_t used_commit; /* of the product's own seats */
 	uint32_t used_overage;
 	uint64_t overage_checkouts; /* since installation, features included */

@@ -136,6 +136,7 @@ add_tally(struct sim_tally *sum, const struct sim_tally *one)
 	sum->grants += one->grants;
 	sum->of_features += one->of_features;
 	sum->of_many += one->of_many;
+	sum->beyond += one->beyond;
 	sum->refusals += one->refusals;
 	sum->retries += one->retries;
 	sum->expiries += one->expiries;
@@ -170,11 +171,12 @@ tell(const struct sim_tally *t, uint64_t seed, uint64_t runs, double took)
 	       "%llu, %.1f s, %.0f a second\n",
 	    N(t->commands), N(t->batches), N(runs), N(seed), took,
 	    (double)t->commands / took);
-	printf("ok sim: %llu grants (%llu of features, %llu of several seats), "
-	       "%llu refusals, %llu retries, %llu expiries, %llu grants "
+	printf("ok sim: %llu grants (%llu of features, %llu of several seats, "
+	       "%llu beyond seats or contract), %llu refusals, %llu retries, "
+	       "%llu expiries, %llu grants "
 	       "verified: each as the model foresees\n",
-	    N(t->grants), N(t->of_features), N(t->of_many), N(t->refusals),
-	    N(t->retries), N(t->expiries), N(t->verified));
+	    N(t->grants), N(t->of_features), N(t->of_many), N(t->beyond),
+	    N(t->refusals), N(t->retries), N(t->expiries), N(t->verified));
 	printf("ok sim: %llu commits dropped, %llu lost after the commit, "
 	       "%llu times no room, %llu restarts: nothing lost or doubled\n",
 	    N(t->crashes), N(t->lost_commits), N(t->full), N(t->reopens));

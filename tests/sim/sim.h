@@ -23,6 +23,8 @@
 /** Slots of the product's pool and of a feature's, at most. */
 #define SIM_SLOTS_MAX 2048
 #define SIM_FEATURE_SLOTS_MAX 256
+/** Of each pool where licenses may be advisory: more than are ever held. */
+#define SIM_ADVISORY_SLOTS 16384
 #define SIM_BATCH_MAX 256
 #define SIM_JOINS 8
 /** Ended leases that the ledger remembers here: a small number, so that
@@ -181,6 +183,7 @@ struct sim_options {
 struct sim_tally {
 	uint64_t commands, batches, grants, refusals, retries, expiries;
 	uint64_t of_features, of_many; /* grants */
+	uint64_t beyond; /* grants beyond seats or contract */
 	uint64_t crashes, lost_commits, full, reopens, checks, verified;
 };
 
@@ -196,6 +199,7 @@ struct sim {
 	uint32_t crash_in, full_in, lose_in, silent_in; /* one in so many */
 	bool small_map;
 	bool features, many; /* are asked for */
+	bool advisory; /* some licenses grant beyond their seats */
 
 	/* Time. */
 	int64_t now; /* true time, ms: nobody's clock is faster */
@@ -279,6 +283,12 @@ struct sim_pool *sim_pool_of(struct sim *sim, const struct sim_license *license,
 bool sim_slots_find(struct row_slots **runs, uint32_t *n_runs,
     uint32_t *overage, struct sim_pool *pool, const struct license_seats *seats,
     uint32_t count, uint32_t reserved);
+/** What a license grants of a feature at a time, by the words of license.h;
+ * false: nothing. */
+bool sim_seats_at(struct license_seats *out, const struct license *terms,
+    const char *feature, int64_t time);
+/** The way a license is enforced, and how long its contract runs, by chance. */
+void sim_choose_enforce(struct sim *sim, struct license *terms);
 /** How many seats of it can be given at once. */
 uint32_t sim_pool_free(struct sim_pool *pool,
     const struct license_seats *seats);

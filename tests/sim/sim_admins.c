@@ -173,6 +173,7 @@ install(struct sim *sim)
 	c->document.serial += sim_below(sim, 4);
 	if (sim_one_in(sim, 2))
 		c->document.contract.end_date = WORLD_TODAY + 400;
+	sim_choose_enforce(sim, &c->document);
 	memcpy(c->features, sim->licenses[index].features, sizeof c->features);
 	c->document.features.items = c->features;
 	if (sim_one_in(sim, 2))

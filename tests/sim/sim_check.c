@@ -10,7 +10,7 @@ check_pool(struct sim *sim, struct ledger_view *view, struct sim_pool *pool)
 	struct license_seats seats;
 	struct ledger_pool told;
 	int err = ledger_pool(&told, view, license->document.product.id,
-	    pool->feature, 0);
+	    pool->feature, sim->last);
 
 	if (license->number == 0 ||
 	    !license_seats(&seats, &license->document, pool->feature)) {
@@ -23,7 +23,10 @@ check_pool(struct sim *sim, struct ledger_view *view, struct sim_pool *pool)
 	sim_must(sim, told.lingering == pool->lingering);
 	sim_must(sim,
 	    told.taken == pool->commit + pool->overage + pool->lingering);
-	sim_must(sim, told.free == sim_pool_free(pool, &seats));
+	if (sim_seats_at(&seats, &license->document, pool->feature, sim->last))
+		sim_must(sim, told.free == sim_pool_free(pool, &seats));
+	else
+		sim_must(sim, told.free == 0);
 }
 
 static void

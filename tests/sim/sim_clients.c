@@ -92,7 +92,8 @@ wanted_seats(struct sim *sim)
 {
 	if (!sim->many || !sim_one_in(sim, 4))
 		return sim_below(sim, 2);
-	return sim_below(sim, sim_one_in(sim, 50) ? LEASE_COUNT_MAX + 1 : 9);
+	return sim_below(sim,
+	    sim_one_in(sim, 50) && !sim->advisory ? LEASE_COUNT_MAX + 1 : 9);
 }
 
 /* A new wish. Now and then for what is not to be had. */

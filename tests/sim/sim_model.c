@@ -45,6 +45,31 @@ license_of(struct sim *sim, const char *product)
 	return NULL;
 }
 
+bool
+sim_seats_at(struct license_seats *out, const struct license *terms,
+    const char *feature, int64_t time)
+{
+	int64_t day = time / WORLD_DAY;
+	bool over = day > terms->contract.end_date;
+
+	if (!license_seats(out, terms, feature) ||
+	    day < terms->contract.start_date)
+		return false;
+	if (terms->terms.enforce == LICENSE_ADVISORY) {
+		if (out->total < LICENSE_ADVISORY_SEATS)
+			out->total = LICENSE_ADVISORY_SEATS;
+	} else if (over &&
+	    (terms->terms.enforce == LICENSE_HARD ||
+		day > terms->contract.end_date +
+			(int64_t)terms->terms.grace_days)) {
+		return false;
+	}
+	if (over)
+		out->commit = 0;
+	out->overage = out->total - out->commit;
+	return true;
+}
+
 static int
 refusal(struct applying *a, const struct sim_license *license)
 {
@@ -54,13 +79,12 @@ refusal(struct applying *a, const struct sim_license *license)
 		return ERR_NOT_ENTITLED;
 	const struct license *terms = &license->document;
 	struct license_seats seats;
-	int64_t day = a->time / WORLD_DAY;
 
-	if (day < terms->contract.start_date || day > terms->contract.end_date)
+	if (!sim_seats_at(&seats, terms, "", a->time))
 		return ERR_LICENSE_EXPIRED;
 	if (body->version[0] < '8') /* every range here is >=8.0.0 */
 		return ERR_VERSION_NOT_COVERED;
-	if (!license_seats(&seats, terms, body->feature))
+	if (!sim_seats_at(&seats, terms, body->feature, a->time))
 		return ERR_NOT_ENTITLED;
 	return body->count > seats.total ? ERR_MAX_REACHED : 0;
 }
@@ -93,7 +117,7 @@ find_seats(struct applying *a, struct sim_license *license,
 	struct sim_pool *pool = sim_pool_of(a->sim, license, body->feature);
 	struct license_seats seats;
 
-	license_seats(&seats, &license->document, body->feature);
+	sim_seats_at(&seats, &license->document, body->feature, a->time);
 	lease->pool = (uint32_t)(pool - a->sim->pools);
 	lease->count = body->count > 0 ? body->count : 1;
 	return sim_slots_find(&lease->runs, &lease->n_runs,
@@ -102,12 +126,26 @@ find_seats(struct applying *a, struct sim_license *license,
 }
 
 static int
-full(const struct sim_license *license, const struct checkout *body)
+full(const struct applying *a, const struct sim_license *license,
+    const struct checkout *body)
 {
 	struct license_seats seats;
 
-	license_seats(&seats, &license->document, body->feature);
+	sim_seats_at(&seats, &license->document, body->feature, a->time);
 	return seats.overage == 0 ? ERR_NO_SEATS : ERR_OVERAGE_EXHAUSTED;
+}
+
+/* Is it one that a license enforced hard would not give? */
+static bool
+is_beyond(const struct applying *a, const struct license *terms,
+    const struct sim_lease *lease)
+{
+	const struct row_slots *last = &lease->runs[lease->n_runs - 1];
+	struct license_seats seats;
+
+	license_seats(&seats, terms, a->c->request.checkout.feature);
+	return a->time / WORLD_DAY > terms->contract.end_date ||
+	    last->first + last->count > seats.total;
 }
 
 static void
@@ -144,6 +182,7 @@ grant(struct applying *a, struct sim_license *license,
 	sim->tally.grants++;
 	sim->tally.of_features += sim->pools[lease->pool].feature[0] != '\0';
 	sim->tally.of_many += lease->count > 1;
+	sim->tally.beyond += is_beyond(a, terms, lease);
 	if (memcmp(client->body.request, a->c->request.checkout.request,
 		REQUEST_BYTES) == 0) {
 		client->granted = number;
@@ -230,7 +269,7 @@ apply_checkout(struct applying *a)
 	int err = refusal(a, license);
 
 	if (err == 0 && !find_seats(a, license, &lease))
-		err = full(license, body);
+		err = full(a, license, body);
 	expect(a, err);
 	if (err == 0) {
 		grant(a, license, &lease);
@@ -423,9 +462,12 @@ apply_install(struct applying *a)
 	struct sim *sim = a->sim;
 	struct sim_license *license = &sim->licenses[a->c->index];
 	const struct license *new = &a->c->document;
+	int64_t day = a->time / WORLD_DAY;
+	struct license_seats seats;
 	int err = 0;
 
-	if (a->time / WORLD_DAY > new->contract.end_date)
+	if (day > new->contract.end_date &&
+	    (!sim_seats_at(&seats, new, "", a->time)))
 		err = ERR_LICENSE_EXPIRED;
 	else if (license->number != 0 &&
 	    new->serial <= license->document.serial)

@@ -20,8 +20,11 @@ pool_begin(struct sim_pool *pool, struct sim *sim, uint32_t license,
 void
 sim_pools_begin(struct sim *sim)
 {
-	size_t slots = (size_t)sim->n_licenses *
-	    (SIM_SLOTS_MAX + SIM_FEATURES * SIM_FEATURE_SLOTS_MAX);
+	uint32_t most = sim->advisory ? SIM_ADVISORY_SLOTS : SIM_SLOTS_MAX;
+	uint32_t of_feature =
+	    sim->advisory ? SIM_ADVISORY_SLOTS : SIM_FEATURE_SLOTS_MAX;
+	size_t slots =
+	    (size_t)sim->n_licenses * (most + SIM_FEATURES * of_feature);
 
 	sim->slots = calloc(slots, sizeof *sim->slots);
 	sim->freed = calloc(slots, sizeof *sim->freed);
@@ -29,8 +32,7 @@ sim_pools_begin(struct sim *sim)
 	for (uint32_t i = 0; i < sim->n_licenses; i++)
 		for (uint32_t f = 0; f < SIM_POOLS; f++)
 			pool_begin(&sim->pools[sim->n_pools++], sim, i, f,
-			    f < SIM_FEATURES ? SIM_FEATURE_SLOTS_MAX
-					     : SIM_SLOTS_MAX);
+			    f < SIM_FEATURES ? of_feature : most);
 }
 
 void
@@ -73,6 +75,12 @@ slot_is_free(const struct sim_pool *pool, uint32_t slot)
 	    pool->slots[slot].lingers_until == 0;
 }
 
+static uint32_t
+lesser(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Goes up slot by slot as long as one more may be given; `found` is told each
  * one. Returns how many. */
 static uint32_t
@@ -80,20 +88,26 @@ go_up(struct sim_pool *pool, const struct license_seats *seats, uint32_t max,
     void (*found)(void *ctx, uint32_t slot), void *ctx)
 {
 	uint32_t held = pool->commit + pool->overage + pool->lingering;
-	uint32_t overage = pool->overage, n = 0;
+	uint32_t overage = pool->overage, n = 0, slot;
 
 	while (pool->lowest < pool->size && !slot_is_free(pool, pool->lowest))
 		pool->lowest++;
-	for (uint32_t slot = pool->lowest;
-	     slot < seats->total && held + n < seats->total && n < max;
+	for (slot = pool->lowest; slot < seats->total && slot < pool->size &&
+	     held + n < seats->total && n < max;
 	     slot++) {
 		if (!slot_is_free(pool, slot))
 			continue;
 		if (slot >= seats->commit && ++overage > seats->overage)
-			break;
+			return n;
 		if (found != NULL)
 			found(ctx, slot);
 		n++;
+	}
+	/* Those above all that were ever held, as one. */
+	if (n < max && slot == pool->size && slot < seats->total) {
+		world_must(found == NULL);
+		n += lesser(seats->total - slot,
+		    lesser(seats->total - held - n, seats->overage - overage));
 	}
 	return n;
 }

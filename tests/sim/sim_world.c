@@ -84,6 +84,28 @@ choose_shape(struct sim *sim)
 	sim->small_map = sim_one_in(sim, 3);
 	sim->features = !sim_one_in(sim, 4);
 	sim->many = !sim_one_in(sim, 4);
+	/* The model has a place for each seat. */
+	sim->advisory = sim_one_in(sim, 3);
+	if (sim->advisory && sim->n_clients > 1000)
+		sim->n_clients = 1000;
+}
+
+void
+sim_choose_enforce(struct sim *sim, struct license *terms)
+{
+	uint32_t mode = sim_below(sim, sim->advisory ? 4 : 3);
+
+	terms->terms.enforce = LICENSE_HARD;
+	terms->terms.grace_days = 0;
+	if (mode == 3) {
+		terms->terms.enforce = LICENSE_ADVISORY;
+	} else if (mode == 2) {
+		terms->terms.enforce = LICENSE_GRACE;
+		terms->terms.grace_days = 1 + sim_below(sim, 2);
+	}
+	if (mode >= 2 && sim_one_in(sim, 3))
+		terms->contract.end_date =
+		    WORLD_TODAY - (int32_t)sim_below(sim, 2);
 }
 
 static struct license
@@ -111,6 +133,7 @@ first_license(struct sim *sim, uint32_t index)
 	/* Some contracts end while the run goes on. */
 	if (sim_one_in(sim, 8))
 		license.contract.end_date = WORLD_TODAY;
+	sim_choose_enforce(sim, &license);
 	return license;
 }
 

@@ -115,6 +115,56 @@ START_TEST(an_advisory_license_lends_beyond_its_contract)
 }
 END_TEST
 
+START_TEST(a_license_with_grace_lends_nothing_beyond_its_contract)
+{
+	struct license license = borrow_license(&world, "kind", 3, 0);
+	struct problem problem;
+
+	license.contract.end_date = WORLD_TODAY + 1;
+	license.terms.enforce = LICENSE_GRACE;
+	license.terms.grace_days = 30;
+	ck_assert_int_eq(world_install(&world, &license), 0);
+	struct borrow_take body =
+	    borrow_take_body(&world, &laptop, "kind", 3 * BORROW_DAY_S);
+
+	ck_assert_int_eq(take(&problem, &body, 0, 0, 0), ERR_BORROW_LIMIT);
+	ck_assert_ptr_nonnull(strstr(problem.detail, "nothing is lent beyond"));
+	body = borrow_take_body(&world, &laptop, "kind", 60);
+	ck_assert_int_eq(take(&problem, &body, 0, 0, 0), 0);
+	world.now = license_contract_end(&license);
+	body = borrow_take_body(&world, &laptop, "kind", 60);
+	ck_assert_int_eq(take(&problem, &body, 0, 0, 0), ERR_BORROW_LIMIT);
+}
+END_TEST
+
+/* As a committed seat it was lent, so that is what it stays. */
+START_TEST(an_advisory_borrow_is_extended_after_the_contract)
+{
+	struct license license = borrow_license(&world, "lenient", 1, 0);
+	struct command command;
+
+	license.contract.end_date = WORLD_TODAY;
+	license.terms.enforce = LICENSE_ADVISORY;
+	ck_assert_int_eq(world_install(&world, &license), 0);
+	uint64_t lease =
+	    borrow_take(&world, &laptop, "lenient", 5 * BORROW_DAY_S);
+
+	world.now = license_contract_end(&license) + 1;
+	ck_assert_int_eq(borrow_extend(&world, &command, &laptop, lease,
+			     6 * BORROW_DAY_S),
+	    0);
+	arena_release(&command.arena);
+	world_check(&world);
+	/* One that is lent now is overage, and stays that. */
+	lease = borrow_take(&world, &laptop, "lenient", BORROW_DAY_S);
+	ck_assert_int_eq(borrow_extend(&world, &command, &laptop, lease,
+			     2 * BORROW_DAY_S),
+	    0);
+	arena_release(&command.arena);
+	world_check(&world);
+}
+END_TEST
+
 START_TEST(a_license_that_lends_nothing_says_so)
 {
 	struct license license = borrow_license(&world, "none", 3, 0);
@@ -233,6 +283,9 @@ suite(void)
 	tcase_add_test(tc, a_site_that_keeps_more_than_there_is_lends_nothing);
 	tcase_add_test(tc, an_advisory_license_lends_beyond_its_contract);
 	tcase_add_test(tc, a_license_that_lends_nothing_says_so);
+	tcase_add_test(tc,
+	    a_license_with_grace_lends_nothing_beyond_its_contract);
+	tcase_add_test(tc, an_advisory_borrow_is_extended_after_the_contract);
 	tcase_add_test(tc, what_is_owed_is_told_by_its_cause);
 	tcase_add_test(tc, a_proof_older_than_the_login_gets_nothing);
 	tcase_add_test(tc, a_proof_that_says_nothing_new_is_journaled_once);

@@ -388,6 +388,7 @@ beat_at(int64_t time, uint32_t enforce)
 	struct journal_beat late = { .time = time };
 
 	chain.license.terms.enforce = enforce;
+	chain.license.terms.grace_days = enforce == LICENSE_GRACE ? 3 : 0;
 	chain_sign(&chain);
 	chain_prepare(&chain, &request, 0);
 	commit_again();
@@ -399,14 +400,18 @@ beat_at(int64_t time, uint32_t enforce)
 	return error;
 }
 
-START_TEST(beat_after_the_contract_renews_only_what_is_advisory)
+START_TEST(beat_after_the_contract_renews_only_what_is_not_hard)
 {
 	int64_t end =
 	    ((int64_t)chain.license.contract.end_date + 1) * CHAIN_DAY_MS;
 
 	ck_assert_int_eq(beat_at(end - 1, LICENSE_HARD), LH_OK);
 	ck_assert_int_eq(beat_at(end, LICENSE_HARD), LH_E_EXPIRED);
-	ck_assert_int_eq(beat_at(end, LICENSE_GRACE), LH_E_EXPIRED);
+	ck_assert_int_eq(beat_at(end + 3 * CHAIN_DAY_MS - 1, LICENSE_GRACE),
+	    LH_OK);
+	ck_assert_int_eq(beat_at(end + 3 * CHAIN_DAY_MS, LICENSE_GRACE),
+	    LH_E_EXPIRED);
+	ck_assert_ptr_nonnull(strstr(why, "the 3 days after it"));
 	ck_assert_int_eq(beat_at(end, LICENSE_ADVISORY), LH_OK);
 }
 END_TEST
@@ -458,7 +463,7 @@ suite(void)
 	tcase_add_test(tc, later_generation_goes_on_from_an_older_batch);
 	tcase_add_test(tc, beat_of_a_later_generation_renews_a_lease_of_before);
 	tcase_add_test(tc,
-	    beat_after_the_contract_renews_only_what_is_advisory);
+	    beat_after_the_contract_renews_only_what_is_not_hard);
 	tcase_add_test(tc, beat_of_another_site_is_a_mismatch);
 	tcase_add_test(tc, beat_of_another_tenant_is_a_mismatch);
 	suite_add_tcase(s, tc);

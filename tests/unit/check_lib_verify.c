@@ -356,15 +356,62 @@ START_TEST(contract_not_begun_at_header_time_is_expired)
 }
 END_TEST
 
-START_TEST(advisory_license_outlives_its_contract)
+/* Slot 0, granted as what it is after the contract: overage. */
+static void
+grant_after_contract(uint32_t enforce, uint32_t grace_days, int64_t late_ms)
 {
-	chain.license.terms.enforce = LICENSE_ADVISORY;
+	chain.license.terms.enforce = enforce;
+	chain.license.terms.grace_days = grace_days;
 	chain_sign(&chain);
-	chain.time =
-	    ((int64_t)chain.license.contract.end_date + 1) * CHAIN_DAY_MS;
+	chain.time = license_contract_end(&chain.license) + late_ms;
 	chain_prepare(&chain, &request, 0);
+	granted()->type = SEAT_OVERAGE;
+	granted()->overage = granted()->overage_count = 1;
+	commit_again();
+}
+
+START_TEST(advisory_license_outlives_its_contract_as_overage)
+{
+	grant_after_contract(LICENSE_ADVISORY, 0, 0);
+	ck_assert_int_eq(verify(), LH_OK);
+	ck_assert_uint_eq(lease.type, SEAT_OVERAGE);
+	grant_after_contract(LICENSE_ADVISORY, 0, 3000 * CHAIN_DAY_MS);
+	ck_assert_int_eq(verify(), LH_OK);
+	/* What nobody is billed for is not what the vendor allows. */
+	granted()->type = SEAT_COMMIT;
+	granted()->overage = granted()->overage_count = 0;
+	commit_again();
+	ck_assert_int_eq(verify(), LH_E_MISMATCH);
+	/* Nor may it be called overage while the contract runs. */
+	grant_after_contract(LICENSE_ADVISORY, 0, -1);
+	ck_assert_int_eq(verify(), LH_E_MISMATCH);
+	ck_assert_ptr_nonnull(strstr(why, "are called overage"));
+}
+END_TEST
+
+START_TEST(license_with_grace_outlives_its_contract_by_its_days)
+{
+	grant_after_contract(LICENSE_GRACE, 2, 2 * CHAIN_DAY_MS - 1);
+	ck_assert_int_eq(verify(), LH_OK);
+	ck_assert_uint_eq(lease.type, SEAT_OVERAGE);
+	grant_after_contract(LICENSE_GRACE, 2, 2 * CHAIN_DAY_MS);
+	ck_assert_int_eq(verify(), LH_E_EXPIRED);
+	ck_assert_ptr_nonnull(strstr(why, "the 2 days after it"));
+	grant_after_contract(LICENSE_HARD, 0, 0);
+	ck_assert_int_eq(verify(), LH_E_EXPIRED);
+}
+END_TEST
+
+START_TEST(license_with_grace_grants_no_more_than_its_seats)
+{
+	grant_after_contract(LICENSE_GRACE, 2, 0);
+	chain.slots[0].first = 4;
 	commit_again();
 	ck_assert_int_eq(verify(), LH_OK);
+	chain.slots[0].first = 5;
+	commit_again();
+	ck_assert_int_eq(verify(), LH_E_MISMATCH);
+	ck_assert_ptr_nonnull(strstr(why, "beyond the 5 seats"));
 }
 END_TEST
 
@@ -408,6 +455,23 @@ START_TEST(advisory_license_grants_beyond_its_seats_as_overage)
 	grant(5);
 	ck_assert_int_eq(verify(), LH_OK);
 	ck_assert_uint_eq(lease.type, SEAT_OVERAGE);
+	grant(LICENSE_ADVISORY_SEATS - 1);
+	ck_assert_int_eq(verify(), LH_OK);
+	/* It has a bound of its own. */
+	grant(LICENSE_ADVISORY_SEATS);
+	ck_assert_int_eq(verify(), LH_E_MISMATCH);
+}
+END_TEST
+
+START_TEST(license_with_grace_is_hard_while_its_contract_runs)
+{
+	chain.license.terms.enforce = LICENSE_GRACE;
+	chain.license.terms.grace_days = 30;
+	chain_sign(&chain);
+	grant(4);
+	ck_assert_int_eq(verify(), LH_OK);
+	grant(5);
+	ck_assert_int_eq(verify(), LH_E_MISMATCH);
 }
 END_TEST
 
@@ -468,7 +532,11 @@ add_grant_tests(TCase *tc)
 	tcase_add_test(tc, version_outside_the_range_is_not_covered);
 	tcase_add_test(tc, contract_over_at_header_time_is_expired);
 	tcase_add_test(tc, contract_not_begun_at_header_time_is_expired);
-	tcase_add_test(tc, advisory_license_outlives_its_contract);
+	tcase_add_test(tc, advisory_license_outlives_its_contract_as_overage);
+	tcase_add_test(tc,
+	    license_with_grace_outlives_its_contract_by_its_days);
+	tcase_add_test(tc, license_with_grace_grants_no_more_than_its_seats);
+	tcase_add_test(tc, license_with_grace_is_hard_while_its_contract_runs);
 	tcase_add_test(tc, overage_called_commit_is_a_mismatch);
 	tcase_add_test(tc, commit_called_overage_is_a_mismatch);
 	tcase_add_test(tc, slot_beyond_the_license_is_a_mismatch);
