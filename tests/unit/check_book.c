@@ -3,7 +3,6 @@
 #include "shared/base/err.h"
 #include "tests/unit/suite.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,20 +20,11 @@ setup(void)
 	book_init(&book);
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void
 teardown(void)
 {
 	book_release(&book);
-	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	test_remove(folder);
 }
 
 /* --- rows ----------------------------------------------------------------- */

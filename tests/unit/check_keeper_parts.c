@@ -11,7 +11,6 @@
 
 #include <event2/event.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -316,15 +315,6 @@ END_TEST
 static char folder[64];
 static struct files files;
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void
 setup_files(void)
 {
@@ -336,7 +326,7 @@ setup_files(void)
 static void
 teardown_files(void)
 {
-	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	test_remove(folder);
 }
 
 static struct lease_file

@@ -10,7 +10,6 @@
 #include "shared/base/text.h"
 #include "tests/unit/suite.h"
 
-#include <ftw.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,15 +22,6 @@ static struct ledger_process_options options;
 static struct process *process;
 static uint8_t site_secret[64], key[SETUP_KEY_BYTES];
 static struct buf dump;
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
 
 static bool
 is_there(const char *name)
@@ -186,7 +176,7 @@ teardown(void)
 	buf_release(&dump);
 	system_close(process->system);
 	free(process);
-	ck_assert_int_eq(nftw(state, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	test_remove(state);
 }
 
 /* --- making it beside --------------------------------------------------------- */

@@ -6,7 +6,6 @@
 #include "shared/base/text.h"
 #include "tests/unit/suite.h"
 
-#include <ftw.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,15 +16,6 @@ static char state[64];
 static struct ledger_process_options options;
 static struct process *process;
 static uint8_t site_secret[64];
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
 
 static void
 make_folder(const char *name)
@@ -70,7 +60,7 @@ teardown(void)
 {
 	system_close(process->system);
 	free(process);
-	ck_assert_int_eq(nftw(state, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	test_remove(state);
 }
 
 static struct system_tenant

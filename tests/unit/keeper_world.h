@@ -20,7 +20,6 @@
 #include "tests/unit/suite.h"
 
 #include <event2/event.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
@@ -526,16 +525,6 @@ world_enrolled(struct world *world)
 	identity_close(identity);
 }
 
-static inline int
-world_remove_one(const char *path, const struct stat *st, int type,
-    struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static inline void
 world_open(struct world *world)
 {
@@ -572,7 +561,7 @@ world_close(struct world *world)
 		close(world->app);
 	close(world->listen_fd);
 	buf_release(&world->token);
-	nftw(world->folder, world_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	test_remove(world->folder);
 }
 
 #endif

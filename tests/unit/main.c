@@ -2,6 +2,7 @@
  * prints a line a test; see suite.h. */
 #include "tests/unit/suite.h"
 
+#include <ftw.h>
 #include <limits.h>
 #include <signal.h>
 #include <sodium.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +44,24 @@ const char *
 test_data(void)
 {
 	return getenv("LEASEHOLD_DATA");
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void
+test_remove(const char *path)
+{
+	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0)
+		return;
+	perror(path);
+	abort();
 }
 
 void

@@ -29,6 +29,9 @@ void suite_add_test(TCase *tcase, const TTest *test, int first, int end);
 /** Folder of the reference data (../shared/data), or NULL: $LEASEHOLD_DATA. */
 const char *test_data(void);
 
+/** A folder and all in it is gone; aborts when it cannot be. */
+void test_remove(const char *path);
+
 /** Print "skip NAME: WHY" for a test that cannot run here. */
 void test_skip(const char *name, const char *why);
 
