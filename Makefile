@@ -65,7 +65,7 @@ help: ## this list
 # --- rooms: one archive a folder, main.c files stay outside ----------------
 
 ROOMS := shared/base shared/record shared/token shared/license \
-	shared/journal shared/backup shared/proof shared/ipc shared/rpc \
+	shared/journal shared/report shared/backup shared/proof shared/ipc shared/rpc \
 	shared/net \
 	appliance/setup appliance/front appliance/audit appliance/ledger \
 	appliance/courier \
@@ -75,7 +75,7 @@ archive = $(O)/$(subst /,-,$(1)).a
 archives = $(foreach room,$(1),$(call archive,$(room)))
 objects = $(patsubst %.c,$(O)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 
-DATA_ROOMS := shared/backup shared/license shared/journal shared/token \
+DATA_ROOMS := shared/backup shared/report shared/license shared/journal shared/token \
 	shared/record shared/base
 WIRE_ROOMS := shared/rpc shared/proof shared/ipc $(DATA_ROOMS)
 LIBS_base := -lsodium -linih -lseccomp -lcap
