@@ -231,6 +231,7 @@ fill_license(struct license *license, const struct license_request *request,
 	license->tier = terms->tier;
 	license->limits = terms->limits;
 	license->sync = terms->sync;
+	license->customer = terms->customer;
 	license->issued_at = clock_wall_ms();
 }
 

@@ -274,6 +274,7 @@ check_license_terms(struct license *license, struct record_error *error)
 		.tier = license->tier,
 		.limits = license->limits,
 		.sync = license->sync,
+		.customer = license->customer,
 	};
 	int err = license_terms_check(&terms, error);
 

@@ -43,6 +43,13 @@ struct license_vendor {
 	char name[128];
 };
 
+/** Who pays, by the vendor's own books: a statement names him so at the site and
+ * at the hub alike. */
+struct license_customer {
+	char crm_account_id[64]; /* "ACC-98765" */
+	char name[128]; /* of the company; "": the tenant's id stands for it */
+};
+
 struct license_product {
 	char id[64]; /* "davinci-configurator-se" */
 	char name[128]; /* for people */
@@ -196,7 +203,8 @@ struct license_sync {
 	char hub[256]; /* "https://hub.vector.example"; "": by file alone */
 };
 
-/** The file a vendor writes: the terms without the parties. */
+/** The file a vendor writes: the terms without the parties, but for the name
+ * under which he knows who pays. */
 struct license_terms {
 	struct license_product product;
 	struct license_entitlement entitlement;
@@ -207,6 +215,7 @@ struct license_terms {
 	uint32_t tier; /* enum license_tier */
 	struct record_list limits; /* license_limit */
 	struct license_sync sync;
+	struct license_customer customer;
 };
 
 /** Payload of a TOKEN_LICENSE. Its lists live where it was read to: a copy of
@@ -227,6 +236,7 @@ struct license {
 	uint32_t tier; /* enum license_tier */
 	struct record_list limits; /* license_limit */
 	struct license_sync sync;
+	struct license_customer customer;
 	int64_t issued_at;
 };
 
@@ -274,13 +284,14 @@ struct license_file {
 	struct record_span license; /* token */
 };
 
-extern const struct record license_vendor_record, license_product_record,
-    license_pricing_record, license_entitlement_record, license_feature_record,
-    license_contract_record, license_class_record, license_bounds_record,
-    license_usage_price_record, license_tax_record, license_billing_record,
-    license_limit_record, license_sync_record, license_terms_record,
-    license_record, license_issuer_record, license_request_record,
-    license_host_pattern_record, license_join_record, license_file_record;
+extern const struct record license_vendor_record, license_customer_record,
+    license_product_record, license_pricing_record, license_entitlement_record,
+    license_feature_record, license_contract_record, license_class_record,
+    license_bounds_record, license_usage_price_record, license_tax_record,
+    license_billing_record, license_limit_record, license_sync_record,
+    license_terms_record, license_record, license_issuer_record,
+    license_request_record, license_host_pattern_record, license_join_record,
+    license_file_record;
 
 /** The seats that a feature has, or ("") the product itself. */
 struct license_seats {

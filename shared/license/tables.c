@@ -12,6 +12,14 @@ static const struct record_field license_vendor_fields[] = {
 };
 RECORD_DEFINE(license_vendor, 1, "Who sells the product.");
 
+static const struct record_field license_customer_fields[] = {
+	R_TEXT(license_customer, crm_account_id, 0, 63, RECORD_OPTIONAL,
+	    "His account in the vendor's CRM: \"ACC-98765\"."),
+	R_TEXT(license_customer, name, 0, 127, RECORD_OPTIONAL,
+	    "Name of the company, as statements have it."),
+};
+RECORD_DEFINE(license_customer, 1, "Who pays, by the vendor's books.");
+
 static const struct record_field license_product_fields[] = {
 	R_TEXT(license_product, id, 1, 63, 0,
 	    "Id that applications check out: \"davinci-configurator-se\"."),
@@ -222,6 +230,8 @@ static const struct record_field license_terms_fields[] = {
 	    LICENSE_LIMITS_MAX, RECORD_OPTIONAL, "Limits of named metrics."),
 	R_STRUCT(license_terms, sync, &license_sync_record, RECORD_OPTIONAL,
 	    "How the site keeps in touch; absent: it need not."),
+	R_STRUCT(license_terms, customer, &license_customer_record,
+	    RECORD_OPTIONAL, "Who pays; absent: the tenant."),
 };
 RECORD_DEFINE(license_terms, 1,
     "What a vendor grants, without the parties: the file for issuing.");
@@ -253,6 +263,8 @@ static const struct record_field license_fields[] = {
 	    RECORD_OPTIONAL, "Limits of named metrics."),
 	R_STRUCT(license, sync, &license_sync_record, RECORD_OPTIONAL,
 	    "How the site keeps in touch; absent: it need not."),
+	R_STRUCT(license, customer, &license_customer_record, RECORD_OPTIONAL,
+	    "Who pays; absent: the tenant."),
 	R_TIME(license, issued_at, 0, "When the vendor signed it."),
 };
 RECORD_DEFINE(license, 1, "A vendor's grant to one tenant of one site.");
