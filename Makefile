@@ -176,6 +176,7 @@ $(filter $(O)/tests/unit/check_proof_%,$(UNIT)) \
 	$(O)/tests/unit/check_process_tpm: $(TPM_LAB)
 $(O)/tests/unit/check_proof_device: $(O)/tests/bench/device.o
 $(O)/tests/unit/check_proof_%.o: CPPFLAGS += -DTESTS_FOLDER='"$(CURDIR)/tests"'
+$(O)/tests/unit/check_flexlm.o: CPPFLAGS += -DTESTS_FOLDER='"$(CURDIR)/tests"'
 $(O)/tests/fuzz/fuzz_proof.o: CPPFLAGS += -DTESTS_FOLDER='"$(CURDIR)/tests"'
 $(O)/tests/unit/check_%: $(O)/tests/unit/check_%.o $(O)/tests/unit/main.o \
     $(call archives,$(ROOMS))

@@ -171,6 +171,9 @@ int policy_check(struct cli *cli, int argc, char **argv);
 int policy_apply(struct cli *cli, int argc, char **argv);
 int policy_history(struct cli *cli, int argc, char **argv);
 int policy_export(struct cli *cli, int argc, char **argv);
+int policy_import_flexlm(struct cli *cli, int argc, char **argv);
+/** Whom a policy would touch, for people. */
+void policy_show_impact(const struct policy_impact *impact);
 int tenant_create(struct cli *cli, int argc, char **argv);
 int tenant_list(struct cli *cli, int argc, char **argv);
 int tenant_show(struct cli *cli, int argc, char **argv);

@@ -153,6 +153,27 @@ const struct command_spec commands[] = {
 	    "the policy's document, to change and apply (admin)",
 	    "  --version N   an earlier one\n",
 	    "leasehold policy export > policy.json", policy_export },
+	{ "policy import-flexlm", "FILE",
+	    "make a policy of a FlexNet (FlexLM) options file",
+	    "  --feature NAME=PRODUCT[/FEATURE]\n"
+	    "                what a feature of FlexNet is called here; more "
+	    "than once, and\n"
+	    "                more than once of one name: it is a package\n"
+	    "  --features F  a file of such lines\n"
+	    "  --product P   all other features are features of P (default: "
+	    "each is a\n"
+	    "                product of its own name)\n"
+	    "  --all P,...   products that INCLUDEALL, EXCLUDEALL and the like "
+	    "are about\n"
+	    "  --out FILE    the policy goes there (default: standard output)\n"
+	    "  --check       ask the site whom it would touch, and which "
+	    "products it lacks\n"
+	    "  --strict      fail, and write nothing, unless all is taken over "
+	    "exactly\n"
+	    "What became of each line stands on standard error, with --json "
+	    "all in one\nobject on standard output.\n",
+	    "leasehold policy import-flexlm vendor.opt --out policy.json",
+	    policy_import_flexlm },
 	{ "tenant create", "NAME",
 	    "make a tenant: a customer of its own on this site (admin)",
 	    "  --id ID       lower-case letters, digits and '-'; stays "

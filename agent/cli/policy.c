@@ -216,8 +216,8 @@ show_touched(const struct policy_impact *impact)
 	table_end(&table);
 }
 
-static void
-show_impact(const struct policy_impact *impact)
+void
+policy_show_impact(const struct policy_impact *impact)
 {
 	const struct policy_waiting *waiters = impact->waiters.items;
 
@@ -254,7 +254,7 @@ policy_check(struct cli *cli, int argc, char **argv)
 		status =
 		    cli_answer(cli, OP_POLICY_CHECK, &request, &reply, &arena);
 	if (status == CLI_DONE && !cli->json)
-		show_impact(&reply);
+		policy_show_impact(&reply);
 	arena_release(&arena);
 	return status;
 }
@@ -305,7 +305,7 @@ revoke(struct cli *cli, const struct policy_summary *applied, uint32_t grace_s)
 	int status = cli_call(cli, OP_POLICY_CHECK, &check, &impact, &arena);
 
 	if (status == CLI_DONE && !cli->json)
-		show_impact(&impact);
+		policy_show_impact(&impact);
 	if (status == CLI_DONE)
 		status =
 		    cli_call(cli, OP_POLICY_REVOKE, &request, &reply, &arena);
