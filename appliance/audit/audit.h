@@ -97,6 +97,10 @@ int audit_put(struct audit_txn *txn, const struct audit_entry *entry);
 /** All rows of that batch were told. */
 void audit_batch(struct audit_txn *txn, uint64_t batch, const uint8_t head[32],
     uint64_t last_row);
+/** Rows up to this one are not there to be told: the journal gave up that batch
+ * and all before it. */
+void audit_skip(struct audit_txn *txn, uint64_t batch, const uint8_t head[32],
+    uint64_t last_row);
 /** Give up entries older than that, `most` at a time; how many were. */
 int audit_prune(uint64_t *given_up, struct audit_txn *txn, int64_t before,
     uint64_t most);

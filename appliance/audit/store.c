@@ -365,6 +365,15 @@ audit_batch(struct audit_txn *txn, uint64_t batch, const uint8_t head[32],
 	memcpy(txn->place.head, head, 32);
 }
 
+void
+audit_skip(struct audit_txn *txn, uint64_t batch, const uint8_t head[32],
+    uint64_t last_row)
+{
+	audit_batch(txn, batch, head, last_row);
+	if (last_row > txn->place.pruned)
+		txn->place.pruned = last_row;
+}
+
 static int
 compare_postings(const void *a, const void *b)
 {

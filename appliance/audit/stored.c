@@ -357,7 +357,8 @@ audit_prune(uint64_t *given_up, struct audit_txn *txn, int64_t before,
 		if (err == 0) {
 			(*given_up)++;
 			txn->place.entries--;
-			txn->place.pruned = row;
+			if (row > txn->place.pruned)
+				txn->place.pruned = row;
 		}
 	}
 	return err;

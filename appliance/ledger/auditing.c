@@ -2,6 +2,7 @@
 #include "appliance/ledger/auditing.h"
 
 #include "appliance/ledger/core.h"
+#include "appliance/ledger/prune.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
@@ -60,18 +61,38 @@ tell_batch(struct audit_txn *txn, struct told *told, uint64_t *last)
 	return err;
 }
 
+/* What was given up before it was told is not there any more. */
+static int
+skip_gone(uint64_t *number, struct audit_txn *txn,
+    const struct ledger_view *view, const struct ledger_beginning *beginning)
+{
+	struct record_span blob;
+	int err = state_batch(&blob, &view->state, *number);
+
+	if (err != ERR_NOT_FOUND_INTERNAL)
+		return err;
+	*number = beginning->batch;
+	audit_skip(txn, beginning->batch - 1, beginning->head,
+	    beginning->row - 1);
+	return 0;
+}
+
 static int
 tell_rows(struct audit_txn *txn, struct ledger_view *view, uint64_t from)
 {
 	struct told told = { .batch = { .header = { 0 } } };
 	uint64_t end = view->state.counters.batches, rows = 0;
-	int err = 0;
+	struct ledger_beginning beginning;
+	int err = ledger_beginning(&beginning, view);
 
 	for (uint64_t i = from; i < end && rows < AUDITING_ROWS && err == 0;
 	     i++) {
 		uint64_t last;
 
-		err = read_batch(&told, view, i);
+		if (i < beginning.batch)
+			err = skip_gone(&i, txn, view, &beginning);
+		if (err == 0)
+			err = read_batch(&told, view, i);
 		if (err == 0)
 			err = tell_batch(txn, &told, &last);
 		if (err == 0) {

@@ -1,5 +1,4 @@
-/* The invariants of DESIGN 5 over the whole state, and the hash of its logical
- * dump. See ledger.h. */
+/* The invariants of DESIGN 5 over the whole state. See ledger.h. */
 #include "appliance/ledger/borrow.h"
 #include "appliance/ledger/codec.h"
 #include "appliance/ledger/core.h"
@@ -14,57 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* --- state hash -------------------------------------------------------- */
-
-static void
-hash_u32(crypto_generichash_state *st, uint32_t value)
-{
-	uint8_t bytes[4];
-
-	be32_write(bytes, value);
-	crypto_generichash_update(st, bytes, sizeof bytes);
-}
-
-static int
-hash_entry(void *ctx, const struct record_span *key,
-    const struct record_span *value)
-{
-	crypto_generichash_state *st = ctx;
-
-	hash_u32(st, key->len);
-	crypto_generichash_update(st, key->data, key->len);
-	hash_u32(st, value->len);
-	crypto_generichash_update(st, value->data, value->len);
-	return 0;
-}
-
-int
-ledger_state_hash(uint8_t hash[32], struct journal_header *after,
-    uint8_t head[32], struct ledger_view *view)
-{
-	static const char title[] = "leasehold.state.v1";
-	crypto_generichash_state st;
-	struct arena arena = { .chunks = NULL };
-	struct record_span token;
-	int err = ledger_newest(after, head, &token, view, &arena);
-
-	arena_release(&arena);
-	crypto_generichash_init(&st, NULL, 0, 32);
-	crypto_generichash_update(&st, (const uint8_t *)title, sizeof title);
-	for (enum store_table t = 0; t < STORE_TABLES && err == 0; t++) {
-		const char *name = store_table_name(t);
-
-		if (!store_table_is_state(t))
-			continue;
-		hash_u32(&st, UINT32_MAX); /* no key is that long */
-		crypto_generichash_update(&st, (const uint8_t *)name,
-		    strlen(name) + 1);
-		err = store_each(&view->state.txn, t, NULL, 0, hash_entry, &st);
-	}
-	crypto_generichash_final(&st, hash, 32);
-	return err;
-}
 
 /* --- invariants -------------------------------------------------------- */
 

@@ -1,4 +1,5 @@
 /* Decide: the table of commands, and what the handlers share. See core.h. */
+#include "appliance/ledger/base.h"
 #include "appliance/ledger/limits.h"
 #include "shared/base/err.h"
 
@@ -326,6 +327,8 @@ static const struct decision {
 	{ LEDGER_ACT, BY(SITE), &act_record, 2, decide_act },
 	{ LEDGER_ERASE_AGAIN, BY_ADMINS, &erase_again_record,
 	    1 + ERASURE_USERS_MAX, decide_erase_again },
+	{ LEDGER_PRUNE, BY(SITE) | BY_ADMINS, &ledger_prune_record, 2,
+	    decide_prune },
 };
 
 static const struct decision *

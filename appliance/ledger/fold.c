@@ -500,6 +500,7 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_DELIVERY:
 	case ROW_ACT:
 	case ROW_CHECKPOINT:
+	case ROW_PRUNED:
 		return 0; /* facts that no decision reads */
 	case ROW_LICENSE_INSTALLED:
 		return fold_license_installed(state, row);

@@ -73,6 +73,38 @@ history_append(struct state *state, uint64_t batch, const uint8_t head[32])
 	return merkle_append(&source, node_put, batch, leaf);
 }
 
+int
+history_frontier(uint8_t *out, size_t *hashes, struct state *state, uint64_t n)
+{
+	int err = 0;
+
+	*hashes = 0;
+	for (unsigned int level = 0; level < 64 && err == 0; level++) {
+		uint64_t index = n >> level;
+
+		if ((index & 1) == 0)
+			continue;
+		err = node_get(out + MERKLE_BYTES * (*hashes)++, state, level,
+		    index - 1);
+	}
+	return err;
+}
+
+int
+history_copy(struct state *to, struct state *from, uint64_t first, uint64_t end)
+{
+	struct merkle_source source = history_source(to);
+	uint8_t leaf[MERKLE_BYTES];
+	int err = 0;
+
+	for (uint64_t i = first; i < end && err == 0; i++) {
+		err = node_get(leaf, from, 0, i);
+		if (err == 0)
+			err = merkle_append(&source, node_put, i, leaf);
+	}
+	return err;
+}
+
 bool
 history_is_unknown(const struct journal_known *known)
 {

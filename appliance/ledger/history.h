@@ -14,6 +14,15 @@ int history_root(uint8_t root[MERKLE_BYTES], struct state *state, uint64_t n);
 /** The head of batch number `batch`, the next one. */
 int history_append(struct state *state, uint64_t batch, const uint8_t head[32]);
 
+/** Complete subtrees over the heads of batches 0 to n - 1, as
+ * journal_walk_resume() takes them: 64 * 32 bytes. */
+int history_frontier(uint8_t *out, size_t *hashes, struct state *state,
+    uint64_t n);
+/** Leaves `first` to before `end` of another journal's tree, behind those that
+ * are there. */
+int history_copy(struct state *to, struct state *from, uint64_t first,
+    uint64_t end);
+
 /** Nothing known: batch 0 and a zero head. */
 bool history_is_unknown(const struct journal_known *known);
 

@@ -90,6 +90,7 @@ enum ledger_internal {
 	/** struct ledger_erase_again: in a copy from before an erasure, whose
 	 * ids are known and whose name nobody knows any more. */
 	LEDGER_ERASE_AGAIN,
+	LEDGER_PRUNE, /* struct ledger_prune; prune.h */
 };
 
 /** The daemon opened the journal; with it, a tick. */
@@ -339,6 +340,7 @@ struct command {
 		struct channel_number channel;
 		struct delivery_ref delivery;
 		struct policy_summary policy;
+		struct row_pruned pruned;
 	} reply;
 	uint8_t entropy[LEDGER_ENTROPY];
 };

@@ -2,6 +2,7 @@
  * then the journal's facts. A page of the journal is read in some 50 ms at most:
  * an id is random, so bytes are searched before rows are read. Nothing is left
  * out: a page that is full says where the next begins. See ledger.h. */
+#include "appliance/ledger/base.h"
 #include "appliance/ledger/key_person.h"
 #include "appliance/ledger/view_query.h"
 #include "shared/base/err.h"
@@ -284,22 +285,52 @@ export_batch(struct export *export, const struct record_span *blob,
 	return err;
 }
 
+static int
+take_number(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	uint64_t *number = ctx;
+
+	(void)value;
+	*number = key->len == 8 ? be64_read(key->data) : 0;
+	return 1;
+}
+
+/* To the one before the next that is there. */
+static int
+skip_gone(uint64_t *at, const struct state *state, uint64_t before)
+{
+	uint64_t next = before;
+	uint8_t key[8];
+
+	be64_write(key, *at);
+	int err = store_each(&state->txn, STORE_BATCHES, key, sizeof key,
+	    take_number, &next);
+
+	if (err != 0 && err != 1)
+		return err;
+	if (next <= *at)
+		return ERR_CORRUPT;
+	*at = next - 1;
+	return 0;
+}
+
 /* A place is a batch and a row of it. */
 static int
 export_rows(struct export *export, uint64_t from, uint32_t row)
 {
 	struct person_data *out = export->out;
 	const struct state *state = &export->q->view->state;
-	uint64_t end = state->counters.batches, at = from;
+	uint64_t end = state->counters.batches, at = from, before = 0;
 	bool full = false;
-	int err = 0;
+	int err = anchor_before(&before, state);
 
 	export->rows = arena_alloc(export->q->arena,
 	    PERSON_ROWS_MAX * sizeof *export->rows);
 	if (export->rows == NULL)
 		return ERR_NOMEM;
 	out->rows.items = export->rows;
-	for (; at < end; at++) {
+	for (; err == 0 && at < end; at++) {
 		struct record_span blob;
 
 		if (at > from &&
@@ -307,6 +338,13 @@ export_rows(struct export *export, uint64_t from, uint32_t row)
 			core_now_ns() - export->began > PAGE_NS))
 			break;
 		err = state_batch(&blob, state, at);
+		/* What was given up is not there; what it says of a lease that
+		 * is held, is. */
+		if (err == ERR_NOT_FOUND_INTERNAL && at < before) {
+			err = skip_gone(&at, state, before);
+			row = 0;
+			continue;
+		}
 		if (err == ERR_NOT_FOUND_INTERNAL)
 			err = ERR_CORRUPT;
 		if (err == 0 && names_him(export, &blob))

@@ -51,7 +51,8 @@
 	X(STORE_CHANNELS, "channels", 1)             \
 	X(STORE_OUTBOX, "outbox", 0)                 \
 	X(STORE_POLICIES, "policies", 1)             \
-	X(STORE_POLICY_TEXTS, "policy_texts", 0)
+	X(STORE_POLICY_TEXTS, "policy_texts", 0)     \
+	X(STORE_BASE, "base", 0)
 
 enum store_table {
 #define X(name, text, dumped) name,

@@ -1,5 +1,6 @@
 /* Rows of the journal as events: from a place on, a page at a time. See
  * ledger.h. */
+#include "appliance/ledger/prune.h"
 #include "appliance/ledger/view_query.h"
 
 #include "shared/base/clock.h"
@@ -38,6 +39,7 @@ ledger_events_begin(struct event_place *place, struct ledger_view *view,
 {
 	const struct counters *counters = &view->state.counters;
 	uint64_t low = 0, high = counters->batches;
+	struct ledger_beginning beginning;
 
 	if (!resume) {
 		*place = (struct event_place){ counters->next_row - 1,
@@ -49,6 +51,16 @@ ledger_events_begin(struct event_place *place, struct ledger_view *view,
 		    "the journal has no row %" PRIu64 " yet; its newest is "
 		    "%" PRIu64,
 		    place->row, counters->next_row - 1);
+	int gone = ledger_beginning(&beginning, view);
+
+	if (gone != 0)
+		return gone;
+	if (place->row + 1 < beginning.row)
+		return query_refuse(problem, ERR_GONE,
+		    "rows before %" PRIu64 " were given up; follow from row "
+		    "%" PRIu64 " on",
+		    beginning.row, beginning.row - 1);
+	low = beginning.batch;
 	/* The batch that holds the next row, or will. */
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;

@@ -2,6 +2,7 @@
  * leases are in view_lease.c, on borrows in view_borrow.c, on devices in
  * view_device.c. See ledger.h. */
 #include "appliance/ledger/view_query.h"
+#include "appliance/ledger/prune.h"
 
 #include "shared/base/err.h"
 
@@ -242,11 +243,20 @@ query_batches(struct query *q)
 	struct batch_page *out = q->reply;
 	uint64_t end = q->view->state.counters.batches, at = request->from;
 	uint32_t limit = query_limit(request->limit), n = 0;
+	struct ledger_beginning beginning;
 	size_t bytes = 0;
 	struct batch_item *items = arena_alloc(q->arena, limit * sizeof *items);
 
 	if (items == NULL)
 		return ERR_NOMEM;
+	int gone = ledger_beginning(&beginning, q->view);
+
+	if (gone != 0)
+		return gone;
+	if (at < beginning.batch)
+		return query_refuse(q->problem, ERR_GONE,
+		    "batches before %" PRIu64 " were given up; ask from there",
+		    beginning.batch);
 	for (; at < end && n < limit; at++) {
 		struct record_span blob;
 		int err = state_batch(&blob, &q->view->state, at);

@@ -28,6 +28,7 @@ struct reading {
 	struct journal_walk *journal;
 	struct dump_reader *dump;
 	bool batches; /* the table at hand is the journal */
+	bool meta; /* or the one that says where it begins */
 	bool sealed; /* its key was there */
 };
 
@@ -89,6 +90,7 @@ on_table(void *ctx, const char *name)
 	struct reading *reading = ctx;
 
 	reading->batches = strcmp(name, "batches") == 0;
+	reading->meta = strcmp(name, "meta") == 0;
 	reading->sealed |= strcmp(name, DUMP_KEY_TABLE) == 0;
 	int rc = restoring_table(&reading->restoring, name);
 
@@ -103,11 +105,8 @@ walk_batch(struct reading *reading, const uint8_t *key, size_t key_len,
 {
 	char words[200] = "", said[320];
 
-	if (key_len != 8 || be64_read(key) != reading->journal->next_batch)
-		return say(reading, ERR_CORRUPT,
-		    "a batch of its journal is missing");
-	int rc = journal_walk_batch(reading->journal, value, value_len, NULL,
-	    NULL, words, sizeof(words));
+	int rc = journal_walk_stored(reading->journal, reading->batches, key,
+	    key_len, value, value_len, words, sizeof(words));
 
 	if (rc == 0 || rc == ERR_NOMEM)
 		return rc;
@@ -121,7 +120,7 @@ on_entry(void *ctx, const void *key, size_t key_len, const void *value,
     size_t value_len)
 {
 	struct reading *reading = ctx;
-	int rc = reading->batches
+	int rc = reading->batches || reading->meta
 	    ? walk_batch(reading, key, key_len, value, value_len)
 	    : 0;
 
@@ -170,8 +169,12 @@ check_journal(struct reading *reading)
 
 	if (!reading->sealed)
 		return say(reading, ERR_CORRUPT, "its key is not there");
-	if (journal->next_batch == 0)
+	if (journal->next_batch == 0 || journal->next_batch == journal->anchor)
 		return say(reading, ERR_CORRUPT, "its journal is not there");
+	if (!journal_walk_is_explained(journal))
+		return say(reading, ERR_CORRUPT,
+		    "the beginning of its journal is missing, and nothing in "
+		    "it says that it was given up");
 	if (strcmp(journal->site, beside->site) == 0 &&
 	    strcmp(journal->tenant, beside->tenant) == 0)
 		return 0;

@@ -17,6 +17,7 @@ struct walk {
 	struct dump_reader *dump; /* of the part at hand; NULL: none */
 	char tenant[64]; /* its; "": the site's */
 	bool batches; /* the table at hand is the journal */
+	bool meta; /* or the one that says where it begins */
 	bool sealed; /* the part has its key */
 	struct journal_walk *journal;
 	bool *seen; /* by tenant of the header */
@@ -65,6 +66,7 @@ on_table(void *ctx, const char *name)
 	const struct backup_listener *listener = walk->listener;
 
 	walk->batches = walk->tenant[0] != '\0' && strcmp(name, "batches") == 0;
+	walk->meta = walk->tenant[0] != '\0' && strcmp(name, "meta") == 0;
 	walk->sealed |= strcmp(name, DUMP_KEY_TABLE) == 0;
 	return listener->table != NULL ? listener->table(listener->ctx, name)
 				       : 0;
@@ -75,13 +77,8 @@ walk_batch(struct walk *walk, const uint8_t *key, size_t key_len,
     const uint8_t *value, size_t value_len)
 {
 	char words[200] = "";
-
-	if (key_len != 8 || be64_read(key) != walk->journal->next_batch)
-		return fail(walk, "tenant %s: batch %llu is missing",
-		    walk->tenant,
-		    (unsigned long long)walk->journal->next_batch);
-	int err = journal_walk_batch(walk->journal, value, value_len, NULL,
-	    NULL, words, sizeof(words));
+	int err = journal_walk_stored(walk->journal, walk->batches, key,
+	    key_len, value, value_len, words, sizeof(words));
 
 	if (err == 0)
 		return 0;
@@ -98,7 +95,7 @@ on_entry(void *ctx, const void *key, size_t key_len, const void *value,
 	const struct backup_listener *listener = walk->listener;
 
 	walk->summary->entries++;
-	int err = walk->batches
+	int err = walk->batches || walk->meta
 	    ? walk_batch(walk, key, key_len, value, value_len)
 	    : 0;
 
@@ -131,8 +128,13 @@ check_journal(struct walk *walk)
 	size_t i = 0;
 	const struct archive_tenant *said = find_tenant(&i, walk);
 
-	if (journal->next_batch == 0)
+	if (journal->next_batch == 0 || journal->next_batch == journal->anchor)
 		return fail(walk, "tenant %s: its journal is not there",
+		    walk->tenant);
+	if (!journal_walk_is_explained(journal))
+		return fail(walk,
+		    "tenant %s: the beginning of its journal is missing, and "
+		    "nothing in it says that it was given up",
 		    walk->tenant);
 	if (strcmp(journal->site, header->site) != 0 ||
 	    strcmp(journal->tenant, walk->tenant) != 0)
@@ -147,7 +149,7 @@ check_journal(struct walk *walk)
 		    "tenant %s: the journal ends with batch %llu, and not "
 		    "where the file's header says",
 		    walk->tenant, (unsigned long long)journal->next_batch - 1);
-	walk->summary->batches += journal->next_batch;
+	walk->summary->batches += journal->next_batch - journal->anchor;
 	walk->summary->rows += journal->next_row - 1;
 	walk->summary->tenants++;
 	return 0;

@@ -155,6 +155,12 @@ struct journal_walk {
 	/** It began in the middle: what a license's overage numbers, and the
 	 * counter, were before is not known; the first that is seen is taken. */
 	bool partial;
+	/** It resumed before this batch; 0: it began with the genesis. And what
+	 * is known of the one before. */
+	uint64_t anchor;
+	uint8_t anchor_head[32];
+	/** Batches before this one were given up, as a row says; 0: none. */
+	uint64_t pruned;
 };
 /**
  * Go on behind a batch whose header is known: from a signed header and the
@@ -170,5 +176,41 @@ void journal_walk_init(struct journal_walk *walk, const uint8_t site_key[32]);
 int journal_walk_batch(struct journal_walk *walk, const uint8_t *blob,
     size_t len, int (*row)(void *ctx, const struct row *row, int64_t time),
     void *ctx, char *error, size_t error_size);
+
+/* --- anchor.c: a journal whose beginning was given up ------------------------ */
+
+/** What stands in place of the batches before `before`: enough to go on behind
+ * them, and nothing of what was in them. A store keeps it under this key in its
+ * table "meta". */
+struct journal_anchor {
+	uint64_t before; /* at least 1 */
+	struct record_span header; /* token of the batch before it */
+	struct record_span frontier; /* as journal_walk_resume() takes it */
+};
+#define JOURNAL_ANCHOR_KEY "anchor"
+extern const struct record journal_anchor_record;
+
+/** Resume with it: signed header and number must agree. ERR_CORRUPT and those
+ * of journal_walk_resume(). */
+int journal_walk_anchor(struct journal_walk *walk, const uint8_t site_key[32],
+    const struct journal_anchor *anchor);
+
+/** Is its beginning there, or does a row say that it was given up? At the end
+ * of a walk. */
+bool journal_walk_is_explained(const struct journal_walk *walk);
+
+/** A batch by itself, as some are kept that stand before an anchor: its
+ * signature and its rows; where it stands in the history is not looked at. */
+int journal_batch_verify(struct journal_header *header, uint8_t head[32],
+    const uint8_t *blob, size_t len, const uint8_t site_key[32]);
+
+/**
+ * An entry of the tables of a stored journal, in the order of a dump: the anchor
+ * from "meta", then each entry of "batches". Batches that are kept before the
+ * anchor are checked by themselves. ERR_CORRUPT with words.
+ */
+int journal_walk_stored(struct journal_walk *walk, bool batches,
+    const void *key, size_t key_len, const void *value, size_t value_len,
+    char *error, size_t error_size);
 
 #endif

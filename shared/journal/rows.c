@@ -350,6 +350,7 @@ static const struct {
 	[ROW_DELIVERY] = { &row_delivery_record, "delivery" },
 	[ROW_POLICY_SET] = { &row_policy_set_record, "policy.set" },
 	[ROW_ACT] = { &row_act_record, "act" },
+	[ROW_PRUNED] = { &row_pruned_record, "pruned" },
 };
 
 const struct record *

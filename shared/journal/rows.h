@@ -69,6 +69,7 @@ enum row_kind {
 	ROW_DELIVERY = 96,
 	ROW_POLICY_SET = 100,
 	ROW_ACT = 110,
+	ROW_PRUNED = 112,
 };
 
 /** First row of every tenant's journal. */
@@ -723,6 +724,20 @@ struct row_policy_set {
 	struct row_actor by;
 };
 
+/**
+ * What stood in batches before that one is given up from here on: their heads
+ * stay, and with them every proof that this journal continues another. What the
+ * state was is told by the checkpoint, a row before this one.
+ */
+struct row_pruned {
+	uint64_t before; /* the first batch that stays */
+	uint64_t first_row; /* its first row */
+	int64_t time; /* of the batch before it */
+	uint8_t head[32]; /* of the batch before it */
+	uint64_t checkpoint; /* batch after which the state is known */
+	struct row_actor by;
+};
+
 /** Is it a borrow that goes on? */
 bool row_adopts_borrow(const struct row_lease_adopted *adopted);
 
@@ -743,7 +758,8 @@ extern const struct record row_genesis_record, row_started_record,
     row_tenant_changed_record, row_alert_opened_record, row_alert_again_record,
     row_alert_acknowledged_record, row_alert_closed_record,
     alert_subject_record, row_channel_added_record, row_channel_removed_record,
-    row_delivery_record, row_policy_set_record, row_act_record;
+    row_delivery_record, row_policy_set_record, row_act_record,
+    row_pruned_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -852,6 +868,7 @@ struct row {
 		struct row_delivery delivery;
 		struct row_policy_set policy_set;
 		struct row_act act;
+		struct row_pruned pruned;
 	} u;
 };
 

@@ -65,6 +65,8 @@ journal_walk_resume(struct journal_walk *walk, const uint8_t site_key[32],
 	if (err != 0)
 		return err;
 	walk->partial = true;
+	walk->anchor = header.batch + 1;
+	memcpy(walk->anchor_head, walk->head, 32);
 	walk->next_batch = header.batch + 1;
 	walk->next_row = header.first_row + header.rows;
 	walk->totals = header.totals;
@@ -336,6 +338,29 @@ check_tick(struct walking *w, const struct row *row)
 	return 0;
 }
 
+/* What is given up lies before, is that very journal, and more each time. */
+static int
+check_pruned(struct walking *w, const struct row *row)
+{
+	const struct row_pruned *r = &row->u.pruned;
+	struct journal_walk *walk = w->walk;
+
+	if (r->before > w->header.batch || r->before <= walk->pruned ||
+	    r->checkpoint < r->before || r->checkpoint >= w->header.batch)
+		return fail(w, ERR_CORRUPT,
+		    "row %" PRIu64 ": it cannot give up batches before "
+		    "%" PRIu64,
+		    row->number, r->before);
+	if (r->before == walk->anchor &&
+	    memcmp(r->head, walk->anchor_head, 32) != 0)
+		return fail(w, ERR_CORRUPT,
+		    "row %" PRIu64 ": it gave up another journal than what "
+		    "stands before this one",
+		    row->number);
+	walk->pruned = r->before;
+	return 0;
+}
+
 static int
 check_row(struct walking *w, const struct row *row)
 {
@@ -353,6 +378,8 @@ check_row(struct walking *w, const struct row *row)
 		return check_generation(w, row);
 	if (row->kind == ROW_TICK)
 		return check_tick(w, row);
+	if (row->kind == ROW_PRUNED)
+		return check_pruned(w, row);
 	if (row->kind == ROW_LEASE_ENDED)
 		w->totals.ends++;
 	/* The one way back: a mistake of the clock, undone in the open. */

@@ -115,6 +115,8 @@ run_batch(struct sim *sim)
 		sim_reopen(sim);
 	}
 	sim_check_batch(sim);
+	if (sim_one_in(sim, 400))
+		sim_prune(sim);
 	if (sim->tally.batches % 512 == 0)
 		sim_check_all(sim);
 }
@@ -146,6 +148,7 @@ add_tally(struct sim_tally *sum, const struct sim_tally *one)
 	sum->reopens += one->reopens;
 	sum->checks += one->checks;
 	sum->verified += one->verified;
+	sum->pruned += one->pruned;
 }
 
 static void
@@ -181,8 +184,8 @@ tell(const struct sim_tally *t, uint64_t seed, uint64_t runs, double took)
 	       "%llu times no room, %llu restarts: nothing lost or doubled\n",
 	    N(t->crashes), N(t->lost_commits), N(t->full), N(t->reopens));
 	printf("ok sim: %llu whole checks, %llu journals verified and folded "
-	       "to the same state\n",
-	    N(t->checks), N(runs));
+	       "to the same state, pruned %llu times\n",
+	    N(t->checks), N(runs), N(t->pruned));
 #undef N
 }
 

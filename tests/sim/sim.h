@@ -185,6 +185,7 @@ struct sim_tally {
 	uint64_t of_features, of_many; /* grants */
 	uint64_t beyond; /* grants beyond seats or contract */
 	uint64_t crashes, lost_commits, full, reopens, checks, verified;
+	uint64_t pruned;
 };
 
 struct sim {
@@ -224,6 +225,9 @@ struct sim {
 	bool wrote; /* the batch has a row */
 	bool started; /* anew, and has not yet journaled it */
 	bool stopped; /* in order, and nothing was written since */
+	/** Leases up to this number were granted in batches that are given up:
+	 * a restart does not remember those that ended. */
+	uint64_t given_up;
 	struct sim_freed *freed; /* room for every slot */
 	uint32_t n_freed; /* by the batch's time */
 
@@ -313,6 +317,9 @@ void sim_apply(struct sim *sim, bool told, int64_t time);
 void sim_check_batch(struct sim *sim);
 void sim_check_all(struct sim *sim);
 void sim_check_end(struct sim *sim);
+/* sim_prune.c */
+/** Give up old batches, some way or all of it. */
+void sim_prune(struct sim *sim);
 /** Check the evidence of a grant as a library would. */
 void sim_check_grant(struct sim *sim, const struct sim_command *command);
 

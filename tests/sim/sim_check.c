@@ -1,5 +1,6 @@
 /* What is looked at: cheaply after every batch, whole from time to time, and
  * the journal at the end. See sim.h. */
+#include "appliance/ledger/prune.h"
 #include "tests/sim/sim.h"
 
 /* What a pool is said to have left is what the model counts. */
@@ -273,11 +274,18 @@ check_journal(struct sim *sim, struct ledger_view *view)
 {
 	struct journal_walk *walk = calloc(1, sizeof *walk);
 	struct batch_query query = { .from = 0 };
+	struct journal_anchor anchor;
 	struct arena arena = { .chunks = NULL };
 	char error[256] = "";
 
 	world_must(walk != NULL);
 	journal_walk_init(walk, sim->world.site_public);
+	sim_must(sim, ledger_anchor(&anchor, view) == 0);
+	if (anchor.before != 0)
+		sim_must(sim,
+		    journal_walk_anchor(walk, sim->world.site_public,
+			&anchor) == 0);
+	query.from = anchor.before;
 	do {
 		struct batch_page page;
 		struct problem problem;
@@ -296,6 +304,7 @@ check_journal(struct sim *sim, struct ledger_view *view)
 		}
 		query.from = page.next;
 	} while (query.from != 0);
+	sim_must(sim, journal_walk_is_explained(walk));
 	sim_must(sim, walk->next_batch == sim->newest.batch + 1);
 	sim_must(sim, memcmp(walk->head, sim->newest.head, 32) == 0);
 	sim_must(sim,

@@ -213,7 +213,8 @@ retry(struct applying *a, uint64_t granted)
 	/* Forgotten at the earliest when so many ended after it; a restart
 	 * remembers by the order of grants. */
 	bool may_forget = sim->ended - lease->ended_as >= SIM_ENDED_MAX ||
-	    sim->n_leases - granted >= SIM_ENDED_MAX;
+	    sim->n_leases - granted >= SIM_ENDED_MAX ||
+	    granted <= sim->given_up;
 
 	int remembered = same ? ERR_GONE : ERR_CONFLICT;
 

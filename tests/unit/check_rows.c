@@ -349,6 +349,14 @@ fill_row(struct row *row, enum row_kind kind)
 		fill(row->u.act.address, 16, 48);
 		row->u.act.device = 3;
 		return;
+	case ROW_PRUNED:
+		row->u.pruned = (struct row_pruned){ .before = 70000,
+			.first_row = 900000,
+			.time = MAKER_TIME,
+			.checkpoint = 70100,
+			.by = { ACTOR_USER, 1 } };
+		fill(row->u.pruned.head, 32, 53);
+		return;
 	case ROW_KEY_DENIED:
 		fill_key_denied(row);
 		return;
@@ -493,7 +501,7 @@ static const enum row_kind kinds[] = { ROW_GENESIS, ROW_STARTED,
 	ROW_USER_CREATED, ROW_USER_CHANGED, ROW_USER_LOGIN, ROW_USER_DENIED,
 	ROW_ERASURE, ROW_TENANT_CHANGED, ROW_ALERT_OPENED, ROW_ALERT_AGAIN,
 	ROW_ALERT_ACKNOWLEDGED, ROW_ALERT_CLOSED, ROW_CHANNEL_ADDED,
-	ROW_CHANNEL_REMOVED, ROW_DELIVERY };
+	ROW_CHANNEL_REMOVED, ROW_DELIVERY, ROW_ACT, ROW_PRUNED };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)
