@@ -67,7 +67,8 @@ help: ## this list
 ROOMS := shared/base shared/record shared/token shared/license \
 	shared/journal shared/report shared/backup shared/proof shared/ipc shared/rpc \
 	shared/net \
-	appliance/setup appliance/front appliance/audit appliance/ledger \
+	appliance/setup appliance/front appliance/audit appliance/metering \
+	appliance/ledger \
 	appliance/courier \
 	appliance/vendor \
 	agent/keeper agent/uplink agent/lib agent/cli
@@ -88,7 +89,8 @@ LIBS_ledger := -llmdb -levent_pthreads -pthread
 
 PROGRAMS := leaseholdd leasehold-agent leasehold leasehold-vendor
 leaseholdd_main := appliance/main.c
-leaseholdd_rooms := appliance/front appliance/audit appliance/ledger appliance/courier \
+leaseholdd_rooms := appliance/front appliance/audit appliance/metering \
+	appliance/ledger appliance/courier \
 	appliance/setup \
 	shared/net $(WIRE_ROOMS)
 leaseholdd_libs := $(LIBS_courier) $(LIBS_ledger) $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)

@@ -5,6 +5,7 @@
 #include "appliance/ledger/fold_key.h"
 #include "appliance/ledger/limits.h"
 #include "appliance/ledger/linger.h"
+#include "appliance/ledger/metered.h"
 #include "appliance/ledger/pools.h"
 #include "appliance/ledger/users.h"
 #include "shared/base/err.h"
@@ -566,6 +567,10 @@ fold_row(struct state *state, const struct row *row,
 		return fold_channel_removed(state, row);
 	case ROW_POLICY_SET:
 		return fold_policy_set(state, row, place);
+	case ROW_USAGE_TRACKED:
+		return fold_usage_tracked(state, row, place);
+	case ROW_LICENSE_CHANGED:
+		return fold_license_changed(state, row, place);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

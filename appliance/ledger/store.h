@@ -52,7 +52,10 @@
 	X(STORE_OUTBOX, "outbox", 0)                 \
 	X(STORE_POLICIES, "policies", 1)             \
 	X(STORE_POLICY_TEXTS, "policy_texts", 0)     \
-	X(STORE_BASE, "base", 0)
+	X(STORE_BASE, "base", 0)                     \
+	X(STORE_USAGE, "usage", 1)                   \
+	X(STORE_USAGE_EVENTS, "usage_events", 1)     \
+	X(STORE_LICENSE_STATUS, "license_status", 1)
 
 enum store_table {
 #define X(name, text, dumped) name,

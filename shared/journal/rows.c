@@ -351,6 +351,9 @@ static const struct {
 	[ROW_POLICY_SET] = { &row_policy_set_record, "policy.set" },
 	[ROW_ACT] = { &row_act_record, "act" },
 	[ROW_PRUNED] = { &row_pruned_record, "pruned" },
+	[ROW_USAGE_TRACKED] = { &row_usage_tracked_record, "usage.tracked" },
+	[ROW_LICENSE_CHANGED] = { &row_license_changed_record,
+	    "license.changed" },
 };
 
 const struct record *

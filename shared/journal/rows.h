@@ -70,6 +70,8 @@ enum row_kind {
 	ROW_POLICY_SET = 100,
 	ROW_ACT = 110,
 	ROW_PRUNED = 112,
+	ROW_USAGE_TRACKED = 120,
+	ROW_LICENSE_CHANGED = 122,
 };
 
 /** First row of every tenant's journal. */
@@ -738,6 +740,56 @@ struct row_pruned {
 	struct row_actor by;
 };
 
+/* --- usage, and what a vendor says of a license: rows_usage.c --------------- */
+
+enum usage_kind {
+	USAGE_COUNTER, /* amounts add up: calls, messages */
+	USAGE_GAUGE, /* what there is now: users, storage */
+};
+extern const char *const usage_kind_names[];
+
+/** Something that is no seat was used, by a named metric. It counts in the hour
+ * of its batch: a period that was stated stays as it was stated. */
+struct row_usage_tracked {
+	uint64_t license;
+	char metric[64];
+	uint32_t kind; /* enum usage_kind; of a metric always the same */
+	uint64_t amount;
+	uint8_t event[16]; /* once for each id and license */
+	int64_t at; /* as the client said; evidence only */
+	uint64_t device; /* 0: an admin */
+	uint8_t user[SUBJECT_BYTES]; /* zero: none was named */
+};
+
+enum license_status {
+	LICENSE_IS_ACTIVE,
+	LICENSE_IS_SUSPENDED, /* nothing new is granted */
+	LICENSE_IS_EXPIRED, /* its contract is over: never in a row */
+	LICENSE_IS_CANCELLED, /* for good */
+};
+extern const char *const license_status_names[];
+/** As enum license_change_what of the document has it. */
+enum license_turn {
+	LICENSE_TURN_RENEW, /* ROW_LICENSE_INSTALLED comes with it */
+	LICENSE_TURN_SUSPEND,
+	LICENSE_TURN_RESUME,
+	LICENSE_TURN_CANCEL, /* only a renewal ends that */
+};
+extern const char *const license_turn_names[];
+
+/** A signed document of the vendor about a license came. What runs ends with
+ * its own span. */
+struct row_license_changed {
+	uint64_t license;
+	uint32_t turn; /* enum license_turn */
+	uint64_t revision; /* of the document: from 1, ascending */
+	int64_t from; /* in force from then on, or since it came */
+	int64_t issued_at;
+	uint8_t digest[32];
+	struct record_span token; /* RENEW: empty, the license stands there */
+	struct row_actor by;
+};
+
 /** Is it a borrow that goes on? */
 bool row_adopts_borrow(const struct row_lease_adopted *adopted);
 
@@ -759,7 +811,8 @@ extern const struct record row_genesis_record, row_started_record,
     row_alert_acknowledged_record, row_alert_closed_record,
     alert_subject_record, row_channel_added_record, row_channel_removed_record,
     row_delivery_record, row_policy_set_record, row_act_record,
-    row_pruned_record;
+    row_pruned_record,
+    row_usage_tracked_record, row_license_changed_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -869,6 +922,8 @@ struct row {
 		struct row_policy_set policy_set;
 		struct row_act act;
 		struct row_pruned pruned;
+		struct row_usage_tracked usage_tracked;
+		struct row_license_changed license_changed;
 	} u;
 };
 

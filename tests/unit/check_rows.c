@@ -338,6 +338,27 @@ fill_row(struct row *row, enum row_kind kind)
 		row->u.key_rotated.expires_at = MAKER_TIME + 1000;
 		row->u.key_rotated.by = (struct row_actor){ ACTOR_USER, 1 };
 		return;
+	case ROW_USAGE_TRACKED:
+		row->u.usage_tracked = (struct row_usage_tracked){ .license = 3,
+			.metric = "api_calls",
+			.kind = USAGE_GAUGE,
+			.amount = 70000,
+			.at = MAKER_TIME,
+			.device = 9 };
+		fill(row->u.usage_tracked.event, 16, 61);
+		fill(row->u.usage_tracked.user, 16, 62);
+		return;
+	case ROW_LICENSE_CHANGED:
+		row->u.license_changed =
+		    (struct row_license_changed){ .license = 3,
+			    .turn = LICENSE_TURN_CANCEL,
+			    .revision = 7,
+			    .from = MAKER_TIME + 5,
+			    .issued_at = MAKER_TIME,
+			    .token = { "v4.public.x", 11 },
+			    .by = { ACTOR_SITE, 0 } };
+		fill(row->u.license_changed.digest, 32, 63);
+		return;
 	case ROW_ACT:
 		row->u.act.by = (struct row_actor){ ACTOR_USER, 7 };
 		text_copy(row->u.act.operation, sizeof(row->u.act.operation),
