@@ -257,12 +257,15 @@ demo-stop: ## end what KEEP=1 left running
 
 sim: dependencies ## the ledger against a model: SEED= RUNS= SECONDS=
 	@$(SELF) $(JOBS) $(O)/tests/sim/ledger_sim $(O)/tests/sim/guard_sim \
-		$(O)/tests/sim/borrow_sim $(O)/tests/sim/site_sim
+		$(O)/tests/sim/borrow_sim $(O)/tests/sim/site_sim \
+		$(O)/tests/sim/sync_sim
 	@for sim in ledger guard site; do $(O)/tests/sim/$${sim}_sim \
 		$(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(SECONDS),--seconds $(SECONDS)) || exit 1; done
 	@$(O)/tests/sim/borrow_sim $(if $(SEED),--seed $(SEED)) \
 		$(if $(RUNS),--runs $(RUNS))
+	@$(O)/tests/sim/sync_sim --runs $(or $(RUNS),10000) \
+		$(if $(SEED),--seed $(SEED))
 
 torture: dependencies ## kill -9 at random: ROUNDS=200 SEED=
 	@$(SELF) $(JOBS) build-tests

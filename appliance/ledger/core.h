@@ -14,7 +14,7 @@
 #include "appliance/ledger/requests.h"
 #include "appliance/ledger/sealed.h"
 #include "appliance/ledger/subjects.h"
-#include "appliance/ledger/tree.h"
+#include "shared/journal/tree.h"
 #include "appliance/ledger/users.h"
 
 #include <pthread.h>

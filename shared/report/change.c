@@ -71,7 +71,7 @@ check_parties(const struct license_change *change,
     const struct license_issuer *issuer, const char *site, const char *tenant,
     struct record_error *error)
 {
-	bool renews = change->what == LICENSE_RENEW;
+	const bool renews = change->what == LICENSE_RENEW;
 
 	if (strcmp(change->vendor, issuer->vendor.id) != 0)
 		return change_fail(error, ERR_MISMATCH, "vendor",

@@ -148,7 +148,7 @@ struct report_hour {
 	uint32_t kind; /* enum metering_kind */
 	uint64_t events, sum, max, last;
 };
-/** HMAC(tenant key, vendor, device): the same device has the same name with one
+/** Keyed hash over vendor and device, under the tenant key: the same device has the same name with one
  * vendor, and another one with another. */
 struct report_device {
 	uint64_t device;
@@ -303,13 +303,19 @@ struct report_known {
 	uint8_t site_key[32];
 	struct report_mark mark;
 	void *ctx;
-	/** Last overage number of a license that was taken; 0: none. */
-	int (*overage)(void *ctx, uint64_t *last, uint64_t license);
+	/** Last overage number of a license that was taken, and the generation
+	 * of the batch of its row; 0 and 0: none. Where the next row is of a
+	 * later one, its numbers may go on from what the journal was put back
+	 * to. */
+	int (*overage)(void *ctx, uint64_t *last, uint32_t *generation,
+	    uint64_t license);
 	/** An edition of a license that was shown before. ERR_NOT_FOUND_INTERNAL:
 	 * there is none. */
 	int (*installed)(void *ctx, struct report_installed *out,
 	    uint64_t license, const uint8_t digest[32]);
-	/** Was the overage of that row counted? */
+	/** Was the overage of that row counted? Of an adopted lease that was,
+	 * both are: its own row and the one it stands for, for its device may
+	 * present either when the journal is put back again. */
 	int (*counted)(void *ctx, bool *yes, uint32_t generation, uint64_t row);
 };
 
@@ -352,7 +358,7 @@ int report_receipt_verify(struct report_receipt *out, const char *token,
     size_t len, const uint8_t issuer_key[32], const char *site,
     const char *tenant, const char *vendor, struct record_error *error);
 
-/** HMAC(tenant key, vendor, device), 16 bytes. */
+/** BLAKE2b keyed with the tenant key over vendor and device, 16 bytes. */
 void report_pseudonym(uint8_t out[16], const uint8_t tenant_key[32],
     const char *vendor, uint64_t device);
 

@@ -128,7 +128,7 @@ RECORD_DEFINE(report_hour, 1, "What was in an hour.");
 static const struct record_field report_device_fields[] = {
 	R_U64(report_device, device, 1, U53_MAX, 0, "As rows name it."),
 	R_FIXED(report_device, pseudonym, 0,
-	    "As this vendor may know it: HMAC under the tenant's key."),
+	    "As this vendor may know it: a keyed hash under the tenant's key."),
 };
 RECORD_DEFINE(report_device, 1, "A device, by a name for this vendor alone.");
 

@@ -15,7 +15,8 @@ def main():
                             "20000" if slow else "150000"]),
             ("guard_sim", ["--seconds", "10"]),
             ("site_sim", ["--seconds", "10"]),
-            ("borrow_sim", ["--runs", "2" if slow else "10"])):
+            ("borrow_sim", ["--runs", "2" if slow else "10"]),
+            ("sync_sim", ["--runs", "100" if slow else "300"])):
         command = [os.path.join(build, "tests", "sim", name)] + args
         seed = os.environ.get("SEED")
         if seed:

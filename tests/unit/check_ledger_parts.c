@@ -3,7 +3,7 @@
 #include "appliance/ledger/requests.h"
 #include "appliance/ledger/slots.h"
 #include "appliance/ledger/subjects.h"
-#include "appliance/ledger/tree.h"
+#include "shared/journal/tree.h"
 #include "shared/base/err.h"
 #include "tests/unit/suite.h"
 

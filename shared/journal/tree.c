@@ -1,4 +1,4 @@
-#include "appliance/ledger/tree.h"
+#include "shared/journal/tree.h"
 
 #include "shared/base/err.h"
 

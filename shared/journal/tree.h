@@ -3,8 +3,8 @@
  * grant in the batch gets its path for the price of copying it. Shaped as
  * shared/journal/merkle.h. It must not know what the leaves are.
  */
-#ifndef APPLIANCE_LEDGER_TREE_H
-#define APPLIANCE_LEDGER_TREE_H
+#ifndef SHARED_JOURNAL_TREE_H
+#define SHARED_JOURNAL_TREE_H
 
 #include "shared/journal/merkle.h"
 
