@@ -113,6 +113,7 @@ cli_status(int err)
 	case ERR_MAX_REACHED:
 	case ERR_POLICY_MAX:
 	case ERR_RESERVED:
+	case ERR_IDLE:
 	case ERR_BORROW_LIMIT:
 	case ERR_QUEUE_FULL:
 	case ERR_QUOTA_EXCEEDED:

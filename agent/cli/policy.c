@@ -64,6 +64,9 @@ write_bounds(char out[160], const struct policy_rule *rule)
 		snprintf(out, 160, "none");
 	add_bound(out, "seats", rule->seats);
 	add_bound(out, "linger_s", rule->linger_s);
+	add_bound(out, "idle_s", rule->idle_s);
+	if (rule->silent)
+		strncat(out, ", silent too", 160 - strlen(out) - 1);
 	add_bound(out, "longest_s", rule->longest_s);
 	add_bound(out, "keep", rule->keep);
 	add_bound(out, "length", rule->length);

@@ -48,6 +48,9 @@ struct lease {
 
 	/* renewal.c */
 	bool wanted; /* wants to be in the next round, with `nonce` */
+	/** Its application says whether it is worked with; it was since the
+	 * site has last heard so. */
+	bool reports, active;
 	uint8_t nonce[NONCE_BYTES];
 	int64_t nonce_ms; /* when it came here */
 	struct asker asker;
@@ -117,7 +120,7 @@ struct renewal {
 
 int renewal_open(struct keeper *keeper);
 void renewal_close(struct keeper *keeper);
-void renewal_want(struct lease *lease, const uint8_t nonce[NONCE_BYTES],
+void renewal_want(struct lease *lease, const struct local_renew *request,
     const struct asker *asker);
 /** A lease came or a session began: (re)arm the timers. */
 void renewal_schedule(struct keeper *keeper);

@@ -56,7 +56,7 @@ do_renew(struct application *application, const struct asker *asker,
 		return;
 	}
 	lease->application = application->number;
-	renewal_want(lease, request->nonce, asker);
+	renewal_want(lease, request, asker);
 }
 
 /* --- return --------------------------------------------------------------- */

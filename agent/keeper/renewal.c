@@ -29,6 +29,7 @@ struct round_item {
 	uint32_t ttl_s;
 	int64_t nonce_ms;
 	struct asker asker; /* application 0: the keeper's own nonce */
+	bool reports, active;
 	bool refused;
 };
 
@@ -92,7 +93,7 @@ want_held(struct keeper *keeper, int64_t age_ms)
 }
 
 void
-renewal_want(struct lease *lease, const uint8_t nonce[NONCE_BYTES],
+renewal_want(struct lease *lease, const struct local_renew *request,
     const struct asker *asker)
 {
 	struct keeper *keeper = lease->keeper;
@@ -104,7 +105,9 @@ renewal_want(struct lease *lease, const uint8_t nonce[NONCE_BYTES],
 		application_refuse(keeper, &lease->asker, ERR_CONFLICT,
 		    &problem);
 	}
-	memcpy(lease->nonce, nonce, sizeof(lease->nonce));
+	memcpy(lease->nonce, request->nonce, sizeof(lease->nonce));
+	lease->reports = lease->reports || request->reports;
+	lease->active = lease->active || request->active;
 	lease->nonce_ms = clock_boottime_ms();
 	lease->asker = *asker;
 	lease->wanted = true;
@@ -141,6 +144,8 @@ want_again(struct renewal_round *round)
 		struct round_item *item = &round->items[i];
 		struct lease *lease = lease_find(round->keeper, item->lease);
 
+		if (lease != NULL)
+			lease->active = lease->active || item->active;
 		if (lease == NULL || lease->ending || lease->wanted) {
 			application_refuse(round->keeper, &item->asker,
 			    lease == NULL ? ERR_GONE : ERR_CONFLICT, NULL);
@@ -316,6 +321,9 @@ gather(struct keeper *keeper)
 		item->nonce_ms = lease->nonce_ms;
 		item->ttl_s = lease->ttl_s;
 		item->asker = lease->asker;
+		item->reports = lease->reports;
+		item->active = lease->active;
+		lease->active = false;
 		lease->wanted = false;
 		lease->asker = (struct asker){ 0 };
 		if (round->n == ROUND_MAX)
@@ -327,7 +335,7 @@ gather(struct keeper *keeper)
 static void
 start_round(struct keeper *keeper)
 {
-	struct renew_item items[ROUND_MAX];
+	struct renew_item items[ROUND_MAX] = { 0 };
 	struct renew request = { .leases = { items, 0 } };
 
 	if (keeper->renewal.flying != NULL || !session_is_up(keeper) ||
@@ -341,6 +349,8 @@ start_round(struct keeper *keeper)
 	for (uint32_t i = 0; i < round->n; i++) {
 		items[i].lease = round->items[i].lease;
 		memcpy(items[i].nonce, round->items[i].nonce, NONCE_BYTES);
+		items[i].reports = round->items[i].reports;
+		items[i].active = round->items[i].active;
 	}
 	request.leases.count = round->n;
 	keeper->renewal.flying = round;

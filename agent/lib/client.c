@@ -89,8 +89,11 @@ take_revoked(struct lh_client *client, const struct local_revoked *revoked)
 	     seat = seat->next) {
 		if (seat->lease.lease != revoked->lease)
 			continue;
+		int err = err_from_code(revoked->code);
+
 		renew_ended(seat, LH_E_GONE,
-		    err_from_code(revoked->code) == ERR_ROLLED_BACK
+		    err == ERR_IDLE ? CLIENT_IDLE_WORDS
+			: err == ERR_ROLLED_BACK
 			? "the site's journal was rolled back or forked and "
 			  "does not know this lease any more: its admin must "
 			  "look into it"

@@ -88,6 +88,11 @@ struct borrow_attempt {
 	struct local_borrow_take request;
 };
 
+/** Of a seat that a policy's idle took back. */
+#define CLIENT_IDLE_WORDS                                                      \
+	"the lease was taken back: nobody worked with it for longer than the " \
+	"site's policy lets a seat lie idle; take another when it is needed"
+
 struct lh_seat {
 	struct lh_client *client;
 	struct lh_seat *next;
@@ -107,6 +112,7 @@ struct lh_seat {
 	_Atomic int64_t deadline_ms;
 	_Atomic int64_t span_ms; /* from asking on, as was last signed or
 				    proved */
+	_Atomic int64_t active_ms; /* when it was worked with; 0: not told */
 	_Atomic int64_t until_ms; /* wall clock: the borrow ends; 0: none */
 	/* With the lock. */
 	int64_t next_ms; /* when to renew */
@@ -127,6 +133,9 @@ struct lh_seat {
 	struct connection *asked; /* NULL: none */
 	struct local_waiter waiter;
 	uint8_t nonce[NONCE_BYTES];
+	int64_t active_asked_ms; /* active_ms when it was sent */
+	int64_t active_heard_ms; /* and when the last one that was answered was
+				  */
 	int64_t sent_ms;
 	struct journal_known floor; /* when it was sent */
 };

@@ -223,6 +223,15 @@ LH_API void lh_return(struct lh_seat *seat);
  */
 LH_API int lh_seat_valid(const struct lh_seat *seat);
 
+/**
+ * Say that somebody works with it right now: call it where work is seen (a key
+ * pressed, a job done), as often as you like. It costs a clock and a store; the
+ * site hears of it with the next renewal. A site's policy may take seats back
+ * that nobody works with, from applications that call this at all: such a seat
+ * is lost with LH_E_GONE, and lh_detail() says why. Takes NULL. Any thread.
+ */
+LH_API void lh_seat_active(struct lh_seat *seat);
+
 enum lh_seat_type { LH_SEAT_COMMIT = 0, LH_SEAT_OVERAGE = 1 };
 LH_API enum lh_seat_type lh_seat_type(const struct lh_seat *seat);
 LH_API uint64_t lh_seat_id(const struct lh_seat *seat);

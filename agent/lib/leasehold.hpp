@@ -460,6 +460,11 @@ public:
 	{
 		return seat_ != nullptr && lh_seat_valid(seat_) != 0;
 	}
+	/** Say that somebody works with it right now; see lh_seat_active(). */
+	void active() noexcept
+	{
+		lh_seat_active(seat_);
+	}
 	/** Until it is no longer valid if nothing is renewed; 0: it is not. */
 	std::chrono::milliseconds left() const noexcept
 	{

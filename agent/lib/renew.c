@@ -142,6 +142,7 @@ take_renewed(struct lh_client *client, struct lh_seat *seat,
 		atomic_store(&seat->deadline_ms,
 		    seat->sent_ms + seat_span_ms(seat));
 		seat->next_ms = seat->sent_ms + seat_interval_ms(seat);
+		seat->active_heard_ms = seat->active_asked_ms;
 		seat->failures = 0;
 		seat->last_error = LH_OK;
 		beat_answered(seat, LH_OK);
@@ -154,7 +155,10 @@ take_refused(struct lh_client *client, struct lh_seat *seat, enum local_id op,
     int err, const struct problem *problem)
 {
 	pthread_mutex_lock(&client->lock);
-	if (err == ERR_GONE || (err == ERR_NOT_FOUND && op == LOCAL_ATTACH)) {
+	if (err == ERR_IDLE) {
+		renew_ended(seat, LH_E_GONE, CLIENT_IDLE_WORDS);
+	} else if (err == ERR_GONE ||
+	    (err == ERR_NOT_FOUND && op == LOCAL_ATTACH)) {
 		renew_ended(seat, LH_E_GONE, problem->detail);
 	} else {
 		/* An agent that forgot the lease is told again whose it is. */
@@ -233,6 +237,9 @@ begin_renew(struct lh_client *client, struct lh_seat *seat,
 	    seat->lease.header.tenant);
 	randombytes_buf(seat->nonce, sizeof(seat->nonce));
 	memcpy(request.nonce, seat->nonce, sizeof(request.nonce));
+	seat->active_asked_ms = atomic_load(&seat->active_ms);
+	request.reports = seat->active_asked_ms != 0;
+	request.active = seat->active_asked_ms != seat->active_heard_ms;
 	/* The span counts from here, before anybody can know the nonce. */
 	seat->sent_ms = clock_boottime_ms();
 	return local_begin(&seat->waiter, connection->local, LOCAL_RENEW,

@@ -182,6 +182,14 @@ lh_seat_valid(const struct lh_seat *seat)
 	return lh_seat_left_ms(seat) > 0;
 }
 
+void
+lh_seat_active(struct lh_seat *seat)
+{
+	if (seat != NULL && is_ours(seat))
+		atomic_store_explicit(&seat->active_ms, clock_boottime_ms(),
+		    memory_order_relaxed);
+}
+
 enum lh_seat_type
 lh_seat_type(const struct lh_seat *seat)
 {

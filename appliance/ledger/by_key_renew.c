@@ -16,6 +16,7 @@ renew_one(struct seat_renewed *out, uint8_t *leaves,
 {
 	struct seat_renewed_item *items = out->renewed.items;
 	struct live_lease *live;
+	int64_t boottime = clock_boottime_ms();
 	uint64_t number;
 
 	if (!seat_id_read(&number, id))
@@ -26,7 +27,10 @@ renew_one(struct seat_renewed *out, uint8_t *leaves,
 	if (contracts_are_over(&request->tenant->contracts, live->license,
 		process_now(request->process)))
 		return ERR_LICENSE_EXPIRED;
-	liveness_renew(live, clock_boottime_ms());
+	liveness_note(live, renew->active, renew->active, boottime);
+	if (command_take_idle(request->tenant, live, boottime))
+		return ERR_IDLE;
+	liveness_renew(live, boottime);
 	journal_beat_leaf(leaves + (size_t)32 * out->renewed.count, number,
 	    renew->nonce, live->ttl_s);
 	struct seat_renewed_item *item = &items[out->renewed.count++];
@@ -80,6 +84,13 @@ refuse_all(const struct request *request, const struct seat_renewed *out,
 		problem_set(&problem, err,
 		    "what is held stays until expires_at",
 		    "the contract of the license behind %s is over",
+		    items[0].id);
+	else if (err == ERR_IDLE)
+		problem_set(&problem, err,
+		    "say \"active\": true where somebody works with it; take a "
+		    "new one: POST /api/v1/licenses/checkout",
+		    "%s was taken back: it lay idle for longer than the site's "
+		    "policy lets it",
 		    items[0].id);
 	else if (err == ERR_BAD_REQUEST)
 		by_key_refuse_field(&problem, "ids",

@@ -146,13 +146,12 @@ mark_unseen(struct call *call)
 	call->write.command.unseen_from = call->tenant->liveness.newest + 1;
 }
 
-void
-command_take_lease(struct tenant *tenant, uint64_t number,
+static void
+take_lease(struct tenant *tenant, uint32_t op, uint64_t number,
     const struct principal *who, int err)
 {
 	const struct lease_ref ref = { .lease = number };
-	struct call *call =
-	    call_new_own(tenant, OP_LEASE_RELEASE, &ref, sizeof(ref));
+	struct call *call = call_new_own(tenant, op, &ref, sizeof(ref));
 	struct live_lease *lease = liveness_get(&tenant->liveness, number);
 
 	if (call == NULL)
@@ -166,6 +165,27 @@ command_take_lease(struct tenant *tenant, uint64_t number,
 		call->finish = finish_end;
 	}
 	call_commit(call);
+}
+
+void
+command_take_lease(struct tenant *tenant, uint64_t number,
+    const struct principal *who, int err)
+{
+	take_lease(tenant, OP_LEASE_RELEASE, number, who, err);
+}
+
+bool
+command_take_idle(struct tenant *tenant, struct live_lease *lease,
+    int64_t boottime)
+{
+	const struct principal site = { .kind = ACTOR_SITE };
+	uint32_t idle_s =
+	    ledger_policy_idle_s(tenant->ledger, lease->lease, lease->reports);
+
+	if (idle_s == 0 || boottime - lease->active_at < idle_s * INT64_C(1000))
+		return false;
+	take_lease(tenant, LEDGER_IDLE, lease->lease, &site, ERR_IDLE);
+	return lease->ending > 0;
 }
 
 void

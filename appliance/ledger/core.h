@@ -204,6 +204,7 @@ int decide_subject(uint8_t id[SUBJECT_BYTES], struct batch *batch,
 int decide_checkout(struct batch *batch, struct command *command);
 int decide_return(struct batch *batch, struct command *command);
 int decide_release(struct batch *batch, struct command *command);
+int decide_idle(struct batch *batch, struct command *command);
 int decide_expire(struct batch *batch, struct command *command);
 int decide_join(struct batch *batch, struct command *command);
 int decide_join_revoke(struct batch *batch, struct command *command);

@@ -284,6 +284,7 @@ static const struct decision {
 	{ OP_BORROW_WRITE_OFF, BY_ADMINS, &borrow_write_off_record, 1,
 	    decide_borrow_write_off },
 	{ LEDGER_EXPIRE, BY(SITE), &expire_record, 1, decide_expire },
+	{ LEDGER_IDLE, BY(SITE), &lease_ref_record, 1, decide_idle },
 	{ LEDGER_DENIED, BY(SITE), &row_denied_record, 1, decide_denied },
 	{ LEDGER_START, BY(SITE), &row_started_record, 2, decide_start },
 	{ LEDGER_CHECKPOINT, BY(SITE) | BY_ADMINS, &row_checkpoint_record, 1,

@@ -305,8 +305,9 @@ decide_return(struct batch *batch, struct command *command)
 	    linger_s == 0 ? 0 : batch->place.time + linger_s * INT64_C(1000));
 }
 
-int
-decide_release(struct batch *batch, struct command *command)
+/* By somebody who is not its holder. */
+static int
+take_back(struct batch *batch, struct command *command, enum lease_end reason)
 {
 	const struct lease_ref *request = command->request;
 	struct state_lease lease;
@@ -314,8 +315,20 @@ decide_release(struct batch *batch, struct command *command)
 
 	if (err != 0 || command->err != 0)
 		return err;
-	return end_found(batch, command, &lease, LEASE_RELEASED,
+	return end_found(batch, command, &lease, reason,
 	    decide_held_until(command, batch, &lease));
+}
+
+int
+decide_release(struct batch *batch, struct command *command)
+{
+	return take_back(batch, command, LEASE_RELEASED);
+}
+
+int
+decide_idle(struct batch *batch, struct command *command)
+{
+	return take_back(batch, command, LEASE_IDLE);
 }
 
 int

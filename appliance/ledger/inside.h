@@ -458,6 +458,10 @@ void policy_revoke_asked(const struct request *request);
 /** Once a second: leases whose grace is over end. */
 void policy_tick(struct tenant *tenant);
 /** In command.c: take a lease from who holds it, who is told why. */
+/** Take it back because nobody works with it, if the policy says so of it.
+ * False: it goes on. */
+bool command_take_idle(struct tenant *tenant, struct live_lease *lease,
+    int64_t boottime);
 void command_take_lease(struct tenant *tenant, uint64_t lease,
     const struct principal *who, int err);
 

@@ -61,6 +61,12 @@ accept_items(uint8_t *leaves, struct record_list *refused,
 			    ERR_LICENSE_EXPIRED);
 			continue;
 		}
+		liveness_note(lease, items[i].reports, items[i].active,
+		    boottime);
+		if (command_take_idle(request->tenant, lease, boottime)) {
+			lease_refuse(refused, items[i].lease, ERR_IDLE);
+			continue;
+		}
 		liveness_renew(lease, boottime);
 		journal_beat_leaf(leaves + (size_t)32 * n++, lease->lease,
 		    items[i].nonce, lease->ttl_s);

@@ -91,6 +91,8 @@ enum ledger_internal {
 	 * ids are known and whose name nobody knows any more. */
 	LEDGER_ERASE_AGAIN,
 	LEDGER_PRUNE, /* struct ledger_prune; prune.h */
+	/** struct lease_ref: nobody works with it, as the policy has it. */
+	LEDGER_IDLE,
 };
 
 /** The daemon opened the journal; with it, a tick. */
@@ -262,7 +264,7 @@ struct command {
 	struct principal who;
 	const void *request; /* the record of the operation */
 	scope_set scopes; /* person.erase: of who asks */
-	/** lease.release and device.revoke: until when, in ledger time, a
+	/** lease.release, LEDGER_IDLE and device.revoke: until when, in ledger time, a
 	 * holder that could not be told may go on believing (its last signed
 	 * span, grace and skew); the slot stays taken until then. 0: it was
 	 * told. */
@@ -533,6 +535,8 @@ void ledger_policy_judge(struct policy_verdict *verdict, struct ledger *ledger,
     const struct policy_facts *facts, uint64_t free, uint64_t offered);
 uint64_t ledger_policy_own(struct ledger *ledger,
     const struct policy_facts *facts);
+uint32_t ledger_policy_idle_s(struct ledger *ledger, uint64_t lease,
+    bool reports);
 /** The one in force; 0: there is none. */
 int ledger_policy_version(uint64_t *version, struct ledger *ledger);
 /** What a policy would say to those who have seats: `out`, but for who waits;

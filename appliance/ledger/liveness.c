@@ -148,6 +148,7 @@ liveness_add(struct liveness *liveness, uint64_t number, uint64_t device,
 	lease->license = license;
 	lease->ttl_s = ttl_s;
 	lease->grace_s = grace_s;
+	lease->active_at = boottime;
 	lease->deadline = deadline_from(lease, boottime);
 	lease->heap_key = lease->deadline;
 	if (table_put(&liveness->leases, number, lease) != 0)
@@ -201,6 +202,15 @@ liveness_count_device(const struct liveness *liveness, uint64_t number)
 	struct live_device *device = table_get(&liveness->devices, number);
 
 	return device == NULL ? 0 : device->count;
+}
+
+void
+liveness_note(struct live_lease *lease, bool reports, bool active,
+    int64_t boottime)
+{
+	lease->reports = lease->reports || reports || active;
+	if (active)
+		lease->active_at = boottime;
 }
 
 void

@@ -24,6 +24,10 @@ struct live_lease {
 	int64_t heap_key; /* at most the deadline: moved on only when it rises
 			     to the top, so that a renewal costs nothing */
 	size_t heap_at;
+	/** Its application has said whether it is worked with, and when it was,
+	 * or began. After a restart: at the start. */
+	bool reports;
+	int64_t active_at; /* boottime, ms */
 	/** A command that ends it is on its way: it is not renewed. */
 	uint32_t ending;
 	bool told; /* its holder, that it ends */
@@ -61,6 +65,10 @@ struct live_lease *liveness_get(const struct liveness *liveness,
 struct live_lease *liveness_of_device(const struct liveness *liveness,
     uint64_t device);
 size_t liveness_count_device(const struct liveness *liveness, uint64_t device);
+
+/** What its application said with a renewal. */
+void liveness_note(struct live_lease *lease, bool reports, bool active,
+    int64_t boottime);
 
 /** A new span was signed for it. */
 void liveness_renew(struct live_lease *lease, int64_t boottime);

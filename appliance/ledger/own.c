@@ -288,6 +288,8 @@ own_flush_denials(struct tenant *tenant, bool now)
 static const char *
 end_code(uint32_t reason)
 {
+	if (reason == LEASE_IDLE)
+		return err_code(ERR_IDLE);
 	return err_code(
 	    reason == LEASE_REVOKED ? ERR_DEVICE_REVOKED : ERR_GONE);
 }

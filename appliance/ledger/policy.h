@@ -76,6 +76,11 @@ void policy_end(struct policy *policy, uint64_t lease);
 /** How long its seats stay taken when it is given back; 0: they do not. */
 uint32_t policy_linger_s(const struct policy *policy, uint64_t lease);
 
+/** After how long without work its seats are taken back; 0: never.
+ * @param reports  Its application says when somebody works with it. */
+uint32_t policy_idle_s(const struct policy *policy, uint64_t lease,
+    bool reports);
+
 /** What it says of borrowing; zero: nothing. */
 struct policy_borrow {
 	bool none;

@@ -269,10 +269,13 @@ enum {
 	TAKES_LENGTH = 64,
 	TAKES_WAIT = 128,
 	TAKES_PRIORITY = 256,
-	TAKES_ALL = 511,
+	TAKES_IDLE = 512,
+	TAKES_SILENT = 1024,
 };
+#define TAKES 11
 static const char *const taken_names[] = { "seats", "each", "linger_s", "none",
-	"longest_s", "keep", "length", "wait_s", "priority" };
+	"longest_s", "keep", "length", "wait_s", "priority", "idle_s",
+	"silent" };
 
 /* What a kind may say, and what it must; 0: nothing more. `any`: one of what it
  * may say. */
@@ -292,6 +295,8 @@ static const struct kind {
 	[POLICY_QUEUE] = { TAKES_NONE | TAKES_LENGTH | TAKES_WAIT |
 		TAKES_PRIORITY,
 	    0, true, false, false },
+	[POLICY_IDLE] = { TAKES_IDLE | TAKES_SILENT, TAKES_IDLE, false, false,
+	    true },
 };
 
 static unsigned int
@@ -305,14 +310,16 @@ said(const struct policy_rule *r)
 	    (r->keep != 0 ? TAKES_KEEP : 0u) |
 	    (r->length != 0 ? TAKES_LENGTH : 0u) |
 	    (r->wait_s != 0 ? TAKES_WAIT : 0u) |
-	    (r->priority != 0 ? TAKES_PRIORITY : 0u);
+	    (r->priority != 0 ? TAKES_PRIORITY : 0u) |
+	    (r->idle_s != 0 ? TAKES_IDLE : 0u) |
+	    (r->silent ? TAKES_SILENT : 0u);
 }
 
 static int
 fail_taken(const struct compiling *c, unsigned int fields, const char *format,
     uint32_t kind)
 {
-	for (unsigned int i = 0; i < 9; i++)
+	for (unsigned int i = 0; i < TAKES; i++)
 		if ((fields & 1u << i) != 0) {
 			char reason[128];
 
@@ -466,7 +473,9 @@ compile_rule(struct compiling *c, uint32_t i, const struct policy_rule *r)
 		.length = r->length,
 		.wait_s = r->wait_s,
 		.priority = r->priority,
+		.idle_s = r->idle_s,
 		.none = r->none,
+		.silent = r->silent,
 	};
 	if (rule->name == NULL || rule->product == NULL ||
 	    rule->version == NULL || rule->feature == NULL)

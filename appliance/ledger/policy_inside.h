@@ -45,7 +45,8 @@ struct policy_compiled {
 	const uint32_t *groups; /* sets */
 	uint32_t n_groups;
 	uint32_t seats, linger_s, longest_s, keep, length, wait_s, priority;
-	bool none;
+	uint32_t idle_s;
+	bool none, silent;
 	uint64_t held; /* by all whom it names */
 };
 
@@ -53,6 +54,7 @@ struct policy_compiled {
 struct policy_holder {
 	uint32_t seats;
 	uint32_t linger_s;
+	uint32_t idle_s, silent_s; /* 0: not bound */
 	uint32_t n;
 	struct policy_holding {
 		struct policy_compiled *rule;

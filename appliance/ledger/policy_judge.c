@@ -266,12 +266,26 @@ policy_judge(struct policy_verdict *verdict, struct policy *policy,
 
 /* --- counting ------------------------------------------------------------- */
 
+static void
+narrow(uint32_t *bound, uint32_t by)
+{
+	if (by != 0 && (*bound == 0 || by < *bound))
+		*bound = by;
+}
+
+static void
+widen(uint32_t *bound, uint32_t by)
+{
+	if (by > *bound)
+		*bound = by;
+}
+
 static bool
 is_counted(const struct policy *policy, const struct policy_compiled *rule,
     const struct policy_facts *facts)
 {
 	return (rule->kind == POLICY_MAX || rule->kind == POLICY_RESERVE ||
-		   rule->kind == POLICY_LINGER) &&
+		   rule->kind == POLICY_LINGER || rule->kind == POLICY_IDLE) &&
 	    policy_fits(rule, facts) && policy_names(policy, rule);
 }
 
@@ -322,7 +336,7 @@ policy_hold(struct policy *policy, uint64_t lease,
 	struct policy_compiled *rule;
 	struct policy_run runs[2];
 	struct policy_holder *holder;
-	uint32_t n = 0, linger_s = 0;
+	struct policy_holder bounds = { .seats = facts->count };
 	int err = 0;
 
 	if (!policy_counts(policy))
@@ -333,20 +347,27 @@ policy_hold(struct policy *policy, uint64_t lease,
 	{
 		if (!is_counted(policy, rule, facts))
 			continue;
-		if (rule->kind != POLICY_LINGER)
-			n++;
-		else if (rule->linger_s > linger_s)
-			linger_s = rule->linger_s;
+		if (rule->kind == POLICY_LINGER) {
+			widen(&bounds.linger_s, rule->linger_s);
+		} else if (rule->kind == POLICY_IDLE) {
+			narrow(&bounds.idle_s, rule->idle_s);
+			if (rule->silent)
+				narrow(&bounds.silent_s, rule->idle_s);
+		} else {
+			bounds.n++;
+		}
 	}
-	if (n == 0 && linger_s == 0)
+	if (bounds.n == 0 && bounds.linger_s == 0 && bounds.idle_s == 0)
 		return 0;
-	holder = calloc(1, sizeof *holder + n * sizeof *holder->holdings);
+	holder =
+	    calloc(1, sizeof *holder + bounds.n * sizeof *holder->holdings);
 	if (holder == NULL)
 		return ERR_NOMEM;
-	holder->seats = facts->count;
-	holder->linger_s = linger_s;
+	*holder = bounds;
+	holder->n = 0;
 	EACH_RULE(rule, runs)
-	if (err == 0 && rule->kind != POLICY_LINGER &&
+	if (err == 0 &&
+	    (rule->kind == POLICY_MAX || rule->kind == POLICY_RESERVE) &&
 	    is_counted(policy, rule, facts))
 		err = count_rule(policy, holder, rule, facts);
 	policy_end(policy, lease);
@@ -378,21 +399,20 @@ policy_linger_s(const struct policy *policy, uint64_t lease)
 	return holder == NULL ? 0 : holder->linger_s;
 }
 
+uint32_t
+policy_idle_s(const struct policy *policy, uint64_t lease, bool reports)
+{
+	const struct policy_holder *holder =
+	    policy == NULL || policy->kinds[POLICY_IDLE] == 0
+	    ? NULL
+	    : table_get(&policy->holders, lease);
+
+	if (holder == NULL)
+		return 0;
+	return reports ? holder->idle_s : holder->silent_s;
+}
+
 /* --- borrowing and waiting ------------------------------------------------- */
-
-static void
-narrow(uint32_t *bound, uint32_t by)
-{
-	if (by != 0 && (*bound == 0 || by < *bound))
-		*bound = by;
-}
-
-static void
-widen(uint32_t *bound, uint32_t by)
-{
-	if (by > *bound)
-		*bound = by;
-}
 
 void
 policy_of_borrow(struct policy_borrow *out, struct policy *policy,

@@ -310,6 +310,16 @@ ledger_policy_own(struct ledger *ledger, const struct policy_facts *facts)
 	return own;
 }
 
+uint32_t
+ledger_policy_idle_s(struct ledger *ledger, uint64_t lease, bool reports)
+{
+	pthread_mutex_lock(&ledger->policy_lock);
+	uint32_t idle_s = policy_idle_s(ledger->policy, lease, reports);
+
+	pthread_mutex_unlock(&ledger->policy_lock);
+	return idle_s;
+}
+
 void
 ledger_policy_queue(struct policy_queue *out, struct ledger *ledger,
     const struct policy_facts *facts)

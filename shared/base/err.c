@@ -88,6 +88,7 @@ refusal_http_status(int err)
 	case ERR_ROLLED_BACK:
 		return 409;
 	case ERR_GONE:
+	case ERR_IDLE:
 		return 410;
 	case ERR_TOO_LARGE:
 		return 413;

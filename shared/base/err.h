@@ -90,7 +90,8 @@
 	X(ERR_POLICY_MAX, -76, "policy_max",                                   \
 	    "the site's policy lets you hold no more at once")                 \
 	X(ERR_RESERVED, -77, "reserved",                                       \
-	    "the seats that are free are reserved for others")
+	    "the seats that are free are reserved for others")                 \
+	X(ERR_IDLE, -78, "idle", "the seat was not used for too long")
 
 enum err {
 	ERR_OK = 0,

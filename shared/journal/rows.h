@@ -236,6 +236,7 @@ enum lease_end {
 	LEASE_EXPIRED, /* the last signed span, grace and skew are over */
 	LEASE_RELEASED, /* an admin took it */
 	LEASE_REVOKED, /* its device was revoked */
+	LEASE_IDLE, /* nobody worked with it for longer than the policy lets */
 };
 extern const char *const lease_end_names[];
 
@@ -244,8 +245,8 @@ struct row_lease_ended {
 	uint64_t license;
 	uint32_t count; /* seats, those of its grant */
 	uint32_t reason;
-	/** LEASE_EXPIRED: the fact it rests on. LEASE_RELEASED, LEASE_REVOKED:
-	 * its slot stays taken until then, for its holder could not be told.
+	/** LEASE_EXPIRED: the fact it rests on. LEASE_RELEASED, LEASE_REVOKED,
+	 * LEASE_IDLE: its slot stays taken until then, for its holder could not be told.
 	 * Else 0. */
 	int64_t deadline;
 	struct row_actor by;

@@ -4,7 +4,7 @@
 
 const char *const seat_type_names[] = { "commit", "overage", NULL };
 const char *const lease_end_names[] = { "returned", "exited", "expired",
-	"released", "revoked", NULL };
+	"released", "revoked", "idle", NULL };
 
 static const struct record_field row_slots_fields[] = {
 	R_U32(row_slots, first, 0, UINT32_MAX, 0, "The first, from 0."),

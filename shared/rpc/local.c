@@ -57,6 +57,9 @@ RECORD_DEFINE(local_checkout_reply, 1,
 static const struct record_field local_renew_fields[] = {
 	R_U64(local_renew, lease, 1, U53_MAX, 0, "The lease."),
 	R_FIXED(local_renew, nonce, 0, "Fresh, random."),
+	R_BOOL(local_renew, reports, OPT,
+	    "The application says whether it is worked with."),
+	R_BOOL(local_renew, active, OPT, "It was, since it renewed last."),
 };
 RECORD_DEFINE(local_renew, 1, "A lease to renew.");
 

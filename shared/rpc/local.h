@@ -87,6 +87,9 @@ struct local_checkout_reply {
 struct local_renew {
 	uint64_t lease;
 	uint8_t nonce[NONCE_BYTES];
+	/** The application says whether it is worked with, and it was since it
+	 * renewed last. */
+	bool reports, active;
 };
 struct local_renew_reply {
 	struct record_span beat; /* token */

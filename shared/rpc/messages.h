@@ -156,6 +156,9 @@ struct lease_cancel {
 struct renew_item {
 	uint64_t lease;
 	uint8_t nonce[NONCE_BYTES];
+	/** The application says whether it is worked with, and it was since it
+	 * renewed last. */
+	bool reports, active;
 };
 struct renew {
 	struct record_list leases; /* renew_item, 1 to 4096 */

@@ -145,6 +145,9 @@ static const struct record_field seat_renew_fields[] = {
 	    "Leases to be renewed."),
 	R_FIXED(seat_renew, nonce, OPT,
 	    "32 random bytes: the renewal is signed over them."),
+	R_BOOL(seat_renew, active, OPT,
+	    "Somebody worked with them since they were renewed last: they are "
+	    "not idle."),
 };
 RECORD_DEFINE(seat_renew, 1, "Leases of this key to be kept.");
 

@@ -101,6 +101,7 @@ struct seat_id {
 struct seat_renew {
 	struct record_list ids; /* seat_id, 1 to SEAT_RENEW_MAX */
 	uint8_t nonce[NONCE_BYTES]; /* zero: no signed beat is wanted */
+	bool active;
 };
 struct seat_renewed_item {
 	char id[SEAT_ID_SIZE];

@@ -114,6 +114,9 @@ RECORD_DEFINE(waiter_number, 1, "A waiter by number.");
 static const struct record_field renew_item_fields[] = {
 	R_U64(renew_item, lease, 1, U53_MAX, 0, "The lease."),
 	R_FIXED(renew_item, nonce, 0, "Fresh, random."),
+	R_BOOL(renew_item, reports, OPT,
+	    "The application says whether it is worked with."),
+	R_BOOL(renew_item, active, OPT, "It was, since it renewed last."),
 };
 RECORD_DEFINE(renew_item, 1, "A lease to renew.");
 

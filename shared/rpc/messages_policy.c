@@ -16,7 +16,7 @@
 	}
 
 const char *const policy_kind_names[] = { "include", "exclude", "max",
-	"reserve", "linger", "borrow", "queue", NULL };
+	"reserve", "linger", "borrow", "queue", "idle", NULL };
 const char *const policy_each_names[] = { "all", "user", "host", "device",
 	NULL };
 
@@ -92,6 +92,11 @@ static const struct record_field policy_rule_fields[] = {
 	    "Of max: all together (absent), or each user, host or device."),
 	R_U32(policy_rule, linger_s, 0, POLICY_LINGER_MAX_S, OPT,
 	    "Of linger: seconds that a seat stays taken after its return."),
+	R_U32(policy_rule, idle_s, 0, POLICY_IDLE_MAX_S, OPT,
+	    "Of idle: seconds without work after which a seat is taken back."),
+	R_BOOL(policy_rule, silent, OPT,
+	    "Of idle: also from applications that never say that somebody "
+	    "works with them, from the checkout on."),
 	R_BOOL(policy_rule, none, OPT,
 	    "Of borrow: nothing is lent. Of queue: nobody waits."),
 	R_U32(policy_rule, longest_s, 0, LICENSE_BORROW_MAX_S, OPT,

@@ -16,6 +16,7 @@
 /** In MessagePack; in JSON a request's body bounds it (1 MiB). */
 #define POLICY_BYTES_MAX ((size_t)1 << 20)
 #define POLICY_LINGER_MAX_S 86400
+#define POLICY_IDLE_MAX_S 2592000
 #define POLICY_PRIORITY_MAX 100
 #define POLICY_GRACE_MAX_S 604800
 
@@ -53,6 +54,7 @@ enum policy_kind {
 	POLICY_LINGER,
 	POLICY_BORROW,
 	POLICY_QUEUE,
+	POLICY_IDLE,
 	POLICY_KINDS,
 };
 extern const char *const policy_kind_names[];
@@ -83,6 +85,8 @@ struct policy_rule {
 	uint32_t seats; /* max, reserve, borrow */
 	uint32_t each; /* enum policy_each; max */
 	uint32_t linger_s; /* linger */
+	uint32_t idle_s; /* idle */
+	bool silent; /* idle: also where the application never says so */
 	bool none; /* borrow, queue: not at all */
 	uint32_t longest_s; /* borrow */
 	uint32_t keep; /* borrow: low-water mark */

@@ -122,6 +122,14 @@ START_TEST(what_is_wrong_is_named)
 		{ "{\"rules\":[{\"name\":\"a\",\"kind\":\"max\",\"seats\":1,"
 		  "\"linger_s\":5}]}",
 		    "rules[0].linger_s" },
+		{ "{\"rules\":[{\"name\":\"a\",\"kind\":\"idle\"}]}",
+		    "rules[0].idle_s" },
+		{ "{\"rules\":[{\"name\":\"a\",\"kind\":\"idle\","
+		  "\"idle_s\":2592001}]}",
+		    "rules[0].idle_s" },
+		{ "{\"rules\":[{\"name\":\"a\",\"kind\":\"max\",\"seats\":1,"
+		  "\"silent\":true}]}",
+		    "rules[0].silent" },
 		{ "{\"rules\":[{\"name\":\"a\",\"kind\":\"exclude\"}]}",
 		    "rules[0].groups" },
 		{ "{\"rules\":[{\"name\":\"a\",\"kind\":\"exclude\","
@@ -538,6 +546,25 @@ START_TEST(the_longest_linger_that_fits_counts)
 }
 END_TEST
 
+START_TEST(the_shortest_idle_that_fits_counts)
+{
+	set("{\"rules\":[{\"name\":\"a\",\"kind\":\"idle\",\"idle_s\":60},"
+	    "{\"name\":\"b\",\"kind\":\"idle\",\"idle_s\":30,\"users\":"
+	    "[\"bob\"]},{\"name\":\"c\",\"kind\":\"idle\",\"idle_s\":90,"
+	    "\"silent\":true,\"users\":[\"bob\"]}]}");
+	hold(1, "ann");
+	hold(2, "bob");
+	ck_assert_uint_eq(policy_idle_s(policy, 1, true), 60);
+	ck_assert_uint_eq(policy_idle_s(policy, 1, false), 0);
+	ck_assert_uint_eq(policy_idle_s(policy, 2, true), 30);
+	ck_assert_uint_eq(policy_idle_s(policy, 2, false), 90);
+	ck_assert_uint_eq(policy_linger_s(policy, 2), 0);
+	ck_assert_uint_eq(policy_idle_s(policy, 3, true), 0);
+	policy_end(policy, 2);
+	ck_assert_uint_eq(policy_idle_s(policy, 2, true), 0);
+}
+END_TEST
+
 START_TEST(all_rules_on_borrowing_and_waiting_hold_together)
 {
 	struct policy_borrow borrow;
@@ -644,6 +671,7 @@ suite(void)
 	tcase_add_test(t, reservations_of_others_add_up);
 	tcase_add_test(t, what_is_on_offer_to_others_is_not_free);
 	tcase_add_test(t, the_longest_linger_that_fits_counts);
+	tcase_add_test(t, the_shortest_idle_that_fits_counts);
 	tcase_add_test(t, all_rules_on_borrowing_and_waiting_hold_together);
 	tcase_add_test(t, who_was_erased_is_nobody);
 	tcase_add_test(t, counts_are_those_of_a_naive_model);

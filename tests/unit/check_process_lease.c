@@ -15,7 +15,7 @@ suite_at_once(void)
 START_TEST(one_beat_renews_all_and_refuses_what_is_gone)
 {
 	struct checkout_reply granted[2];
-	struct renew_item items[3];
+	struct renew_item items[3] = { 0 };
 	struct renew renew = { .leases = { items, 3 } };
 	struct renew_reply reply;
 	struct journal_beat beat;
@@ -30,7 +30,8 @@ START_TEST(one_beat_renews_all_and_refuses_what_is_gone)
 		ck_assert_int_eq(agent_checkout(&world, &granted[i], &alice,
 				     PRODUCT, NULL),
 		    0);
-	randombytes_buf(items, sizeof(items));
+	for (int i = 0; i < 3; i++)
+		randombytes_buf(items[i].nonce, sizeof(items[i].nonce));
 	items[0].lease = granted[0].lease;
 	items[1].lease = 4711; /* nobody's */
 	items[2].lease = granted[1].lease;

@@ -119,6 +119,12 @@ class Lease:
         False after its return, when it is lost, and in a child process."""
         return bool(self._core.library.lh_seat_valid(self._handle))
 
+    def active(self) -> None:
+        """Say that somebody works with it right now; cheap. A site's policy
+        may take back what nobody works with, from applications that call
+        this at all."""
+        self._core.library.lh_seat_active(self._handle)
+
     @property
     def time_left(self) -> timedelta:
         """Until it is no longer valid if nothing is renewed, grace included;

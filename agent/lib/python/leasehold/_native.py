@@ -105,6 +105,7 @@ _FIRST: List[Tuple[str, Any, List[Any]]] = [
 ]
 _QUICK: List[Tuple[str, Any, List[Any]]] = [
     ("lh_seat_valid", c_int, [c_void_p]),
+    ("lh_seat_active", None, [c_void_p]),
     ("lh_seat_left_ms", c_int64, [c_void_p]),
     ("lh_seat_type", c_int, [c_void_p]),
     ("lh_seat_id", c_uint64, [c_void_p]),
