@@ -69,7 +69,7 @@ ROOMS := shared/base shared/record shared/token shared/license \
 	shared/net \
 	appliance/setup appliance/front appliance/audit appliance/metering \
 	appliance/ledger \
-	appliance/courier \
+	appliance/courier appliance/billing \
 	appliance/vendor \
 	agent/keeper agent/uplink agent/lib agent/cli
 archive = $(O)/$(subst /,-,$(1)).a
@@ -85,6 +85,7 @@ LIBS_net := -lwebsockets -luv -lssl -lcrypto
 LIBS_tpm := -ltss2-esys -ltss2-mu -ltss2-tcti-device -ltss2-tcti-swtpm \
 	-ltss2-tcti-mssim
 LIBS_courier := -lldap -llber -lcurl
+LIBS_billing := -lhpdf
 LIBS_ledger := -llmdb -levent_pthreads -pthread
 
 PROGRAMS := leaseholdd leasehold-agent leasehold leasehold-vendor
@@ -162,7 +163,7 @@ $(O)/leasehold.pc: agent/lib/leasehold.pc.in $(O)/flags
 
 # --- tests ------------------------------------------------------------------
 
-TEST_LIBS := $(LIBS_courier) -lcheck -lsubunit -lm -lrt -lcurl -larchive $(LIBS_ledger) \
+TEST_LIBS := $(LIBS_courier) $(LIBS_billing) -lcheck -lsubunit -lm -lrt -lcurl -larchive $(LIBS_ledger) \
 	$(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
 UNIT := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/check_*.c))
 # json_bench compares with libraries that nothing else here may use.

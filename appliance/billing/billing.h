@@ -17,7 +17,7 @@
  * Which terms hold. The serials of one license are in force one after the other:
  * the lowest known from the first day of its contract; each higher one from the
  * day it was issued or its contract's first day, whichever is later. A serial
- * ends the day before the next one begins, on its contract's last day, or on
+ * ends the day before any higher one begins, on its contract's last day, or on
  * the day of a cancellation, whichever is first. Serials that so have no day
  * are never in force. A day with no serial in force costs no fee. A suspended
  * day costs what it costs otherwise.
@@ -44,12 +44,16 @@
  * Metrics (per_use, hybrid): per calendar month, or the part of it that is in
  * the period. Counters: in the order of serials; what a serial includes is used
  * up first by what came under earlier serials of that month; what is above is
- * charged in started units. Gauges: once a month, at the prices of the last
- * serial that was in force in the month and prices it, by the highest value
- * under any serial that was in force in it. `included` is not prorated.
+ * charged in started units. Gauges: once a month, by the highest value of all
+ * serials (of one that was not in force in the span, only when it was reported
+ * within it), at the prices of the highest serial that was in force in the span
+ * and prices it, or if none did, of the highest one that has a value and prices
+ * it. `included` is not prorated. A metric is what its highest serial has it as.
  *
- * Revenue share: share_metric of a month and serial (of a gauge: as above) times
- * share_ppm / 1,000,000.
+ * Revenue share: share_metric likewise, times share_ppm / 1,000,000.
+ *
+ * Lines of a license stand by kind (as here), first day, serial, feature and
+ * metric.
  *
  * Credits, in their order, lower the sum of all lines, to zero at most; what is
  * left of them is `credit_left` and not paid out. Taxes: lines are grouped by
@@ -293,7 +297,7 @@ int billing_write_overage_json(struct buf *out,
 
 /* --- PDF: pdf.c, libharu ------------------------------------------------------ */
 
-/** Files of the font; NULL: BILLING_FONT of Debian's fonts-dejavu-core. */
+/** Files of the font; NULL: DejaVu Sans of Debian's fonts-dejavu-core. */
 struct billing_fonts {
 	const char *regular;
 	const char *bold;
