@@ -141,6 +141,7 @@ add_addresses(struct compiling *c, uint32_t set, const struct record_list *list)
 		    range.bits >= MAPPED_BITS && policy_is_v4(range.address);
 
 		c->policy->lengths[v4 ? 0 : 1][range.bits] = true;
+		c->policy->has_addresses = true;
 		policy_hash_range(add_member(c, set)->key, c->policy,
 		    range.address, range.bits, v4);
 	}
@@ -504,6 +505,46 @@ compare_rules(const void *a, const void *b)
 	return order != 0 ? order : (x->set > y->set) - (x->set < y->set);
 }
 
+/* In the order that they have now. */
+static void
+index_rule(struct policy *policy, uint32_t i)
+{
+	struct policy_compiled *rule = &policy->rules[i];
+	uint64_t bit = UINT64_C(1) << i % 64;
+	uint32_t w = i / 64;
+
+	rule->plain = rule->feature[0] == '\0' && rule->version[0] == '\0' &&
+	    rule->kind != POLICY_RESERVE;
+	if (rule->kind == POLICY_MAX && rule->each != POLICY_ALL)
+		rule->single = policy->each[rule->each - 1]++;
+	policy->of_kind[rule->kind][w] |= bit;
+	if (rule->anybody)
+		policy->of_anybody[w] |= bit;
+	policy->of_set[(size_t)rule->set * policy->words + w] |= bit;
+	for (uint32_t g = 0; g < rule->n_groups; g++)
+		policy->of_set[(size_t)rule->groups[g] * policy->words + w] |=
+		    bit;
+}
+
+static int
+index_rules(struct compiling *c)
+{
+	struct policy *policy = c->policy;
+	uint32_t sets = c->document->groups.count + policy->n_rules;
+
+	policy->words = (policy->n_rules + 63) / 64;
+	policy->of_set =
+	    calloc((size_t)sets * policy->words + 1, sizeof *policy->of_set);
+	policy->held =
+	    calloc(policy->n_rules + (size_t)1, sizeof *policy->held);
+	if (policy->of_set == NULL || policy->held == NULL)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < policy->n_rules; i++)
+		index_rule(policy, i);
+	policy->of_all = policy_find_behind(policy, "");
+	return 0;
+}
+
 static int
 compare_names(const void *a, const void *b)
 {
@@ -590,6 +631,8 @@ compile(struct compiling *c)
 	if (err == 0)
 		err = compile_rules(c);
 	if (err == 0)
+		err = index_rules(c);
+	if (err == 0)
 		err = index_members(policy);
 	free(c->groups);
 	return err;
@@ -648,6 +691,8 @@ policy_free(struct policy *policy)
 	arena_release(&policy->arena);
 	free(policy->members);
 	free(policy->index);
+	free(policy->of_set);
+	free(policy->held);
 	sodium_memzero(policy->secret, sizeof policy->secret);
 	free(policy);
 }

@@ -99,10 +99,12 @@ policy_hash_range(uint8_t key[POLICY_KEY_BYTES], const struct policy *policy,
 
 /* --- sets ----------------------------------------------------------------- */
 
+/* The rules that name the sets which this name is in. */
 static void
 add_sets(struct policy *policy, const uint8_t key[POLICY_KEY_BYTES])
 {
 	const struct policy_member *members = policy->members;
+	uint64_t *named = policy->asker.named;
 	uint32_t at, i;
 
 	memcpy(&at, key, sizeof at);
@@ -115,9 +117,13 @@ add_sets(struct policy *policy, const uint8_t key[POLICY_KEY_BYTES])
 	}
 	for (i--; i < policy->n_members &&
 	     memcmp(members[i].key, key, POLICY_KEY_BYTES) == 0;
-	     i++)
-		policy->in[members[i].set / 64] |= UINT64_C(1)
-		    << members[i].set % 64;
+	     i++) {
+		const uint64_t *rules =
+		    policy->of_set + (size_t)members[i].set * policy->words;
+
+		for (uint32_t w = 0; w < policy->words; w++)
+			named[w] |= rules[w];
+	}
 }
 
 static void
@@ -125,8 +131,7 @@ add_host(struct policy *policy, const char *host)
 {
 	uint8_t key[POLICY_KEY_BYTES];
 
-	policy_hash_host(key, policy, host, false);
-	add_sets(policy, key);
+	add_sets(policy, policy->asker.keys[POLICY_EACH_HOST - 1]);
 	/* "a.b.c" is below "b.c" and "c". */
 	for (const char *dot = strchr(host, '.'); dot != NULL;
 	     dot = strchr(dot + 1, '.')) {
@@ -152,47 +157,57 @@ add_address(struct policy *policy, const char *text)
 	}
 }
 
-void
-policy_find_sets(struct policy *policy, const struct policy_facts *facts)
+static const char *
+address_of(const struct policy *policy, const struct policy_facts *facts)
 {
-	uint8_t key[POLICY_KEY_BYTES];
+	return policy->has_addresses && facts->address != NULL ? facts->address
+							       : "";
+}
 
-	memset(policy->in, 0, sizeof policy->in);
+/* True: it is who asked last. */
+static bool
+is_known(struct policy *policy, const struct policy_facts *facts)
+{
+	struct policy_asker *asker = &policy->asker, is = { .known = true };
+	const char *address = address_of(policy, facts);
+
+	policy_hash_user(is.keys[POLICY_EACH_USER - 1], policy, facts->user);
+	policy_hash_host(is.keys[POLICY_EACH_HOST - 1], policy, facts->host,
+	    false);
+	policy_hash_device(is.keys[POLICY_EACH_DEVICE - 1], policy,
+	    facts->device);
+	if (address[0] != '\0')
+		policy_hash(is.address, policy, POLICY_NAME_ADDRESS, address,
+		    strlen(address));
+	if (asker->known && memcmp(asker->keys, is.keys, sizeof is.keys) == 0 &&
+	    memcmp(asker->address, is.address, sizeof is.address) == 0)
+		return true;
+	*asker = is;
+	return false;
+}
+
+static void
+find_named(struct policy *policy, const struct policy_facts *facts)
+{
+	struct policy_asker *asker = &policy->asker;
+	const char *address = address_of(policy, facts);
+
+	memcpy(asker->named, policy->of_anybody, sizeof asker->named);
 	if (policy->n_members == 0)
 		return;
-	if (facts->user[0] != '\0') {
-		policy_hash_user(key, policy, facts->user);
-		add_sets(policy, key);
-	}
+	if (facts->user[0] != '\0')
+		add_sets(policy, asker->keys[POLICY_EACH_USER - 1]);
 	if (facts->host[0] != '\0')
 		add_host(policy, facts->host);
-	policy_hash_device(key, policy, facts->device);
-	add_sets(policy, key);
-	if (facts->address != NULL && facts->address[0] != '\0')
-		add_address(policy, facts->address);
-}
-
-static bool
-is_in(const struct policy *policy, uint32_t set)
-{
-	return (policy->in[set / 64] >> set % 64 & 1) != 0;
-}
-
-bool
-policy_names(const struct policy *policy, const struct policy_compiled *rule)
-{
-	if (rule->anybody || is_in(policy, rule->set))
-		return true;
-	for (uint32_t i = 0; i < rule->n_groups; i++)
-		if (is_in(policy, rule->groups[i]))
-			return true;
-	return false;
+	add_sets(policy, asker->keys[POLICY_EACH_DEVICE - 1]);
+	if (address[0] != '\0')
+		add_address(policy, address);
 }
 
 /* --- what ----------------------------------------------------------------- */
 
 bool
-policy_fits(const struct policy_compiled *rule,
+policy_fits_what(const struct policy_compiled *rule,
     const struct policy_facts *facts)
 {
 	/* Seats are reserved of one pool, and that without a name is the
@@ -205,7 +220,7 @@ policy_fits(const struct policy_compiled *rule,
 }
 
 /* The first rule that is not before this product, or (behind) is behind it. */
-static struct policy_compiled *
+static uint32_t
 find_bound(const struct policy *policy, const char *product, bool behind)
 {
 	uint32_t low = 0, high = policy->n_rules;
@@ -219,20 +234,40 @@ find_bound(const struct policy *policy, const char *product, bool behind)
 		else
 			high = middle;
 	}
-	return policy->rules + low;
+	return low;
+}
+
+/* Bits from `first` to before `end`. */
+static void
+add_range(uint64_t bits[POLICY_WORDS], uint32_t first, uint32_t end)
+{
+	for (uint32_t w = first / 64; w * 64 < end; w++) {
+		uint64_t word = UINT64_MAX;
+
+		if (w == first / 64)
+			word <<= first % 64;
+		if (end < w * 64 + 64)
+			word &= (UINT64_C(1) << end % 64) - 1;
+		bits[w] |= word;
+	}
 }
 
 void
-policy_runs(struct policy_run runs[2], const struct policy *policy,
-    const char *product)
+policy_ask(struct policy *policy, const struct policy_facts *facts)
 {
-	runs[0] = runs[1] = (struct policy_run){ NULL, NULL };
-	if (policy->n_rules == 0)
-		return;
-	runs[0].rule = policy->rules;
-	runs[0].end = find_bound(policy, "", true);
-	if (product[0] == '\0')
-		return;
-	runs[1].rule = find_bound(policy, product, false);
-	runs[1].end = find_bound(policy, product, true);
+	const char *product = facts->product;
+
+	if (!is_known(policy, facts))
+		find_named(policy, facts);
+	memset(policy->about, 0, policy->words * sizeof *policy->about);
+	add_range(policy->about, 0, policy->of_all);
+	if (product[0] != '\0')
+		add_range(policy->about, find_bound(policy, product, false),
+		    find_bound(policy, product, true));
+}
+
+uint32_t
+policy_find_behind(const struct policy *policy, const char *product)
+{
+	return find_bound(policy, product, true);
 }
