@@ -68,7 +68,7 @@ ROOMS := shared/base shared/record shared/token shared/license \
 	shared/journal shared/report shared/backup shared/proof shared/ipc shared/rpc \
 	shared/net \
 	appliance/setup appliance/front appliance/audit appliance/metering \
-	appliance/ledger \
+	appliance/ledger appliance/hub \
 	appliance/courier appliance/billing \
 	appliance/vendor \
 	agent/keeper agent/uplink agent/lib agent/cli
@@ -91,7 +91,7 @@ LIBS_ledger := -llmdb -levent_pthreads -pthread
 PROGRAMS := leaseholdd leasehold-agent leasehold leasehold-vendor
 leaseholdd_main := appliance/main.c
 leaseholdd_rooms := appliance/front appliance/audit appliance/metering \
-	appliance/ledger appliance/courier \
+	appliance/ledger appliance/hub appliance/courier \
 	appliance/setup \
 	shared/net $(WIRE_ROOMS)
 leaseholdd_libs := $(LIBS_courier) $(LIBS_ledger) $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
@@ -187,7 +187,8 @@ $(O)/tests/unit/check_%: $(O)/tests/unit/check_%.o $(O)/tests/unit/main.o \
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
 		-Wl,--as-needed $(TEST_LIBS)
 SIM_PARTS := $(patsubst %.c,$(O)/%.o,$(wildcard tests/sim/sim_*.c))
-SIM_ROOMS := $(call archives,appliance/ledger appliance/courier $(WIRE_ROOMS))
+SIM_ROOMS := $(call archives,appliance/ledger appliance/hub appliance/courier \
+	$(WIRE_ROOMS))
 $(O)/tests/sim/ledger_sim: $(O)/tests/sim/ledger_sim.o $(SIM_PARTS) $(SIM_ROOMS)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(SIM_PARTS) \
 		-Wl,--start-group $(SIM_ROOMS) -Wl,--end-group \

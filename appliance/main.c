@@ -78,6 +78,7 @@ core_main(void *ctx, const struct supervisor_child *child)
 		    ? &daemon->settings.directory
 		    : NULL,
 		.courier_edge = (int)daemon->settings.fronts,
+		.hub = daemon->settings.hub,
 		.metrics_open = daemon->settings.metrics_open,
 		.audit_keep_days = daemon->settings.audit_keep_days,
 		.password_cost = (enum password_cost)daemon->settings.cost,

@@ -261,6 +261,26 @@ int audit_export_command(struct cli *cli, int argc, char **argv);
 /** Hold an export against itself and the key; NULL: the one that it names. */
 int audit_prove_file(const struct cli *cli, const char *path,
     const char *site_key);
+int hub_key_show(struct cli *cli, int argc, char **argv);
+int hub_key_make(struct cli *cli, int argc, char **argv);
+int hub_key_install(struct cli *cli, int argc, char **argv);
+int hub_site_add(struct cli *cli, int argc, char **argv);
+int hub_site_list(struct cli *cli, int argc, char **argv);
+int hub_statistics_show(struct cli *cli, int argc, char **argv);
+int hub_customer_add(struct cli *cli, int argc, char **argv);
+int hub_customer_show(struct cli *cli, int argc, char **argv);
+int hub_customer_set(struct cli *cli, int argc, char **argv);
+int hub_customer_list(struct cli *cli, int argc, char **argv);
+int hub_customer_find(struct cli *cli, int argc, char **argv);
+int hub_license_generate(struct cli *cli, int argc, char **argv);
+int hub_license_provision(struct cli *cli, int argc, char **argv);
+int hub_license_package(struct cli *cli, int argc, char **argv);
+int hub_license_show(struct cli *cli, int argc, char **argv);
+int hub_license_list(struct cli *cli, int argc, char **argv);
+int hub_license_renew(struct cli *cli, int argc, char **argv);
+int hub_license_suspend(struct cli *cli, int argc, char **argv);
+int hub_license_resume(struct cli *cli, int argc, char **argv);
+int hub_license_cancel(struct cli *cli, int argc, char **argv);
 int audit_tail(struct cli *cli, int argc, char **argv);
 int audit_verify(struct cli *cli, int argc, char **argv);
 int audit_checkpoint(struct cli *cli, int argc, char **argv);

@@ -540,6 +540,101 @@ const struct command_spec commands[] = {
 	    "No site is asked.\n",
 	    "leasehold tenant certificate check mercedes.deleted",
 	    tenant_check },
+	{ "hub key", "", "the account's issuing key, on a vendor's hub",
+	    "The public half is printed. Where there is none yet one is made; "
+	    "it stays in the\nhub. The vendor's root key vouches for it with "
+	    "leasehold-vendor issuer --key.\n",
+	    "leasehold hub key", hub_key_show },
+	{ "hub key make", "", "make another issuing key (hub)",
+	    "The one before issues until the new one is vouched for.\n",
+	    "leasehold hub key make", hub_key_make },
+	{ "hub key install", "FILE", "the root key's word for it (hub)", NULL,
+	    "leasehold hub key install issuer.json", hub_key_install },
+	{ "hub customer add", "ID --name NAME", "a new customer (hub)",
+	    "  --name NAME   of the company\n"
+	    "  --tenant T    what its tenant is called\n"
+	    "  --country CC  ISO 3166-1\n"
+	    "  --region R    where its data is to be\n"
+	    "  --plan P      free, startup, professional or enterprise\n"
+	    "  --email E     whom to write to\n"
+	    "  --contact P   and his name\n"
+	    "ID is the customer's id in the CRM.\n",
+	    "leasehold hub customer add ACC-98765 --name 'Mercedes-Benz AG'",
+	    hub_customer_add },
+	{ "hub customer set", "ID", "change a customer (hub)",
+	    "  --name NAME   of the company\n"
+	    "  --tenant T    what its tenant is called\n"
+	    "  --plan P      free, startup, professional, enterprise or none\n"
+	    "  --email E     whom to write to\n"
+	    "  --contact P   and his name\n"
+	    "  --suspend     nothing is issued for it any more\n"
+	    "  --resume      it is again\n",
+	    "leasehold hub customer set ACC-98765 --plan startup",
+	    hub_customer_set },
+	{ "hub customer list", "", "all customers (hub)", NULL,
+	    "leasehold hub customer list", hub_customer_list },
+	{ "hub customer show", "ID", "a customer and its contact (hub)", NULL,
+	    "leasehold hub customer show ACC-98765", hub_customer_show },
+	{ "hub customer find", "[NAME]",
+	    "customers by a part of the name (hub)",
+	    "  --crm ID      by the id in the CRM\n"
+	    "  --tenant T    by the tenant\n",
+	    "leasehold hub customer find mercedes", hub_customer_find },
+	{ "hub site add", "REQUEST --customer ID",
+	    "make a customer's site known (hub)",
+	    "  --customer ID whose it is\n"
+	    "REQUEST is the file that `leasehold site request` prints there. "
+	    "Licenses that wait\nfor it are issued.\n",
+	    "leasehold hub site add halle4.request --customer ACC-98765",
+	    hub_site_add },
+	{ "hub site list", "", "sites of customers (hub)",
+	    "  --customer ID of one alone\n", "leasehold hub site list",
+	    hub_site_list },
+	{ "hub license generate", "FILE", "order a license (hub)",
+	    "FILE holds what a CRM sends to POST /api/v1/licenses/generate. "
+	    "Once for each\ncrm_opportunity_id: the same file again is the "
+	    "same "
+	    "license.\n",
+	    "leasehold hub license generate order.json", hub_license_generate },
+	{ "hub license provision", "LICENSE", "issue what was ordered (hub)",
+	    "  --site ID     when the customer has several\n",
+	    "leasehold hub license provision lic-vector-mercedes-2026-001",
+	    hub_license_provision },
+	{ "hub license package", "LICENSE FILE",
+	    "write the license file for a site (hub)", NULL,
+	    "leasehold hub license package lic-vector-mercedes-2026-001 "
+	    "mercedes.lic",
+	    hub_license_package },
+	{ "hub license list", "", "licenses of customers (hub)",
+	    "  --customer ID of one alone\n"
+	    "  --status S    generated, awaiting_site, provisioned, "
+	    "suspended,\n"
+	    "                expired or cancelled\n"
+	    "  --expiring N  in force, and over within N days\n",
+	    "leasehold hub license list --expiring 30", hub_license_list },
+	{ "hub license show", "LICENSE", "a license of a customer (hub)", NULL,
+	    "leasehold hub license show lic-vector-mercedes-2026-001",
+	    hub_license_show },
+	{ "hub license renew", "LICENSE --until DAY",
+	    "issue it again with a later end (hub)",
+	    "  --until DAY   the contract's new last day\n",
+	    "leasehold hub license renew lic-vector-mercedes-2026-001 --until "
+	    "2027-12-31",
+	    hub_license_renew },
+	{ "hub license suspend", "LICENSE", "suspend a license (hub)",
+	    "  --reason TEXT why; is kept\n",
+	    "leasehold hub license suspend lic-vector-mercedes-2026-001",
+	    hub_license_suspend },
+	{ "hub license resume", "LICENSE", "let it go on (hub)",
+	    "  --reason TEXT why; is kept\n",
+	    "leasehold hub license resume lic-vector-mercedes-2026-001",
+	    hub_license_resume },
+	{ "hub license cancel", "LICENSE", "cancel a license for good (hub)",
+	    "  --reason TEXT why; is kept\n",
+	    "leasehold hub license cancel lic-vector-mercedes-2026-001",
+	    hub_license_cancel },
+	{ "hub statistics", "", "the account in figures (hub)", NULL,
+	    "leasehold hub statistics", hub_statistics_show },
 	{ "help", "[COMMAND]", "what a command does", NULL,
 	    "leasehold help leases", help_command },
 	{ 0 },

@@ -132,10 +132,12 @@ read_claims(struct wire_caller *caller, const struct net_request *request,
 	if (!text_copy(caller->hostname, sizeof(caller->hostname),
 		claims[NET_CLAIM_HOSTNAME]) ||
 	    !text_copy(caller->lib_version, sizeof(caller->lib_version),
-		claims[NET_CLAIM_LIBRARY])) {
+		claims[NET_CLAIM_LIBRARY]) ||
+	    !text_copy(caller->vendor, sizeof(caller->vendor),
+		claims[NET_CLAIM_VENDOR])) {
 		problem_set(problem, ERR_BAD_REQUEST, NULL,
-		    "X-Hostname is longer than 127 bytes, or X-Lib-Version "
-		    "than 31");
+		    "X-Hostname is longer than 127 bytes, X-Vendor-ID than 63, "
+		    "or X-Lib-Version than 31");
 		return ERR_BAD_REQUEST;
 	}
 	if (print[0] == '\0' ||

@@ -53,22 +53,22 @@
 #ifndef APPLIANCE_HUB_HUB_H
 #define APPLIANCE_HUB_HUB_H
 
+#include "appliance/hub/renew.h"
 #include "appliance/ledger/core.h"
 
 /** Most orders of one customer that a site's arrival issues at once; the rest
  * are issued when they are asked for. */
-#define HUB_ISSUE_ONCE 64
+#define HUB_ISSUE_ONCE 32
 /** Days before its contract's end that a license renews by itself. */
 #define HUB_RENEW_DAYS 30
 
 /* --- state: state.c ------------------------------------------------------- */
 
+/** Keys are kept, also those that issue no more: what they signed names them. */
 struct hub_account {
-	struct row_account_key key; /* newest; key 0: there is none */
-	/** That vouches for `issuer.key`; 0: none does. It may be older than
-	 * `key`: then that one waits. */
-	struct row_account_issuer issuer;
-	uint8_t issuing[16]; /* sealed document of issuer.key's secret */
+	uint64_t keys; /* number of the newest; 0: there is none */
+	/** That issues: the newest that is vouched for; 0: none is. */
+	uint64_t issuing;
 };
 
 struct hub_customer {
@@ -80,11 +80,14 @@ struct hub_customer {
 struct hub_site {
 	struct row_site_bound row;
 	int64_t at;
-	/* Of the last report taken; sequence 0: none was. */
+	/* Of the last report taken, as its report_mark; sequence 0: none was. */
 	uint64_t sequence;
 	uint64_t batch;
 	uint8_t head[32];
+	uint8_t history[32];
 	uint32_t generation;
+	int64_t time; /* of the batch */
+	uint64_t overage;
 	int64_t reported_at;
 };
 
@@ -112,18 +115,17 @@ extern const struct record hub_account_record, hub_customer_record,
 
 /* Readers: 0, ERR_NOT_FOUND_INTERNAL, ERR_CORRUPT or a fault. Lists and spans
  * are borrowed from the transaction or live in the arena. */
-int hub_account(struct hub_account *out, const struct state *state,
-    struct arena *arena);
-int hub_account_put(struct state *state, const struct hub_account *account);
+int hub_account(struct hub_account *out, const struct state *state);
+int hub_key(struct row_account_key *out, const struct state *state,
+    uint64_t key, struct arena *arena);
+int hub_issuer(struct row_account_issuer *out, const struct state *state,
+    uint64_t key, struct arena *arena);
 int hub_customer(struct hub_customer *out, const struct state *state,
     uint64_t customer, struct arena *arena);
-int hub_customer_put(struct state *state, const struct hub_customer *customer);
 int hub_site(struct hub_site *out, const struct state *state, uint64_t site,
     struct arena *arena);
-int hub_site_put(struct state *state, const struct hub_site *site);
 int hub_order(struct hub_order *out, const struct state *state, uint64_t order,
     struct arena *arena);
-int hub_order_put(struct state *state, const struct hub_order *order);
 int hub_issued(struct row_license_issued *out, const struct state *state,
     uint64_t order, uint64_t serial, struct arena *arena);
 int hub_revision(struct row_license_revised *out, const struct state *state,
@@ -138,9 +140,27 @@ enum hub_name {
 	HUB_NAME_SERIES = 'y', /* last number of "lic-vector-mercedes-2026" */
 	HUB_NAME_SITE = 's', /* site by "SITE/TENANT" */
 };
+/** Lists of a customer, in the same table. */
+#define HUB_LIST_ORDERS 'O'
+#define HUB_LIST_SITES 'S'
+/** The issuing keys, in the table of the account. */
+#define HUB_ACCOUNT_KEY 1
+#define HUB_ACCOUNT_ISSUER 2
+#define HUB_ACCOUNT_STATE 3
 int hub_name(uint64_t *number, const struct state *state, enum hub_name kind,
     const char *name);
+
+/** The last number given; 0: none was. */
+int hub_last(uint64_t *number, const struct state *state,
+    enum store_table table);
+
+/** Writers: for fold.c alone. */
+int hub_put(struct state *state, enum store_table table, uint64_t number,
+    uint64_t second, const struct record *record, const void *value);
 int hub_name_put(struct state *state, enum hub_name kind, const char *name,
+    uint64_t number);
+/** The order or the site is that customer's. */
+int hub_list_put(struct state *state, char list, uint64_t customer,
     uint64_t number);
 
 /** Orders (or sites) of a customer, by number from `after` on; stops on
@@ -184,5 +204,17 @@ int decide_hub_site_add(struct batch *batch, struct command *command);
 int decide_hub_generate(struct batch *batch, struct command *command);
 int decide_hub_provision(struct batch *batch, struct command *command);
 int decide_hub_revise(struct batch *batch, struct command *command);
+int decide_hub_renew(struct batch *batch, struct command *command);
+
+int decide_hub_auto_renew(struct batch *batch, struct command *command);
+
+/* --- contract.c ----------------------------------------------------------------- */
+
+/** Is it in force, goes on by itself, and is its end near? */
+bool hub_is_to_renew(const struct hub_order *order, int64_t now_ms);
+/** The last day after one more term of the first contract's length; months are
+ * counted from its first day. */
+int32_t hub_next_end(const struct license_contract *first,
+    const struct license_contract *now);
 
 #endif

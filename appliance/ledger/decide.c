@@ -1,4 +1,5 @@
 /* Decide: the table of commands, and what the handlers share. See core.h. */
+#include "appliance/hub/hub.h"
 #include "appliance/ledger/base.h"
 #include "appliance/ledger/limits.h"
 #include "shared/base/err.h"
@@ -325,6 +326,29 @@ static const struct decision {
 	    decide_delivery_retry },
 	{ OP_OUTBOX_DROP, BY_ADMINS, &delivery_ref_record, 1,
 	    decide_delivery_drop },
+	{ OP_HUB_KEY_MAKE, BY_ADMINS, &empty_record, 1, decide_hub_key_make },
+	{ OP_HUB_KEY_INSTALL, BY_ADMINS, &license_issuer_file_record, 1,
+	    decide_hub_key_install },
+	{ OP_CUSTOMER_ADD, BY_ADMINS, &customer_add_record, 1,
+	    decide_hub_customer_add },
+	{ OP_CUSTOMER_SET, BY_ADMINS, &customer_put_record, 1,
+	    decide_hub_customer_set },
+	{ OP_HUB_SITE_ADD, BY_ADMINS, &hub_site_add_record, 1 + HUB_ISSUE_ONCE,
+	    decide_hub_site_add },
+	{ OP_HUB_GENERATE, BY_ADMINS, &hub_generate_record, 3,
+	    decide_hub_generate },
+	{ OP_HUB_PROVISION, BY_ADMINS, &hub_provision_record, 2,
+	    decide_hub_provision },
+	{ OP_HUB_LICENSE_RENEW, BY_ADMINS, &hub_license_renew_record, 2,
+	    decide_hub_renew },
+	{ OP_HUB_LICENSE_SUSPEND, BY_ADMINS, &hub_license_change_record, 2,
+	    decide_hub_revise },
+	{ OP_HUB_LICENSE_RESUME, BY_ADMINS, &hub_license_change_record, 2,
+	    decide_hub_revise },
+	{ OP_HUB_LICENSE_CANCEL, BY_ADMINS, &hub_license_change_record, 2,
+	    decide_hub_revise },
+	{ LEDGER_HUB_RENEW, BY(SITE), &hub_auto_renew_record, 2,
+	    decide_hub_auto_renew },
 	{ LEDGER_ACT, BY(SITE), &act_record, 2, decide_act },
 	{ LEDGER_ERASE_AGAIN, BY_ADMINS, &erase_again_record,
 	    1 + ERASURE_USERS_MAX, decide_erase_again },

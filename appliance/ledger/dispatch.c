@@ -124,6 +124,26 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_EXPORT_END] = backup_end_asked,
 	[OP_TENANT_DELETE] = tenant_delete_asked,
 	[OP_CERTIFICATE_LIST] = certificate_list_asked,
+	[OP_HUB_PACKAGE] = query_plain,
+	[OP_HUB_LICENSE_LIST] = query_plain,
+	[OP_HUB_LICENSE_SHOW] = query_plain,
+	[OP_HUB_STATISTICS] = query_plain,
+	[OP_HUB_SITE_LIST] = query_plain,
+	[OP_HUB_KEY_SHOW] = query_plain,
+	[OP_CUSTOMER_SEARCH] = query_plain,
+	[OP_CUSTOMER_LIST] = query_plain,
+	[OP_CUSTOMER_SHOW] = query_plain,
+	[OP_HUB_GENERATE] = command_plain,
+	[OP_HUB_PROVISION] = command_plain,
+	[OP_HUB_LICENSE_RENEW] = command_plain,
+	[OP_HUB_LICENSE_SUSPEND] = command_plain,
+	[OP_HUB_LICENSE_RESUME] = command_plain,
+	[OP_HUB_LICENSE_CANCEL] = command_plain,
+	[OP_CUSTOMER_ADD] = command_plain,
+	[OP_CUSTOMER_SET] = command_plain,
+	[OP_HUB_SITE_ADD] = command_plain,
+	[OP_HUB_KEY_INSTALL] = command_plain,
+	[OP_HUB_KEY_MAKE] = hub_key_make_asked,
 	[OP_SESSION_CREATE] = session_create_asked,
 	[OP_SESSION_SHOW] = session_show_asked,
 	[OP_SESSION_END] = session_end_asked,
@@ -270,6 +290,47 @@ is_used_up(const struct request *request)
 	return true;
 }
 
+/* A hub gives no seats, a site issues nothing: there it does not exist. */
+static bool
+is_elsewhere(const struct request *request)
+{
+	const enum operation_place place = operation_place(request->op);
+	const bool hub = request->process->options->hub;
+	struct problem problem;
+
+	if (place == OPERATION_ANYWHERE || (place == OPERATION_ON_HUB) == hub)
+		return false;
+	problem_set(&problem, ERR_NOT_FOUND,
+	    hub ? "ask the site that the license is for"
+		: "ask the vendor's hub",
+	    hub ? "this is a vendor's hub: it gives no seats, and %s is of "
+		  "sites"
+		: "this is a site: it issues no licenses, and %s is of "
+		  "vendors' hubs",
+	    request->op->name);
+	request_refuse(request, ERR_NOT_FOUND, &problem);
+	return true;
+}
+
+/* A CRM that names another vendor than its key does has mixed them up. */
+static bool
+is_of_another_vendor(const struct request *request,
+    const struct wire_caller *wire)
+{
+	struct problem problem;
+
+	if (wire->vendor[0] == '\0' ||
+	    operation_place(request->op) != OPERATION_ON_HUB ||
+	    strcmp(wire->vendor, request->tenant->name) == 0)
+		return false;
+	problem_set(&problem, ERR_FORBIDDEN,
+	    "use the key of that vendor's account",
+	    "X-Vendor-ID is %s, and this key is of %s", wire->vendor,
+	    request->tenant->name);
+	request_refuse(request, ERR_FORBIDDEN, &problem);
+	return true;
+}
+
 /* Whoever asks, and whatever: may it be handled at this moment? */
 static bool
 may_go_on(const struct request *request)
@@ -314,6 +375,8 @@ dispatch_request(struct front *front, const struct ipc_message *message)
 		return;
 	session_fill_who(&request.who, request.session);
 	session_heard(request.session);
+	if (is_elsewhere(&request))
+		return;
 	if (op->scope == SCOPE_DEVICE && session_is_pending(request.session)) {
 		struct problem problem;
 
@@ -449,7 +512,13 @@ authorize(struct request *request, const struct ipc_message *message,
 	request->who = caller.who;
 	request->scopes = caller.scopes;
 	request->login = caller.login;
-	return refuse_scope(request, caller.scopes) == 0 && may_go_on(request);
+	/* Its admins are the vendor's. */
+	if (request->process->options->hub &&
+	    (caller.scopes & SCOPE_BIT(SCOPE_LICENSES)) != 0)
+		request->scopes |= SCOPES_HUB;
+	return !is_elsewhere(request) &&
+	    refuse_scope(request, request->scopes) == 0 &&
+	    !is_of_another_vendor(request, wire) && may_go_on(request);
 }
 
 void

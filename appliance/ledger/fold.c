@@ -1,5 +1,6 @@
 #include "appliance/ledger/fold.h"
 
+#include "appliance/hub/hub.h"
 #include "appliance/ledger/borrow.h"
 #include "appliance/ledger/fold_alert.h"
 #include "appliance/ledger/fold_key.h"
@@ -571,6 +572,17 @@ fold_row(struct state *state, const struct row *row,
 		return fold_usage_tracked(state, row, place);
 	case ROW_LICENSE_CHANGED:
 		return fold_license_changed(state, row, place);
+	case ROW_ACCOUNT_KEY:
+	case ROW_ACCOUNT_ISSUER:
+	case ROW_CUSTOMER_ADDED:
+	case ROW_CUSTOMER_CHANGED:
+	case ROW_LICENSE_ORDERED:
+	case ROW_SITE_BOUND:
+	case ROW_LICENSE_RELEASED:
+	case ROW_LICENSE_ISSUED:
+	case ROW_LICENSE_REVISED:
+	case ROW_REPORT_TAKEN:
+		return fold_hub(state, row, place);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

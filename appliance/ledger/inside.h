@@ -133,6 +133,7 @@ struct tenant {
 	uint64_t proved; /* batch of the newest evidence against it */
 	struct tenant_audit audit;
 	struct tenant_revoking revoking;
+	int64_t hub_looked; /* boottime: for contracts that renew; ms */
 };
 
 /** What is remembered of a device while the process lives. */
@@ -428,6 +429,10 @@ void tenant_list_asked(const struct request *request);
 void tenant_show_asked(const struct request *request);
 void tenant_change_asked(const struct request *request);
 void tenant_usage_asked(const struct request *request);
+/** In hub_asked.c. */
+void hub_key_make_asked(const struct request *request);
+void hub_tick(struct tenant *tenant);
+void hub_watch(struct process *process);
 /** In erasure.c: seats held are looked for first, on the reader's thread. */
 void erasure_asked(const struct request *request);
 void person_export_asked(const struct request *request);

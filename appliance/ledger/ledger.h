@@ -93,6 +93,7 @@ enum ledger_internal {
 	LEDGER_PRUNE, /* struct ledger_prune; prune.h */
 	/** struct lease_ref: nobody works with it, as the policy has it. */
 	LEDGER_IDLE,
+	LEDGER_HUB_RENEW, /* struct hub_auto_renew; appliance/hub/hub.h */
 };
 
 /** The daemon opened the journal; with it, a tick. */

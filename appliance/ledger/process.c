@@ -187,6 +187,7 @@ tick_tenant(struct tenant *tenant)
 	deliver_tick(tenant);
 	waiting_tick(tenant);
 	policy_tick(tenant);
+	hub_tick(tenant);
 	if (boottime - tenant->checkpoint_boottime < CHECKPOINT_EVERY_MS)
 		return;
 	if (batches_since_checkpoint(tenant) > 0)
@@ -211,6 +212,7 @@ got_tick(evutil_socket_t fd, short what, void *ctx)
 		tick_tenant(process->tenants[i]);
 	by_key_tick(process);
 	tenant_watch(process);
+	hub_watch(process);
 	usage_watch(process);
 	enrolling_expire(process);
 	spools_expire(&process->spools, clock_boottime_ms());

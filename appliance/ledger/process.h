@@ -51,6 +51,7 @@ struct ledger_process_options {
 	/** Asked about logins that are not known here; NULL: there is none. */
 	const struct directory_options *directory;
 	int courier_edge; /* index of the courier among the edges; 0: none */
+	bool hub; /* tenants are vendors' accounts; see appliance/hub */
 	bool metrics_open; /* anybody may ask for figures */
 	enum password_cost password_cost; /* of new passwords; 0: moderate */
 	uint32_t port; /* that the site listens on, for its URLs; 0: none */

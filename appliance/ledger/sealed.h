@@ -24,6 +24,8 @@ enum sealed_kind {
 	SEALED_KEY = 1, /* of an API key: its names and restrictions */
 	SEALED_USER = 2,
 	SEALED_CHANNEL = 8, /* where alerts go */
+	SEALED_ISSUER = 20, /* of a hub's account: its issuing key */
+	SEALED_CUSTOMER = 21, /* of a customer there: whom to write to */
 };
 
 /** A key derived from `root`, in guarded memory: person_key_root() makes it of

@@ -55,7 +55,14 @@
 	X(STORE_BASE, "base", 0)                     \
 	X(STORE_USAGE, "usage", 1)                   \
 	X(STORE_USAGE_EVENTS, "usage_events", 1)     \
-	X(STORE_LICENSE_STATUS, "license_status", 1)
+	X(STORE_LICENSE_STATUS, "license_status", 1) \
+	X(STORE_HUB_ACCOUNT, "hub_account", 1)       \
+	X(STORE_HUB_CUSTOMERS, "hub_customers", 1)   \
+	X(STORE_HUB_NAMES, "hub_names", 1)           \
+	X(STORE_HUB_ORDERS, "hub_orders", 1)         \
+	X(STORE_HUB_ISSUED, "hub_issued", 1)         \
+	X(STORE_HUB_REVISED, "hub_revised", 1)       \
+	X(STORE_HUB_SITES, "hub_sites", 1)
 
 enum store_table {
 #define X(name, text, dumped) name,

@@ -39,6 +39,7 @@ struct tenant_entry {
 	enum tenant_phase phase;
 	struct tenant *open; /* while TENANT_OPEN */
 	bool taken; /* is about to be closed: requests wait until it is back */
+	int64_t hub_woken; /* boottime: its contracts were looked at */
 	int64_t refused_until; /* boottime: it failed to open a moment ago */
 	struct parked *first, *last; /* requests that wait for it */
 	uint32_t n_parked;

@@ -333,6 +333,18 @@ static const struct {
 	{ OP_ALERT_SHOW, sizeof(struct alert_view), query_alert },
 	{ OP_CHANNEL_LIST, sizeof(struct channel_page), query_channels },
 	{ OP_OUTBOX_LIST, sizeof(struct delivery_page), query_deliveries },
+	{ OP_HUB_PACKAGE, sizeof(struct license_file), query_hub_package },
+	{ OP_HUB_LICENSE_LIST, sizeof(struct hub_license_page),
+	    query_hub_licenses },
+	{ OP_HUB_LICENSE_SHOW, sizeof(struct hub_license_view),
+	    query_hub_license },
+	{ OP_HUB_STATISTICS, sizeof(struct hub_statistics),
+	    query_hub_statistics },
+	{ OP_CUSTOMER_SEARCH, sizeof(struct customer_found), query_hub_search },
+	{ OP_CUSTOMER_LIST, sizeof(struct customer_page), query_hub_customers },
+	{ OP_CUSTOMER_SHOW, sizeof(struct customer_view), query_hub_customer },
+	{ OP_HUB_SITE_LIST, sizeof(struct hub_site_page), query_hub_sites },
+	{ OP_HUB_KEY_SHOW, sizeof(struct hub_key_view), query_hub_key },
 };
 
 int

@@ -40,5 +40,15 @@ int query_deliveries(struct query *q);
 int query_policy(struct query *q);
 int query_policy_version(struct query *q);
 int query_policies(struct query *q);
+/* appliance/hub/query.c */
+int query_hub_customer(struct query *q);
+int query_hub_customers(struct query *q);
+int query_hub_search(struct query *q);
+int query_hub_key(struct query *q);
+int query_hub_sites(struct query *q);
+int query_hub_license(struct query *q);
+int query_hub_licenses(struct query *q);
+int query_hub_package(struct query *q);
+int query_hub_statistics(struct query *q);
 
 #endif

@@ -35,8 +35,9 @@ static const struct record_field wire_caller_fields[] = {
 	R_TEXT(wire_caller, hostname, 0, 127, 0, "X-Hostname header"),
 	R_FIXED(wire_caller, fingerprint, 0, "X-App-Fingerprint header"),
 	R_TEXT(wire_caller, lib_version, 0, 31, 0, "X-Lib-Version header"),
+	R_TEXT(wire_caller, vendor, 0, 63, 0, "X-Vendor-ID header"),
 };
-RECORD_DEFINE(wire_caller, 3, "Who makes an HTTP call, and with what key");
+RECORD_DEFINE(wire_caller, 4, "Who makes an HTTP call, and with what key");
 
 static const struct record_field wire_limits_fields[] = {
 	R_U32(wire_limits, limit, 1, UINT32_MAX, 0, "Requests"),

@@ -52,6 +52,7 @@ struct wire_caller {
 	char hostname[128]; /* X-Hostname, or "" */
 	uint8_t fingerprint[32]; /* X-App-Fingerprint; zero: none */
 	char lib_version[32]; /* X-Lib-Version, or "" */
+	char vendor[64]; /* X-Vendor-ID, or "" */
 };
 /** Of one token bucket: that which is used up first. */
 struct wire_limits {

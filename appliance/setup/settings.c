@@ -24,6 +24,9 @@
 
 static const struct config_key keys[] = {
 	{ "site", "state", CONFIG_TEXT, AT(state), .doc = "the site's folder" },
+	{ "site", "role", CONFIG_TEXT, AT(role),
+	    .doc = "site, or hub: tenants are accounts of vendors, who issue "
+		   "licenses" },
 	{ "site", "witness", CONFIG_TEXT, AT(witness),
 	    .doc = "folder of the site's counter, outside of its stores" },
 	{ "site", "tpm", CONFIG_TEXT, AT(tpm),
@@ -147,6 +150,7 @@ settings_default(struct settings *settings)
 {
 	*settings = (struct settings){
 		.state = SETTINGS_STATE_DEFAULT,
+		.role = "site",
 		.address = "0.0.0.0",
 		.port = SETTINGS_PORT_DEFAULT,
 		.fronts = 1,
@@ -311,6 +315,17 @@ read_pcrs(struct settings *settings, char *error, size_t error_size)
 }
 
 static int
+check_role(struct settings *settings, char *error, size_t error_size)
+{
+	settings->hub = strcmp(settings->role, "hub") == 0;
+	if (settings->hub || strcmp(settings->role, "site") == 0)
+		return 0;
+	snprintf(error, error_size, "[site] role: \"%s\" is not site or hub",
+	    settings->role);
+	return ERR_BAD_REQUEST;
+}
+
+static int
 check_login(struct settings *settings, char *error, size_t error_size)
 {
 	for (uint32_t i = 0; password_cost_names[i] != NULL; i++)
@@ -368,6 +383,8 @@ settings_check(struct settings_users *users, struct settings *settings,
 	rc = read_pcrs(settings, error, error_size);
 	if (rc == 0)
 		rc = check_devices(settings, error, error_size);
+	if (rc == 0)
+		rc = check_role(settings, error, error_size);
 	if (rc == 0)
 		rc = check_login(settings, error, error_size);
 	if (rc == 0)

@@ -18,6 +18,8 @@
 
 struct settings {
 	char state[SETUP_PATH_MAX - 64];
+	char role[16]; /* "site" or "hub" */
+	bool hub; /* the same, by settings_check */
 	char witness[SETUP_PATH_MAX - 64]; /* "": STATE.witness */
 	char tpm[256]; /* the box's; "": none is used */
 	char tpm_pcrs[96]; /* "0 7"; "": none */

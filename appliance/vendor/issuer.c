@@ -163,6 +163,103 @@ make_issuer(struct license_issuer *issuer, const struct vendor_folder *folder,
 	return status;
 }
 
+/* --- a hub's key -------------------------------------------------------------- */
+
+/* Its secret is the hub's: nothing in the folder changes. */
+static int
+write_word(const struct license_issuer *issuer, const uint8_t root[64],
+    const char *path)
+{
+	struct license_issuer_file file;
+	struct buf token = { 0 }, out = { 0 };
+	int err = license_document_sign(&token, &license_issuer_record, issuer,
+	    TOKEN_ISSUER, root);
+
+	memcpy(file.vendor_key, root + 32, sizeof(file.vendor_key));
+	file.issuer = (struct record_span){ token.data, (uint32_t)token.len };
+	if (err == 0)
+		record_write_json_pretty(&out, &license_issuer_file_record,
+		    &file);
+	buf_add_byte(&out, '\n');
+	if (err == 0)
+		err = out.failed ? ERR_NOMEM
+				 : file_write(path, out.data, out.len, 0644);
+	buf_release(&token);
+	buf_release(&out);
+	return err;
+}
+
+static int
+vouch(const struct license_issuer *issuer, const struct vendor_folder *folder,
+    const struct vendor_call *call, const char *path)
+{
+	uint8_t *root = sodium_malloc(TOKEN_SECRET_BYTES);
+	int status = root == NULL
+	    ? vendor_fail(call, ERR_NOMEM, "Nothing was signed", NULL, "%s",
+		  err_str(ERR_NOMEM))
+	    : read_root_key(root, folder, call);
+
+	if (status == VENDOR_DONE) {
+		int err = write_word(issuer, root, path);
+
+		if (err != 0)
+			status = vendor_fail(call, err, "Nothing was written",
+			    NULL, "%s: %s", path, vendor_reason(err));
+	}
+	sodium_free(root);
+	return status;
+}
+
+static int
+print_word(const struct vendor_call *call, const struct license_issuer *issuer,
+    const char *path)
+{
+	char kid[TOKEN_KID_TEXT], to[CLOCK_TEXT_SIZE];
+	struct buf out = { 0 };
+
+	token_key_id(kid, issuer->key);
+	clock_format(to, issuer->not_after);
+	if (call->json) {
+		buf_add_str(&out, "{\"issuer\":");
+		record_write_json(&out, &license_issuer_record, issuer);
+		buf_add_byte(&out, ',');
+		vendor_add_member(&out, "kid", kid);
+		buf_add_byte(&out, ',');
+		vendor_add_member(&out, "file", path);
+		buf_add_byte(&out, '}');
+	} else {
+		buf_printf(&out,
+		    "The root key vouches for the hub's key %s until %s.\n"
+		    "Next, for the hub: leasehold hub key install %s",
+		    kid, to, path);
+	}
+	int status = vendor_print(call, &out);
+
+	buf_release(&out);
+	return status;
+}
+
+static int
+vouch_for_hub(struct license_issuer *issuer, const struct vendor_folder *folder,
+    const struct vendor_call *call)
+{
+	const char *key = vendor_option(call, "--key");
+	const char *path = vendor_option(call, "--out");
+
+	if (path == NULL)
+		return vendor_fail(call, ERR_BAD_REQUEST,
+		    "The hub takes a file; nothing was signed", NULL,
+		    "--key needs --out FILE");
+	if (token_public_parse(issuer->key, key) != 0)
+		return vendor_fail(call, ERR_BAD_REQUEST,
+		    "It is what the hub prints; nothing was signed",
+		    "for the hub: leasehold hub key",
+		    "--key: is no public key, k4.public...");
+	int status = vouch(issuer, folder, call, path);
+
+	return status == VENDOR_DONE ? print_word(call, issuer, path) : status;
+}
+
 static int
 run_issuer(struct vendor_call *call)
 {
@@ -181,6 +278,11 @@ run_issuer(struct vendor_call *call)
 	issuer.vendor = folder.vendor;
 	issuer.not_before = clock_wall_ms();
 	issuer.not_after = issuer.not_before + (int64_t)days * DAY_MS;
+	if (vendor_option(call, "--key") != NULL) {
+		status = vouch_for_hub(&issuer, &folder, call);
+		vendor_folder_close(&folder);
+		return status;
+	}
 	if (vendor_option(call, "--renew") == NULL)
 		status = check_no_issuer(&folder, call);
 	if (status == VENDOR_DONE)
@@ -194,6 +296,8 @@ run_issuer(struct vendor_call *call)
 static const struct vendor_option issuer_options[] = {
 	{ "--days", "N", "how long it may issue licenses (365)", false },
 	{ "--renew", NULL, "replace the issuing key that is there", false },
+	{ "--key", "K", "vouch for this key, which a hub made", false },
+	{ "--out", "FILE", "with --key: write the word for it there", false },
 	{ NULL, NULL, NULL, false },
 };
 const struct vendor_command vendor_issuer_command = { "issuer", "DIR",

@@ -354,6 +354,19 @@ static const struct {
 	[ROW_USAGE_TRACKED] = { &row_usage_tracked_record, "usage.tracked" },
 	[ROW_LICENSE_CHANGED] = { &row_license_changed_record,
 	    "license.changed" },
+	[ROW_ACCOUNT_KEY] = { &row_account_key_record, "account.key" },
+	[ROW_ACCOUNT_ISSUER] = { &row_account_issuer_record, "account.issuer" },
+	[ROW_CUSTOMER_ADDED] = { &row_customer_record, "customer.added" },
+	[ROW_CUSTOMER_CHANGED] = { &row_customer_record, "customer.changed" },
+	[ROW_LICENSE_ORDERED] = { &row_license_ordered_record,
+	    "license.ordered" },
+	[ROW_SITE_BOUND] = { &row_site_bound_record, "site.bound" },
+	[ROW_LICENSE_ISSUED] = { &row_license_issued_record, "license.issued" },
+	[ROW_LICENSE_REVISED] = { &row_license_revised_record,
+	    "license.revised" },
+	[ROW_LICENSE_RELEASED] = { &row_license_released_record,
+	    "license.released" },
+	[ROW_REPORT_TAKEN] = { &row_report_taken_record, "report.taken" },
 };
 
 const struct record *

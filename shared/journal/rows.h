@@ -72,6 +72,17 @@ enum row_kind {
 	ROW_PRUNED = 112,
 	ROW_USAGE_TRACKED = 120,
 	ROW_LICENSE_CHANGED = 122,
+	/* of a hub: rows_hub.h */
+	ROW_ACCOUNT_KEY = 130,
+	ROW_ACCOUNT_ISSUER = 131,
+	ROW_CUSTOMER_ADDED = 132,
+	ROW_CUSTOMER_CHANGED = 133,
+	ROW_LICENSE_ORDERED = 134,
+	ROW_SITE_BOUND = 135,
+	ROW_LICENSE_ISSUED = 136,
+	ROW_LICENSE_REVISED = 137,
+	ROW_LICENSE_RELEASED = 138,
+	ROW_REPORT_TAKEN = 139,
 };
 
 /** First row of every tenant's journal. */
@@ -812,8 +823,7 @@ extern const struct record row_genesis_record, row_started_record,
     row_alert_acknowledged_record, row_alert_closed_record,
     alert_subject_record, row_channel_added_record, row_channel_removed_record,
     row_delivery_record, row_policy_set_record, row_act_record,
-    row_pruned_record,
-    row_usage_tracked_record, row_license_changed_record;
+    row_pruned_record, row_usage_tracked_record, row_license_changed_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -877,6 +887,8 @@ struct row_tenant_changed {
 	struct row_actor by;
 };
 
+#include "shared/journal/rows_hub.h"
+
 /** A row in memory, whichever kind it is. */
 struct row {
 	uint64_t number; /* per tenant, from 1 */
@@ -925,6 +937,15 @@ struct row {
 		struct row_pruned pruned;
 		struct row_usage_tracked usage_tracked;
 		struct row_license_changed license_changed;
+		struct row_account_key account_key;
+		struct row_account_issuer account_issuer;
+		struct row_customer customer; /* added, and changed */
+		struct row_license_ordered license_ordered;
+		struct row_site_bound site_bound;
+		struct row_license_issued license_issued;
+		struct row_license_revised license_revised;
+		struct row_license_released license_released;
+		struct row_report_taken report_taken;
 	} u;
 };
 

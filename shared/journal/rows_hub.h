@@ -121,7 +121,7 @@ struct row_license_revised {
 	uint64_t serial; /* in force */
 	bool automatic; /* the hub did it before the contract's end */
 	uint8_t reason[SUBJECT_BYTES]; /* an admin's words; zero: none */
-	/** The signed license_change; empty: none is to be sent. */
+	/** The signed license_change; empty: there is none (yet). */
 	struct record_span token;
 	struct row_actor by;
 };
@@ -131,9 +131,13 @@ struct row_license_revised {
 struct row_report_taken {
 	uint64_t site; /* number of the site here */
 	uint64_t sequence; /* of the site's reports to this vendor */
-	uint64_t first_batch, last_batch;
-	uint8_t first_head[32], last_head[32];
+	/* Where it ends: the report_mark that the next one continues. */
+	uint64_t batch;
+	uint8_t head[32];
+	uint8_t history[32];
 	uint32_t generation;
+	int64_t time; /* of the batch */
+	uint64_t overage; /* the header's running total */
 	uint8_t digest[32]; /* BLAKE2b-256 of the report's token */
 	struct record_span receipt; /* the signed answer */
 };

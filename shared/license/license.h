@@ -191,6 +191,7 @@ enum license_tier {
 	LICENSE_ENTERPRISE,
 	LICENSE_CUSTOM,
 };
+extern const char *const license_tier_names[];
 
 /** How the site and the vendor's hub keep in touch (DESIGN 13). */
 struct license_sync {
@@ -284,6 +285,14 @@ struct license_file {
 	struct record_span license; /* token */
 };
 
+/** The file that `leasehold-vendor issuer --key` writes, as JSON: the root key's
+ * word for an issuing key that a hub made, and the root key, which sites pin. */
+struct license_issuer_file {
+	uint8_t vendor_key[TOKEN_PUBLIC_BYTES];
+	struct record_span issuer; /* token */
+};
+
+extern const struct record license_issuer_file_record;
 extern const struct record license_vendor_record, license_customer_record,
     license_product_record, license_pricing_record, license_entitlement_record,
     license_feature_record, license_contract_record, license_class_record,

@@ -144,7 +144,7 @@ static const char *const model_names[] = { "commit_overage", "subscription",
 	"per_use", "hybrid", "revenue_share", NULL };
 static const char *const per_names[] = { "minute", "day", "month", "at_once",
 	NULL };
-static const char *const tier_names[] = { "none", "starter", "professional",
+const char *const license_tier_names[] = { "none", "starter", "professional",
 	"enterprise", "custom", NULL };
 
 static const struct record_field license_usage_price_fields[] = {
@@ -224,7 +224,7 @@ static const struct record_field license_terms_fields[] = {
 	R_STRUCT(license_terms, billing, &license_billing_record,
 	    RECORD_OPTIONAL,
 	    "What is paid for beside seats; absent: model commit_overage."),
-	R_ENUM(license_terms, tier, tier_names, RECORD_OPTIONAL,
+	R_ENUM(license_terms, tier, license_tier_names, RECORD_OPTIONAL,
 	    "Name of its set of limits."),
 	R_LIST(license_terms, limits, &license_limit_record, 0,
 	    LICENSE_LIMITS_MAX, RECORD_OPTIONAL, "Limits of named metrics."),
@@ -257,7 +257,7 @@ static const struct record_field license_fields[] = {
 	    "Bounds of the site's policy."),
 	R_STRUCT(license, billing, &license_billing_record, RECORD_OPTIONAL,
 	    "What is paid for beside seats; absent: model commit_overage."),
-	R_ENUM(license, tier, tier_names, RECORD_OPTIONAL,
+	R_ENUM(license, tier, license_tier_names, RECORD_OPTIONAL,
 	    "Name of its set of limits."),
 	R_LIST(license, limits, &license_limit_record, 0, LICENSE_LIMITS_MAX,
 	    RECORD_OPTIONAL, "Limits of named metrics."),
@@ -302,3 +302,11 @@ static const struct record_field license_file_fields[] = {
 	    "Token of the license, signed by the issuing key."),
 };
 RECORD_DEFINE(license_file, 1, "A license and the proof of who issued it.");
+
+static const struct record_field license_issuer_file_fields[] = {
+	R_FIXED(license_issuer_file, vendor_key, 0, "The vendor's root key."),
+	R_STRING(license_issuer_file, issuer, 1, LICENSE_ISSUER_TOKEN_MAX, 0,
+	    "Its word for the issuing key of a hub."),
+};
+RECORD_DEFINE(license_issuer_file, 1,
+    "A vendor's word for the issuing key of its account on a hub.");

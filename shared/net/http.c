@@ -57,7 +57,7 @@ deliver(struct net_connection *conn)
 		.cookie = http->cookie,
 		.page = http->page,
 		.claims = { http->claims[0], http->claims[1], http->claims[2],
-		    http->claims[3] },
+		    http->claims[3], http->claims[4] },
 		.body = http->body.data,
 		.len = http->body.len,
 		.peer = conn->peer,

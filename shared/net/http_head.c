@@ -256,6 +256,7 @@ read_strings(struct strings *strings, struct lws *wsi,
 		[1 + NET_CLAIM_FINGERPRINT] = "x-app-fingerprint:",
 		[1 + NET_CLAIM_LIBRARY] = "x-lib-version:",
 		[1 + NET_CLAIM_LAST_EVENT] = "last-event-id:",
+		[1 + NET_CLAIM_VENDOR] = "x-vendor-id:",
 		[1 + NET_CLAIMS] = "x-leasehold-page:" };
 
 	for (size_t i = 0; i < sizeof(customs) / sizeof(customs[0]); i++)
@@ -321,7 +322,9 @@ net_http_read(struct lws *wsi)
 		&http->authorization, &http->content_type, &http->accept,
 		&http->cookie, &http->idempotency_key, &http->claims[0],
 		&http->claims[1], &http->claims[2], &http->claims[3],
-		&http->page };
+		&http->claims[4], &http->page };
+
+	_Static_assert(NET_CLAIMS == 5, "each claim has its place");
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		*fields[i] = http->path + strings.at[i + 1];

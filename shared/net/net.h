@@ -42,6 +42,7 @@ enum net_claim {
 	NET_CLAIM_FINGERPRINT, /* X-App-Fingerprint */
 	NET_CLAIM_LIBRARY, /* X-Lib-Version */
 	NET_CLAIM_LAST_EVENT, /* Last-Event-ID */
+	NET_CLAIM_VENDOR, /* X-Vendor-ID */
 	NET_CLAIMS,
 };
 

@@ -379,6 +379,73 @@ static const struct operation operations[] = {
 	CALL(OP_USER_TOTP_RESET, "user.totp_reset", "DELETE",
 	    "/api/v1/users/{user}/totp", COMMAND, USERS, user_number,
 	    user_view, 200, "Take a user's second factor away."),
+	REPEAT(SAME, OP_HUB_GENERATE, "hub.generate", "POST",
+	    "/api/v1/licenses/generate", COMMAND, VENDOR, hub_generate,
+	    hub_generated, 201,
+	    "Order a license for a customer; once for each opportunity."),
+	REPEAT(SAME, OP_HUB_PROVISION, "hub.provision", "POST",
+	    "/api/v1/licenses/provision", COMMAND, VENDOR, hub_provision,
+	    hub_provisioned, 200,
+	    "Issue a license that was ordered, once its site is known."),
+	CALL(OP_HUB_PACKAGE, "hub.package", "GET",
+	    "/api/v1/licenses/{license_id}/package", QUERY, VENDOR,
+	    hub_license_ref, license_file, 200,
+	    "The license file, for leasehold license install."),
+	CALL(OP_HUB_LICENSE_LIST, "hub.license.list", "GET",
+	    "/api/v1/hub/licenses", QUERY, VENDOR, hub_license_query,
+	    hub_license_page, 200, "List licenses of customers."),
+	CALL(OP_HUB_LICENSE_SHOW, "hub.license.show", "GET",
+	    "/api/v1/hub/licenses/{license_id}", QUERY, VENDOR,
+	    hub_license_ref, hub_license_view, 200,
+	    "Show a license of a customer."),
+	REPEAT(SAME, OP_HUB_LICENSE_RENEW, "hub.license.renew", "POST",
+	    "/api/v1/hub/licenses/{license_id}/renew", COMMAND, VENDOR,
+	    hub_license_renew, hub_license_view, 200,
+	    "Issue the next serial, with a later end."),
+	REPEAT(SAME, OP_HUB_LICENSE_SUSPEND, "hub.license.suspend", "POST",
+	    "/api/v1/hub/licenses/{license_id}/suspend", COMMAND, VENDOR,
+	    hub_license_change, hub_license_view, 200, "Suspend a license."),
+	REPEAT(SAME, OP_HUB_LICENSE_RESUME, "hub.license.resume", "POST",
+	    "/api/v1/hub/licenses/{license_id}/resume", COMMAND, VENDOR,
+	    hub_license_change, hub_license_view, 200,
+	    "Let a suspended license go on."),
+	REPEAT(SAME, OP_HUB_LICENSE_CANCEL, "hub.license.cancel", "POST",
+	    "/api/v1/hub/licenses/{license_id}/cancel", COMMAND, VENDOR,
+	    hub_license_change, hub_license_view, 200,
+	    "Cancel a license for good."),
+	CALL(OP_HUB_STATISTICS, "hub.statistics", "GET",
+	    "/api/v1/hub/statistics", QUERY, VENDOR, empty, hub_statistics,
+	    200, "The account in figures."),
+	CALL(OP_CUSTOMER_SEARCH, "customer.search", "GET",
+	    "/api/v1/customers/search", QUERY, VENDOR, customer_search,
+	    customer_found, 200, "Find a customer."),
+	REPEAT(SAME, OP_CUSTOMER_ADD, "customer.add", "POST",
+	    "/api/v1/customers", COMMAND, VENDOR, customer_add, customer_view,
+	    201, "Add a customer."),
+	CALL(OP_CUSTOMER_LIST, "customer.list", "GET", "/api/v1/customers",
+	    QUERY, VENDOR, customer_query, customer_page, 200,
+	    "List customers."),
+	CALL(OP_CUSTOMER_SHOW, "customer.show", "GET",
+	    "/api/v1/customers/{crm_account_id}", QUERY, VENDOR, hub_crm,
+	    customer_view, 200, "Show a customer and its contact."),
+	REPEAT(SAME, OP_CUSTOMER_SET, "customer.set", "PUT",
+	    "/api/v1/customers/{crm_account_id}", COMMAND, VENDOR,
+	    customer_put, customer_view, 200, "Change a customer."),
+	REPEAT(SAME, OP_HUB_SITE_ADD, "hub.site.add", "POST",
+	    "/api/v1/hub/sites", COMMAND, VENDOR, hub_site_add,
+	    hub_site_added, 201,
+	    "Make a customer's site known; what waits for it is issued."),
+	CALL(OP_HUB_SITE_LIST, "hub.site.list", "GET", "/api/v1/hub/sites",
+	    QUERY, VENDOR, hub_site_query, hub_site_page, 200,
+	    "List sites of customers."),
+	CALL(OP_HUB_KEY_SHOW, "hub.key.show", "GET", "/api/v1/hub/key",
+	    QUERY, VENDOR, empty, hub_key_view, 200, "Show the issuing key."),
+	REPEAT(SAME, OP_HUB_KEY_MAKE, "hub.key.make", "POST",
+	    "/api/v1/hub/key", COMMAND, VENDOR, empty, hub_key_view, 200,
+	    "Make an issuing key, unless one waits for the root key's word."),
+	REPEAT(SAME, OP_HUB_KEY_INSTALL, "hub.key.install", "PUT",
+	    "/api/v1/hub/key", COMMAND, VENDOR, license_issuer_file,
+	    hub_key_view, 200, "Install the root key's word for it."),
 	TEXT(OP_EVENTS, "event.follow", "/api/v1/events", READ,
 	    "text/event-stream", event_query, event_page,
 	    "Follow what is journaled, as server-sent events."),
@@ -415,6 +482,8 @@ static const char *const scope_names[SCOPE_COUNT] = {
 	[SCOPE_AUDIT] = "admin:audit",
 	[SCOPE_SITE] = "site:admin",
 	[SCOPE_TENANTS] = "site:tenants",
+	[SCOPE_VENDOR] = "vendor:admin",
+	[SCOPE_BILLING] = "billing:read",
 	[SCOPE_SELF] = "user:self",
 };
 
@@ -441,6 +510,37 @@ scope_read(const char *name, size_t len)
 			set |= SCOPE_BIT(scope);
 	}
 	return set;
+}
+
+/* Whose scope does not say it. */
+static const uint16_t of_sites[] = { OP_SITE_REQUEST, OP_LICENSE_INSTALL,
+	OP_LICENSE_LIST, OP_LICENSE_SHOW, OP_LICENSE_GET, OP_POLICY_SHOW,
+	OP_POLICY_PUT, OP_POLICY_LIST, OP_POLICY_VERSION, OP_POLICY_CHECK,
+	OP_POLICY_REVOKE, OP_LEASE_LIST, OP_LEASE_SHOW, OP_LEASE_RELEASE,
+	OP_QUEUE_LIST, OP_QUEUE_REMOVE, OP_BORROW_LIST, OP_BORROW_SHOW,
+	OP_BORROW_DELIVER, OP_BORROW_WRITE_OFF, OP_JOIN_CREATE, OP_JOIN_LIST,
+	OP_JOIN_REVOKE, OP_DEVICE_APPROVE };
+
+enum operation_place
+operation_place(const struct operation *op)
+{
+	switch ((int)op->scope) {
+	case SCOPE_VENDOR:
+	case SCOPE_BILLING:
+		return OPERATION_ON_HUB;
+	case SCOPE_SESSION:
+	case SCOPE_DEVICE:
+	case SCOPE_CHECKOUT:
+	case SCOPE_RETURN:
+	case SCOPE_BORROW:
+		return OPERATION_ON_SITE;
+	default:
+		break;
+	}
+	for (size_t i = 0; i < sizeof(of_sites) / sizeof(of_sites[0]); i++)
+		if (of_sites[i] == op->id)
+			return OPERATION_ON_SITE;
+	return OPERATION_ANYWHERE;
 }
 
 const char *

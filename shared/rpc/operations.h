@@ -12,6 +12,7 @@
 #include "shared/rpc/messages_alert.h"
 #include "shared/rpc/messages_audit.h"
 #include "shared/rpc/messages_events.h"
+#include "shared/rpc/messages_hub.h"
 #include "shared/rpc/messages_key.h"
 #include "shared/rpc/messages_key_lease.h"
 #include "shared/rpc/messages_policy.h"
@@ -152,6 +153,27 @@ enum operation_id {
 	OP_USER_REMOVE,
 	OP_USER_RESET,
 	OP_USER_TOTP_RESET,
+	/* a vendor's account, on a hub */
+	OP_HUB_GENERATE,
+	OP_HUB_PROVISION,
+	OP_HUB_PACKAGE,
+	OP_HUB_LICENSE_LIST,
+	OP_HUB_LICENSE_SHOW,
+	OP_HUB_LICENSE_RENEW,
+	OP_HUB_LICENSE_SUSPEND,
+	OP_HUB_LICENSE_RESUME,
+	OP_HUB_LICENSE_CANCEL,
+	OP_HUB_STATISTICS,
+	OP_CUSTOMER_SEARCH,
+	OP_CUSTOMER_ADD,
+	OP_CUSTOMER_LIST,
+	OP_CUSTOMER_SHOW,
+	OP_CUSTOMER_SET,
+	OP_HUB_SITE_ADD,
+	OP_HUB_SITE_LIST,
+	OP_HUB_KEY_SHOW,
+	OP_HUB_KEY_MAKE,
+	OP_HUB_KEY_INSTALL,
 	OP_EVENTS, /* a stream */
 	OP_METRICS,
 	/* open */
@@ -212,6 +234,9 @@ enum scope {
 	/* of the site as a whole: its own keys only (system.h) */
 	SCOPE_SITE, /* "site:admin": clock, rollback, backup */
 	SCOPE_TENANTS, /* "site:tenants" */
+	/* of a vendor's account on a hub; a site gives neither */
+	SCOPE_VENDOR, /* "vendor:admin": customers, licenses, issuing key */
+	SCOPE_BILLING, /* "billing:read": what is owed */
 	SCOPE_SELF, /* "user:self": what everybody who logged in may: look at
 		       himself, change his password, log out */
 	SCOPE_COUNT,
@@ -230,6 +255,9 @@ typedef uint32_t scope_set;
 /** And an admin of the site: also "site:*". */
 #define SCOPES_SITE \
 	(SCOPES_ADMIN | SCOPE_BIT(SCOPE_SITE) | SCOPE_BIT(SCOPE_TENANTS))
+
+/** What an admin of an account may besides, where the site is a hub. */
+#define SCOPES_HUB (SCOPE_BIT(SCOPE_VENDOR) | SCOPE_BIT(SCOPE_BILLING))
 
 /** "admin:read"; NULL for those that no credential is given. */
 const char *scope_name(enum scope scope);
@@ -272,6 +300,14 @@ operation_takes_key(const struct operation *op)
 	    (op->repeat == REPEAT_SAME && op->kind == OPERATION_COMMAND &&
 		op->scope != SCOPE_RETURN);
 }
+
+/** Where an operation is done: a hub gives no seats, a site issues nothing. */
+enum operation_place {
+	OPERATION_ANYWHERE,
+	OPERATION_ON_SITE,
+	OPERATION_ON_HUB,
+};
+enum operation_place operation_place(const struct operation *op);
 
 /** "once", "same": for people and OpenAPI; NULL for those of agents. */
 const char *operation_repeat_name(const struct operation *op);

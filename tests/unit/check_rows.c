@@ -222,6 +222,127 @@ fill_alert_opened(struct row *row)
 	r->last_at = MAKER_TIME + 1;
 }
 
+static struct license_contract
+hub_contract(void)
+{
+	return (struct license_contract){ .start_date = 20000,
+		.end_date = 20364,
+		.auto_renew = true,
+		.billing_cycle = LICENSE_ANNUAL };
+}
+
+static void
+fill_customer(struct row_customer *r)
+{
+	*r = (struct row_customer){ .customer = 2,
+		.crm_account_id = "ACC-98765",
+		.name = "Mercedes-Benz AG",
+		.tenant_id = "mercedes",
+		.domain = "mercedes.example",
+		.country = "DE",
+		.region = "eu",
+		.plan = CUSTOMER_STARTUP,
+		.status = CUSTOMER_PENDING,
+		.by = { ACTOR_KEY, 3 } };
+	fill(r->document, 16, 60);
+	fill(r->commitment, 32, 61);
+}
+
+static void
+fill_ordered(struct row_license_ordered *r)
+{
+	*r = (struct row_license_ordered){ .order = 7,
+		.customer = 2,
+		.license_id = "lic-vector-mercedes-2026-007",
+		.opportunity = "OPP-7",
+		.provision = true,
+		.terms = {
+			.product = { "davinci", "DaVinci", ">=8" },
+			.entitlement = { 3, 2, 1, { 500000, 50000, "EUR" } },
+			.contract = hub_contract(),
+		},
+		.by = { ACTOR_KEY, 3 } };
+	fill(r->asked, 32, 62);
+}
+
+static void
+fill_site_bound(struct row_site_bound *r)
+{
+	*r = (struct row_site_bound){ .number = 4,
+		.customer = 2,
+		.request = { .site = "site-1",
+		    .name = "Halle 4",
+		    .tenant = "default",
+		    .key_class = "file",
+		    .software = "leaseholdd 0.1.0",
+		    .created_at = MAKER_TIME },
+		.by = { ACTOR_USER, 3 } };
+	fill(r->request.site_key, 32, 63);
+}
+
+static void
+fill_issued(struct row_license_issued *r)
+{
+	*r = (struct row_license_issued){ .order = 7,
+		.serial = 2,
+		.site = 4,
+		.key = 1,
+		.at = MAKER_TIME,
+		.contract = hub_contract(),
+		.token = { "v4.public.x", 11 },
+		.by = { ACTOR_KEY, 3 } };
+	fill(r->digest, 32, 64);
+}
+
+static void
+fill_account(struct row *row)
+{
+	struct row_account_key *key = &row->u.account_key;
+	struct row_account_issuer *issuer = &row->u.account_issuer;
+
+	if (row->kind == ROW_ACCOUNT_KEY) {
+		key->key = 1;
+		fill(key->public_key, 32, 65);
+		fill(key->document, 16, 66);
+		fill(key->commitment, 32, 67);
+		return;
+	}
+	*issuer = (struct row_account_issuer){ .key = 1,
+		.vendor = { "vector", "Vector" },
+		.not_before = MAKER_TIME,
+		.not_after = MAKER_TIME + 1,
+		.issuer = { "v4.public.y", 11 } };
+	fill(issuer->root, 32, 68);
+}
+
+static void
+fill_report_taken(struct row_report_taken *r)
+{
+	*r = (struct row_report_taken){ .site = 4,
+		.sequence = 9,
+		.batch = 70000,
+		.generation = 1,
+		.time = MAKER_TIME,
+		.overage = 44,
+		.receipt = { "v4.public.z", 11 } };
+	fill(r->head, 32, 69);
+	fill(r->history, 32, 70);
+	fill(r->digest, 32, 71);
+}
+
+static void
+fill_revised(struct row_license_revised *r)
+{
+	*r = (struct row_license_revised){ .order = 7,
+		.revision = 3,
+		.what = REVISION_SUSPENDED,
+		.serial = 2,
+		.automatic = true,
+		.token = { "v4.public.w", 11 },
+		.by = { ACTOR_SITE, 0 } };
+	fill(r->reason, 16, 72);
+}
+
 /* One full row of each kind. */
 static void
 fill_row(struct row *row, enum row_kind kind)
@@ -322,6 +443,33 @@ fill_row(struct row *row, enum row_kind kind)
 		fill(row->u.key_changed.document, 16, 41);
 		fill(row->u.key_changed.commitment, 32, 42);
 		row->u.key_changed.by = (struct row_actor){ ACTOR_KEY, 3 };
+		return;
+	case ROW_ACCOUNT_KEY:
+	case ROW_ACCOUNT_ISSUER:
+		fill_account(row);
+		return;
+	case ROW_CUSTOMER_ADDED:
+	case ROW_CUSTOMER_CHANGED:
+		fill_customer(&row->u.customer);
+		return;
+	case ROW_LICENSE_ORDERED:
+		fill_ordered(&row->u.license_ordered);
+		return;
+	case ROW_SITE_BOUND:
+		fill_site_bound(&row->u.site_bound);
+		return;
+	case ROW_LICENSE_ISSUED:
+		fill_issued(&row->u.license_issued);
+		return;
+	case ROW_LICENSE_REVISED:
+		fill_revised(&row->u.license_revised);
+		return;
+	case ROW_LICENSE_RELEASED:
+		row->u.license_released =
+		    (struct row_license_released){ 7, { ACTOR_KEY, 3 } };
+		return;
+	case ROW_REPORT_TAKEN:
+		fill_report_taken(&row->u.report_taken);
 		return;
 	case ROW_POLICY_SET:
 		row->u.policy_set = (struct row_policy_set){ .version = 3,

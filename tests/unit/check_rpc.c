@@ -277,6 +277,17 @@ static const struct {
 	{ OP_RESTORE_END, REPEAT_SAME }, /* it was put in place: gone */
 	{ OP_RESTORE_DROP, REPEAT_SAME },
 	{ OP_AUDIT_REBUILD, REPEAT_SAME }, /* it is made of the journal */
+	{ OP_HUB_GENERATE, REPEAT_SAME }, /* once for each opportunity */
+	{ OP_HUB_PROVISION, REPEAT_SAME }, /* it is issued */
+	{ OP_HUB_LICENSE_RENEW, REPEAT_SAME }, /* it ends on that day */
+	{ OP_HUB_LICENSE_SUSPEND, REPEAT_SAME }, /* it is suspended */
+	{ OP_HUB_LICENSE_RESUME, REPEAT_SAME }, /* it is not */
+	{ OP_HUB_LICENSE_CANCEL, REPEAT_SAME }, /* it is cancelled */
+	{ OP_CUSTOMER_ADD, REPEAT_SAME }, /* the id is taken */
+	{ OP_CUSTOMER_SET, REPEAT_SAME }, /* to what it is already */
+	{ OP_HUB_SITE_ADD, REPEAT_SAME }, /* it is known */
+	{ OP_HUB_KEY_MAKE, REPEAT_SAME }, /* one waits already */
+	{ OP_HUB_KEY_INSTALL, REPEAT_SAME }, /* it is that word */
 	/* Copies and sessions end by themselves. */
 	{ OP_RESTORE_BEGIN, REPEAT_ANEW },
 	{ OP_BACKUP_BEGIN, REPEAT_ANEW },

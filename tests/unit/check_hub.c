@@ -1,0 +1,473 @@
+/* A hub's account: what is decided and folded, by commands alone. */
+#include "appliance/hub/hub.h"
+#include "appliance/hub/renew.h"
+#include "shared/base/clock.h"
+#include "shared/base/text.h"
+#include "shared/report/change.h"
+#include "tests/unit/ledger_world.h"
+#include "tests/unit/suite.h"
+
+static struct world world;
+static struct world_vendor root;
+static struct arena arena;
+
+/* What was answered stays until the end of the test. */
+static const void *
+ask_as(uint32_t op, uint32_t kind, const void *request, int err)
+{
+	struct command command = world_command(&world, op, kind, 1, request);
+	const void *reply = NULL;
+
+	ck_assert_int_eq(world_do(&world, &command), err);
+	if (err == 0 && command.said != NULL)
+		reply = arena_copy(&arena, command.said,
+		    operation_get(op)->reply->size);
+	arena_release(&command.arena);
+	return reply;
+}
+
+static const void *
+ask(uint32_t op, const void *request, int err)
+{
+	return ask_as(op, ACTOR_KEY, request, err);
+}
+
+/* The word of `by` for a key, until `days` from now on. */
+static struct license_issuer_file
+word(struct buf *token, const struct world_vendor *by, const char *public_key,
+    int days)
+{
+	struct license_issuer issuer = { .not_before = world.now - 1000,
+		.not_after = world.now + days * WORLD_DAY };
+	struct license_issuer_file file;
+
+	text_copy(issuer.vendor.id, sizeof issuer.vendor.id, by->id);
+	text_copy(issuer.vendor.name, sizeof issuer.vendor.name, "Vector");
+	ck_assert_int_eq(token_public_parse(issuer.key, public_key), 0);
+	ck_assert_int_eq(license_document_sign(token, &license_issuer_record,
+			     &issuer, TOKEN_ISSUER, by->root_secret),
+	    0);
+	memcpy(file.vendor_key, by->root_public, sizeof file.vendor_key);
+	file.issuer = (struct record_span){ token->data, (uint32_t)token->len };
+	return file;
+}
+
+static void
+vouch(int days)
+{
+	const struct empty none = { 0 };
+	const struct hub_key_view *key = ask(OP_HUB_KEY_MAKE, &none, 0);
+	struct buf token = { 0 };
+	struct license_issuer_file file =
+	    word(&token, &root, key->public_key, days);
+
+	key = ask(OP_HUB_KEY_INSTALL, &file, 0);
+	ck_assert(key->vouched);
+	buf_release(&token);
+}
+
+static void
+setup(void)
+{
+	world_init(&world, 4711);
+	world_vendor_new(&root, &world, "default");
+	memset(&arena, 0, sizeof arena);
+}
+
+/* Every test ends with a store that folds to itself and is sound. */
+static void
+teardown(void)
+{
+	world_check_folded(&world);
+	arena_release(&arena);
+	buf_release(&root.issuer);
+	world_free(&world);
+}
+
+static struct hub_generate
+order(const char *opportunity)
+{
+	struct hub_generate out = {
+		.customer = { "ACC-1", "Mercedes-Benz AG", "mercedes",
+		    "a@b.example" },
+		.product = { "davinci", "DaVinci", ">=8" },
+		.entitlement = { 20, 5, 15, { 500000, 50000, "EUR" } },
+		.contract = { WORLD_TODAY - 10, WORLD_TODAY + 354, true,
+		    LICENSE_MONTHLY },
+		.auto_provision = true,
+	};
+
+	text_copy(out.crm_opportunity_id, sizeof out.crm_opportunity_id,
+	    opportunity);
+	return out;
+}
+
+static struct hub_site_add
+site_request(struct buf *token, const char *site, const char *tenant)
+{
+	struct license_request request = { .created_at = world.now };
+	uint8_t secret[64];
+	struct hub_site_add out = { .crm_account_id = "ACC-1" };
+
+	text_copy(request.site, sizeof request.site, site);
+	text_copy(request.name, sizeof request.name, "Halle 4");
+	text_copy(request.tenant, sizeof request.tenant, tenant);
+	text_copy(request.key_class, sizeof request.key_class, "file");
+	text_copy(request.software, sizeof request.software, "leaseholdd 1");
+	world_keypair(&world, request.site_key, secret);
+	ck_assert_int_eq(license_document_sign(token, &license_request_record,
+			     &request, TOKEN_REQUEST, secret),
+	    0);
+	out.request = (struct record_span){ token->data, (uint32_t)token->len };
+	return out;
+}
+
+static const struct hub_site_added *
+bind(const char *site, const char *tenant)
+{
+	struct buf token = { 0 };
+	struct hub_site_add request = site_request(&token, site, tenant);
+	const struct hub_site_added *reply = ask(OP_HUB_SITE_ADD, &request, 0);
+
+	buf_release(&token);
+	return reply;
+}
+
+/* --- the issuing key -------------------------------------------------------------- */
+
+START_TEST(nothing_is_issued_without_the_word_of_the_root_key)
+{
+	const struct empty none = { 0 };
+	struct hub_generate request = order("OPP-1");
+
+	ask(OP_HUB_GENERATE, &request, ERR_CONFLICT);
+	const struct hub_key_view *key = ask(OP_HUB_KEY_MAKE, &none, 0);
+
+	ck_assert(!key->vouched && key->key == 1 && key->issuing == 0);
+	ask(OP_HUB_GENERATE, &request, ERR_CONFLICT);
+	/* One that waits is as good as another. */
+	ck_assert_uint_eq(((const struct hub_key_view *)ask(OP_HUB_KEY_MAKE,
+			       &none, 0))
+			      ->key,
+	    1);
+	vouch(30);
+	ask(OP_HUB_GENERATE, &request, 0);
+	/* Its time is over. */
+	world.now += 31 * WORLD_DAY;
+	request = order("OPP-2");
+	ask(OP_HUB_GENERATE, &request, ERR_CONFLICT);
+	vouch(30);
+	ask(OP_HUB_GENERATE, &request, 0);
+}
+END_TEST
+
+START_TEST(the_word_of_another_vendor_or_root_is_none)
+{
+	const struct empty none = { 0 };
+	const struct hub_key_view *key = ask(OP_HUB_KEY_MAKE, &none, 0);
+	struct world_vendor other;
+	struct buf tokens[4] = { { 0 } };
+	char stranger[TOKEN_PUBLIC_TEXT];
+
+	/* Of vendor "vector", while the account is "default". */
+	struct license_issuer_file file =
+	    word(&tokens[0], &world.vendor, key->public_key, 30);
+	ask(OP_HUB_KEY_INSTALL, &file, ERR_BAD_REQUEST);
+	/* For a key that is not the account's. */
+	token_public_format(stranger, world.site_public);
+	file = word(&tokens[1], &root, stranger, 30);
+	ask(OP_HUB_KEY_INSTALL, &file, ERR_BAD_REQUEST);
+	/* Signed by nobody who was told. */
+	file = word(&tokens[2], &root, key->public_key, 30);
+	memcpy(file.vendor_key, world.site_public, 32);
+	ask(OP_HUB_KEY_INSTALL, &file, ERR_UNTRUSTED);
+	/* A second root, after the first. */
+	vouch(30);
+	world_vendor_new(&other, &world, "default");
+	key = ask(OP_HUB_KEY_MAKE, &none, 0);
+	file = word(&tokens[3], &other, key->public_key, 30);
+	ask(OP_HUB_KEY_INSTALL, &file, ERR_CONFLICT);
+	for (size_t i = 0; i < 4; i++)
+		buf_release(&tokens[i]);
+	buf_release(&other.issuer);
+}
+END_TEST
+
+/* --- orders ------------------------------------------------------------------------ */
+
+START_TEST(the_same_order_is_one_and_another_is_a_conflict)
+{
+	struct hub_generate request = order("OPP-1");
+
+	vouch(30);
+	const struct hub_generated *first = ask(OP_HUB_GENERATE, &request, 0);
+	uint64_t batches = world_known(&world).batch;
+	const struct hub_generated *again = ask(OP_HUB_GENERATE, &request, 0);
+
+	ck_assert_str_eq(first->license_id, "lic-default-mercedes-2026-001");
+	ck_assert_str_eq(first->license_id, again->license_id);
+	ck_assert_uint_eq(batches, world_known(&world).batch);
+	request.entitlement.commit_qty = 6;
+	request.entitlement.total_licenses = 21;
+	ask(OP_HUB_GENERATE, &request, ERR_CONFLICT);
+	request.crm_opportunity_id[4] = '2';
+	again = ask(OP_HUB_GENERATE, &request, 0);
+	ck_assert_str_eq(again->license_id, "lic-default-mercedes-2026-002");
+	/* Another customer of that tenant is none. */
+	request.crm_opportunity_id[4] = '3';
+	text_copy(request.customer.crm_account_id, 64, "ACC-2");
+	ask(OP_HUB_GENERATE, &request, ERR_CONFLICT);
+}
+END_TEST
+
+START_TEST(an_order_waits_for_its_site_and_not_for_another)
+{
+	struct hub_generate request = order("OPP-1");
+	struct hub_provision provision = { .site = "site-2" };
+
+	vouch(30);
+	const struct hub_generated *made = ask(OP_HUB_GENERATE, &request, 0);
+
+	ck_assert_uint_eq(made->status, HUB_STATUS_AWAITING_SITE);
+	ck_assert_uint_eq(bind("site-1", "default")->issued.count, 1);
+	made = ask(OP_HUB_GENERATE, &request, 0);
+	ck_assert_uint_eq(made->status, HUB_STATUS_PROVISIONED);
+	ck_assert_str_eq(made->package_url,
+	    "/api/v1/licenses/lic-default-mercedes-2026-001/package");
+	/* Of two sites none is named as the customer's tenant. */
+	ck_assert_uint_eq(bind("site-2", "plant")->issued.count, 0);
+	request = order("OPP-2");
+	made = ask(OP_HUB_GENERATE, &request, 0);
+	ck_assert_uint_eq(made->status, HUB_STATUS_AWAITING_SITE);
+	memcpy(provision.license_id, made->license_id, 64);
+	text_copy(provision.site, sizeof provision.site, "site-3");
+	ask(OP_HUB_PROVISION, &provision, ERR_NOT_FOUND);
+	text_copy(provision.site, sizeof provision.site, "site-2");
+	const struct hub_provisioned *done =
+	    ask(OP_HUB_PROVISION, &provision, 0);
+
+	ck_assert_uint_eq(done->status, HUB_STATUS_PROVISIONED);
+	ck_assert_int_eq(done->provisioned_at, world.now);
+}
+END_TEST
+
+START_TEST(a_site_is_one_customers_and_has_one_key)
+{
+	struct buf token = { 0 };
+	struct hub_generate request = order("OPP-1");
+
+	vouch(30);
+	ask(OP_HUB_GENERATE, &request, 0);
+	struct hub_site_add add = site_request(&token, "site-1", "default");
+
+	ask(OP_HUB_SITE_ADD, &add, 0);
+	uint64_t batches = world_known(&world).batch;
+
+	ask(OP_HUB_SITE_ADD, &add, 0); /* it is known: nothing to do */
+	ck_assert_uint_eq(batches, world_known(&world).batch);
+	text_copy(add.crm_account_id, sizeof add.crm_account_id, "ACC-9");
+	ask(OP_HUB_SITE_ADD, &add, ERR_NOT_FOUND);
+	buf_clear(&token);
+	add = site_request(&token, "site-1", "default");
+	ask(OP_HUB_SITE_ADD, &add, ERR_CONFLICT); /* another key */
+	token.data[token.len / 2] ^= 1;
+	struct command command =
+	    world_command(&world, OP_HUB_SITE_ADD, ACTOR_KEY, 1, &add);
+
+	ck_assert_int_ne(world_do(&world, &command), 0);
+	arena_release(&command.arena);
+	buf_release(&token);
+}
+END_TEST
+
+/* --- what becomes of them ---------------------------------------------------------- */
+
+static int
+check_change(void *ctx, const struct row_license_revised *revision)
+{
+	static const uint32_t wanted[] = { LICENSE_RENEW, LICENSE_SUSPEND,
+		LICENSE_RESUME, LICENSE_CANCEL };
+	uint64_t *seen = ctx;
+	struct arena scratch = { .chunks = NULL };
+	struct record_error error = { .reason = "" };
+	struct license_change change;
+	struct row_account_issuer issuer;
+	struct ledger_view *view;
+
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	ck_assert_int_eq(hub_issuer(&issuer, &view->state, 1, &scratch), 0);
+	ck_assert_msg(license_change_verify(&change, revision->token.data,
+			  revision->token.len, issuer.issuer.data,
+			  issuer.issuer.len, root.root_public, "site-1",
+			  "default", &scratch, &error) == 0,
+	    "%s %s", error.field, error.reason);
+	ck_assert_uint_eq(change.what, wanted[*seen]);
+	ck_assert_uint_eq(change.revision, ++*seen);
+	ledger_view_close(view);
+	arena_release(&scratch);
+	return 0;
+}
+
+START_TEST(each_change_is_a_document_that_its_site_believes)
+{
+	struct hub_generate request = order("OPP-1");
+	struct hub_license_renew renew = { .end_date = WORLD_TODAY + 500 };
+	struct hub_license_change change = { .reason = "unpaid" };
+	struct ledger_view *view;
+	uint64_t seen = 0;
+
+	vouch(30);
+	const struct hub_generated *made = ask(OP_HUB_GENERATE, &request, 0);
+
+	memcpy(renew.license_id, made->license_id, 64);
+	memcpy(change.license_id, made->license_id, 64);
+	ask(OP_HUB_LICENSE_RENEW, &renew, ERR_CONFLICT); /* not issued */
+	ask(OP_HUB_LICENSE_SUSPEND, &change, ERR_CONFLICT);
+	bind("site-1", "default");
+	const struct hub_license_view *now =
+	    ask(OP_HUB_LICENSE_RENEW, &renew, 0);
+
+	ck_assert_uint_eq(now->serial, 2);
+	now = ask(OP_HUB_LICENSE_RENEW, &renew, 0); /* again: it is so */
+	ck_assert_uint_eq(now->serial, 2);
+	renew.end_date--;
+	ask(OP_HUB_LICENSE_RENEW, &renew, ERR_CONFLICT);
+	ask(OP_HUB_LICENSE_SUSPEND, &change, 0);
+	now = ask(OP_HUB_LICENSE_SUSPEND, &change, 0);
+	ck_assert_uint_eq(now->revisions, 2);
+	ask(OP_HUB_LICENSE_RESUME, &change, 0);
+	ask(OP_HUB_LICENSE_CANCEL, &change, 0);
+	ask(OP_HUB_LICENSE_RESUME, &change, ERR_CONFLICT);
+	renew.end_date += 90;
+	ask(OP_HUB_LICENSE_RENEW, &renew, ERR_CONFLICT);
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	ck_assert_int_eq(hub_each_revision(&view->state, 1, 0, check_change,
+			     &seen),
+	    0);
+	ledger_view_close(view);
+	ck_assert_uint_eq(seen, 4);
+}
+END_TEST
+
+START_TEST(a_contract_near_its_end_goes_on_once)
+{
+	struct hub_generate request = order("OPP-1");
+	struct hub_auto_renew renew = { .order = 1 };
+	struct hub_order now;
+	struct ledger_view *view;
+	uint64_t due[4];
+	uint32_t n;
+
+	vouch(3650);
+	ask(OP_HUB_GENERATE, &request, 0);
+	bind("site-1", "default");
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	ck_assert_int_eq(hub_due(due, &n, 4, view, world.now), 0);
+	ck_assert_uint_eq(n, 0);
+	world.now += 330 * WORLD_DAY;
+	ck_assert_int_eq(hub_due(due, &n, 4, view, world.now), 0);
+	ck_assert(n == 1 && due[0] == 1);
+	ledger_view_close(view);
+	ask_as(LEDGER_HUB_RENEW, ACTOR_SITE, &renew, 0);
+	uint64_t batches = world_known(&world).batch;
+
+	ask_as(LEDGER_HUB_RENEW, ACTOR_SITE, &renew, 0); /* it has */
+	ck_assert_uint_eq(batches, world_known(&world).batch);
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	ck_assert_int_eq(hub_order(&now, &view->state, 1, &arena), 0);
+	ck_assert_uint_eq(now.serial, 2);
+	ck_assert_int_eq(now.contract.start_date, WORLD_TODAY - 10);
+	/* Twelve months, with the 29th of February 2028. */
+	ck_assert_int_eq(now.contract.end_date, WORLD_TODAY + 354 + 366);
+	ledger_view_close(view);
+	/* Nobody but the hub itself asks for it. */
+	ask(LEDGER_HUB_RENEW, &renew, ERR_FORBIDDEN);
+}
+END_TEST
+
+static int32_t
+day(const char *text)
+{
+	int32_t out;
+
+	ck_assert_int_eq(clock_parse_date(&out, text, strlen(text)), 0);
+	return out;
+}
+
+START_TEST(terms_are_counted_in_whole_months)
+{
+	static const struct {
+		const char *start, *end, *next, *after;
+	} cases[] = {
+		{ "2025-01-01", "2025-12-31", "2026-12-31", "2027-12-31" },
+		{ "2024-01-31", "2024-02-28", "2024-03-30", "2024-04-29" },
+		{ "2024-02-29", "2025-02-27", "2026-02-27", "2027-02-27" },
+		{ "2026-01-01", "2026-03-31", "2026-06-30", "2026-09-30" },
+		{ "2026-05-10", "2026-05-10", "2026-07-09", "2026-08-09" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct license_contract first = {
+			.start_date = day(cases[i].start),
+			.end_date = day(cases[i].end),
+		};
+		struct license_contract now = first;
+
+		now.end_date = hub_next_end(&first, &now);
+		ck_assert_msg(now.end_date == day(cases[i].next), "%s",
+		    cases[i].start);
+		now.end_date = hub_next_end(&first, &now);
+		ck_assert_msg(now.end_date == day(cases[i].after), "%s, then",
+		    cases[i].start);
+	}
+}
+END_TEST
+
+START_TEST(the_same_commands_give_the_same_journal)
+{
+	uint8_t heads[2][32];
+
+	for (int i = 0; i < 2; i++) {
+		struct hub_generate request = order("OPP-1");
+		struct journal_header header;
+		struct record_span token;
+		struct ledger_view *view;
+
+		if (i > 0) {
+			world_free(&world);
+			buf_release(&root.issuer);
+			world_init(&world, 4711);
+			world_vendor_new(&root, &world, "default");
+		}
+		vouch(30);
+		ask(OP_HUB_GENERATE, &request, 0);
+		bind("site-1", "default");
+		ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+		ck_assert_int_eq(ledger_newest(&header, heads[i], &token, view,
+				     &arena),
+		    0);
+		ledger_view_close(view);
+	}
+	ck_assert_mem_eq(heads[0], heads[1], 32);
+}
+END_TEST
+
+Suite *
+suite(void)
+{
+	Suite *out = suite_create("hub");
+	TCase *tc = tcase_create("account");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, nothing_is_issued_without_the_word_of_the_root_key);
+	tcase_add_test(tc, the_word_of_another_vendor_or_root_is_none);
+	tcase_add_test(tc, the_same_order_is_one_and_another_is_a_conflict);
+	tcase_add_test(tc, an_order_waits_for_its_site_and_not_for_another);
+	tcase_add_test(tc, a_site_is_one_customers_and_has_one_key);
+	tcase_add_test(tc, each_change_is_a_document_that_its_site_believes);
+	tcase_add_test(tc, a_contract_near_its_end_goes_on_once);
+	tcase_add_test(tc, terms_are_counted_in_whole_months);
+	tcase_add_test(tc, the_same_commands_give_the_same_journal);
+	suite_add_tcase(out, tc);
+	return out;
+}
