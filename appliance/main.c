@@ -81,6 +81,7 @@ core_main(void *ctx, const struct supervisor_child *child)
 		.hub = daemon->settings.hub,
 		.metrics_open = daemon->settings.metrics_open,
 		.audit_keep_days = daemon->settings.audit_keep_days,
+		.journal_keep_days = daemon->settings.journal_keep_days,
 		.password_cost = (enum password_cost)daemon->settings.cost,
 		.port = (uint32_t)daemon->settings.port,
 		.tenant_idle_ms = daemon->settings.tenant_idle_s * 1000,

@@ -2,7 +2,7 @@
  * The journal as people read it, and the check of all of it: every batch is
  * fetched and verified here, with nothing believed but the site's public key.
  */
-#include "agent/cli/cli.h"
+#include "agent/cli/journal.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -203,6 +203,7 @@ audit_tail(struct cli *cli, int argc, char **argv)
 	struct arena arena = { 0 };
 	struct empty nothing = { 0 };
 	struct site_view site;
+	struct journal_view view = { .begins = 0 };
 	bool follow = cli_flag(&argc, argv, "--follow");
 	const char *value;
 	uint64_t last = 10;
@@ -217,8 +218,12 @@ audit_tail(struct cli *cli, int argc, char **argv)
 	    "audit tail [-n BATCHES] [--follow]");
 	if (status == CLI_DONE)
 		status = cli_call(cli, OP_SITE_SHOW, &nothing, &site, &arena);
+	if (status == CLI_DONE)
+		status = journal_begin(NULL, &view, cli, NULL, &arena);
 	if (status == CLI_DONE) {
 		from = site.batch + 1 > last ? site.batch + 1 - last : 0;
+		if (from < view.begins)
+			from = view.begins;
 		status = each_batch(cli, &from, tail_batch, &tail);
 		while (status == CLI_DONE && follow) {
 			fflush(stdout);
@@ -254,7 +259,8 @@ verify_row(void *ctx, const struct row *row, int64_t time)
 
 	if (row->kind == ROW_GENERATION)
 		verify->begun[verify->n_begun++ % BEGUN_SHOWN] =
-		    (struct begun){ row->u.generation, verify->batches, time };
+		    (struct begun){ row->u.generation, verify->walk.next_batch,
+			    time };
 	return 0;
 }
 
@@ -370,6 +376,22 @@ pinned_key(uint8_t key[32], const struct site_view *site, const char *named)
 	return CLI_USAGE;
 }
 
+/* What it proves, and what not. */
+static void
+print_given_up(const struct journal_view *view)
+{
+	char time[32], hex[65];
+
+	cli_time(time, view->given_up_to);
+	text_to_hex(hex, view->head, 32);
+	printf("It begins with batch %llu: what was before, rows 1 to %llu, to "
+	       "%s, was given up,\nand a row says so. What those rows were is "
+	       "not proved by this; that nobody can put others\nin their "
+	       "place is: an archive of them ends with head\n%s.\n",
+	    (unsigned long long)view->begins,
+	    (unsigned long long)view->first_row - 1, time, hex);
+}
+
 int
 audit_verify(struct cli *cli, int argc, char **argv)
 {
@@ -378,6 +400,7 @@ audit_verify(struct cli *cli, int argc, char **argv)
 	struct arena arena = { 0 };
 	struct empty nothing = { 0 };
 	struct site_view site;
+	struct journal_view view = { .begins = 0 };
 	const char *named = NULL;
 	uint8_t key[32];
 	uint64_t from = 0;
@@ -396,15 +419,24 @@ audit_verify(struct cli *cli, int argc, char **argv)
 		status = pinned_key(key, &site, named);
 	if (status != CLI_DONE)
 		goto out;
-	journal_walk_init(&verify.walk, key);
-	status = each_batch(cli, &from, verify_batch, &verify);
+	status = journal_begin(&verify.walk, &view, cli, key, &arena);
+	from = view.begins;
+	if (status == CLI_DONE)
+		status = each_batch(cli, &from, verify_batch, &verify);
 	if (status != CLI_DONE)
 		goto out;
-	if (verify.batches <= site.batch) {
+	if (verify.walk.next_batch <= site.batch) {
 		cli_say("the site said that its newest batch is %llu but gave "
 			"only %llu batches",
 		    (unsigned long long)site.batch,
 		    (unsigned long long)verify.batches);
+		status = CLI_FAILED;
+		goto out;
+	}
+	if (!journal_walk_is_explained(&verify.walk)) {
+		cli_say("the batches before %llu are missing, and nothing in "
+			"the journal says that they were given up",
+		    (unsigned long long)view.begins);
 		status = CLI_FAILED;
 		goto out;
 	}
@@ -425,7 +457,7 @@ audit_verify(struct cli *cli, int argc, char **argv)
 		printf("{\"batches\":%llu,\"rows\":%llu,\"grants\":%llu,"
 		       "\"ends\":%llu,\"overage\":%llu,\"generation\":%u,"
 		       "\"tick\":%llu,\"generations\":[%s],"
-		       "\"head\":\"%s\"}\n",
+		       "\"begins\":%llu,\"head\":\"%s\"}\n",
 		    (unsigned long long)verify.batches,
 		    (unsigned long long)verify.walk.next_row - 1,
 		    (unsigned long long)verify.walk.totals.grants,
@@ -433,7 +465,7 @@ audit_verify(struct cli *cli, int argc, char **argv)
 		    (unsigned long long)verify.walk.totals.overage,
 		    verify.walk.generation,
 		    (unsigned long long)verify.walk.tick, buf_text(&begun),
-		    head);
+		    (unsigned long long)view.begins, head);
 	else
 		printf("The journal holds: %llu batches, %llu rows, every "
 		       "signature, root and number checked.\n"
@@ -444,6 +476,8 @@ audit_verify(struct cli *cli, int argc, char **argv)
 		    (unsigned long long)verify.walk.totals.grants,
 		    (unsigned long long)verify.walk.totals.overage,
 		    (unsigned long long)verify.walk.totals.ends, head, time);
+	if (!cli->json && view.begins != 0)
+		print_given_up(&view);
 	if (!cli->json)
 		print_begun_all(&verify);
 	if (verify.walk.overage_unchecked > 0)

@@ -5,6 +5,7 @@
  */
 #include "agent/cli/audit_query.h"
 #include "agent/cli/csv.h"
+#include "agent/cli/journal.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -25,6 +26,8 @@ struct exporting {
 	struct journal_walk
 	    walk; /* all that was before is checked on the way */
 	bool begun, over;
+	bool bare; /* no entries */
+	uint64_t until; /* the first batch that is not wanted; 0: none */
 	uint64_t batches, entries;
 	/* Where the walk stands before the next batch. */
 	struct buf before; /* header */
@@ -81,7 +84,7 @@ write_head(struct exporting *exporting)
 {
 	struct audit_line line = { .version = AUDIT_EXPORT_VERSION,
 		.made_at = clock_wall_ms(),
-		.filtered = is_filtered(&exporting->query) };
+		.filtered = exporting->bare || is_filtered(&exporting->query) };
 	int status;
 
 	text_copy(line.export_, sizeof(line.export_), AUDIT_EXPORT);
@@ -183,7 +186,7 @@ write_batch(struct exporting *exporting, const struct batch_item *item)
 	if (status == CLI_DONE)
 		status = write_line(exporting, &line);
 	exporting->batches++;
-	return status == CLI_DONE
+	return status == CLI_DONE && !exporting->bare
 	    ? write_entries(exporting, exporting->walk.next_row - 1)
 	    : status;
 }
@@ -198,6 +201,10 @@ take_batch(struct exporting *exporting, const struct batch_item *item)
 	char error[256] = "";
 	int status = CLI_DONE;
 
+	if (exporting->until != 0 && item->batch >= exporting->until) {
+		exporting->over = true;
+		return CLI_DONE;
+	}
 	exporting->hashes =
 	    journal_walk_frontier(exporting->frontier, &exporting->walk);
 	int err = journal_walk_batch(&exporting->walk, item->blob.data,
@@ -228,7 +235,8 @@ take_batch(struct exporting *exporting, const struct batch_item *item)
 static int
 take_batches(struct exporting *exporting)
 {
-	struct batch_query request = { .limit = LIST_LIMIT_MAX };
+	struct batch_query request = { .from = exporting->walk.next_batch,
+		.limit = LIST_LIMIT_MAX };
 	struct arena arena = { 0 };
 	struct batch_page page;
 	int status = CLI_DONE;
@@ -259,13 +267,19 @@ export_lines(struct exporting *exporting)
 {
 	struct arena arena = { 0 };
 	struct empty nothing = { 0 };
+	struct journal_view view = { .begins = 0 };
 	int status = cli_call(exporting->cli, OP_SITE_SHOW, &nothing,
 	    &exporting->site, &arena);
 
+	arena_clear(&arena);
+	if (status == CLI_DONE)
+		status = journal_begin(&exporting->walk, &view, exporting->cli,
+		    exporting->site.site_key, &arena);
+	if (status == CLI_DONE)
+		buf_add(&exporting->before, view.header.data, view.header.len);
 	arena_release(&arena);
 	if (status != CLI_DONE)
 		return status;
-	journal_walk_init(&exporting->walk, exporting->site.site_key);
 	status = take_batches(exporting);
 	if (status == CLI_DONE && !exporting->begun) {
 		cli_say("nothing happened in that time");
@@ -356,6 +370,43 @@ close_file(struct exporting *exporting, const char *path, int status)
 	return status;
 }
 
+static void
+exporting_free(struct exporting *exporting)
+{
+	arena_release(&exporting->arena);
+	buf_release(&exporting->line);
+	buf_release(&exporting->before);
+	free(exporting);
+}
+
+int
+audit_archive(struct cli *cli, const char *path, uint64_t until,
+    const uint8_t head[32])
+{
+	struct exporting *exporting = calloc(1, sizeof(*exporting));
+	int status = CLI_FAILED;
+
+	if (exporting == NULL)
+		return CLI_FAILED;
+	exporting->cli = cli;
+	exporting->bare = true;
+	exporting->until = until;
+	exporting->file = open_new(path);
+	if (exporting->file != NULL) {
+		status = export_lines(exporting);
+		if (status == CLI_DONE &&
+		    (exporting->walk.next_batch != until ||
+			memcmp(exporting->walk.head, head, 32) != 0)) {
+			cli_say("the site gave another journal than the one "
+				"that it gives up; nothing was given up");
+			status = CLI_FAILED;
+		}
+		status = close_file(exporting, path, status);
+	}
+	exporting_free(exporting);
+	return status;
+}
+
 int
 audit_export_command(struct cli *cli, int argc, char **argv)
 {
@@ -396,9 +447,6 @@ audit_export_command(struct cli *cli, int argc, char **argv)
 		    csv ? " A table proves nothing; --format jsonl does."
 			: " Anybody checks it with: leasehold audit verify "
 			  "FILE --site-key K");
-	arena_release(&exporting->arena);
-	buf_release(&exporting->line);
-	buf_release(&exporting->before);
-	free(exporting);
+	exporting_free(exporting);
 	return status;
 }

@@ -262,18 +262,20 @@ print_proved(const struct cli *cli, const struct proving *proving)
 {
 	const struct journal_walk *walk = &proving->walk;
 	bool whole = !proving->filtered && proving->missing == 0;
-	char head[65], from[32], to[32];
+	char head[65], before[65], from[32], to[32];
 
 	text_to_hex(head, walk->head, 32);
 	cli_time(from, proving->from);
 	cli_time(to, walk->time);
 	if (cli->json) {
 		printf("{\"entries\":%llu,\"batches\":%llu,\"from_genesis\":%s,"
-		       "\"complete\":%s,\"site_key\":\"%s\",\"head\":\"%s\"}\n",
+		       "\"complete\":%s,\"site_key\":\"%s\",\"begins\":%" PRIu64
+		       ",\"head\":\"%s\"}\n",
 		    (unsigned long long)proving->entries,
 		    (unsigned long long)proving->batches,
 		    proving->resumed ? "false" : "true",
-		    whole ? "true" : "false", proving->site_key, head);
+		    whole ? "true" : "false", proving->site_key, walk->anchor,
+		    head);
 		return;
 	}
 	printf("The export holds: %llu entries, each as its row says; %llu "
@@ -281,6 +283,12 @@ print_proved(const struct cli *cli, const struct proving *proving)
 	       "none missing between.\n",
 	    (unsigned long long)proving->entries,
 	    (unsigned long long)proving->batches, from, to);
+	if (proving->resumed) {
+		text_to_hex(before, walk->anchor_head, 32);
+		printf("They begin with batch %" PRIu64 ", behind head\n%s.\n"
+		       "What was before is not in it, and not proved by it.\n",
+		    walk->anchor, before);
+	}
 	if (whole)
 		puts("Every row of them has its entry.");
 	else

@@ -1,4 +1,5 @@
 #include "agent/cli/audit_query.h"
+#include "agent/cli/journal.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/text.h"
@@ -32,8 +33,8 @@ static const struct {
 };
 
 /* "2026-11-22T08:00:00Z", "2026-11-22", or "7d": so long ago. */
-static bool
-read_time(int64_t *time, const char *text, const char *what)
+bool
+audit_read_time(int64_t *time, const char *text, const char *what)
 {
 	size_t len = strlen(text);
 	uint32_t ago;
@@ -77,10 +78,11 @@ audit_query_read(struct audit_query *query, int *argc, char **argv)
 	}
 	found = cli_option(&value, argc, argv, "--from");
 	if (found < 0 ||
-	    (found > 0 && !read_time(&query->from, value, "--from")))
+	    (found > 0 && !audit_read_time(&query->from, value, "--from")))
 		return CLI_USAGE;
 	found = cli_option(&value, argc, argv, "--to");
-	if (found < 0 || (found > 0 && !read_time(&query->to, value, "--to")))
+	if (found < 0 ||
+	    (found > 0 && !audit_read_time(&query->to, value, "--to")))
 		return CLI_USAGE;
 	return CLI_DONE;
 }

@@ -284,5 +284,8 @@ int hub_license_cancel(struct cli *cli, int argc, char **argv);
 int audit_tail(struct cli *cli, int argc, char **argv);
 int audit_verify(struct cli *cli, int argc, char **argv);
 int audit_checkpoint(struct cli *cli, int argc, char **argv);
+int journal_show_command(struct cli *cli, int argc, char **argv);
+int journal_archive_command(struct cli *cli, int argc, char **argv);
+int journal_prune_command(struct cli *cli, int argc, char **argv);
 
 #endif

@@ -444,6 +444,21 @@ const struct command_spec commands[] = {
 	    "leasehold audit verify", audit_verify },
 	{ "audit checkpoint", "", "journal a hash of the whole state (admin)",
 	    NULL, "leasehold audit checkpoint", audit_checkpoint },
+	{ "journal show", "", "where the journal begins, how long it is (admin)",
+	    NULL, "leasehold journal show", journal_show_command },
+	{ "journal archive", "FILE",
+	    "what is old, with its proofs, in a file of its own (admin)",
+	    "  --before TIME older batches: a date, a time, or 400d\n",
+	    "leasehold journal archive 2025.jsonl --before 2026-01-01",
+	    journal_archive_command },
+	{ "journal prune", "",
+	    "give up what is old; the chain goes on (admin of the site)",
+	    "  --before TIME older batches: a date, a time, or 400d\n"
+	    "  --archive FILE keep what goes there\n"
+	    "  --no-archive  or keep it nowhere\n"
+	    "  --dry-run     only say what would go\n",
+	    "leasehold journal prune --before 2026-01-01 --archive 2025.jsonl",
+	    journal_prune_command },
 	{ "site init", "--name NAME --host HOST",
 	    "make a new site on this box (root)",
 	    "  --state DIR   its folder (default /var/lib/leasehold)\n"

@@ -17,6 +17,7 @@
 #include "appliance/ledger/ledger.h"
 #include "appliance/ledger/liveness.h"
 #include "appliance/ledger/process.h"
+#include "appliance/ledger/pruning.h"
 #include "appliance/ledger/queue.h"
 #include "appliance/ledger/spool.h"
 #include "appliance/ledger/system.h"
@@ -132,6 +133,7 @@ struct tenant {
 	bool news; /* was committed since the last tick */
 	uint64_t proved; /* batch of the newest evidence against it */
 	struct tenant_audit audit;
+	struct tenant_pruning pruning;
 	struct tenant_revoking revoking;
 	int64_t hub_looked; /* boottime: for contracts that renew; ms */
 };

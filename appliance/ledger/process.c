@@ -183,6 +183,7 @@ tick_tenant(struct tenant *tenant)
 	own_flush_denials(tenant, false);
 	acts_flush(tenant, false);
 	audit_tick(tenant);
+	pruning_tick(tenant);
 	keys_tick(tenant);
 	deliver_tick(tenant);
 	waiting_tick(tenant);

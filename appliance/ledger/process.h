@@ -57,6 +57,7 @@ struct ledger_process_options {
 	uint32_t port; /* that the site listens on, for its URLs; 0: none */
 	int64_t tenant_idle_ms; /* before a tenant is closed; 0: 5 min */
 	int64_t audit_keep_days; /* entries that are searched; 0: for ever */
+	int64_t journal_keep_days; /* rows of the journal; 0: for ever */
 	struct deliver_policy deliver; /* attempts 0: the default */
 };
 

@@ -114,6 +114,8 @@ struct ledger_sweep {
 	bool batches_done;
 	uint64_t removed, bytes; /* so far */
 };
+/** Is something left to remove? Cheap. */
+int ledger_sweep_is_due(bool *due, struct ledger *ledger);
 /** What is left to remove. ledger_sweep_end() after it, whatever it returned. */
 int ledger_sweep_begin(struct ledger_sweep *sweep, struct ledger *ledger);
 /** One transaction of it; any thread, one at a time. */

@@ -108,6 +108,23 @@ sweep_keep(struct ledger_sweep *sweep, const struct state *state)
 }
 
 int
+ledger_sweep_is_due(bool *due, struct ledger *ledger)
+{
+	struct ledger_view *view;
+	uint64_t before = 0, swept = 0;
+	int err = ledger_view_open(&view, ledger);
+
+	if (err != 0)
+		return err;
+	err = anchor_before(&before, &view->state);
+	if (err == 0)
+		err = swept_get(&swept, &view->state);
+	ledger_view_close(view);
+	*due = err == 0 && swept < before;
+	return err;
+}
+
+int
 ledger_sweep_begin(struct ledger_sweep *sweep, struct ledger *ledger)
 {
 	struct ledger_view *view;

@@ -105,6 +105,8 @@ fill(struct tenant *tenant, int64_t *time)
 		rc = alerts_open(tenant);
 	if (rc == 0)
 		rc = deliver_open(tenant);
+	if (rc == 0)
+		rc = pruning_open(tenant);
 	return rc;
 }
 
@@ -139,6 +141,7 @@ tenant_close(struct tenant *tenant)
 		return;
 	keys_close(tenant);
 	audit_end(tenant);
+	pruning_end(tenant);
 	tenant_owed_release(tenant);
 	alerts_close(tenant);
 	deliver_close(tenant);

@@ -350,7 +350,8 @@ is_busy(const struct tenant *tenant)
 {
 	return !tenant->started || tenant->starting || tenant->fault != 0 ||
 	    tenant->probe.running || tenant->checking || tenant->n_calls > 0 ||
-	    tenant->audit.running || tenant->n_sessions > 0 ||
+	    tenant->audit.running || tenant->pruning.due ||
+	    tenant->n_sessions > 0 ||
 	    tenant->sessions.count > 0 || tenant->liveness.leases.count > 0 ||
 	    queue_count(&tenant->queue) > 0 || tenant->denials.count > 0 ||
 	    tenant->acts.pending > 0 || events_count(tenant) > 0 ||

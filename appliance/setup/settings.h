@@ -53,6 +53,7 @@ struct settings {
 	int64_t borrow_seats; /* of a product or feature on loan at once */
 	int64_t borrow_keep; /* of them, that are never lent */
 	int64_t audit_keep_days; /* that are searched; 0: for ever */
+	int64_t journal_keep_days; /* 0: for ever */
 };
 
 struct settings_users {

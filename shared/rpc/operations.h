@@ -13,6 +13,7 @@
 #include "shared/rpc/messages_audit.h"
 #include "shared/rpc/messages_events.h"
 #include "shared/rpc/messages_hub.h"
+#include "shared/rpc/messages_journal.h"
 #include "shared/rpc/messages_key.h"
 #include "shared/rpc/messages_key_lease.h"
 #include "shared/rpc/messages_policy.h"
@@ -91,6 +92,8 @@ enum operation_id {
 	OP_DEVICE_REVOKE,
 	OP_JOURNAL_BATCHES,
 	OP_JOURNAL_CHECKPOINT,
+	OP_JOURNAL_SHOW,
+	OP_JOURNAL_PRUNE,
 	OP_AUDIT_SEARCH,
 	OP_AUDIT_STATE,
 	OP_AUDIT_REBUILD,

@@ -120,6 +120,8 @@ def everything(site, admin, person):
     ask("device.approve", "POST", "devices/%d/approve" % device)
     ask("device.revoke", "DELETE", "devices/%d" % device)
     ask("journal.checkpoint", "POST", "journal/checkpoint")
+    ask("journal.prune", "POST", "journal/prune",
+        {"before": "2020-01-01T00:00:00Z"})
     user = ask("user.create", "POST", "users",
                {"login": "twice", "role": "viewer"})["user"]["user"]
     ask("user.set", "PUT", "users/%d" % user, {"name": "Two Times"})

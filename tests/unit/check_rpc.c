@@ -288,6 +288,7 @@ static const struct {
 	{ OP_HUB_SITE_ADD, REPEAT_SAME }, /* it is known */
 	{ OP_HUB_KEY_MAKE, REPEAT_SAME }, /* one waits already */
 	{ OP_HUB_KEY_INSTALL, REPEAT_SAME }, /* it is that word */
+	{ OP_JOURNAL_PRUNE, REPEAT_SAME }, /* what is old is gone */
 	/* Copies and sessions end by themselves. */
 	{ OP_RESTORE_BEGIN, REPEAT_ANEW },
 	{ OP_BACKUP_BEGIN, REPEAT_ANEW },
