@@ -277,6 +277,9 @@ export_lines(struct exporting *exporting)
 		    exporting->site.site_key, &arena);
 	if (status == CLI_DONE)
 		buf_add(&exporting->before, view.header.data, view.header.len);
+	/* Searches find what was given up, but no batch proves it any more. */
+	if (status == CLI_DONE && view.begins != 0)
+		exporting->query.after = view.first_row - 1;
 	arena_release(&arena);
 	if (status != CLI_DONE)
 		return status;

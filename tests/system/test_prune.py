@@ -11,7 +11,7 @@ from api import Api
 from by_key import Program, make_key
 from harness import (PRODUCT, Agent, App, Site, World, binary, expect, main,
                      run, terms, wait_for)
-from test_audit import token_of
+from test_audit import search, token_of
 from test_backup import backup, passphrase, restore
 
 DAY_MS = 86400 * 1000
@@ -105,6 +105,9 @@ def what_is_held_and_who_looks_goes_on():
         site, (agent, app) = grown(world, after=agent_and_app)
         agent.wait_connected()
         seats(site, site.api_key, 2)
+        # What was searched before is found afterwards too.
+        entries = search(site, "--event", "lease.granted", "--all")
+        expect(len(entries) == 33, len(entries))
         all_of_it = shown(site)
         expect(all_of_it.get("begins", 0) == 0, all_of_it)
         plan = prune(site, "--dry-run")
@@ -136,6 +139,8 @@ def what_is_held_and_who_looks_goes_on():
                found)
         words = site.cli("audit", "verify").out
         expect("was given up" in words and proved["head"] in words, words)
+        expect(search(site, "--event", "lease.granted", "--all") == entries,
+               "entries went")
         late = world.path("late.jsonl")
         expect(site.cli("audit", "export", late).status == 0, "no export")
         proved = verify_file(late, public)
