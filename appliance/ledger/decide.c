@@ -2,6 +2,7 @@
 #include "appliance/hub/hub.h"
 #include "appliance/ledger/base.h"
 #include "appliance/ledger/limits.h"
+#include "appliance/ledger/sync.h"
 #include "shared/base/err.h"
 
 #include <stdarg.h>
@@ -265,6 +266,10 @@ static const struct decision {
 	    2 + LEDGER_DEVICE_LEASES_MAX, decide_revoke },
 	{ OP_LICENSE_INSTALL, BY_ADMINS, &license_install_record, 1,
 	    decide_install },
+	{ LEDGER_SYNC_MADE, BY(SITE) | BY_ADMINS, &sync_ask_record, 1,
+	    decide_sync_made },
+	{ OP_SYNC_IMPORT, BY(SITE) | BY_ADMINS, &sync_file_record,
+	    SYNC_RECEIPTS_MAX + 2 * SYNC_CHANGES_MAX, decide_sync_import },
 	{ OP_JOIN_CREATE, BY_ADMINS, &join_create_record, 1 + JOIN_HOSTS_MAX,
 	    decide_join },
 	{ OP_JOIN_REVOKE, BY_ADMINS, &join_number_record, 1,

@@ -12,6 +12,7 @@
 #include "appliance/ledger/keys.h"
 #include "appliance/ledger/metrics.h"
 #include "appliance/ledger/people.h"
+#include "appliance/ledger/sync_asked.h"
 #include "appliance/ledger/tenant_delete.h"
 #include "appliance/ledger/tenant_restore.h"
 #include "appliance/ledger/tenant_use.h"
@@ -51,6 +52,10 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_LICENSE_INSTALL] = command_ticked,
 	[OP_LICENSE_LIST] = query_plain,
 	[OP_LICENSE_SHOW] = query_plain,
+	[OP_SYNC_STATUS] = query_plain,
+	[OP_SYNC_PREVIEW] = sync_preview_asked,
+	[OP_SYNC_EXPORT] = sync_export_asked,
+	[OP_SYNC_IMPORT] = command_ticked,
 	[OP_POLICY_SHOW] = query_plain,
 	[OP_POLICY_PUT] = policy_put_asked,
 	[OP_POLICY_LIST] = query_plain,

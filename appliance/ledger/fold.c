@@ -9,6 +9,7 @@
 #include "appliance/ledger/metered.h"
 #include "appliance/ledger/pools.h"
 #include "appliance/ledger/users.h"
+#include "appliance/ledger/sync.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
@@ -48,7 +49,8 @@ pools_before(uint32_t *pools, struct state *state, const struct row *row)
 }
 
 static int
-fold_license_installed(struct state *state, const struct row *row)
+fold_license_installed(struct state *state, const struct row *row,
+    const struct fold_place *place)
 {
 	const struct row_license_installed *r = &row->u.license_installed;
 	struct state_license license = { .license = r->license };
@@ -80,6 +82,8 @@ fold_license_installed(struct state *state, const struct row *row)
 		    r->license);
 	if (err == 0)
 		err = state_vendor_put(state, r->document.vendor.id, kid);
+	if (err == 0)
+		err = fold_sync_begins(state, r->document.vendor.id, place);
 	return err;
 }
 
@@ -505,7 +509,7 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_PRUNED:
 		return 0; /* facts that no decision reads */
 	case ROW_LICENSE_INSTALLED:
-		return fold_license_installed(state, row);
+		return fold_license_installed(state, row, place);
 	case ROW_JOIN_CREATED:
 		return fold_join_created(state, row, place);
 	case ROW_JOIN_REVOKED:
@@ -583,6 +587,10 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_LICENSE_REVISED:
 	case ROW_REPORT_TAKEN:
 		return fold_hub(state, row, place);
+	case ROW_REPORT_MADE:
+		return fold_report_made(state, row, place);
+	case ROW_RECEIPT_TAKEN:
+		return fold_receipt_taken(state, row, place);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

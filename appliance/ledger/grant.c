@@ -2,6 +2,9 @@
 
 #include "appliance/ledger/pools.h"
 #include "appliance/ledger/slots.h"
+#include "appliance/ledger/sync.h"
+
+#include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/version.h"
@@ -163,6 +166,33 @@ refuse_feature(struct command *command, const struct license *terms,
 	    request->product, request->feature);
 }
 
+/* A site that its vendor has not heard of for longer than the license allows
+ * grants nothing: what is held goes on. */
+static int
+check_synced(const struct license *terms, struct batch *batch,
+    struct command *command)
+{
+	int64_t stops;
+	char day[CLOCK_TEXT_SIZE];
+	int err = sync_stops_at(&stops, &batch->state, terms);
+
+	if (err != 0 || batch->place.time < stops)
+		return err;
+	clock_format_date(day, (int32_t)(stops / INT64_C(86400000)));
+	if (terms->sync.refresh_by != 0 && stops == terms->sync.refresh_by)
+		return decide_refuse(command, ERR_LICENSE_SUSPENDED,
+		    "leasehold sync import FILE, with a renewal of the vendor",
+		    "license %s was to be renewed by %s", terms->license_id,
+		    day);
+	return decide_refuse(command, ERR_LICENSE_SUSPENDED,
+	    "leasehold sync export FILE, and the receipt back: leasehold sync "
+	    "import FILE",
+	    "vendor %s has had no report since %" PRIu32 " days before %s: "
+	    "license %s allows no more",
+	    terms->vendor.id, terms->sync.max_unsynced_days, day,
+	    terms->license_id);
+}
+
 /* Does the license grant this today? */
 static int
 check_license(const struct grant *grant, struct batch *batch,
@@ -179,6 +209,10 @@ check_license(const struct grant *grant, struct batch *batch,
 		    "install FILE",
 		    "license %s for %s: %s", terms->license_id,
 		    request->product, error.reason);
+	int err = check_synced(terms, batch, command);
+
+	if (err != 0 || command->err != 0)
+		return err;
 	struct version version;
 	char hint[192];
 

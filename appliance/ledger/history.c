@@ -49,7 +49,7 @@ node_put(void *ctx, unsigned int level, uint64_t index,
 	    MERKLE_BYTES);
 }
 
-static struct merkle_source
+struct merkle_source
 history_source(struct state *state)
 {
 	return (struct merkle_source){ &merkle_blake2b, state, node_get };

@@ -8,6 +8,8 @@
 
 #include "appliance/ledger/state.h"
 
+/** The tree itself, for proofs that are made elsewhere. */
+struct merkle_source history_source(struct state *state);
 /** Root over the heads of batches 0 to n - 1. */
 int history_root(uint8_t root[MERKLE_BYTES], struct state *state, uint64_t n);
 

@@ -87,6 +87,7 @@ enum ledger_internal {
 	LEDGER_CHANNEL_ADD, /* struct ledger_channel_add; ledger_channel.h */
 	LEDGER_DELIVERED, /* struct ledger_delivered; mostly no row */
 	LEDGER_ACT, /* struct ledger_act; acts.h */
+	LEDGER_SYNC_MADE, /* struct sync_ask; sync.h */
 	/** struct ledger_erase_again: in a copy from before an erasure, whose
 	 * ids are known and whose name nobody knows any more. */
 	LEDGER_ERASE_AGAIN,
@@ -322,6 +323,7 @@ struct command {
 		struct checkout_reply checkout;
 		struct lease_ended ended;
 		struct license_view license;
+		struct sync_imported imported;
 		struct join_created join;
 		struct join_number join_number;
 		struct device_number device;

@@ -51,6 +51,7 @@
 	X(STORE_CHANNELS, "channels", 1)             \
 	X(STORE_OUTBOX, "outbox", 0)                 \
 	X(STORE_POLICIES, "policies", 1)             \
+	X(STORE_SYNC, "sync", 1)                     \
 	X(STORE_POLICY_TEXTS, "policy_texts", 0)     \
 	X(STORE_BASE, "base", 0)                     \
 	X(STORE_USAGE, "usage", 1)                   \

@@ -310,6 +310,7 @@ static const struct {
 	{ OP_LICENSE_SHOW, sizeof(struct license_view), query_license },
 	{ OP_LICENSE_GET, sizeof(struct license_file), query_license_file },
 	{ OP_SEAT_LICENSE, sizeof(struct license_file), query_license_file },
+	{ OP_SYNC_STATUS, sizeof(struct sync_status), query_sync },
 	{ OP_POLICY_SHOW, sizeof(struct policy_view), query_policy },
 	{ OP_POLICY_VERSION, sizeof(struct policy_view), query_policy_version },
 	{ OP_POLICY_LIST, sizeof(struct policy_page), query_policies },

@@ -50,5 +50,6 @@ int query_hub_license(struct query *q);
 int query_hub_licenses(struct query *q);
 int query_hub_package(struct query *q);
 int query_hub_statistics(struct query *q);
+int query_sync(struct query *q);
 
 #endif

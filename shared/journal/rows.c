@@ -354,6 +354,8 @@ static const struct {
 	[ROW_USAGE_TRACKED] = { &row_usage_tracked_record, "usage.tracked" },
 	[ROW_LICENSE_CHANGED] = { &row_license_changed_record,
 	    "license.changed" },
+	[ROW_REPORT_MADE] = { &row_report_made_record, "report.made" },
+	[ROW_RECEIPT_TAKEN] = { &row_receipt_taken_record, "receipt.taken" },
 	[ROW_ACCOUNT_KEY] = { &row_account_key_record, "account.key" },
 	[ROW_ACCOUNT_ISSUER] = { &row_account_issuer_record, "account.issuer" },
 	[ROW_CUSTOMER_ADDED] = { &row_customer_record, "customer.added" },

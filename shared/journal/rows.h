@@ -72,6 +72,8 @@ enum row_kind {
 	ROW_PRUNED = 112,
 	ROW_USAGE_TRACKED = 120,
 	ROW_LICENSE_CHANGED = 122,
+	ROW_REPORT_MADE = 125,
+	ROW_RECEIPT_TAKEN = 126,
 	/* of a hub: rows_hub.h */
 	ROW_ACCOUNT_KEY = 130,
 	ROW_ACCOUNT_ISSUER = 131,
@@ -802,6 +804,39 @@ struct row_license_changed {
 	struct row_actor by;
 };
 
+/* --- reports to vendors: rows_sync.c ---------------------------------------- */
+
+/** A report for a vendor is about to be made: it goes up to this batch, at
+ * least, so that a site where nothing happens has something to say. */
+struct row_report_made {
+	char vendor[64];
+	uint64_t sequence; /* that it will have */
+	struct row_actor by;
+};
+
+/** Up to where a vendor took usage: struct report_mark of shared/report. */
+struct row_taken {
+	uint64_t sequence; /* 0: nothing was taken yet */
+	uint64_t batch;
+	uint8_t head[32];
+	uint8_t history[32];
+	uint32_t generation;
+	int64_t time;
+	uint64_t overage;
+};
+
+/** A vendor's signed answer to a report came. */
+struct row_receipt_taken {
+	char vendor[64];
+	uint64_t report; /* that it answers */
+	uint32_t answer; /* enum report_answer */
+	char reason[192]; /* the vendor's words; "": it was taken */
+	struct row_taken taken;
+	int64_t at; /* as the vendor says */
+	uint8_t digest[32]; /* BLAKE2b-256 of the receipt */
+	struct row_actor by;
+};
+
 /** Is it a borrow that goes on? */
 bool row_adopts_borrow(const struct row_lease_adopted *adopted);
 
@@ -823,7 +858,9 @@ extern const struct record row_genesis_record, row_started_record,
     row_alert_acknowledged_record, row_alert_closed_record,
     alert_subject_record, row_channel_added_record, row_channel_removed_record,
     row_delivery_record, row_policy_set_record, row_act_record,
-    row_pruned_record, row_usage_tracked_record, row_license_changed_record;
+    row_pruned_record,
+    row_usage_tracked_record, row_license_changed_record,
+    row_report_made_record, row_taken_record, row_receipt_taken_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -937,6 +974,8 @@ struct row {
 		struct row_pruned pruned;
 		struct row_usage_tracked usage_tracked;
 		struct row_license_changed license_changed;
+		struct row_report_made report_made;
+		struct row_receipt_taken receipt_taken;
 		struct row_account_key account_key;
 		struct row_account_issuer account_issuer;
 		struct row_customer customer; /* added, and changed */

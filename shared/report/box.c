@@ -8,6 +8,7 @@
 #define MAGIC "leasehold-sync-1\n"
 #define MAGIC_BYTES (sizeof(MAGIC) - 1)
 #define FRONT_BYTES (MAGIC_BYTES + 32 + 4)
+_Static_assert(FRONT_BYTES == SYNC_BOX_FRONT, "see box.h");
 
 static const struct record_field sync_report_fields[] = {
 	R_STRING(sync_report, token, 1, REPORT_TOKEN_MAX, 0, "Signed report."),
@@ -25,6 +26,8 @@ static const struct record_field sync_box_fields[] = {
 	R_TEXT(sync_box, site, 0, 63, RECORD_OPTIONAL, "The site."),
 	R_TEXT(sync_box, tenant, 0, 63, RECORD_OPTIONAL, "Its tenant."),
 	R_TEXT(sync_box, vendor, 0, 63, RECORD_OPTIONAL, "The vendor."),
+	R_FIXED(sync_box, vendor_key, RECORD_OPTIONAL,
+	    "Root key of the vendor."),
 	R_LIST(sync_box, reports, &sync_report_record, 0, SYNC_REPORTS_MAX,
 	    RECORD_OPTIONAL, "Reports, by their numbers."),
 	R_LIST(sync_box, issuers, &sync_token_record, 0, SYNC_ISSUERS_MAX,

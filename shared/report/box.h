@@ -15,6 +15,8 @@
 
 #include "shared/report/report.h"
 
+/** What stands before the sealed bytes; their length is the end of it. */
+#define SYNC_BOX_FRONT 53
 /** Of a whole file. */
 #define SYNC_BOX_MAX ((size_t)20 << 20)
 #define SYNC_REPORTS_MAX 4
@@ -33,6 +35,9 @@ struct sync_box {
 	char site[64]; /* from or to, for people: nothing is believed */
 	char tenant[64];
 	char vendor[64];
+	/** To a site: the vendor's root key, which vouches for the issuers. The
+	 * site believes it when its id is the one that it has pinned. */
+	uint8_t vendor_key[TOKEN_PUBLIC_BYTES];
 	struct record_list reports; /* sync_report, by sequence */
 	struct record_list issuers; /* sync_token */
 	struct record_list receipts; /* sync_token */

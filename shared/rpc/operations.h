@@ -17,6 +17,7 @@
 #include "shared/rpc/messages_key.h"
 #include "shared/rpc/messages_key_lease.h"
 #include "shared/rpc/messages_policy.h"
+#include "shared/rpc/messages_sync.h"
 #include "shared/rpc/messages_privacy.h"
 #include "shared/rpc/messages_tenant.h"
 #include "shared/rpc/messages_user.h"
@@ -54,6 +55,10 @@ enum operation_id {
 	OP_LICENSE_INSTALL,
 	OP_LICENSE_LIST,
 	OP_LICENSE_SHOW,
+	OP_SYNC_STATUS,
+	OP_SYNC_PREVIEW,
+	OP_SYNC_EXPORT,
+	OP_SYNC_IMPORT,
 	OP_POLICY_SHOW,
 	OP_POLICY_PUT,
 	OP_POLICY_LIST,

@@ -20,6 +20,7 @@ CONFIG = "[login]\npassword_cost=interactive\n"
 ELSEWHERE = {
     "borrow.deliver": "test_borrow_use.py",
     "borrow.write_off": "test_borrow_use.py",
+    "sync.import": "test_sync.py",
     # It is the same command as clock.correct.
     "clock.confirm": "test_repeat.py",
 }

@@ -507,6 +507,28 @@ fill_row(struct row *row, enum row_kind kind)
 			    .by = { ACTOR_SITE, 0 } };
 		fill(row->u.license_changed.digest, 32, 63);
 		return;
+	case ROW_REPORT_MADE:
+		row->u.report_made = (struct row_report_made){ "vector", 7,
+			{ ACTOR_USER, 7 } };
+		return;
+	case ROW_RECEIPT_TAKEN:
+		row->u.receipt_taken = (struct row_receipt_taken){
+			.vendor = "vector",
+			.report = 8,
+			.answer = 2,
+			.reason = "number 7 is not here yet",
+			.taken = { .sequence = 6,
+			    .batch = 17,
+			    .generation = 1,
+			    .time = MAKER_TIME,
+			    .overage = 44 },
+			.at = MAKER_TIME,
+			.by = { ACTOR_SITE, 0 },
+		};
+		fill(row->u.receipt_taken.taken.head, 32, 64);
+		fill(row->u.receipt_taken.taken.history, 32, 65);
+		fill(row->u.receipt_taken.digest, 32, 66);
+		return;
 	case ROW_ACT:
 		row->u.act.by = (struct row_actor){ ACTOR_USER, 7 };
 		text_copy(row->u.act.operation, sizeof(row->u.act.operation),
@@ -670,7 +692,8 @@ static const enum row_kind kinds[] = { ROW_GENESIS, ROW_STARTED,
 	ROW_USER_CREATED, ROW_USER_CHANGED, ROW_USER_LOGIN, ROW_USER_DENIED,
 	ROW_ERASURE, ROW_TENANT_CHANGED, ROW_ALERT_OPENED, ROW_ALERT_AGAIN,
 	ROW_ALERT_ACKNOWLEDGED, ROW_ALERT_CLOSED, ROW_CHANNEL_ADDED,
-	ROW_CHANNEL_REMOVED, ROW_DELIVERY, ROW_ACT, ROW_PRUNED };
+	ROW_CHANNEL_REMOVED, ROW_DELIVERY, ROW_ACT, ROW_PRUNED, ROW_REPORT_MADE,
+	ROW_RECEIPT_TAKEN };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)
