@@ -170,6 +170,8 @@ int sync_show(struct cli *cli, int argc, char **argv);
 int sync_preview(struct cli *cli, int argc, char **argv);
 int sync_export(struct cli *cli, int argc, char **argv);
 int sync_import(struct cli *cli, int argc, char **argv);
+/** At a hub: the other end of both. */
+int hub_import(struct cli *cli, int argc, char **argv);
 int policy_show(struct cli *cli, int argc, char **argv);
 int policy_check(struct cli *cli, int argc, char **argv);
 int policy_apply(struct cli *cli, int argc, char **argv);

@@ -619,6 +619,11 @@ const struct command_spec commands[] = {
 	{ "hub site list", "", "sites of customers (hub)",
 	    "  --customer ID of one alone\n", "leasehold hub site list",
 	    hub_site_list },
+	{ "hub import", "FILE", "take reports of a site (hub)",
+	    "  --out FILE    the answer for the site (default: "
+	    "FILE.receipt)\n",
+	    "leasehold hub import report.sync --out receipt.sync",
+	    hub_import },
 	{ "hub license generate", "FILE", "order a license (hub)",
 	    "FILE holds what a CRM sends to POST /api/v1/licenses/generate. "
 	    "Once for each\ncrm_opportunity_id: the same file again is the "

@@ -379,3 +379,97 @@ sync_import(struct cli *cli, int argc, char **argv)
 	free(data);
 	return status;
 }
+
+/* --- at a hub -------------------------------------------------------------------- */
+
+static int
+hub_import_one(struct cli *cli, struct buf *answer, const uint8_t *data,
+    size_t len, bool *refused)
+{
+	struct sync_file request = { { data, (uint32_t)len } };
+	struct hub_reports_taken reply;
+	struct arena arena = { 0 };
+	int status =
+	    cli_call(cli, OP_HUB_REPORT_IMPORT, &request, &reply, &arena);
+	const struct hub_report_view *items = reply.items.items;
+
+	for (uint32_t i = 0; status == CLI_DONE && i < reply.items.count; i++) {
+		const struct hub_report_view *v = &items[i];
+		struct buf json = { 0 };
+
+		*refused = *refused ||
+		    (v->answer != REPORT_TAKEN && v->answer != REPORT_REPLAYED);
+		if (cli->json) {
+			record_write_json(&json, &hub_report_view_record, v);
+			cli_show("%s\n", buf_text(&json));
+			buf_release(&json);
+			continue;
+		}
+		cli_show("%s: report %" PRIu64 " %s%s%s; %" PRIu64
+			 " overage seats; taken up to report %" PRIu64 "\n",
+		    v->site, v->report, report_answer_names[v->answer],
+		    v->reason[0] != '\0' ? ": " : "", v->reason, v->seats,
+		    v->acknowledged);
+	}
+	/* The last one knows all that came before it. */
+	buf_clear(answer);
+	if (status == CLI_DONE)
+		buf_add(answer, reply.file.data, reply.file.len);
+	arena_release(&arena);
+	return status;
+}
+
+static int
+hub_import_all(struct cli *cli, struct buf *answer, const uint8_t *data,
+    size_t len, bool *refused)
+{
+	int status = CLI_DONE;
+
+	for (size_t at = 0; at < len && status == CLI_DONE;) {
+		size_t part = next_document(data + at, len - at);
+
+		if (part == 0 || part > SYNC_FILE_MAX)
+			part =
+			    len - at < SYNC_FILE_MAX ? len - at : SYNC_FILE_MAX;
+		status = hub_import_one(cli, answer, data + at, part, refused);
+		at += part;
+	}
+	return status;
+}
+
+int
+hub_import(struct cli *cli, int argc, char **argv)
+{
+	struct buf answer = { .max = FILE_MAX };
+	const char *named = NULL;
+	char out[4096];
+	uint8_t *data = NULL;
+	size_t len = 0;
+	bool refused = false;
+
+	if (cli_option(&named, &argc, argv, "--out") < 0)
+		return CLI_USAGE;
+	int status = cli_arguments(argc, argv, 1, 1, "hub import FILE");
+
+	if (status != CLI_DONE)
+		return status;
+	if (file_read(&data, &len, argv[1], FILE_MAX) != 0 || len == 0) {
+		cli_say("%s cannot be read, or is empty", argv[1]);
+		free(data);
+		return CLI_FAILED;
+	}
+	snprintf(out, sizeof(out), "%s%s", named != NULL ? named : argv[1],
+	    named != NULL ? "" : ".receipt");
+	status = hub_import_all(cli, &answer, data, len, &refused);
+	if (status == CLI_DONE &&
+	    file_write(out, answer.data, answer.len, 0600) != 0) {
+		cli_say("%s cannot be written: %s", out, strerror(errno));
+		status = CLI_FAILED;
+	}
+	if (status == CLI_DONE && !cli->json)
+		cli_show("%s is for the site: leasehold sync import %s\n", out,
+		    out);
+	buf_release(&answer);
+	free(data);
+	return status == CLI_DONE && refused ? CLI_REFUSED : status;
+}

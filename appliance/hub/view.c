@@ -1,5 +1,6 @@
 /* What is told of a hub's account: single things, for answers and queries. */
 #include "appliance/hub/decide.h"
+#include "appliance/hub/reported.h"
 
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -95,6 +96,17 @@ hub_view_site(struct hub_site_view *out, const struct state *state,
 	*out = (struct hub_site_view){ .bound_at = site->at,
 		.sequence = site->sequence,
 		.reported_at = site->reported_at };
+	struct hub_reported reported;
+
+	err = hub_reported(&reported, state, site->row.number);
+	if (err != 0)
+		return err;
+	out->seats = reported.seats;
+	out->gaps = reported.gaps;
+	out->forks = reported.forks;
+	out->rollbacks = reported.rollbacks;
+	out->refused = reported.refused;
+	memcpy(out->reason, reported.reason, sizeof out->reason);
 	memcpy(out->site, request->site, sizeof out->site);
 	memcpy(out->name, request->name, sizeof out->name);
 	memcpy(out->tenant, request->tenant, sizeof out->tenant);

@@ -1,5 +1,6 @@
 /* Decide: the table of commands, and what the handlers share. See core.h. */
 #include "appliance/hub/hub.h"
+#include "appliance/hub/reported.h"
 #include "appliance/ledger/base.h"
 #include "appliance/ledger/limits.h"
 #include "appliance/ledger/sync.h"
@@ -340,6 +341,9 @@ static const struct decision {
 	    decide_hub_customer_set },
 	{ OP_HUB_SITE_ADD, BY_ADMINS, &hub_site_add_record, 1 + HUB_ISSUE_ONCE,
 	    decide_hub_site_add },
+	{ OP_HUB_REPORT_IMPORT, BY(SITE) | BY_ADMINS, &sync_file_record,
+	    SYNC_REPORTS_MAX * (2 + REPORT_ROWS_MAX / ROW_SHOWN_MAX),
+	    decide_hub_report },
 	{ OP_HUB_GENERATE, BY_ADMINS, &hub_generate_record, 3,
 	    decide_hub_generate },
 	{ OP_HUB_PROVISION, BY_ADMINS, &hub_provision_record, 2,

@@ -149,6 +149,7 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_CUSTOMER_ADD] = command_plain,
 	[OP_CUSTOMER_SET] = command_plain,
 	[OP_HUB_SITE_ADD] = command_plain,
+	[OP_HUB_REPORT_IMPORT] = command_ticked,
 	[OP_HUB_KEY_INSTALL] = command_plain,
 	[OP_HUB_KEY_MAKE] = hub_key_make_asked,
 	[OP_SESSION_CREATE] = session_create_asked,

@@ -1,6 +1,7 @@
 #include "appliance/ledger/fold.h"
 
 #include "appliance/hub/hub.h"
+#include "appliance/hub/reported.h"
 #include "appliance/ledger/borrow.h"
 #include "appliance/ledger/fold_alert.h"
 #include "appliance/ledger/fold_key.h"
@@ -591,6 +592,10 @@ fold_row(struct state *state, const struct row *row,
 		return fold_report_made(state, row, place);
 	case ROW_RECEIPT_TAKEN:
 		return fold_receipt_taken(state, row, place);
+	case ROW_REPORT_SHOWN:
+		return fold_report_shown(state, row, place);
+	case ROW_REPORT_REFUSED:
+		return fold_report_refused(state, row, place);
 	case ROW_CLOCK:
 		/* The batch after this one may be earlier than this one. */
 		if (row->u.clock.event == CLOCK_CORRECTED)

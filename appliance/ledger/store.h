@@ -63,7 +63,8 @@
 	X(STORE_HUB_ORDERS, "hub_orders", 1)         \
 	X(STORE_HUB_ISSUED, "hub_issued", 1)         \
 	X(STORE_HUB_REVISED, "hub_revised", 1)       \
-	X(STORE_HUB_SITES, "hub_sites", 1)
+	X(STORE_HUB_SITES, "hub_sites", 1)           \
+	X(STORE_HUB_REPORTED, "hub_reported", 1)
 
 enum store_table {
 #define X(name, text, dumped) name,

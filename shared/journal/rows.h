@@ -74,6 +74,8 @@ enum row_kind {
 	ROW_LICENSE_CHANGED = 122,
 	ROW_REPORT_MADE = 125,
 	ROW_RECEIPT_TAKEN = 126,
+	ROW_REPORT_SHOWN = 127, /* of a hub, these two */
+	ROW_REPORT_REFUSED = 128,
 	/* of a hub: rows_hub.h */
 	ROW_ACCOUNT_KEY = 130,
 	ROW_ACCOUNT_ISSUER = 131,
@@ -837,6 +839,48 @@ struct row_receipt_taken {
 	struct row_actor by;
 };
 
+/* Of a hub: what a site's report showed (ROW_REPORT_TAKEN comes with it), and
+ * that one was refused. Overage is counted by these rows, each once. */
+
+/** Items of one row; a report has as many rows as it needs. */
+#define ROW_SHOWN_MAX 256
+struct row_shown_license {
+	uint64_t license; /* its number in the site's journal */
+	char license_id[64];
+	uint64_t serial;
+	uint8_t digest[32];
+};
+struct row_shown_overage {
+	uint64_t license;
+	char license_id[64];
+	uint64_t serial;
+	char feature[64];
+	uint32_t generation;
+	uint64_t row;
+	int64_t time;
+	uint64_t first;
+	uint32_t count;
+	uint64_t lease;
+	uint32_t origin_generation;
+	uint64_t origin_row; /* 0: it stands for itself */
+	bool again;
+};
+struct row_report_shown {
+	uint64_t site; /* its number here */
+	uint64_t sequence;
+	struct record_list licenses; /* row_shown_license */
+	struct record_list overage; /* row_shown_overage */
+	uint64_t others;
+	uint32_t rollbacks;
+};
+struct row_report_refused {
+	uint64_t site;
+	uint64_t sequence;
+	uint32_t answer; /* enum report_answer */
+	char reason[192];
+	uint8_t digest[32];
+};
+
 /** Is it a borrow that goes on? */
 bool row_adopts_borrow(const struct row_lease_adopted *adopted);
 
@@ -860,7 +904,9 @@ extern const struct record row_genesis_record, row_started_record,
     row_delivery_record, row_policy_set_record, row_act_record,
     row_pruned_record,
     row_usage_tracked_record, row_license_changed_record,
-    row_report_made_record, row_taken_record, row_receipt_taken_record;
+    row_report_made_record, row_taken_record, row_receipt_taken_record,
+    row_shown_license_record, row_shown_overage_record,
+    row_report_shown_record, row_report_refused_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -976,6 +1022,8 @@ struct row {
 		struct row_license_changed license_changed;
 		struct row_report_made report_made;
 		struct row_receipt_taken receipt_taken;
+		struct row_report_shown report_shown;
+		struct row_report_refused report_refused;
 		struct row_account_key account_key;
 		struct row_account_issuer account_issuer;
 		struct row_customer customer; /* added, and changed */

@@ -39,3 +39,61 @@ static const struct record_field row_receipt_taken_fields[] = {
 	    "Who brought it."),
 };
 RECORD_DEFINE(row_receipt_taken, 1, "A vendor answered a report.");
+
+/* --- of a hub ------------------------------------------------------------- */
+
+static const struct record_field row_shown_license_fields[] = {
+	R_U64(row_shown_license, license, 1, U53_MAX, 0,
+	    "Its number in the site's journal."),
+	R_TEXT(row_shown_license, license_id, 1, 63, 0, "The vendor's id."),
+	R_U64(row_shown_license, serial, 1, U53_MAX, 0, "Edition."),
+	R_FIXED(row_shown_license, digest, 0, "Of its token."),
+};
+RECORD_DEFINE(row_shown_license, 1, "A license that a site installed.");
+
+static const struct record_field row_shown_overage_fields[] = {
+	R_U64(row_shown_overage, license, 1, U53_MAX, 0,
+	    "Its number in the site's journal."),
+	R_TEXT(row_shown_overage, license_id, 1, 63, 0, "The vendor's id."),
+	R_U64(row_shown_overage, serial, 1, U53_MAX, 0,
+	    "Edition that it was granted under."),
+	R_TEXT(row_shown_overage, feature, 0, 63, RECORD_OPTIONAL, "Feature."),
+	R_U32(row_shown_overage, generation, 0, UINT32_MAX, 0, "Of its batch."),
+	R_U64(row_shown_overage, row, 1, U53_MAX, 0, "Its row there."),
+	R_TIME(row_shown_overage, time, 0, "Of its batch."),
+	R_U64(row_shown_overage, first, 1, U53_MAX, 0, "Its first number."),
+	R_U32(row_shown_overage, count, 1, LEASE_COUNT_MAX, 0, "Seats."),
+	R_U64(row_shown_overage, lease, 0, U53_MAX, 0, "Its lease there."),
+	R_U32(row_shown_overage, origin_generation, 0, UINT32_MAX,
+	    RECORD_OPTIONAL, "Of the row that it stands for."),
+	R_U64(row_shown_overage, origin_row, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Of a lost branch: the row that it stands for."),
+	R_BOOL(row_shown_overage, again, RECORD_OPTIONAL,
+	    "That one was counted; this one is not."),
+};
+RECORD_DEFINE(row_shown_overage, 1, "Overage that a report shows.");
+
+static const struct record_field row_report_shown_fields[] = {
+	R_U64(row_report_shown, site, 1, U53_MAX, 0, "Number of the site."),
+	R_U64(row_report_shown, sequence, 1, U53_MAX, 0, "The report."),
+	R_LIST(row_report_shown, licenses, &row_shown_license_record, 0,
+	    ROW_SHOWN_MAX, RECORD_OPTIONAL, "Licenses that it shows."),
+	R_LIST(row_report_shown, overage, &row_shown_overage_record, 0,
+	    ROW_SHOWN_MAX, RECORD_OPTIONAL, "Overage that it shows."),
+	R_U64(row_report_shown, others, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Overage seats that are not shown: of other vendors."),
+	R_U32(row_report_shown, rollbacks, 0, UINT32_MAX, RECORD_OPTIONAL,
+	    "So often the journal was put back within."),
+};
+RECORD_DEFINE(row_report_shown, 1, "What a report shows.");
+
+static const struct record_field row_report_refused_fields[] = {
+	R_U64(row_report_refused, site, 1, U53_MAX, 0, "Number of the site."),
+	R_U64(row_report_refused, sequence, 0, U53_MAX, 0, "The report."),
+	R_U32(row_report_refused, answer, 1, ANSWERS_MAX, 0, "Why."),
+	R_TEXT(row_report_refused, reason, 0, 191, RECORD_OPTIONAL,
+	    "In words."),
+	R_FIXED(row_report_refused, digest, 0,
+	    "BLAKE2b-256 of the report's token."),
+};
+RECORD_DEFINE(row_report_refused, 1, "A report was refused.");

@@ -297,6 +297,18 @@ static const struct record_field hub_site_view_fields[] = {
 	R_TIME(hub_site_view, bound_at, 0, "Known since."),
 	R_U64(hub_site_view, sequence, 1, U53_MAX, OPT, "Its last report."),
 	R_TIME(hub_site_view, reported_at, OPT, "When that was taken."),
+	R_U64(hub_site_view, seats, 0, U53_MAX, OPT,
+	    "Overage seats that it reported."),
+	R_U64(hub_site_view, gaps, 0, U53_MAX, OPT,
+	    "Reports refused for a gap."),
+	R_U64(hub_site_view, forks, 0, U53_MAX, OPT,
+	    "Reports refused for a fork."),
+	R_U64(hub_site_view, rollbacks, 0, U53_MAX, OPT,
+	    "So often its journal was put back, and that acknowledged."),
+	R_U64(hub_site_view, refused, 0, U53_MAX, OPT,
+	    "Reports refused, for whatever reason."),
+	R_TEXT(hub_site_view, reason, 0, 191, OPT,
+	    "Why the last one was; absent: it was taken."),
 };
 RECORD_DEFINE(hub_site_view, 1, "A site of a customer.");
 

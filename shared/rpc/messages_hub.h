@@ -227,6 +227,10 @@ struct hub_site_view {
 	int64_t bound_at;
 	uint64_t sequence; /* of the last report; 0: none came */
 	int64_t reported_at;
+	/* What came of its reports; absent ones are 0. */
+	uint64_t seats; /* overage seats that count */
+	uint64_t gaps, forks, rollbacks, refused;
+	char reason[192]; /* why the last one was refused; "": it was taken */
 };
 struct hub_site_added {
 	struct hub_site_view site;

@@ -106,3 +106,31 @@ static const struct record_field sync_status_fields[] = {
 	    SYNC_VENDORS_MAX, 0, "Vendors with a license here."),
 };
 RECORD_DEFINE(sync_status, 1, "How the site stands with its vendors.");
+
+/* --- of a hub ------------------------------------------------------------- */
+
+static const struct record_field hub_report_view_fields[] = {
+	R_TEXT(hub_report_view, site, 1, 63, 0, "Whose it is."),
+	R_TEXT(hub_report_view, tenant, 1, 63, 0, "The tenant there."),
+	R_U64(hub_report_view, report, 0, U53_MAX, 0, "Its number."),
+	R_ENUM(hub_report_view, answer, report_answer_names, 0,
+	    "What became of it."),
+	R_TEXT(hub_report_view, reason, 0, 191, OPT, "Why it was refused."),
+	R_U64(hub_report_view, seats, 0, U53_MAX, OPT,
+	    "Overage seats that it added."),
+	R_U64(hub_report_view, others, 0, U53_MAX, OPT,
+	    "Overage seats of other vendors, which it does not show."),
+	R_U32(hub_report_view, rollbacks, 0, UINT32_MAX, OPT,
+	    "So often the journal was put back within."),
+	R_U64(hub_report_view, acknowledged, 0, U53_MAX, 0,
+	    "The last report that was taken."),
+};
+RECORD_DEFINE(hub_report_view, 1, "What came of a report.");
+
+static const struct record_field hub_reports_taken_fields[] = {
+	R_LIST(hub_reports_taken, items, &hub_report_view_record, 0,
+	    SYNC_REPORTS_MAX, 0, "Reports of the file."),
+	R_BLOB(hub_reports_taken, file, 1, BLOB_MAX, 0,
+	    "Receipt and changes of licenses, sealed to the site."),
+};
+RECORD_DEFINE(hub_reports_taken, 1, "What came of a file of reports.");

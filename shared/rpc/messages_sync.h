@@ -63,6 +63,24 @@ struct sync_imported {
 	struct record_list changes; /* sync_change_view */
 };
 
+/** At a hub: what came of the reports of a file, and the answer, sealed to the
+ * site. */
+struct hub_report_view {
+	char site[64];
+	char tenant[64];
+	uint64_t report;
+	uint32_t answer; /* enum report_answer */
+	char reason[192];
+	uint64_t seats; /* overage seats that it added */
+	uint64_t others; /* that totals count and it does not show */
+	uint32_t rollbacks;
+	uint64_t acknowledged;
+};
+struct hub_reports_taken {
+	struct record_list items; /* hub_report_view */
+	struct record_span file;
+};
+
 /** How the site stands with a vendor. */
 struct sync_vendor_view {
 	char vendor[64];
@@ -87,6 +105,7 @@ struct sync_status {
 extern const struct record sync_ask_record, sync_export_record,
     sync_exported_record, sync_previewed_record, sync_file_record,
     sync_receipt_view_record, sync_change_view_record, sync_imported_record,
-    sync_vendor_view_record, sync_status_record;
+    sync_vendor_view_record, sync_status_record, hub_report_view_record,
+    hub_reports_taken_record;
 
 #endif

@@ -456,6 +456,9 @@ static const struct operation operations[] = {
 	CALL(OP_HUB_SITE_LIST, "hub.site.list", "GET", "/api/v1/hub/sites",
 	    QUERY, VENDOR, hub_site_query, hub_site_page, 200,
 	    "List sites of customers."),
+	REPEAT(SAME, OP_HUB_REPORT_IMPORT, "hub.report.import", "POST",
+	    "/api/v1/hub/reports", COMMAND, VENDOR, sync_file,
+	    hub_reports_taken, 200, "Take reports of a site; the answer for it."),
 	CALL(OP_HUB_KEY_SHOW, "hub.key.show", "GET", "/api/v1/hub/key",
 	    QUERY, VENDOR, empty, hub_key_view, 200, "Show the issuing key."),
 	REPEAT(SAME, OP_HUB_KEY_MAKE, "hub.key.make", "POST",
@@ -532,7 +535,8 @@ scope_read(const char *name, size_t len)
 
 /* Whose scope does not say it. */
 static const uint16_t of_sites[] = { OP_SITE_REQUEST, OP_LICENSE_INSTALL,
-	OP_LICENSE_LIST, OP_LICENSE_SHOW, OP_LICENSE_GET, OP_POLICY_SHOW,
+	OP_LICENSE_LIST, OP_LICENSE_SHOW, OP_LICENSE_GET, OP_SYNC_STATUS,
+	OP_SYNC_PREVIEW, OP_SYNC_EXPORT, OP_SYNC_IMPORT, OP_POLICY_SHOW,
 	OP_POLICY_PUT, OP_POLICY_LIST, OP_POLICY_VERSION, OP_POLICY_CHECK,
 	OP_POLICY_REVOKE, OP_LEASE_LIST, OP_LEASE_SHOW, OP_LEASE_RELEASE,
 	OP_QUEUE_LIST, OP_QUEUE_REMOVE, OP_BORROW_LIST, OP_BORROW_SHOW,

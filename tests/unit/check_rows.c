@@ -511,6 +511,36 @@ fill_row(struct row *row, enum row_kind kind)
 		row->u.report_made = (struct row_report_made){ "vector", 7,
 			{ ACTOR_USER, 7 } };
 		return;
+	case ROW_REPORT_SHOWN: {
+		static struct row_shown_license license = { .license = 3,
+			.license_id = "lic-1",
+			.serial = 2 };
+		static struct row_shown_overage overage = { .license = 3,
+			.license_id = "lic-1",
+			.serial = 2,
+			.generation = 1,
+			.row = 77,
+			.time = MAKER_TIME,
+			.first = 44,
+			.count = 2,
+			.lease = 9,
+			.again = true };
+
+		row->u.report_shown = (struct row_report_shown){ .site = 2,
+			.sequence = 7,
+			.licenses = { &license, 1 },
+			.overage = { &overage, 1 },
+			.others = 4,
+			.rollbacks = 1 };
+		return;
+	}
+	case ROW_REPORT_REFUSED:
+		row->u.report_refused = (struct row_report_refused){ .site = 2,
+			.sequence = 7,
+			.answer = 3,
+			.reason = "another journal" };
+		fill(row->u.report_refused.digest, 32, 67);
+		return;
 	case ROW_RECEIPT_TAKEN:
 		row->u.receipt_taken = (struct row_receipt_taken){
 			.vendor = "vector",
@@ -693,7 +723,7 @@ static const enum row_kind kinds[] = { ROW_GENESIS, ROW_STARTED,
 	ROW_ERASURE, ROW_TENANT_CHANGED, ROW_ALERT_OPENED, ROW_ALERT_AGAIN,
 	ROW_ALERT_ACKNOWLEDGED, ROW_ALERT_CLOSED, ROW_CHANNEL_ADDED,
 	ROW_CHANNEL_REMOVED, ROW_DELIVERY, ROW_ACT, ROW_PRUNED, ROW_REPORT_MADE,
-	ROW_RECEIPT_TAKEN };
+	ROW_RECEIPT_TAKEN, ROW_REPORT_SHOWN, ROW_REPORT_REFUSED };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)

@@ -291,6 +291,7 @@ static const struct {
 	{ OP_JOURNAL_PRUNE, REPEAT_SAME }, /* what is old is gone */
 	/* Copies and sessions end by themselves. */
 	{ OP_SYNC_EXPORT, REPEAT_ANEW },
+	{ OP_HUB_REPORT_IMPORT, REPEAT_SAME },
 	{ OP_RESTORE_BEGIN, REPEAT_ANEW },
 	{ OP_BACKUP_BEGIN, REPEAT_ANEW },
 	{ OP_TENANT_EXPORT, REPEAT_ANEW },

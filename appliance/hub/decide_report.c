@@ -1,0 +1,446 @@
+/* Decide on reports of sites: verified whole, then journaled, and answered with
+ * one sealed file of a receipt and of what changed in the licenses of the site.
+ * What is refused is a row too, and changes no figure. */
+#include "appliance/hub/decide.h"
+#include "appliance/hub/reported.h"
+
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <string.h>
+
+#define AGAIN "ask the site for the file again, and copy it whole"
+
+struct importing {
+	struct batch *batch;
+	struct command *command;
+	struct sync_box box;
+	struct buf clear;
+	struct hub_site site;
+	struct hub_reports_taken *reply;
+	struct hub_report_view *told;
+	struct report_receipt receipt; /* to the last one */
+	struct report_finding found; /* of the one at hand */
+	struct arena arena; /* the same */
+};
+
+/* --- opening ------------------------------------------------------------------ */
+
+static int
+refuse_file(struct importing *in, int err)
+{
+	const char *words = "the file was altered on its way";
+	const char *hint = AGAIN;
+
+	if (err == ERR_BAD_TOKEN) {
+		words = "this is no file of sync";
+		hint = "";
+	} else if (err == ERR_CLOSED)
+		words = "the file is cut short";
+	else if (err == ERR_TOO_LARGE)
+		words = "there is more in the file than there should be";
+	else if (err == ERR_MISMATCH) {
+		words = "the file is sealed to a key that is not of this "
+			"account";
+		hint = "import it where it was meant for";
+	} else if (err != ERR_BAD_SIGNATURE && err != ERR_BAD_REQUEST)
+		return err;
+	return decide_refuse_field(in->command, "file", ERR_BAD_REQUEST, hint,
+	    "%s", words);
+}
+
+/* With that of the account's keys, also an older one, that it is sealed to. */
+static int
+open_with(struct importing *in, uint64_t number)
+{
+	const struct sync_file *request = in->command->request;
+	struct row_account_key key;
+	struct sealed *secret;
+	int err = hub_key(&key, &in->batch->state, number, &in->command->arena);
+
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	secret = sodium_malloc(sizeof *secret);
+	if (secret == NULL)
+		return ERR_NOMEM;
+	err = sealed_get(secret, &in->batch->state, in->batch->ledger->sealed,
+	    SEALED_ISSUER, key.document);
+	if (err == ERR_NOT_FOUND_INTERNAL ||
+	    (err == 0 && secret->len != TOKEN_SECRET_BYTES))
+		err = ERR_CORRUPT;
+	if (err == 0)
+		err = sync_box_open(&in->box, &in->clear, request->file.data,
+		    request->file.len, key.public_key, secret->data,
+		    &in->command->arena);
+	sodium_free(secret);
+	return err;
+}
+
+static int
+open_file(struct importing *in)
+{
+	struct hub_account account;
+	int err = hub_account(&account, &in->batch->state);
+	int opened = ERR_MISMATCH;
+
+	if (err != 0)
+		return err;
+	for (uint64_t n = account.keys; n > 0 && opened == ERR_MISMATCH; n--)
+		opened = open_with(in, n);
+	if (opened != 0)
+		return refuse_file(in, opened);
+	if (in->box.reports.count == 0)
+		return decide_refuse_field(in->command, "file", ERR_BAD_REQUEST,
+		    "", "there is no report in the file");
+	return 0;
+}
+
+static int
+find_site(struct importing *in)
+{
+	const struct sync_report *reports = in->box.reports.items;
+	struct report report;
+	int err = report_peek(&report, reports->token.data, reports->token.len);
+
+	if (err != 0)
+		return decide_refuse_field(in->command, "file", ERR_BAD_REQUEST,
+		    AGAIN, "the file holds what is no report");
+	err = hub_site_by_id(&in->site, &in->batch->state, report.site,
+	    report.tenant, &in->command->arena);
+	if (err != ERR_NOT_FOUND_INTERNAL)
+		return err;
+	return decide_refuse(in->command, ERR_NOT_FOUND,
+	    "leasehold hub site add REQUEST --customer ID",
+	    "tenant %s of site %s is not known here", report.tenant,
+	    report.site);
+}
+
+/* --- one report ------------------------------------------------------------------ */
+
+static struct report_mark
+mark_of(const struct hub_site *site)
+{
+	struct report_mark mark = {
+		.sequence = site->sequence,
+		.batch = site->batch,
+		.generation = site->generation,
+		.time = site->time,
+		.overage = site->overage,
+	};
+
+	memcpy(mark.head, site->head, sizeof mark.head);
+	memcpy(mark.history, site->history, sizeof mark.history);
+	return mark;
+}
+
+static int
+verify(struct importing *in, const struct sync_report *report)
+{
+	struct hub_known ctx = { &in->batch->state, in->site.row.number };
+	struct report_known known = {
+		.site = in->site.row.request.site,
+		.tenant = in->site.row.request.tenant,
+		.vendor = in->batch->ledger->tenant,
+		.mark = mark_of(&in->site),
+		.ctx = &ctx,
+		.overage = hub_known_overage,
+		.installed = hub_known_installed,
+		.counted = hub_known_counted,
+	};
+
+	memcpy(known.site_key, in->site.row.request.site_key, 32);
+	arena_clear(&in->arena);
+	return report_verify(&in->found, &known, report->token.data,
+	    report->token.len, report->body.data, report->body.len, &in->arena);
+}
+
+static void
+shown_of(struct row_shown_overage *out, const struct report_overage *shown)
+{
+	*out = (struct row_shown_overage){
+		.license = shown->license,
+		.serial = shown->serial,
+		.generation = shown->generation,
+		.row = shown->row,
+		.time = shown->time,
+		.first = shown->first,
+		.count = shown->count,
+		.lease = shown->lease,
+		.origin_generation = shown->origin_generation,
+		.origin_row = shown->origin_row,
+		.again = shown->again,
+	};
+	text_copy(out->license_id, sizeof out->license_id, shown->license_id);
+	text_copy(out->feature, sizeof out->feature, shown->feature);
+}
+
+static uint32_t
+piece(uint32_t all, uint32_t at)
+{
+	uint32_t left = all > at ? all - at : 0;
+
+	return left < ROW_SHOWN_MAX ? left : ROW_SHOWN_MAX;
+}
+
+/* As many rows as it needs; the first says what is said once. */
+static int
+emit_shown(struct importing *in)
+{
+	const struct report_finding *found = &in->found;
+	struct row_shown_license *licenses =
+	    arena_alloc(&in->arena, ROW_SHOWN_MAX * sizeof *licenses);
+	struct row_shown_overage *overage =
+	    arena_alloc(&in->arena, ROW_SHOWN_MAX * sizeof *overage);
+	int err = licenses != NULL && overage != NULL ? 0 : ERR_NOMEM;
+
+	for (uint32_t at = 0; err == 0 &&
+	     (at == 0 || at < found->n_overage || at < found->n_installed);
+	     at += ROW_SHOWN_MAX) {
+		struct row *row = batch_row(in->batch, ROW_REPORT_SHOWN);
+
+		if (row == NULL)
+			return ERR_NOMEM;
+		struct row_report_shown *r = &row->u.report_shown;
+
+		r->site = in->site.row.number;
+		r->sequence = found->report.sequence;
+		r->others = at == 0 ? found->others : 0;
+		r->rollbacks = at == 0 ? found->n_rollbacks : 0;
+		r->licenses = (struct record_list){ licenses,
+			piece(found->n_installed, at) };
+		r->overage = (struct record_list){ overage,
+			piece(found->n_overage, at) };
+		for (uint32_t i = 0; i < r->licenses.count; i++) {
+			const struct report_installed *one =
+			    &found->installed[at + i];
+
+			licenses[i] = (struct row_shown_license){
+				.license = one->license,
+				.serial = one->serial,
+			};
+			text_copy(licenses[i].license_id,
+			    sizeof licenses[i].license_id, one->license_id);
+			memcpy(licenses[i].digest, one->digest, 32);
+		}
+		for (uint32_t i = 0; i < r->overage.count; i++)
+			shown_of(&overage[i], &found->overage[at + i]);
+		err = batch_emit(in->batch);
+	}
+	return err;
+}
+
+static int
+sign_receipt(struct importing *in, struct buf *token)
+{
+	const struct report_finding *found = &in->found;
+	struct report_receipt *receipt = &in->receipt;
+
+	*receipt = (struct report_receipt){
+		.report = found->report.sequence,
+		.answer = found->answer,
+		.mark = found->mark,
+		.at = in->batch->place.time,
+	};
+	text_copy(receipt->site, sizeof receipt->site,
+	    in->site.row.request.site);
+	text_copy(receipt->tenant, sizeof receipt->tenant,
+	    in->site.row.request.tenant);
+	text_copy(receipt->vendor, sizeof receipt->vendor,
+	    in->batch->ledger->tenant);
+	text_copy(receipt->reason, sizeof receipt->reason, found->reason);
+	return hub_sign(token, in->batch->ledger, &in->batch->state,
+	    &report_receipt_record, receipt, TOKEN_RECEIPT,
+	    in->batch->place.time);
+}
+
+static int
+emit_taken(struct importing *in, const struct sync_report *report)
+{
+	const struct report_mark *mark = &in->found.mark;
+	struct buf token = { .data = NULL };
+	int err = sign_receipt(in, &token);
+	struct row *row =
+	    err == 0 ? batch_row(in->batch, ROW_REPORT_TAKEN) : NULL;
+
+	if (row == NULL) {
+		buf_release(&token);
+		return err != 0 ? err : ERR_NOMEM;
+	}
+	struct row_report_taken *r = &row->u.report_taken;
+
+	r->site = in->site.row.number;
+	r->sequence = mark->sequence;
+	r->batch = mark->batch;
+	r->generation = mark->generation;
+	r->time = mark->time;
+	r->overage = mark->overage;
+	memcpy(r->head, mark->head, sizeof r->head);
+	memcpy(r->history, mark->history, sizeof r->history);
+	crypto_generichash(r->digest, sizeof r->digest, report->token.data,
+	    report->token.len, NULL, 0);
+	r->receipt = (struct record_span){ token.data, (uint32_t)token.len };
+	err = batch_emit(in->batch);
+	buf_release(&token);
+	return err == 0 ? emit_shown(in) : err;
+}
+
+static int
+emit_refused(struct importing *in, const struct sync_report *report)
+{
+	struct row *row = batch_row(in->batch, ROW_REPORT_REFUSED);
+
+	if (row == NULL)
+		return ERR_NOMEM;
+	struct row_report_refused *r = &row->u.report_refused;
+
+	r->site = in->site.row.number;
+	r->sequence = in->found.report.sequence;
+	r->answer = in->found.answer;
+	text_copy(r->reason, sizeof r->reason, in->found.reason);
+	crypto_generichash(r->digest, sizeof r->digest, report->token.data,
+	    report->token.len, NULL, 0);
+	return batch_emit(in->batch);
+}
+
+static int
+take_one(struct importing *in, uint32_t i)
+{
+	const struct sync_report *report =
+	    &((const struct sync_report *)in->box.reports.items)[i];
+	struct hub_report_view *told = &in->told[i];
+	int err = verify(in, report);
+
+	if (err != 0)
+		return err;
+	*told = (struct hub_report_view){
+		.report = in->found.report.sequence,
+		.answer = in->found.answer,
+		.seats = in->found.seats,
+		.others = in->found.others,
+		.rollbacks = in->found.n_rollbacks,
+		.acknowledged = in->found.mark.sequence,
+	};
+	text_copy(told->site, sizeof told->site, in->site.row.request.site);
+	text_copy(told->tenant, sizeof told->tenant,
+	    in->site.row.request.tenant);
+	text_copy(told->reason, sizeof told->reason, in->found.reason);
+	if (in->found.answer == REPORT_TAKEN)
+		err = emit_taken(in, report);
+	else if (in->found.answer != REPORT_REPLAYED)
+		err = emit_refused(in, report);
+	/* The next one goes on from there. */
+	return err == 0 ? hub_site(&in->site, &in->batch->state,
+			      in->site.row.number, &in->command->arena)
+			: err;
+}
+
+/* --- the answer ----------------------------------------------------------------- */
+
+struct gathering {
+	struct importing *in;
+	struct sync_token *changes;
+	uint32_t n;
+};
+
+static int
+add_revision(void *ctx, const struct row_license_revised *revision)
+{
+	struct gathering *gathering = ctx;
+	struct arena *arena = &gathering->in->command->arena;
+
+	if (gathering->n == SYNC_CHANGES_MAX || revision->token.len == 0)
+		return 0;
+	struct record_span *token = &gathering->changes[gathering->n++].token;
+
+	token->len = revision->token.len;
+	token->data = arena_copy(arena, revision->token.data, token->len);
+	return token->data != NULL ? 0 : ERR_NOMEM;
+}
+
+static int
+add_order(void *ctx, uint64_t number)
+{
+	struct gathering *gathering = ctx;
+	struct importing *in = gathering->in;
+	struct hub_order order;
+	int err =
+	    hub_order(&order, &in->batch->state, number, &in->command->arena);
+
+	if (err != 0 || order.site != in->site.row.number)
+		return err;
+	return hub_each_revision(&in->batch->state, number, 0, add_revision,
+	    gathering);
+}
+
+static int
+seal_answer(struct importing *in, const struct row_account_issuer *issuer)
+{
+	struct sync_token vouching = { issuer->issuer };
+	struct sync_token receipt;
+	struct gathering gathering = { .in = in };
+	struct sync_box box = { .issuers = { &vouching, 1 } };
+	struct buf token = { .data = NULL }, file = { .data = NULL };
+	int err = sign_receipt(in, &token);
+
+	gathering.changes = arena_alloc(&in->command->arena,
+	    SYNC_CHANGES_MAX * sizeof *gathering.changes);
+	if (err == 0 && gathering.changes == NULL)
+		err = ERR_NOMEM;
+	if (err == 0)
+		err = hub_each_order(&in->batch->state, in->site.row.customer,
+		    0, add_order, &gathering);
+	receipt.token = (struct record_span){ token.data, (uint32_t)token.len };
+	box.receipts = (struct record_list){ &receipt, 1 };
+	box.changes = (struct record_list){ gathering.changes, gathering.n };
+	memcpy(box.vendor_key, issuer->root, sizeof box.vendor_key);
+	text_copy(box.site, sizeof box.site, in->site.row.request.site);
+	text_copy(box.tenant, sizeof box.tenant, in->site.row.request.tenant);
+	text_copy(box.vendor, sizeof box.vendor, in->batch->ledger->tenant);
+	if (err == 0)
+		err = sync_box_seal(&file, &box, in->site.row.request.site_key);
+	if (err == 0) {
+		in->reply->file.len = (uint32_t)file.len;
+		in->reply->file.data =
+		    arena_copy(&in->command->arena, file.data, file.len);
+		err = in->reply->file.data != NULL ? 0 : ERR_NOMEM;
+	}
+	buf_release(&token);
+	buf_release(&file);
+	return err;
+}
+
+int
+decide_hub_report(struct batch *batch, struct command *command)
+{
+	struct importing *in = arena_alloc(&command->arena, sizeof *in);
+	struct row_account_issuer issuer;
+
+	if (in == NULL)
+		return ERR_NOMEM;
+	in->batch = batch;
+	in->command = command;
+	in->reply = hub_reply(command, sizeof *in->reply);
+	in->told =
+	    arena_alloc(&command->arena, SYNC_REPORTS_MAX * sizeof *in->told);
+	if (in->reply == NULL || in->told == NULL)
+		return ERR_NOMEM;
+	int err = hub_find_issuer(&issuer, batch, command);
+
+	if (err == 0 && command->err == 0)
+		err = open_file(in);
+	if (err == 0 && command->err == 0)
+		err = find_site(in);
+	if (err == 0 && command->err == 0) {
+		for (uint32_t i = 0; i < in->box.reports.count && err == 0; i++)
+			err = take_one(in, i);
+		in->reply->items =
+		    (struct record_list){ in->told, in->box.reports.count };
+		if (err == 0)
+			err = seal_answer(in, &issuer);
+	}
+	buf_release(&in->clear);
+	arena_release(&in->arena);
+	return err;
+}
