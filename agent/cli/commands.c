@@ -4,6 +4,12 @@
 
 #include <stddef.h>
 
+#define USAGE_OPTIONS                                              \
+	"  --period FIRST,LAST  days, UTC (default: this month)\n" \
+	"  --license ID  of one license\n"                         \
+	"  --csv         for spreadsheets\n"                       \
+	"Days, hours and months are UTC.\n"
+
 #define HOLD_OPTIONS                                                           \
 	"  --version V   version of the product that runs (default 0)\n"       \
 	"  --feature F   a feature of the product, which has its own seats\n"  \
@@ -424,6 +430,21 @@ const struct command_spec commands[] = {
 	{ "outbox drop", "DELIVERY", "give one up (admin)", NULL,
 	    "leasehold outbox drop 6ac1f6c1c1a2f8b50d0f4f4d2f5a6b7c",
 	    outbox_drop },
+	{ "usage current", "", "what is used now, of seats and metrics (admin)",
+	    "Named metrics are what programs tell with POST "
+	    "/api/v1/usage/track.\n",
+	    "leasehold usage current", usage_current_command },
+	{ "usage report", "", "what was used, day by day (admin)",
+	    USAGE_OPTIONS,
+	    "leasehold usage report --period 2026-11-01,2026-11-30 --csv",
+	    usage_report_command },
+	{ "usage stats", "", "what was used, thing by thing (admin)",
+	    "  --by WHAT     feature (default), license, serial, user, host "
+	    "or metric\n"
+	    "  --step STEP   whole (default), hour, day or "
+	    "month\n" USAGE_OPTIONS,
+	    "leasehold usage stats --by user --period 2026-11-01,2026-11-30",
+	    usage_stats_command },
 	{ "audit tail", "", "the newest facts of the journal (admin)",
 	    "  -n N          that many batches (default 10)\n"
 	    "  --follow      go on as they come\n",

@@ -63,6 +63,14 @@ show_enforce(const struct license_view *license)
 	}
 }
 
+/* Is there more to say than its contract does? */
+static bool
+vendor_says(const struct license_view *license)
+{
+	return strcmp(license->status, "suspended") == 0 ||
+	    strcmp(license->status, "cancelled") == 0;
+}
+
 static void
 show(const struct license_view *license)
 {
@@ -78,7 +86,8 @@ show(const struct license_view *license)
 	    seats->pricing.currency);
 	cli_show("license   license-%llu  %s, serial %llu, %s\n",
 	    (unsigned long long)license->license, license->license_id,
-	    (unsigned long long)license->serial, license->state);
+	    (unsigned long long)license->serial,
+	    vendor_says(license) ? license->status : license->state);
 	cli_show("vendor    %s (%s)\n", license->vendor.name,
 	    license->vendor.id);
 	cli_show("product   %s  %s, versions %s\n", license->product.id,
@@ -100,29 +109,65 @@ show(const struct license_view *license)
 	show_classes(license);
 }
 
-int
-license_install_file(struct cli *cli, int argc, char **argv)
+/* A license, or what its vendor says of one: each has a key of its own. */
+static bool
+is_change(const char *path)
+{
+	char text[65536];
+	FILE *file = fopen(path, "r");
+	size_t len = file == NULL ? 0 : fread(text, 1, sizeof(text) - 1, file);
+
+	if (file != NULL)
+		fclose(file);
+	text[len] = '\0';
+	return strstr(text, "\"change\"") != NULL;
+}
+
+static int
+install_change(struct license_view *reply, struct cli *cli, const char *path,
+    struct arena *arena)
+{
+	struct license_change_file file;
+	int status = cli_read_record(&file, &license_change_file_record, path,
+	    "license change",
+	    "it is what the vendor sent about a license that is installed",
+	    arena);
+
+	return status == CLI_DONE
+	    ? cli_answer(cli, OP_LICENSE_CHANGE, &file, reply, arena)
+	    : status;
+}
+
+static int
+install_license(struct license_view *reply, struct cli *cli, const char *path,
+    struct arena *arena)
 {
 	struct license_install request;
 	struct license_file file;
+	int status =
+	    cli_read_record(&file, &license_file_record, path, "license file",
+		"it is what the vendor sent, made with leasehold-vendor issue",
+		arena);
+
+	if (status != CLI_DONE)
+		return status;
+	memcpy(request.vendor_key, file.vendor_key, sizeof(file.vendor_key));
+	request.issuer = file.issuer;
+	request.license = file.license;
+	return cli_answer(cli, OP_LICENSE_INSTALL, &request, reply, arena);
+}
+
+int
+license_install_file(struct cli *cli, int argc, char **argv)
+{
 	struct license_view reply;
 	struct arena arena = { 0 };
 	int status = cli_arguments(argc, argv, 1, 1, "license install FILE");
 
 	if (status == CLI_DONE)
-		status = cli_read_record(&file, &license_file_record, argv[1],
-		    "license file",
-		    "it is what the vendor sent, made with leasehold-vendor "
-		    "issue",
-		    &arena);
-	if (status == CLI_DONE) {
-		memcpy(request.vendor_key, file.vendor_key,
-		    sizeof(file.vendor_key));
-		request.issuer = file.issuer;
-		request.license = file.license;
-		status = cli_answer(cli, OP_LICENSE_INSTALL, &request, &reply,
-		    &arena);
-	}
+		status = is_change(argv[1])
+		    ? install_change(&reply, cli, argv[1], &arena)
+		    : install_license(&reply, cli, argv[1], &arena);
 	if (status == CLI_DONE && !cli->json)
 		show(&reply);
 	arena_release(&arena);
@@ -153,7 +198,8 @@ add_row(struct table *table, const struct license_view *license,
 		table_cell(table, "%u/%u", license->used_overage,
 		    seats->max_overage);
 	}
-	table_cell(table, "%s", license->state);
+	table_cell(table, "%s",
+	    vendor_says(license) ? license->status : license->state);
 	table_cell(table, "%s", end);
 	table_cell(table, "%s", license->license_id);
 }

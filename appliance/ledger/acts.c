@@ -28,6 +28,7 @@ is_of_seats(const struct operation *op)
 {
 	return op->scope == SCOPE_CHECKOUT || op->scope == SCOPE_RETURN ||
 	    op->scope == SCOPE_BORROW || op->scope == SCOPE_DEVICE ||
+	    op->scope == SCOPE_USAGE_WRITE || /* each event has a row */
 	    op->scope == SCOPE_SESSION;
 }
 

@@ -70,6 +70,11 @@ alert_severity_of(const struct alert_subject *subject)
 	case ALERT_LICENSE_OVERRUN:
 		return subject->stage == ALERT_OVERRUN_CONTRACT ? ALERT_CRITICAL
 								: ALERT_WARNING;
+	case ALERT_USAGE_LIMIT:
+		return subject->stage % 1000 >= 100 ? ALERT_CRITICAL
+						    : ALERT_WARNING;
+	case ALERT_LICENSE_STATUS:
+		return ALERT_CRITICAL;
 	case ALERT_TEST:
 		return ALERT_INFO;
 	case ALERT_UNKNOWN_ADDRESS:
@@ -108,6 +113,8 @@ key_words(enum alert_kind kind)
 	case ALERT_MAP:
 	case ALERT_TEST:
 	case ALERT_LICENSE_OVERRUN:
+	case ALERT_USAGE_LIMIT:
+	case ALERT_LICENSE_STATUS:
 	case ALERT_KINDS:
 		break;
 	}
@@ -242,6 +249,21 @@ alert_words(struct alert_view *view, const struct alert_subject *subject,
 		return;
 	case ALERT_LICENSE_OVERRUN:
 		say_overrun(view, subject);
+		return;
+	case ALERT_USAGE_LIMIT:
+		SAY("%u %% of what limit %u of %s allows are used: %llu of "
+		    "%llu",
+		    subject->stage % 1000, subject->stage / 1000 + 1,
+		    view->about, found, most);
+		ANSWER("leasehold usage current");
+		return;
+	case ALERT_LICENSE_STATUS:
+		SAY("%s was %s by its vendor: nothing new is granted",
+		    view->about,
+		    subject->stage == LICENSE_IS_CANCELLED ? "cancelled"
+							   : "suspended");
+		ANSWER("leasehold license show %llu",
+		    (unsigned long long)subject->id);
 		return;
 	case ALERT_KINDS:
 		break;

@@ -236,4 +236,5 @@ alerts_watch(struct tenant *tenant)
 		watch_site(tenant, &room);
 	watch_quota(tenant);
 	watch_licenses(tenant);
+	metering_watch(tenant);
 }

@@ -1,46 +1,12 @@
 /* Rows into the projection. See auditing.h; questions are in auditing_ask.c. */
 #include "appliance/ledger/auditing.h"
 
-#include "appliance/ledger/core.h"
+#include "appliance/ledger/told.h"
 #include "appliance/ledger/prune.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
 #include <string.h>
-
-/* A batch as it is stored, with its header's fields. The signature was checked
- * when it was written; who audits checks it again. */
-struct told {
-	struct arena arena;
-	struct journal_batch batch;
-	struct journal_header header;
-	uint8_t head[32];
-};
-
-static int
-read_batch(struct told *told, const struct ledger_view *view, uint64_t number)
-{
-	struct record_span blob;
-	struct buf payload = { 0 };
-	int err = state_batch(&blob, &view->state, number);
-
-	arena_clear(&told->arena);
-	if (err == 0)
-		err = view_batch(&told->batch, &blob, &told->arena);
-	if (err == 0)
-		err = token_peek(&payload, told->batch.header.data,
-		    told->batch.header.len);
-	if (err == 0)
-		err = record_read_json(&told->header, &journal_header_record,
-		    (const char *)payload.data, payload.len, &told->arena,
-		    NULL);
-	if (err == 0)
-		journal_head(told->head, payload.data, payload.len);
-	buf_release(&payload);
-	return err == ERR_NOT_FOUND_INTERNAL || err == ERR_BAD_REQUEST
-	    ? ERR_CORRUPT
-	    : err;
-}
 
 static int
 tell_batch(struct audit_txn *txn, struct told *told, uint64_t *last)
@@ -92,7 +58,7 @@ tell_rows(struct audit_txn *txn, struct ledger_view *view, uint64_t from)
 		if (i < beginning.batch)
 			err = skip_gone(&i, txn, view, &beginning);
 		if (err == 0)
-			err = read_batch(&told, view, i);
+			err = told_read(&told, view, i);
 		if (err == 0)
 			err = tell_batch(txn, &told, &last);
 		if (err == 0) {

@@ -4,6 +4,7 @@
 #include "appliance/ledger/base.h"
 #include "appliance/ledger/limits.h"
 #include "appliance/ledger/sync.h"
+#include "appliance/ledger/metered.h"
 #include "shared/base/err.h"
 
 #include <stdarg.h>
@@ -271,6 +272,12 @@ static const struct decision {
 	    decide_sync_made },
 	{ OP_SYNC_IMPORT, BY(SITE) | BY_ADMINS, &sync_file_record,
 	    SYNC_RECEIPTS_MAX + 2 * SYNC_CHANGES_MAX, decide_sync_import },
+	{ OP_LICENSE_CHANGE, BY(SITE) | BY_ADMINS, &license_change_file_record,
+	    2, decide_license_change },
+	{ OP_USAGE_TRACK, BY(DEVICE) | BY_ADMINS, &usage_track_record,
+	    2 * USAGE_EVENTS_MAX, decide_usage_track },
+	{ OP_USAGE_MINE, BY(DEVICE), &usage_track_record, 2 * USAGE_EVENTS_MAX,
+	    decide_usage_track },
 	{ OP_JOIN_CREATE, BY_ADMINS, &join_create_record, 1 + JOIN_HOSTS_MAX,
 	    decide_join },
 	{ OP_JOIN_REVOKE, BY_ADMINS, &join_number_record, 1,

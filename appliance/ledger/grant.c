@@ -1,5 +1,6 @@
 #include "appliance/ledger/grant.h"
 
+#include "appliance/ledger/metered.h"
 #include "appliance/ledger/pools.h"
 #include "appliance/ledger/slots.h"
 #include "appliance/ledger/sync.h"
@@ -193,6 +194,37 @@ check_synced(const struct license *terms, struct batch *batch,
 	    terms->license_id);
 }
 
+/* Has its vendor suspended or cancelled it? What runs goes on to the end of its
+ * own span. */
+static int
+check_status(const struct grant *grant, struct batch *batch,
+    struct command *command)
+{
+	const struct license *terms = &grant->license->document;
+	struct state_status status;
+	int err = state_status(&status, &batch->state, grant->id.license);
+
+	if (err != 0 || status.revision == 0)
+		return err;
+	switch ((enum license_status)state_status_at(&status, terms,
+	    batch->place.time)) {
+	case LICENSE_IS_SUSPENDED:
+		return decide_refuse(command, ERR_LICENSE_SUSPENDED,
+		    "ask the vendor",
+		    "license %s for %s was suspended by its vendor",
+		    terms->license_id, grant->request->product);
+	case LICENSE_IS_CANCELLED:
+		return decide_refuse(command, ERR_LICENSE_SUSPENDED,
+		    "ask the vendor for a new one",
+		    "license %s for %s was cancelled by its vendor",
+		    terms->license_id, grant->request->product);
+	case LICENSE_IS_ACTIVE:
+	case LICENSE_IS_EXPIRED:
+		break;
+	}
+	return 0;
+}
+
 /* Does the license grant this today? */
 static int
 check_license(const struct grant *grant, struct batch *batch,
@@ -250,7 +282,10 @@ grant_find_license(struct grant *grant, struct batch *batch,
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 	command->license = grant->id.license;
-	return check_license(grant, batch, command);
+	err = check_status(grant, batch, command);
+	return err == 0 && command->err == 0
+	    ? check_license(grant, batch, command)
+	    : err;
 }
 
 int

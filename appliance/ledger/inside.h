@@ -9,6 +9,7 @@
 
 #include "appliance/ledger/acts.h"
 #include "appliance/ledger/audit_asked.h"
+#include "appliance/ledger/metering_asked.h"
 #include "appliance/ledger/auth.h"
 #include "appliance/ledger/contracts.h"
 #include "appliance/ledger/denials.h"
@@ -134,6 +135,7 @@ struct tenant {
 	uint64_t proved; /* batch of the newest evidence against it */
 	struct tenant_audit audit;
 	struct tenant_pruning pruning;
+	struct tenant_metering metering;
 	struct tenant_revoking revoking;
 	int64_t hub_looked; /* boottime: for contracts that renew; ms */
 };

@@ -345,6 +345,7 @@ struct command {
 		struct channel_number channel;
 		struct delivery_ref delivery;
 		struct policy_summary policy;
+		struct usage_tracked usage_tracked;
 		struct row_pruned pruned;
 	} reply;
 	uint8_t entropy[LEDGER_ENTROPY];

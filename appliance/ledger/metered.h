@@ -9,6 +9,7 @@
 #define APPLIANCE_LEDGER_METERED_H
 
 #include "appliance/ledger/core.h"
+#include "shared/rpc/messages_usage.h"
 
 /** Days, that of the event included, for which an id is known. */
 #define METERED_DAYS 8
@@ -53,6 +54,15 @@ int state_status(struct state_status *out, const struct state *state,
 /** What it is at that time (enum license_status), its contract included. */
 uint32_t state_status_at(const struct state_status *status,
     const struct license *license, int64_t now);
+int decide_license_change(struct batch *batch, struct command *command);
+int decide_usage_track(struct batch *batch, struct command *command);
+/** By its id, or where that is "" by its product: ERR_NOT_FOUND_INTERNAL. */
+int metered_find_license(uint64_t *number, struct state *state,
+    const char *license_id, const char *product, struct arena *arena);
+/** What of a limit of that window (enum license_per) is used. */
+uint64_t metered_used(const struct state_metric *metric, uint32_t per);
+/** At most 1,000,000. */
+uint32_t metered_percent(uint64_t used, uint64_t amount);
 int fold_license_changed(struct state *state, const struct row *row,
     const struct fold_place *place);
 

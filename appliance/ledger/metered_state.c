@@ -325,9 +325,10 @@ state_status_at(const struct state_status *status,
     const struct license *license, int64_t now)
 {
 	uint32_t is = now < status->from ? status->before : status->status;
-	int64_t end = ((int64_t)license->contract.end_date + 1) * DAY_MS;
 
-	return is == LICENSE_IS_ACTIVE && now >= end ? LICENSE_IS_EXPIRED : is;
+	return is == LICENSE_IS_ACTIVE && now >= license_contract_end(license)
+	    ? LICENSE_IS_EXPIRED
+	    : is;
 }
 
 /* A renewal ends a cancellation, and leaves a suspension as it is. */

@@ -390,5 +390,6 @@ own_batch(void *ctx, const struct write_outcome *outcome)
 	if (outcome->facts > 0) {
 		events_news(tenant);
 		audit_is_due(tenant);
+		metering_is_due(tenant);
 	}
 }

@@ -184,6 +184,7 @@ tick_tenant(struct tenant *tenant)
 	acts_flush(tenant, false);
 	audit_tick(tenant);
 	pruning_tick(tenant);
+	metering_tick(tenant);
 	keys_tick(tenant);
 	deliver_tick(tenant);
 	waiting_tick(tenant);

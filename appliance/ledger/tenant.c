@@ -142,6 +142,7 @@ tenant_close(struct tenant *tenant)
 	keys_close(tenant);
 	audit_end(tenant);
 	pruning_end(tenant);
+	metering_end(tenant);
 	tenant_owed_release(tenant);
 	alerts_close(tenant);
 	deliver_close(tenant);

@@ -350,7 +350,8 @@ is_busy(const struct tenant *tenant)
 {
 	return !tenant->started || tenant->starting || tenant->fault != 0 ||
 	    tenant->probe.running || tenant->checking || tenant->n_calls > 0 ||
-	    tenant->audit.running || tenant->pruning.due ||
+	    tenant->audit.running || tenant->metering.running ||
+	    tenant->pruning.due ||
 	    tenant->n_sessions > 0 ||
 	    tenant->sessions.count > 0 || tenant->liveness.leases.count > 0 ||
 	    queue_count(&tenant->queue) > 0 || tenant->denials.count > 0 ||
@@ -416,7 +417,8 @@ tenant_is_still(const struct tenant *tenant)
 	return may_move(process) && !own->frozen && !own->ticking &&
 	    own->n_proving == 0 && tenant->started && !tenant->starting &&
 	    !tenant->probe.running && !tenant->checking &&
-	    !tenant->audit.running && tenant->n_calls == 0 &&
+	    !tenant->audit.running && !tenant->metering.running &&
+	    tenant->n_calls == 0 &&
 	    tenant->n_sessions == 0 && tenant->entry->phase == TENANT_OPEN;
 }
 

@@ -1,6 +1,7 @@
 /* Answers of the query operations: site, licenses, journal, subjects. Those on
  * leases are in view_lease.c, on borrows in view_borrow.c, on devices in
  * view_device.c. See ledger.h. */
+#include "appliance/ledger/metered.h"
 #include "appliance/ledger/view_query.h"
 #include "appliance/ledger/prune.h"
 
@@ -143,6 +144,7 @@ view_license(struct license_view *out, const struct state *state,
 	    : now_ms < license_contract_end(terms) ? "active"
 	    : now_ms < license_grants_until(terms) ? "overrun"
 						   : "expired";
+	struct state_status status;
 	struct state_pool pool;
 	int err =
 	    state_pool(&pool, state, (struct pool_id){ license->license, 0 });
@@ -162,6 +164,11 @@ view_license(struct license_view *out, const struct state *state,
 	memcpy(out->license_id, terms->license_id, sizeof out->license_id);
 	memcpy(out->digest, license->digest, sizeof out->digest);
 	snprintf(out->state, sizeof out->state, "%s", phase);
+	err = state_status(&status, state, license->license);
+	if (err != 0)
+		return err;
+	snprintf(out->status, sizeof out->status, "%s",
+	    license_status_names[state_status_at(&status, terms, now_ms)]);
 	err = view_classes(out, arena);
 	return err == 0 ? view_features(out, state, license, arena) : err;
 }
@@ -346,6 +353,8 @@ static const struct {
 	{ OP_CUSTOMER_SHOW, sizeof(struct customer_view), query_hub_customer },
 	{ OP_HUB_SITE_LIST, sizeof(struct hub_site_page), query_hub_sites },
 	{ OP_HUB_KEY_SHOW, sizeof(struct hub_key_view), query_hub_key },
+	{ OP_USAGE_CURRENT, sizeof(struct usage_current), query_usage },
+	{ OP_USAGE_ALERTS, sizeof(struct alert_page), query_usage_alerts },
 };
 
 int

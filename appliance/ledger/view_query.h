@@ -51,5 +51,7 @@ int query_hub_licenses(struct query *q);
 int query_hub_package(struct query *q);
 int query_hub_statistics(struct query *q);
 int query_sync(struct query *q);
+int query_usage(struct query *q);
+int query_usage_alerts(struct query *q);
 
 #endif

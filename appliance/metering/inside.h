@@ -145,7 +145,7 @@ int metering_put(struct metering_txn *txn, enum metering_table table,
 int metering_get(MDB_val *value, const struct metering_txn *txn,
     enum metering_table table, const void *key, size_t len);
 
-int place_read(struct metering_place *place, uint32_t *next_line,
+int metering_place_read(struct metering_place *place, uint32_t *next_line,
     const struct metering *metering, MDB_txn *txn);
 
 #endif

@@ -384,7 +384,7 @@ metering_read(struct metering *metering,
 
 	if (err != 0)
 		return err;
-	err = place_read(&place, &next_line, metering, reading.txn);
+	err = metering_place_read(&place, &next_line, metering, reading.txn);
 	if (err == 0)
 		err = metering_error(mdb_cursor_open(reading.txn,
 					 metering->table[METERING_HOURS],

@@ -192,7 +192,7 @@ metering_bytes(struct metering *metering)
 /* --- the place -------------------------------------------------------------- */
 
 int
-place_read(struct metering_place *place, uint32_t *next_line,
+metering_place_read(struct metering_place *place, uint32_t *next_line,
     const struct metering *metering, MDB_txn *txn)
 {
 	MDB_val key = { sizeof(meta_key), (void *)(uintptr_t)meta_key };
@@ -242,7 +242,7 @@ metering_place(struct metering_place *place, struct metering *metering)
 
 	if (rc != 0)
 		return metering_error(rc, "begin to read");
-	int err = place_read(place, &next_line, metering, txn);
+	int err = metering_place_read(place, &next_line, metering, txn);
 
 	mdb_txn_abort(txn);
 	return err;
@@ -291,8 +291,8 @@ metering_begin(struct metering_txn **out, struct metering *metering)
 		"begin to write");
 
 	if (err == 0)
-		err = place_read(&txn->place, &txn->next_line, metering,
-		    txn->txn);
+		err = metering_place_read(&txn->place, &txn->next_line,
+		    metering, txn->txn);
 	if (err != 0) {
 		metering_abort(txn);
 		return err;

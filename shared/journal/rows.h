@@ -602,6 +602,8 @@ enum alert_kind {
 	ALERT_MAP,
 	ALERT_TEST, /* of a channel */
 	ALERT_LICENSE_OVERRUN, /* stage: enum alert_overrun */
+	ALERT_USAGE_LIMIT, /* stage: ALERT_USAGE_STAGE() */
+	ALERT_LICENSE_STATUS, /* stage: enum license_status */
 	ALERT_KINDS,
 };
 extern const char *const alert_kind_names[];
@@ -616,6 +618,9 @@ enum alert_overrun {
 	ALERT_OVERRUN_CONTRACT, /* its contract is over */
 	ALERT_OVERRUN_SEATS, /* more seats are held than it has */
 };
+
+/** Which of its license's limits, from 0, and percent that are used. */
+#define ALERT_USAGE_STAGE(place, percent) ((place) * 1000 + (percent))
 
 /** What it is about; its number is that of the row's `id`. */
 enum alert_about {

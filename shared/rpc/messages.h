@@ -347,6 +347,9 @@ struct license_view {
 	/** "not_yet", "active"; "overrun": its contract is over, and it still
 	 * grants, as overage; "expired" */
 	char state[16];
+	/** What the vendor says: "active", "suspended", "cancelled", or
+	 * "expired" by its contract. */
+	char status[16];
 	uint32_t used_commit; /* of the product's own seats */
 	uint32_t used_overage;
 	uint64_t overage_checkouts; /* since installation, features included */

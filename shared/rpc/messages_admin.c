@@ -108,6 +108,8 @@ static const struct record_field license_view_fields[] = {
 	R_STRUCT(license_view, terms, &license_bounds_record, 0,
 	    "What bounds the site's policy."),
 	R_TEXT(license_view, state, 1, 15, 0, "active, expired or not_yet."),
+	R_TEXT(license_view, status, 0, 15, OPT,
+	    "What its vendor says: active, suspended, cancelled; or expired."),
 	R_U32(license_view, used_commit, 0, UINT32_MAX, 0,
 	    "Committed seats held now."),
 	R_U32(license_view, used_overage, 0, UINT32_MAX, 0,

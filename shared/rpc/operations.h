@@ -20,6 +20,7 @@
 #include "shared/rpc/messages_sync.h"
 #include "shared/rpc/messages_privacy.h"
 #include "shared/rpc/messages_tenant.h"
+#include "shared/rpc/messages_usage.h"
 #include "shared/rpc/messages_user.h"
 #include "shared/rpc/messages_vault.h"
 
@@ -43,6 +44,7 @@ enum operation_id {
 	OP_BORROW_PREPARE,
 	OP_BORROW_RETURN,
 	OP_BORROW_MINE, /* borrow.list of an agent: its own */
+	OP_USAGE_MINE, /* usage.report of an agent */
 	/* notices */
 	OP_LEASE_REVOKED,
 	OP_LEASE_WAITING,
@@ -53,6 +55,7 @@ enum operation_id {
 	OP_SITE_SHOW,
 	OP_SITE_REQUEST,
 	OP_LICENSE_INSTALL,
+	OP_LICENSE_CHANGE,
 	OP_LICENSE_LIST,
 	OP_LICENSE_SHOW,
 	OP_SYNC_STATUS,
@@ -102,6 +105,11 @@ enum operation_id {
 	OP_AUDIT_SEARCH,
 	OP_AUDIT_STATE,
 	OP_AUDIT_REBUILD,
+	OP_USAGE_TRACK,
+	OP_USAGE_CURRENT,
+	OP_USAGE_REPORT,
+	OP_USAGE_STATS,
+	OP_USAGE_ALERTS,
 	OP_SUBJECT_SHOW,
 	OP_PERSON_FIND,
 	OP_PERSON_EXPORT,

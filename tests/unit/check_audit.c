@@ -706,7 +706,7 @@ says_itself(uint32_t op)
 		OP_LEASE_CHECKOUT, OP_LEASE_RETURN, OP_BORROW_TAKE,
 		OP_BORROW_EXTEND, OP_BORROW_PREPARE, OP_BORROW_RETURN,
 		OP_SEAT_CHECKOUT, OP_SEAT_RENEW, OP_SEAT_CANCEL,
-		OP_SEAT_RETURN };
+		OP_SEAT_RETURN, OP_USAGE_MINE, OP_USAGE_TRACK };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (known[i] == op)

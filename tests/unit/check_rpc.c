@@ -276,6 +276,8 @@ static const struct {
 	{ OP_RESTORE_PUT, REPEAT_SAME }, /* the same bytes at their place */
 	{ OP_RESTORE_END, REPEAT_SAME }, /* it was put in place: gone */
 	{ OP_RESTORE_DROP, REPEAT_SAME },
+	{ OP_USAGE_TRACK, REPEAT_SAME }, /* an event counts once */
+	{ OP_LICENSE_CHANGE, REPEAT_SAME }, /* its revision is in force */
 	{ OP_AUDIT_REBUILD, REPEAT_SAME }, /* it is made of the journal */
 	{ OP_HUB_GENERATE, REPEAT_SAME }, /* once for each opportunity */
 	{ OP_HUB_PROVISION, REPEAT_SAME }, /* it is issued */
