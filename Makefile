@@ -200,7 +200,7 @@ $(O)/tests/bench/load_bench: \
 $(O)/tests/bench/login_bench: \
     $(addprefix $(O)/tests/bench/,device.o entry.o)
 $(O)/tests/sim/site_sim: $(addprefix $(O)/tests/sim/site_,world.o seats.o \
-	keys.o people.o)
+	keys.o people.o policy.o)
 $(O)/tests/%: $(O)/tests/%.o $(call archives,$(ROOMS))
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \

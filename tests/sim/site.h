@@ -12,6 +12,8 @@
  *     shows, outside of what it is bound to, or in a suspended tenant was
  *     answered; and whoever may, does get one while there are any;
  *   - nobody who logged in is heard after what his login rests on has changed;
+ *   - no seat is granted that the policy in force forbids, none refused in
+ *     its name that it allows, and nobody left waiting for one;
  *   - what was answered is still so after a kill;
  *   - at the end every tenant's journal verifies and folds to its tables.
  */
@@ -48,6 +50,7 @@ void site_broke(const char *file, int line, const char *what)
 #define SITE_USERS 4 /* of a tenant; the first is an owner and stays */
 #define SITE_LOGINS 24
 #define SITE_WAITS 8
+#define SITE_PEOPLE 6 /* who take seats */
 #define SITE_PRODUCT "davinci"
 #define SITE_TTL_S 60
 #define SITE_GRACE_S 120
@@ -59,6 +62,14 @@ void site_broke(const char *file, int line, const char *what)
 			site_fail((sim), __FILE__, __LINE__, #x); \
 	} while (0)
 
+/** Users as bits; 0: there is no such rule. */
+struct site_policy {
+	uint32_t excluded, included;
+	uint32_t each; /* seats of every single user */
+	uint32_t of_group, group; /* so many seats of these */
+	uint32_t reserved, reserved_for;
+};
+
 struct site_tenant {
 	char name[TENANT_ID_MAX + 1];
 	char admin[KEY_TEXT_SIZE]; /* a key that may all but hold seats */
@@ -67,6 +78,9 @@ struct site_tenant {
 	bool suspended;
 	bool changing; /* that, on its way */
 	uint32_t unsure; /* seats that were asked for as the process died */
+	struct site_policy policy; /* in force */
+	struct site_policy before;
+	bool ruling; /* it follows `before`, and its answer is on its way */
 };
 
 struct site_key {
@@ -83,6 +97,7 @@ struct site_key {
 struct site_lease {
 	uint32_t tenant, key;
 	uint64_t number;
+	uint32_t user;
 	bool held; /* by the ledger */
 	bool unsure; /* it was given back as the process died */
 	int64_t deadline; /* when the process takes it back */
@@ -107,7 +122,7 @@ struct site_login {
 /** A checkout that hangs. */
 struct site_wait {
 	bool open;
-	uint32_t key;
+	uint32_t key, user;
 	uint64_t tag;
 	int64_t until;
 };
@@ -115,6 +130,7 @@ struct site_wait {
 struct site_tally {
 	uint64_t steps, grants, waited, refused_keys, refused_seats, renewals;
 	uint64_t keys, rotations, revocations, logins, refused_logins;
+	uint64_t policies, refused_policy, looked;
 	uint64_t suspensions, stops, kills, closings, journals;
 };
 
@@ -194,6 +210,20 @@ void site_key_leases_end(struct site_sim *sim, uint32_t key);
 /** What the ledger says it holds is what the model says. */
 void site_check_leases(struct site_sim *sim, uint32_t tenant);
 bool site_has_waits(const struct site_sim *sim);
+
+/* --- site_policy.c ---------------------------------------------------------- */
+
+/** Another one comes into force. */
+void site_step_policy(struct site_sim *sim);
+/** Before the lease is the model's. */
+void site_policy_granted(struct site_sim *sim, uint32_t tenant, uint32_t user);
+/** True: the policy refused it, and might. */
+bool site_policy_refused(struct site_sim *sim, uint32_t tenant, uint32_t user,
+    int err, bool waited);
+/** All that was asked of the tenant before was answered. */
+void site_policy_check_waits(struct site_sim *sim, uint32_t tenant);
+const char *site_user_name(uint32_t user);
+uint32_t site_user_number(const char *name);
 
 /* --- site_people.c --------------------------------------------------------- */
 

@@ -86,7 +86,7 @@ find(struct site_sim *sim, uint32_t tenant, uint64_t number)
 
 /* Those that are over make room. */
 static struct site_lease *
-add(struct site_sim *sim, uint32_t key, uint64_t number)
+add(struct site_sim *sim, uint32_t key, uint32_t user, uint64_t number)
 {
 	uint32_t at = 0;
 
@@ -101,6 +101,7 @@ add(struct site_sim *sim, uint32_t key, uint64_t number)
 
 	*lease = (struct site_lease){ .tenant = sim->keys[key].tenant,
 		.key = key,
+		.user = user,
 		.number = number,
 		.held = true };
 	return lease;
@@ -114,7 +115,8 @@ good_from_now(struct site_lease *lease)
 }
 
 static void
-granted(struct site_sim *sim, uint32_t key, const struct seat_lease *reply)
+granted(struct site_sim *sim, uint32_t key, uint32_t user,
+    const struct seat_lease *reply)
 {
 	uint32_t tenant = sim->keys[key].tenant;
 
@@ -125,7 +127,8 @@ granted(struct site_sim *sim, uint32_t key, const struct seat_lease *reply)
 	int64_t early = site_now() + SPAN_MS - reply->expires_at;
 
 	site_must(sim, early >= 0 && early < LATE_MS);
-	struct site_lease *lease = add(sim, key, reply->lease);
+	site_policy_granted(sim, tenant, user);
+	struct site_lease *lease = add(sim, key, user, reply->lease);
 
 	good_from_now(lease);
 	lease->believed_until = reply->expires_at;
@@ -168,12 +171,14 @@ site_seats_are_near(const struct site_sim *sim, int64_t now)
 /* --- taking ---------------------------------------------------------------- */
 
 static struct seat_checkout
-one_seat(uint32_t wait_s)
+one_seat(uint32_t user, uint32_t wait_s)
 {
-	return (struct seat_checkout){ .product = SITE_PRODUCT,
+	struct seat_checkout ask = { .product = SITE_PRODUCT,
 		.version = "8.1.0",
-		.user = "build",
 		.wait_s = wait_s };
+
+	snprintf(ask.user, sizeof(ask.user), "%s", site_user_name(user));
+	return ask;
 }
 
 /* Too often is no wonder after so many; then it waits. */
@@ -193,7 +198,8 @@ checkout(struct site_sim *sim)
 	uint32_t index = (uint32_t)(key - sim->keys), tenant = key->tenant;
 	bool before = key->before[0] != '\0' && site_one_in(sim, 4);
 	bool inside = !site_one_in(sim, 4);
-	const struct seat_checkout ask = one_seat(0);
+	uint32_t user = site_below(sim, SITE_PEOPLE);
+	const struct seat_checkout ask = one_seat(user, 0);
 	struct seat_lease reply;
 	bool may = site_key_may(sim, key, before, inside);
 	int err =
@@ -209,8 +215,8 @@ checkout(struct site_sim *sim)
 			err == ERR_TENANT_SUSPENDED);
 		sim->tally.refused_keys++;
 	} else if (err == 0) {
-		granted(sim, index, &reply);
-	} else {
+		granted(sim, index, user, &reply);
+	} else if (!site_policy_refused(sim, tenant, user, err, false)) {
 		site_must(sim, err == ERR_NO_SEATS);
 		site_must(sim,
 		    waits_in(sim, tenant) ||
@@ -225,7 +231,8 @@ static void
 begin_wait(struct site_sim *sim)
 {
 	struct site_key *key = site_key_any(sim);
-	const struct seat_checkout ask = one_seat(WAIT_S);
+	uint32_t user = site_below(sim, SITE_PEOPLE);
+	const struct seat_checkout ask = one_seat(user, WAIT_S);
 	struct site_wait *wait = sim->waits;
 
 	while (wait < sim->waits + SITE_WAITS && wait->open)
@@ -235,6 +242,7 @@ begin_wait(struct site_sim *sim)
 		return;
 	*wait = (struct site_wait){ .open = true,
 		.key = (uint32_t)(key - sim->keys),
+		.user = user,
 		.until = site_now() + WAIT_S * 1000 };
 	key->asked++;
 	wait->tag = site_send(sim, key->tenant, key->text, "10.7.3.4", NULL,
@@ -257,7 +265,10 @@ site_wait_answered(struct site_sim *sim, struct site_wait *wait,
 		    sim->tenants[key->tenant].changing ||
 		    !site_key_may(sim, key, false, true))
 			return;
-		site_must(sim, err == ERR_NO_SEATS || err == ERR_UNAVAILABLE);
+		if (!site_policy_refused(sim, key->tenant, wait->user, err,
+			true))
+			site_must(sim,
+			    err == ERR_NO_SEATS || err == ERR_UNAVAILABLE);
 		return;
 	}
 	site_must(sim,
@@ -267,7 +278,7 @@ site_wait_answered(struct site_sim *sim, struct site_wait *wait,
 	site_must(sim, !key->revoked);
 	site_must(sim, key->expires_at == 0 || key->expires_at > site_now());
 	site_must(sim, !sim->tenants[key->tenant].suspended);
-	granted(sim, wait->key, &reply);
+	granted(sim, wait->key, wait->user, &reply);
 	sim->tally.waited++;
 }
 
@@ -416,7 +427,8 @@ site_seats_in_flight(struct site_sim *sim)
 	for (uint32_t n = site_below(sim, 4); n > 0; n--) {
 		struct site_lease *lease = any_lease(sim);
 		struct site_key *key = site_key_any(sim);
-		const struct seat_checkout ask = one_seat(0);
+		const struct seat_checkout ask =
+		    one_seat(site_below(sim, SITE_PEOPLE), 0);
 		struct seat_id id = { "" };
 
 		if (site_one_in(sim, 2) &&
@@ -472,11 +484,13 @@ static void
 take_over(struct site_sim *sim, uint32_t tenant, const struct lease_view *view)
 {
 	uint32_t key = key_by_number(sim, tenant, view->device);
+	uint32_t user = site_user_number(view->user);
 
 	site_must(sim, sim->tenants[tenant].unsure > 0);
 	sim->tenants[tenant].unsure--;
 	site_must(sim, !sim->keys[key].revoked);
-	good_from_now(add(sim, key, view->lease));
+	site_must(sim, user < SITE_PEOPLE);
+	good_from_now(add(sim, key, user, view->lease));
 }
 
 void

@@ -95,6 +95,22 @@ look_at_tenant(struct site_sim *sim)
 
 /* --- time ---------------------------------------------------------------------- */
 
+static void
+look_at_waits(struct site_sim *sim)
+{
+	for (uint32_t i = 0; i < SITE_TENANTS && site_has_waits(sim); i++) {
+		settle(sim, i);
+		site_policy_check_waits(sim, i);
+	}
+}
+
+static void
+change_policy(struct site_sim *sim)
+{
+	site_step_policy(sim);
+	look_at_waits(sim);
+}
+
 /* Mostly seconds; sometimes long enough for tenants to close, or for the secret
  * of before to end, or a key. */
 static void
@@ -105,8 +121,7 @@ pass(struct site_sim *sim)
 	int64_t ms =
 	    1100 + 1000 * (int64_t)site_below(sim, most_s[site_below(sim, 8)]);
 
-	for (uint32_t i = 0; i < SITE_TENANTS && site_has_waits(sim); i++)
-		settle(sim, i);
+	look_at_waits(sim);
 	while (site_seats_are_near(sim, site_now() + ms))
 		ms += 1000;
 	site_pass(sim, ms);
@@ -135,9 +150,11 @@ step(struct site_sim *sim)
 		site_step_people(sim);
 	else if (what < 850)
 		pass(sim);
-	else if (what < 880)
+	else if (what < 865)
 		suspend(sim);
-	else if (what < 920)
+	else if (what < 905)
+		change_policy(sim);
+	else if (what < 925)
 		look_at_tenant(sim);
 	else if (what < 980)
 		site_check_leases(sim, site_below(sim, SITE_TENANTS));
@@ -268,6 +285,10 @@ tell(const struct site_tally *t, uint64_t seed, uint64_t runs)
 	       "wait, %llu renewals, %llu times none left: never more than "
 	       "were sold\n",
 	    N(t->grants), N(t->waited), N(t->renewals), N(t->refused_seats));
+	printf("ok site_sim: %llu policies came into force, %llu refusals by "
+	       "them, %llu times who waited was looked at: no grant that they "
+	       "forbid, no refusal and no wait that they do not\n",
+	    N(t->policies), N(t->refused_policy), N(t->looked));
 	printf("ok site_sim: %llu keys made, %llu rotated, %llu revoked, %llu "
 	       "seats refused to keys that may not\n",
 	    N(t->keys), N(t->rotations), N(t->revocations), N(t->refused_keys));
