@@ -55,7 +55,7 @@ ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: help all demo demo-stop check attacks conformance asan tsan lint \
-	format openapi-check metrics-check hardening sim torture bench fuzz bench-audit \
+	format openapi-check metrics-check hardening sim torture bench fuzz bench-audit bench-metering \
 	bench-json dependencies \
 	install clean install-manual completions
 
@@ -300,6 +300,13 @@ $(O)/tests/bench/json_bench.o: CPPFLAGS += \
 	$(shell pkg-config --cflags $(BENCH_JSON_PKG) 2>/dev/null)
 $(O)/tests/bench/json_bench: TEST_LIBS := \
 	$(shell pkg-config --libs $(BENCH_JSON_PKG) 2>/dev/null) $(LIBS_base)
+
+bench-metering: dependencies ## a month of rollups over ten million rows: ROWS=
+	@$(SELF) $(JOBS) $(O)/tests/bench/metering_bench
+	@mkdir -p $(BUILD)/bench-metering
+	@nice $(O)/tests/bench/metering_bench $(BUILD)/bench-metering $(ROWS)
+	@rm -r $(BUILD)/bench-metering
+
 bench-audit: dependencies ## ten million entries of audit, searched: ENTRIES=
 	@$(SELF) $(JOBS) $(O)/tests/bench/audit_bench
 	@mkdir -p $(BUILD)/bench-audit

@@ -101,7 +101,7 @@ bool name_read(struct metering_line *out, const MDB_val *key);
 /* --- lines at hand ---------------------------------------------------------- */
 
 /* So many are kept between two writes. */
-#define HOT_LINES 2048
+#define HOT_LINES 8192
 #define HOT_SLOTS (HOT_LINES * 2)
 
 /** A line, its state, and the hour that is written to. */

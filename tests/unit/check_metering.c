@@ -896,7 +896,7 @@ START_TEST(many_lines_are_no_more_memory)
 
 	begin();
 	tell(installed(1, "lic-a", 1), t);
-	for (uint32_t i = 0; i < 6000; i++) {
+	for (uint32_t i = 0; i < 12000; i++) {
 		struct row row = granted((struct grant){ .lease = i + 1,
 					     .license = 1,
 					     .serial = 1,
@@ -909,20 +909,20 @@ START_TEST(many_lines_are_no_more_memory)
 		row.u.lease_granted.user[3] = 1;
 		tell(row, t);
 	}
-	for (uint32_t i = 0; i < 6000; i++)
+	for (uint32_t i = 0; i < 12000; i++)
 		tell(ended(i + 1, false), t + HOUR);
 	commit();
 	ask(question(METERING_USER, METERING_HOUR, t, t + DAY));
-	ck_assert_uint_eq(all.n, 6000);
+	ck_assert_uint_eq(all.n, 12000);
 	for (uint32_t i = 0; i < all.n; i++) {
 		checkouts += all.rollups[i].seats.checkouts;
 		ms += all.rollups[i].seats.seat_ms;
 	}
-	ck_assert_uint_eq(checkouts, 6000);
-	ck_assert_uint_eq(ms, 6000 * (uint64_t)HOUR);
+	ck_assert_uint_eq(checkouts, 12000);
+	ck_assert_uint_eq(ms, 12000 * (uint64_t)HOUR);
 	ask(question(METERING_TENANT, METERING_HOUR, t, t + DAY));
 	ck_assert_uint_eq(all.n, 1);
-	ck_assert_uint_eq(all.rollups[0].seats.peak, 6000);
+	ck_assert_uint_eq(all.rollups[0].seats.peak, 12000);
 }
 END_TEST
 
