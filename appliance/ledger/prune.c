@@ -1,6 +1,7 @@
 #include "appliance/ledger/base.h"
 
 #include "appliance/ledger/borrow.h"
+#include "appliance/ledger/sync.h"
 #include "appliance/ledger/view_query.h"
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -95,15 +96,50 @@ struct asking {
 	char product[64];
 	char vendor[64];
 	bool found;
+	struct ledger_view *view;
+	uint64_t limit; /* of what receipts cover */
+	int err;
 };
+
+/* Up to where the journal is billed by that vendor; 0: nothing is. */
+static int
+covered_by(uint64_t *covered, struct ledger_view *view, const char *vendor)
+{
+	struct sync_state sync;
+	int err = state_sync(&sync, &view->state, vendor);
+
+	*covered = 0;
+	if (err == ERR_NOT_FOUND_INTERNAL ||
+	    (err == 0 && sync.mark.sequence == 0))
+		return 0;
+	struct journal_known known = { .batch = sync.mark.batch };
+
+	memcpy(known.head, sync.mark.head, sizeof known.head);
+	if (err == 0)
+		err = history_holds(&view->state, &known);
+	/* A receipt of a branch that is lost covers nothing here. */
+	if (err == ERR_ROLLED_BACK)
+		return 0;
+	if (err == 0)
+		*covered = sync.mark.batch + 1;
+	return err;
+}
 
 static int
 asks_for_reports(void *ctx, uint64_t number, const struct license *license)
 {
 	struct asking *asking = ctx;
+	uint64_t covered;
 
 	(void)number;
 	if (!license->sync.reports)
+		return 0;
+	asking->err = covered_by(&covered, asking->view, license->vendor.id);
+	if (asking->err != 0)
+		return 1;
+	if (covered < asking->limit)
+		asking->limit = covered;
+	if (covered > 0)
 		return 0;
 	asking->found = true;
 	memcpy(asking->product, license->product.id, sizeof asking->product);
@@ -115,10 +151,13 @@ int
 journal_may_prune(uint64_t *limit, struct ledger_view *view,
     struct problem *problem)
 {
-	struct asking asking = { .found = false };
+	struct asking asking = { .view = view,
+		.limit = view->state.counters.batches };
 	int err = ledger_each_license(view, asks_for_reports, &asking);
 
-	*limit = view->state.counters.batches;
+	*limit = asking.limit;
+	if (asking.err != 0)
+		return asking.err;
 	if (!asking.found)
 		return err;
 	*limit = 0;

@@ -67,8 +67,7 @@ int ledger_base(struct ledger_base *out, struct ledger_view *view);
  * batches before *limit may. 0, or a refusal in `problem` when none may.
  *
  * What is not billed stays: while a license asks for reports (`sync` in its
- * terms), batches stay until a receipt of its vendor covers them. There are no
- * receipts in this release, so such a license keeps the whole journal.
+ * terms), batches stay until a receipt of its vendor covers them.
  */
 int journal_may_prune(uint64_t *limit, struct ledger_view *view,
     struct problem *problem);

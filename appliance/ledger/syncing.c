@@ -82,10 +82,29 @@ lent_in(bool *found, struct syncing *s, uint8_t digest[32], char feature[64],
 	return err;
 }
 
+/* Its ticket was given up with old batches: then it is billed as a seat of the
+ * product, under the edition in force. */
+static int
+lent_of_old(struct syncing *s, uint8_t digest[32], char feature[64],
+    uint64_t number)
+{
+	const struct state_license *license;
+
+	arena_clear(&s->arena);
+	int err = state_license(&license, &s->view->state, number, &s->arena);
+
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	memcpy(digest, license->digest, 32);
+	feature[0] = '\0';
+	return 0;
+}
+
 /* The row that ends a borrow does not say what it was of, and the state has
  * forgotten it: it stands in the journal before. */
 static int
-source_lent(void *ctx, uint8_t digest[32], char feature[64], uint64_t lease)
+source_lent(void *ctx, uint8_t digest[32], char feature[64], uint64_t license,
+    uint64_t lease)
 {
 	struct syncing *s = ctx;
 	const uint64_t from = s->last;
@@ -99,7 +118,7 @@ source_lent(void *ctx, uint8_t digest[32], char feature[64], uint64_t lease)
 		if (err != 0)
 			return err;
 	}
-	return found ? 0 : ERR_GONE;
+	return found ? 0 : lent_of_old(s, digest, feature, license);
 }
 
 static int

@@ -128,7 +128,7 @@ show(struct building *b, struct looking *look, uint32_t index,
 	if (row->kind != ROW_BORROW_ENDED)
 		return 0;
 	return b->source->lent(b->source->ctx, shown->digest, shown->feature,
-	    seats->lease);
+	    seats->license, seats->lease);
 }
 
 static int

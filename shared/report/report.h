@@ -220,7 +220,7 @@ struct report_source {
 	int (*license)(void *ctx, struct report_license *out, uint64_t number);
 	/** What a borrow that was given up was of. */
 	int (*lent)(void *ctx, uint8_t digest[32], char feature[64],
-	    uint64_t lease);
+	    uint64_t license, uint64_t lease);
 	/** The history tree. */
 	struct merkle_source history;
 	/** Of a device that has a row shown; NULL: they are not told. */
