@@ -91,10 +91,10 @@ LIBS_ledger := -llmdb -levent_pthreads -pthread
 PROGRAMS := leaseholdd leasehold-agent leasehold leasehold-vendor
 leaseholdd_main := appliance/main.c
 leaseholdd_rooms := appliance/front appliance/audit appliance/metering \
-	appliance/ledger appliance/hub appliance/courier \
+	appliance/ledger appliance/hub appliance/billing appliance/courier \
 	appliance/setup \
 	shared/net $(WIRE_ROOMS)
-leaseholdd_libs := $(LIBS_courier) $(LIBS_ledger) $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
+leaseholdd_libs := $(LIBS_courier) $(LIBS_billing) $(LIBS_ledger) $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
 leasehold-agent_main := agent/main.c
 leasehold-agent_rooms := agent/keeper agent/uplink shared/net $(WIRE_ROOMS)
 leasehold-agent_libs := $(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) -pthread \

@@ -254,6 +254,8 @@ int events_command(struct cli *cli, int argc, char **argv);
 int usage_current_command(struct cli *cli, int argc, char **argv);
 int usage_report_command(struct cli *cli, int argc, char **argv);
 int usage_stats_command(struct cli *cli, int argc, char **argv);
+int billing_statement(struct cli *cli, int argc, char **argv);
+int billing_evidence_list(struct cli *cli, int argc, char **argv);
 int audit_search_command(struct cli *cli, int argc, char **argv);
 int audit_state_command(struct cli *cli, int argc, char **argv);
 int audit_rebuild_command(struct cli *cli, int argc, char **argv);

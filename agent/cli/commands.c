@@ -445,6 +445,25 @@ const struct command_spec commands[] = {
 	    "month\n" USAGE_OPTIONS,
 	    "leasehold usage stats --by user --period 2026-11-01,2026-11-30",
 	    usage_stats_command },
+	{ "billing statement", "PERIOD",
+	    "what is owed for a month or some days (admin)",
+	    "  --license ID  of one license alone\n"
+	    "  --vendor V    where there are licenses of several\n"
+	    "  --format F    text (default), json, csv, pdf\n"
+	    "  --out FILE    it goes there (default: standard output)\n"
+	    "PERIOD is a month, 2026-11, or days, 2026-11-03/2026-11-20, of "
+	    "UTC.\n",
+	    "leasehold billing statement 2026-11 --format pdf --out "
+	    "2026-11.pdf",
+	    billing_statement },
+	{ "billing evidence", "PERIOD --license ID",
+	    "the journal's rows behind its overage lines (admin)",
+	    "  --license ID  the license\n"
+	    "  --serial N    under one serial of it\n"
+	    "  --feature F   of one feature\n",
+	    "leasehold billing evidence 2026-11 --license "
+	    "lic-vector-mercedes-2026-001",
+	    billing_evidence_list },
 	{ "audit tail", "", "the newest facts of the journal (admin)",
 	    "  -n N          that many batches (default 10)\n"
 	    "  --follow      go on as they come\n",

@@ -283,6 +283,19 @@ add_hint(struct problem *problem, int err, const struct operation *op,
 			    lists[i].hint);
 }
 
+/* A document is what its bytes are. */
+static int
+keep_document(struct billing_document *document, const struct buf *answer,
+    struct arena *arena)
+{
+	document->data.data = arena_copy(arena, answer->data, answer->len);
+	document->data.len = (uint32_t)answer->len;
+	if (document->data.data != NULL)
+		return CLI_DONE;
+	cli_say("out of memory");
+	return CLI_FAILED;
+}
+
 /* The answer's meaning: the reply's record, or a problem. */
 static int
 understand(struct cli *cli, const struct operation *op, long status,
@@ -292,6 +305,9 @@ understand(struct cli *cli, const struct operation *op, long status,
 	struct problem problem = { 0 };
 	int err;
 
+	if (status >= 200 && status < 300 &&
+	    op->reply == &billing_document_record)
+		return keep_document(reply, answer, arena);
 	if (status >= 200 && status < 300) {
 		err = record_read_json(reply, op->reply,
 		    (const char *)answer->data, answer->len, arena, &error);

@@ -227,6 +227,21 @@ accepts(const char *accept, const char *type)
 	return false;
 }
 
+/* Would a success be of a kind that is asked for? */
+static bool
+is_acceptable(const struct operation *op, const char *accept)
+{
+	if (op->content_type == NULL)
+		return accepts(accept, "application/json");
+	if (op->content_type[0] != '\0')
+		return accepts(accept, op->content_type);
+	/* Which of them it is, its `format` says. */
+	for (int i = BILLING_AS_JSON; i <= BILLING_AS_TEXT; i++)
+		if (accepts(accept, billing_format_types[i]))
+			return true;
+	return false;
+}
+
 /* Its form, before anything of it is read. True: it was refused. */
 static bool
 refuse_form(struct front *front, net_conn conn, const struct operation *op,
@@ -234,9 +249,7 @@ refuse_form(struct front *front, net_conn conn, const struct operation *op,
 {
 	bool has_body = operation_has_body(op);
 
-	if (!accepts(request->accept,
-		op->content_type != NULL ? op->content_type
-					 : "application/json"))
+	if (!is_acceptable(op, request->accept))
 		refuse(front, conn, 406, ERR_BAD_REQUEST,
 		    "the answer would be of a kind that Accept does not name");
 	else if (request->len > 0 && !has_body)
@@ -462,6 +475,23 @@ reply_session(struct front *front, net_conn conn, const struct operation *op,
 	sodium_memzero(header, sizeof(header));
 }
 
+static void
+reply_document(struct front *front, net_conn conn,
+    const struct billing_document *document)
+{
+	static const char *const headers[] = {
+		[BILLING_AS_CSV] = "Content-Disposition: attachment; "
+				   "filename=\"statement.csv\"\r\n",
+		[BILLING_AS_PDF] = "Content-Disposition: attachment; "
+				   "filename=\"statement.pdf\"\r\n",
+		[BILLING_AS_TEXT] = NULL,
+	};
+
+	(void)net_reply(front->net, conn, 200,
+	    billing_format_types[document->format], headers[document->format],
+	    document->data.data, document->data.len);
+}
+
 void
 call_reply(struct front *front, struct peer *peer, const void *reply)
 {
@@ -484,7 +514,9 @@ call_reply(struct front *front, struct peer *peer, const void *reply)
 		    text->text.data, text->text.len);
 		return;
 	}
-	if (op->id == OP_SESSION_CREATE || op->id == OP_SESSION_END)
+	if (op->reply == &billing_document_record)
+		reply_document(front, conn, reply);
+	else if (op->id == OP_SESSION_CREATE || op->id == OP_SESSION_END)
 		reply_session(front, conn, op, reply);
 	else if (op->is_waiting != NULL && op->is_waiting(reply))
 		answer_record(front, conn, 202, op->reply, reply, RETRY_AFTER);

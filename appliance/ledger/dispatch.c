@@ -5,6 +5,7 @@
  */
 #include "appliance/ledger/audit_asked.h"
 #include "appliance/ledger/backup.h"
+#include "appliance/ledger/billing_asked.h"
 #include "appliance/ledger/by_key.h"
 #include "appliance/ledger/caller.h"
 #include "appliance/ledger/deliver.h"
@@ -101,6 +102,9 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_USAGE_REPORT] = usage_report_asked,
 	[OP_USAGE_STATS] = usage_stats_asked,
 	[OP_USAGE_ALERTS] = query_plain,
+	[OP_BILLING_STATEMENT] = billing_asked,
+	[OP_BILLING_OVERAGE] = billing_asked,
+	[OP_BILLING_EVIDENCE] = billing_asked,
 	[OP_SUBJECT_SHOW] = query_plain,
 	[OP_PERSON_FIND] = query_plain,
 	[OP_PERSON_ERASE] = erasure_asked,

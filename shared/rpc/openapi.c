@@ -197,11 +197,30 @@ may_answer(const struct operation *op, int status)
 	}
 }
 
+/* One of several kinds, as `format` asks. */
+static void
+add_documents(struct buf *out)
+{
+	buf_add_str(out, ",\"content\":{");
+	for (int i = BILLING_AS_JSON; i <= BILLING_AS_TEXT; i++) {
+		if (i > BILLING_AS_JSON)
+			buf_add_byte(out, ',');
+		add_text(out, billing_format_types[i]);
+		buf_printf(out, ":{\"schema\":{\"type\":\"%s\"}}",
+		    i == BILLING_AS_JSON ? "object" : "string");
+	}
+	buf_add_str(out, "}}");
+}
+
 static void
 add_success(struct buf *out, const struct operation *op)
 {
 	buf_printf(out, "\"%d\":{\"description\":", op->status);
 	add_text(out, op->reply->doc);
+	if (op->reply == &billing_document_record) {
+		add_documents(out);
+		return;
+	}
 	if (op->content_type != NULL) {
 		buf_add_str(out, ",\"content\":{");
 		add_text(out, op->content_type);

@@ -11,6 +11,7 @@
 #include "shared/rpc/messages.h"
 #include "shared/rpc/messages_alert.h"
 #include "shared/rpc/messages_audit.h"
+#include "shared/rpc/messages_billing.h"
 #include "shared/rpc/messages_events.h"
 #include "shared/rpc/messages_hub.h"
 #include "shared/rpc/messages_journal.h"
@@ -110,6 +111,10 @@ enum operation_id {
 	OP_USAGE_REPORT,
 	OP_USAGE_STATS,
 	OP_USAGE_ALERTS,
+	/* money */
+	OP_BILLING_STATEMENT,
+	OP_BILLING_OVERAGE,
+	OP_BILLING_EVIDENCE,
 	OP_SUBJECT_SHOW,
 	OP_PERSON_FIND,
 	OP_PERSON_EXPORT,
@@ -296,7 +301,8 @@ struct operation {
 	/** NULL, or: a reply may say "not yet" (HTTP 202), and does. */
 	bool (*is_waiting)(const void *reply);
 	/** Of a success on HTTP that is no JSON record: text that the reply's
-	 * first field holds, or a stream of events. NULL: JSON. */
+	 * first field holds, or a stream of events. NULL: JSON. "": the reply
+	 * is a billing_document, whose format says it. */
 	const char *content_type;
 };
 

@@ -1,0 +1,14 @@
+/*
+ * Statements as they are asked for: on the auditor's thread, whose the metering
+ * projection is; a PDF is made there too, and nothing else waits for it. It must
+ * not know what a statement is.
+ */
+#ifndef APPLIANCE_LEDGER_BILLING_ASKED_H
+#define APPLIANCE_LEDGER_BILLING_ASKED_H
+
+struct request;
+
+/** Statement, overage export, evidence. */
+void billing_asked(const struct request *request);
+
+#endif
