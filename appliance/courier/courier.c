@@ -1,5 +1,7 @@
 #include "appliance/courier/courier.h"
 
+#include "appliance/courier/txt.h"
+
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -40,6 +42,7 @@ struct job {
 				struct courier_post post;
 				struct courier_mail mail;
 				struct courier_line line;
+				struct courier_txt txt;
 			};
 			struct courier_posted posted;
 			uint8_t *bytes; /* they point into them */
@@ -148,6 +151,9 @@ do_job(struct porter *porter, struct job *job)
 		post_webhook(&job->posted, post, &job->post);
 	else if (job->op == COURIER_MAIL)
 		post_mail(&job->posted, post, &job->mail);
+	else if (job->op == COURIER_TXT)
+		txt_look_up(&job->posted, post->options->dns, &job->txt,
+		    post->options->timeout_s * 1000);
 	else
 		post_line(&job->posted, post, &job->line);
 }
@@ -333,6 +339,8 @@ delivery_record(uint16_t op)
 		return &courier_post_record;
 	if (op == COURIER_MAIL)
 		return &courier_mail_record;
+	if (op == COURIER_TXT)
+		return &courier_txt_record;
 	return op == COURIER_LINE ? &courier_line_record : NULL;
 }
 

@@ -63,6 +63,12 @@ static const struct record_field courier_line_fields[] = {
 };
 RECORD_DEFINE(courier_line, 1, "A line for the system's log");
 
+static const struct record_field courier_txt_fields[] = {
+	R_TEXT(courier_txt, name, 1, 255, 0, "A name in the DNS"),
+	R_TEXT(courier_txt, text, 1, 127, 0, "What it is to say"),
+};
+RECORD_DEFINE(courier_txt, 1, "A TXT record to look for");
+
 static const struct record_field courier_posted_fields[] = {
 	R_ENUM(courier_posted, outcome, courier_delivery_names, 0,
 	    "Did it get there?"),

@@ -21,6 +21,7 @@ enum courier_job {
 	COURIER_POST, /* courier_post: courier_posted */
 	COURIER_MAIL, /* courier_mail: courier_posted */
 	COURIER_LINE, /* courier_line: courier_posted */
+	COURIER_TXT, /* courier_txt: courier_posted; txt.h */
 };
 
 /** Jobs under way at once; beyond, they are refused. */
@@ -79,6 +80,12 @@ struct courier_line {
 	char text[768];
 };
 
+/** Does that name in the DNS say that text? */
+struct courier_txt {
+	char name[256];
+	char text[128];
+};
+
 enum courier_delivery {
 	COURIER_DELIVERED,
 	COURIER_FAILED, /* so far: the same again may be delivered */
@@ -93,7 +100,8 @@ struct courier_posted {
 
 extern const struct record courier_bind_record, courier_bound_record,
     courier_header_record, courier_post_record, courier_address_record,
-    courier_mail_record, courier_line_record, courier_posted_record;
+    courier_mail_record, courier_line_record, courier_txt_record,
+    courier_posted_record;
 
 /** What a courier says of a delivery; ERR_UNAVAILABLE: nothing that can be
  * believed. Its words are made harmless. */

@@ -34,6 +34,7 @@ struct post_options {
 	char mail_password_file[POST_TEXT];
 	char mail_ca[POST_TEXT]; /* "": as ca */
 	char syslog[POST_TEXT]; /* the socket of the system's log */
+	char dns[POST_TEXT]; /* resolver; "": of /etc/resolv.conf */
 };
 
 /** What is read at the start, by who may read it. */

@@ -13,6 +13,14 @@ void *hub_reply(struct command *command, size_t size);
 /** By its id in the CRM. Refuses where there is none. */
 int hub_find_customer(struct hub_customer *out, struct batch *batch,
     struct command *command, const char *crm_account_id);
+/** Into its row: a document of its own, or none. */
+int hub_seal_contact(struct row_customer *r, struct batch *batch,
+    const struct command *command, const struct customer_contact *contact);
+int hub_forget_contact(struct batch *batch,
+    const struct hub_customer *customer);
+/** Refuses what is no address; "" is none, and good. */
+int hub_check_email(struct command *command, const char *email,
+    const char *field);
 /** A new customer with its contact; its number. */
 int hub_add_customer(uint64_t *number, struct batch *batch,
     struct command *command, const struct customer_add *asked);

@@ -27,8 +27,8 @@ hub_find_customer(struct hub_customer *out, struct batch *batch,
 
 /* --- contacts -------------------------------------------------------------------- */
 
-static int
-seal_contact(struct row_customer *r, struct batch *batch,
+int
+hub_seal_contact(struct row_customer *r, struct batch *batch,
     const struct command *command, const struct customer_contact *contact)
 {
 	struct buf bytes = { 0 };
@@ -70,8 +70,8 @@ check_tenant(struct batch *batch, struct command *command,
 		  "the tenant %s is another customer's", tenant_id);
 }
 
-static int
-check_email(struct command *command, const char *email)
+int
+hub_check_email(struct command *command, const char *email, const char *field)
 {
 	const char *at = strchr(email, '@');
 
@@ -80,8 +80,8 @@ check_email(struct command *command, const char *email)
 		strpbrk(email, " \t\"<>,;") == NULL &&
 		strchr(at + 1, '@') == NULL))
 		return 0;
-	return decide_refuse_field(command, "contact_email", ERR_BAD_REQUEST,
-	    "", "is no mail address such as ops@plant.example");
+	return decide_refuse_field(command, field, ERR_BAD_REQUEST, "",
+	    "is no mail address such as ops@plant.example");
 }
 
 /* --- customers -------------------------------------------------------------------- */
@@ -94,7 +94,8 @@ hub_add_customer(uint64_t *number, struct batch *batch, struct command *command,
 		.status = CUSTOMER_ACTIVE,
 		.by = decide_actor(&command->who) };
 	struct customer_contact contact = { .email = "" };
-	int err = check_email(command, asked->contact_email);
+	int err =
+	    hub_check_email(command, asked->contact_email, "contact_email");
 
 	if (err == 0 && command->err == 0)
 		err = check_tenant(batch, command, asked->tenant_id, 0);
@@ -111,7 +112,7 @@ hub_add_customer(uint64_t *number, struct batch *batch, struct command *command,
 	text_copy(r.region, sizeof r.region, asked->region);
 	text_copy(contact.email, sizeof contact.email, asked->contact_email);
 	text_copy(contact.name, sizeof contact.name, asked->contact_name);
-	err = seal_contact(&r, batch, command, &contact);
+	err = hub_seal_contact(&r, batch, command, &contact);
 	sodium_memzero(&contact, sizeof contact);
 	struct row *row =
 	    err == 0 ? batch_row(batch, ROW_CUSTOMER_ADDED) : NULL;
@@ -170,8 +171,8 @@ status_of(const struct hub_customer *customer, bool suspended)
 	    : customer->row.status;
 }
 
-static int
-forget_contact(struct batch *batch, const struct hub_customer *customer)
+int
+hub_forget_contact(struct batch *batch, const struct hub_customer *customer)
 {
 	if (sodium_is_zero(customer->row.document,
 		sizeof customer->row.document))
@@ -229,9 +230,9 @@ change_customer(struct batch *batch, struct command *command,
 	int err = tax_id(&contact, batch, customer);
 
 	if (err == 0)
-		err = forget_contact(batch, customer);
+		err = hub_forget_contact(batch, customer);
 	if (err == 0)
-		err = seal_contact(&r, batch, command, &contact);
+		err = hub_seal_contact(&r, batch, command, &contact);
 	sodium_memzero(&contact, sizeof contact);
 	struct row *row =
 	    err == 0 ? batch_row(batch, ROW_CUSTOMER_CHANGED) : NULL;
@@ -251,7 +252,8 @@ decide_hub_customer_set(struct batch *batch, struct command *command)
 	    request->crm_account_id);
 
 	if (err == 0 && command->err == 0)
-		err = check_email(command, request->contact_email);
+		err = hub_check_email(command, request->contact_email,
+		    "contact_email");
 	if (err == 0 && command->err == 0)
 		err = check_tenant(batch, command, request->tenant_id,
 		    customer.row.customer);

@@ -37,6 +37,10 @@
  *   revision   renew, suspend, resume, cancel: a row each; a signed
  *              license_change goes to the site with its next receipt
  *
+ *   register a customer that waits for a TXT record at its domain, which the
+ *              courier looks for; its token is made of the account's key, and
+ *              kept nowhere
+ *
  * Rows (shared/journal/rows_hub.h):
  *   130 account.key          131 account.issuer
  *   132 customer.added       133 customer.changed
@@ -59,6 +63,8 @@
 /** Most orders of one customer that a site's arrival issues at once; the rest
  * are issued when they are asked for. */
 #define HUB_ISSUE_ONCE 32
+/** Days that a registration may wait for its record in the DNS. */
+#define HUB_REGISTER_DAYS 7
 /** Days before its contract's end that a license renews by itself. */
 #define HUB_RENEW_DAYS 30
 
@@ -200,6 +206,9 @@ int decide_hub_key_make(struct batch *batch, struct command *command);
 int decide_hub_key_install(struct batch *batch, struct command *command);
 int decide_hub_customer_add(struct batch *batch, struct command *command);
 int decide_hub_customer_set(struct batch *batch, struct command *command);
+int decide_hub_register(struct batch *batch, struct command *command);
+/** The process has looked: the record is there. */
+int decide_hub_verify(struct batch *batch, struct command *command);
 int decide_hub_site_add(struct batch *batch, struct command *command);
 int decide_hub_generate(struct batch *batch, struct command *command);
 int decide_hub_provision(struct batch *batch, struct command *command);

@@ -3,15 +3,19 @@
  * with the call that brought them, and contracts that go on by themselves are
  * looked for, by the clock alone.
  */
+#include "appliance/hub/register.h"
 #include "appliance/hub/renew.h"
 #include "appliance/ledger/inside.h"
+#include "appliance/ledger/people.h"
 #include "appliance/ledger/tenant_use.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
+#include "shared/base/text.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* Between two looks at one account; a contract is looked at for a month. */
 #define LOOK_MS ((int64_t)60 * 1000)
@@ -30,6 +34,110 @@ hub_key_make_asked(const struct request *request)
 	call->wipe_len = sizeof(call->write.command.entropy);
 	call->finish = command_finish;
 	call_commit(call);
+}
+
+/* --- registrations --------------------------------------------------------------- */
+
+static void
+run_pending(struct work *work)
+{
+	struct call *call = (struct call *)work;
+	struct command *command = &call->write.command;
+	struct ledger_view *view;
+
+	command->err = ledger_view_open(&view, call->tenant->ledger);
+	if (command->err != 0)
+		return;
+	command->err = hub_pending(call->own, view, call->request,
+	    process_now(call->process), &call->arena, &command->problem);
+	ledger_view_close(view);
+}
+
+static void
+refuse_record(struct call *call, int err, const char *words)
+{
+	const struct hub_pending *pending = call->own;
+	struct command *command = &call->write.command;
+
+	command->err = err;
+	problem_set(&command->problem, err, "try again when it is there",
+	    "the TXT record %s: %s", pending->name, words);
+	command_finish(call);
+}
+
+/* The courier is believed about the DNS, as it would be about a mail: a taken
+ * one can say that a domain is somebody's, and no more. */
+static void
+got_record(void *ctx, int err, const uint8_t *payload, size_t len)
+{
+	struct call *call = ctx;
+	struct courier_posted posted;
+
+	if (err == 0)
+		err = courier_posted_read(&posted, payload, len);
+	if (err != 0) {
+		refuse_record(call, ERR_UNAVAILABLE, "nobody could look");
+	} else if (posted.outcome == COURIER_DELIVERED) {
+		call->finish = command_finish;
+		call_commit(call);
+	} else {
+		refuse_record(call,
+		    posted.status == 404 ? ERR_NOT_FOUND : ERR_UNAVAILABLE,
+		    posted.error);
+	}
+}
+
+static void
+look(struct call *call)
+{
+	const struct hub_pending *pending = call->own;
+	struct courier_txt job;
+	struct buf payload = { 0 };
+
+	text_copy(job.name, sizeof(job.name), pending->name);
+	text_copy(job.text, sizeof(job.text), pending->text);
+	record_write_msgpack(&payload, &courier_txt_record, &job);
+	int err = payload.failed
+	    ? ERR_NOMEM
+	    : outward_send(call->process->people->outward, COURIER_TXT,
+		  payload.data, payload.len, got_record, call);
+
+	buf_release(&payload);
+	if (err != 0)
+		refuse_record(call, err, "nobody can look now");
+}
+
+static void
+finish_pending(struct call *call)
+{
+	const struct hub_pending *pending = call->own;
+
+	if (call->write.command.err != 0) {
+		command_finish(call);
+	} else if (pending->verified) {
+		call->finish = command_finish;
+		call_commit(call);
+	} else {
+		look(call);
+	}
+}
+
+void
+hub_verify_asked(const struct request *request)
+{
+	struct call *call = call_new(request);
+
+	if (call == NULL)
+		return;
+	call->own = arena_alloc(&call->arena, sizeof(struct hub_pending));
+	if (call->own == NULL) {
+		call->write.command.err = ERR_NOMEM;
+		command_finish(call);
+		return;
+	}
+	memset(call->own, 0, sizeof(struct hub_pending));
+	call->finish = finish_pending;
+	call_query(call, run_pending);
 }
 
 /* --- renewals --------------------------------------------------------------------- */

@@ -435,6 +435,7 @@ void tenant_change_asked(const struct request *request);
 void tenant_usage_asked(const struct request *request);
 /** In hub_asked.c. */
 void hub_key_make_asked(const struct request *request);
+void hub_verify_asked(const struct request *request);
 void hub_tick(struct tenant *tenant);
 void hub_watch(struct process *process);
 /** In erasure.c: seats held are looked for first, on the reader's thread. */

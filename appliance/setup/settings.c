@@ -123,6 +123,9 @@ static const struct config_key keys[] = {
 	    .doc = "seconds for one try" },
 	{ "courier", "syslog", CONFIG_TEXT, AT(post.syslog),
 	    .doc = "socket of the system's log" },
+	{ "courier", "dns", CONFIG_TEXT, AT(post.dns),
+	    .doc = "ADDRESS[:PORT] of the resolver; empty: that of "
+		   "/etc/resolv.conf" },
 	{ "mail", "server", CONFIG_TEXT, AT(post.mail_server),
 	    .doc = "HOST[:PORT] that takes mail; empty: there is none" },
 	{ "mail", "tls", CONFIG_TEXT, AT(post.mail_tls),

@@ -1,6 +1,7 @@
 /* What is said of the courier and of mail, and whether it goes together. */
 #include "appliance/setup/settings.h"
 
+#include "appliance/courier/txt.h"
 #include "shared/base/err.h"
 
 #include <stdio.h>
@@ -66,6 +67,10 @@ settings_check_courier(struct settings *settings, char *error,
 	if (!is_absolute(post->ca) || post->syslog[0] != '/')
 		return say(error, error_size,
 		    "[courier] ca and syslog are absolute paths");
+	if (post->dns[0] != '\0' && !txt_server_is_one(post->dns))
+		return say(error, error_size,
+		    "[courier] dns: an address such as 192.0.2.1 or "
+		    "[2001:db8::1]:53");
 	if (settings->retry_most_s < settings->retry_s)
 		return say(error, error_size,
 		    "[alerts] retry_most_s is less than retry_s");

@@ -263,6 +263,90 @@ static const struct record_field customer_contact_fields[] = {
 };
 RECORD_DEFINE(customer_contact, 1, "What of a customer is sealed.");
 
+/* --- registration ----------------------------------------------------------------- */
+
+static const struct record_field register_company_fields[] = {
+	R_TEXT(register_company, name, 1, 127, 0, "Its name."),
+	R_TEXT(register_company, domain, 3, 127, 0,
+	    "Its domain, which it proves to be its own."),
+	R_TEXT(register_company, country, 2, 2, OPT, "ISO 3166-1: \"DE\"."),
+	R_TEXT(register_company, tax_id, 1, 63, OPT, "Its tax id."),
+};
+RECORD_DEFINE(register_company, 1, "A company.");
+
+static const struct record_field register_tenant_fields[] = {
+	R_TEXT(register_tenant, id, 1, 63, 0,
+	    "What it is to be called: a-z, 0-9 and -."),
+	R_TEXT(register_tenant, region, 1, 31, OPT, "Where its data is to be."),
+	R_ENUM(register_tenant, plan, customer_plan_names, OPT,
+	    "What it may have."),
+};
+RECORD_DEFINE(register_tenant, 1, "A tenant to be.");
+
+static const struct record_field register_admin_fields[] = {
+	R_TEXT(register_admin, email, 3, 127, 0, "Whom to write to."),
+	R_TEXT(register_admin, name, 1, 127, OPT, "And his name."),
+};
+RECORD_DEFINE(register_admin, 1, "Who answers for it.");
+
+static const struct record_field tenant_register_fields[] = {
+	R_STRUCT(tenant_register, company, &register_company_record, 0,
+	    "The company."),
+	R_STRUCT(tenant_register, tenant, &register_tenant_record, 0,
+	    "The tenant."),
+	R_STRUCT(tenant_register, admin, &register_admin_record, 0,
+	    "Its admin."),
+};
+RECORD_DEFINE(tenant_register, 1, "A company wants to be a customer.");
+
+static const struct record_field register_record_fields[] = {
+	R_TEXT(register_record, type, 1, 7, 0, "\"TXT\"."),
+	R_TEXT(register_record, name, 1, 159, 0, "Where it is to stand."),
+	R_TEXT(register_record, value, 1, 127, 0, "What it is to say."),
+};
+RECORD_DEFINE(register_record, 1, "A record of the DNS.");
+
+static const struct record_field register_verification_fields[] = {
+	R_TEXT(register_verification, method, 1, 7, 0, "\"dns\"."),
+	R_STRUCT(register_verification, dns_record, &register_record_record, 0,
+	    "The record that proves it."),
+};
+RECORD_DEFINE(register_verification, 1, "How a domain is proved.");
+
+static const struct record_field register_step_fields[] = {
+	R_TEXT(register_step, step, 1, 255, 0, "What to do."),
+};
+BARE(register_step, "What to do next.");
+
+static const struct record_field tenant_registered_fields[] = {
+	R_TEXT(tenant_registered, tenant_id, 1, 63, 0, "The tenant to be."),
+	R_ENUM(tenant_registered, status, customer_status_names, 0,
+	    "How it is."),
+	R_STRUCT(tenant_registered, verification, &register_verification_record,
+	    0, "How to prove the domain."),
+	R_TEXT(tenant_registered, verification_token, 1, 63, 0,
+	    "For POST /api/v1/tenants/verify."),
+	R_TIME(tenant_registered, expires_at, 0, "Until when."),
+	R_LIST(tenant_registered, next_steps, &register_step_record, 0, 8, 0,
+	    "What to do."),
+};
+RECORD_DEFINE(tenant_registered, 1, "A registration that waits.");
+
+static const struct record_field tenant_verify_fields[] = {
+	R_TEXT(tenant_verify, tenant_id, 1, 63, 0, "The tenant to be."),
+	R_TEXT(tenant_verify, verification_token, 1, 63, 0,
+	    "What the registration answered."),
+};
+RECORD_DEFINE(tenant_verify, 1, "The record stands there: look.");
+
+static const struct record_field tenant_verified_fields[] = {
+	R_TEXT(tenant_verified, tenant_id, 1, 63, 0, "The tenant."),
+	R_TEXT(tenant_verified, status, 1, 15, 0, "\"verified\"."),
+	R_TEXT(tenant_verified, crm_id, 1, 63, 0, "What it is called here."),
+	R_TIME(tenant_verified, created_at, 0, "When it registered."),
+};
+RECORD_DEFINE(tenant_verified, 1, "The domain is its own.");
+
 /* --- the account ------------------------------------------------------------------- */
 
 static const struct record_field hub_key_view_fields[] = {

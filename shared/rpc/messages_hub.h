@@ -201,6 +201,59 @@ struct customer_contact {
 	char tax_id[64];
 };
 
+/* --- registration ------------------------------------------------------------ */
+
+struct register_company {
+	char name[128];
+	char domain[128];
+	char country[3];
+	char tax_id[64];
+};
+struct register_tenant {
+	char id[64];
+	char region[32];
+	uint32_t plan; /* enum customer_plan */
+};
+struct register_admin {
+	char email[128];
+	char name[128];
+};
+struct tenant_register {
+	struct register_company company;
+	struct register_tenant tenant;
+	struct register_admin admin;
+};
+struct register_record {
+	char type[8]; /* "TXT" */
+	char name[160]; /* "_leasehold.mercedes.example" */
+	char value[128];
+};
+struct register_verification {
+	char method[8]; /* "dns" */
+	struct register_record dns_record;
+};
+struct register_step {
+	char step[256];
+};
+struct tenant_registered {
+	char tenant_id[64];
+	uint32_t status; /* enum customer_status */
+	struct register_verification verification;
+	char verification_token[64];
+	int64_t expires_at;
+	struct record_list next_steps; /* register_step */
+};
+struct tenant_verify {
+	char tenant_id[64];
+	char verification_token[64];
+};
+struct tenant_verified {
+	char tenant_id[64];
+	char status[16]; /* "verified" */
+	char crm_id[64]; /* "CUST-00001" */
+	int64_t created_at;
+};
+
 /* --- the account: its keys, its sites ------------------------------------------ */
 
 struct hub_key_view {
@@ -267,8 +320,12 @@ extern const struct record hub_for_record, hub_generate_record,
     hub_license_page_record, customer_search_record, customer_brief_record,
     customer_found_record, customer_add_record, customer_put_record,
     customer_view_record, customer_query_record, customer_page_record,
-    customer_contact_record, hub_key_view_record, hub_site_add_record,
-    hub_site_view_record, hub_site_added_record, hub_site_query_record,
-    hub_site_page_record, hub_fees_record, hub_statistics_record;
+    customer_contact_record, register_company_record, register_tenant_record,
+    register_admin_record, tenant_register_record, register_record_record,
+    register_verification_record, register_step_record,
+    tenant_registered_record, tenant_verify_record, tenant_verified_record,
+    hub_key_view_record, hub_site_add_record, hub_site_view_record,
+    hub_site_added_record, hub_site_query_record, hub_site_page_record,
+    hub_fees_record, hub_statistics_record;
 
 #endif

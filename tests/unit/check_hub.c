@@ -1,5 +1,6 @@
 /* A hub's account: what is decided and folded, by commands alone. */
 #include "appliance/hub/hub.h"
+#include "appliance/hub/register.h"
 #include "appliance/hub/renew.h"
 #include "shared/base/clock.h"
 #include "shared/base/text.h"
@@ -385,6 +386,64 @@ START_TEST(a_contract_near_its_end_goes_on_once)
 }
 END_TEST
 
+static struct tenant_register
+registration(const char *tenant, const char *domain)
+{
+	struct tenant_register out = {
+		.company = { "Mercedes-Benz AG", "", "DE", "DE-1" },
+		.tenant = { "", "eu", CUSTOMER_STARTUP },
+		.admin = { "it@b.example", "Ada Admin" },
+	};
+
+	text_copy(out.company.domain, sizeof out.company.domain, domain);
+	text_copy(out.tenant.id, sizeof out.tenant.id, tenant);
+	return out;
+}
+
+static int
+pending(struct hub_pending *out, const struct tenant_verify *asked)
+{
+	struct ledger_view *view;
+	struct problem problem;
+
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	int err = hub_pending(out, view, asked, world.now, &arena, &problem);
+
+	ledger_view_close(view);
+	return err;
+}
+
+START_TEST(a_registration_waits_a_week_and_then_makes_room)
+{
+	struct tenant_register request =
+	    registration("mercedes", "Mercedes.Example");
+	struct tenant_verify asked = { .tenant_id = "mercedes" };
+	struct hub_pending found;
+	const struct tenant_registered *made =
+	    ask(OP_TENANT_REGISTER, &request, 0);
+
+	memcpy(asked.verification_token, made->verification_token, 64);
+	ck_assert_int_eq(pending(&found, &asked), 0);
+	ck_assert_str_eq(found.name, "_leasehold.mercedes.example");
+	ck_assert_str_eq(found.text, made->verification.dns_record.value);
+	world.now += 7 * WORLD_DAY;
+	ck_assert_int_eq(pending(&found, &asked), ERR_GONE);
+	ask(OP_TENANT_VERIFY, &asked, ERR_GONE);
+	/* Whoever comes now may have the name; the old word is none for it. */
+	request = registration("mercedes", "other.example");
+	made = ask(OP_TENANT_REGISTER, &request, 0);
+	ck_assert_int_eq(pending(&found, &asked), ERR_FORBIDDEN);
+	memcpy(asked.verification_token, made->verification_token, 64);
+	const struct tenant_verified *done = ask(OP_TENANT_VERIFY, &asked, 0);
+
+	ck_assert_str_eq(done->crm_id, "CUST-00001");
+	world.now += 90 * WORLD_DAY;
+	ck_assert_int_eq(pending(&found, &asked), 0);
+	ck_assert(found.verified);
+	ask(OP_TENANT_REGISTER, &request, ERR_CONFLICT);
+}
+END_TEST
+
 static int32_t
 day(const char *text)
 {
@@ -466,6 +525,7 @@ suite(void)
 	tcase_add_test(tc, a_site_is_one_customers_and_has_one_key);
 	tcase_add_test(tc, each_change_is_a_document_that_its_site_believes);
 	tcase_add_test(tc, a_contract_near_its_end_goes_on_once);
+	tcase_add_test(tc, a_registration_waits_a_week_and_then_makes_room);
 	tcase_add_test(tc, terms_are_counted_in_whole_months);
 	tcase_add_test(tc, the_same_commands_give_the_same_journal);
 	suite_add_tcase(out, tc);

@@ -287,6 +287,8 @@ static const struct {
 	{ OP_HUB_LICENSE_CANCEL, REPEAT_SAME }, /* it is cancelled */
 	{ OP_CUSTOMER_ADD, REPEAT_SAME }, /* the id is taken */
 	{ OP_CUSTOMER_SET, REPEAT_SAME }, /* to what it is already */
+	{ OP_TENANT_REGISTER, REPEAT_SAME }, /* it waits to be verified */
+	{ OP_TENANT_VERIFY, REPEAT_SAME }, /* it is verified */
 	{ OP_HUB_SITE_ADD, REPEAT_SAME }, /* it is known */
 	{ OP_HUB_KEY_MAKE, REPEAT_SAME }, /* one waits already */
 	{ OP_HUB_KEY_INSTALL, REPEAT_SAME }, /* it is that word */
