@@ -2,6 +2,7 @@
 #include "shared/base/notify.h"
 
 #include "shared/base/log.h"
+#include "shared/base/text.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -75,4 +76,21 @@ notify_reloading(int fd)
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 	notify_send(fd, state);
+}
+
+int64_t
+notify_watchdog_ms(void)
+{
+	const char *wait = getenv("WATCHDOG_USEC");
+	const char *whose = getenv("WATCHDOG_PID");
+	uint64_t usec, pid;
+
+	if (wait == NULL || !text_to_u64(&usec, wait, strlen(wait)) ||
+	    usec < 2000 || usec > INT64_MAX)
+		return 0;
+	if (whose != NULL &&
+	    (!text_to_u64(&pid, whose, strlen(whose)) ||
+		pid != (uint64_t)getpid()))
+		return 0;
+	return (int64_t)(usec / 2000);
 }

@@ -340,6 +340,8 @@ run_wait_ms(struct supervisor_run *run)
 			    run->edges[i].restart_ms < next)
 				next = run->edges[i].restart_ms;
 	}
+	if (run->watchdog_ms > 0 && run->watchdog_due_ms < next)
+		next = run->watchdog_due_ms;
 	if (next == INT64_MAX)
 		return -1;
 	next -= clock_boottime_ms();
@@ -348,12 +350,26 @@ run_wait_ms(struct supervisor_run *run)
 	return next < 60000 ? (int)next : 60000;
 }
 
+/* That this loop turns: it is what starts again whatever of the rest ends. */
+static void
+run_watchdog(struct supervisor_run *run)
+{
+	int64_t now = clock_boottime_ms();
+
+	if (run->watchdog_ms == 0 || now < run->watchdog_due_ms)
+		return;
+	notify_send(run->notify_fd, "WATCHDOG=1");
+	run->watchdog_due_ms = now + run->watchdog_ms;
+}
+
 static void
 run_turn(struct supervisor_run *run)
 {
 	struct pollfd fds[2 + SUPERVISOR_EDGES_MAX];
 	struct child *whose[2 + SUPERVISOR_EDGES_MAX];
 	nfds_t n = 1;
+
+	run_watchdog(run);
 	int wait_ms = run_wait_ms(run);
 
 	fds[0] = (struct pollfd){ .fd = run->signal_fd, .events = POLLIN };
@@ -406,6 +422,8 @@ run_open(struct supervisor_run *run, sigset_t *before)
 		return ERR_SYSTEM;
 	}
 	run->notify_fd = notify_open();
+	if (run->notify_fd >= 0)
+		run->watchdog_ms = notify_watchdog_ms();
 	return 0;
 }
 

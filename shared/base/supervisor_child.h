@@ -30,6 +30,8 @@ struct supervisor_run {
 	struct child edges[SUPERVISOR_EDGES_MAX];
 	int signal_fd;
 	int notify_fd;
+	int64_t watchdog_ms; /* how often to say that we turn; 0: never */
+	int64_t watchdog_due_ms;
 	pid_t pid; /* the parent's own */
 	bool was_ready;
 	enum { RUNNING, STOPPING_EDGES, STOPPING_CORE, STOPPED } stage;

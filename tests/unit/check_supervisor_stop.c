@@ -1,4 +1,5 @@
 /* What the supervisor is told and tells: reload, stop, the service manager. */
+#include "shared/base/notify.h"
 #include "tests/unit/supervisor_world.h"
 
 #include <stddef.h>
@@ -164,6 +165,45 @@ START_TEST(the_service_manager_is_told)
 }
 END_TEST
 
+START_TEST(the_watchdog_hears_that_the_parent_turns)
+{
+	char name[64];
+	char value[80];
+
+	snprintf(name, sizeof(name), "check-supervisor-%d", (int)getpid());
+	snprintf(value, sizeof(value), "@%s", name);
+	int fd = notify_listen(name);
+
+	setenv("NOTIFY_SOCKET", value, 1);
+	setenv("WATCHDOG_USEC", "100000", 1);
+	world_start();
+	int beats = 0;
+
+	/* READY=1 comes between them. */
+	for (int i = 0; i < 8 && beats < 3; i++)
+		beats += strcmp(notified(fd), "WATCHDOG=1") == 0;
+	ck_assert_int_eq(beats, 3);
+	kill(world.parent, SIGTERM);
+	ck_assert_int_eq(parent_status(), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_watchdog_of_another_process_hears_nothing)
+{
+	char other[24];
+
+	setenv("WATCHDOG_USEC", "100000", 1);
+	ck_assert_int_eq(notify_watchdog_ms(), 50);
+	snprintf(other, sizeof(other), "%d", (int)getppid());
+	setenv("WATCHDOG_PID", other, 1);
+	ck_assert_int_eq(notify_watchdog_ms(), 0);
+	unsetenv("WATCHDOG_PID");
+	setenv("WATCHDOG_USEC", "soon", 1);
+	ck_assert_int_eq(notify_watchdog_ms(), 0);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -179,6 +219,8 @@ suite(void)
 	tcase_add_test(tcase, who_does_not_stop_is_killed);
 	tcase_add_test(tcase, a_second_term_does_not_wait);
 	tcase_add_test(tcase, the_service_manager_is_told);
+	tcase_add_test(tcase, the_watchdog_hears_that_the_parent_turns);
+	tcase_add_test(tcase, a_watchdog_of_another_process_hears_nothing);
 	suite_add_tcase(s, tcase);
 	return s;
 }
