@@ -321,10 +321,16 @@ static int
 make_state(const struct agent *agent)
 {
 	const char *path = agent->settings.state;
+	struct stat st;
 
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return complain(path, strerror(errno));
 	if (!agent->keeper.drop)
+		return 0;
+	/* A root without capabilities could not look into it, nor needs to. */
+	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
+	    (st.st_mode & 07777) == 0700 && st.st_uid == agent->keeper.uid &&
+	    st.st_gid == agent->keeper.gid)
 		return 0;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int failed = fd < 0 ||
