@@ -10,6 +10,10 @@ BUILD ?= build
 O := $(BUILD)/$(MODE)
 VERSION := 0.1.0
 PREFIX ?= /usr/local
+# Where a system looks besides; Debian's package has a LIBDIR of its own.
+LIBDIR ?= $(PREFIX)/lib
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 DATA ?= ../shared/data
 
 CC ?= gcc
@@ -57,7 +61,8 @@ ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
 .PHONY: help all demo demo-stop check attacks conformance asan tsan lint \
 	format openapi-check metrics-check hardening sim torture bench fuzz bench-audit bench-metering \
 	bench-json dependencies \
-	install clean install-manual completions
+	install clean install-manual install-service completions deb \
+	deb-reproducible check-deb
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -128,7 +133,7 @@ define room_rule
 $(call archive,$(1)): $(call objects,$(1))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$(AR) rcs $$@ $(call objects,$(1))
+	$(AR) rcsD $$@ $(call objects,$(1))
 endef
 $(foreach room,$(ROOMS),$(eval $(call room_rule,$(room))))
 
@@ -149,17 +154,19 @@ $(O)/libleasehold.o: $(call archives,$(LIBRARY_ROOMS))
 	objcopy --localize-hidden $@
 $(O)/libleasehold.a: $(O)/libleasehold.o
 	@rm -f $@
-	$(AR) rcs $@ $<
-$(O)/libleasehold.so.0: $(O)/libleasehold.o agent/lib/leasehold.map
+	$(AR) rcsD $@ $<
+$(O)/libleasehold.so.1: $(O)/libleasehold.o agent/lib/leasehold.map
 	$(CC) $(filter -fsanitize=%,$(CFLAGS_$(MODE))) -shared \
-		$(filter-out -pie,$(ALL_LDFLAGS)) -Wl,-soname,libleasehold.so.0 \
+		$(filter-out -pie,$(ALL_LDFLAGS)) -Wl,-soname,libleasehold.so.1 \
 		-Wl,--version-script=agent/lib/leasehold.map -o $@ $< \
 		-Wl,--as-needed -lsodium -lcrypto -pthread
-$(O)/libleasehold.so: $(O)/libleasehold.so.0
-	ln -sf libleasehold.so.0 $@
+$(O)/libleasehold.so: $(O)/libleasehold.so.1
+	ln -sf libleasehold.so.1 $@
+PLACES = s|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|; \
+	s|@SYSCONFDIR@|$(SYSCONFDIR)|; s|@VERSION@|$(VERSION)|
 # Of the prefix of this run: a later install with another writes its own.
 $(O)/leasehold.pc: agent/lib/leasehold.pc.in $(O)/flags
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' $< >$@
+	sed '$(PLACES)' $< >$@
 
 # --- tests ------------------------------------------------------------------
 
@@ -294,6 +301,7 @@ fuzz: dependencies ## every parser against a fuzzer: SECONDS=20 each, ONLY=
 	@$(SELF) $(JOBS) MODE=fuzz CC=clang build-fuzz
 	@tests/fuzz/run $(BUILD)/fuzz $(or $(SECONDS),20) $(ONLY)
 
+DEB_PACKAGES := $(shell grep -v '^\#' packaging/dependencies-deb)
 BENCH_JSON_PACKAGES := libyajl-dev libjsmn-dev libjson-c-dev
 BENCH_JSON_PKG := yajl json-c
 $(O)/tests/bench/json_bench.o: CPPFLAGS += \
@@ -338,7 +346,7 @@ format: ## rewrite the sources in the house style
 
 hardening: ## read the ELF files: fails if a protection is missing
 	@$(SELF) $(JOBS) all
-	packaging/hardening $(PROGRAMS:%=$(O)/%) $(O)/libleasehold.so.0
+	packaging/hardening $(PROGRAMS:%=$(O)/%) $(O)/libleasehold.so.1
 
 # Where Debian's python3 looks below this prefix.
 PYTHON_DIR ?= $(PREFIX)/lib/python$(if $(filter /usr,$(PREFIX)),3,$(shell \
@@ -358,10 +366,37 @@ install-manual:
 	install -m 644 $(PROGRAMS:%=packaging/completions/%) \
 		$(SHARE)/bash-completion/completions
 
-install: install-manual ## programs, library, manual: PREFIX= DESTDIR=
+# What systemd, sysusers.d and tmpfiles.d are told. The programs read /etc, not
+# SYSCONFDIR, unless --config says otherwise: the units do.
+install-service:
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d \
+		$(DESTDIR)$(SYSCONFDIR)/leasehold $(DESTDIR)$(PREFIX)/sbin
+	for unit in leaseholdd leasehold-agent; do \
+		sed '$(PLACES)' packaging/systemd/$$unit.service \
+			>$(DESTDIR)$(UNITDIR)/$$unit.service && \
+		chmod 644 $(DESTDIR)$(UNITDIR)/$$unit.service || exit 1; \
+	done
+	for part in leasehold-appliance leasehold-agent; do \
+		install -m 644 packaging/systemd/$$part.sysusers \
+			$(DESTDIR)$(PREFIX)/lib/sysusers.d/$$part.conf || \
+			exit 1; \
+	done
+	install -m 644 packaging/systemd/leasehold-agent.tmpfiles \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/leasehold-agent.conf
+	sed '$(PLACES)' packaging/leasehold-setup \
+		>$(DESTDIR)$(PREFIX)/sbin/leasehold-setup
+	chmod 755 $(DESTDIR)$(PREFIX)/sbin/leasehold-setup
+	for ini in leaseholdd agent; do \
+		to=$(DESTDIR)$(SYSCONFDIR)/leasehold/$$ini.ini; \
+		[ -e $$to ] || packaging/service-ini $$ini >$$to || exit 1; \
+		chmod 644 $$to || exit 1; \
+	done
+
+install: install-manual install-service ## programs, library, services: PREFIX= DESTDIR=
 	@$(SELF) $(JOBS) all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
-		$(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+		$(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig \
 		$(DESTDIR)$(PREFIX)/share/doc/leasehold/examples \
 		$(DESTDIR)$(PYTHON_DIR)/leasehold
 	install -m 755 $(O)/leasehold $(O)/leasehold-vendor \
@@ -374,19 +409,29 @@ install: install-manual ## programs, library, manual: PREFIX= DESTDIR=
 		agent/lib/python/leasehold/py.typed \
 		$(DESTDIR)$(PYTHON_DIR)/leasehold
 	install -m 644 agent/lib/examples/hold.* agent/lib/examples/by_key.* \
+		packaging/systemd/tpm.conf \
 		$(DESTDIR)$(PREFIX)/share/doc/leasehold/examples
-	install -m 644 $(O)/libleasehold.a $(DESTDIR)$(PREFIX)/lib
-	install -m 755 $(O)/libleasehold.so.0 $(DESTDIR)$(PREFIX)/lib
-	ln -sf libleasehold.so.0 $(DESTDIR)$(PREFIX)/lib/libleasehold.so
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' \
-		agent/lib/leasehold.pc.in \
-		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/leasehold.pc
-	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/leasehold.pc
+	install -m 644 $(O)/libleasehold.a $(DESTDIR)$(LIBDIR)
+	install -m 755 $(O)/libleasehold.so.1 $(DESTDIR)$(LIBDIR)
+	ln -sf libleasehold.so.1 $(DESTDIR)$(LIBDIR)/libleasehold.so
+	sed '$(PLACES)' agent/lib/leasehold.pc.in \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/leasehold.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/leasehold.pc
 	install -m 644 packaging/leaseholdd.ini.example \
 		packaging/agent.ini.example packaging/terms.json.example \
-		packaging/grafana/leasehold.json \
+		packaging/policy.json.example packaging/grafana/leasehold.json \
 		packaging/prometheus/leasehold.rules.yml \
 		$(DESTDIR)$(PREFIX)/share/doc/leasehold
+
+deb: dependencies ## Debian packages, checked by lintian: into build/deb
+	@packaging/install-dependencies $(DEB_PACKAGES)
+	@packaging/deb-build $(BUILD)/deb
+
+deb-reproducible: deb ## the same again elsewhere and later: the same bytes?
+	@packaging/deb-build --compare $(BUILD)/deb
+
+check-deb: deb ## install, use, upgrade, remove under systemd, in a container
+	@packaging/deb-check $(BUILD)/deb $(BUILD)/deb-root
 
 clean: ## end a kept demo, remove the build tree
 	@[ ! -e $(BUILD)/demo/env ] || packaging/demo-stop $(BUILD)/demo

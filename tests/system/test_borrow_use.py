@@ -425,7 +425,7 @@ def python_borrows():
                        **for_plain_programs(),
                        "PYTHONPATH": os.path.join(ROOT, "agent/lib/python"),
                        "PYTHONDONTWRITEBYTECODE": "1",
-                       "LEASEHOLD_LIBRARY": binary("libleasehold.so.0")})
+                       "LEASEHOLD_LIBRARY": binary("libleasehold.so.1")})
         expect(done.status == 0 and done.out == "done\n", done.out + done.err)
         expect(on_loan(site) == [], on_loan(site))
 
@@ -482,12 +482,12 @@ def cpp_borrows():
         program = world.path("borrow")
         done = run("g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-I",
                    os.path.join(ROOT, "agent/lib"), "-o", program, source,
-                   binary("libleasehold.so.0"), timeout=120)
+                   binary("libleasehold.so.1"), timeout=120)
         expect(done.status == 0, done.err)
         done = run(program, world.vendor_key, PRODUCT, agent.socket,
                    env={**for_plain_programs(),
                         "LD_LIBRARY_PATH": os.path.dirname(
-                            binary("libleasehold.so.0"))})
+                            binary("libleasehold.so.1"))})
         expect(done.status == 0 and done.out == "done\n", done.out + done.err)
 
 

@@ -64,7 +64,7 @@ def promised():
 def the_shared_library_shows_the_header_and_no_more():
     names = []
     for line in output("nm", "-D", "--defined-only",
-                       binary("libleasehold.so.0")).splitlines():
+                       binary("libleasehold.so.1")).splitlines():
         kind, name = line.split()[-2:]
         if kind == "A":  # the version itself
             expect(name == "LEASEHOLD_0.1", line)
@@ -87,7 +87,7 @@ def the_static_library_shows_the_header_and_no_more():
 
 
 def the_library_needs_libsodium_and_libcrypto_alone():
-    dynamic = output("readelf", "-dW", binary("libleasehold.so.0"))
+    dynamic = output("readelf", "-dW", binary("libleasehold.so.1"))
     needed = re.findall(r"NEEDED.*\[(.*)\]", dynamic)
     allowed = ("libsodium.so", "libcrypto.so", "libc.so", "ld-linux", "libpthread.so")
     if SANITIZED:
@@ -97,7 +97,7 @@ def the_library_needs_libsodium_and_libcrypto_alone():
         expect(name.startswith(allowed), "it needs " + name)
     for name in ("libsodium", "libcrypto"):
         expect(any(n.startswith(name) for n in needed), needed)
-    expect("soname: [libleasehold.so.0]" in dynamic, "another soname")
+    expect("soname: [libleasehold.so.1]" in dynamic, "another soname")
     if not SANITIZED:
         expect("BIND_NOW" in dynamic or "NOW" in dynamic, "not bound early")
         expect("TEXTREL" not in dynamic, "text is relocated")
@@ -113,9 +113,9 @@ class Prefix:
         for header in (HEADER, HEADER + "pp"):
             shutil.copy(header, os.path.join(self.path, "include"))
         lib = os.path.join(self.path, "lib")
-        for name in ("libleasehold.so.0", "libleasehold.a"):
+        for name in ("libleasehold.so.1", "libleasehold.a"):
             shutil.copy(binary(name), lib)
-        os.symlink("libleasehold.so.0", os.path.join(lib, "libleasehold.so"))
+        os.symlink("libleasehold.so.1", os.path.join(lib, "libleasehold.so"))
         shutil.copy(binary("leasehold.pc"), os.path.join(lib, "pkgconfig"))
         self.source = os.path.join(self.path, "program.c")
         with open(self.source, "w") as f:
@@ -149,7 +149,7 @@ def a_program_is_made_with_the_shared_library():
     with Prefix() as prefix:
         program = prefix.build(*prefix.flags("--cflags", "--libs"))
         needed = output("readelf", "-d", program)
-        expect("libleasehold.so.0" in needed, "linked with something else")
+        expect("libleasehold.so.1" in needed, "linked with something else")
         # The library's own needs are not the program's.
         expect("libsodium" not in needed or SANITIZED, needed)
         prefix.check(program)

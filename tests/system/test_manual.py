@@ -294,6 +294,43 @@ def make_install_puts_them_where_they_are_found():
             expect(os.path.exists(path), path)
 
 
+def make_install_puts_the_services_where_they_are_found():
+    with World() as world:
+        install = ["make", "-s", "install-service", "DESTDIR=" + world.dir,
+                   "PREFIX=/opt/lh"]
+        done = subprocess.run(install, cwd=ROOT, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        expect(done.returncode == 0, done.stdout)
+        at = os.path.join(world.dir, "opt", "lh")
+        made = set()
+        for name in glob.glob(os.path.join(at, "lib/sysusers.d/*.conf")):
+            made |= set(re.findall(r"^u (\S+)", read(name), re.M))
+        for program, ini in (("leaseholdd", "leaseholdd.ini"),
+                             ("leasehold-agent", "agent.ini")):
+            unit = read(at, "lib/systemd/system", program + ".service")
+            expect("ExecStart=!/opt/lh/sbin/%s --config "
+                   "/opt/lh/etc/leasehold/%s\n" % (program, ini) in unit and
+                   not re.search("@[A-Z]+@", unit), unit)
+            path = os.path.join(at, "etc/leasehold", ini)
+            users = set(re.findall(r"^(?:\w+_)?user=(leasehold.*)$",
+                                   read(path), re.M))
+            expect(len(users) > 1 and users <= made, (users, made))
+        # What an admin has changed stays.
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("# mine\n")
+        subprocess.run(install, cwd=ROOT, check=True)
+        expect(read(path) == "# mine\n", "settings were overwritten")
+        done = run("sh", os.path.join(at, "sbin/leasehold-setup"), "--help")
+        expect(done.status == 0 and "--key-file" in done.out, done.err)
+
+
+def the_setup_page_and_its_help_agree():
+    wanted = set(re.findall(r"^\t  (--[a-z-]+)",
+                            read("packaging", "leasehold-setup"), re.M))
+    told = options_in(sections("leasehold-setup.8")["DESCRIPTION"])
+    expect(len(wanted) > 4 and told == wanted, sorted(told ^ wanted))
+
+
 if __name__ == "__main__":
     sys.exit(main([
         every_command_and_option_is_in_the_manual,
@@ -307,4 +344,6 @@ if __name__ == "__main__":
         what_follows_is_completed_by_its_kind,
         leases_of_this_machine_are_completed,
         make_install_puts_them_where_they_are_found,
+        make_install_puts_the_services_where_they_are_found,
+        the_setup_page_and_its_help_agree,
     ]))

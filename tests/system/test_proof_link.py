@@ -46,7 +46,7 @@ def libraries(name):
 
 
 def library_and_cli_load_no_tss2():
-    for name in ("libleasehold.so.0", "leasehold", "leasehold-vendor"):
+    for name in ("libleasehold.so.1", "leasehold", "leasehold-vendor"):
         needed = libraries(name)
         assert needed, name
         assert not any("tss2" in line for line in needed), needed
@@ -55,7 +55,7 @@ def library_and_cli_load_no_tss2():
 def library_needs_what_pkg_config_says():
     """And that is all that an application has to bring."""
     needed = set(re.findall(r"\[lib(\w+)\.so", " ".join(
-        libraries("libleasehold.so.0"))))
+        libraries("libleasehold.so.1"))))
     with open(os.path.join(BUILD, "leasehold.pc"), encoding="utf-8") as f:
         private = re.search(r"^Libs\.private: (.*)$", f.read(), re.M).group(1)
     told = {word[2:] for word in private.split() if word.startswith("-l")}

@@ -30,7 +30,7 @@ def environment(**more):
            if not name.startswith(("LICENSE_", "LEASEHOLD_"))}
     env.update(PYTHONPATH=PACKAGE, PYTHONDONTWRITEBYTECODE="1",
                PYTHONUNBUFFERED="1", PYTHONFAULTHANDLER="1",
-               LEASEHOLD_LIBRARY=binary("libleasehold.so.0"))
+               LEASEHOLD_LIBRARY=binary("libleasehold.so.1"))
     env.update(for_plain_programs())
     env.update(more)
     return env
@@ -318,8 +318,8 @@ except leasehold.LibraryError as error:
 
 
 def a_missing_library_is_named():
-    said = python(TRY, LEASEHOLD_LIBRARY="/nonexistent/libleasehold.so.0")
-    expect("/nonexistent/libleasehold.so.0" in said, said)
+    said = python(TRY, LEASEHOLD_LIBRARY="/nonexistent/libleasehold.so.1")
+    expect("/nonexistent/libleasehold.so.1" in said, said)
     expect("LEASEHOLD_LIBRARY" in said, said)
     # Importing needs none: a program may say it in its own words.
     python("import leasehold; leasehold.LicenseClient",

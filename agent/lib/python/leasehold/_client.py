@@ -233,7 +233,7 @@ class LicenseClient:
     back when the client is collected or the program ends, however it ends.
 
     Raises InvalidArgumentError for a vendor_key that is none, LibraryError
-    without libleasehold.so.0.
+    without libleasehold.so.1.
     """
 
     def __init__(self, vendor_key: str, *, product: Optional[str] = None,

@@ -61,7 +61,7 @@ class LicenseError(Exception):
 
 
 class LibraryError(LicenseError):
-    """libleasehold.so.0 was not found, or is not the one this needs."""
+    """libleasehold.so.1 was not found, or is not the one this needs."""
 
 
 class OutOfMemoryError(LicenseError):

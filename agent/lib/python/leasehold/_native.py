@@ -1,4 +1,4 @@
-"""libleasehold.so.0 by ctypes: where it is, its structs, its functions.
+"""libleasehold.so.1 by ctypes: where it is, its structs, its functions.
 
 Knows leasehold.h and nothing of what is built on it. The structs are compared
 with the compiler's by tests/system/test_python.py.
@@ -14,7 +14,7 @@ from typing import Any, List, Optional, Tuple
 
 from ._errors import ErrorCode, LibraryError
 
-SONAME = "libleasehold.so.0"
+SONAME = "libleasehold.so.1"
 #: The oldest library that has all that is called here: LH_VERSION_*.
 NEEDED = (0, 1)
 
@@ -185,7 +185,7 @@ _library: Optional[Library] = None
 
 
 def load() -> Library:
-    """$LEASEHOLD_LIBRARY, else libleasehold.so.0 where the loader looks."""
+    """$LEASEHOLD_LIBRARY, else libleasehold.so.1 where the loader looks."""
     global _library
     if _library is None:
         _library = Library(os.environ.get("LEASEHOLD_LIBRARY") or SONAME)
