@@ -29,6 +29,9 @@
  * sweep goes on at the next start. Nothing that is needed goes before what
  * stands in its place is on the disk.
  *
+ * Pages that come free are used again, and given back to the file system at the
+ * end of a sweep (store_trim.c).
+ *
  * Projections (audit, metering) that are made anew begin at P. It must not know
  * requests, tenants or when it is time to do it.
  */
@@ -36,6 +39,7 @@
 #define APPLIANCE_LEDGER_PRUNE_H
 
 #include "appliance/ledger/ledger.h"
+#include "appliance/ledger/store.h"
 
 /* --- what a journal begins with ---------------------------------------------- */
 
@@ -110,7 +114,8 @@ struct ledger_sweep {
 	uint64_t at; /* the next batch to look at */
 	uint64_t *kept; /* sorted */
 	size_t n_kept;
-	bool batches_done;
+	bool batches_done, bases_done;
+	struct store_trim trim; /* what came free goes back to the disk */
 	uint64_t removed, bytes; /* so far */
 };
 /** Is something left to remove? Cheap. */

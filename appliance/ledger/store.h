@@ -166,6 +166,17 @@ bool store_disk_is_full(const struct store *store);
  */
 int store_grow(struct store *store);
 
+/* --- store_trim.c ----------------------------------------------------------- */
+
+/** How far it is; zero-initialised begins. */
+struct store_trim {
+	size_t at;
+	uint64_t bytes; /* that were free, so far; some may have been before */
+};
+/** Give pages that are free back to the file system, some ms at a time; nobody
+ * else writes meanwhile. Any thread. A file system without holes keeps them. */
+int store_trim(bool *more, struct store_trim *trim, struct store *store);
+
 /** Can it write again? Commits something of no meaning and takes it back. */
 int store_probe(struct store *store);
 

@@ -283,7 +283,13 @@ ledger_sweep_step(bool *more, struct ledger_sweep *sweep, struct ledger *ledger)
 		return 0;
 	if (!sweep->batches_done)
 		return step_batches(sweep, ledger);
-	err = step_bases(more, ledger);
+	if (!sweep->bases_done) {
+		err = step_bases(more, ledger);
+		sweep->bases_done = err == 0 && !*more;
+		*more = true;
+		return err;
+	}
+	err = store_trim(more, &sweep->trim, ledger->store);
 	if (err != 0 || *more)
 		return err;
 	return note_swept(sweep, ledger);

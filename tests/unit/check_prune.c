@@ -5,6 +5,8 @@
 #include "tests/unit/prune_world.h"
 #include "tests/unit/suite.h"
 
+#include <sys/stat.h>
+
 #define PRODUCT "davinci-configurator-se"
 
 static struct world world;
@@ -647,6 +649,43 @@ START_TEST(pages_that_came_free_are_used_again)
 }
 END_TEST
 
+static uint64_t
+bytes_on_disk(void)
+{
+	char path[160];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/data.mdb", world.path);
+	ck_assert_int_eq(stat(path, &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+START_TEST(what_came_free_goes_back_to_the_disk)
+{
+	struct ledger_view *view;
+
+	some_leases(1000);
+	uint64_t before = bytes_on_disk();
+
+	/* Somebody reads meanwhile, and sees what he saw. */
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	world_prune(&world, INT64_MAX);
+	uint64_t read = 0;
+
+	ck_assert_int_eq(ledger_each_batch(view, count_blob, &read), 0);
+	ck_assert_uint_gt(read, 2000);
+	ck_assert_uint_gt(bytes_on_disk(), before / 2);
+	ledger_view_close(view);
+	some_leases(10);
+	world_prune(&world, INT64_MAX);
+	ck_assert_uint_lt(bytes_on_disk(), before / 2);
+	world_reopen(&world);
+	world_check_folded(&world);
+	some_leases(300);
+	world_check_folded(&world);
+}
+END_TEST
+
 static void
 add_reading(Suite *s)
 {
@@ -684,6 +723,7 @@ suite(void)
 	tcase_add_test(t, a_base_that_was_altered_is_not_folded_on);
 	tcase_add_test(t, what_rests_on_nothing_is_not_given_up);
 	tcase_add_test(t, pages_that_came_free_are_used_again);
+	tcase_add_test(t, what_came_free_goes_back_to_the_disk);
 	suite_add_tcase(s, t);
 	add_reading(s);
 	return s;
