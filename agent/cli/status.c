@@ -306,6 +306,11 @@ add_site(struct frame *frame, const struct local_status *status, int64_t now)
 		time_and_age(since, status->last_beat, now);
 		add_line(frame, "", "leases renewed at %s", since);
 	}
+	if (status->policy != 0) {
+		time_and_age(since, status->policy_at, now);
+		add_line(frame, "", "version %llu of its policy since %s",
+		    (unsigned long long)status->policy, since);
+	}
 	if (status->certificate_end != 0) {
 		cli_time(end, status->certificate_end);
 		add_line(frame, "", "its certificate ends at %s", end);

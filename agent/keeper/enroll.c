@@ -131,6 +131,8 @@ adopt(struct keeper *keeper)
 	keeper->enrolled = true;
 	keeper->session.seen = enrolling->seen;
 	keeper->session.seen_dirty = false;
+	keeper->session.policy = 0; /* that was another site's, or tenant's */
+	keeper->session.policy_at = 0;
 	keeper->session.rollback[0] = '\0';
 	keeper->session.trouble[0] = '\0';
 	keeper->session.failures = 0;

@@ -386,6 +386,17 @@ on_closed(void *ctx, enum local_cause cause, const char *reason)
 	enroll_session_result(keeper);
 }
 
+/* Nothing that a site refused is kept here, so nothing is to be forgotten: who
+ * asks again asks the site. */
+static void
+on_policy(struct session *session, const struct policy_changed *changed)
+{
+	log_info("keeper", "version %llu of the site's policy is in force",
+	    (unsigned long long)changed->version);
+	session->policy = changed->version;
+	session->policy_at = clock_wall_ms();
+}
+
 static void
 on_notice(void *ctx, enum operation_id op, const void *record)
 {
@@ -409,6 +420,8 @@ on_notice(void *ctx, enum operation_id op, const void *record)
 		log_info("keeper", "an admin approved of this device");
 		if (session_waits_for_admin(keeper))
 			begin_resuming(keeper);
+	} else if (op == OP_POLICY_CHANGED) {
+		on_policy(&keeper->session, record);
 	} else if (op == OP_LEASE_WAITING) {
 		checkouts_waiting(keeper, record);
 	} else if (op == OP_LEASE_OFFERED) {

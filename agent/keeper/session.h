@@ -57,6 +57,8 @@ struct session {
 	int64_t clock_ahead_ms;
 	int64_t certificate_end;
 	int64_t last_beat; /* wall clock */
+	uint64_t policy; /* as the site last told; 0: it did not */
+	int64_t policy_at; /* wall clock: when it did */
 	struct journal_seen seen;
 	bool seen_dirty;
 	/** Said hello without a known header, and with what shows that the

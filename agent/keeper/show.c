@@ -138,6 +138,8 @@ session_status(struct local_status *status, const struct keeper *keeper)
 	status->clock_ahead_ms = session->clock_ahead_ms;
 	status->certificate_end = session->certificate_end;
 	status->last_beat = session->last_beat;
+	status->policy = session->policy;
+	status->policy_at = session->policy_at;
 }
 
 void

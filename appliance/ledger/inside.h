@@ -518,6 +518,9 @@ void session_end_call(struct session *session);
  * the operation. */
 void session_notify(const struct tenant *tenant, uint64_t device,
     enum operation_id op, const void *notice);
+/** Likewise every device that was let in. */
+void session_notify_all(const struct tenant *tenant, enum operation_id op,
+    const void *notice);
 /** Tell a device's live session, if there is one, that a lease was taken. */
 void session_tell_revoked(struct tenant *tenant, uint64_t device,
     uint64_t lease, const char *code);

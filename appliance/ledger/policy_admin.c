@@ -19,12 +19,21 @@
 #define ROUND_MS 2000
 #define ROUNDS_MAX 1000
 
-/* Who waits is looked at anew: others may be let in, or not any more. */
+/* Who waits is looked at anew: others may be let in, or not any more. Agents
+ * hear of it once; who is not connected asks anew anyway when he is. */
 static void
 finish_put(struct call *call)
 {
-	if (call->write.command.err == 0)
+	const struct command *command = &call->write.command;
+
+	if (command->err == 0) {
+		const struct policy_changed notice = {
+			.version = command->reply.policy.version,
+		};
+
+		session_notify_all(call->tenant, OP_POLICY_CHANGED, &notice);
 		waiting_anything_changed(call->tenant);
+	}
 	command_finish(call);
 }
 

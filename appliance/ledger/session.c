@@ -200,6 +200,21 @@ session_end_call(struct session *session)
 
 /* --- to the live session of a device ------------------------------------- */
 
+static void
+notify(const struct session *session, enum operation_id op,
+    const struct buf *bytes)
+{
+	if (!bytes->failed)
+		front_send(session->front,
+		    &(struct ipc_message){
+			.kind = WIRE_NOTICE,
+			.op = (uint16_t)op,
+			.conn = session->conn,
+			.payload = bytes->data,
+			.len = (uint32_t)bytes->len,
+		    });
+}
+
 void
 session_notify(const struct tenant *tenant, uint64_t device,
     enum operation_id op, const void *notice)
@@ -210,15 +225,22 @@ session_notify(const struct tenant *tenant, uint64_t device,
 	if (session == NULL)
 		return;
 	record_write_msgpack(&bytes, operation_get(op)->request, notice);
-	if (!bytes.failed)
-		front_send(session->front,
-		    &(struct ipc_message){
-			.kind = WIRE_NOTICE,
-			.op = (uint16_t)op,
-			.conn = session->conn,
-			.payload = bytes.data,
-			.len = (uint32_t)bytes.len,
-		    });
+	notify(session, op, &bytes);
+	buf_release(&bytes);
+}
+
+void
+session_notify_all(const struct tenant *tenant, enum operation_id op,
+    const void *notice)
+{
+	const struct session *session;
+	struct buf bytes = { 0 };
+	size_t at = 0;
+
+	record_write_msgpack(&bytes, operation_get(op)->request, notice);
+	while ((session = table_next(&tenant->sessions, &at)) != NULL)
+		if (!session->pending)
+			notify(session, op, &bytes);
 	buf_release(&bytes);
 }
 

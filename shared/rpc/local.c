@@ -215,6 +215,10 @@ static const struct record_field local_status_fields[] = {
 	    "The TPM that holds its key; absent: a file does."),
 	R_TEXT(local_status, key_trouble, 0, 127, OPT,
 	    "Why the key cannot be used now."),
+	R_U64(local_status, policy, 0, U53_MAX, OPT,
+	    "The version of the site's policy that came into force while this "
+	    "agent was connected."),
+	R_TIME(local_status, policy_at, OPT, "When that was."),
 };
 RECORD_DEFINE(local_status, 1, "The agent at a glance.");
 

@@ -243,6 +243,8 @@ struct local_status {
 	uint32_t questions; /* questions without an answer */
 	char tpm[256]; /* TCTI of the TPM that holds its key; "": a file */
 	char key_trouble[128]; /* "" or why the key cannot be used now */
+	uint64_t policy; /* version that the site last told; 0: none yet */
+	int64_t policy_at; /* when it did */
 };
 
 struct local_enroll {

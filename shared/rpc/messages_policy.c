@@ -133,6 +133,11 @@ static const struct record_field policy_put_fields[] = {
 };
 RECORD_DEFINE(policy_put, 1, "A policy that comes into force.");
 
+static const struct record_field policy_changed_fields[] = {
+	R_U64(policy_changed, version, 1, U53_MAX, 0, "In force from now on."),
+};
+RECORD_DEFINE(policy_changed, 1, "Another policy is in force.");
+
 static const struct record_field policy_version_fields[] = {
 	R_U64(policy_version, version, 1, U53_MAX, OPT,
 	    "Which; absent: the one in force."),

@@ -135,6 +135,13 @@ struct policy_page {
 	uint64_t next; /* cursor; 0: that was all */
 };
 
+/** policy.changed, to every agent that is connected, once: what was refused may
+ * be granted now, and the other way round. What the policy says is none of
+ * theirs. */
+struct policy_changed {
+	uint64_t version;
+};
+
 /** policy.check: what would come of it. */
 struct policy_check {
 	bool in_force; /* ask about the one in force; `policy` is absent */
@@ -186,9 +193,10 @@ struct policy_revoking {
 extern const struct record policy_user_record, policy_host_record,
     policy_device_record, policy_address_record, policy_group_name_record,
     policy_group_record, policy_rule_record, policy_document_record,
-    policy_put_record, policy_version_record, policy_summary_record,
-    policy_view_record, policy_query_record, policy_page_record,
-    policy_check_record, policy_touched_record, policy_waiting_record,
-    policy_impact_record, policy_revoke_record, policy_revoking_record;
+    policy_put_record, policy_changed_record, policy_version_record,
+    policy_summary_record, policy_view_record, policy_query_record,
+    policy_page_record, policy_check_record, policy_touched_record,
+    policy_waiting_record, policy_impact_record, policy_revoke_record,
+    policy_revoking_record;
 
 #endif

@@ -81,6 +81,8 @@ static const struct operation operations[] = {
 	    lease_offered, empty, "The seat is there: ask again."),
 	AGENT(OP_DEVICE_APPROVED, "device.approved", NOTICE, DEVICE,
 	    empty, empty, "An admin let this device in."),
+	AGENT(OP_POLICY_CHANGED, "policy.changed", NOTICE, DEVICE,
+	    policy_changed, empty, "Another policy is in force."),
 	AGENT(OP_SERVER_DRAINING, "server.draining", NOTICE, DEVICE,
 	    draining, empty, "The site is about to stop; leases stay."),
 

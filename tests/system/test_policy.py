@@ -8,7 +8,8 @@ import threading
 
 from api import Api
 from by_key import Program, make_key
-from harness import PRODUCT, Site, World, expect, main, terms, wait_for
+from harness import (PRODUCT, Agent, App, Site, World, expect, main, terms,
+                     wait_for)
 
 
 def setting(world, **kw):
@@ -183,6 +184,63 @@ def what_is_revoked_ends_after_its_grace_and_not_before():
         site.verify()
 
 
+# --- what agents are told ---------------------------------------------------------
+
+def a_change_is_told_to_agents_and_shown():
+    with World() as world:
+        site, _, _ = setting(world)
+        agent = Agent(world)
+        agent.start()
+        agent.enroll(site)
+        expect("policy" not in agent.status(), agent.status())
+        apply(site, world, comment="first")
+        wait_for(lambda: agent.status().get("policy") == 1, "it is told")
+        apply(site, world, comment="second")
+        wait_for(lambda: agent.status().get("policy") == 2, "and again")
+        shown = agent.cli("status")
+        expect("version 2 of its policy since" in shown.out, shown.out)
+        with open(world.path("agent.log"), errors="replace") as file:
+            expect("version 2 of the site's policy" in file.read(), "no log")
+
+
+def lost(app):
+    """What the application is told when its seat is taken."""
+    while True:
+        line = app.process.stdout.readline()
+        expect(line, "the application ended")
+        said = json.loads(line)
+        if said.get("event") == "lost":
+            return said
+
+
+def what_is_revoked_is_told_to_agent_and_application():
+    with World() as world:
+        site, _, _ = setting(world, commit=3, overage=0)
+        site.install(terms(product="other", commit=3, overage=0))
+        agent = Agent(world)
+        agent.start()
+        agent.enroll(site)
+        app = App(world, agent.socket)
+        lease = app.wait()["lease"]
+        other = App(world, agent.socket, name="other", product="other")
+        kept = other.wait()["lease"]
+        user = site.leases()[0]["user"]
+        path = write(world, rules=[{"name": "nobody", "kind": "exclude",
+                                    "product": PRODUCT, "users": [user]}])
+        done = site.cli("policy", "apply", path, "--revoke", "--grace", "1s")
+        expect(done.status == 0 and "1 of 2" in done.out, done)
+        expect(lost(app)["lease"] == lease, "another was told")
+        wait_for(lambda: [held["lease"] for held in
+                          agent.status()["held"]] == [kept],
+                 "the agent holds it no more")
+        wait_for(lambda: [held["product"] for held in site.leases()] ==
+                 ["other"], "the site has it back")
+        again = App(world, agent.socket, name="again")
+        expect(again.wait() is None and
+               "the rule is nobody" in again.errors(), again.errors())
+        site.verify()
+
+
 # --- the document ---------------------------------------------------------------
 
 def versions_are_shown_exported_and_not_overwritten():
@@ -276,6 +334,8 @@ if __name__ == "__main__":
         who_waits_is_served_by_a_change,
         a_trial_names_whom_it_touches_and_changes_nothing,
         what_is_revoked_ends_after_its_grace_and_not_before,
+        a_change_is_told_to_agents_and_shown,
+        what_is_revoked_is_told_to_agent_and_application,
         versions_are_shown_exported_and_not_overwritten,
         what_is_wrong_is_named_on_every_way_in,
         ten_thousand_members_are_a_policy,

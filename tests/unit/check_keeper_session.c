@@ -182,6 +182,26 @@ START_TEST(lease_that_ended_meanwhile_is_dropped)
 }
 END_TEST
 
+START_TEST(a_policy_that_came_into_force_shows)
+{
+	const struct policy_changed notice = { .version = 7 };
+	struct local_checkout ask = question();
+	uint64_t lease = take_seat(&ask).lease;
+	int64_t end = clock_boottime_ms() + 60000;
+
+	ck_assert_uint_eq(status().policy, 0);
+	world_tell_record(&world, UPLINK_NOTICE, OP_POLICY_CHANGED, 0,
+	    &policy_changed_record, &notice);
+	while (status().policy != 7)
+		ck_assert_int_lt(clock_boottime_ms(), end);
+	ck_assert_int_ne(status().policy_at, 0);
+	/* It takes nothing. */
+	ck_assert_uint_ne(lease, 0);
+	ck_assert_uint_eq(count_leases(), 1);
+	ck_assert_uint_eq(world.asked[OP_LEASE_RETURN], 0);
+}
+END_TEST
+
 START_TEST(journal_that_goes_on_is_no_trouble)
 {
 	struct local_checkout ask;
@@ -317,6 +337,7 @@ suite(void)
 	tcase_add_test(sessions,
 	    grant_that_a_killed_keeper_never_wrote_goes_back);
 	tcase_add_test(sessions, lease_that_ended_meanwhile_is_dropped);
+	tcase_add_test(sessions, a_policy_that_came_into_force_shows);
 	tcase_add_test(sessions, journal_that_goes_on_is_no_trouble);
 	tcase_add_test(sessions,
 	    rolled_back_journal_is_reported_and_the_session_goes_on);

@@ -136,6 +136,59 @@ START_TEST(a_change_ends_the_wait_of_who_is_excluded_and_takes_no_seat)
 }
 END_TEST
 
+/* What each of the three hears until an answer comes. */
+static void
+count_changes(uint32_t counts[4], uint64_t version, uint64_t tag)
+{
+	struct heard heard;
+
+	do {
+		struct policy_changed changed;
+
+		ck_assert(front_hear(&world, &heard, ANSWER_MS));
+		if (heard.kind != WIRE_NOTICE || heard.op != OP_POLICY_CHANGED)
+			continue;
+		ck_assert_int_eq(record_read_msgpack(&changed,
+				     &policy_changed_record, world.payload,
+				     heard.len, NULL, &world.arena, NULL),
+		    0);
+		ck_assert_uint_eq(changed.version, version);
+		ck_assert_uint_lt(heard.conn, 4);
+		counts[heard.conn]++;
+	} while (heard.kind != WIRE_REPLY || heard.tag != tag);
+}
+
+START_TEST(a_change_is_told_to_every_agent_once)
+{
+	const struct policy_put request = { .policy.comment = "empty" };
+	const struct empty nothing = { 0 };
+	struct wire_caller caller = { .address = "192.0.2.1",
+		.key = { world.key, (uint32_t)strlen(world.key) } };
+	uint32_t counts[4] = { 0 };
+
+	start_three(1);
+	for (uint64_t version = 1; version <= 2; version++) {
+		struct buf payload = { 0 };
+
+		record_write_msgpack(&payload, &wire_caller_record, &caller);
+		record_write_msgpack(&payload, &policy_put_record, &request);
+		front_write(&world, WIRE_CALL, OP_POLICY_PUT, 8, version,
+		    &payload);
+		count_changes(counts, version, version);
+		/* And none comes later: an answer to another question does. */
+		buf_clear(&payload);
+		record_write_msgpack(&payload, &wire_caller_record, &caller);
+		record_write_msgpack(&payload, &empty_record, &nothing);
+		front_write(&world, WIRE_CALL, OP_POLICY_SHOW, 8, version + 10,
+		    &payload);
+		count_changes(counts, version, version + 10);
+		buf_release(&payload);
+		for (size_t i = 1; i < 4; i++)
+			ck_assert_uint_eq(counts[i], version);
+	}
+}
+END_TEST
+
 START_TEST(a_policy_bounds_who_waits_and_for_how_long)
 {
 	struct checkout_reply reply;
@@ -183,6 +236,7 @@ suite(void)
 		who_asks_for_less_does_not_overtake_those_held_back,
 		a_change_serves_who_waited_for_it,
 		a_change_ends_the_wait_of_who_is_excluded_and_takes_no_seat,
+		a_change_is_told_to_every_agent_once,
 		a_policy_bounds_who_waits_and_for_how_long,
 		who_has_the_higher_priority_goes_first,
 	};
