@@ -135,6 +135,10 @@ products_read(struct products *products, struct cli *cli)
 		products->leases = site.leases;
 		products->devices = site.devices;
 		products->sessions = site.sessions;
+		products->alerts = site.alerts;
+		products->severity = site.worst.count > 0
+		    ? ((const struct alert_view *)site.worst.items)->severity
+		    : ALERT_INFO;
 		status = read_licenses(products, cli, &arena);
 	}
 	if (status == CLI_DONE)
@@ -189,6 +193,12 @@ products_show(struct buf *out, const struct products *products,
 	    (unsigned long long)products->leases,
 	    (unsigned long long)products->sessions,
 	    (unsigned long long)products->devices);
+	if (products->alerts > 0)
+		buf_printf(&line,
+		    "%llu alert%s open, the worst is %s: leasehold site show\n",
+		    (unsigned long long)products->alerts,
+		    products->alerts == 1 ? " is" : "s are",
+		    alert_severity_names[products->severity]);
 	visible_add_lines(out, buf_text(&line));
 	buf_release(&line);
 	table_begin(&table, 7, columns);

@@ -26,6 +26,8 @@ struct products {
 	uint64_t leases;
 	uint64_t devices;
 	uint64_t sessions;
+	uint64_t alerts; /* open, and seen by nobody */
+	uint32_t severity; /* of the worst */
 	struct buf uses; /* struct product_use */
 	struct buf before; /* of the last reading, for what is new */
 };

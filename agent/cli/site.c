@@ -175,6 +175,29 @@ print_rollback(const struct site_view *site)
 		    site->rollback);
 }
 
+/* The worst first, each with the command that answers it. */
+static void
+print_alerts(const struct site_view *site)
+{
+	const struct alert_view *worst = site->worst.items;
+
+	if (site->alerts == 0) {
+		cli_show("alerts    none is open\n");
+		return;
+	}
+	cli_show("alerts    %llu %s open%s\n", (unsigned long long)site->alerts,
+	    site->alerts == 1 ? "is" : "are",
+	    site->alerts > site->worst.count
+		? "; all of them: leasehold alerts list"
+		: "");
+	for (uint32_t i = 0; i < site->worst.count; i++) {
+		cli_show("          %s: %s\n",
+		    alert_severity_names[worst[i].severity], worst[i].text);
+		if (worst[i].answer[0] != '\0')
+			cli_show("            %s\n", worst[i].answer);
+	}
+}
+
 int
 site_show(struct cli *cli, int argc, char **argv)
 {
@@ -216,6 +239,7 @@ site_show(struct cli *cli, int argc, char **argv)
 			cli_show("          %llu wait for approval: leasehold "
 				 "device list --state pending\n",
 			    (unsigned long long)site.devices_pending);
+		print_alerts(&site);
 		print_rollback(&site);
 	}
 	arena_release(&arena);

@@ -54,6 +54,13 @@ write_about(struct alert_view *view, const struct alert_subject *subject,
 		    (unsigned long long)subject->id);
 }
 
+bool
+alert_is_worse(uint32_t severity, int64_t last_at, uint32_t than,
+    int64_t than_last_at)
+{
+	return severity != than ? severity > than : last_at > than_last_at;
+}
+
 uint32_t
 alert_severity_of(const struct alert_subject *subject)
 {

@@ -13,6 +13,9 @@
 void alert_words(struct alert_view *view, const struct alert_subject *subject,
     uint64_t value, uint64_t limit, const char *tenant);
 
+/** Is the first worse than the other, or as bad and newer? */
+bool alert_is_worse(uint32_t severity, int64_t last_at, uint32_t than,
+    int64_t than_last_at);
 /** enum alert_severity. */
 uint32_t alert_severity_of(const struct alert_subject *subject);
 /** Anything but printable UTF-8 becomes "?". */

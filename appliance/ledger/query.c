@@ -1,5 +1,6 @@
 /* Operations that only read: on the reader thread, in a view of their own;
  * what the process knows and the store does not is added in the loop. */
+#include "appliance/ledger/alert_words.h"
 #include "appliance/ledger/alerts.h"
 #include "appliance/ledger/inside.h"
 
@@ -28,8 +29,37 @@ query_run(struct work *work)
 	ledger_view_close(view);
 }
 
+/* Those too that cannot be journaled now: of a store that was put back, of a
+ * full disk. */
 static void
-add_site(struct site_view *site, const struct call *call)
+add_alerts(struct site_view *site, struct call *call)
+{
+	struct alert_page page = { .items = site->worst };
+	uint32_t n = site->worst.count;
+
+	alerts_add_waiting(&page, call->tenant, &call->arena);
+	if (page.items.count == n)
+		return;
+	struct alert_view *items = page.items.items;
+
+	site->alerts += page.items.count - n;
+	for (uint32_t i = n; i < page.items.count; i++)
+		for (uint32_t k = i; k > 0 &&
+		     alert_is_worse(items[k].severity, items[k].last_at,
+			 items[k - 1].severity, items[k - 1].last_at);
+		     k--) {
+			struct alert_view other = items[k];
+
+			items[k] = items[k - 1];
+			items[k - 1] = other;
+		}
+	if (page.items.count > SITE_WORST_MAX)
+		page.items.count = SITE_WORST_MAX;
+	site->worst = page.items;
+}
+
+static void
+add_site(struct site_view *site, struct call *call)
 {
 	struct process *process = call->process;
 
@@ -42,6 +72,7 @@ add_site(struct site_view *site, const struct call *call)
 	site->clock_wall = process->clock.clock.held_wall;
 	pthread_mutex_unlock(&process->clock.lock);
 	rollback_fill_site(site, process);
+	add_alerts(site, call);
 }
 
 static void

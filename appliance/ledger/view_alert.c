@@ -96,6 +96,63 @@ ledger_alert_view(struct alert_view *out, struct ledger_view *view,
 	return err;
 }
 
+/* --- the worst ------------------------------------------------------------- */
+
+struct worst_walk {
+	uint64_t n; /* that nobody has seen */
+	struct state_alert worst[SITE_WORST_MAX];
+	uint32_t kept;
+};
+
+static int
+keep_worst(void *ctx, const struct state_alert *alert)
+{
+	struct worst_walk *walk = ctx;
+	struct state_alert next = *alert;
+
+	if (alert->acknowledged_at != 0)
+		return 0;
+	walk->n++;
+	for (uint32_t i = 0; i < SITE_WORST_MAX; i++) {
+		struct state_alert *at = &walk->worst[i], other;
+
+		if (i == walk->kept) {
+			*at = next;
+			walk->kept++;
+			return 0;
+		}
+		if (!alert_is_worse(alert_severity_of(&next.subject),
+			next.last_at, alert_severity_of(&at->subject),
+			at->last_at))
+			continue;
+		other = *at;
+		*at = next;
+		next = other;
+	}
+	return 0;
+}
+
+int
+view_worst_alerts(struct site_view *out, struct query *q)
+{
+	struct worst_walk walk = { .n = 0 };
+	struct alert_view *items;
+	int err = ledger_each_alert(q->view, keep_worst, &walk);
+
+	if (err != 0 || walk.n == 0)
+		return err;
+	items = arena_alloc(q->arena, walk.kept * sizeof *items);
+	if (items == NULL)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < walk.kept && err == 0; i++)
+		err = ledger_alert_view(&items[i], q->view, &walk.worst[i]);
+	out->alerts = walk.n;
+	out->worst = (struct record_list){ items, walk.kept };
+	return err;
+}
+
+/* --- pages ------------------------------------------------------------------ */
+
 struct alert_walk {
 	struct query *q;
 	struct alert_view *items;

@@ -63,7 +63,7 @@ query_site(struct query *q)
 	memcpy(out->site, ledger->site, sizeof out->site);
 	memcpy(out->tenant, ledger->tenant, sizeof out->tenant);
 	memcpy(out->site_key, ledger->site_public, sizeof out->site_key);
-	return 0;
+	return view_worst_alerts(out, q);
 }
 
 /* --- licenses ---------------------------------------------------------- */

@@ -33,6 +33,8 @@ int query_borrow(struct query *q);
 int query_borrows(struct query *q);
 int query_user(struct query *q);
 int query_users(struct query *q);
+/** How many alerts nobody has seen, and the worst of them. */
+int view_worst_alerts(struct site_view *out, struct query *q);
 int query_alert(struct query *q);
 int query_alerts(struct query *q);
 int query_channels(struct query *q);

@@ -277,6 +277,8 @@ struct waiter_number {
 
 /* --- admin ------------------------------------------------------------- */
 
+/** Of the alerts, those that site.show tells. */
+#define SITE_WORST_MAX 3
 struct site_view {
 	char site[64];
 	char name[128];
@@ -300,6 +302,8 @@ struct site_view {
 	int64_t ticked_at; /* 0: not since the daemon was started */
 	bool rolled_back; /* nothing is granted until an admin acknowledges */
 	char rollback[256]; /* what was found; "": nothing */
+	uint64_t alerts; /* open, and seen by nobody yet */
+	struct record_list worst; /* alert_view: of those, the worst first */
 };
 struct rollback_acknowledge {
 	char reason[128];

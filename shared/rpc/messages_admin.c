@@ -1,6 +1,7 @@
 /* Tables: what people and their programs ask over HTTPS. */
 #include "shared/rpc/messages.h"
 
+#include "shared/rpc/messages_alert.h"
 #include "shared/rpc/tables.h"
 
 static const struct record_field site_view_fields[] = {
@@ -33,6 +34,10 @@ static const struct record_field site_view_fields[] = {
 	R_BOOL(site_view, rolled_back, OPT,
 	    "Nothing is granted until an admin acknowledges."),
 	R_TEXT(site_view, rollback, 0, 255, OPT, "What was found."),
+	R_U64(site_view, alerts, 0, U53_MAX, OPT,
+	    "Alerts that are open and that nobody has acknowledged."),
+	R_LIST(site_view, worst, &alert_view_record, 0, SITE_WORST_MAX, OPT,
+	    "The worst of them first, and of those the newest."),
 };
 RECORD_DEFINE(site_view, 1, "The site at a glance.");
 

@@ -55,6 +55,8 @@ def a_key_from_nowhere_is_counted_and_ends_with_the_key():
         api = Api(site)
         key = make_key(api)
         bind(api, key, allowed_ip_ranges=["192.0.2.0/24"])
+        shown = site.cli("site", "show")
+        expect("alerts    none is open" in shown.out, shown.out)
         for _ in range(3):
             refused = api.get("/api/v1/site", key=key["api_key"],
                               headers={"X-Hostname": "evil-host"})
@@ -69,8 +71,21 @@ def a_key_from_nowhere_is_counted_and_ends_with_the_key():
         expect("ALERT: %s came from an unknown address" % key["key_id"]
                in site.log(), "not in the log")
         number = str(found["alert"])
+        shown = site.cli("site", "show")
+        expect("alerts    1 is open" in shown.out and
+               "warning: %s came from an unknown address" % key["key_id"]
+               in shown.out and found["answer"] in shown.out, shown.out)
+        glance = json.loads(site.cli("--json", "site", "show").out)
+        expect(glance["alerts"] == 1 and
+               [item["alert"] for item in glance["worst"]] ==
+               [found["alert"]], glance)
+        listed = site.cli("leases")
+        expect("1 alert is open, the worst is warning" in listed.out,
+               listed.out)
         done = site.cli("alerts", "ack", "alert-" + number)
         expect(done.status == 0, done.err)
+        shown = site.cli("site", "show")
+        expect("alerts    none is open" in shown.out, shown.out)
         site.stop()
         site.start()
         found = one(site, "unknown_address")

@@ -94,6 +94,63 @@ listed(bool all)
 	return page.items.count;
 }
 
+/* The site at a glance, its worst alerts copied. */
+static uint64_t
+glance(struct alert_view worst[SITE_WORST_MAX], uint32_t *n)
+{
+	const struct empty nothing = { 0 };
+	struct arena arena = { 0 };
+	struct site_view site;
+	struct problem problem;
+	struct ledger_view *view;
+
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	ck_assert_int_eq(ledger_query(&site, view, OP_SITE_SHOW, &nothing,
+			     world.now, &arena, &problem),
+	    0);
+	*n = site.worst.count;
+	ck_assert_uint_le(*n, SITE_WORST_MAX);
+	if (*n > 0)
+		memcpy(worst, site.worst.items, *n * sizeof(*worst));
+	ledger_view_close(view);
+	arena_release(&arena);
+	return site.alerts;
+}
+
+START_TEST(the_worst_that_nobody_has_seen_come_first)
+{
+	struct ledger_alert disk = {
+		.subject = { ALERT_DISK, ALERT_OF_SITE, 0, 0 },
+		.count = 1,
+	};
+	struct alert_view worst[SITE_WORST_MAX];
+	uint64_t first, last = 0;
+	uint32_t n;
+
+	ck_assert_uint_eq(glance(worst, &n), 0);
+	ck_assert_uint_eq(n, 0);
+	disk.first_at = disk.last_at = world.now;
+	first = say(&disk);
+	for (uint64_t key = 1; key <= 5; key++) {
+		struct ledger_alert alert = of_key(key, 1);
+
+		alert.last_at += (int64_t)key;
+		last = say(&alert);
+	}
+	ck_assert_uint_eq(glance(worst, &n), 6);
+	ck_assert_uint_eq(n, SITE_WORST_MAX);
+	ck_assert_uint_eq(worst[0].alert, first);
+	ck_assert_uint_eq(worst[0].severity, ALERT_CRITICAL);
+	ck_assert_uint_eq(worst[1].alert, last);
+	ck_assert_uint_eq(worst[2].alert, last - 1);
+	ck_assert_str_eq(worst[1].answer, "leasehold key revoke key-5");
+	/* What was seen is no news. */
+	ck_assert_int_eq(acknowledge(first, ACTOR_KEY), 0);
+	ck_assert_uint_eq(glance(worst, &n), 5);
+	ck_assert_uint_eq(worst[0].alert, last);
+}
+END_TEST
+
 START_TEST(what_happens_again_is_counted_in_the_open_alert)
 {
 	struct ledger_alert alert = of_key(7, 3);
@@ -282,6 +339,7 @@ suite(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, the_worst_that_nobody_has_seen_come_first);
 	tcase_add_test(tcase, what_happens_again_is_counted_in_the_open_alert);
 	tcase_add_test(tcase,
 	    acknowledged_alert_is_counted_on_and_closed_one_is_opened_anew);
