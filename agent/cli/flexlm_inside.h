@@ -86,6 +86,8 @@ void flexlm_lists(struct flexlm_work *w); /* INCLUDE, EXCLUDE, and ALL */
 void flexlm_max(struct flexlm_work *w);
 void flexlm_reserve(struct flexlm_work *w);
 void flexlm_bounds(struct flexlm_work *w); /* what has no type */
+/** After all lines: TIMEOUT beside TIMEOUTALL. */
+void flexlm_compare_idle(struct flexlm_work *w);
 
 /** Do both rules name somebody in common, or might they? */
 bool flexlm_overlap(struct flexlm_work *w, const struct policy_rule *a,

@@ -370,6 +370,17 @@ count_members(const struct policy_document *policy)
 	return n;
 }
 
+static bool
+has_kind(const struct policy_document *policy, uint32_t kind)
+{
+	const struct policy_rule *rules = policy->rules.items;
+
+	for (uint32_t i = 0; i < policy->rules.count; i++)
+		if (rules[i].kind == kind)
+			return true;
+	return false;
+}
+
 static void
 sum_up(struct flexlm_work *w)
 {
@@ -380,6 +391,10 @@ sum_up(struct flexlm_work *w)
 
 	for (uint32_t i = 0; i < report->lines.count; i++)
 		(*sums[w->remarks[i].status])++;
+	if (has_kind(w->policy, POLICY_IDLE))
+		flexlm_add_note(w,
+		    "Idle are, as in FlexNet, only applications that say "
+		    "whether they are worked with (lh_seat_active).");
 	if (w->hosts)
 		flexlm_add_note(w,
 		    "Names of hosts are compared without regard to case here, "
@@ -406,6 +421,8 @@ translate(struct flexlm_work *w)
 	set_switches(w);
 	flexlm_make_groups(w);
 	translate_lines(w);
+	if (w->err == 0)
+		flexlm_compare_idle(w);
 	if (w->err == 0)
 		find_all_within(w);
 	if (w->err == 0 && count_members(w->policy) > POLICY_MEMBERS_MAX) {

@@ -385,17 +385,24 @@ static const struct bound {
 	size_t offset; /* of the field in a rule */
 	uint64_t unit, most;
 	bool last; /* of several the last counts, as in FlexNet */
+	bool least; /* of several the smallest counts here, not the largest */
 	const char *above; /* why more is not taken */
 } bounds[] = {
+	{ FLEXLM_TIMEOUT, POLICY_IDLE, "idle",
+	    offsetof(struct policy_rule, idle_s), 1, POLICY_IDLE_MAX_S, false,
+	    true, "an idle time here is 2592000 s at most" },
+	{ FLEXLM_TIMEOUTALL, POLICY_IDLE, "idle",
+	    offsetof(struct policy_rule, idle_s), 1, POLICY_IDLE_MAX_S, false,
+	    true, "an idle time here is 2592000 s at most" },
 	{ FLEXLM_LINGER, POLICY_LINGER, "linger",
 	    offsetof(struct policy_rule, linger_s), 1, POLICY_LINGER_MAX_S,
-	    false, "a seat lingers here for 86400 s at most" },
+	    false, false, "a seat lingers here for 86400 s at most" },
 	{ FLEXLM_MAX_BORROW_HOURS, POLICY_BORROW, "borrow",
 	    offsetof(struct policy_rule, longest_s), 3600, LICENSE_BORROW_MAX_S,
-	    true, NULL },
+	    true, false, NULL },
 	{ FLEXLM_BORROW_LOWWATER, POLICY_BORROW, "keep",
 	    offsetof(struct policy_rule, keep), 1, LICENSE_SEATS_MAX, false,
-	    NULL },
+	    false, NULL },
 };
 
 static uint32_t *
@@ -424,11 +431,12 @@ is_said_again(struct flexlm_work *w, const struct bound *bound,
 			w->made[i].at = w->at;
 		} else if (*field != value) {
 			flexlm_say(w, w->at, FLEXLM_DIFFERS,
-			    "line %u says another number: here the larger one "
+			    "line %u says another number: here the %s one "
 			    "holds",
-			    w->made[i].line->number);
+			    w->made[i].line->number,
+			    bound->least ? "smaller" : "larger");
 		}
-		if (bound->last || value > *field)
+		if (bound->last || (value < *field) == bound->least)
 			*field = value;
 		if (w->remarks[w->at].rule[0] == '\0')
 			text_copy(w->remarks[w->at].rule,
@@ -486,8 +494,29 @@ flexlm_bounds(struct flexlm_work *w)
 	if (w->line->option == FLEXLM_MAX_OVERDRAFT)
 		flexlm_say(w, w->at, FLEXLM_NO_EQUAL,
 		    "overage is bounded by the license (max_overage) alone");
-	else
-		flexlm_say(w, w->at, FLEXLM_NO_EQUAL,
-		    "an idle application keeps its seat here: a policy has no "
-		    "idle time");
+}
+
+/* A time for one feature that is longer than that for all has no effect here.
+ */
+void
+flexlm_compare_idle(struct flexlm_work *w)
+{
+	const struct policy_rule *rules = w->policy->rules.items;
+
+	for (uint32_t i = 0; i < w->policy->rules.count; i++)
+		for (uint32_t k = 0; w->made[i].option == FLEXLM_TIMEOUT &&
+		     k < w->policy->rules.count;
+		     k++) {
+			if (w->made[k].option != FLEXLM_TIMEOUTALL ||
+			    rules[k].idle_s >= rules[i].idle_s ||
+			    (rules[k].product[0] != '\0' &&
+				strcmp(rules[k].product, rules[i].product) !=
+				    0))
+				continue;
+			flexlm_say(w, w->made[i].at, FLEXLM_DIFFERS,
+			    "line %u says %u s for all features, and the "
+			    "smallest time holds here",
+			    w->made[k].line->number, rules[k].idle_s);
+			break;
+		}
 }

@@ -376,6 +376,26 @@ START_TEST(case_counts_unless_groups_say_otherwise)
 }
 END_TEST
 
+START_TEST(of_idle_times_the_smallest_holds_and_is_told)
+{
+	expect("TIMEOUT f 1800\nTIMEOUTALL 900", FLEXLM_DIFFERS, "--all");
+	const struct flexlm_remark *lines = report.lines.items;
+
+	ck_assert_int_eq((int)lines[0].status, FLEXLM_DIFFERS);
+	ck_assert_ptr_nonnull(strstr(lines[0].reason, "900 s for all"));
+	expect("TIMEOUTALL 1800\nTIMEOUT f 900", FLEXLM_TAKEN, "");
+	expect("TIMEOUT f 1800\nTIMEOUT f 900", FLEXLM_DIFFERS, "smaller");
+	const struct policy_rule *rules = document.rules.items;
+
+	ck_assert_uint_eq(rules[0].idle_s, 900);
+	expect("LINGER f 1800\nLINGER f 900", FLEXLM_DIFFERS, "larger");
+	rules = document.rules.items;
+	ck_assert_uint_eq(rules[0].linger_s, 1800);
+	expect("TIMEOUT f 2592001", FLEXLM_NO_EQUAL, "2592000");
+	expect("TIMEOUT f 0", FLEXLM_NOT_NEEDED, "as without");
+}
+END_TEST
+
 START_TEST(a_rule_about_a_product_with_features_is_told_apart)
 {
 	ck_assert_ptr_null(flexlm_read_target(&targets[0], "f=p", &arena));
@@ -571,6 +591,13 @@ do_step(const char *where, const char *line)
 		give(word);
 	} else if (strcmp(word[0], "borrow") == 0 && n == 7) {
 		borrow(where, word);
+	} else if (strcmp(word[0], "idle") == 0) {
+		uint64_t lease = find_seat(word[1]) + 1;
+
+		ck_assert_uint_eq(policy_idle_s(policy, lease, true),
+		    strtoul(word[2], NULL, 10));
+		/* Of who never says so FlexNet knows nothing either. */
+		ck_assert_uint_eq(policy_idle_s(policy, lease, false), 0);
 	} else if (strcmp(word[0], "linger") == 0) {
 		ck_assert_uint_eq(policy_linger_s(policy,
 				      find_seat(word[1]) + 1),
@@ -646,6 +673,7 @@ suite(void)
 	tcase_add_test(tc, names_that_a_policy_cannot_hold_are_named);
 	tcase_add_test(tc, addresses_are_ranges_exactly);
 	tcase_add_test(tc, case_counts_unless_groups_say_otherwise);
+	tcase_add_test(tc, of_idle_times_the_smallest_holds_and_is_told);
 	tcase_add_test(tc, a_rule_about_a_product_with_features_is_told_apart);
 	tcase_add_test(tc, what_features_are_called_here_is_read_or_refused);
 	tcase_add_test(tc, a_file_that_says_nothing_is_an_empty_policy);
