@@ -66,6 +66,12 @@ follow(bool *more, struct tenant *tenant, int64_t turn_ms)
 	return err;
 }
 
+int
+audit_catch_up(bool *more, struct tenant *tenant)
+{
+	return follow(more, tenant, CATCH_UP_MS);
+}
+
 static void
 run_follow(struct work *work)
 {

@@ -39,6 +39,10 @@ void audit_tick(struct tenant *tenant);
 /** The tenant closes; its auditor runs no more. */
 void audit_end(struct tenant *tenant);
 
+/** Open it and let it follow, on the auditor's thread (call_audit). `more`: it
+ * did not get to the end in a moment. */
+int audit_catch_up(bool *more, struct tenant *tenant);
+
 void audit_search_asked(const struct request *request);
 void audit_state_asked(const struct request *request);
 void audit_rebuild_asked(const struct request *request);

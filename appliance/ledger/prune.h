@@ -32,8 +32,9 @@
  * Pages that come free are used again, and given back to the file system at the
  * end of a sweep (store_trim.c).
  *
- * Projections (audit, metering) that are made anew begin at P. It must not know
- * requests, tenants or when it is time to do it.
+ * Projections (audit, metering) have read all of it before it goes (pruning.c);
+ * those that are made anew begin at P. It must not know requests, tenants or when
+ * it is time to do it.
  */
 #ifndef APPLIANCE_LEDGER_PRUNE_H
 #define APPLIANCE_LEDGER_PRUNE_H

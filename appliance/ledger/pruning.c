@@ -132,6 +132,37 @@ prepared(struct call *call)
 	call_commit(call);
 }
 
+/* What projections have not read yet they would never read: they come first. */
+static void
+run_follow(struct work *work)
+{
+	struct call *call = (struct call *)work;
+	bool audit, metering = false;
+	int err = audit_catch_up(&audit, call->tenant);
+
+	if (err == 0)
+		err = metering_catch_up(&metering, call->tenant);
+	if (err == 0 && (audit || metering)) {
+		err = ERR_UNAVAILABLE;
+		problem_set(&call->write.command.problem, err,
+		    "wait for it: leasehold audit state",
+		    "the audit and the metering still read the journal; "
+		    "nothing was given up");
+	}
+	call->write.command.err = err;
+}
+
+static void
+followed(struct call *call)
+{
+	if (call->write.command.err != 0) {
+		finish_prune(call);
+		return;
+	}
+	call->finish = prepared;
+	call_vault(call, run_prepare);
+}
+
 void
 journal_prune_asked(const struct request *request)
 {
@@ -148,8 +179,8 @@ journal_prune_asked(const struct request *request)
 	if (call == NULL)
 		return;
 	request->tenant->pruning.busy = true;
-	call->finish = prepared;
-	call_vault(call, run_prepare);
+	call->finish = followed;
+	call_audit(call, run_follow);
 }
 
 static void
@@ -164,8 +195,8 @@ prune_by_itself(struct tenant *tenant, int64_t days)
 	if (call == NULL)
 		return;
 	tenant->pruning.busy = true;
-	call->finish = prepared;
-	call_vault(call, run_prepare);
+	call->finish = followed;
+	call_audit(call, run_follow);
 }
 
 /* --- removing --------------------------------------------------------------------- */
