@@ -351,6 +351,8 @@ add_operation(struct buf *out, const struct operation *op)
 		add_text(out, "service");
 	buf_add_str(out, "],\"x-leasehold-repeat\":");
 	add_text(out, operation_repeat_name(op));
+	buf_add_str(out, ",\"x-leasehold-place\":");
+	add_text(out, operation_place_name(op));
 	buf_add_str(out, ",\"summary\":");
 	add_text(out, op->doc);
 	if (op->scope == SCOPE_OPEN)

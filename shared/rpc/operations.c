@@ -612,6 +612,20 @@ operation_place(const struct operation *op)
 }
 
 const char *
+operation_place_name(const struct operation *op)
+{
+	switch (operation_place(op)) {
+	case OPERATION_ANYWHERE:
+		return "anywhere";
+	case OPERATION_ON_SITE:
+		return "site";
+	case OPERATION_ON_HUB:
+		return "hub";
+	}
+	return "anywhere";
+}
+
+const char *
 operation_repeat_name(const struct operation *op)
 {
 	switch (op->repeat) {

@@ -334,6 +334,8 @@ enum operation_place {
 	OPERATION_ON_HUB,
 };
 enum operation_place operation_place(const struct operation *op);
+/** "anywhere", "site", "hub": for people and OpenAPI. */
+const char *operation_place_name(const struct operation *op);
 
 /** "once", "same": for people and OpenAPI; NULL for those of agents. */
 const char *operation_repeat_name(const struct operation *op);

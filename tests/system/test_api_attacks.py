@@ -46,6 +46,8 @@ class Routes:
                 scopes = [scope for need in op["security"]
                           for names in need.values() for scope in names]
                 expect(len(scopes) <= 1, "%s needs %s" % (path, scopes))
+                if op["x-leasehold-place"] == "hub":
+                    continue  # on a site it does not exist
                 self.all.append((method.upper(), path, op,
                                  scopes[0] if scopes else None))
         self.all.sort(key=lambda r: r[2]["operationId"] in LAST)
@@ -66,7 +68,13 @@ class Routes:
                 value = value[:schema.get("maxLength")]
                 path = path.replace("{%s}" % parameter["name"], value)
             elif parameter["in"] == "query" and parameter.get("required"):
-                query.append("%s=x" % parameter["name"])
+                schema = self.schemas.resolve(parameter["schema"])
+                # So many bytes: a character may be of four.
+                value = "x" * max(1, 4 * schema.get("minLength", 0))
+                if schema.get("format") == "date":
+                    value = "2026-01-31"
+                query.append("%s=%s" % (parameter["name"],
+                                        value[:schema.get("maxLength")]))
         body = None
         if "requestBody" in op:
             schema = op["requestBody"]["content"]["application/json"]["schema"]
