@@ -7,6 +7,7 @@
 #include "shared/base/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,13 +233,15 @@ add_site(struct table *table, const void *item)
 	table_cell(table, "%s", site->crm_account_id);
 	table_cell(table, "%s", bound);
 	table_cell(table, "%s", reported);
+	table_cell(table, "%" PRIu64, site->seats);
+	table_cell(table, "%" PRIu64, site->unbilled);
 }
 
 int
 hub_site_list(struct cli *cli, int argc, char **argv)
 {
 	static const char *const head[] = { "SITE", "NAME", "TENANT",
-		"CUSTOMER", "SINCE", "REPORTED" };
+		"CUSTOMER", "SINCE", "REPORTED", "SEATS", "UNBILLED" };
 	struct hub_site_query query = { .limit = 100 };
 	struct hub_site_page page;
 	struct table table = { 0 };
@@ -261,7 +264,7 @@ hub_site_list(struct cli *cli, int argc, char **argv)
 		status = cli_arguments(argc, argv, 0, 0, "hub site list");
 	if (status != CLI_DONE)
 		return status;
-	table_head(&table, 6, head);
+	table_head(&table, 8, head);
 	return cli_list(cli, &list, &table);
 }
 

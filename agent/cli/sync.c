@@ -410,6 +410,12 @@ hub_import_one(struct cli *cli, struct buf *answer, const uint8_t *data,
 		    v->site, v->report, report_answer_names[v->answer],
 		    v->reason[0] != '\0' ? ": " : "", v->reason, v->seats,
 		    v->acknowledged);
+		if (v->unbilled > 0)
+			cli_show("  %" PRIu64 " of these seats are of licenses "
+				 "or serials that were not issued to this "
+				 "site: "
+				 "no statement counts them\n",
+			    v->unbilled);
 	}
 	/* The last one knows all that came before it. */
 	buf_clear(answer);

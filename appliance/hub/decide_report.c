@@ -22,7 +22,9 @@ struct importing {
 	struct hub_reports_taken *reply;
 	struct hub_report_view *told;
 	struct report_receipt receipt; /* to the last one */
+	struct hub_editions editions;
 	struct report_finding found; /* of the one at hand */
+	uint64_t unbilled; /* the same: seats */
 	struct arena arena; /* the same */
 };
 
@@ -176,6 +178,19 @@ shown_of(struct row_shown_overage *out, const struct report_overage *shown)
 	text_copy(out->feature, sizeof out->feature, shown->feature);
 }
 
+static int
+show_overage(struct row_shown_overage *out, struct importing *in,
+    const struct report_overage *shown)
+{
+	int err;
+
+	shown_of(out, shown);
+	err = hub_is_billed(&out->billed, &in->editions, shown);
+	if (err == 0 && !out->billed && !out->again)
+		in->unbilled += out->count;
+	return err;
+}
+
 static uint32_t
 piece(uint32_t all, uint32_t at)
 {
@@ -224,9 +239,11 @@ emit_shown(struct importing *in)
 			    sizeof licenses[i].license_id, one->license_id);
 			memcpy(licenses[i].digest, one->digest, 32);
 		}
-		for (uint32_t i = 0; i < r->overage.count; i++)
-			shown_of(&overage[i], &found->overage[at + i]);
-		err = batch_emit(in->batch);
+		for (uint32_t i = 0; i < r->overage.count && err == 0; i++)
+			err = show_overage(&overage[i], in,
+			    &found->overage[at + i]);
+		if (err == 0)
+			err = batch_emit(in->batch);
 	}
 	return err;
 }
@@ -312,6 +329,7 @@ take_one(struct importing *in, uint32_t i)
 	struct hub_report_view *told = &in->told[i];
 	int err = verify(in, report);
 
+	in->unbilled = 0;
 	if (err != 0)
 		return err;
 	*told = (struct hub_report_view){
@@ -330,6 +348,7 @@ take_one(struct importing *in, uint32_t i)
 		err = emit_taken(in, report);
 	else if (in->found.answer != REPORT_REPLAYED)
 		err = emit_refused(in, report);
+	told->unbilled = in->unbilled;
 	/* The next one goes on from there. */
 	return err == 0 ? hub_site(&in->site, &in->batch->state,
 			      in->site.row.number, &in->command->arena)
@@ -433,6 +452,8 @@ decide_hub_report(struct batch *batch, struct command *command)
 	if (err == 0 && command->err == 0)
 		err = find_site(in);
 	if (err == 0 && command->err == 0) {
+		in->editions = (struct hub_editions){ &batch->state,
+			in->site.row.number, &command->arena, NULL };
 		for (uint32_t i = 0; i < in->box.reports.count && err == 0; i++)
 			err = take_one(in, i);
 		in->reply->items =

@@ -14,6 +14,8 @@
 
 static const struct record_field hub_reported_fields[] = {
 	R_U64(hub_reported, seats, 0, U53_MAX, 0, "Overage seats that count."),
+	R_U64(hub_reported, unbilled, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Of these: not issued to it."),
 	R_U64(hub_reported, others, 0, U53_MAX, 0, "Not shown."),
 	R_U64(hub_reported, gaps, 0, U53_MAX, 0, "Gaps."),
 	R_U64(hub_reported, forks, 0, U53_MAX, 0, "Forks."),
@@ -204,6 +206,7 @@ count_one(struct state *state, uint64_t site,
 	if (err != 0 || shown->again)
 		return err;
 	reported->seats += shown->count;
+	reported->unbilled += shown->billed ? 0 : shown->count;
 	if (shown->origin_row == 0)
 		return 0;
 	len =

@@ -13,6 +13,7 @@
 /** Of a site, for people. */
 struct hub_reported {
 	uint64_t seats; /* overage seats that count */
+	uint64_t unbilled; /* of these: not `billed` */
 	uint64_t others; /* that totals count and nothing showed */
 	uint64_t gaps, forks, rollbacks; /* and all other refusals: */
 	uint64_t refused;
@@ -36,6 +37,23 @@ int hub_known_overage(void *ctx, uint64_t *last, uint32_t *generation,
 int hub_known_installed(void *ctx, struct report_installed *out,
     uint64_t license, const uint8_t digest[32]);
 int hub_known_counted(void *ctx, bool *yes, uint32_t generation, uint64_t row);
+
+/**
+ * Which usage costs money: that of a license which this account issued to that
+ * very site, under a serial that is the very document it issued, and of what
+ * that document has a price for. A site signs what it likes; so it can put
+ * nothing on the license of another customer, and nothing that would keep a
+ * statement from being made. Editions that were looked up are kept in the arena,
+ * at most what was issued to the site.
+ */
+struct hub_editions {
+	const struct state *state;
+	uint64_t site;
+	struct arena *arena;
+	struct hub_edition *newest;
+};
+int hub_is_billed(bool *yes, struct hub_editions *editions,
+    const struct report_overage *shown);
 
 int fold_report_shown(struct state *state, const struct row *row,
     const struct fold_place *place);

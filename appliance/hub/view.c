@@ -102,6 +102,7 @@ hub_view_site(struct hub_site_view *out, const struct state *state,
 	if (err != 0)
 		return err;
 	out->seats = reported.seats;
+	out->unbilled = reported.unbilled;
 	out->gaps = reported.gaps;
 	out->forks = reported.forks;
 	out->rollbacks = reported.rollbacks;

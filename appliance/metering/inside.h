@@ -11,7 +11,7 @@
 #include "shared/base/buf.h"
 
 /* Of the tables below; another one is made anew. */
-#define METERING_FORMAT 1
+#define METERING_FORMAT 2
 
 /*
  * meta      format, place

@@ -1,6 +1,6 @@
 /*
  * The metering projection of one tenant: hourly rollups of what was used, made
- * from the rows of the journal (on a hub: from the rollups of verified reports),
+ * from the rows of the journal (on a hub: those that say what reports showed),
  * so that a month's statement is read from some hundred lines and not from ten
  * million rows. An LMDB environment of its own, beside the ledger's; it may be
  * thrown away and made anew from the journal at any time (DESIGN 5, 12).

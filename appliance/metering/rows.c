@@ -504,6 +504,42 @@ track(struct metering_txn *txn, const struct row_usage_tracked *r, int64_t time)
 	    : count_amount(txn, &line, hour_of(time), r->amount);
 }
 
+/* --- overage that a hub was shown ------------------------------------------------ */
+
+static int
+count_shown(struct metering_txn *txn, const struct row_shown_overage *shown)
+{
+	struct metering_line line = { .scope = METERING_PRICED,
+		.serial = shown->serial };
+	struct hot *hot;
+
+	text_copy(line.license, sizeof(line.license), shown->license_id);
+	text_copy(line.feature, sizeof(line.feature), shown->feature);
+	int err = hot_named(&hot, txn, &line);
+
+	/* When it was granted there, not when it came here. */
+	if (err == 0)
+		err = hot_enter(txn, hot, hour_of(shown->time));
+	if (err != 0)
+		return err;
+	hour_overage(&hot->hour.seats, shown->first, shown->count);
+	hot->hour_dirty = true;
+	return put_overage(txn, hot->line, shown->row, shown->time,
+	    shown->first, shown->count, shown->lease);
+}
+
+static int
+show(struct metering_txn *txn, const struct row_report_shown *r)
+{
+	const struct row_shown_overage *shown = r->overage.items;
+	int err = 0;
+
+	for (uint32_t i = 0; i < r->overage.count && err == 0; i++)
+		if (shown[i].billed && !shown[i].again)
+			err = count_shown(txn, &shown[i]);
+	return err;
+}
+
 int
 metering_row(struct metering_txn *txn, const struct row *row, int64_t time)
 {
@@ -530,6 +566,8 @@ metering_row(struct metering_txn *txn, const struct row *row, int64_t time)
 		return deny(txn, &row->u.key_denied.denied);
 	if (row->kind == ROW_USAGE_TRACKED)
 		return track(txn, &row->u.usage_tracked, time);
+	if (row->kind == ROW_REPORT_SHOWN)
+		return show(txn, &row->u.report_shown);
 	if (row->kind == ROW_LEASE_ADOPTED) {
 		arena_clear(&txn->arena);
 		err = row_grant(&grant, row, &txn->arena);

@@ -869,6 +869,9 @@ struct row_shown_overage {
 	uint32_t origin_generation;
 	uint64_t origin_row; /* 0: it stands for itself */
 	bool again;
+	/** Of a license and serial that this account issued to that very site:
+	 * only that costs money. */
+	bool billed;
 };
 struct row_report_shown {
 	uint64_t site; /* its number here */

@@ -70,6 +70,8 @@ static const struct record_field row_shown_overage_fields[] = {
 	    "Of a lost branch: the row that it stands for."),
 	R_BOOL(row_shown_overage, again, RECORD_OPTIONAL,
 	    "That one was counted; this one is not."),
+	R_BOOL(row_shown_overage, billed, RECORD_OPTIONAL,
+	    "Of a license that was issued to that site, with this serial."),
 };
 RECORD_DEFINE(row_shown_overage, 1, "Overage that a report shows.");
 

@@ -391,6 +391,25 @@ license_document_read(void *out, const struct record *record,
 }
 
 int
+license_read_stored(struct license *out, const char *token, size_t len,
+    struct arena *arena)
+{
+	struct buf payload = { 0 };
+	int err = token_peek(&payload, token, len);
+	const char *text = NULL;
+
+	if (err == 0) {
+		text = arena_copy(arena, payload.data, payload.len);
+		err = text == NULL ? ERR_NOMEM : 0;
+	}
+	if (err == 0)
+		err = record_read_json(out, &license_record, text, payload.len,
+		    arena, NULL);
+	buf_release(&payload);
+	return err == 0 || err == ERR_NOMEM ? err : ERR_CORRUPT;
+}
+
+int
 license_document_sign(struct buf *token, const struct record *record,
     const void *value, enum token_kind kind,
     const uint8_t secret[TOKEN_SECRET_BYTES])

@@ -381,6 +381,11 @@ int license_document_read(void *out, const struct record *record,
     const uint8_t public_key[TOKEN_PUBLIC_BYTES], struct arena *arena,
     struct record_error *error);
 
+/** Read a license that was verified before it was stored; anything else in it is
+ * ERR_CORRUPT. Lists live in the arena. */
+int license_read_stored(struct license *out, const char *token, size_t len,
+    struct arena *arena);
+
 /** Sign a document. */
 int license_document_sign(struct buf *token, const struct record *record,
     const void *value, enum token_kind kind,

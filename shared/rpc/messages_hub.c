@@ -383,6 +383,9 @@ static const struct record_field hub_site_view_fields[] = {
 	R_TIME(hub_site_view, reported_at, OPT, "When that was taken."),
 	R_U64(hub_site_view, seats, 0, U53_MAX, OPT,
 	    "Overage seats that it reported."),
+	R_U64(hub_site_view, unbilled, 0, U53_MAX, OPT,
+	    "Of these: of licenses or serials that were not issued to it, "
+	    "which no statement counts."),
 	R_U64(hub_site_view, gaps, 0, U53_MAX, OPT,
 	    "Reports refused for a gap."),
 	R_U64(hub_site_view, forks, 0, U53_MAX, OPT,

@@ -282,6 +282,7 @@ struct hub_site_view {
 	int64_t reported_at;
 	/* What came of its reports; absent ones are 0. */
 	uint64_t seats; /* overage seats that count */
+	uint64_t unbilled; /* of these: of what was not issued to it */
 	uint64_t gaps, forks, rollbacks, refused;
 	char reason[192]; /* why the last one was refused; "": it was taken */
 };

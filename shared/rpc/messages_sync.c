@@ -118,6 +118,9 @@ static const struct record_field hub_report_view_fields[] = {
 	R_TEXT(hub_report_view, reason, 0, 191, OPT, "Why it was refused."),
 	R_U64(hub_report_view, seats, 0, U53_MAX, OPT,
 	    "Overage seats that it added."),
+	R_U64(hub_report_view, unbilled, 0, U53_MAX, OPT,
+	    "Of these: of licenses or serials that were not issued to the "
+	    "site, which no statement counts."),
 	R_U64(hub_report_view, others, 0, U53_MAX, OPT,
 	    "Overage seats of other vendors, which it does not show."),
 	R_U32(hub_report_view, rollbacks, 0, UINT32_MAX, OPT,

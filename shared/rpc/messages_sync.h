@@ -72,6 +72,7 @@ struct hub_report_view {
 	uint32_t answer; /* enum report_answer */
 	char reason[192];
 	uint64_t seats; /* overage seats that it added */
+	uint64_t unbilled; /* of these: of what was not issued to the site */
 	uint64_t others; /* that totals count and it does not show */
 	uint32_t rollbacks;
 	uint64_t acknowledged;
