@@ -63,13 +63,16 @@ int
 billing_statement(struct cli *cli, int argc, char **argv)
 {
 	static const char usage[] = "billing statement PERIOD [--license ID] "
-				    "[--vendor V] [--format F] [--out FILE]";
+				    "[--customer ID] [--vendor V] [--format F] "
+				    "[--out FILE]";
 	struct billing_statement_query query = { .format = BILLING_AS_TEXT };
 	struct billing_document document;
 	struct arena arena = { 0 };
 	const char *license = NULL, *vendor = NULL, *format = NULL, *out = NULL;
+	const char *customer = NULL;
 
 	if (cli_option(&license, &argc, argv, "--license") < 0 ||
+	    cli_option(&customer, &argc, argv, "--customer") < 0 ||
 	    cli_option(&vendor, &argc, argv, "--vendor") < 0 ||
 	    cli_option(&format, &argc, argv, "--format") < 0 ||
 	    cli_option(&out, &argc, argv, "--out") < 0)
@@ -83,6 +86,8 @@ billing_statement(struct cli *cli, int argc, char **argv)
 	if (!take_text(query.period, sizeof(query.period), argv[1], "PERIOD") ||
 	    !take_text(query.license, sizeof(query.license), license,
 		"--license") ||
+	    !take_text(query.customer_crm_id, sizeof(query.customer_crm_id),
+		customer, "--customer") ||
 	    !take_text(query.vendor, sizeof(query.vendor), vendor,
 		"--vendor") ||
 	    (format != NULL && !take_format(&query.format, format)))
@@ -126,7 +131,7 @@ add_row(struct table *table, const void *item)
 	if (e->batch != 0)
 		table_cell(table, "%llu", (unsigned long long)e->batch);
 	else
-		table_cell(table, "%s", "given up");
+		table_cell(table, "%s", "-");
 }
 
 int

@@ -447,10 +447,11 @@ const struct command_spec commands[] = {
 	    usage_stats_command },
 	{ "billing statement", "PERIOD",
 	    "what is owed for a month or some days (admin)",
-	    "  --license ID  of one license alone\n"
-	    "  --vendor V    where there are licenses of several\n"
-	    "  --format F    text (default), json, csv, pdf\n"
-	    "  --out FILE    it goes there (default: standard output)\n"
+	    "  --license ID   of one license alone\n"
+	    "  --customer ID  at a hub: of that customer\n"
+	    "  --vendor V     where there are licenses of several\n"
+	    "  --format F     text (default), json, csv, pdf\n"
+	    "  --out FILE     it goes there (default: standard output)\n"
 	    "PERIOD is a month, 2026-11, or days, 2026-11-03/2026-11-20, of "
 	    "UTC.\n",
 	    "leasehold billing statement 2026-11 --format pdf --out "

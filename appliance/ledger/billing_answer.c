@@ -1,11 +1,13 @@
 /* Statements, exports and their evidence. See billing_answer.h. */
 #include "appliance/ledger/billing_answer.h"
 
+#include "appliance/hub/hub.h"
 #include "appliance/ledger/view_query.h"
 
 #include "shared/base/err.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define EVIDENCE_DEFAULT 100
@@ -123,6 +125,8 @@ static int
 answer_statement(struct asked *asked)
 {
 	const struct billing_statement_query *query = asked->request;
+	const struct billing_whose whose = { query->vendor, query->license,
+		query->customer_crm_id, false };
 	struct buf out = { .max = BILLING_DOCUMENT_MAX };
 	struct billing_gathered gathered;
 	struct billing_period period;
@@ -130,8 +134,8 @@ answer_statement(struct asked *asked)
 	int err = read_period(&period, asked, query->period);
 
 	if (err == 0)
-		err = billing_gather(&gathered, asked->view, query->vendor,
-		    query->license, asked->arena, asked->problem);
+		err = billing_gather(&gathered, asked->view, &whose,
+		    asked->arena, asked->problem);
 	if (err == 0)
 		err = make(&statement, asked, gathered.licenses,
 		    gathered.n_licenses, &period);
@@ -141,6 +145,16 @@ answer_statement(struct asked *asked)
 }
 
 /* --- overage --------------------------------------------------------------------- */
+
+static int
+by_customer(const void *a, const void *b)
+{
+	const struct billing_overage *x = a, *y = b;
+	int order =
+	    strcmp(x->customer.crm_account_id, y->customer.crm_account_id);
+
+	return order != 0 ? order : strcmp(x->license_id, y->license_id);
+}
 
 /* License by license: they may be in several currencies. */
 static int
@@ -166,6 +180,8 @@ overage_rows(struct billing_overage **rows, size_t *n, struct asked *asked,
 			    0))
 			*n += billing_overage_rows(&(*rows)[*n], 1, &statement);
 	}
+	if (err == 0 && *n > 1)
+		qsort(*rows, *n, sizeof(**rows), by_customer);
 	return err;
 }
 
@@ -194,6 +210,7 @@ static int
 answer_overage(struct asked *asked)
 {
 	const struct billing_overage_query *query = asked->request;
+	const struct billing_whose whose = { query->vendor, "", "", true };
 	const struct billing_period period = { query->start_date,
 		query->end_date };
 	struct buf out = { .max = BILLING_DOCUMENT_MAX };
@@ -209,8 +226,8 @@ answer_overage(struct asked *asked)
 	if (query->format == BILLING_AS_TEXT)
 		return query_refuse(asked->problem, ERR_BAD_REQUEST,
 		    "format must be json, csv or pdf");
-	err = billing_gather(&gathered, asked->view, query->vendor, "",
-	    asked->arena, asked->problem);
+	err = billing_gather(&gathered, asked->view, &whose, asked->arena,
+	    asked->problem);
 	if (err == 0)
 		err = overage_rows(&rows, &n, asked, &gathered, &period,
 		    query->customer_crm_id);
@@ -231,6 +248,7 @@ struct evidence {
 	struct billing_evidence *items;
 	uint32_t n, limit;
 	uint64_t skip; /* of earlier pages */
+	bool reported; /* by a site, to a hub */
 	bool more;
 };
 
@@ -305,7 +323,10 @@ add_evidence(void *ctx, const struct metering_overage *overage)
 	item->row = overage->row;
 	item->time = overage->time;
 	item->lease = overage->lease;
-	return find_batch(&item->batch, evidence->asked, overage->row);
+	/* Another journal's rows: the site finds their batches. */
+	return evidence->reported
+	    ? 0
+	    : find_batch(&item->batch, evidence->asked, overage->row);
 }
 
 static int
@@ -320,6 +341,7 @@ answer_evidence(struct asked *asked)
 	};
 	struct billing_period period;
 	int64_t from, to;
+	uint64_t order;
 	int err = read_period(&period, asked, query->period);
 
 	if (err != 0)
@@ -328,6 +350,11 @@ answer_evidence(struct asked *asked)
 	    arena_alloc(asked->arena, evidence.limit * sizeof(*evidence.items));
 	if (evidence.items == NULL)
 		return ERR_NOMEM;
+	err = hub_name(&order, &asked->view->state, HUB_NAME_LICENSE,
+	    query->license);
+	if (err != 0 && err != ERR_NOT_FOUND_INTERNAL)
+		return err;
+	evidence.reported = err == 0;
 	billing_period_ms(&from, &to, &period);
 	err = metering_evidence(asked->metering, query->license, query->serial,
 	    query->feature[0] != '\0' ? query->feature : NULL, from, to,

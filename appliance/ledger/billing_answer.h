@@ -1,6 +1,6 @@
 /*
  * Statements of a tenant: its licenses with all their serials out of a view of
- * the ledger, what was used out of the metering projection, handed to
+ * the ledger (at a hub: those that the account issued to its customers), what was used out of the metering projection, handed to
  * appliance/billing. It must not know processes, prices or how anything is added
  * up.
  */
@@ -21,14 +21,25 @@ struct billing_gathered {
 	struct license_vendor vendor;
 };
 
+/** Which licenses. */
+struct billing_whose {
+	const char *vendor; /* its id; "": that of the licenses */
+	const char *license; /* id of one; "": all */
+	/** At a hub: his account's id in the CRM; "": that of the licenses. */
+	const char *customer;
+	bool customers; /* they may be of several */
+};
+
 /**
- * @param vendor   its id, or "": that of the licenses, if they are of one
- * @param license  id of one, or "": all
+ * Those that were installed (at a site), and those that were issued (at a hub);
+ * in the store of either is nothing of the other.
+ *
  * @retval ERR_NOT_FOUND    There is none.
- * @retval ERR_BAD_REQUEST  Of several vendors; the problem names them.
+ * @retval ERR_BAD_REQUEST  Of several vendors or customers; the problem names
+ *                          them.
  */
 int billing_gather(struct billing_gathered *out, struct ledger_view *view,
-    const char *vendor, const char *license, struct arena *arena,
+    const struct billing_whose *whose, struct arena *arena,
     struct problem *problem);
 
 /** Statement, overage export or evidence, as the operation says. The reply is

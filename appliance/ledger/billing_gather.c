@@ -1,11 +1,11 @@
-/* Every serial of a tenant's licenses, for a statement. See billing_answer.h. */
+/* Every serial of a site's licenses, or of a hub's customers, for a statement. See billing_answer.h. */
 #include "appliance/ledger/billing_answer.h"
 
+#include "appliance/hub/hub.h"
 #include "appliance/ledger/metered.h"
 #include "appliance/ledger/view_query.h"
 
 #include "shared/base/err.h"
-#include "shared/token/token.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,43 +13,40 @@
 #define DAY_MS INT64_C(86400000)
 
 struct serial {
-	uint64_t number; /* of the license */
+	uint64_t number; /* of the license at a site, of the order at a hub */
+	bool ordered;
+	uint64_t customer; /* at a hub */
 	struct license *license; /* in the arena */
 };
 
 struct gathering {
 	struct ledger_view *view;
-	const char *vendor, *license;
+	const struct billing_whose *whose;
 	struct arena *arena;
 	struct problem *problem;
 	struct serial *serials; /* grows in the arena */
 	size_t n, room;
 };
 
-/* The token was verified when it was installed. */
 static int
-read_license(struct license **out, const struct record_span *token,
-    struct arena *arena)
+add_serial(struct gathering *g, const struct serial *from,
+    const struct record_span *token)
 {
-	struct buf payload = { 0 };
-	int err = token_peek(&payload, token->data, token->len);
-	const char *text = NULL;
+	struct serial serial = *from;
 
-	*out = arena_alloc(arena, sizeof(**out));
-	if (err == 0)
-		text = arena_copy(arena, payload.data, payload.len);
-	if (err == 0 && (*out == NULL || text == NULL))
-		err = ERR_NOMEM;
-	if (err == 0)
-		err = record_read_json(*out, &license_record, text, payload.len,
-		    arena, NULL);
-	buf_release(&payload);
-	return err == 0 || err == ERR_NOMEM ? err : ERR_CORRUPT;
-}
+	serial.license = arena_alloc(g->arena, sizeof(*serial.license));
+	if (serial.license == NULL)
+		return ERR_NOMEM;
+	int err = license_read_stored(serial.license, (const char *)token->data,
+	    token->len, g->arena);
 
-static int
-add_serial(struct gathering *g, uint64_t number, struct license *license)
-{
+	if (err != 0)
+		return err;
+	if ((g->whose->vendor[0] != '\0' &&
+		strcmp(g->whose->vendor, serial.license->vendor.id) != 0) ||
+	    (g->whose->license[0] != '\0' &&
+		strcmp(g->whose->license, serial.license->license_id) != 0))
+		return 0;
 	if (g->n == g->room) {
 		size_t room = g->room == 0 ? 16 : 2 * g->room;
 		struct serial *serials =
@@ -62,9 +59,11 @@ add_serial(struct gathering *g, uint64_t number, struct license *license)
 		g->serials = serials;
 		g->room = room;
 	}
-	g->serials[g->n++] = (struct serial){ number, license };
+	g->serials[g->n++] = serial;
 	return 0;
 }
+
+/* --- of a site ------------------------------------------------------------------- */
 
 static int
 gather_document(void *ctx, const struct record_span *key,
@@ -72,24 +71,112 @@ gather_document(void *ctx, const struct record_span *key,
 {
 	struct gathering *g = ctx;
 	struct state_document document;
-	struct license *license;
+	struct serial serial = { .number = 0 };
 
 	(void)value;
 	int err = key->len == 32
 	    ? state_document(&document, &g->view->state, key->data)
 	    : ERR_CORRUPT;
 
-	if (err == 0)
-		err = read_license(&license, &document.token, g->arena);
-	if (err != 0)
-		return err;
-	if ((g->vendor[0] != '\0' &&
-		strcmp(g->vendor, license->vendor.id) != 0) ||
-	    (g->license[0] != '\0' &&
-		strcmp(g->license, license->license_id) != 0))
-		return 0;
-	return add_serial(g, document.license, license);
+	serial.number = err == 0 ? document.license : 0;
+	return err == 0 ? add_serial(g, &serial, &document.token) : err;
 }
+
+/* --- of a hub ---------------------------------------------------------------------- */
+
+static int
+gather_order(void *ctx, uint64_t number)
+{
+	struct gathering *g = ctx;
+	const struct state *state = &g->view->state;
+	struct arena arena = { .chunks = NULL };
+	struct hub_order order;
+	int err = hub_order(&order, state, number, &arena);
+
+	for (uint64_t i = 1; err == 0 && i <= order.serial; i++) {
+		struct serial serial = { number, true, order.row.customer,
+			NULL };
+		struct row_license_issued issued;
+
+		err = hub_issued(&issued, state, number, i, &arena);
+		if (err == 0)
+			err = add_serial(g, &serial, &issued.token);
+	}
+	arena_release(&arena);
+	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+}
+
+static int
+gather_orders(struct gathering *g)
+{
+	const struct state *state = &g->view->state;
+	const char *customer = g->whose->customer;
+	uint64_t number, last = 0;
+	int err = 0;
+
+	if (g->whose->license[0] != '\0')
+		err = hub_name(&number, state, HUB_NAME_LICENSE,
+		    g->whose->license);
+	else if (customer[0] != '\0')
+		err = hub_name(&number, state, HUB_NAME_CRM, customer);
+	else
+		err = hub_last(&last, state, STORE_HUB_ORDERS);
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+	if (g->whose->license[0] != '\0')
+		return gather_order(g, number);
+	if (customer[0] != '\0')
+		return hub_each_order(state, number, 0, gather_order, g);
+	for (uint64_t i = 1; i <= last && err == 0; i++)
+		err = gather_order(g, i);
+	return err;
+}
+
+/* Reports say nothing of metrics, so here their usage would look like none. */
+static int
+check_metrics(struct gathering *g)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		const struct license *license = g->serials[i].license;
+		const uint32_t model = license->billing.model;
+		const bool counts = model == LICENSE_REVENUE_SHARE ||
+		    ((model == LICENSE_PER_USE || model == LICENSE_HYBRID) &&
+			license->billing.usage.count > 0);
+
+		if (g->serials[i].ordered && counts)
+			return query_refuse(g->problem, ERR_CONFLICT,
+			    "license %s is paid by metrics, which sites do not "
+			    "report yet: the site itself has its statement",
+			    license->license_id);
+	}
+	return 0;
+}
+
+/* A statement has one who pays it. */
+static int
+check_customer(struct gathering *g)
+{
+	const struct license_customer *first = &g->serials[0].license->customer;
+
+	for (size_t i = 0; i < g->n && g->whose->customer[0] != '\0'; i++)
+		if (strcmp(g->serials[i].license->customer.crm_account_id,
+			g->whose->customer) != 0)
+			return query_refuse(g->problem, ERR_NOT_FOUND,
+			    "license %s is not of customer %s",
+			    g->serials[i].license->license_id,
+			    g->whose->customer);
+	for (size_t i = 1; i < g->n && !g->whose->customers; i++)
+		if (g->serials[i].customer != g->serials[0].customer)
+			return query_refuse(g->problem, ERR_BAD_REQUEST,
+			    "there are licenses of several customers, %s and "
+			    "%s: name one, customer_crm_id=%s",
+			    first->crm_account_id,
+			    g->serials[i].license->customer.crm_account_id,
+			    first->crm_account_id);
+	return 0;
+}
+
+/* --- sorted ----------------------------------------------------------------------- */
 
 static int
 by_license(const void *a, const void *b)
@@ -117,16 +204,28 @@ check_vendor(struct gathering *g)
 	return 0;
 }
 
-/* The day it was cancelled, which is the last one. */
+/* The day it was cancelled, as the vendor's word says, is the last one. */
 static int
-find_cancelled(int32_t *day, struct gathering *g, uint64_t number)
+find_cancelled(int32_t *day, struct gathering *g, const struct serial *serial)
 {
+	struct arena arena = { .chunks = NULL };
 	struct state_status status;
-	int err = state_status(&status, &g->view->state, number);
+	struct hub_order order;
+	int64_t at = INT64_MAX;
+	int err;
 
-	*day = INT32_MAX;
-	if (err == 0 && status.status == LICENSE_IS_CANCELLED)
-		*day = (int32_t)(status.from / DAY_MS);
+	if (serial->ordered) {
+		err =
+		    hub_order(&order, &g->view->state, serial->number, &arena);
+		if (err == 0 && order.state == HUB_CANCELLED)
+			at = order.changed_at;
+	} else {
+		err = state_status(&status, &g->view->state, serial->number);
+		if (err == 0 && status.status == LICENSE_IS_CANCELLED)
+			at = status.said;
+	}
+	*day = at == INT64_MAX ? INT32_MAX : (int32_t)(at / DAY_MS);
+	arena_release(&arena);
 	return err;
 }
 
@@ -140,7 +239,7 @@ add_license(struct billing_gathered *out, struct gathering *g, size_t from,
 	struct billing_version *versions =
 	    arena_alloc(g->arena, (end - from) * sizeof(*versions));
 	int32_t cancelled;
-	int err = find_cancelled(&cancelled, g, g->serials[from].number);
+	int err = find_cancelled(&cancelled, g, &g->serials[from]);
 
 	if (versions == NULL)
 		return ERR_NOMEM;
@@ -156,14 +255,26 @@ add_license(struct billing_gathered *out, struct gathering *g, size_t from,
 			      g->serials[from].license->license_id);
 }
 
+static int
+refuse_none(const struct gathering *g)
+{
+	const struct billing_whose *w = g->whose;
+	const char *of = w->customer[0] != '\0' ? w->customer : w->vendor;
+
+	if (w->license[0] != '\0')
+		return query_refuse(g->problem, ERR_NOT_FOUND,
+		    "there is no such license");
+	return query_refuse(g->problem, ERR_NOT_FOUND,
+	    "there is no license%s%s", of[0] != '\0' ? " of " : "", of);
+}
+
 int
 billing_gather(struct billing_gathered *out, struct ledger_view *view,
-    const char *vendor, const char *license, struct arena *arena,
+    const struct billing_whose *whose, struct arena *arena,
     struct problem *problem)
 {
 	struct gathering g = { .view = view,
-		.vendor = vendor,
-		.license = license,
+		.whose = whose,
 		.arena = arena,
 		.problem = problem };
 
@@ -171,13 +282,16 @@ billing_gather(struct billing_gathered *out, struct ledger_view *view,
 	int err = store_each(&view->state.txn, STORE_DOCUMENTS, NULL, 0,
 	    gather_document, &g);
 
+	if (err == 0)
+		err = gather_orders(&g);
 	if (err == 0 && g.n == 0)
-		return query_refuse(problem, ERR_NOT_FOUND,
-		    license[0] != '\0' ? "there is no such license"
-				       : "there is no license%s%s",
-		    vendor[0] != '\0' ? " of " : "", vendor);
+		return refuse_none(&g);
 	if (err == 0)
 		err = check_vendor(&g);
+	if (err == 0)
+		err = check_customer(&g);
+	if (err == 0)
+		err = check_metrics(&g);
 	if (err != 0)
 		return err;
 	qsort(g.serials, g.n, sizeof(*g.serials), by_license);

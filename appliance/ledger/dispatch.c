@@ -415,16 +415,18 @@ static int
 refuse_scope(const struct request *request, scope_set scopes)
 {
 	const struct operation *op = request->op;
+	const enum scope scope =
+	    operation_scope(op, request->process->options->hub);
 	struct problem problem;
 
-	if ((scopes & SCOPE_BIT(op->scope)) != 0)
+	if ((scopes & SCOPE_BIT(scope)) != 0)
 		return 0;
 	problem_set(&problem, ERR_FORBIDDEN,
 	    scopes == SCOPE_BIT(SCOPE_SELF)
 		? "change your password first: leasehold user password"
 		: NULL,
 	    "this credential has not the scope %s, which %s needs",
-	    scope_name(op->scope), op->name);
+	    scope_name(scope), op->name);
 	if (request->who.kind == ACTOR_KEY)
 		keys_note_denial(request->tenant, request->who.id,
 		    request->caller, ERR_FORBIDDEN);

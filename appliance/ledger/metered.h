@@ -47,6 +47,9 @@ struct state_status {
 	int64_t from; /* since then or from then on; until then: */
 	uint32_t before;
 	int64_t since; /* the document came */
+	/** When it holds by the document's own word, whenever it came: what is
+	 * owed follows from that. Of a cancellation: of the first one. */
+	int64_t said;
 	uint8_t digest[32];
 };
 int state_status(struct state_status *out, const struct state *state,

@@ -316,6 +316,7 @@ state_status(struct state_status *out, const struct state *state,
 	out->from = (int64_t)codec_get_u64(&r);
 	out->before = codec_get_u32(&r);
 	out->since = (int64_t)codec_get_u64(&r);
+	out->said = (int64_t)codec_get_u64(&r);
 	codec_get_bytes(out->digest, &r, sizeof out->digest);
 	return codec_end(&r, "status of a license");
 }
@@ -371,6 +372,10 @@ fold_license_changed(struct state *state, const struct row *row,
 	uint32_t before =
 	    place->time < status.from ? status.before : status.status;
 
+	int64_t said = r->from != 0 ? r->from : r->issued_at;
+
+	if (before == LICENSE_IS_CANCELLED && r->turn != LICENSE_TURN_RENEW)
+		said = status.said;
 	be64_write(key, r->license);
 	codec_put_u8(&w, CODEC_FORMAT);
 	codec_put_u32(&w, turn(before, r->turn));
@@ -379,6 +384,7 @@ fold_license_changed(struct state *state, const struct row *row,
 	    (uint64_t)(r->from > place->time ? r->from : place->time));
 	codec_put_u32(&w, before);
 	codec_put_u64(&w, (uint64_t)place->time);
+	codec_put_u64(&w, (uint64_t)said);
 	codec_put_bytes(&w, r->digest, sizeof r->digest);
 	return store_put(&state->txn, STORE_LICENSE_STATUS, key, sizeof key,
 	    w.data, w.len);

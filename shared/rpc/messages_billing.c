@@ -21,6 +21,9 @@ static const struct record_field billing_statement_query_fields[] = {
 	    "Id of one license; absent: all of a vendor in one currency."),
 	R_TEXT(billing_statement_query, vendor, 0, 63, OPT,
 	    "Id of the vendor, where there are several."),
+	R_TEXT(billing_statement_query, customer_crm_id, 0, 63, OPT,
+	    "At a hub, where there are several customers: the account's id in "
+	    "the vendor's CRM."),
 	R_ENUM(billing_statement_query, format, format_names, OPT,
 	    "The form of the answer."),
 };
@@ -70,10 +73,10 @@ static const struct record_field billing_evidence_fields[] = {
 	R_U32(billing_evidence, count, 1, UINT32_MAX, 0,
 	    "So many, side by side."),
 	R_U64(billing_evidence, row, 1, U53_MAX, 0,
-	    "Number of the row in the journal."),
+	    "Number of the row in the journal; at a hub, of the site's."),
 	R_U64(billing_evidence, batch, 0, U53_MAX, OPT,
 	    "Number of the signed batch that holds the row; absent: its rows "
-	    "were given up behind a checkpoint."),
+	    "were given up behind a checkpoint, or (at a hub) are the site's."),
 	R_TIME(billing_evidence, time, 0, "When."),
 	R_U64(billing_evidence, lease, 0, U53_MAX, OPT, "The lease."),
 };

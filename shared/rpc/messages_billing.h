@@ -26,6 +26,7 @@ struct billing_statement_query {
 	char period[24]; /* "2026-11", "2026-11-03/2026-11-20" */
 	char license[64]; /* the vendor's id; "": all of a vendor */
 	char vendor[64]; /* "": the only one there is */
+	char customer_crm_id[64]; /* "": the only one there is */
 	uint32_t format; /* enum billing_format */
 };
 
@@ -58,8 +59,8 @@ struct billing_evidence {
 	char feature[64];
 	uint64_t overage;
 	uint32_t count;
-	uint64_t row;
-	uint64_t batch; /* 0: given up behind a checkpoint */
+	uint64_t row; /* at a hub: of the site's journal */
+	uint64_t batch; /* 0: given up behind a checkpoint, or the site's */
 	int64_t time;
 	uint64_t lease;
 };

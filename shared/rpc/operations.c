@@ -258,14 +258,17 @@ static const struct operation operations[] = {
 	TEXT(OP_BILLING_STATEMENT, "billing.statement",
 	    "/api/v1/billing/statement", USAGE_READ, "",
 	    billing_statement_query, billing_document,
-	    "What is owed to a vendor for a month or some days."),
+	    "What is owed to a vendor for a month or some days. At a hub: "
+	    "billing:read."),
 	TEXT(OP_BILLING_OVERAGE, "billing.overage", "/api/v1/billing/overage",
 	    USAGE_READ, "", billing_overage_query, billing_document,
-	    "Overage of some days, a row a license."),
+	    "Overage of some days, a row a license. At a hub: "
+	    "billing:read."),
 	CALL(OP_BILLING_EVIDENCE, "billing.evidence", "GET",
 	    "/api/v1/billing/evidence", QUERY, USAGE_READ,
 	    billing_evidence_query, billing_evidence_page, 200,
-	    "The rows of the journal that say overage."),
+	    "The rows of the journal that say overage. At a hub: "
+	    "billing:read."),
 	CALL(OP_SUBJECT_SHOW, "subject.show", "GET",
 	    "/api/v1/subjects/{subject}", QUERY, SUBJECTS, subject_ref, subject_view,
 	    200, "Who or what a subject id stands for."),
@@ -586,8 +589,20 @@ static const uint16_t of_sites[] = { OP_SITE_REQUEST, OP_LICENSE_INSTALL,
 	OP_POLICY_REVOKE, OP_LEASE_LIST, OP_LEASE_SHOW, OP_LEASE_RELEASE,
 	OP_QUEUE_LIST, OP_QUEUE_REMOVE, OP_BORROW_LIST, OP_BORROW_SHOW,
 	OP_BORROW_DELIVER, OP_BORROW_WRITE_OFF, OP_JOIN_CREATE, OP_JOIN_LIST,
-	OP_JOIN_REVOKE, OP_DEVICE_APPROVE, OP_BILLING_STATEMENT,
-	OP_BILLING_OVERAGE, OP_BILLING_EVIDENCE };
+	OP_JOIN_REVOKE, OP_DEVICE_APPROVE };
+
+enum scope
+operation_scope(const struct operation *op, bool hub)
+{
+	switch ((int)op->id) {
+	case OP_BILLING_STATEMENT:
+	case OP_BILLING_OVERAGE:
+	case OP_BILLING_EVIDENCE:
+		return hub ? SCOPE_BILLING : op->scope;
+	default:
+		return op->scope;
+	}
+}
 
 enum operation_place
 operation_place(const struct operation *op)

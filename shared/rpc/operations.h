@@ -336,6 +336,9 @@ enum operation_place {
 enum operation_place operation_place(const struct operation *op);
 /** "anywhere", "site", "hub": for people and OpenAPI. */
 const char *operation_place_name(const struct operation *op);
+/** What it needs: what a customer owes is another matter at a hub, where it is
+ * of many customers (billing:read), than at the site of one. */
+enum scope operation_scope(const struct operation *op, bool hub);
 
 /** "once", "same": for people and OpenAPI; NULL for those of agents. */
 const char *operation_repeat_name(const struct operation *op);

@@ -1,0 +1,266 @@
+#!/usr/bin/python3
+"""A statement at the site and at the vendor's hub: the same bytes, from the
+journal here and from what the site reported there."""
+
+import csv
+import datetime
+import io
+import json
+import sys
+
+from api import Api
+from by_key import Program, make_key
+from harness import Site, World, expect, main, terms
+from test_hub import ids, order, setting, write
+
+OVERAGE = 44
+CUSTOMER = "ACC-98765"
+FORMS = ("json", "csv", "pdf")
+
+
+def today():
+    return datetime.datetime.now(datetime.timezone.utc).date()
+
+
+class Sides:
+    """A hub, and the site of its customer with what was issued for it."""
+
+    def __init__(self, world):
+        self.world = world
+        self.hub, self.at_hub = setting(world)
+        made = self.at_hub.post("/api/v1/licenses/generate",
+                                order(commit=1, overage=1))
+        expect(made.status == 201, made)
+        self.site = Site(world)
+        self.site.start()
+        self.at_site = Api(self.site)
+        self.bind(self.site, CUSTOMER)
+        package = world.path("plant.lic")
+        self.at(self.hub, "hub", "license", "package", ids(), package)
+        self.at(self.site, "license", "install", package)
+        self.key, _ = make_key(self.site)
+        self.files = 0
+
+    def at(self, where, *args, status=0):
+        done = where.cli(*args)
+        expect(done.status == status, (args, done.status, done.out, done.err))
+        return done
+
+    def bind(self, site, customer):
+        path = write(self.world, site.name + ".request", site.request())
+        self.at(self.hub, "hub", "site", "add", path, "--customer", customer)
+
+    def use(self, overage, site=None):
+        """Checkouts above commit, one after the other."""
+        site = site or self.site
+        key = self.key if site is self.site else make_key(site)[0]
+        with Program(site, key) as program:
+            base = program.take()
+            for _ in range(overage):
+                lease = program.take()
+                expect(lease["type"] == "overage", lease)
+                expect(program.give_back(lease["id"]).status == 200, lease)
+            expect(program.give_back(base["id"]).status == 200, base)
+
+    def report(self, site=None):
+        """To the hub and back; what the hub says of it, and its file."""
+        site = site or self.site
+        self.files += 1
+        path = self.world.path("%d.sync" % self.files)
+        self.at(site, "sync", "export", path)
+        said = self.take(path)
+        self.at(site, "sync", "import", path + ".back")
+        return said, path
+
+    def take(self, path):
+        return self.at(self.hub, "--json", "hub", "import", path, "--out",
+                       path + ".back").json()
+
+    def same(self, period, what="statement", **query):
+        """Each form of it is the same here and there; the JSON."""
+        told = None
+        for form in FORMS:
+            path = "/api/v1/billing/%s?%s&format=%s" % (what, "&".join(
+                "%s=%s" % pair for pair in dict(period, **query).items()),
+                form)
+            here, there = self.at_site.get(path), self.at_hub.get(path)
+            expect(here.status == 200 and there.status == 200, (here, there))
+            expect(here.headers["Content-Type"] ==
+                   there.headers["Content-Type"], form)
+            expect(here.body == there.body and here.body,
+                   (form, here.body[:2000], there.body[:2000]))
+            expect(self.at_hub.get(path).body == there.body, "asked twice")
+            told = told or json.loads(here.body)
+        return told
+
+
+def span(first):
+    return {"period": "%s/%s" % (first, today())}
+
+
+def site_and_hub_make_the_same_statement_to_the_byte():
+    with World() as world:
+        first = today()
+        sides = Sides(world)
+        sides.use(OVERAGE)
+        said, path = sides.report()
+        expect(said["answer"] == "taken" and said["seats"] == OVERAGE, said)
+        expect("unbilled" not in said, said)
+        told = sides.same(span(first))
+        expect(told["licenses"][0]["overage_checkouts"] == OVERAGE and
+               told["licenses"][0]["overage_cost"] == 22000, told)
+        expect(told["customer"]["crm_account_id"] == CUSTOMER, told)
+        month = {"period": first.strftime("%Y-%m")}
+        told = sides.same(month)
+        if first.month == today().month:
+            expect(told["total"] == 27000, told)
+        # The month of the requirements, as the vendor's people print it.
+        both = [where.cli("billing", "statement", month["period"],
+                          "--format", form, *more)
+                for form in ("text", "json", "csv")
+                for where, more in ((sides.site, ()),
+                                    (sides.hub, ("--customer", CUSTOMER)))]
+        expect(all(done.status == 0 for done in both), both)
+        for here, there in zip(both[::2], both[1::2]):
+            expect(here.out == there.out, (here.out, there.out))
+        if first.month == today().month:
+            expect("27000.00" in both[1].out, both[1].out)
+        days = {"start_date": first, "end_date": today()}
+        told = sides.same(days, "overage")
+        expect(told["total_overage_revenue"] == 22000, told)
+        text = sides.at_hub.get(
+            "/api/v1/billing/overage?start_date=%s&end_date=%s&format=csv" % (
+                first, today())).body.decode()
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+        expect(rows[1][:6] == [CUSTOMER, "Mercedes-Benz AG",
+                               "DaVinci Configurator SE", "44", "22000.00",
+                               "EUR"], rows)
+        # The same file again is no usage; nor is a hub that starts anew.
+        expect(sides.take(path)["answer"] == "replayed", "twice")
+        sides.same(span(first))
+        sides.hub.stop()
+        sides.hub.start()
+        sides.same(span(first))
+        # Each line's rows are those of the site.
+        proof = "/api/v1/billing/evidence?license=%s&period=%s" % (
+            ids(), span(first)["period"])
+        here, there = (api.get(proof).json()["items"]
+                       for api in (sides.at_site, sides.at_hub))
+        expect([item["overage"] for item in there] ==
+               list(range(1, OVERAGE + 1)), there)
+        for item in here:
+            expect(item.pop("batch") > 0, item)
+        expect(here == there, (here[:3], there[:3]))
+
+
+def they_stay_the_same_through_renewal_and_cancellation():
+    with World() as world:
+        first = today()
+        sides = Sides(world)
+        sides.use(3)
+        sides.report()
+        until = str(today() + datetime.timedelta(days=700))
+        sides.at(sides.hub, "hub", "license", "renew", ids(), "--until",
+                 until)
+        sides.report()  # the new serial comes back with the receipt
+        sides.use(2)
+        said, _ = sides.report()
+        expect(said["seats"] == 2 and "unbilled" not in said, said)
+        told = sides.same(span(first))
+        lines = [line for line in told["licenses"][0]["lines"]
+                 if "overage_first" in line]
+        expect([(line["serial"], line["quantity"]) for line in lines] ==
+               [(1, 3), (2, 2)], lines)
+        sides.at(sides.hub, "hub", "license", "cancel", ids())
+        sides.report()
+        sides.same(span(first))
+        sides.same({"period": first.strftime("%Y-%m")})
+
+
+def what_was_not_issued_to_a_site_is_on_nobodys_bill():
+    with World() as world:
+        first = today()
+        sides = Sides(world)
+        sides.use(2)
+        sides.report()
+        before = sides.same(span(first))
+        # Another customer's site: its license says that it is the first's.
+        made = sides.at_hub.post("/api/v1/licenses/generate", order(
+            "OPP-2", "ACC-2", "Other AG", "other", product="davinci-dev"))
+        expect(made.status == 201, made)
+        other = Site(world, "other")
+        other.start()
+        forged = world.issue(other, terms(commit=1, overage=1),
+                             extra=("--license-id", ids()))
+        sides.at(other, "license", "install", forged)
+        sides.bind(other, "ACC-2")  # last: its key is whom it reports to
+        own = world.path("own.lic")
+        sides.at(sides.hub, "hub", "license", "package",
+                 made.json()["license_id"], own)
+        sides.at(other, "license", "install", own)
+        sides.use(5, other)
+        said, _ = sides.report(other)
+        expect(said["answer"] == "taken" and said["seats"] == 5 and
+               said["unbilled"] == 5, said)
+        seen = {one["crm_account_id"]: one for one in sides.at_hub.get(
+            "/api/v1/hub/sites").json()["items"]}
+        expect(seen["ACC-2"]["unbilled"] == 5 and
+               "unbilled" not in seen[CUSTOMER], seen)
+        shown = sides.at(sides.hub, "hub", "site", "list").out
+        expect("UNBILLED" in shown, shown)
+        after = sides.same(span(first), customer_crm_id=CUSTOMER)
+        expect(after == before, (after, before))
+        days = "start_date=%s&end_date=%s" % (first, today())
+        told = sides.at_hub.get("/api/v1/billing/overage?" + days).json()
+        expect(told["total_overage_revenue"] == 1000, told)
+
+
+def a_hub_bills_customer_by_customer_to_who_may_see_it():
+    with World() as world:
+        sides = Sides(world)
+        made = sides.at_hub.post("/api/v1/licenses/generate", order(
+            "OPP-2", "ACC-2", "Other AG", "other", commit=1, overage=1))
+        expect(made.status == 201, made)
+        other = Site(world, "other")
+        other.start()
+        sides.bind(other, "ACC-2")
+        month = "period=" + today().strftime("%Y-%m")
+        ask = "/api/v1/billing/statement?" + month
+        got = sides.at_hub.get(ask)
+        expect(got.status == 400 and b"several customers" in got.body, got)
+        for customer in (CUSTOMER, "ACC-2"):
+            got = sides.at_hub.get(ask + "&customer_crm_id=" + customer)
+            expect(got.status == 200 and got.json()["customer"][
+                "crm_account_id"] == customer, got)
+        for more in ("&customer_crm_id=nobody", "&license=nothing",
+                     "&customer_crm_id=ACC-2&license=" + ids()):
+            got = sides.at_hub.get(ask + more)
+            expect(got.status == 404, (more, got))
+        days = "start_date=%s&end_date=%s" % (today(), today())
+        told = sides.at_hub.get("/api/v1/billing/overage?" + days).json()
+        expect([one["crm_account_id"] for one in told["customers"]] ==
+               ["ACC-2", CUSTOMER], told)
+        told = sides.at_hub.get("/api/v1/billing/overage?%s"
+                                "&customer_crm_id=ACC-2" % days).json()
+        expect([one["crm_account_id"] for one in told["customers"]] ==
+               ["ACC-2"], told)
+        for scope, status in (("usage:read", 403), ("billing:read", 200)):
+            made = sides.at_hub.post("/api/v1/keys/generate", {
+                "app_name": "invoices", "app_type": "ci_cd",
+                "scopes": [scope]})
+            expect(made.status == 201, made)
+            for path in (ask + "&customer_crm_id=ACC-2",
+                         "/api/v1/billing/overage?" + days,
+                         "/api/v1/billing/evidence?%s&license=%s" % (
+                             month, ids())):
+                got = sides.at_hub.get(path, key=made.json()["api_key"])
+                expect(got.status == status, (scope, path, got))
+
+
+if __name__ == "__main__":
+    sys.exit(main([
+        site_and_hub_make_the_same_statement_to_the_byte,
+        they_stay_the_same_through_renewal_and_cancellation,
+        what_was_not_issued_to_a_site_is_on_nobodys_bill,
+        a_hub_bills_customer_by_customer_to_who_may_see_it,
+    ]))
