@@ -210,7 +210,8 @@ static int
 answer_overage(struct asked *asked)
 {
 	const struct billing_overage_query *query = asked->request;
-	const struct billing_whose whose = { query->vendor, "", "", true };
+	const struct billing_whose whose = { query->vendor, "",
+		query->customer_crm_id, true };
 	const struct billing_period period = { query->start_date,
 		query->end_date };
 	struct buf out = { .max = BILLING_DOCUMENT_MAX };

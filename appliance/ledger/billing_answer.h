@@ -27,7 +27,9 @@ struct billing_whose {
 	const char *license; /* id of one; "": all */
 	/** At a hub: his account's id in the CRM; "": that of the licenses. */
 	const char *customer;
-	bool customers; /* they may be of several */
+	/** They may be of several, and are all gathered, whosoever is asked
+	 * for. */
+	bool customers;
 };
 
 /**

@@ -1,4 +1,5 @@
-/* Every serial of a site's licenses, or of a hub's customers, for a statement. See billing_answer.h. */
+/* Every serial of a site's licenses, or of those that a hub issued, for a
+ * statement. See billing_answer.h. */
 #include "appliance/ledger/billing_answer.h"
 
 #include "appliance/hub/hub.h"
@@ -111,13 +112,14 @@ gather_orders(struct gathering *g)
 {
 	const struct state *state = &g->view->state;
 	const char *customer = g->whose->customer;
+	const bool named = customer[0] != '\0' && !g->whose->customers;
 	uint64_t number, last = 0;
 	int err = 0;
 
 	if (g->whose->license[0] != '\0')
 		err = hub_name(&number, state, HUB_NAME_LICENSE,
 		    g->whose->license);
-	else if (customer[0] != '\0')
+	else if (named)
 		err = hub_name(&number, state, HUB_NAME_CRM, customer);
 	else
 		err = hub_last(&last, state, STORE_HUB_ORDERS);
@@ -125,11 +127,18 @@ gather_orders(struct gathering *g)
 		return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
 	if (g->whose->license[0] != '\0')
 		return gather_order(g, number);
-	if (customer[0] != '\0')
+	if (named)
 		return hub_each_order(state, number, 0, gather_order, g);
 	for (uint64_t i = 1; i <= last && err == 0; i++)
 		err = gather_order(g, i);
 	return err;
+}
+
+static bool
+is_of(const struct license *license, const char *customer)
+{
+	return customer[0] == '\0' ||
+	    strcmp(license->customer.crm_account_id, customer) == 0;
 }
 
 /* Reports say nothing of metrics, so here their usage would look like none. */
@@ -143,7 +152,8 @@ check_metrics(struct gathering *g)
 		    ((model == LICENSE_PER_USE || model == LICENSE_HYBRID) &&
 			license->billing.usage.count > 0);
 
-		if (g->serials[i].ordered && counts)
+		if (g->serials[i].ordered && counts &&
+		    is_of(license, g->whose->customer))
 			return query_refuse(g->problem, ERR_CONFLICT,
 			    "license %s is paid by metrics, which sites do not "
 			    "report yet: the site itself has its statement",
@@ -158,9 +168,8 @@ check_customer(struct gathering *g)
 {
 	const struct license_customer *first = &g->serials[0].license->customer;
 
-	for (size_t i = 0; i < g->n && g->whose->customer[0] != '\0'; i++)
-		if (strcmp(g->serials[i].license->customer.crm_account_id,
-			g->whose->customer) != 0)
+	for (size_t i = 0; i < g->n && !g->whose->customers; i++)
+		if (!is_of(g->serials[i].license, g->whose->customer))
 			return query_refuse(g->problem, ERR_NOT_FOUND,
 			    "license %s is not of customer %s",
 			    g->serials[i].license->license_id,

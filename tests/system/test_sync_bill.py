@@ -29,7 +29,7 @@ class Sides:
         self.world = world
         self.hub, self.at_hub = setting(world)
         made = self.at_hub.post("/api/v1/licenses/generate",
-                                order(commit=1, overage=1))
+                                order(commit=1, overage=1, ttl_s=3600))
         expect(made.status == 201, made)
         self.site = Site(world)
         self.site.start()
@@ -183,14 +183,15 @@ def what_was_not_issued_to_a_site_is_on_nobodys_bill():
         sides = Sides(world)
         sides.use(2)
         sides.report()
-        before = sides.same(span(first))
+        period = span(first)
+        before = sides.same(period)
         # Another customer's site: its license says that it is the first's.
         made = sides.at_hub.post("/api/v1/licenses/generate", order(
             "OPP-2", "ACC-2", "Other AG", "other", product="davinci-dev"))
         expect(made.status == 201, made)
         other = Site(world, "other")
         other.start()
-        forged = world.issue(other, terms(commit=1, overage=1),
+        forged = world.issue(other, terms(commit=1, overage=1, ttl_s=3600),
                              extra=("--license-id", ids()))
         sides.at(other, "license", "install", forged)
         sides.bind(other, "ACC-2")  # last: its key is whom it reports to
@@ -208,7 +209,7 @@ def what_was_not_issued_to_a_site_is_on_nobodys_bill():
                "unbilled" not in seen[CUSTOMER], seen)
         shown = sides.at(sides.hub, "hub", "site", "list").out
         expect("UNBILLED" in shown, shown)
-        after = sides.same(span(first), customer_crm_id=CUSTOMER)
+        after = sides.same(period, customer_crm_id=CUSTOMER)
         expect(after == before, (after, before))
         days = "start_date=%s&end_date=%s" % (first, today())
         told = sides.at_hub.get("/api/v1/billing/overage?" + days).json()
@@ -244,13 +245,31 @@ def a_hub_bills_customer_by_customer_to_who_may_see_it():
                                 "&customer_crm_id=ACC-2" % days).json()
         expect([one["crm_account_id"] for one in told["customers"]] ==
                ["ACC-2"], told)
+        # What the hub cannot know is no statement, and no one else's matter.
+        metered = order("OPP-3", "ACC-3", "Third AG", "third")
+        metered["billing"] = {"model": "per_use", "currency": "EUR", "usage": [
+            {"metric": "api_calls", "unit": 1, "price": 0.5,
+             "currency": "EUR"}]}
+        made = sides.at_hub.post("/api/v1/licenses/generate", metered)
+        expect(made.status == 201, made)
+        third = Site(world, "third")
+        third.start()
+        sides.bind(third, "ACC-3")
+        got = sides.at_hub.get(ask + "&customer_crm_id=ACC-3")
+        expect(got.status == 409 and b"metrics" in got.body, got)
+        got = sides.at_hub.get("/api/v1/billing/overage?%s"
+                               "&customer_crm_id=ACC-2" % days)
+        expect(got.json() == told, got)
+        got = sides.at_hub.get("/api/v1/billing/overage?" + days)
+        expect(got.status == 409, got)
         for scope, status in (("usage:read", 403), ("billing:read", 200)):
             made = sides.at_hub.post("/api/v1/keys/generate", {
                 "app_name": "invoices", "app_type": "ci_cd",
                 "scopes": [scope]})
             expect(made.status == 201, made)
             for path in (ask + "&customer_crm_id=ACC-2",
-                         "/api/v1/billing/overage?" + days,
+                         "/api/v1/billing/overage?%s&customer_crm_id=%s" % (
+                             days, CUSTOMER),
                          "/api/v1/billing/evidence?%s&license=%s" % (
                              month, ids())):
                 got = sides.at_hub.get(path, key=made.json()["api_key"])

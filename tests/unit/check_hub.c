@@ -2,6 +2,7 @@
 #include "appliance/hub/hub.h"
 #include "appliance/hub/register.h"
 #include "appliance/hub/renew.h"
+#include "appliance/hub/reported.h"
 #include "shared/base/clock.h"
 #include "shared/base/text.h"
 #include "shared/report/change.h"
@@ -281,6 +282,67 @@ START_TEST(a_site_is_one_customers_and_has_one_key)
 }
 END_TEST
 
+/* --- what a site may be billed for ------------------------------------------------- */
+
+static bool
+is_billed(uint64_t site, const struct report_overage *shown)
+{
+	struct arena scratch = { .chunks = NULL };
+	struct ledger_view *view;
+	bool yes = true, again = false;
+
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	struct hub_editions editions = { &view->state, site, &scratch, NULL };
+
+	ck_assert_int_eq(hub_is_billed(&yes, &editions, shown), 0);
+	/* What it remembers says the same. */
+	ck_assert_int_eq(hub_is_billed(&again, &editions, shown), 0);
+	ck_assert(yes == again);
+	ledger_view_close(view);
+	arena_release(&scratch);
+	return yes;
+}
+
+START_TEST(only_what_was_issued_to_that_site_is_billed)
+{
+	struct hub_generate request = order("OPP-1");
+	struct license_feature feature = { "autosar", "AUTOSAR", 2, 1, 1, 100,
+		"EUR" };
+	struct report_overage shown = { .serial = 1, .first = 1, .count = 1 };
+	struct row_license_issued issued;
+	struct ledger_view *view;
+
+	request.features = (struct record_list){ &feature, 1 };
+	vouch(30);
+	ask(OP_HUB_GENERATE, &request, 0);
+	ck_assert_uint_eq(bind("site-1", "default")->issued.count, 1);
+	ck_assert_uint_eq(bind("site-2", "plant")->issued.count, 0);
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	ck_assert_int_eq(hub_issued(&issued, &view->state, 1, 1, &arena), 0);
+	memcpy(shown.digest, issued.digest, sizeof shown.digest);
+	ledger_view_close(view);
+	text_copy(shown.license_id, sizeof shown.license_id,
+	    "lic-default-mercedes-2026-001");
+	ck_assert(is_billed(1, &shown));
+	ck_assert(!is_billed(2, &shown)); /* of another site */
+	text_copy(shown.feature, sizeof shown.feature, "autosar");
+	ck_assert(is_billed(1, &shown));
+	/* No price of it stands anywhere: it would stop every statement. */
+	text_copy(shown.feature, sizeof shown.feature, "autosaw");
+	ck_assert(!is_billed(1, &shown));
+	shown.feature[0] = '\0';
+	shown.serial = 2; /* never issued */
+	ck_assert(!is_billed(1, &shown));
+	shown.serial = 1;
+	shown.digest[31] ^= 1; /* of another document */
+	ck_assert(!is_billed(1, &shown));
+	shown.digest[31] ^= 1;
+	text_copy(shown.license_id, sizeof shown.license_id,
+	    "lic-default-mercedes-2026-002");
+	ck_assert(!is_billed(1, &shown));
+}
+END_TEST
+
 /* --- what becomes of them ---------------------------------------------------------- */
 
 static int
@@ -523,6 +585,7 @@ suite(void)
 	tcase_add_test(tc, the_same_order_is_one_and_another_is_a_conflict);
 	tcase_add_test(tc, an_order_waits_for_its_site_and_not_for_another);
 	tcase_add_test(tc, a_site_is_one_customers_and_has_one_key);
+	tcase_add_test(tc, only_what_was_issued_to_that_site_is_billed);
 	tcase_add_test(tc, each_change_is_a_document_that_its_site_believes);
 	tcase_add_test(tc, a_contract_near_its_end_goes_on_once);
 	tcase_add_test(tc, a_registration_waits_a_week_and_then_makes_room);

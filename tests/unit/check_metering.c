@@ -580,6 +580,61 @@ END_TEST
 
 /* --- hubs -------------------------------------------------------------------------- */
 
+static struct row_shown_overage
+shown(uint64_t row, int64_t time, uint64_t first, bool billed, bool again)
+{
+	struct row_shown_overage out = { .license = 1,
+		.serial = 2,
+		.row = row,
+		.time = time,
+		.first = first,
+		.count = 2,
+		.lease = 40 + row,
+		.billed = billed,
+		.again = again };
+
+	text_copy(out.license_id, sizeof(out.license_id), "lic-a");
+	text_copy(out.feature, sizeof(out.feature), "autosar");
+	return out;
+}
+
+START_TEST(a_hub_counts_what_is_billed_when_it_was_granted)
+{
+	int64_t from = at("2026-11-01 00:00"), to = at("2026-12-01 00:00");
+	struct row_shown_overage items[] = {
+		shown(10, to - HOUR, 5, true, false),
+		shown(20, to - HOUR, 7, true, true), /* known already */
+		shown(30, to - HOUR, 9, false, false), /* not issued to it */
+		shown(40, to + HOUR, 11, true, false), /* in December */
+		shown(50, from + DAY, 3, true, false), /* from a later file */
+	};
+	struct row row = { .kind = ROW_REPORT_SHOWN };
+	struct evidence evidence = { 0 };
+
+	row.u.report_shown.overage = (struct record_list){ items, 5 };
+	begin();
+	tell(row, to + 9 * DAY); /* when it came does not matter */
+	commit();
+	ask(question(METERING_PRICED, METERING_WHOLE, from, to));
+	ck_assert_uint_eq(all.n, 1);
+	ck_assert_str_eq(all.rollups[0].line.license, "lic-a");
+	ck_assert_str_eq(all.rollups[0].line.feature, "autosar");
+	ck_assert_uint_eq(all.rollups[0].line.serial, 2);
+	ck_assert_uint_eq(all.rollups[0].seats.overage, 4);
+	ck_assert_uint_eq(all.rollups[0].seats.overage_first, 3);
+	ck_assert_uint_eq(all.rollups[0].seats.overage_last, 6);
+	ask(question(METERING_PRICED, METERING_WHOLE, to, to + DAY));
+	ck_assert_uint_eq(all.n, 1);
+	ck_assert_uint_eq(all.rollups[0].seats.overage, 2);
+	ck_assert_int_eq(metering_evidence(metering, "lic-a", 2, "autosar",
+			     from, to, keep_evidence, &evidence),
+	    0);
+	ck_assert_uint_eq(evidence.n, 2);
+	ck_assert_uint_eq(evidence.rows[0], 50);
+	ck_assert_uint_eq(evidence.rows[1], 10);
+}
+END_TEST
+
 START_TEST(hours_of_a_report_count_once_and_say_the_same)
 {
 	int64_t from = at("2026-11-01 00:00"), to = at("2026-12-01 00:00");
@@ -997,6 +1052,7 @@ suite(void)
 	tcase_add_test(one, counters_add_up_and_gauges_hold);
 	tcase_add_test(one, a_gauge_goes_on_under_the_next_serial);
 	tcase_add_test(one, overage_leads_to_its_rows);
+	tcase_add_test(one, a_hub_counts_what_is_billed_when_it_was_granted);
 	tcase_add_test(one, hours_of_a_report_count_once_and_say_the_same);
 	tcase_add_test(one, many_lines_are_no_more_memory);
 	tcase_add_test(one, a_damaged_file_is_made_anew);
