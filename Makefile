@@ -72,7 +72,8 @@ help: ## this list
 ROOMS := shared/base shared/record shared/token shared/license \
 	shared/journal shared/report shared/backup shared/proof shared/ipc shared/rpc \
 	shared/net \
-	appliance/setup appliance/front appliance/audit appliance/metering \
+	appliance/setup appliance/front appliance/projection \
+	appliance/audit appliance/metering \
 	appliance/ledger appliance/hub \
 	appliance/courier appliance/billing \
 	appliance/vendor \
@@ -95,7 +96,8 @@ LIBS_ledger := -llmdb -levent_pthreads -pthread
 
 PROGRAMS := leaseholdd leasehold-agent leasehold leasehold-vendor
 leaseholdd_main := appliance/main.c
-leaseholdd_rooms := appliance/front appliance/audit appliance/metering \
+leaseholdd_rooms := appliance/front appliance/projection \
+	appliance/audit appliance/metering \
 	appliance/ledger appliance/hub appliance/billing appliance/courier \
 	appliance/setup \
 	shared/net $(WIRE_ROOMS)

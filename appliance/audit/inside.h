@@ -6,6 +6,7 @@
 #define APPLIANCE_AUDIT_INSIDE_H
 
 #include "appliance/audit/audit.h"
+#include "appliance/projection/projection.h"
 
 /* Of the tables below; another one is made anew. */
 #define AUDIT_FORMAT 1
@@ -32,12 +33,10 @@ enum audit_table {
 	AUDIT_TABLES,
 };
 
+_Static_assert(AUDIT_TABLES <= PROJECTION_TABLES_MAX, "there is room");
+
 struct audit {
-	MDB_env *env;
-	char path[4096];
-	size_t map_bytes;
-	bool volatile_;
-	MDB_dbi table[AUDIT_TABLES];
+	struct projection base;
 };
 
 /** Sorts of words in the dictionary: subjects by their kind, and text. */
@@ -96,7 +95,11 @@ hour_of(int64_t time)
 }
 
 /** Ours for LMDB's; logged but what is merely not there. */
-int audit_error(int rc, const char *what);
+static inline int
+audit_error(int rc, const char *what)
+{
+	return projection_error("audit", rc, what);
+}
 
 /** ERR_NOT_FOUND_INTERNAL. */
 int word_find(uint32_t *ordinal, const struct audit *audit, MDB_txn *txn,

@@ -36,8 +36,8 @@ table_get(MDB_val *value, const struct audit_txn *txn, enum audit_table table,
 	MDB_val key = { sizeof(bytes), bytes };
 
 	be64_write(bytes, number);
-	return audit_error(mdb_get(txn->txn, txn->audit->table[table], &key,
-			       value),
+	return audit_error(mdb_get(txn->txn, txn->audit->base.table[table],
+			       &key, value),
 	    "look up a number");
 }
 
@@ -50,8 +50,8 @@ table_put(struct audit_txn *txn, enum audit_table table, uint64_t number,
 	MDB_val value = { len, (void *)(uintptr_t)data };
 
 	be64_write(bytes, number);
-	return audit_error(mdb_put(txn->txn, txn->audit->table[table], &key,
-			       &value, 0),
+	return audit_error(mdb_put(txn->txn, txn->audit->base.table[table],
+			       &key, &value, 0),
 	    "write what a number is");
 }
 
@@ -139,7 +139,8 @@ lease_delete(struct audit_txn *txn, uint64_t lease)
 	MDB_val key = { sizeof(bytes), bytes };
 
 	be64_write(bytes, lease);
-	int rc = mdb_del(txn->txn, txn->audit->table[AUDIT_LEASES], &key, NULL);
+	int rc =
+	    mdb_del(txn->txn, txn->audit->base.table[AUDIT_LEASES], &key, NULL);
 
 	return rc == MDB_NOTFOUND ? 0 : audit_error(rc, "end a lease");
 }
@@ -164,11 +165,12 @@ forget_word(struct audit_txn *txn, uint32_t kind, const uint8_t id[16])
 		return 0;
 	be32_write(number, ordinal);
 	int rc = err == 0
-	    ? mdb_del(txn->txn, audit->table[AUDIT_WORDS], &word, NULL)
+	    ? mdb_del(txn->txn, audit->base.table[AUDIT_WORDS], &word, NULL)
 	    : 0;
 
 	if (err == 0 && rc == 0)
-		rc = mdb_del(txn->txn, audit->table[AUDIT_ORDINALS], &at, NULL);
+		rc = mdb_del(txn->txn, audit->base.table[AUDIT_ORDINALS], &at,
+		    NULL);
 	return err != 0 ? err : audit_error(rc, "forget a subject");
 }
 

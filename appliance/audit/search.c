@@ -313,8 +313,8 @@ take(bool *took, struct search *search, uint64_t row,
 
 	*took = false;
 	be64_write(bytes, row);
-	int rc = mdb_get(search->txn, search->audit->table[AUDIT_ENTRIES], &key,
-	    &value);
+	int rc = mdb_get(search->txn, search->audit->base.table[AUDIT_ENTRIES],
+	    &key, &value);
 
 	if (rc == 0 && !stored_read(&stored, &value))
 		rc = MDB_CORRUPTED;
@@ -372,7 +372,7 @@ static int
 find_span(struct search *search)
 {
 	const struct audit_question *question = search->question;
-	MDB_dbi hours = search->audit->table[AUDIT_HOURS];
+	MDB_dbi hours = search->audit->base.table[AUDIT_HOURS];
 	uint8_t bytes[8];
 	MDB_val key = { sizeof(bytes), bytes }, value;
 	MDB_cursor *cursor;
@@ -421,15 +421,15 @@ static int
 prepare(struct search *search)
 {
 	const struct audit_question *question = search->question;
-	int rc =
-	    mdb_txn_begin(search->audit->env, NULL, MDB_RDONLY, &search->txn);
+	int rc = mdb_txn_begin(search->audit->base.env, NULL, MDB_RDONLY,
+	    &search->txn);
 
 	if (rc == 0)
 		rc = mdb_cursor_open(search->txn,
-		    search->audit->table[AUDIT_INDEX], &search->index);
+		    search->audit->base.table[AUDIT_INDEX], &search->index);
 	if (rc == 0)
 		rc = mdb_cursor_open(search->txn,
-		    search->audit->table[AUDIT_ENTRIES], &search->entries);
+		    search->audit->base.table[AUDIT_ENTRIES], &search->entries);
 	int err = audit_error(rc, "begin to search");
 
 	if (err == 0 && question->n_matches > AUDIT_FIELDS)
@@ -472,11 +472,11 @@ audit_each_subject(struct audit *audit, enum subject_kind kind,
 	MDB_val key = { 1, &sort }, value;
 	MDB_cursor *cursor;
 	MDB_txn *txn;
-	int rc = mdb_txn_begin(audit->env, NULL, MDB_RDONLY, &txn);
+	int rc = mdb_txn_begin(audit->base.env, NULL, MDB_RDONLY, &txn);
 
 	if (rc != 0)
 		return audit_error(rc, "begin to read");
-	rc = mdb_cursor_open(txn, audit->table[AUDIT_WORDS], &cursor);
+	rc = mdb_cursor_open(txn, audit->base.table[AUDIT_WORDS], &cursor);
 	if (rc != 0) {
 		mdb_txn_abort(txn);
 		return audit_error(rc, "read subjects");

@@ -4,21 +4,13 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-/* The file is sparse. */
 #define MAP_BYTES ((size_t)256 << 30)
 #define META_BYTES 72
 
-static const struct {
-	const char *name;
-	unsigned int flags;
-} tables[AUDIT_TABLES] = {
+static const struct projection_table tables[AUDIT_TABLES] = {
 	[AUDIT_META] = { "meta", 0 },
 	[AUDIT_ENTRIES] = { "entries", 0 },
 	[AUDIT_INDEX] = { "index", MDB_DUPSORT | MDB_DUPFIXED },
@@ -30,108 +22,22 @@ static const struct {
 };
 static const char meta_key[] = "place";
 
-int
-audit_error(int rc, const char *what)
-{
-	switch (rc) {
-	case 0:
-		return 0;
-	case MDB_NOTFOUND:
-		return ERR_NOT_FOUND_INTERNAL;
-	case MDB_MAP_FULL:
-	case MDB_TXN_FULL:
-	case ENOSPC:
-	case EDQUOT:
-		log_warn("audit", "no room to %s: %s", what, mdb_strerror(rc));
-		return ERR_FULL;
-	case ENOMEM:
-		log_error("audit", "no memory to %s", what);
-		return ERR_NOMEM;
-	case MDB_CORRUPTED:
-	case MDB_PAGE_NOTFOUND:
-	case MDB_INVALID:
-	case MDB_VERSION_MISMATCH:
-	case MDB_KEYEXIST:
-		log_error("audit", "cannot %s: %s", what, mdb_strerror(rc));
-		return ERR_CORRUPT;
-	default:
-		log_error("audit", "cannot %s: %s", what, mdb_strerror(rc));
-		return ERR_IO;
-	}
-}
+static const struct projection_kind kind = {
+	.name = "audit",
+	.tables = tables,
+	.n_tables = AUDIT_TABLES,
+	.map_bytes = MAP_BYTES,
+};
 
 /* --- the environment -------------------------------------------------------- */
 
-static int
-open_tables(struct audit *audit)
-{
-	MDB_txn *txn;
-	int rc = mdb_txn_begin(audit->env, NULL, 0, &txn);
-
-	if (rc != 0)
-		return rc;
-	for (size_t i = 0; i < AUDIT_TABLES && rc == 0; i++)
-		rc = mdb_dbi_open(txn, tables[i].name,
-		    tables[i].flags | MDB_CREATE, &audit->table[i]);
-	if (rc == 0)
-		return mdb_txn_commit(txn);
-	mdb_txn_abort(txn);
-	return rc;
-}
-
-static int
-open_env(struct audit *audit)
-{
-	unsigned int flags = MDB_NOTLS;
-	int dead, rc;
-
-	if (mkdir(audit->path, 0700) != 0 && errno != EEXIST)
-		return errno;
-	if (audit->volatile_)
-		flags |= MDB_NOSYNC | MDB_NOMETASYNC;
-	rc = mdb_env_create(&audit->env);
-	if (rc != 0)
-		return rc;
-	rc = mdb_env_set_maxdbs(audit->env, AUDIT_TABLES);
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(audit->env, audit->map_bytes);
-	if (rc == 0)
-		rc = mdb_env_open(audit->env, audit->path, flags, 0600);
-	if (rc == 0)
-		rc = mdb_reader_check(audit->env, &dead);
-	return rc == 0 ? open_tables(audit) : rc;
-}
-
-static void
-close_env(struct audit *audit)
-{
-	if (audit->env != NULL)
-		mdb_env_close(audit->env);
-	audit->env = NULL;
-}
-
-int
-audit_clear(struct audit *audit)
-{
-	static const char *const files[] = { "data.mdb", "lock.mdb" };
-	char name[sizeof(audit->path) + 16];
-
-	close_env(audit);
-	for (size_t i = 0; i < 2; i++) {
-		snprintf(name, sizeof(name), "%s/%s", audit->path, files[i]);
-		if (unlink(name) != 0 && errno != ENOENT)
-			return audit_error(errno, "remove the projection");
-	}
-	return audit_error(open_env(audit), "make the projection");
-}
-
-/* Of another format, or damaged: it is made of the journal, so away with it. */
+/* It is made of the journal: of another format, away with it. */
 static bool
-is_usable(struct audit *audit)
+is_usable(void *ctx)
 {
 	struct audit_place place;
 
-	return audit_place(&place, audit) == 0;
+	return audit_place(&place, ctx) == 0;
 }
 
 int
@@ -142,23 +48,11 @@ audit_open(struct audit **out, const char *path, size_t map_bytes,
 
 	if (audit == NULL)
 		return ERR_NOMEM;
-	audit->map_bytes = map_bytes != 0 ? map_bytes : MAP_BYTES;
-	audit->volatile_ = volatile_;
-	if (snprintf(audit->path, sizeof(audit->path), "%s", path) >=
-	    (int)sizeof(audit->path)) {
-		free(audit);
-		return ERR_BAD_REQUEST;
-	}
-	int err = audit_error(open_env(audit), "open the projection");
+	int err = projection_open(&audit->base, &kind, path, map_bytes,
+	    volatile_, is_usable, audit);
 
-	if (err == ERR_CORRUPT || (err == 0 && !is_usable(audit))) {
-		log_warn("audit",
-		    "%s is of another release or damaged: it is made anew",
-		    path);
-		err = audit_clear(audit);
-	}
 	if (err != 0) {
-		audit_close(audit);
+		free(audit);
 		return err;
 	}
 	*out = audit;
@@ -170,26 +64,26 @@ audit_close(struct audit *audit)
 {
 	if (audit == NULL)
 		return;
-	close_env(audit);
+	projection_close(&audit->base);
 	free(audit);
+}
+
+int
+audit_clear(struct audit *audit)
+{
+	return projection_clear(&audit->base);
 }
 
 int
 audit_sync(struct audit *audit)
 {
-	return audit_error(mdb_env_sync(audit->env, 1), "sync");
+	return projection_sync(&audit->base);
 }
 
 uint64_t
 audit_bytes(struct audit *audit)
 {
-	MDB_envinfo info;
-	MDB_stat stat;
-
-	if (mdb_env_info(audit->env, &info) != 0 ||
-	    mdb_env_stat(audit->env, &stat) != 0)
-		return 0;
-	return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+	return projection_bytes(&audit->base);
 }
 
 /* --- the place -------------------------------------------------------------- */
@@ -200,7 +94,7 @@ place_read(struct audit_place *place, uint32_t *next_ordinal,
 {
 	MDB_val key = { sizeof(meta_key), (void *)(uintptr_t)meta_key };
 	MDB_val value;
-	int rc = mdb_get(txn, audit->table[AUDIT_META], &key, &value);
+	int rc = mdb_get(txn, audit->base.table[AUDIT_META], &key, &value);
 
 	*place = (struct audit_place){ .batch = 0 };
 	*next_ordinal = 1;
@@ -236,8 +130,8 @@ place_write(struct audit_txn *txn)
 	be64_write(bytes + 24, place->entries);
 	be64_write(bytes + 32, place->pruned);
 	memcpy(bytes + 40, place->head, 32);
-	return mdb_put(txn->txn, txn->audit->table[AUDIT_META], &key, &value,
-	    0);
+	return mdb_put(txn->txn, txn->audit->base.table[AUDIT_META], &key,
+	    &value, 0);
 }
 
 int
@@ -245,7 +139,7 @@ audit_place(struct audit_place *place, struct audit *audit)
 {
 	uint32_t next_ordinal;
 	MDB_txn *txn;
-	int rc = mdb_txn_begin(audit->env, NULL, MDB_RDONLY, &txn);
+	int rc = mdb_txn_begin(audit->base.env, NULL, MDB_RDONLY, &txn);
 
 	if (rc != 0)
 		return audit_error(rc, "begin to read");
@@ -271,7 +165,7 @@ word_find(uint32_t *ordinal, const struct audit *audit, MDB_txn *txn,
 		return ERR_NOT_FOUND_INTERNAL;
 	bytes[0] = sort;
 	memcpy(bytes + 1, data, len);
-	int rc = mdb_get(txn, audit->table[AUDIT_WORDS], &key, &value);
+	int rc = mdb_get(txn, audit->base.table[AUDIT_WORDS], &key, &value);
 
 	if (rc == 0 && value.mv_size != 4)
 		return ERR_CORRUPT;
@@ -297,11 +191,12 @@ word_add(uint32_t *ordinal, struct audit_txn *txn, uint8_t sort,
 	memcpy(bytes + 1, data, len);
 	be32_write(number, txn->next_ordinal);
 	MDB_val word = { 1 + len, bytes }, place = { 4, number };
-	int rc = mdb_put(txn->txn, audit->table[AUDIT_WORDS], &word, &place, 0);
+	int rc =
+	    mdb_put(txn->txn, audit->base.table[AUDIT_WORDS], &word, &place, 0);
 
 	if (rc == 0)
-		rc = mdb_put(txn->txn, audit->table[AUDIT_ORDINALS], &place,
-		    &word, MDB_APPEND);
+		rc = mdb_put(txn->txn, audit->base.table[AUDIT_ORDINALS],
+		    &place, &word, MDB_APPEND);
 	if (rc != 0)
 		return audit_error(rc, "add a word");
 	*ordinal = txn->next_ordinal++;
@@ -318,7 +213,7 @@ word_get(uint8_t *sort, MDB_val *word, const struct audit *audit, MDB_txn *txn,
 	*sort = WORD_NONE;
 	*word = (MDB_val){ 0, NULL };
 	be32_write(number, ordinal);
-	int rc = mdb_get(txn, audit->table[AUDIT_ORDINALS], &key, word);
+	int rc = mdb_get(txn, audit->base.table[AUDIT_ORDINALS], &key, word);
 
 	if (rc == MDB_NOTFOUND)
 		return 0;
@@ -342,8 +237,9 @@ audit_begin(struct audit_txn **out, struct audit *audit)
 	if (txn == NULL)
 		return ERR_NOMEM;
 	txn->audit = audit;
-	int err = audit_error(mdb_txn_begin(audit->env, NULL, 0, &txn->txn),
-	    "begin to write");
+	int err =
+	    audit_error(mdb_txn_begin(audit->base.env, NULL, 0, &txn->txn),
+		"begin to write");
 
 	if (err == 0)
 		err = place_read(&txn->place, &txn->next_ordinal, audit,
@@ -395,7 +291,8 @@ write_postings(struct audit_txn *txn)
 		return 0;
 	qsort(txn->postings, txn->n_postings, sizeof(*txn->postings),
 	    compare_postings);
-	rc = mdb_cursor_open(txn->txn, txn->audit->table[AUDIT_INDEX], &cursor);
+	rc = mdb_cursor_open(txn->txn, txn->audit->base.table[AUDIT_INDEX],
+	    &cursor);
 	if (rc != 0)
 		return rc;
 	for (size_t i = 0; i < txn->n_postings && rc == 0; i++) {

@@ -166,7 +166,7 @@ hour_flush(struct audit_txn *txn)
 {
 	uint8_t key[8], bytes[16];
 	MDB_val at = { 8, key }, value;
-	MDB_dbi hours = txn->audit->table[AUDIT_HOURS];
+	MDB_dbi hours = txn->audit->base.table[AUDIT_HOURS];
 
 	if (txn->hour_first == 0)
 		return 0;
@@ -280,8 +280,9 @@ audit_put(struct audit_txn *txn, const struct audit_entry *entry)
 	be64_write(key, entry->row);
 	stored_write(bytes, &stored);
 	txn->place.entries++;
-	return audit_error(mdb_put(txn->txn, txn->audit->table[AUDIT_ENTRIES],
-			       &at, &value, MDB_APPEND),
+	return audit_error(mdb_put(txn->txn,
+			       txn->audit->base.table[AUDIT_ENTRIES], &at,
+			       &value, MDB_APPEND),
 	    "write an entry");
 }
 
@@ -302,7 +303,7 @@ delete_postings(struct audit_txn *txn, uint64_t row, const struct stored *entry)
 		if (value == 0)
 			continue;
 		index_key(key, (enum audit_field)field, value);
-		rc = mdb_del(txn->txn, txn->audit->table[AUDIT_INDEX], &at,
+		rc = mdb_del(txn->txn, txn->audit->base.table[AUDIT_INDEX], &at,
 		    &data);
 		rc = rc == MDB_NOTFOUND ? 0 : rc;
 	}
@@ -315,8 +316,8 @@ oldest(uint64_t *row, struct stored *entry, const struct audit_txn *txn)
 {
 	MDB_cursor *cursor;
 	MDB_val key, value;
-	int rc = mdb_cursor_open(txn->txn, txn->audit->table[AUDIT_ENTRIES],
-	    &cursor);
+	int rc = mdb_cursor_open(txn->txn,
+	    txn->audit->base.table[AUDIT_ENTRIES], &cursor);
 
 	if (rc != 0)
 		return audit_error(rc, "read the oldest entry");
@@ -351,7 +352,8 @@ audit_prune(uint64_t *given_up, struct audit_txn *txn, int64_t before,
 		be64_write(key, row);
 		if (err == 0)
 			err = audit_error(mdb_del(txn->txn,
-					      txn->audit->table[AUDIT_ENTRIES],
+					      txn->audit->base
+						  .table[AUDIT_ENTRIES],
 					      &at, NULL),
 			    "give up an entry");
 		if (err == 0) {

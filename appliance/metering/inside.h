@@ -7,6 +7,7 @@
 #define APPLIANCE_METERING_INSIDE_H
 
 #include "appliance/metering/metering.h"
+#include "appliance/projection/projection.h"
 
 #include "shared/base/buf.h"
 
@@ -36,12 +37,10 @@ enum metering_table {
 	METERING_TABLES,
 };
 
+_Static_assert(METERING_TABLES <= PROJECTION_TABLES_MAX, "there is room");
+
 struct metering {
-	MDB_env *env;
-	char path[4096];
-	size_t map_bytes;
-	bool volatile_;
-	MDB_dbi table[METERING_TABLES];
+	struct projection base;
 };
 
 /** What a line is between its hours. */
@@ -139,7 +138,11 @@ int hot_settle(struct metering_txn *txn, struct hot *hot, int64_t time);
 int hot_flush(struct metering_txn *txn);
 
 /** Ours for LMDB's; logged but what is merely not there. */
-int metering_error(int rc, const char *what);
+static inline int
+metering_error(int rc, const char *what)
+{
+	return projection_error("metering", rc, what);
+}
 int metering_put(struct metering_txn *txn, enum metering_table table,
     const void *key, size_t key_len, const void *value, size_t len);
 int metering_get(MDB_val *value, const struct metering_txn *txn,

@@ -299,8 +299,8 @@ take_line(struct reading *reading, const MDB_val *number)
 	reading->line = be32_read(number->mv_data);
 	reading->state = (struct line_state){ .until = UINT32_MAX };
 	be32_write(key_bytes, reading->line);
-	int rc = mdb_get(reading->txn, reading->metering->table[METERING_LINES],
-	    &key, &value);
+	int rc = mdb_get(reading->txn,
+	    reading->metering->base.table[METERING_LINES], &key, &value);
 
 	if (rc == MDB_NOTFOUND)
 		return 0;
@@ -334,7 +334,7 @@ read_lines(struct reading *reading)
 	MDB_cursor *names;
 	int err = 0;
 	int rc = mdb_cursor_open(reading->txn,
-	    reading->metering->table[METERING_NAMES], &names);
+	    reading->metering->base.table[METERING_NAMES], &names);
 
 	if (rc != 0)
 		return metering_error(rc, "read lines");
@@ -378,8 +378,8 @@ metering_read(struct metering *metering,
 	    question->from % METERING_HOUR_MS != 0 ||
 	    question->to % METERING_HOUR_MS != 0)
 		return ERR_BAD_REQUEST;
-	int err = metering_error(mdb_txn_begin(metering->env, NULL, MDB_RDONLY,
-				     &reading.txn),
+	int err = metering_error(mdb_txn_begin(metering->base.env, NULL,
+				     MDB_RDONLY, &reading.txn),
 	    "begin to read");
 
 	if (err != 0)
@@ -387,7 +387,7 @@ metering_read(struct metering *metering,
 	err = metering_place_read(&place, &next_line, metering, reading.txn);
 	if (err == 0)
 		err = metering_error(mdb_cursor_open(reading.txn,
-					 metering->table[METERING_HOURS],
+					 metering->base.table[METERING_HOURS],
 					 &reading.hours),
 		    "begin to read");
 	reading.now = question->now > place.time ? question->now : place.time;
@@ -483,14 +483,14 @@ metering_evidence(struct metering *metering, const char *license,
 	struct proving proving = { NULL, from < 0 ? 0 : from, to, each, ctx };
 	MDB_cursor *names = NULL;
 	MDB_txn *txn;
-	int rc = mdb_txn_begin(metering->env, NULL, MDB_RDONLY, &txn);
+	int rc = mdb_txn_begin(metering->base.env, NULL, MDB_RDONLY, &txn);
 
 	if (rc != 0)
 		return metering_error(rc, "begin to read");
-	rc = mdb_cursor_open(txn, metering->table[METERING_NAMES], &names);
+	rc = mdb_cursor_open(txn, metering->base.table[METERING_NAMES], &names);
 	if (rc == 0)
-		rc = mdb_cursor_open(txn, metering->table[METERING_OVERAGES],
-		    &proving.cursor);
+		rc = mdb_cursor_open(txn,
+		    metering->base.table[METERING_OVERAGES], &proving.cursor);
 	int err = metering_error(rc, "begin to read");
 
 	if (err == 0)

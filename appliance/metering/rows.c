@@ -63,8 +63,8 @@ held_take(struct held *held, struct metering_txn *txn, uint64_t lease)
 	held->count = be32_read(p + PARTS * 4);
 	held->borrowed = p[PARTS * 4 + 4] != 0;
 	return metering_error(mdb_del(txn->txn,
-				  txn->metering->table[METERING_LEASES], &at,
-				  NULL),
+				  txn->metering->base.table[METERING_LEASES],
+				  &at, NULL),
 	    "end a lease");
 }
 
@@ -161,8 +161,8 @@ next_metric(struct metering_line *line, struct metering_txn *txn,
 {
 	MDB_val key = { *len, name }, value;
 	MDB_cursor *cursor;
-	int rc = mdb_cursor_open(txn->txn, txn->metering->table[METERING_NAMES],
-	    &cursor);
+	int rc = mdb_cursor_open(txn->txn,
+	    txn->metering->base.table[METERING_NAMES], &cursor);
 
 	if (rc != 0)
 		return metering_error(rc, "look for metrics");

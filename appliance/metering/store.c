@@ -4,131 +4,40 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-/* The file is sparse. */
 #define MAP_BYTES ((size_t)64 << 30)
 #define META_BYTES 64
 
-static const char *const tables[METERING_TABLES] = {
-	[METERING_META] = "meta",
-	[METERING_NAMES] = "names",
-	[METERING_LINES] = "lines",
-	[METERING_HOURS] = "hours",
-	[METERING_LEASES] = "leases",
-	[METERING_LICENSES] = "licenses",
-	[METERING_DIGESTS] = "digests",
-	[METERING_OVERAGES] = "overages",
+static const struct projection_table tables[METERING_TABLES] = {
+	[METERING_META] = { "meta", 0 },
+	[METERING_NAMES] = { "names", 0 },
+	[METERING_LINES] = { "lines", 0 },
+	[METERING_HOURS] = { "hours", 0 },
+	[METERING_LEASES] = { "leases", 0 },
+	[METERING_LICENSES] = { "licenses", 0 },
+	[METERING_DIGESTS] = { "digests", 0 },
+	[METERING_OVERAGES] = { "overages", 0 },
 };
 static const char meta_key[] = "place";
 
-int
-metering_error(int rc, const char *what)
-{
-	switch (rc) {
-	case 0:
-		return 0;
-	case MDB_NOTFOUND:
-		return ERR_NOT_FOUND_INTERNAL;
-	case MDB_MAP_FULL:
-	case MDB_TXN_FULL:
-	case ENOSPC:
-	case EDQUOT:
-		log_warn("metering", "no room to %s: %s", what,
-		    mdb_strerror(rc));
-		return ERR_FULL;
-	case ENOMEM:
-		log_error("metering", "no memory to %s", what);
-		return ERR_NOMEM;
-	case MDB_CORRUPTED:
-	case MDB_PAGE_NOTFOUND:
-	case MDB_INVALID:
-	case MDB_VERSION_MISMATCH:
-		log_error("metering", "cannot %s: %s", what, mdb_strerror(rc));
-		return ERR_CORRUPT;
-	default:
-		log_error("metering", "cannot %s: %s", what, mdb_strerror(rc));
-		return ERR_IO;
-	}
-}
+static const struct projection_kind kind = {
+	.name = "metering",
+	.tables = tables,
+	.n_tables = METERING_TABLES,
+	.map_bytes = MAP_BYTES,
+};
 
 /* --- the environment -------------------------------------------------------- */
 
-static int
-open_tables(struct metering *metering)
-{
-	MDB_txn *txn;
-	int rc = mdb_txn_begin(metering->env, NULL, 0, &txn);
-
-	if (rc != 0)
-		return rc;
-	for (size_t i = 0; i < METERING_TABLES && rc == 0; i++)
-		rc = mdb_dbi_open(txn, tables[i], MDB_CREATE,
-		    &metering->table[i]);
-	if (rc == 0)
-		return mdb_txn_commit(txn);
-	mdb_txn_abort(txn);
-	return rc;
-}
-
-static int
-open_env(struct metering *metering)
-{
-	unsigned int flags = MDB_NOTLS;
-	int dead, rc;
-
-	if (mkdir(metering->path, 0700) != 0 && errno != EEXIST)
-		return errno;
-	if (metering->volatile_)
-		flags |= MDB_NOSYNC | MDB_NOMETASYNC;
-	rc = mdb_env_create(&metering->env);
-	if (rc != 0)
-		return rc;
-	rc = mdb_env_set_maxdbs(metering->env, METERING_TABLES);
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(metering->env, metering->map_bytes);
-	if (rc == 0)
-		rc = mdb_env_open(metering->env, metering->path, flags, 0600);
-	if (rc == 0)
-		rc = mdb_reader_check(metering->env, &dead);
-	return rc == 0 ? open_tables(metering) : rc;
-}
-
-static void
-close_env(struct metering *metering)
-{
-	if (metering->env != NULL)
-		mdb_env_close(metering->env);
-	metering->env = NULL;
-}
-
-int
-metering_clear(struct metering *metering)
-{
-	static const char *const files[] = { "data.mdb", "lock.mdb" };
-	char name[sizeof(metering->path) + 16];
-
-	close_env(metering);
-	for (size_t i = 0; i < 2; i++) {
-		snprintf(name, sizeof(name), "%s/%s", metering->path, files[i]);
-		if (unlink(name) != 0 && errno != ENOENT)
-			return metering_error(errno, "remove the projection");
-	}
-	return metering_error(open_env(metering), "make the projection");
-}
-
-/* Of another format, or damaged: it is made of the journal, so away with it. */
+/* It is made of the journal: of another format, away with it. */
 static bool
-is_usable(struct metering *metering)
+is_usable(void *ctx)
 {
 	struct metering_place place;
 
-	return metering_place(&place, metering) == 0;
+	return metering_place(&place, ctx) == 0;
 }
 
 int
@@ -139,23 +48,11 @@ metering_open(struct metering **out, const char *path, size_t map_bytes,
 
 	if (metering == NULL)
 		return ERR_NOMEM;
-	metering->map_bytes = map_bytes != 0 ? map_bytes : MAP_BYTES;
-	metering->volatile_ = volatile_;
-	if (snprintf(metering->path, sizeof(metering->path), "%s", path) >=
-	    (int)sizeof(metering->path)) {
-		free(metering);
-		return ERR_BAD_REQUEST;
-	}
-	int err = metering_error(open_env(metering), "open the projection");
+	int err = projection_open(&metering->base, &kind, path, map_bytes,
+	    volatile_, is_usable, metering);
 
-	if (err == ERR_CORRUPT || (err == 0 && !is_usable(metering))) {
-		log_warn("metering",
-		    "%s is of another release or damaged: it is made anew",
-		    path);
-		err = metering_clear(metering);
-	}
 	if (err != 0) {
-		metering_close(metering);
+		free(metering);
 		return err;
 	}
 	*out = metering;
@@ -167,26 +64,26 @@ metering_close(struct metering *metering)
 {
 	if (metering == NULL)
 		return;
-	close_env(metering);
+	projection_close(&metering->base);
 	free(metering);
+}
+
+int
+metering_clear(struct metering *metering)
+{
+	return projection_clear(&metering->base);
 }
 
 int
 metering_sync(struct metering *metering)
 {
-	return metering_error(mdb_env_sync(metering->env, 1), "sync");
+	return projection_sync(&metering->base);
 }
 
 uint64_t
 metering_bytes(struct metering *metering)
 {
-	MDB_envinfo info;
-	MDB_stat stat;
-
-	if (mdb_env_info(metering->env, &info) != 0 ||
-	    mdb_env_stat(metering->env, &stat) != 0)
-		return 0;
-	return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+	return projection_bytes(&metering->base);
 }
 
 /* --- the place -------------------------------------------------------------- */
@@ -197,7 +94,8 @@ metering_place_read(struct metering_place *place, uint32_t *next_line,
 {
 	MDB_val key = { sizeof(meta_key), (void *)(uintptr_t)meta_key };
 	MDB_val value;
-	int rc = mdb_get(txn, metering->table[METERING_META], &key, &value);
+	int rc =
+	    mdb_get(txn, metering->base.table[METERING_META], &key, &value);
 
 	*place = (struct metering_place){ .time = INT64_MIN };
 	*next_line = 1;
@@ -238,7 +136,7 @@ metering_place(struct metering_place *place, struct metering *metering)
 {
 	uint32_t next_line;
 	MDB_txn *txn;
-	int rc = mdb_txn_begin(metering->env, NULL, MDB_RDONLY, &txn);
+	int rc = mdb_txn_begin(metering->base.env, NULL, MDB_RDONLY, &txn);
 
 	if (rc != 0)
 		return metering_error(rc, "begin to read");
@@ -257,8 +155,9 @@ metering_put(struct metering_txn *txn, enum metering_table table,
 	MDB_val at = { key_len, (void *)(uintptr_t)key };
 	MDB_val bytes = { len, (void *)(uintptr_t)value };
 
-	return metering_error(mdb_put(txn->txn, txn->metering->table[table],
-				  &at, &bytes, 0),
+	return metering_error(mdb_put(txn->txn,
+				  txn->metering->base.table[table], &at, &bytes,
+				  0),
 	    "write what was used");
 }
 
@@ -268,8 +167,8 @@ metering_get(MDB_val *value, const struct metering_txn *txn,
 {
 	MDB_val at = { len, (void *)(uintptr_t)key };
 
-	return metering_error(mdb_get(txn->txn, txn->metering->table[table],
-				  &at, value),
+	return metering_error(mdb_get(txn->txn,
+				  txn->metering->base.table[table], &at, value),
 	    "look up what was used");
 }
 
@@ -286,9 +185,9 @@ metering_begin(struct metering_txn **out, struct metering *metering)
 	}
 	txn->metering = metering;
 	txn->hot = hot;
-	int err =
-	    metering_error(mdb_txn_begin(metering->env, NULL, 0, &txn->txn),
-		"begin to write");
+	int err = metering_error(mdb_txn_begin(metering->base.env, NULL, 0,
+				     &txn->txn),
+	    "begin to write");
 
 	if (err == 0)
 		err = metering_place_read(&txn->place, &txn->next_line,
