@@ -6,7 +6,7 @@
 START_TEST(nonces_share_a_beat_and_verify)
 {
 	struct local_checkout ask = question();
-	struct local_renew renew[3];
+	struct local_renew renew[3] = { 0 };
 	struct local_renew_reply reply;
 	struct rpc_envelope envelope;
 	struct journal_beat beat;
