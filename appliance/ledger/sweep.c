@@ -273,6 +273,22 @@ step_bases(bool *more, struct ledger *ledger)
 	    : err;
 }
 
+/* More may have been given up while it ran. */
+static int
+begin_again(bool *more, struct ledger_sweep *sweep, struct ledger *ledger)
+{
+	const uint64_t removed = sweep->removed, bytes = sweep->bytes;
+	int err = ledger_sweep_is_due(more, ledger);
+
+	if (err != 0 || !*more)
+		return err;
+	ledger_sweep_end(sweep);
+	err = ledger_sweep_begin(sweep, ledger);
+	sweep->removed = removed;
+	sweep->bytes = bytes;
+	return err;
+}
+
 int
 ledger_sweep_step(bool *more, struct ledger_sweep *sweep, struct ledger *ledger)
 {
@@ -292,5 +308,6 @@ ledger_sweep_step(bool *more, struct ledger_sweep *sweep, struct ledger *ledger)
 	err = store_trim(more, &sweep->trim, ledger->store);
 	if (err != 0 || *more)
 		return err;
-	return note_swept(sweep, ledger);
+	err = note_swept(sweep, ledger);
+	return err == 0 ? begin_again(more, sweep, ledger) : err;
 }

@@ -529,6 +529,39 @@ START_TEST(a_crash_before_the_row_leaves_the_journal_as_it_was)
 }
 END_TEST
 
+START_TEST(what_is_given_up_during_a_sweep_goes_with_it)
+{
+	struct ledger_sweep sweep;
+	struct ledger_plan plan;
+	struct problem problem;
+	bool more = true, due = true;
+
+	some_days(12);
+	ck_assert_int_eq(world_plan(&world, &plan, WORLD_NOW + 5 * WORLD_DAY,
+			     &problem),
+	    0);
+	ck_assert_int_eq(world_give_up(&world, &plan), 0);
+	ck_assert_int_eq(ledger_sweep_begin(&sweep, world.ledger), 0);
+	ck_assert_int_eq(ledger_sweep_step(&more, &sweep, world.ledger), 0);
+	ck_assert(more);
+	uint64_t first = plan.row.before;
+
+	ck_assert_int_eq(world_plan(&world, &plan, WORLD_NOW + 8 * WORLD_DAY,
+			     &problem),
+	    0);
+	ck_assert_uint_gt(plan.row.before, first);
+	ck_assert_int_eq(world_give_up(&world, &plan), 0);
+	while (more)
+		ck_assert_int_eq(ledger_sweep_step(&more, &sweep, world.ledger),
+		    0);
+	ledger_sweep_end(&sweep);
+	ck_assert_int_eq(ledger_sweep_is_due(&due, world.ledger), 0);
+	ck_assert(!due);
+	ck_assert_uint_eq(batches_there(), blobs_there());
+	world_check_folded(&world);
+}
+END_TEST
+
 START_TEST(a_sweep_that_was_cut_short_goes_on)
 {
 	struct ledger_plan plan;
@@ -719,6 +752,7 @@ suite(void)
 	    a_license_that_asks_for_reports_meanwhile_keeps_it_too);
 	tcase_add_test(t, a_lease_that_is_held_keeps_its_evidence);
 	tcase_add_test(t, a_crash_before_the_row_leaves_the_journal_as_it_was);
+	tcase_add_test(t, what_is_given_up_during_a_sweep_goes_with_it);
 	tcase_add_test(t, a_sweep_that_was_cut_short_goes_on);
 	tcase_add_test(t, a_base_that_was_altered_is_not_folded_on);
 	tcase_add_test(t, what_rests_on_nothing_is_not_given_up);
