@@ -71,15 +71,14 @@ alert_severity_of(const struct alert_subject *subject)
 	case ALERT_MAP:
 		return ALERT_CRITICAL;
 	case ALERT_QUOTA:
-		return subject->stage >= 100 ? ALERT_CRITICAL : ALERT_WARNING;
+	case ALERT_USAGE_LIMIT:
+		return subject->stage % 1000 >= 100 ? ALERT_CRITICAL
+						    : ALERT_WARNING;
 	case ALERT_LICENSE_EXPIRING:
 		return subject->stage <= 1 ? ALERT_CRITICAL : ALERT_WARNING;
 	case ALERT_LICENSE_OVERRUN:
 		return subject->stage == ALERT_OVERRUN_CONTRACT ? ALERT_CRITICAL
 								: ALERT_WARNING;
-	case ALERT_USAGE_LIMIT:
-		return subject->stage % 1000 >= 100 ? ALERT_CRITICAL
-						    : ALERT_WARNING;
 	case ALERT_LICENSE_STATUS:
 		return ALERT_CRITICAL;
 	case ALERT_TEST:
@@ -177,6 +176,28 @@ say_overrun(struct alert_view *view, const struct alert_subject *subject)
 }
 
 static void
+say_quota(struct alert_view *view, const struct alert_subject *subject,
+    unsigned long long found, unsigned long long most, const char *tenant)
+{
+	static const struct {
+		const char *what, *option;
+	} quotas[ALERT_QUOTAS] = {
+		[ALERT_QUOTA_CALLS] = { "requests of today",
+		    "--calls-per-day" },
+		[ALERT_QUOTA_DEVICES] = { "devices", "--devices" },
+		[ALERT_QUOTA_KEYS] = { "API keys", "--keys" },
+		[ALERT_QUOTA_USERS] = { "users", "--users" },
+	};
+	uint32_t quota = subject->stage / 1000;
+
+	if (quota >= ALERT_QUOTAS)
+		quota = ALERT_QUOTA_CALLS;
+	SAY("%s has used %u %% of its %llu %s: %llu", view->about,
+	    subject->stage % 1000, most, quotas[quota].what, found);
+	ANSWER("leasehold tenant set %.64s %s N", tenant, quotas[quota].option);
+}
+
+static void
 say_clock(struct alert_view *view, const struct alert_subject *subject)
 {
 	if (subject->stage == ALERT_CLOCK_BEHIND) {
@@ -228,9 +249,7 @@ alert_words(struct alert_view *view, const struct alert_subject *subject,
 		say_key(view, (enum alert_kind)subject->kind);
 		return;
 	case ALERT_QUOTA:
-		SAY("%s has used %u %% of its %llu requests of today: %llu",
-		    view->about, subject->stage, most, found);
-		ANSWER("leasehold tenant set %.64s --calls-per-day N", tenant);
+		say_quota(view, subject, found, most, tenant);
 		return;
 	case ALERT_LICENSE_EXPIRING:
 		say_license(view, subject);

@@ -8,6 +8,16 @@
 
 #include "shared/rpc/messages_alert.h"
 
+/** Which of a tenant's limits an ALERT_QUOTA is about, in its stage. */
+enum alert_quota {
+	ALERT_QUOTA_CALLS, /* of a day */
+	ALERT_QUOTA_DEVICES,
+	ALERT_QUOTA_KEYS,
+	ALERT_QUOTA_USERS,
+	ALERT_QUOTAS,
+};
+#define ALERT_QUOTA_STAGE(quota, percent) ((quota) * 1000 + (percent))
+
 /** Fills about, severity, text and answer; the rest of `view` is filled in, its
  * address, host and fingerprint are made harmless. */
 void alert_words(struct alert_view *view, const struct alert_subject *subject,

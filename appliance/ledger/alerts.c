@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* So often is counted what limits count, and so soon when more were made. */
+#define COUNT_EVERY_MS ((int64_t)60 * 1000)
+#define COUNT_AFTER_MS ((int64_t)5 * 1000)
 #define MINUTE_MS ((int64_t)60 * 1000)
 /* After a commit that failed. */
 #define RECOVER_MS ((int64_t)10 * 1000)
@@ -29,6 +32,10 @@ struct alerts {
 	struct table entries;
 	bool full_told;
 	bool licenses_due;
+	struct {
+		int64_t at; /* boottime; 0: never */
+		uint64_t revision, made; /* then */
+	} counted; /* what limits count */
 };
 
 /* Numbers are below these for as long as a site may live. */
@@ -418,6 +425,23 @@ alerts_take_licenses_due(struct tenant *tenant)
 
 	tenant->alerts->licenses_due = false;
 	return due;
+}
+
+bool
+alerts_take_count_due(struct tenant *tenant, uint64_t made)
+{
+	struct alerts *alerts = tenant->alerts;
+	const uint64_t revision = tenant->entry->facts.revision;
+	int64_t now = clock_boottime_ms(), at = alerts->counted.at;
+
+	if (at != 0 && revision == alerts->counted.revision &&
+	    now - at < (made == alerts->counted.made ? COUNT_EVERY_MS
+						     : COUNT_AFTER_MS))
+		return false;
+	alerts->counted.at = now;
+	alerts->counted.revision = revision;
+	alerts->counted.made = made;
+	return true;
 }
 
 void

@@ -53,6 +53,9 @@ void alerts_key_ended(struct tenant *tenant, uint64_t device);
 void alerts_license_changed(struct tenant *tenant);
 /** Are contracts to be looked at now? Once for each change. */
 bool alerts_take_licenses_due(struct tenant *tenant);
+/** Is what limits count to be counted now? When the limits changed, soon after
+ * more were made, and once a minute, for some may have gone. */
+bool alerts_take_count_due(struct tenant *tenant, uint64_t made);
 /** Add to the last page what is not journaled yet. */
 void alerts_add_waiting(struct alert_page *page, struct tenant *tenant,
     struct arena *arena);

@@ -2,6 +2,8 @@
  * the site as a whole, told in its own tenant: clock, disk, rollback. */
 #include "appliance/ledger/alerts.h"
 
+#include "appliance/ledger/alert_words.h"
+#include "appliance/ledger/ledger_tenant.h"
 #include "appliance/ledger/store.h"
 #include "appliance/ledger/tenant_use.h"
 #include "appliance/ledger/usage.h"
@@ -103,30 +105,64 @@ watch_site(struct tenant *tenant, const struct store_room *room)
 /* --- quotas ----------------------------------------------------------------- */
 
 static void
-watch_quota(struct tenant *tenant)
+watch_quota(struct tenant *tenant, enum alert_quota quota, uint64_t value,
+    uint64_t limit)
 {
 	static const uint32_t stages[] = { 80, 100 };
-	const struct tenant_entry *entry = tenant->entry;
-	uint64_t limit = entry->facts.limits.apiCallsPerDay;
-	bool today = entry->usage_day == tenant->process->usage_day;
-	uint64_t calls = today ? entry->usage.calls : 0;
 
 	for (size_t i = 0; i < 2; i++) {
 		struct alert_fact fact = {
 			.subject = { ALERT_QUOTA, ALERT_OF_TENANT, 0,
-			    stages[i] },
-			.value = calls,
+			    ALERT_QUOTA_STAGE(quota, stages[i]) },
+			.value = value,
 			.limit = limit,
 		};
 		uint64_t percent = limit == 0 ? 0
-		    : calls >= limit
+		    : value >= limit
 		    ? 100
-		    : (uint64_t)((double)calls * 100.0 / (double)limit);
+		    : (uint64_t)((double)value * 100.0 / (double)limit);
 
 		alert_set(tenant, &fact,
 		    alert_crosses(alert_is_on(tenant, &fact.subject), percent,
 			stages[i], stages[i] - 5));
 	}
+}
+
+static void
+watch_calls(struct tenant *tenant)
+{
+	const struct tenant_entry *entry = tenant->entry;
+	bool today = entry->usage_day == tenant->process->usage_day;
+
+	watch_quota(tenant, ALERT_QUOTA_CALLS, today ? entry->usage.calls : 0,
+	    entry->facts.limits.apiCallsPerDay);
+}
+
+static void
+watch_counted(struct tenant *tenant)
+{
+	const struct tenant_limits *limits = &tenant->entry->facts.limits;
+	const bool any =
+	    limits->devices != 0 || limits->keys != 0 || limits->users != 0;
+	struct ledger_tenant_has has = { .devices = 0 };
+	struct ledger_view *view;
+	int err = any ? ledger_view_open(&view, tenant->ledger) : 0;
+
+	if (err != 0)
+		return;
+	if (any) {
+		bool due =
+		    alerts_take_count_due(tenant, ledger_tenant_made(view));
+
+		if (due)
+			err = ledger_tenant_has(&has, view);
+		ledger_view_close(view);
+		if (!due || err != 0)
+			return;
+	}
+	watch_quota(tenant, ALERT_QUOTA_DEVICES, has.devices, limits->devices);
+	watch_quota(tenant, ALERT_QUOTA_KEYS, has.keys, limits->keys);
+	watch_quota(tenant, ALERT_QUOTA_USERS, has.users, limits->users);
 }
 
 /* --- contracts -------------------------------------------------------------- */
@@ -234,7 +270,8 @@ alerts_watch(struct tenant *tenant)
 	watch_map(tenant, &room);
 	if (strcmp(tenant->name, SETUP_TENANT) == 0)
 		watch_site(tenant, &room);
-	watch_quota(tenant);
+	watch_calls(tenant);
+	watch_counted(tenant);
 	watch_licenses(tenant);
 	metering_watch(tenant);
 }

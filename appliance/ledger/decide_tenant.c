@@ -96,6 +96,26 @@ count_all(struct ledger_tally *tally, const struct state *state)
 	return err;
 }
 
+int
+ledger_tenant_has(struct ledger_tenant_has *out, struct ledger_view *view)
+{
+	struct ledger_tally tally;
+	int err = count_all(&tally, &view->state);
+
+	*out = (struct ledger_tenant_has){
+		.devices = tally.n[LIMIT_DEVICES],
+		.keys = tally.n[LIMIT_KEYS],
+		.users = tally.n[LIMIT_USERS],
+	};
+	return err;
+}
+
+uint64_t
+ledger_tenant_made(const struct ledger_view *view)
+{
+	return view->state.counters.next_device;
+}
+
 /* Who goes is rare, and then all are counted anew. A device that enrolls again
  * has its number already. */
 void

@@ -26,4 +26,13 @@ struct ledger_tenant_facts {
 int ledger_tenant_facts(struct ledger_tenant_facts *out,
     struct ledger_view *view);
 
+/** How many there are, as limits count them (limits.h). Reads every device and
+ * user. */
+struct ledger_tenant_has {
+	uint64_t devices, keys, users;
+};
+int ledger_tenant_has(struct ledger_tenant_has *out, struct ledger_view *view);
+/** Another one whenever a device or key is new. Cheap. */
+uint64_t ledger_tenant_made(const struct ledger_view *view);
+
 #endif

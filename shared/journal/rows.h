@@ -594,7 +594,7 @@ enum alert_kind {
 	ALERT_NO_CERTIFICATE,
 	ALERT_UNUSUAL_RATE,
 	ALERT_OUT_OF_HOURS,
-	ALERT_QUOTA, /* of the tenant; stage: percent that are used */
+	ALERT_QUOTA, /* of the tenant; stage: 1000 * which + percent */
 	ALERT_LICENSE_EXPIRING, /* stage: days before the end of its contract */
 	ALERT_ROLLBACK, /* of the site, or seen by a device */
 	ALERT_CLOCK, /* stage: enum alert_clock */

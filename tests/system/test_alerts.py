@@ -187,6 +187,32 @@ def a_quota_is_told_at_80_and_at_100_percent():
         expect(sorted(over) == [80, 100], over)
 
 
+def limits_on_keys_are_told_before_one_is_refused():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        api = Api(site)
+
+        def stages(*options):
+            return sorted(item["stage"] for item in alerts(site, *options)
+                          if item["kind"] == "quota")
+
+        def limit(keys):
+            done = site.cli("tenant", "set", "default", "--keys", str(keys))
+            expect(done.status == 0, done.err)
+
+        make_key(api)
+        limit(1)
+        wait_for(lambda: stages() == [2080, 2100], "the limit is not told")
+        found = [item for item in alerts(site) if item["stage"] == 2100][0]
+        expect(found["severity"] == "critical" and
+               found["answer"] == "leasehold tenant set default --keys N",
+               found)
+        limit(100)
+        wait_for(lambda: stages() == [], "it is raised, and still told")
+        wait_for(lambda: stages("--all") == [2080, 2100], "not kept")
+
+
 def a_store_put_back_is_told_though_nothing_can_be_journaled():
     with World() as world:
         site = Site(world)
@@ -231,6 +257,7 @@ if __name__ == "__main__":
         what_strangers_say_is_shown_as_text,
         a_contract_that_ends_is_told_until_it_is_renewed,
         a_quota_is_told_at_80_and_at_100_percent,
+        limits_on_keys_are_told_before_one_is_refused,
         a_store_put_back_is_told_though_nothing_can_be_journaled,
         followers_of_events_see_it,
     ]))

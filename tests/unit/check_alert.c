@@ -311,6 +311,39 @@ START_TEST(contract_is_told_a_month_a_week_and_a_day_before_its_end)
 }
 END_TEST
 
+START_TEST(each_quota_says_what_it_limits_and_what_raises_it)
+{
+	static const struct {
+		uint32_t stage, severity;
+		const char *text, *answer;
+	} cases[] = {
+		{ 80, ALERT_WARNING,
+		    "tenant acme has used 80 % of its 5 requests of today: 4",
+		    "leasehold tenant set acme --calls-per-day N" },
+		{ 1080, ALERT_WARNING,
+		    "tenant acme has used 80 % of its 5 devices: 4",
+		    "leasehold tenant set acme --devices N" },
+		{ 2100, ALERT_CRITICAL,
+		    "tenant acme has used 100 % of its 5 API keys: 4",
+		    "leasehold tenant set acme --keys N" },
+		{ 3080, ALERT_WARNING,
+		    "tenant acme has used 80 % of its 5 users: 4",
+		    "leasehold tenant set acme --users N" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct alert_view view = { .count = 1 };
+		const struct alert_subject subject = { ALERT_QUOTA,
+			ALERT_OF_TENANT, 0, cases[i].stage };
+
+		alert_words(&view, &subject, 4, 5, "acme");
+		ck_assert_uint_eq(view.severity, cases[i].severity);
+		ck_assert_str_eq(view.text, cases[i].text);
+		ck_assert_str_eq(view.answer, cases[i].answer);
+	}
+}
+END_TEST
+
 START_TEST(every_kind_has_words_and_strangers_end_no_line)
 {
 	for (uint32_t kind = 0; kind < ALERT_KINDS; kind++) {
@@ -350,6 +383,8 @@ suite(void)
 	tcase_add_test(tcase,
 	    old_closed_alerts_are_forgotten_and_open_ones_never);
 	tcase_add_test(tcase, folding_the_journal_gives_the_same_alerts);
+	tcase_add_test(tcase,
+	    each_quota_says_what_it_limits_and_what_raises_it);
 	tcase_add_test(tcase, figure_at_its_bound_does_not_flap);
 	tcase_add_test(tcase,
 	    contract_is_told_a_month_a_week_and_a_day_before_its_end);
