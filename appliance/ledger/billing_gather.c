@@ -64,7 +64,7 @@ add_serial(struct gathering *g, const struct serial *from,
 	return 0;
 }
 
-/* --- of a site ------------------------------------------------------------------- */
+/* --- of a site ---------------------------------------------------------------- */
 
 static int
 gather_document(void *ctx, const struct record_span *key,
@@ -83,7 +83,7 @@ gather_document(void *ctx, const struct record_span *key,
 	return err == 0 ? add_serial(g, &serial, &document.token) : err;
 }
 
-/* --- of a hub ---------------------------------------------------------------------- */
+/* --- of a hub ----------------------------------------------------------------- */
 
 static int
 gather_order(void *ctx, uint64_t number)
@@ -185,7 +185,7 @@ check_customer(struct gathering *g)
 	return 0;
 }
 
-/* --- sorted ----------------------------------------------------------------------- */
+/* --- sorted ------------------------------------------------------------------- */
 
 static int
 by_license(const void *a, const void *b)
