@@ -149,8 +149,8 @@ const struct command_spec commands[] = {
 	    "  --vendor V    to that vendor; needed where there are several\n",
 	    "leasehold sync export report.sync", sync_export },
 	{ "sync import", "FILE",
-	    "take receipts and changes of licenses from a vendor (admin)",
-	    NULL, "leasehold sync import receipt.sync", sync_import },
+	    "take receipts and changes of licenses from a vendor (admin)", NULL,
+	    "leasehold sync import receipt.sync", sync_import },
 	{ "policy show", "", "the policy in force (admin)",
 	    "  --version N   an earlier one\n", "leasehold policy show",
 	    policy_show },
@@ -499,8 +499,9 @@ const struct command_spec commands[] = {
 	    "leasehold audit verify", audit_verify },
 	{ "audit checkpoint", "", "journal a hash of the whole state (admin)",
 	    NULL, "leasehold audit checkpoint", audit_checkpoint },
-	{ "journal show", "", "where the journal begins, how long it is (admin)",
-	    NULL, "leasehold journal show", journal_show_command },
+	{ "journal show", "",
+	    "where the journal begins, how long it is (admin)", NULL,
+	    "leasehold journal show", journal_show_command },
 	{ "journal archive", "FILE",
 	    "what is old, with its proofs, in a file of its own (admin)",
 	    "  --before TIME older batches: a date, a time, or 400d\n",
@@ -663,8 +664,7 @@ const struct command_spec commands[] = {
 	{ "hub import", "FILE", "take reports of a site (hub)",
 	    "  --out FILE    the answer for the site (default: "
 	    "FILE.receipt)\n",
-	    "leasehold hub import report.sync --out receipt.sync",
-	    hub_import },
+	    "leasehold hub import report.sync --out receipt.sync", hub_import },
 	{ "hub license generate", "FILE", "order a license (hub)",
 	    "FILE holds what a CRM sends to POST /api/v1/licenses/generate. "
 	    "Once for each\ncrm_opportunity_id: the same file again is the "

@@ -4,8 +4,8 @@
  * document. What is found is printed for people or as JSON; the journal itself
  * never changes.
  */
-#include "agent/cli/list.h"
 #include "agent/cli/person.h"
+#include "agent/cli/list.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 

@@ -228,12 +228,11 @@ billing_settle(struct making *making)
 	struct settling settling = { .making = making };
 	struct statement *s = making->statement;
 
-	if (making->n_lines > 0) {
-		settling.groups = arena_alloc(making->arena,
-		    making->n_lines * sizeof(*settling.groups));
-		if (settling.groups == NULL)
-			return ERR_NOMEM;
-	}
+	/* A line has one at most; one more, so that it is never nothing. */
+	settling.groups = arena_alloc(making->arena,
+	    (making->n_lines + 1) * sizeof(*settling.groups));
+	if (settling.groups == NULL)
+		return ERR_NOMEM;
 	int err = group_lines(&settling);
 
 	if (err == 0)

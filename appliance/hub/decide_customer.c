@@ -16,6 +16,7 @@ hub_find_customer(struct hub_customer *out, struct batch *batch,
 	int err =
 	    hub_name(&number, &batch->state, HUB_NAME_CRM, crm_account_id);
 
+	memset(out, 0, sizeof *out);
 	if (err == ERR_NOT_FOUND_INTERNAL)
 		return decide_refuse_field(command, "crm_account_id",
 		    ERR_NOT_FOUND, "see: leasehold hub customer list",
@@ -404,9 +405,9 @@ decide_hub_site_add(struct batch *batch, struct command *command)
 	const struct hub_site_add *asked = command->request;
 	struct hub_site_added *reply = hub_reply(command, sizeof *reply);
 	struct row_account_issuer issuer;
-	struct license_request request;
+	struct license_request request = { .site = "" };
 	struct hub_customer customer;
-	struct hub_site site;
+	struct hub_site site = { .at = 0 };
 	uint64_t number = 0;
 	int err = reply == NULL ? ERR_NOMEM
 				: hub_find_customer(&customer, batch, command,

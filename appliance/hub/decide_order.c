@@ -23,6 +23,7 @@ hub_find_order(struct hub_order *out, struct batch *batch,
 	int err =
 	    hub_name(&number, &batch->state, HUB_NAME_LICENSE, license_id);
 
+	memset(out, 0, sizeof *out);
 	if (err == ERR_NOT_FOUND_INTERNAL)
 		return decide_refuse_field(command, "license_id", ERR_NOT_FOUND,
 		    "see: leasehold hub license list", "there is no license %s",

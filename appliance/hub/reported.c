@@ -221,7 +221,7 @@ fold_report_shown(struct state *state, const struct row *row,
 	const struct row_report_shown *r = &row->u.report_shown;
 	const struct row_shown_license *licenses = r->licenses.items;
 	const struct row_shown_overage *overage = r->overage.items;
-	struct hub_reported reported;
+	struct hub_reported reported = { .others = 0 };
 	uint8_t key[KEY_MAX];
 	int err = hub_reported(&reported, state, r->site);
 

@@ -1,8 +1,8 @@
 /* Rows into the projection. See auditing.h; questions are in auditing_ask.c. */
 #include "appliance/ledger/auditing.h"
 
-#include "appliance/ledger/told.h"
 #include "appliance/ledger/prune.h"
+#include "appliance/ledger/told.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 

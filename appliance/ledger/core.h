@@ -14,8 +14,8 @@
 #include "appliance/ledger/requests.h"
 #include "appliance/ledger/sealed.h"
 #include "appliance/ledger/subjects.h"
-#include "shared/journal/tree.h"
 #include "appliance/ledger/users.h"
+#include "shared/journal/tree.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

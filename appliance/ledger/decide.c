@@ -3,8 +3,8 @@
 #include "appliance/hub/reported.h"
 #include "appliance/ledger/base.h"
 #include "appliance/ledger/limits.h"
-#include "appliance/ledger/sync.h"
 #include "appliance/ledger/metered.h"
+#include "appliance/ledger/sync.h"
 #include "shared/base/err.h"
 
 #include <stdarg.h>
@@ -353,7 +353,7 @@ static const struct decision {
 	{ OP_HUB_SITE_ADD, BY_ADMINS, &hub_site_add_record, 1 + HUB_ISSUE_ONCE,
 	    decide_hub_site_add },
 	{ OP_HUB_REPORT_IMPORT, BY(SITE) | BY_ADMINS, &sync_file_record,
-	    SYNC_REPORTS_MAX * (2 + REPORT_ROWS_MAX / ROW_SHOWN_MAX),
+	    SYNC_REPORTS_MAX *(2 + REPORT_ROWS_MAX / ROW_SHOWN_MAX),
 	    decide_hub_report },
 	{ OP_HUB_GENERATE, BY_ADMINS, &hub_generate_record, 3,
 	    decide_hub_generate },

@@ -9,8 +9,8 @@
 #include "appliance/ledger/linger.h"
 #include "appliance/ledger/metered.h"
 #include "appliance/ledger/pools.h"
-#include "appliance/ledger/users.h"
 #include "appliance/ledger/sync.h"
+#include "appliance/ledger/users.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 

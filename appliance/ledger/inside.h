@@ -9,7 +9,6 @@
 
 #include "appliance/ledger/acts.h"
 #include "appliance/ledger/audit_asked.h"
-#include "appliance/ledger/metering_asked.h"
 #include "appliance/ledger/auth.h"
 #include "appliance/ledger/contracts.h"
 #include "appliance/ledger/denials.h"
@@ -17,6 +16,7 @@
 #include "appliance/ledger/guard.h"
 #include "appliance/ledger/ledger.h"
 #include "appliance/ledger/liveness.h"
+#include "appliance/ledger/metering_asked.h"
 #include "appliance/ledger/process.h"
 #include "appliance/ledger/pruning.h"
 #include "appliance/ledger/queue.h"

@@ -351,8 +351,7 @@ is_busy(const struct tenant *tenant)
 	return !tenant->started || tenant->starting || tenant->fault != 0 ||
 	    tenant->probe.running || tenant->checking || tenant->n_calls > 0 ||
 	    tenant->audit.running || tenant->metering.running ||
-	    tenant->pruning.due ||
-	    tenant->n_sessions > 0 ||
+	    tenant->pruning.due || tenant->n_sessions > 0 ||
 	    tenant->sessions.count > 0 || tenant->liveness.leases.count > 0 ||
 	    queue_count(&tenant->queue) > 0 || tenant->denials.count > 0 ||
 	    tenant->acts.pending > 0 || events_count(tenant) > 0 ||
@@ -418,8 +417,8 @@ tenant_is_still(const struct tenant *tenant)
 	    own->n_proving == 0 && tenant->started && !tenant->starting &&
 	    !tenant->probe.running && !tenant->checking &&
 	    !tenant->audit.running && !tenant->metering.running &&
-	    tenant->n_calls == 0 &&
-	    tenant->n_sessions == 0 && tenant->entry->phase == TENANT_OPEN;
+	    tenant->n_calls == 0 && tenant->n_sessions == 0 &&
+	    tenant->entry->phase == TENANT_OPEN;
 }
 
 void

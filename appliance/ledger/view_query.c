@@ -1,8 +1,8 @@
 /* Answers of the query operations: site, licenses, journal, subjects. Those on
  * leases are in view_lease.c, on borrows in view_borrow.c, on devices in
  * view_device.c. See ledger.h. */
-#include "appliance/ledger/metered.h"
 #include "appliance/ledger/view_query.h"
+#include "appliance/ledger/metered.h"
 #include "appliance/ledger/prune.h"
 
 #include "shared/base/err.h"

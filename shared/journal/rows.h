@@ -620,7 +620,7 @@ enum alert_overrun {
 };
 
 /** Which of its license's limits, from 0, and percent that are used. */
-#define ALERT_USAGE_STAGE(place, percent) ((place) * 1000 + (percent))
+#define ALERT_USAGE_STAGE(place, percent) ((place)*1000 + (percent))
 
 /** What it is about; its number is that of the row's `id`. */
 enum alert_about {
@@ -910,11 +910,10 @@ extern const struct record row_genesis_record, row_started_record,
     row_alert_acknowledged_record, row_alert_closed_record,
     alert_subject_record, row_channel_added_record, row_channel_removed_record,
     row_delivery_record, row_policy_set_record, row_act_record,
-    row_pruned_record,
-    row_usage_tracked_record, row_license_changed_record,
+    row_pruned_record, row_usage_tracked_record, row_license_changed_record,
     row_report_made_record, row_taken_record, row_receipt_taken_record,
-    row_shown_license_record, row_shown_overage_record,
-    row_report_shown_record, row_report_refused_record;
+    row_shown_license_record, row_shown_overage_record, row_report_shown_record,
+    row_report_refused_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */

@@ -23,8 +23,7 @@ static const struct record_field row_act_fields[] = {
 RECORD_DEFINE(row_act, 1, "Somebody asked for something.");
 
 static const struct record_field row_pruned_fields[] = {
-	R_U64(row_pruned, before, 1, U53_MAX, 0,
-	    "The first batch that stays."),
+	R_U64(row_pruned, before, 1, U53_MAX, 0, "The first batch that stays."),
 	R_U64(row_pruned, first_row, 1, U53_MAX, 0, "Its first row."),
 	R_TIME(row_pruned, time, 0, "Time of the batch before it."),
 	R_FIXED(row_pruned, head, 0, "Head of the batch before it."),

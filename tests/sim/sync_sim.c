@@ -313,8 +313,7 @@ settle(struct sim *sim)
 		enum report_answer answer = hub_take_report(sim->world);
 
 		if (answer > REPORT_FORK)
-			fprintf(stderr, "%s: %s\n",
-			    report_answer_names[answer],
+			fprintf(stderr, "%s: %s\n", report_answer_names[answer],
 			    sim->world->finding.reason);
 		fuzz_must(answer != REPORT_HOLE && answer != REPORT_ALTERED &&
 		    answer != REPORT_FORGED && answer != REPORT_MALFORMED);

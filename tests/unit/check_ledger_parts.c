@@ -3,8 +3,8 @@
 #include "appliance/ledger/requests.h"
 #include "appliance/ledger/slots.h"
 #include "appliance/ledger/subjects.h"
-#include "shared/journal/tree.h"
 #include "shared/base/err.h"
+#include "shared/journal/tree.h"
 #include "tests/unit/suite.h"
 
 #include <sodium.h>

@@ -508,8 +508,8 @@ fill_row(struct row *row, enum row_kind kind)
 		fill(row->u.license_changed.digest, 32, 63);
 		return;
 	case ROW_REPORT_MADE:
-		row->u.report_made = (struct row_report_made){ "vector", 7,
-			{ ACTOR_USER, 7 } };
+		row->u.report_made =
+		    (struct row_report_made){ "vector", 7, { ACTOR_USER, 7 } };
 		return;
 	case ROW_REPORT_SHOWN: {
 		static struct row_shown_license license = { .license = 3,
