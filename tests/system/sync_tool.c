@@ -138,7 +138,7 @@ open_all(struct tool *tool, const char *path)
 
 	read_text(&file, path, "");
 	while (at < file.len) {
-		struct buf *clear = arena_alloc(&tool->arena, sizeof *clear);
+		struct buf clear = { 0 };
 		struct sync_box box;
 		size_t len = file.len - at;
 
@@ -148,7 +148,7 @@ open_all(struct tool *tool, const char *path)
 			len)
 			len = SYNC_BOX_FRONT +
 			    be32_read(file.data + at + SYNC_BOX_FRONT - 4);
-		int err = sync_box_open(&box, clear, file.data + at, len,
+		int err = sync_box_open(&box, &clear, file.data + at, len,
 		    tool->issuer_public, tool->issuer_secret, &tool->arena);
 
 		if (err != 0) {
@@ -156,6 +156,8 @@ open_all(struct tool *tool, const char *path)
 			    err == ERR_CLOSED         ? "truncated"
 				: err == ERR_MISMATCH ? "for another"
 						      : "altered");
+			buf_release(&clear);
+			buf_release(&file);
 			return 3;
 		}
 		text_copy(tool->vendor, sizeof tool->vendor, box.vendor);
@@ -163,6 +165,7 @@ open_all(struct tool *tool, const char *path)
 			take(tool,
 			    &((const struct sync_report *)
 				    box.reports.items)[i]);
+		buf_release(&clear);
 		at += len;
 	}
 	buf_release(&file);
