@@ -3,7 +3,6 @@
 audits, streams and copies go on, also when it is cut short."""
 
 import functools
-import json
 import os
 import struct
 import sys
