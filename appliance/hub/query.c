@@ -272,7 +272,7 @@ query_hub_licenses(struct query *q)
 		.request = request,
 		.limit = query_limit(request->limit),
 		.at = request->after };
-	struct hub_customer of;
+	struct hub_customer of = { .orders = 0 };
 	int err = 0;
 
 	list.items = arena_alloc(q->arena, list.limit * sizeof *list.items);
@@ -305,7 +305,7 @@ query_hub_package(struct query *q)
 	const struct state *state = &q->view->state;
 	struct row_account_issuer issuer;
 	struct row_license_issued issued;
-	struct hub_order order;
+	struct hub_order order = { .at = 0 };
 	int err = find_order(&order, q, request->license_id);
 
 	if (err != 0)

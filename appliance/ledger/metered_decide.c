@@ -269,7 +269,7 @@ track_event(struct usage_result *result, struct batch *batch,
 	int err =
 	    find_license(&license, &number, result, batch, command, event);
 
-	if (err != 0 || result->outcome != USAGE_COUNTED)
+	if (err != 0 || result->outcome != USAGE_COUNTED || license == NULL)
 		return err;
 	crypto_generichash(id, sizeof id, (const uint8_t *)event->event_id,
 	    strlen(event->event_id), NULL, 0);

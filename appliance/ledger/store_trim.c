@@ -120,7 +120,7 @@ store_trim(bool *more, struct store_trim *trim, struct store *store)
 {
 	struct trimming trimming = { .fd = -1 };
 	struct store_txn txn;
-	MDB_stat stat;
+	MDB_stat stat = { .ms_psize = 0 };
 	MDB_txn *reader;
 	size_t oldest;
 	int err = store_begin(&txn, store, true);

@@ -55,7 +55,7 @@ static int
 lent_in(bool *found, struct syncing *s, uint8_t digest[32], char feature[64],
     uint64_t lease, uint64_t number)
 {
-	struct journal_batch batch;
+	struct journal_batch batch = { .rows = { NULL, 0 } };
 	struct record_span blob;
 
 	arena_clear(&s->arena);

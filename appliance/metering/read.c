@@ -169,7 +169,7 @@ add_held(struct reading *reading)
 static int
 read_seats(struct reading *reading)
 {
-	uint32_t at, end = hour_of(reading->question->to);
+	uint32_t at = 0, end = hour_of(reading->question->to);
 	MDB_cursor_op op = MDB_SET_RANGE;
 	struct hour hour;
 	int err;
@@ -244,7 +244,7 @@ read_metric(struct reading *reading)
 	MDB_cursor_op op = MDB_SET_RANGE;
 	struct hour hour;
 	uint64_t value = 0;
-	uint32_t at;
+	uint32_t at = 0;
 	bool set;
 	int err = value_before(&set, &value, reading);
 

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 from api import Api
 from by_key import Program, make_key
-from harness import (PRODUCT, Site, World, binary, expect, main, run, terms,
+from harness import (Site, World, binary, expect, main, run, terms,
                      wait_for)
 
 
