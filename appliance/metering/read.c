@@ -171,7 +171,7 @@ read_seats(struct reading *reading)
 {
 	uint32_t at = 0, end = hour_of(reading->question->to);
 	MDB_cursor_op op = MDB_SET_RANGE;
-	struct hour hour;
+	struct hour hour = { .seats = { .peak = 0 } };
 	int err;
 
 	while ((err = hour_at(&at, &hour, reading,
@@ -196,7 +196,7 @@ value_before(bool *set, uint64_t *value, struct reading *reading)
 {
 	uint8_t bytes[HOUR_KEY_BYTES];
 	MDB_val key = { sizeof(bytes), bytes }, found;
-	struct hour hour;
+	struct hour hour = { .seats = { .peak = 0 } };
 
 	*set = false;
 	be32_write(bytes, reading->line);
@@ -242,7 +242,7 @@ read_metric(struct reading *reading)
 	/* The hour in which now is, is one that it holds in. */
 	uint32_t until = hour_of(reading->now) + 1;
 	MDB_cursor_op op = MDB_SET_RANGE;
-	struct hour hour;
+	struct hour hour = { .seats = { .peak = 0 } };
 	uint64_t value = 0;
 	uint32_t at = 0;
 	bool set;

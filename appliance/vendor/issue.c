@@ -440,7 +440,7 @@ run_issue(struct vendor_call *call)
 	const char *id = vendor_option(call, "--license-id");
 	struct vendor_folder folder;
 	struct license_request request;
-	struct license_terms terms;
+	struct license_terms terms = { .tier = LICENSE_NO_TIER };
 	struct license license;
 	struct arena arena = { 0 };
 	uint64_t serial;

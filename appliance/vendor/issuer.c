@@ -199,7 +199,7 @@ vouch(const struct license_issuer *issuer, const struct vendor_folder *folder,
 		  err_str(ERR_NOMEM))
 	    : read_root_key(root, folder, call);
 
-	if (status == VENDOR_DONE) {
+	if (root != NULL && status == VENDOR_DONE) {
 		int err = write_word(issuer, root, path);
 
 		if (err != 0)

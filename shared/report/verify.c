@@ -227,6 +227,9 @@ check_last(struct verifying *v)
 {
 	const struct report *report = v->report;
 	const struct report_batch *batches = v->body.batches.items;
+
+	if (batches == NULL || v->body.batches.count == 0)
+		return refuse(v->out, REPORT_MALFORMED, "it shows no batch");
 	const struct report_batch *last = &batches[v->body.batches.count - 1];
 	int err = journal_header_verify(&v->last, v->last_head,
 	    last->header.data, last->header.len, v->known->site_key);
