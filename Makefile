@@ -59,17 +59,17 @@ ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: help all demo demo-stop check attacks conformance asan tsan lint \
-	format openapi-check metrics-check hardening sim torture bench fuzz bench-audit bench-metering \
+	format openapi-check metrics-check hardening sim torture bench fuzz bench-audit bench-metering bench-hub \
 	bench-json dependencies \
-	install clean install-manual install-service completions deb \
-	deb-reproducible check-deb
+	install install-box clean install-manual install-service completions deb \
+	deb-reproducible check-deb check-packages bundle image check-image
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 # --- rooms: one archive a folder, main.c files stay outside ----------------
 
-ROOMS := shared/base shared/record shared/token shared/license \
+ROOMS := shared/base shared/box shared/record shared/token shared/license \
 	shared/journal shared/report shared/backup shared/proof shared/ipc shared/rpc \
 	shared/net \
 	appliance/setup appliance/front appliance/projection \
@@ -77,12 +77,13 @@ ROOMS := shared/base shared/record shared/token shared/license \
 	appliance/ledger appliance/hub \
 	appliance/courier appliance/billing \
 	appliance/vendor \
-	agent/keeper agent/uplink agent/lib agent/cli
+	agent/keeper agent/uplink agent/lib agent/cli \
+	firmware/box
 archive = $(O)/$(subst /,-,$(1)).a
 archives = $(foreach room,$(1),$(call archive,$(room)))
 objects = $(patsubst %.c,$(O)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 
-DATA_ROOMS := shared/backup shared/report shared/license shared/journal shared/token \
+DATA_ROOMS := shared/box shared/backup shared/report shared/license shared/journal shared/token \
 	shared/record shared/base
 WIRE_ROOMS := shared/rpc shared/proof shared/ipc $(DATA_ROOMS)
 LIBS_base := -lsodium -linih -lseccomp -lcap
@@ -112,9 +113,17 @@ leasehold_libs := -lcurl -larchive -lcrypto -pthread $(LIBS_base)
 leasehold-vendor_main := appliance/vendor/main.c
 leasehold-vendor_rooms := appliance/vendor $(DATA_ROOMS)
 leasehold-vendor_libs := $(LIBS_base)
+# Of the appliance's image alone; `make install-box`.
+BOX_PROGRAMS := leasehold-console leasehold-box
+leasehold-console_main := firmware/console/main.c
+leasehold-console_rooms := firmware/box $(DATA_ROOMS)
+leasehold-console_libs := -lqrencode $(LIBS_base)
+leasehold-box_main := firmware/tool/main.c
+leasehold-box_rooms := firmware/box $(DATA_ROOMS)
+leasehold-box_libs := $(LIBS_base)
 LIBRARY_ROOMS := agent/lib shared/rpc shared/proof $(DATA_ROOMS)
 
-PRODUCTS := $(PROGRAMS:%=$(O)/%) $(O)/libleasehold.so $(O)/libleasehold.a \
+PRODUCTS := $(PROGRAMS:%=$(O)/%) $(BOX_PROGRAMS:%=$(O)/%) $(O)/libleasehold.so $(O)/libleasehold.a \
 	$(O)/leasehold.pc
 all: $(PRODUCTS) ## build programs and library into build/release
 
@@ -145,7 +154,7 @@ $(O)/$(1): $(O)/$($(1)_main:.c=.o) $(call archives,$($(1)_rooms))
 		$(call archives,$($(1)_rooms)) -Wl,--end-group \
 		-Wl,--as-needed $($(1)_libs)
 endef
-$(foreach program,$(PROGRAMS),$(eval $(call program_rule,$(program))))
+$(foreach program,$(PROGRAMS) $(BOX_PROGRAMS),$(eval $(call program_rule,$(program))))
 
 # --- the library: one object, only lh_* outside ------------------------------
 
@@ -172,7 +181,7 @@ $(O)/leasehold.pc: agent/lib/leasehold.pc.in $(O)/flags
 
 # --- tests ------------------------------------------------------------------
 
-TEST_LIBS := $(LIBS_courier) $(LIBS_billing) -lcheck -lsubunit -lm -lrt -lcurl -larchive $(LIBS_ledger) \
+TEST_LIBS := -lqrencode $(LIBS_courier) $(LIBS_billing) -lcheck -lsubunit -lm -lrt -lcurl -larchive $(LIBS_ledger) \
 	$(LIBS_tpm) $(LIBS_net) $(LIBS_ipc) $(LIBS_base)
 UNIT := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/unit/check_*.c))
 # json_bench compares with libraries that nothing else here may use.
@@ -185,7 +194,8 @@ TPM_LAB := $(addprefix $(O)/tests/unit/tpm_,lab.o lab_ca.o attacker.o)
 $(filter $(O)/tests/unit/check_proof_%,$(UNIT)) \
 	$(O)/tests/unit/check_site_tpm \
 	$(O)/tests/unit/check_process_enroll \
-	$(O)/tests/unit/check_process_tpm: $(TPM_LAB)
+	$(O)/tests/unit/check_process_tpm \
+	$(O)/tests/unit/check_quote: $(TPM_LAB)
 $(O)/tests/unit/check_proof_device: $(O)/tests/bench/device.o
 $(O)/tests/unit/check_proof_%.o: CPPFLAGS += -DTESTS_FOLDER='"$(CURDIR)/tests"'
 $(O)/tests/unit/check_flexlm.o: CPPFLAGS += -DTESTS_FOLDER='"$(CURDIR)/tests"'
@@ -208,12 +218,22 @@ $(O)/tests/bench/load_bench: \
     $(addprefix $(O)/tests/bench/,device.o entry.o lend.o)
 $(O)/tests/bench/login_bench: \
     $(addprefix $(O)/tests/bench/,device.o entry.o)
+$(O)/tests/bench/hub_bench: $(O)/tests/bench/report_site.o
 $(O)/tests/sim/site_sim: $(addprefix $(O)/tests/sim/site_,world.o seats.o \
 	keys.o people.o policy.o)
 $(O)/tests/%: $(O)/tests/%.o $(call archives,$(ROOMS))
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(call archives,$(ROOMS)) -Wl,--end-group \
 		-Wl,--as-needed $(TEST_LIBS)
+# A daemon of the next format of stores, for updates that are taken back.
+$(O)/tests/system/store_format.o: appliance/ledger/store_format.c $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -DSTORE_FORMAT=2 $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+$(O)/tests/system/leaseholdd_newer: $(O)/tests/system/store_format.o \
+    $(O)/appliance/main.o $(call archives,$(leaseholdd_rooms))
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(call archives,$(leaseholdd_rooms)) \
+		-Wl,--end-group -Wl,--as-needed $(leaseholdd_libs)
 # Faults that only a library in front of libc can make.
 SHIMS := $(patsubst tests/%.c,$(O)/tests/%.so,$(wildcard \
 	tests/system/*_shim.c))
@@ -221,7 +241,8 @@ $(O)/tests/%_shim.so: $(O)/tests/%_shim.o
 	$(CC) -shared -o $@ $< -ldl
 
 .PHONY: build-tests build-fuzz
-build-tests: $(PRODUCTS) $(UNIT) $(TOOLS) $(SHIMS)
+build-tests: $(PRODUCTS) $(UNIT) $(TOOLS) $(SHIMS) \
+	$(O)/tests/system/leaseholdd_newer
 
 JOBS := -j$(shell nproc)
 SELF := $(MAKE) --no-print-directory
@@ -259,8 +280,8 @@ tsan: dependencies ## the tests of what has threads, under TSan
 
 demo: dependencies ## the main job, told as a story: KEEP=1 SHORT=1 PORT=
 	@$(SELF) $(JOBS) all $(O)/tests/system/app_tool \
-		$(O)/tests/system/liar_tool \
-		$(O)/tests/system/tpm_tool >/dev/null
+		$(O)/tests/system/liar_tool $(O)/tests/system/tpm_tool \
+		$(O)/tests/system/clock_shim.so >/dev/null
 	@packaging/demo $(O) $(BUILD)/demo
 
 demo-stop: ## end what KEEP=1 left running
@@ -311,11 +332,18 @@ $(O)/tests/bench/json_bench.o: CPPFLAGS += \
 $(O)/tests/bench/json_bench: TEST_LIBS := \
 	$(shell pkg-config --libs $(BENCH_JSON_PKG) 2>/dev/null) $(LIBS_base)
 
-bench-metering: dependencies ## a month of rollups over ten million rows: ROWS=
-	@$(SELF) $(JOBS) $(O)/tests/bench/metering_bench
-	@mkdir -p $(BUILD)/bench-metering
-	@nice $(O)/tests/bench/metering_bench $(BUILD)/bench-metering $(ROWS)
-	@rm -r $(BUILD)/bench-metering
+bench-metering: dependencies ## ten million rows of a month, beside SQL: ROWS=
+	@$(SELF) $(JOBS) all $(O)/tests/bench/metering_bench \
+		$(O)/tests/bench/load_bench >/dev/null
+	@LEASEHOLD_BUILD=$(O) /usr/bin/python3 tests/bench/metering.py \
+		$(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SECONDS),--seconds $(SECONDS))
+
+# Where the disk is that a hub would have: not in memory.
+bench-hub: dependencies ## reports of ten thousand sites, a long export: SITES=
+	@$(SELF) $(JOBS) $(O)/tests/bench/hub_bench >/dev/null
+	@LEASEHOLD_BUILD=$(O) /usr/bin/python3 tests/bench/hub.py \
+		$(if $(SITES),--sites $(SITES))
 
 bench-audit: dependencies ## ten million entries of audit, searched: ENTRIES=
 	@$(SELF) $(JOBS) $(O)/tests/bench/audit_bench
@@ -348,7 +376,7 @@ format: ## rewrite the sources in the house style
 
 hardening: ## read the ELF files: fails if a protection is missing
 	@$(SELF) $(JOBS) all
-	packaging/hardening $(PROGRAMS:%=$(O)/%) $(O)/libleasehold.so.1
+	packaging/hardening $(PROGRAMS:%=$(O)/%) $(BOX_PROGRAMS:%=$(O)/%) $(O)/libleasehold.so.1
 
 # Where Debian's python3 looks below this prefix.
 PYTHON_DIR ?= $(PREFIX)/lib/python$(if $(filter /usr,$(PREFIX)),3,$(shell \
@@ -361,7 +389,7 @@ completions: ## write the bash completions out of the programs' help
 SHARE := $(DESTDIR)$(PREFIX)/share
 install-manual:
 	install -d $(SHARE)/man/man1 $(SHARE)/man/man3 $(SHARE)/man/man5 \
-		$(SHARE)/man/man8 $(SHARE)/bash-completion/completions
+		$(SHARE)/man/man7 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions
 	for page in packaging/man/*; do \
 		install -m 644 $$page $(SHARE)/man/man$${page##*.} || exit 1; \
 	done
@@ -374,7 +402,8 @@ install-service:
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d \
 		$(DESTDIR)$(SYSCONFDIR)/leasehold $(DESTDIR)$(PREFIX)/sbin
-	for unit in leaseholdd leasehold-agent; do \
+	for unit in leaseholdd leasehold-front leasehold-courier \
+		leasehold-agent leasehold-uplink; do \
 		sed '$(PLACES)' packaging/systemd/$$unit.service \
 			>$(DESTDIR)$(UNITDIR)/$$unit.service && \
 		chmod 644 $(DESTDIR)$(UNITDIR)/$$unit.service || exit 1; \
@@ -425,6 +454,13 @@ install: install-manual install-service ## programs, library, services: PREFIX= 
 		packaging/prometheus/leasehold.rules.yml \
 		$(DESTDIR)$(PREFIX)/share/doc/leasehold
 
+# What only the appliance's image has.
+install-box:
+	@$(SELF) $(JOBS) all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(SHARE)/man/man8
+	install -m 755 $(BOX_PROGRAMS:%=$(O)/%) $(DESTDIR)$(PREFIX)/sbin
+	install -m 644 firmware/man/*.8 $(SHARE)/man/man8
+
 deb: dependencies ## Debian packages, checked by lintian: into build/deb
 	@packaging/install-dependencies $(DEB_PACKAGES)
 	@packaging/deb-build $(BUILD)/deb
@@ -432,8 +468,36 @@ deb: dependencies ## Debian packages, checked by lintian: into build/deb
 deb-reproducible: deb ## the same again elsewhere and later: the same bytes?
 	@packaging/deb-build --compare $(BUILD)/deb
 
+IMAGE_PACKAGES := $(shell grep -v '^\#' packaging/dependencies-image)
+# Keys of the image: a folder made by firmware/keys-make; without one, test
+# keys below BUILD.
+KEYS ?= $(BUILD)/image/keys
+
+image: dependencies ## the appliance's disk image: KEYS=DIR; into build/image
+	@packaging/install-dependencies $(IMAGE_PACKAGES)
+	@rm -rf $(BUILD)/image/install
+	@$(SELF) install install-box PREFIX=/usr \
+		LIBDIR=/usr/lib/x86_64-linux-gnu \
+		UNITDIR=/usr/lib/systemd/system \
+		DESTDIR=$(abspath $(BUILD))/image/install >/dev/null
+	@firmware/image-build $(BUILD)/image/install $(BUILD)/image $(KEYS) \
+		$(VERSION)
+
+check-image: image ## the image's tests: qemu, OVMF, swtpm; 25 minutes at most
+	@$(SELF) $(JOBS) $(O)/tests/system/app_tool $(O)/tests/system/tpm_tool \
+		$(O)/tests/system/leaseholdd_newer >/dev/null
+	@LEASEHOLD_BUILD=$(O) timeout --foreground 1500 tests/image/run \
+		$(BUILD)/image
+
+bundle: image ## the same as an update, signed: build/image/update.raucb
+	@firmware/bundle-build $(BUILD)/image $(KEYS) \
+		$(BUILD)/image/update.raucb
+	@ls -l $(BUILD)/image/update.raucb
+
 check-deb: deb ## install, use, upgrade, remove under systemd, in a container
 	@packaging/deb-check $(BUILD)/deb $(BUILD)/deb-root
+
+check-packages: deb-reproducible check-deb ## both: the same bytes, and they hold
 
 clean: ## end a kept demo, remove the build tree
 	@[ ! -e $(BUILD)/demo/env ] || packaging/demo-stop $(BUILD)/demo

@@ -1,13 +1,15 @@
 /*
  * leasehold-agent: reads its options and its configuration file, opens the
  * local socket, and runs keeper and uplink under a supervisor. This process
- * holds nothing but the listening descriptor.
+ * holds nothing but the listening descriptor. Where each is to be a unit and a
+ * user of its own from the first instruction on, one program runs the keeper
+ * and another the uplink, which comes to it by a socket.
  */
 #include "agent/keeper/keeper.h"
-#include "agent/keeper/listen.h"
 #include "agent/uplink/uplink.h"
 #include "shared/base/config.h"
 #include "shared/base/err.h"
+#include "shared/base/listen.h"
 #include "shared/base/log.h"
 #include "shared/base/sandbox.h"
 #include "shared/base/text.h"
@@ -24,6 +26,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -64,8 +68,16 @@ static const struct config_key keys[] = {
 	{ .name = NULL },
 };
 
+enum part {
+	PART_BOTH, /* the uplink is a child */
+	PART_KEEPER, /* and the uplink comes by itself */
+	PART_UPLINK,
+};
+
 struct agent {
 	struct settings settings;
+	char uplink_socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct supervisor_door door;
 	struct keeper_options keeper;
 	struct uplink_options uplink;
 	int key_fd; /* of a key that was a variable, or -1 */
@@ -80,6 +92,8 @@ static const char usage[] =
     "  --state FOLDER  the device's key, enrolment and leases\n"
     "                  (default " STATE_DEFAULT ")\n"
     "  --socket PATH   local socket (default " LOCAL_SOCKET_DEFAULT ")\n"
+    "  --part PART     keeper or uplink, the other is a unit of its own;\n"
+    "                  without it both run, each a user of its own\n"
     "  --check-config  read the configuration, say whether it is good\n"
     "  --foreground    stay in the foreground (it always does)\n"
     "  --help          this text\n"
@@ -96,8 +110,22 @@ struct options {
 	const char *config;
 	const char *state;
 	const char *socket;
+	enum part part;
 	bool check;
 };
+
+static bool
+read_part(enum part *part, const char *word)
+{
+	if (strcmp(word, "keeper") == 0)
+		*part = PART_KEEPER;
+	else if (strcmp(word, "uplink") == 0)
+		*part = PART_UPLINK;
+	else
+		fprintf(stderr,
+		    "leasehold-agent: --part %s: keeper or uplink\n", word);
+	return *part != PART_BOTH;
+}
 
 /* Returns an exit status, or -1 to go on. */
 static int
@@ -107,6 +135,7 @@ read_options(struct options *options, int argc, char **argv)
 		{ "config", required_argument, NULL, 'c' },
 		{ "state", required_argument, NULL, 's' },
 		{ "socket", required_argument, NULL, 'S' },
+		{ "part", required_argument, NULL, 'p' },
 		{ "check-config", no_argument, NULL, 'k' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
@@ -125,6 +154,10 @@ read_options(struct options *options, int argc, char **argv)
 			break;
 		case 'S':
 			options->socket = optarg;
+			break;
+		case 'p':
+			if (!read_part(&options->part, optarg))
+				return EXIT_CONFIG;
 			break;
 		case 'k':
 			options->check = true;
@@ -380,6 +413,79 @@ run_uplink(void *ctx, const struct supervisor_child *child)
 	return uplink_main(&agent->uplink, child);
 }
 
+/* --- the uplink as a unit of its own -------------------------------------- */
+
+/* Beside the socket for applications; only the uplink's user is let in. */
+static int
+find_door(struct agent *agent)
+{
+	int n = snprintf(agent->uplink_socket, sizeof(agent->uplink_socket),
+	    "%s.uplink", agent->settings.socket);
+
+	return n > 0 && (size_t)n < sizeof(agent->uplink_socket)
+	    ? 0
+	    : complain("[agent] socket", "is too long for the uplink's beside");
+}
+
+static int
+open_door(struct agent *agent)
+{
+	const char *user = agent->settings.uplink_user;
+	char error[512];
+	gid_t group;
+	int err = find_door(agent);
+
+	agent->door.name = "uplink";
+	agent->door.uid = geteuid();
+	if (err == 0 && user[0] != '\0')
+		err = find_user(&agent->door.uid, &group, "[agent] uplink_user",
+		    user);
+	if (err != 0)
+		return err;
+	err = listen_local(&agent->door.listener, error, sizeof(error),
+	    agent->uplink_socket);
+	if (err != 0)
+		fprintf(stderr, "leasehold-agent: %s\n", error);
+	return err;
+}
+
+/* Whoever started us does so again when the keeper is not there yet, or not any
+ * more. */
+static int
+run_part_uplink(struct agent *agent)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int control[2];
+
+	if (find_door(agent) != 0 || choose_users(agent) != 0)
+		return EXIT_CONFIG;
+	/* First: the keeper's side looks at who comes. */
+	if (agent->uplink.drop &&
+	    sandbox_drop_user(agent->uplink.uid, agent->uplink.gid, 0) != 0)
+		return EXIT_FAILURE;
+	agent->uplink.drop = false;
+	text_copy(address.sun_path, sizeof(address.sun_path),
+	    agent->uplink_socket);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 ||
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) !=
+		0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) !=
+		0) {
+		log_error("uplink", "no keeper at %s: %s", agent->uplink_socket,
+		    strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return EXIT_FAILURE;
+	}
+	const struct supervisor_child child = { control[1], fd, 0 };
+
+	(void)prctl(PR_SET_NAME, "uplink");
+	/* Nobody is at the other end of `control`; it stays open. */
+	return uplink_main(&agent->uplink, &child);
+}
+
 static void
 on_started(void *ctx)
 {
@@ -390,13 +496,15 @@ on_started(void *ctx)
 }
 
 static int
-run(struct agent *agent)
+run(struct agent *agent, enum part part)
 {
 	struct supervisor supervisor = {
 		.name = "leasehold-agent",
 		.core_name = "keeper",
 		.edge_name = "uplink",
-		.edges = 1,
+		.edges = part == PART_BOTH ? 1 : 0,
+		.doors = &agent->door,
+		.n_doors = part == PART_BOTH ? 0 : 1,
 		.ctx = agent,
 		.core_main = run_keeper,
 		.edge_main = run_uplink,
@@ -407,6 +515,10 @@ run(struct agent *agent)
 
 	unlink(agent->settings.socket);
 	close(agent->keeper.listen_fd);
+	if (part != PART_BOTH) {
+		unlink(agent->uplink_socket);
+		close(agent->door.listener);
+	}
 	return status;
 }
 
@@ -427,6 +539,11 @@ main(int argc, char **argv)
 		puts("the configuration is good");
 		return EXIT_SUCCESS;
 	}
+	if (options.part == PART_UPLINK) {
+		log_open("uplink", log_level_parse(agent.settings.log),
+		    getenv("JOURNAL_STREAM") != NULL);
+		return run_part_uplink(&agent);
+	}
 	log_open("agent", log_level_parse(agent.settings.log),
 	    getenv("JOURNAL_STREAM") != NULL);
 	agent.keeper.state = agent.settings.state;
@@ -436,7 +553,8 @@ main(int argc, char **argv)
 	if (agent.settings.key_file[0] != '\0')
 		agent.keeper.key_file = agent.settings.key_file;
 	if (choose_users(&agent) < 0 || take_key_variable(&agent) < 0 ||
-	    make_state(&agent) < 0 || open_socket(&agent) < 0)
+	    make_state(&agent) < 0 || open_socket(&agent) < 0 ||
+	    (options.part == PART_KEEPER && open_door(&agent) < 0))
 		return EXIT_CONFIG;
-	return run(&agent);
+	return run(&agent, options.part);
 }

@@ -6,10 +6,7 @@
 #include "appliance/courier/courier.h"
 #include "appliance/front/front.h"
 #include "appliance/ledger/process.h"
-#include "appliance/ledger/tenants.h"
-#include "appliance/setup/making.h"
-#include "appliance/setup/settings.h"
-#include "appliance/setup/setup.h"
+#include "appliance/setup/daemon.h"
 #include "appliance/setup/tls.h"
 #include "appliance/setup/verbs.h"
 #include "appliance/setup/words.h"
@@ -35,23 +32,7 @@
 	(1ull << CAP_SETUID | 1ull << CAP_SETGID | 1ull << CAP_SYS_CHROOT | \
 	    1ull << CAP_KILL)
 
-#define CLIENT_CA_MAX ((size_t)256 << 10)
-
 /* --- the daemon ---------------------------------------------------------- */
-
-struct daemon {
-	struct settings settings;
-	struct settings_users users;
-	enum log_level level;
-	int journal;
-	int lock;
-	int listen_fd;
-	struct tls_page *tls;
-	struct proof_trust *trust;
-	char *client_ca; /* PEM; NULL: none */
-	int tls_fd;
-	char empty_root[SETUP_PATH_MAX];
-};
 
 static int
 core_main(void *ctx, const struct supervisor_child *child)
@@ -81,14 +62,33 @@ core_main(void *ctx, const struct supervisor_child *child)
 		.hub = daemon->settings.hub,
 		.metrics_open = daemon->settings.metrics_open,
 		.audit_keep_days = daemon->settings.audit_keep_days,
+		.metering_person_days = daemon->settings.metering_person_days,
 		.journal_keep_days = daemon->settings.journal_keep_days,
+		.appliance = daemon->settings.appliance[0] != '\0'
+		    ? daemon->settings.appliance
+		    : NULL,
 		.password_cost = (enum password_cost)daemon->settings.cost,
 		.port = (uint32_t)daemon->settings.port,
 		.tenant_idle_ms = daemon->settings.tenant_idle_s * 1000,
+		.update_dir = daemon->settings.update_dir,
+		.update_most = (uint64_t)daemon->settings.update_most_mib
+		    << 20,
 		.deliver = {
 			.first_ms = daemon->settings.retry_s * 1000,
 			.most_ms = daemon->settings.retry_most_s * 1000,
 			.attempts = (uint32_t)daemon->settings.attempts,
+		},
+		.sync = {
+			.interval_ms = daemon->settings.sync_interval_s * 1000,
+			.hub = daemon->settings.post.sync_hub,
+			.timeout_ms =
+			    daemon->settings.post.sync_timeout_s * 1000,
+			.retry = {
+				.first_ms =
+				    daemon->settings.sync_retry_s * 1000,
+				.most_ms =
+				    daemon->settings.sync_retry_most_s * 1000,
+			},
 		},
 		.devices = {
 			.classes = daemon->settings.class_bits,
@@ -97,9 +97,7 @@ core_main(void *ctx, const struct supervisor_child *child)
 	};
 
 	log_open("ledger", daemon->level, daemon->journal);
-	/* It needs neither, so it does not have them. */
-	close(daemon->listen_fd);
-	tls_page_free(daemon->tls, daemon->tls_fd);
+	daemon_leave_network(daemon);
 	return ledger_main(&options, child);
 }
 
@@ -122,8 +120,7 @@ run_courier(struct daemon *daemon, const struct supervisor_child *child)
 	};
 
 	log_open("courier", daemon->level, daemon->journal);
-	close(daemon->listen_fd);
-	tls_page_free(daemon->tls, daemon->tls_fd);
+	daemon_leave_network(daemon);
 	return courier_main(&options, child);
 }
 
@@ -134,7 +131,8 @@ edge_main(void *ctx, const struct supervisor_child *child)
 	struct daemon *daemon = ctx;
 	const struct tls_page *tls;
 
-	if (child->edge_index >= (int)daemon->settings.fronts)
+	if (daemon->part == PART_COURIER ||
+	    child->edge_index >= (int)daemon->settings.fronts)
 		return run_courier(daemon, child);
 
 	log_open("front", daemon->level, daemon->journal);
@@ -145,6 +143,7 @@ edge_main(void *ctx, const struct supervisor_child *child)
 		.cert_pem = tls->cert_pem,
 		.key_pem = tls->key_pem,
 		.client_ca_pem = daemon->client_ca,
+		.client_any = daemon->settings.hub,
 		.connections_max =
 		    share(daemon->settings.connections, &daemon->settings),
 		.fronts = (int)daemon->settings.fronts,
@@ -169,11 +168,25 @@ static int
 reload(void *ctx)
 {
 	struct daemon *daemon = ctx;
-	int rc = tls_page_reload(daemon->tls, daemon->settings.state);
+
+	if (daemon->tls == NULL)
+		return 0;
+	int rc = tls_page_reload(daemon->tls, daemon->tls_folder);
 
 	if (rc == 0)
 		log_info("parent", "certificate and key were read again");
 	return rc;
+}
+
+/* Of a part that is no ledger. */
+static int
+edge_connect(void *ctx, int *fd, int index)
+{
+	const struct daemon *daemon = ctx;
+	const struct settings *settings = &daemon->settings;
+
+	return parts_connect(fd, settings,
+	    daemon->part == PART_COURIER ? (int)settings->fronts : index);
 }
 
 static int
@@ -188,171 +201,41 @@ enter_sandbox(void *ctx)
 	return sandbox_enter(SANDBOX_PARENT);
 }
 
-/* Each connection is a descriptor of its front, and each open tenant four of the
- * ledger. */
-static void
-raise_limit(const struct settings *settings)
-{
-	rlim_t need = (rlim_t)(settings->connections / settings->fronts) + 256;
-	const rlim_t tenants = 4 * TENANTS_MAX + 256;
-	struct rlimit limit;
-
-	if (need < tenants)
-		need = tenants;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
-		return;
-	limit.rlim_cur = need;
-	if (limit.rlim_max < need && geteuid() == 0)
-		limit.rlim_max = need;
-	else if (limit.rlim_max < need)
-		limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need)
-		log_warn("parent",
-		    "only %llu open files are allowed, %llu are wanted for "
-		    "[limits] connections; raise LimitNOFILE or ulimit -n",
-		    (unsigned long long)limit.rlim_cur,
-		    (unsigned long long)need);
-}
-
-static int
-read_settings(struct daemon *daemon, const struct arguments *arguments)
-{
-	struct settings *settings = &daemon->settings;
-	char error[512] = "";
-	const char *path = arguments->config != NULL ? arguments->config
-						     : SETTINGS_PATH_DEFAULT;
-
-	settings_default(settings);
-	int rc = settings_read(settings, path, arguments->config == NULL, error,
-	    sizeof(error));
-
-	if (rc == 0 && arguments->state[0] != '\0')
-		text_copy(settings->state, sizeof(settings->state),
-		    arguments->state);
-	if (rc == 0 && arguments->listen != NULL)
-		rc = settings_set_listen(settings, arguments->listen, error,
-		    sizeof(error));
-	if (rc == 0)
-		rc = settings_check(&daemon->users, settings, error,
-		    sizeof(error));
-	if (rc != 0)
-		return arguments_complain(error);
-	daemon->level = (enum log_level)log_level_parse(settings->log);
-	daemon->journal = getenv("JOURNAL_STREAM") != NULL;
-	return 0;
-}
-
-/* The ledger's, who may not be able to make it. */
-static int
-make_witness_folder(const struct daemon *daemon)
-{
-	const struct settings *settings = &daemon->settings;
-	const struct settings_users *users = &daemon->users;
-	char path[SETUP_PATH_MAX];
-	int rc = setup_witness_path(path, settings->state, settings->witness);
-
-	return rc != 0 ? rc
-		       : setup_witness_folder(path,
-			     users->drop ? users->ledger_uid : (uid_t)-1,
-			     users->drop ? users->ledger_gid : (gid_t)-1);
-}
-
-/* Here, so that the ledger's user need not be able to read the files. */
-static int
-read_makers(struct daemon *daemon)
-{
-	const struct settings *settings = &daemon->settings;
-	const char *ca = settings->tpm_ca, *issuers = settings->tpm_issuers;
-
-	return proof_trust_open(&daemon->trust, ca[0] != '\0' ? ca : NULL,
-	    issuers[0] != '\0' ? issuers : NULL);
-}
-
-/* Whoever shows a certificate of these may use the keys that are bound to it;
- * a restart reads it again. */
-static int
-read_client_ca(struct daemon *daemon)
-{
-	const char *path = daemon->settings.client_ca;
-	uint8_t *data;
-	size_t len;
-
-	if (path[0] == '\0')
-		return 0;
-	int rc = file_read(&data, &len, path, CLIENT_CA_MAX);
-
-	if (rc == 0) {
-		daemon->client_ca = calloc(1, len + 1);
-		if (daemon->client_ca != NULL)
-			memcpy(daemon->client_ca, data, len);
-		else
-			rc = ERR_NOMEM;
-		free(data);
-	}
-	if (rc != 0)
-		log_error("parent",
-		    "[tls] client_ca: cannot read %s: %s; put the PEM of the "
-		    "CAs there, or take the line out",
-		    path, err_str(rc));
-	return rc;
-}
-
-static int
-open_site(struct daemon *daemon)
-{
-	const struct settings *settings = &daemon->settings;
-	struct site_file site;
-	char error[512];
-
-	if (setup_read(&site, settings->state) != 0 ||
-	    setup_path(daemon->empty_root, settings->state, "empty") != 0 ||
-	    setup_lock(&daemon->lock, settings->state) != 0 ||
-	    make_witness_folder(daemon) != 0 ||
-	    tls_page_new(&daemon->tls, &daemon->tls_fd, settings->state) != 0)
-		return STATUS_FAILED;
-	making_clear(settings->state);
-	if (settings_listen(&daemon->listen_fd, settings, error,
-		sizeof(error)) != 0) {
-		log_error("parent", "%s", error);
-		return STATUS_FAILED;
-	}
-	log_info("parent", "site %s \"%s\" listens on %s port %lld", site.site,
-	    site.name, settings->address, (long long)settings->port);
-	if (geteuid() == 0 && !daemon->users.drop)
-		log_warn("parent",
-		    "everything runs as root; name two users: [process] user "
-		    "and front_user");
-	return 0;
-}
-
 static int
 serve(struct daemon *daemon)
 {
-	int status = open_site(daemon);
+	const enum part part = daemon->part;
+	const int fronts = (int)daemon->settings.fronts;
+	int status = daemon_open(daemon);
 
 	if (status != 0)
 		return status;
-	raise_limit(&daemon->settings);
 	/* It tells the ledger to log its timing, and nothing to the parent. */
 	signal(SIGUSR1, SIG_IGN);
 	const struct supervisor supervisor = {
 		.name = "leaseholdd",
 		.core_name = "ledger",
 		.edge_name = "front",
-		.edges = (int)daemon->settings.fronts + 1,
-		.last_edge_name = "courier",
+		.edges = part == PART_ALL ? fronts + 1
+		    : part == PART_FRONT  ? fronts
+		    : part == PART_LEDGER ? 0
+					  : 1,
+		.last_edge_name =
+		    part == PART_ALL || part == PART_COURIER ? "courier" : NULL,
+		.doors = daemon->doors,
+		.n_doors = part == PART_LEDGER ? fronts + 1 : 0,
 		.ctx = daemon,
-		.core_main = core_main,
+		.core_main =
+		    part == PART_ALL || part == PART_LEDGER ? core_main : NULL,
 		.edge_main = edge_main,
+		.edge_connect = edge_connect,
 		.reload = reload,
 		.enter_sandbox = enter_sandbox,
 		.drain_s = DRAIN_S,
 	};
 
 	status = supervisor_run(&supervisor);
-	close(daemon->listen_fd);
-	close(daemon->lock);
-	tls_page_free(daemon->tls, daemon->tls_fd);
+	daemon_close(daemon);
 	return status;
 }
 
@@ -360,16 +243,19 @@ static int
 run_daemon(const struct arguments *arguments)
 {
 	struct daemon daemon = { .lock = -1, .listen_fd = -1 };
-	int status = read_settings(&daemon, arguments);
+	int status = daemon_read(&daemon, arguments);
 
 	if (status != 0)
 		return status;
 	log_open("leaseholdd", daemon.level, daemon.journal);
-	if (read_makers(&daemon) != 0 || read_client_ca(&daemon) != 0)
-		return STATUS_CONFIG;
-	if (arguments->check)
+	if (!arguments->check)
+		status = daemon_become(&daemon);
+	if (status != 0)
+		return status;
+	status = daemon_read_cas(&daemon);
+	if (status == 0 && arguments->check)
 		printf("the configuration is good\n");
-	else
+	else if (status == 0)
 		status = serve(&daemon);
 	proof_trust_close(daemon.trust);
 	free(daemon.client_ca);
@@ -387,7 +273,10 @@ static int (*find_verb(const char *verb))(const struct arguments *)
 		{ "request", verb_request },
 		{ "certificate", verb_certificate },
 		{ "key", verb_key },
+		{ "heir", verb_heir },
 		{ "restore", verb_restore },
+		{ "health", verb_health },
+		{ "hand-over", verb_hand_over },
 	};
 
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
@@ -421,7 +310,9 @@ main(int argc, char **argv)
 		return arguments_complain(
 		    "a word too many; see: leaseholdd --help");
 	log_open("leaseholdd", LOG_INFO, 0);
-	if (run != run_daemon && arguments.state[0] == '\0')
+	/* Those two ask the settings. */
+	if (run != run_daemon && run != verb_hand_over &&
+	    arguments.state[0] == '\0')
 		text_copy(arguments.state, sizeof(arguments.state),
 		    SETTINGS_STATE_DEFAULT);
 	return run(&arguments);

@@ -247,6 +247,7 @@ struct begun {
 struct verify {
 	struct cli *cli;
 	struct journal_walk walk;
+	struct site_keys keys;
 	uint64_t batches;
 	struct begun begun[BEGUN_SHOWN]; /* the last ones */
 	uint64_t n_begun;
@@ -360,6 +361,22 @@ verify_batch(void *ctx, const struct batch_item *item)
 	return CLI_FAILED;
 }
 
+int
+audit_site_keys(struct site_keys *keys, const struct site_view *site)
+{
+	*keys = site_keys_one(site->site_key);
+	if (site->succession.count == 0)
+		return CLI_DONE;
+	int err = succession_keys(keys, site->site, NULL, &site->succession);
+
+	if (err == 0 && memcmp(site_keys_last(keys), site->site_key, 32) == 0)
+		return CLI_DONE;
+	cli_say("what the site says of its older keys does not lead to its "
+		"own: %s",
+	    err_str(err != 0 ? err : ERR_UNTRUSTED));
+	return CLI_FAILED;
+}
+
 /* The key to believe: the one named, else what the site says of itself. */
 static int
 pinned_key(uint8_t key[32], const struct site_view *site, const char *named)
@@ -417,9 +434,13 @@ audit_verify(struct cli *cli, int argc, char **argv)
 		status = cli_call(cli, OP_SITE_SHOW, &nothing, &site, &arena);
 	if (status == CLI_DONE)
 		status = pinned_key(key, &site, named);
+	if (status == CLI_DONE)
+		status = audit_site_keys(&verify.keys, &site);
 	if (status != CLI_DONE)
 		goto out;
-	status = journal_begin(&verify.walk, &view, cli, key, &arena);
+	if (site_keys_find(&verify.keys, key) == verify.keys.n)
+		verify.keys = site_keys_one(key);
+	status = journal_begin(&verify.walk, &view, cli, &verify.keys, &arena);
 	from = view.begins;
 	if (status == CLI_DONE)
 		status = each_batch(cli, &from, verify_batch, &verify);
@@ -437,6 +458,15 @@ audit_verify(struct cli *cli, int argc, char **argv)
 		cli_say("the batches before %llu are missing, and nothing in "
 			"the journal says that they were given up",
 		    (unsigned long long)view.begins);
+		status = CLI_FAILED;
+		goto out;
+	}
+	/* What an older key is said to have been, a batch of the one that is
+	 * believed has to vouch for. */
+	if (site_keys_find(&verify.keys, verify.walk.site_key) <
+	    site_keys_find(&verify.keys, key)) {
+		cli_say("nothing in the journal is signed with the key that "
+			"is believed: it ends with an older one");
 		status = CLI_FAILED;
 		goto out;
 	}

@@ -22,7 +22,9 @@ struct exporting {
 	struct audit_query query;
 	FILE *file;
 	struct buf line;
-	struct site_view site;
+	struct site_view site; /* in its arena */
+	struct arena site_arena;
+	struct site_keys keys;
 	struct journal_walk
 	    walk; /* all that was before is checked on the way */
 	bool begun, over;
@@ -91,6 +93,7 @@ write_head(struct exporting *exporting)
 	text_copy(line.site, sizeof(line.site), exporting->site.site);
 	text_copy(line.tenant, sizeof(line.tenant), exporting->site.tenant);
 	token_public_format(line.site_key, exporting->site.site_key);
+	line.succession = exporting->site.succession;
 	status = write_line(exporting, &line);
 	if (status != CLI_DONE || exporting->before.len == 0)
 		return status;
@@ -269,12 +272,13 @@ export_lines(struct exporting *exporting)
 	struct empty nothing = { 0 };
 	struct journal_view view = { .begins = 0 };
 	int status = cli_call(exporting->cli, OP_SITE_SHOW, &nothing,
-	    &exporting->site, &arena);
+	    &exporting->site, &exporting->site_arena);
 
-	arena_clear(&arena);
+	if (status == CLI_DONE)
+		status = audit_site_keys(&exporting->keys, &exporting->site);
 	if (status == CLI_DONE)
 		status = journal_begin(&exporting->walk, &view, exporting->cli,
-		    exporting->site.site_key, &arena);
+		    &exporting->keys, &arena);
 	if (status == CLI_DONE)
 		buf_add(&exporting->before, view.header.data, view.header.len);
 	/* Searches find what was given up, but no batch proves it any more. */
@@ -377,6 +381,7 @@ static void
 exporting_free(struct exporting *exporting)
 {
 	arena_release(&exporting->arena);
+	arena_release(&exporting->site_arena);
 	buf_release(&exporting->line);
 	buf_release(&exporting->before);
 	free(exporting);

@@ -19,6 +19,7 @@ struct proving {
 	const char *named; /* --site-key */
 	bool head, over, filtered, resumed;
 	uint8_t key[32];
+	struct site_keys keys; /* that one, and those that it followed */
 	char site_key[128];
 	struct journal_walk walk;
 	/* Of the batch at hand. */
@@ -52,7 +53,13 @@ take_head(struct proving *proving, const struct audit_line *line)
 	text_copy(proving->site_key, sizeof(proving->site_key), named);
 	proving->filtered = line->filtered;
 	proving->head = true;
+	if (line->succession.count == 0 ||
+	    succession_keys(&proving->keys, line->site, NULL,
+		&line->succession) != 0 ||
+	    site_keys_find(&proving->keys, proving->key) == proving->keys.n)
+		proving->keys = site_keys_one(proving->key);
 	journal_walk_init(&proving->walk, proving->key);
+	journal_walk_trust(&proving->walk, &proving->keys);
 	return CLI_DONE;
 }
 
@@ -63,10 +70,13 @@ take_checkpoint(struct proving *proving, const struct audit_line *line,
 	if (proving->batches > 0 || proving->resumed ||
 	    line->frontier.len % MERKLE_BYTES != 0)
 		return no(n, "a checkpoint stands before the first batch");
-	int err = journal_walk_resume(&proving->walk, proving->key,
+	int err = journal_walk_resume(&proving->walk,
+	    site_keys_of(&proving->keys, line->checkpoint.data,
+		line->checkpoint.len),
 	    line->checkpoint.data, line->checkpoint.len, line->frontier.data,
 	    line->frontier.len / MERKLE_BYTES);
 
+	journal_walk_trust(&proving->walk, &proving->keys);
 	proving->resumed = true;
 	return err == 0 ? CLI_DONE : no(n, err_str(err));
 }
@@ -316,6 +326,15 @@ audit_prove_file(const struct cli *cli, const char *path, const char *site_key)
 	if (file != NULL && proving != NULL) {
 		proving->named = site_key;
 		status = take_lines(proving, file);
+	}
+	/* Else nothing vouches for what an older key is said to have been. */
+	if (status == CLI_DONE &&
+	    site_keys_find(&proving->keys, proving->walk.site_key) <
+		site_keys_find(&proving->keys, proving->key)) {
+		cli_say("nothing in %s is signed with %s: it ends before the "
+			"site had that key; name the older one with --site-key",
+		    path, proving->site_key);
+		status = CLI_FAILED;
 	}
 	if (status == CLI_DONE)
 		print_proved(cli, proving);

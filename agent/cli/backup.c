@@ -9,11 +9,13 @@
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SITE_FILE_MAX 65536
@@ -42,6 +44,8 @@ struct making {
 	struct cli *cli;
 	const char *path;
 	const char *state; /* the site's folder, or NULL */
+	const char *etc; /* of the box's configuration, or NULL */
+	bool site_key; /* is in it */
 	struct archive_header header;
 	struct archive_tenant *tenants;
 	struct archive_writer *writer;
@@ -179,50 +183,113 @@ fetch_tenant(struct making *making, struct archive_tenant *tenant)
 	return status;
 }
 
+/* ERR_NOT_FOUND: it is not there; nothing was said. */
+static int
+put_file(int *err, struct making *making, const char *name, const char *path)
+{
+	struct archive_file file = { 0 };
+	uint8_t *data = NULL;
+	size_t len = 0;
+
+	*err = file_read(&data, &len, path, SITE_FILE_MAX);
+	if (*err != 0)
+		return CLI_FAILED;
+	text_copy(file.name, sizeof(file.name), name);
+	file.data = (struct record_span){ data, (uint32_t)len };
+	int status =
+	    put_record(making, ARCHIVE_FILE, &archive_file_record, &file);
+
+	sodium_memzero(data, len);
+	free(data);
+	return status;
+}
+
+/* Where the key is sealed to the box's TPM another box can do nothing with it;
+ * the recovery key stands for it. */
+static bool
+is_sealed(const struct making *making)
+{
+	char path[4200];
+
+	snprintf(path, sizeof(path), "%s/keys/site.key.sealed", making->state);
+	return making->header.heir && access(path, F_OK) == 0;
+}
+
+/* The plain files of the folder that the box is configured by. */
+static int
+put_etc(struct making *making)
+{
+	DIR *folder = making->etc != NULL ? opendir(making->etc) : NULL;
+	int status = CLI_DONE, err = 0;
+	const struct dirent *entry;
+
+	if (making->etc != NULL && folder == NULL) {
+		cli_say("%s cannot be read: %s", making->etc, strerror(errno));
+		return CLI_FAILED;
+	}
+	while (status == CLI_DONE && folder != NULL &&
+	    (entry = readdir(folder)) != NULL) {
+		char path[4500], name[64];
+		struct stat st;
+
+		snprintf(path, sizeof(path), "%s/%s", making->etc,
+		    entry->d_name);
+		if (entry->d_name[0] == '.' || lstat(path, &st) != 0 ||
+		    !S_ISREG(st.st_mode))
+			continue;
+		if ((size_t)snprintf(name, sizeof(name), "etc/%s",
+			entry->d_name) >= sizeof(name)) {
+			cli_say("%s: its name is too long for a backup", path);
+			status = CLI_FAILED;
+			break;
+		}
+		status = put_file(&err, making, name, path);
+		if (err != 0)
+			cli_say("%s cannot be read: %s", path,
+			    err == ERR_IO ? strerror(errno) : err_str(err));
+	}
+	if (folder != NULL)
+		closedir(folder);
+	return status;
+}
+
 /* What nobody but root on the box may read, from there. */
 static int
 put_site_files(struct making *making)
 {
 	static const struct {
 		const char *name;
-		bool must;
 	} files[] = {
-		{ "keys/site.key", true },
-		{ "tls/ca.pem", true },
-		{ "tls/ca.key", true },
-		{ "tls/server.pem", true },
-		{ "tls/server.key", true },
+		{ "keys/site.key" },
+		{ "tls/ca.pem" },
+		{ "tls/ca.key" },
+		{ "tls/server.pem" },
+		{ "tls/server.key" },
 	};
-	int status = CLI_DONE;
+	int status = CLI_DONE, err = 0;
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) &&
-	     status == CLI_DONE && making->state != NULL;
-	     i++) {
-		struct archive_file file = { 0 };
+	if (making->state == NULL)
+		return CLI_DONE;
+	for (size_t i = making->site_key ? 0 : 1;
+	     i < sizeof(files) / sizeof(files[0]) && status == CLI_DONE; i++) {
 		char path[4200];
-		uint8_t *data = NULL;
-		size_t len = 0;
 
-		text_copy(file.name, sizeof(file.name), files[i].name);
 		snprintf(path, sizeof(path), "%s/%s", making->state,
 		    files[i].name);
-		if (file_read(&data, &len, path, SITE_FILE_MAX) != 0) {
+		status = put_file(&err, making, files[i].name, path);
+		if (err != 0) {
 			cli_say("%s cannot be read: %s; --state is for root on "
 				"the site's box%s",
 			    path, strerror(errno),
 			    i == 0 ? ", where the key is not sealed to a TPM: "
-				     "then leave it out, and keep the copy of "
-				     "the key in its safe"
+				     "then make a recovery key first "
+				     "(leaseholdd heir), or leave --state out "
+				     "and keep the copy of the key in its safe"
 				   : "");
 			return CLI_FAILED;
 		}
-		file.data = (struct record_span){ data, (uint32_t)len };
-		status = put_record(making, ARCHIVE_FILE, &archive_file_record,
-		    &file);
-		sodium_memzero(data, len);
-		free(data);
 	}
-	return status;
+	return status == CLI_DONE ? put_etc(making) : status;
 }
 
 static int
@@ -249,7 +316,10 @@ name_tenants(struct making *making, const struct backup_part *first)
 	memcpy(header->software, first->software, sizeof(header->software));
 	header->made_at = first->made_at;
 	header->whole = whole;
-	header->keys = making->state != NULL;
+	header->heir = whole && first->heir;
+	header->succession = first->succession;
+	making->site_key = making->state != NULL && !is_sealed(making);
+	header->keys = making->site_key;
 	header->tenants = (struct record_list){ making->tenants, n };
 	if (!whole)
 		note_place(&making->tenants[0], first);
@@ -280,14 +350,16 @@ make(struct making *making, const char *tenant,
 	     making->header.whole && status == CLI_DONE;
 	     i++)
 		status = fetch_tenant(making, &making->tenants[i]);
-	arena_release(&arena);
 	if (status != CLI_DONE) {
 		archive_cancel(making->writer);
-		return status;
-	}
-	int err = archive_finish(making->writer, &making->header);
+	} else {
+		int err = archive_finish(making->writer, &making->header);
 
-	return err == 0 ? CLI_DONE : say_write(making, err);
+		status = err == 0 ? CLI_DONE : say_write(making, err);
+	}
+	making->header.succession = (struct record_list){ NULL, 0 };
+	arena_release(&arena);
+	return status;
 }
 
 static void
@@ -312,11 +384,46 @@ print_made(const struct making *making)
 			 "store).\n",
 		    making->path, making->tenants[0].tenant, header->site,
 		    (unsigned long long)making->bytes);
-	cli_show("Check it: leasehold backup verify %s\n", making->path);
-	if (header->whole && !header->keys)
+	if (making->state != NULL)
+		puts("It was read back from the disk: every frame, signature "
+		     "and number in it holds.");
+	else
+		cli_show("Check it: leasehold backup verify %s\n",
+		    making->path);
+	if (header->heir)
+		puts("With the site's recovery key another box can go on from "
+		     "it: leasehold-disaster(7).");
+	else if (header->whole && !header->keys)
 		puts("The site's own key is not in it: without the copy of "
 		     "keys/site.key in its safe, or\na backup made with "
 		     "--state on the box, no other box can become this site.");
+}
+
+/* All of it again, from the disk: before it is called done. */
+static int
+read_back(const struct making *making, const struct passphrase *passphrase)
+{
+	struct archive_reader *reader = NULL;
+	struct backup_summary summary;
+	char error[256] = "";
+	FILE *file = fopen(making->path, "re");
+	int err = file == NULL ? ERR_IO : archive_open(&reader, file);
+
+	if (err == 0)
+		err = archive_unlock(reader, passphrase->text, passphrase->len);
+	if (err == 0)
+		err = backup_walk(&summary, reader, NULL, NULL, error,
+		    sizeof(error));
+	archive_close(reader);
+	if (file != NULL)
+		fclose(file);
+	if (err == 0)
+		return CLI_DONE;
+	cli_say("%s was written, and does not hold when it is read back: %s",
+	    making->path, error[0] != '\0' ? error : err_str(err));
+	cli_say("what this means: it is no backup; look at what it lies on, "
+		"and make another");
+	return CLI_FAILED;
 }
 
 int
@@ -328,10 +435,12 @@ backup_make(struct cli *cli, int argc, char **argv)
 
 	if (cli_option(&tenant, &argc, argv, "--tenant") < 0 ||
 	    cli_option(&file, &argc, argv, "--passphrase-file") < 0 ||
-	    cli_option(&making.state, &argc, argv, "--state") < 0)
+	    cli_option(&making.state, &argc, argv, "--state") < 0 ||
+	    cli_option(&making.etc, &argc, argv, "--etc") < 0)
 		return CLI_USAGE;
 	int status = cli_arguments(argc, argv, 1, 1,
-	    "backup FILE [--tenant T] [--passphrase-file FILE] [--state DIR]");
+	    "backup FILE [--tenant T] [--passphrase-file FILE] [--state DIR "
+	    "[--etc DIR]]");
 
 	if (status != CLI_DONE)
 		return status;
@@ -340,11 +449,17 @@ backup_make(struct cli *cli, int argc, char **argv)
 		cli_say("--tenant: longer than 63 bytes");
 		return CLI_USAGE;
 	}
+	if (making.etc != NULL && making.state == NULL) {
+		cli_say("--etc goes with --state, on the site's box");
+		return CLI_USAGE;
+	}
 	if (access(making.path, F_OK) == 0)
 		return say_write(&making, ERR_CONFLICT);
 	status = ask_passphrase(&passphrase, file, file == NULL);
 	if (status == CLI_DONE)
 		status = make(&making, tenant, &passphrase);
+	if (status == CLI_DONE && making.state != NULL)
+		status = read_back(&making, &passphrase);
 	if (status == CLI_DONE)
 		print_made(&making);
 	passphrase_release(&passphrase);
@@ -384,7 +499,9 @@ print_header(const struct archive_header *header)
 	    header->whole ? "the whole site" : "one tenant");
 	printf("site key  %s\n",
 	    header->keys ? "is in it"
-			 : "is not in it: restored only with a copy of it");
+		: header->heir
+		? "is not in it: restored with the site's recovery key"
+		: "is not in it: restored only with a copy of it");
 	for (uint32_t i = 0; i < header->tenants.count; i++) {
 		text_to_hex(head, tenants[i].head, 8);
 		cli_show("tenant    %s: generation %u, batch %llu, %llu rows, "

@@ -25,7 +25,7 @@ static bool
 take_format(uint32_t *format, const char *text)
 {
 	static const char *const names[] = { "json", "csv", "pdf", "text",
-		NULL };
+		"invoice", NULL };
 
 	for (uint32_t i = 0; names[i] != NULL; i++) {
 		if (strcmp(names[i], text) != 0)
@@ -33,7 +33,9 @@ take_format(uint32_t *format, const char *text)
 		*format = i;
 		return true;
 	}
-	cli_say("--format: \"%s\" is none of text, json, csv, pdf", text);
+	cli_say("--format: \"%s\" is none of text, json, csv, pdf, "
+		"invoice",
+	    text);
 	return false;
 }
 
@@ -51,7 +53,7 @@ put_document(const struct record_span *data, uint32_t format, const char *path)
 	}
 	if (data->len > 0)
 		fwrite(data->data, 1, data->len, stdout);
-	if (format == BILLING_AS_JSON)
+	if (format == BILLING_AS_JSON || format == BILLING_AS_INVOICE)
 		putchar('\n');
 	if (fflush(stdout) == 0)
 		return CLI_DONE;

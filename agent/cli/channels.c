@@ -27,6 +27,24 @@ read_least(uint32_t *out, int *argc, char **argv)
 	return CLI_USAGE;
 }
 
+static int
+read_takes(uint32_t *out, int *argc, char **argv)
+{
+	const char *value = NULL;
+
+	if (cli_option(&value, argc, argv, "--takes") < 0)
+		return CLI_USAGE;
+	if (value == NULL)
+		return CLI_DONE;
+	for (uint32_t i = 0; channel_takes_names[i] != NULL; i++)
+		if (strcmp(value, channel_takes_names[i]) == 0) {
+			*out = i;
+			return CLI_DONE;
+		}
+	cli_say("--takes: '%s' is not alerts, invoices or crm", value);
+	return CLI_USAGE;
+}
+
 /* "https://...", "syslog", or addresses of mail. */
 static int
 read_where(struct channel_add *request, struct channel_address *to, int argc,
@@ -57,13 +75,16 @@ read_where(struct channel_add *request, struct channel_address *to, int argc,
 }
 
 static void
-say_added(const struct channel_added *added)
+say_added(const struct channel_added *added, uint32_t takes)
 {
 	if (added->secret[0] != '\0')
 		printf("%s\n", added->secret);
-	cli_say("channel-%llu: alerts go there%s. Try it: leasehold alerts "
+	cli_say("channel-%llu: %s go%s there%s. Try it: leasehold alerts "
 		"channel test channel-%llu",
 	    (unsigned long long)added->channel,
+	    takes == CHANNEL_CRM ? "what a CRM wants to know"
+				 : channel_takes_names[takes],
+	    takes == CHANNEL_CRM ? "es" : "",
 	    added->secret[0] != '\0'
 		? "; this is the only time that the secret of its signatures "
 		  "is shown"
@@ -81,6 +102,8 @@ channel_add(struct cli *cli, int argc, char **argv)
 	int status = read_least(&request.least, &argc, argv);
 
 	if (status == CLI_DONE)
+		status = read_takes(&request.takes, &argc, argv);
+	if (status == CLI_DONE)
 		status = cli_arguments(argc, argv, 2, 1 + CHANNEL_TO_MAX,
 		    "alerts channel add NAME URL | MAIL... | syslog");
 	if (status == CLI_DONE)
@@ -95,7 +118,7 @@ channel_add(struct cli *cli, int argc, char **argv)
 		status =
 		    cli_answer(cli, OP_CHANNEL_ADD, &request, &reply, &arena);
 	if (status == CLI_DONE && !cli->json)
-		say_added(&reply);
+		say_added(&reply, request.takes);
 	if (status == CLI_DONE)
 		sodium_memzero(&reply, sizeof reply);
 	arena_release(&arena);
@@ -117,7 +140,10 @@ add_channel(struct table *table, const struct channel_view *channel)
 	table_cell(table, "channel-%llu", (unsigned long long)channel->channel);
 	table_cell(table, "%s", channel_kind_names[channel->kind]);
 	table_cell(table, "%s", channel->name);
-	table_cell(table, "%s", alert_severity_names[channel->least]);
+	table_cell(table, "%s",
+	    channel->takes == CHANNEL_ALERTS
+		? alert_severity_names[channel->least]
+		: channel_takes_names[channel->takes]);
 	table_cell(table, "%s", where.len > 0 ? buf_text(&where) : "");
 	buf_release(&where);
 }
@@ -195,7 +221,12 @@ add_delivery(struct table *table, const struct delivery_view *delivery)
 
 	cli_time(due, delivery->due_at);
 	table_cell(table, "%s", delivery->delivery);
-	table_cell(table, "alert-%llu", (unsigned long long)delivery->alert);
+	if (delivery->alert != 0)
+		table_cell(table, "alert-%llu",
+		    (unsigned long long)delivery->alert);
+	else
+		table_cell(table, "invoice %llu",
+		    (unsigned long long)delivery->invoice);
 	table_cell(table, "channel-%llu",
 	    (unsigned long long)delivery->channel);
 	table_cell(table, "%s", alert_event_names[delivery->event]);
@@ -210,7 +241,7 @@ add_delivery(struct table *table, const struct delivery_view *delivery)
 int
 outbox_list(struct cli *cli, int argc, char **argv)
 {
-	static const char *const head[] = { "DELIVERY", "ALERT", "CHANNEL",
+	static const char *const head[] = { "DELIVERY", "OF", "CHANNEL",
 		"EVENT", "STATE", "TRIES", "NEXT", "LAST ERROR" };
 	struct delivery_query request = { .dead = false };
 	struct delivery_page page;

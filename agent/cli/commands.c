@@ -151,6 +151,10 @@ const struct command_spec commands[] = {
 	{ "sync import", "FILE",
 	    "take receipts and changes of licenses from a vendor (admin)", NULL,
 	    "leasehold sync import receipt.sync", sync_import },
+	{ "sync now", "",
+	    "send reports to the hubs of vendors, and wait (admin)",
+	    "  --vendor V    to that vendor; else to all that have a hub\n",
+	    "leasehold sync now", sync_run_now },
 	{ "policy show", "", "the policy in force (admin)",
 	    "  --version N   an earlier one\n", "leasehold policy show",
 	    policy_show },
@@ -411,7 +415,9 @@ const struct command_spec commands[] = {
 	{ "alerts channel add", "NAME WHERE...",
 	    "send alerts there too: https://..., mail addresses, or syslog "
 	    "(admin)",
-	    "  --least S     info, warning or critical: what goes there\n",
+	    "  --least S     info, warning or critical: what goes there\n"
+	    "  --takes T     alerts (default); of a hub also invoices, to a "
+	    "webhook\n",
 	    "leasehold alerts channel add ops https://chat.plant.example/hook",
 	    channel_add },
 	{ "alerts channel list", "", "where alerts go (admin)", NULL,
@@ -439,8 +445,9 @@ const struct command_spec commands[] = {
 	    "leasehold usage report --period 2026-11-01,2026-11-30 --csv",
 	    usage_report_command },
 	{ "usage stats", "", "what was used, thing by thing (admin)",
-	    "  --by WHAT     feature (default), license, serial, user, host "
-	    "or metric\n"
+	    "  --by WHAT     feature (default), license, serial, user, host, "
+	    "metric\n"
+	    "                or group (of the policy now: what its users had)\n"
 	    "  --step STEP   whole (default), hour, day or "
 	    "month\n" USAGE_OPTIONS,
 	    "leasehold usage stats --by user --period 2026-11-01,2026-11-30",
@@ -450,7 +457,9 @@ const struct command_spec commands[] = {
 	    "  --license ID   of one license alone\n"
 	    "  --customer ID  at a hub: of that customer\n"
 	    "  --vendor V     where there are licenses of several\n"
-	    "  --format F     text (default), json, csv, pdf\n"
+	    "  --format F     text (default), json, csv, pdf, invoice (for a "
+	    "program\n"
+	    "                 that writes invoices)\n"
 	    "  --out FILE     it goes there (default: standard output)\n"
 	    "PERIOD is a month, 2026-11, or days, 2026-11-03/2026-11-20, of "
 	    "UTC.\n",
@@ -552,12 +561,67 @@ const struct command_spec commands[] = {
 	    "leasehold site acknowledge-rollback --reason 'disk failed; backup "
 	    "of Sunday'",
 	    site_acknowledge_rollback },
+	{ "appliance status", "",
+	    "the box: its version, last update, warnings (admin)", NULL,
+	    "leasehold appliance status", appliance_show },
+	{ "appliance update", "FILE",
+	    "send the box an update, install and start it (admin)",
+	    "  --usb         in place of FILE: the one on the stick labelled "
+	    "LEASEHOLD in\n"
+	    "                the box\n"
+	    "  --no-wait     do not wait for how it ends\n"
+	    "The same once more goes on where it was cut. The box starts "
+	    "again; when the\n"
+	    "new version does not pass its check, the old one does.\n",
+	    "leasehold appliance update leasehold-0.2.0.raucb",
+	    appliance_update },
+	{ "appliance drop", "FILE", "throw away what was sent of it (admin)",
+	    NULL, "leasehold appliance drop leasehold-0.2.0.raucb",
+	    appliance_drop },
+	{ "appliance maintenance key", "FILE",
+	    "the key of a box's owner, who may open it",
+	    "Makes FILE, or reads it, and prints its public half, for "
+	    "owner.pub on a stick\nlabelled LEASEHOLD: the first that a box "
+	    "gets is its owner's.\n",
+	    "leasehold appliance maintenance key owner.key", maintenance_key },
+	{ "appliance maintenance token", "--owner FILE --site SITE --box BOX",
+	    "let somebody into a box, once",
+	    "  --owner FILE  the owner's key\n"
+	    "  --site SITE   id of the box's site\n"
+	    "  --box BOX     id of the box; see: maintenance show\n"
+	    "  --minutes N   how long the shell on its console stays, at most "
+	    "240\n"
+	    "  --reason TEXT is shown and kept\n"
+	    "  --valid TIME  until when it must be used (default 4h, at most "
+	    "24h)\n"
+	    "  --out FILE    write it there\n"
+	    "As maintenance.token on a stick labelled LEASEHOLD it opens a "
+	    "root "
+	    "shell on the\nconsole.\n",
+	    "leasehold appliance maintenance token --owner owner.key --site "
+	    "site-abc --box box-0123 \\\n    --minutes 30 --reason 'the disk "
+	    "clicks' --out "
+	    "maintenance.token",
+	    maintenance_token },
+	{ "appliance maintenance open", "FILE",
+	    "show the box such a token (admin)",
+	    "The box itself judges it: by its owner's key, its clock and what "
+	    "was used.\n",
+	    "leasehold appliance maintenance open maintenance.token",
+	    maintenance_ask },
+	{ "appliance maintenance show", "",
+	    "whose the box is, what is open, what was (admin)", NULL,
+	    "leasehold appliance maintenance show", maintenance_show },
 	{ "backup", "FILE", "a backup of the site while it runs (admin)",
 	    "  --tenant T    of one tenant only\n"
 	    "  --state DIR   on the box, as root: with the keys of the site's "
 	    "folder, so that\n"
 	    "                another box can become this site by this file "
-	    "alone\n"
+	    "alone, or by it and\n"
+	    "                the site's recovery key; it is read back "
+	    "before it is done\n"
+	    "  --etc DIR     with --state: the files that configure the box "
+	    "as well\n"
 	    "  --passphrase-file FILE its first line (default: you are "
 	    "asked)\n"
 	    "The file is encrypted with the passphrase. One that is there is "
@@ -629,6 +693,7 @@ const struct command_spec commands[] = {
 	    "  --plan P      free, startup, professional or enterprise\n"
 	    "  --email E     whom to write to\n"
 	    "  --contact P   and his name\n"
+	    "  --url URL     where its tenant is: https://...\n"
 	    "ID is the customer's id in the CRM.\n",
 	    "leasehold hub customer add ACC-98765 --name 'Mercedes-Benz AG'",
 	    hub_customer_add },
@@ -638,6 +703,7 @@ const struct command_spec commands[] = {
 	    "  --plan P      free, startup, professional, enterprise or none\n"
 	    "  --email E     whom to write to\n"
 	    "  --contact P   and his name\n"
+	    "  --url URL     where its tenant is: https://...\n"
 	    "  --suspend     nothing is issued for it any more\n"
 	    "  --resume      it is again\n",
 	    "leasehold hub customer set ACC-98765 --plan startup",
@@ -661,6 +727,62 @@ const struct command_spec commands[] = {
 	{ "hub site list", "", "sites of customers (hub)",
 	    "  --customer ID of one alone\n", "leasehold hub site list",
 	    hub_site_list },
+	{ "hub site show", "SITE",
+	    "a site, and what went wrong with its reports (hub)",
+	    "  --tenant T    where several of its tenants are known here\n"
+	    "Gaps, forks and rollbacks with their dates, and what was billed "
+	    "and is gone\nat the site.\n",
+	    "leasehold hub site show site-2hz60vzbgf5x8", hub_site_show },
+	{ "hub reissue", "REQUEST",
+	    "a site goes on in another box: retire its old key (hub)",
+	    "  --confirm     the old box is lost, or out of use for ever\n"
+	    "REQUEST is the file that `leasehold site request` prints on the "
+	    "new box. What is in\nforce there is issued anew. Without "
+	    "--confirm it only says what would be done.\n",
+	    "leasehold hub reissue halle4.request --confirm", hub_reissue },
+	{ "hub images add", "FILE", "a released image of the appliance (hub)",
+	    "FILE is the image-measurements.json that make image writes. "
+	    "Sites whose\nTPM quotes those PCRs are genuine: leasehold hub "
+	    "site list.\n",
+	    "leasehold hub images add image-measurements.json", hub_image_add },
+	{ "hub images list", "", "released images (hub)", NULL,
+	    "leasehold hub images list", hub_image_list },
+	{ "hub images remove", "VERSION", "forget a released image (hub)",
+	    "Sites are judged anew with their next reports.\n",
+	    "leasehold hub images remove 0.1.0", hub_image_remove },
+	{ "hub credit add", "CREDIT --customer ID --amount A",
+	    "credit a customer (hub)",
+	    "  --customer ID its account in the CRM\n"
+	    "  --license ID  for one license; needed where it has several "
+	    "sites\n"
+	    "  --period M    the month whose statement it stands in, not over "
+	    "yet\n"
+	    "                (default: the one that runs)\n"
+	    "  --amount A    as on an invoice: 120.50\n"
+	    "  --currency C  that of the license (default: EUR)\n"
+	    "  --reason R    outage, defect, billing_error, unused, goodwill, "
+	    "contract\n"
+	    "                or other (default)\n"
+	    "  --evidence N  number of a document: a ticket, an invoice\n"
+	    "CREDIT is the number of the note in your books; the same again is "
+	    "the same credit.\nIt never changes a month that is over.\n",
+	    "leasehold hub credit add CN-2026-0007 --customer ACC-98765 "
+	    "--amount 120.50 --reason outage --evidence INC-4711",
+	    hub_credit_add },
+	{ "hub credit list", "--customer ID", "credits of a customer (hub)",
+	    "  --customer ID its account in the CRM\n",
+	    "leasehold hub credit list --customer ACC-98765", hub_credit_list },
+	{ "hub invoice make", "CUSTOMER MONTH",
+	    "make an invoice of a month that is over, and send it (hub)",
+	    "  --again       it was made before: send the same bytes again\n"
+	    "  --incomplete  though a site has not reported the whole month\n"
+	    "CUSTOMER is its account in the CRM. There is one for a customer "
+	    "and month, and it\nnever changes; what a site reports later is "
+	    "on none. It goes to every channel that\ntakes invoices.\n",
+	    "leasehold hub invoice make ACC-98765 2026-10", hub_invoice_make },
+	{ "hub invoice list", "", "invoices, and whether they arrived (hub)",
+	    "  --customer ID of this one alone\n", "leasehold hub invoice list",
+	    hub_invoice_list },
 	{ "hub import", "FILE", "take reports of a site (hub)",
 	    "  --out FILE    the answer for the site (default: "
 	    "FILE.receipt)\n",
@@ -672,7 +794,9 @@ const struct command_spec commands[] = {
 	    "license.\n",
 	    "leasehold hub license generate order.json", hub_license_generate },
 	{ "hub license provision", "LICENSE", "issue what was ordered (hub)",
-	    "  --site ID     when the customer has several\n",
+	    "  --site ID     when the customer has several\n"
+	    "  --notify E    tell the customer, by mail to that address\n"
+	    "  --message T   in these words\n",
 	    "leasehold hub license provision lic-vector-mercedes-2026-001",
 	    hub_license_provision },
 	{ "hub license package", "LICENSE FILE",
@@ -710,6 +834,13 @@ const struct command_spec commands[] = {
 	    hub_license_cancel },
 	{ "hub statistics", "", "the account in figures (hub)", NULL,
 	    "leasehold hub statistics", hub_statistics_show },
+	{ "hub analytics", "PERIOD",
+	    "who used what beyond his seats, when, what it brings (hub)",
+	    "  --customer ID of one alone\n"
+	    "  --product ID  of one product\n"
+	    "PERIOD is a month, 2026-11, or days, 2026-11-03/2026-11-20. It is "
+	    "what sites\nreported by now; as JSON one page of 500 licenses.\n",
+	    "leasehold hub analytics 2026-11", hub_analytics_show },
 	{ "help", "[COMMAND]", "what a command does", NULL,
 	    "leasehold help leases", help_command },
 	{ 0 },

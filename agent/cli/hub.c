@@ -219,6 +219,28 @@ hub_site_add(struct cli *cli, int argc, char **argv)
 	return status;
 }
 
+int
+hub_reissue(struct cli *cli, int argc, char **argv)
+{
+	struct hub_reissue request = { .confirm = false };
+	struct hub_site_added reply;
+	struct arena arena = { 0 };
+
+	request.confirm = cli_flag(&argc, argv, "--confirm");
+	int status =
+	    cli_arguments(argc, argv, 1, 1, "hub reissue REQUEST [--confirm]");
+
+	if (status == CLI_DONE)
+		status = read_file(&request.request, argv[1], &arena);
+	if (status == CLI_DONE)
+		status =
+		    cli_answer(cli, OP_HUB_REISSUE, &request, &reply, &arena);
+	if (status == CLI_DONE && !cli->json)
+		say_site(&reply);
+	arena_release(&arena);
+	return status;
+}
+
 static void
 add_site(struct table *table, const void *item)
 {
@@ -235,13 +257,15 @@ add_site(struct table *table, const void *item)
 	table_cell(table, "%s", reported);
 	table_cell(table, "%" PRIu64, site->seats);
 	table_cell(table, "%" PRIu64, site->unbilled);
+	table_cell(table, "%s%s%s", hub_boot_names[site->boot],
+	    site->image[0] != '\0' ? " " : "", site->image);
 }
 
 int
 hub_site_list(struct cli *cli, int argc, char **argv)
 {
 	static const char *const head[] = { "SITE", "NAME", "TENANT",
-		"CUSTOMER", "SINCE", "REPORTED", "SEATS", "UNBILLED" };
+		"CUSTOMER", "SINCE", "REPORTED", "SEATS", "UNBILLED", "IMAGE" };
 	struct hub_site_query query = { .limit = 100 };
 	struct hub_site_page page;
 	struct table table = { 0 };
@@ -264,7 +288,7 @@ hub_site_list(struct cli *cli, int argc, char **argv)
 		status = cli_arguments(argc, argv, 0, 0, "hub site list");
 	if (status != CLI_DONE)
 		return status;
-	table_head(&table, 8, head);
+	table_head(&table, 9, head);
 	return cli_list(cli, &list, &table);
 }
 

@@ -28,6 +28,8 @@ show(const struct customer_view *customer)
 	    customer->contact_name[0] != '\0')
 		cli_show("contact   %s %s\n", customer->contact_name,
 		    customer->contact_email);
+	if (customer->tenant_url[0] != '\0')
+		cli_show("address   %s\n", customer->tenant_url);
 	cli_show("licenses  %llu\n", (unsigned long long)customer->licenses);
 	cli_show("since     %s\n", since);
 }
@@ -66,6 +68,9 @@ hub_customer_add(struct cli *cli, int argc, char **argv)
 	if (status == CLI_DONE)
 		status = hub_text(r.contact_name, sizeof r.contact_name, &argc,
 		    argv, "--contact");
+	if (status == CLI_DONE)
+		status = hub_text(r.tenant_url, sizeof r.tenant_url, &argc,
+		    argv, "--url");
 	if (status == CLI_DONE)
 		status = hub_one_of(&r.plan, &argc, argv, "--plan",
 		    customer_plan_names);
@@ -113,6 +118,7 @@ read_now(struct customer_put *r, struct cli *cli)
 	memcpy(r->region, now.region, sizeof r->region);
 	memcpy(r->contact_email, now.contact_email, sizeof r->contact_email);
 	memcpy(r->contact_name, now.contact_name, sizeof r->contact_name);
+	memcpy(r->tenant_url, now.tenant_url, sizeof r->tenant_url);
 	r->plan = now.plan;
 	r->suspended = now.status == CUSTOMER_SUSPENDED;
 	return CLI_DONE;
@@ -145,6 +151,9 @@ hub_customer_set(struct cli *cli, int argc, char **argv)
 	if (status == CLI_DONE)
 		status = hub_text(r.contact_name, sizeof r.contact_name, &argc,
 		    argv, "--contact");
+	if (status == CLI_DONE)
+		status = hub_text(r.tenant_url, sizeof r.tenant_url, &argc,
+		    argv, "--url");
 	if (status == CLI_DONE)
 		status = hub_one_of(&r.plan, &argc, argv, "--plan",
 		    customer_plan_names);
@@ -202,10 +211,11 @@ hub_customer_list(struct cli *cli, int argc, char **argv)
 static void
 show_brief(const struct customer_brief *customer)
 {
-	cli_show("%s  %s (%s)%s%s, %s\n", customer->crm_account_id,
+	cli_show("%s  %s (%s)%s%s%s%s, %s\n", customer->crm_account_id,
 	    customer->company_name, customer->platform_customer_id,
 	    customer->tenant_id[0] != '\0' ? ", tenant " : "",
-	    customer->tenant_id, customer_status_names[customer->status]);
+	    customer->tenant_id, customer->tenant_url[0] != '\0' ? " at " : "",
+	    customer->tenant_url, customer_status_names[customer->status]);
 }
 
 int

@@ -89,6 +89,25 @@ hub_license_generate(struct cli *cli, int argc, char **argv)
 	return status;
 }
 
+static void
+show_provisioned(const struct hub_provision *request,
+    const struct hub_provisioned *reply)
+{
+	cli_show("license   %s, %s\n", request->license_id,
+	    hub_status_names[reply->status]);
+	if (reply->tenant_url[0] != '\0')
+		cli_show("address   %s\n", reply->tenant_url);
+	if (request->notification.email[0] == '\0')
+		return;
+	if (reply->customer_notified)
+		cli_show("told      %s\n", request->notification.email);
+	else
+		cli_say("nobody was told: no mail went out. When [mail] of the "
+			"hub works, say it again: leasehold hub license "
+			"provision %s --notify %s",
+		    request->license_id, request->notification.email);
+}
+
 int
 hub_license_provision(struct cli *cli, int argc, char **argv)
 {
@@ -99,14 +118,25 @@ hub_license_provision(struct cli *cli, int argc, char **argv)
 	    hub_text(request.site, sizeof request.site, &argc, argv, "--site");
 
 	if (status == CLI_DONE)
+		status = hub_text(request.notification.email,
+		    sizeof request.notification.email, &argc, argv, "--notify");
+	if (status == CLI_DONE)
+		status = hub_text(request.notification.message,
+		    sizeof request.notification.message, &argc, argv,
+		    "--message");
+	if (status == CLI_DONE)
 		status = hub_only(request.license_id, sizeof request.license_id,
 		    argc, argv, "hub license provision LICENSE");
+	if (status == CLI_DONE && request.notification.message[0] != '\0' &&
+	    request.notification.email[0] == '\0') {
+		cli_say("whom shall it say that to: --notify ADDRESS");
+		status = CLI_USAGE;
+	}
 	if (status == CLI_DONE)
 		status =
 		    cli_answer(cli, OP_HUB_PROVISION, &request, &reply, &arena);
 	if (status == CLI_DONE && !cli->json)
-		cli_show("license   %s, %s\n", request.license_id,
-		    hub_status_names[reply.status]);
+		show_provisioned(&request, &reply);
 	arena_release(&arena);
 	return status;
 }

@@ -9,21 +9,25 @@
 
 int
 journal_begin(struct journal_walk *walk, struct journal_view *view,
-    struct cli *cli, const uint8_t key[32], struct arena *arena)
+    struct cli *cli, const struct site_keys *keys, struct arena *arena)
 {
 	struct empty nothing = { 0 };
 	int status = cli_call(cli, OP_JOURNAL_SHOW, &nothing, view, arena);
 
-	if (status != CLI_DONE || key == NULL)
+	if (status != CLI_DONE || keys == NULL)
 		return status;
 	if (view->begins == 0) {
-		journal_walk_init(walk, key);
+		journal_walk_init(walk, site_keys_last(keys));
+		journal_walk_trust(walk, keys);
 		return CLI_DONE;
 	}
 	const struct journal_anchor anchor = { view->begins, view->header,
 		view->frontier };
-	int err = journal_walk_anchor(walk, key, &anchor);
+	int err = journal_walk_anchor(walk,
+	    site_keys_of(keys, anchor.header.data, anchor.header.len), &anchor);
 
+	if (err == 0)
+		journal_walk_trust(walk, keys);
 	if (err == 0)
 		return CLI_DONE;
 	cli_say("what stands in place of the batches before %llu does not "

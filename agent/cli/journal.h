@@ -11,7 +11,7 @@
  * batch to be read. What the view points to is in the arena. `key` NULL: no
  * walk. Says what is wrong. */
 int journal_begin(struct journal_walk *walk, struct journal_view *view,
-    struct cli *cli, const uint8_t key[32], struct arena *arena);
+    struct cli *cli, const struct site_keys *keys, struct arena *arena);
 
 /** Batches from where the journal begins to before `until`, with their proofs
  * and without entries, into a new file. */

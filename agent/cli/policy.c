@@ -137,6 +137,18 @@ ask_version(struct cli *cli, struct policy_view *reply, int argc, char **argv,
 	    &request, reply, arena);
 }
 
+static void
+show_reports(const struct record_list *list)
+{
+	const struct policy_report *reports = list->items;
+
+	for (uint32_t i = 0; i < list->count; i++)
+		cli_show("reports   to %s tell of people: %s\n",
+		    reports[i].vendor[0] != '\0' ? reports[i].vendor
+						 : "all other vendors",
+		    report_people_names[reports[i].people]);
+}
+
 int
 policy_show(struct cli *cli, int argc, char **argv)
 {
@@ -157,6 +169,7 @@ policy_show(struct cli *cli, int argc, char **argv)
 			cli_show("comment   %s\n", reply.policy.comment);
 		if (reply.policy.rules.count > 0)
 			show_rules(&reply.policy);
+		show_reports(&reply.policy.reports);
 	}
 	arena_release(&arena);
 	return status;

@@ -11,12 +11,39 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /** Reports in one file at most, and its bytes. */
 #define FILES_MAX 256
 #define FILE_MAX ((size_t)256 << 20)
 
 /* --- status ------------------------------------------------------------------ */
+
+/* Over the network, where there is a hub for it. */
+static void
+show_online(const struct sync_vendor_view *v)
+{
+	char at[32];
+
+	if (v->hub[0] == '\0')
+		return;
+	cli_show("hub           %s%s\n", v->hub,
+	    v->under_way ? ", being synced now" : "");
+	if (v->synced_at != 0) {
+		cli_time(at, v->synced_at);
+		cli_show("last success  %s\n", at);
+	}
+	if (v->failed[0] != '\0') {
+		cli_time(at, v->tried_at);
+		cli_show("failed        %u in a row, the last one %s: %s\n",
+		    v->failures, at, v->failed);
+	}
+	if (v->next_try_at != 0) {
+		cli_time(at, v->next_try_at);
+		cli_show("next try      %s\n", at);
+	} else if (!v->under_way)
+		cli_show("next try      leasehold sync now\n");
+}
 
 static void
 show_vendor(const struct sync_vendor_view *v)
@@ -35,15 +62,28 @@ show_vendor(const struct sync_vendor_view *v)
 	cli_show("waiting       %" PRIu64 " batches\n", v->waiting_batches);
 	if (v->made != 0) {
 		cli_time(at, v->made_at);
-		cli_show("last made     report %" PRIu64 ", %s\n", v->made, at);
+		cli_show("last made     from report %" PRIu64 " on, %s\n",
+		    v->made, at);
 	}
 	if (v->reason[0] != '\0' && v->answer != REPORT_REPLAYED)
 		cli_show("refused       report %" PRIu64 " (%s): %s\n",
 		    v->answered, report_answer_names[v->answer], v->reason);
+	if (v->lost_from != 0) {
+		cli_time(at, v->lost_at);
+		cli_show("put back      batches %" PRIu64 " to %" PRIu64
+			 " of generation %u were taken and are not here any "
+			 "more;\n"
+			 "              their %" PRIu64
+			 " overage seats (of all vendors) stay billed; seen "
+			 "%s\n",
+		    v->lost_from, v->lost_to, v->lost_generation,
+		    v->lost_overage, at);
+	}
 	cli_show("no receipt    for %u days%s", v->days,
 	    v->max_days == 0 ? "\n" : "");
 	if (v->max_days != 0)
 		cli_show("; %u are allowed\n", v->max_days);
+	show_online(v);
 	if (v->stops_at != 0) {
 		cli_time(at, v->stops_at);
 		cli_show("grants stop   %s, unless a receipt or a renewal "
@@ -185,6 +225,9 @@ print_preview(const struct sync_previewed *reply)
 
 	buf_add_str(&out, "{\"report\":");
 	record_write_json(&out, &report_record, &reply->report);
+	/* Also where the report leaves it out, for it is the default. */
+	buf_printf(&out, ",\n\"people\":\"%s\"",
+	    report_people_names[reply->report.people]);
 	buf_add_str(&out, ",\n\"batches\":[");
 	for (uint32_t i = 0; i < body.batches.count; i++) {
 		if (i > 0)
@@ -194,6 +237,7 @@ print_preview(const struct sync_previewed *reply)
 	buf_add_str(&out, "]");
 	write_items(&out, "hours", &report_hour_record, &body.hours);
 	write_items(&out, "devices", &report_device_record, &body.devices);
+	write_items(&out, "names", &report_name_record, &body.names);
 	buf_add_str(&out, "}\n");
 	int status = out.failed ? CLI_FAILED : CLI_DONE;
 
@@ -324,6 +368,22 @@ show_imported(const struct sync_imported *reply)
 	}
 }
 
+static void
+show_credits(const struct sync_imported *reply)
+{
+	const struct sync_credit_view *credits = reply->credits.items;
+
+	for (uint32_t i = 0; i < reply->credits.count; i++) {
+		const struct sync_credit_view *c = &credits[i];
+		char amount[32];
+
+		money_format(amount, c->amount, c->currency);
+		if (c->news)
+			cli_show("%s: credit %s, %s %s\n", c->vendor,
+			    c->credit_id, amount, c->currency);
+	}
+}
+
 /* The length of the sealed document that begins there; 0: none does, whole. */
 static size_t
 next_document(const uint8_t *data, size_t left)
@@ -347,6 +407,8 @@ import_one(struct cli *cli, const uint8_t *data, size_t len)
 
 	if (status == CLI_DONE && !cli->json)
 		show_imported(&reply);
+	if (status == CLI_DONE && !cli->json)
+		show_credits(&reply);
 	arena_release(&arena);
 	return status;
 }
@@ -377,6 +439,109 @@ sync_import(struct cli *cli, int argc, char **argv)
 		at += part;
 	}
 	free(data);
+	return status;
+}
+
+/* --- now --------------------------------------------------------------------------- */
+
+/** Between two looks whether it is over, and how long to look. */
+#define LOOK_MS 200
+#define LOOKS_MAX (15 * 60 * 1000 / LOOK_MS)
+
+static bool
+is_asked(const struct sync_vendor_view *v, const char *vendor)
+{
+	return v->hub[0] != '\0' &&
+	    (vendor[0] == '\0' || strcmp(v->vendor, vendor) == 0);
+}
+
+/* True while one is under way. */
+static bool
+goes_on(const struct sync_status *reply, const char *vendor)
+{
+	const struct sync_vendor_view *items = reply->items.items;
+
+	for (uint32_t i = 0; i < reply->items.count; i++)
+		if (is_asked(&items[i], vendor) && items[i].under_way)
+			return true;
+	return false;
+}
+
+static int
+show_outcome(const struct cli *cli, const struct sync_status *reply,
+    const char *vendor)
+{
+	const struct sync_vendor_view *items = reply->items.items;
+	int status = CLI_DONE;
+
+	for (uint32_t i = 0; i < reply->items.count; i++) {
+		const struct sync_vendor_view *v = &items[i];
+
+		if (!is_asked(v, vendor))
+			continue;
+		if (v->under_way)
+			cli_say("%s: still under way; see leasehold sync "
+				"status",
+			    v->vendor);
+		else if (v->failed[0] != '\0')
+			cli_say("%s: %s; what was used stays in the journal, "
+				"and can go by file: leasehold sync export "
+				"FILE",
+			    v->vendor, v->failed);
+		else if (!cli->json)
+			cli_show("%s: taken up to report %" PRIu64 "\n",
+			    v->vendor, v->acknowledged);
+		if (v->under_way || v->failed[0] != '\0')
+			status = CLI_FAILED;
+	}
+	return status;
+}
+
+static void
+show_json(const struct sync_status *reply)
+{
+	struct buf json = { 0 };
+
+	record_write_json_pretty(&json, &sync_status_record, reply);
+	cli_show("%s\n", buf_text(&json));
+	buf_release(&json);
+}
+
+int
+sync_run_now(struct cli *cli, int argc, char **argv)
+{
+	struct sync_now request = { .vendor = "" };
+	struct sync_started started;
+	struct sync_status reply = { .items = { NULL, 0 } };
+	struct arena arena = { 0 };
+	const char *vendor = NULL;
+	int looks = 0;
+
+	if (cli_option(&vendor, &argc, argv, "--vendor") < 0)
+		return CLI_USAGE;
+	int status = cli_arguments(argc, argv, 0, 0, "sync now");
+
+	if (status == CLI_DONE && vendor != NULL &&
+	    (vendor[0] == '\0' ||
+		!text_copy(request.vendor, sizeof(request.vendor), vendor))) {
+		cli_say("%s is no id of a vendor", vendor);
+		return CLI_USAGE;
+	}
+	if (status == CLI_DONE)
+		status = cli_call(cli, OP_SYNC_NOW, &request, &started, &arena);
+	for (bool on = true; on && status == CLI_DONE; looks++) {
+		arena_clear(&arena);
+		status = cli_call(cli, OP_SYNC_STATUS, NULL, &reply, &arena);
+		on = status == CLI_DONE && looks < LOOKS_MAX &&
+		    goes_on(&reply, request.vendor);
+		if (on)
+			usleep(LOOK_MS * 1000);
+	}
+	if (status == CLI_DONE && cli->json)
+		show_json(&reply);
+	if (status == CLI_DONE)
+		status = show_outcome(cli, &reply, request.vendor);
+	arena_release(&arena);
 	return status;
 }
 

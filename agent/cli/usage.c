@@ -248,6 +248,8 @@ whose(const struct usage_line *line)
 {
 	if (line->metric[0] != '\0')
 		return line->metric;
+	if (line->group[0] != '\0')
+		return line->group;
 	if (line->user[0] != '\0')
 		return line->user;
 	return line->hostname;
@@ -264,9 +266,16 @@ add_line(struct table *table, const struct usage_line *line)
 	table_cell(table, "%s", line->feature);
 	table_cell(table, "%s", whose(line));
 	table_cell(table, "%" PRIu64, line->checkouts);
-	table_cell(table, "%u", line->peak);
+	/* Not known of a group. */
+	if (line->group[0] != '\0')
+		table_cell(table, "-");
+	else
+		table_cell(table, "%u", line->peak);
 	table_cell(table, "%.2f", (double)line->seat_seconds / 3600.0);
-	table_cell(table, "%" PRIu64, line->denials);
+	if (line->group[0] != '\0')
+		table_cell(table, "-");
+	else
+		table_cell(table, "%" PRIu64, line->denials);
 	if (line->overage_first != 0)
 		table_cell(table, "%" PRIu64 " (%" PRIu64 "-%" PRIu64 ")",
 		    line->overage, line->overage_first, line->overage_last);
@@ -277,7 +286,7 @@ add_line(struct table *table, const struct usage_line *line)
 }
 
 static const char *const csv_names[] = { "from", "to", "license_id", "serial",
-	"feature", "metric", "user", "hostname", "checkouts", "seats",
+	"feature", "metric", "user", "hostname", "group", "checkouts", "seats",
 	"borrows", "peak", "seat_seconds", "borrow_seconds", "overage",
 	"overage_first", "overage_last", "denials", "events", "sum", "max",
 	"last" };
@@ -304,6 +313,7 @@ csv_line(struct buf *buf, const struct usage_line *line)
 	csv_text(buf, line->metric, false);
 	csv_text(buf, line->user, false);
 	csv_text(buf, line->hostname, false);
+	csv_text(buf, line->group, false);
 	for (size_t i = 0; i < n; i++)
 		csv_number(buf, numbers[i], i + 1 == n);
 }

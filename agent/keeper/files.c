@@ -23,7 +23,10 @@ static const struct record_field enrolment_fields[] = {
 	R_U32(enrolment, port, 1, 65535, 0, "Its port."),
 	R_TEXT(enrolment, site, 1, 63, 0, "The site's id."),
 	R_TEXT(enrolment, tenant, 1, 63, 0, "The tenant."),
-	R_FIXED(enrolment, site_key, 0, "Pinned at enrolment."),
+	R_FIXED(enrolment, site_key, 0,
+	    "Pinned at enrolment; or what followed that."),
+	R_FIXED(enrolment, former_key, RECORD_OPTIONAL,
+	    "The site's key before, which signed what is held from then."),
 	R_U64(enrolment, device, 1, U53_MAX, 0, "This device."),
 	R_TEXT(enrolment, name, 0, 63, RECORD_OPTIONAL, "Its name."),
 	R_TEXT(enrolment, identity, 0, 31, RECORD_OPTIONAL,
@@ -261,6 +264,16 @@ files_write_enrolment(const struct files *files,
 		    strerror(errno));
 		return err;
 	}
+	path_of(path, files, "site.json");
+	return write_durably(path, &enrolment_record, enrolment);
+}
+
+int
+files_keep_enrolment(const struct files *files,
+    const struct enrolment *enrolment)
+{
+	char path[PATH_MAX];
+
 	path_of(path, files, "site.json");
 	return write_durably(path, &enrolment_record, enrolment);
 }

@@ -34,6 +34,7 @@ struct enrolment {
 	char site[64];
 	char tenant[64];
 	uint8_t site_key[32];
+	uint8_t former_key[32]; /* of its box before; zero: none */
 	uint64_t device;
 	char name[64];
 	char identity[32]; /* folder of its key; "" : "identity" */
@@ -84,6 +85,9 @@ void files_identity_path(char out[PATH_MAX], const struct files *files,
 /** ERR_NOT_FOUND: not enrolled. The CA is malloc'd text. */
 int files_read_enrolment(struct enrolment *enrolment, char **ca_pem,
     const struct files *files);
+/** The same site under another key: what is known of its journal stays. */
+int files_keep_enrolment(const struct files *files,
+    const struct enrolment *enrolment);
 /** Forgets what was known of an earlier site's journal. */
 int files_write_enrolment(const struct files *files,
     const struct enrolment *enrolment, const char *ca_pem);

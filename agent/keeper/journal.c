@@ -144,8 +144,11 @@ session_check_row(struct journal_header *header, uint8_t head[32],
     struct row *row, struct arena *arena, struct keeper *keeper,
     const struct checkout_reply *reply)
 {
+	const struct site_keys keys = session_site_keys(keeper);
 	int err = journal_header_verify(header, head, reply->header.data,
-	    reply->header.len, keeper->site.site_key);
+	    reply->header.len,
+	    site_keys_of(&keys, (const char *)reply->header.data,
+		reply->header.len));
 
 	if (err == 0 &&
 	    (strcmp(header->site, keeper->site.site) != 0 ||

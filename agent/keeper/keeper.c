@@ -104,8 +104,10 @@ keeper_free(struct keeper *keeper)
 	borrows_close(keeper);
 	leases_close(keeper);
 	renewal_close(keeper);
+	usage_close(keeper);
 	digests_free(keeper->digests);
 	free(keeper->ca_pem);
+	arena_release(&keeper->succession_arena);
 	free(keeper);
 }
 

@@ -192,6 +192,9 @@ local_dispatch(struct application *application, uint64_t id,
 	case LOCAL_BORROW_LIST:
 		borrow_show(application, &asker);
 		return;
+	case LOCAL_USAGE:
+		usage_tell(application, &asker, request);
+		return;
 	case LOCAL_NONE:
 	case LOCAL_WAITING:
 	case LOCAL_OFFERED:

@@ -28,6 +28,7 @@
  *     tickets.c       who gets to use them
  *     ticket_uses.c   who does
  *     ticket_proofs.c what the device proves to them
+ *   usage.h           what was used beside seats
  *
  * Only this folder may include it.
  */
@@ -45,6 +46,7 @@
 #include "agent/keeper/proofs.h"
 #include "agent/keeper/session.h"
 #include "agent/keeper/tickets.h"
+#include "agent/keeper/usage.h"
 #include "shared/rpc/local.h"
 #include "shared/rpc/rpc.h"
 
@@ -169,6 +171,8 @@ struct keeper {
 	bool enrolled;
 	struct enrolment site;
 	char *ca_pem;
+	struct record_list succession; /* of the site's key; in the arena */
+	struct arena succession_arena;
 	struct processes processes;
 	struct digests *digests;
 	struct calls *calls;
@@ -181,6 +185,7 @@ struct keeper {
 	struct borrows borrows;
 	struct tickets tickets;
 	struct enrolling *enrolling;
+	struct usage_list usage;
 };
 
 #endif

@@ -192,6 +192,7 @@ answer_item(struct renewal_round *round, const struct round_item *item,
 	struct lease *lease = lease_find(round->keeper, item->lease);
 	uint8_t path[MERKLE_PATH_MAX][MERKLE_BYTES];
 	struct local_renew_reply reply = {
+		.succession = round->keeper->succession,
 		.beat = said->beat,
 		.index = index,
 		.path = { path, 0 },

@@ -187,6 +187,82 @@ prove(struct keeper *keeper, const struct hello_reply *said)
 	keeper->session.proving_ms = clock_boottime_ms();
 }
 
+struct site_keys
+session_site_keys(const struct keeper *keeper)
+{
+	struct site_keys keys = site_keys_one(keeper->site.site_key);
+
+	if (!sodium_is_zero(keeper->site.former_key,
+		sizeof(keeper->site.former_key))) {
+		memcpy(keys.key[1], keys.key[0], sizeof(keys.key[0]));
+		memcpy(keys.key[0], keeper->site.former_key,
+		    sizeof(keys.key[0]));
+		keys.n = 2;
+	}
+	return keys;
+}
+
+static void
+keep_succession(struct keeper *keeper, const struct record_list *steps)
+{
+	struct arena *arena = &keeper->succession_arena;
+	const struct succession_step *said = steps->items;
+
+	keeper->succession = (struct record_list){ NULL, 0 };
+	arena_clear(arena);
+	struct succession_step *kept =
+	    arena_alloc(arena, steps->count * sizeof(*kept));
+
+	for (uint32_t i = 0; kept != NULL && i < steps->count; i++) {
+		kept[i] = said[i];
+		kept[i].heir.data =
+		    arena_copy(arena, said[i].heir.data, said[i].heir.len);
+		kept[i].word.data =
+		    arena_copy(arena, said[i].word.data, said[i].word.len);
+		if (kept[i].heir.data == NULL || kept[i].word.data == NULL)
+			return; /* applications ask for a new seat */
+	}
+	if (kept != NULL)
+		keeper->succession = (struct record_list){ kept, steps->count };
+}
+
+/* The site's box was lost, and it goes on in another one with another key: the
+ * one that is pinned here says whom it left that to. */
+static void
+follow_site(struct keeper *keeper, const struct record_list *steps)
+{
+	struct enrolment *site = &keeper->site;
+	struct site_keys keys;
+	char kid[TOKEN_KID_TEXT];
+
+	if (steps->count == 0)
+		return;
+	int err = succession_keys(&keys, site->site, site->site_key, steps);
+
+	if (err < 0) {
+		log_error("keeper",
+		    "what site %s says of its key does not lead from the one "
+		    "that is known here: %s",
+		    site->site, err_str(err));
+		return;
+	}
+	keep_succession(keeper, steps);
+	if (keys.n == 1)
+		return;
+	struct enrolment next = *site;
+
+	memcpy(next.former_key, keys.key[keys.n - 2], sizeof(next.former_key));
+	memcpy(next.site_key, site_keys_last(&keys), sizeof(next.site_key));
+	if (files_keep_enrolment(&keeper->files, &next) < 0)
+		return; /* it is said again */
+	*site = next;
+	token_key_id(kid, site->site_key);
+	log_warn("keeper",
+	    "site %s goes on in another box with the key %s, as the key that "
+	    "is known here provided for",
+	    site->site, kid);
+}
+
 static void
 take_hello(struct keeper *keeper, const struct hello_reply *said)
 {
@@ -200,8 +276,12 @@ take_hello(struct keeper *keeper, const struct hello_reply *said)
 		keeper->session.cause = CAUSE_OTHER_SITE;
 		return;
 	}
+	follow_site(keeper, &said->succession);
+	const struct site_keys keys = session_site_keys(keeper);
 	int err = journal_header_verify(&header, head, said->header.data,
-	    said->header.len, keeper->site.site_key);
+	    said->header.len,
+	    site_keys_of(&keys, (const char *)said->header.data,
+		said->header.len));
 
 	if (err == 0 &&
 	    (strcmp(header.site, keeper->site.site) != 0 ||

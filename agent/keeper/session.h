@@ -94,6 +94,8 @@ void journal_seen_begin(struct journal_seen *seen,
  */
 void session_saw(struct keeper *keeper, uint32_t generation, uint64_t batch,
     const uint8_t head[32], const struct record_span *token);
+/** The site's key, and the one before it where there was one. */
+struct site_keys session_site_keys(const struct keeper *keeper);
 /** A grant's evidence, checked against the site's key; the header's fields
  * come back. */
 int session_check_row(struct journal_header *header, uint8_t head[32],

@@ -21,35 +21,7 @@
 	(offsetof(struct lh_borrow_request, length_s) + \
 	    sizeof(((struct lh_borrow_request *)0)->length_s))
 
-/* --- asking ---------------------------------------------------------------- */
-
-static int
-begin(const struct lh_client *client)
-{
-	detail_set(LH_OK, "%s", "");
-	if (client == NULL)
-		return detail_set(LH_E_ARGUMENT, "no client");
-	return client_is_foreign(client) ? LH_E_ARGUMENT : LH_OK;
-}
-
-/* ERR_*, with words in `problem`. */
-static int
-ask(void *reply, struct lh_client *client, enum local_id op,
-    const void *request, struct arena *arena, int timeout_ms,
-    struct problem *problem)
-{
-	int64_t deadline = stream_deadline(timeout_ms < 0 ? 0 : timeout_ms);
-	struct connection *connection;
-	int err =
-	    client_connect(&connection, client, stream_left(deadline), problem);
-
-	if (err != 0)
-		return err;
-	err = local_call(reply, connection->local, op, request, arena,
-	    stream_left(deadline), problem);
-	client_release(client, connection);
-	return err;
-}
+/* --- bounds ---------------------------------------------------------------- */
 
 static int
 check_room(const struct lh_borrow *borrow)
@@ -211,14 +183,14 @@ take_by(struct local_borrow *reply, struct lh_client *client,
 	struct local_borrow_take *request = &attempt->request;
 	int64_t deadline = stream_deadline(timeout_ms < 0 ? 0 : timeout_ms);
 	struct problem problem;
-	int err = ask(reply, client, LOCAL_BORROW_TAKE, request, arena,
+	int err = client_ask(reply, client, LOCAL_BORROW_TAKE, request, arena,
 	    timeout_ms, &problem);
 
 	/* What the first try got has ended meanwhile: ask anew. */
 	if (retry && (err == ERR_GONE || err == ERR_CONFLICT)) {
 		randombytes_buf(request->request, sizeof(request->request));
-		err = ask(reply, client, LOCAL_BORROW_TAKE, request, arena,
-		    stream_left(deadline), &problem);
+		err = client_ask(reply, client, LOCAL_BORROW_TAKE, request,
+		    arena, stream_left(deadline), &problem);
 	}
 	return err == 0 ? LH_OK : detail_problem(error_from_err(err), &problem);
 }
@@ -230,7 +202,7 @@ lh_borrow_take(struct lh_borrow *borrow, struct lh_client *client,
 	struct arena arena = { .max_bytes = BORROW_REPLY_BYTES };
 	struct local_borrow_take take;
 	struct local_borrow reply = { 0 };
-	int error = begin(client);
+	int error = client_begin(client);
 
 	if (error == LH_OK)
 		error = check_room(borrow);
@@ -280,7 +252,7 @@ lh_borrow_extend(struct lh_borrow *borrow, struct lh_client *client,
 	struct arena arena = { .max_bytes = BORROW_REPLY_BYTES };
 	struct local_borrow reply = { 0 };
 	struct problem problem;
-	int error = begin(client);
+	int error = client_begin(client);
 
 	if (error == LH_OK)
 		error = check_room(borrow);
@@ -290,8 +262,8 @@ lh_borrow_extend(struct lh_borrow *borrow, struct lh_client *client,
 		error = check_length(length_s);
 	if (error != LH_OK)
 		return error;
-	int err = ask(&reply, client, LOCAL_BORROW_EXTEND, &request, &arena,
-	    timeout_ms, &problem);
+	int err = client_ask(&reply, client, LOCAL_BORROW_EXTEND, &request,
+	    &arena, timeout_ms, &problem);
 
 	if (err == 0)
 		give(borrow, &reply);
@@ -308,14 +280,14 @@ lh_borrow_return(int *proved, struct lh_client *client, uint64_t id,
 	struct arena arena = { .max_bytes = BORROW_REPLY_BYTES };
 	struct local_borrow_returned reply = { 0 };
 	struct problem problem;
-	int error = begin(client);
+	int error = client_begin(client);
 
 	if (error == LH_OK)
 		error = check_id(id, true);
 	if (error != LH_OK)
 		return error;
-	int err = ask(&reply, client, LOCAL_BORROW_RETURN, &request, &arena,
-	    timeout_ms, &problem);
+	int err = client_ask(&reply, client, LOCAL_BORROW_RETURN, &request,
+	    &arena, timeout_ms, &problem);
 
 	if (err == 0 && proved != NULL)
 		*proved = reply.proved;
@@ -331,13 +303,13 @@ lh_borrow_list(struct lh_client *client,
 	struct arena arena = { .max_bytes = BORROW_REPLY_BYTES };
 	struct local_borrows reply = { 0 };
 	struct problem problem;
-	int error = begin(client);
+	int error = client_begin(client);
 
 	if (error != LH_OK)
 		return error;
 	if (each == NULL)
 		return detail_set(LH_E_ARGUMENT, "nobody to tell");
-	int err = ask(&reply, client, LOCAL_BORROW_LIST, NULL, &arena,
+	int err = client_ask(&reply, client, LOCAL_BORROW_LIST, NULL, &arena,
 	    timeout_ms, &problem);
 
 	if (err == 0) {

@@ -337,3 +337,32 @@ lh_client_free(struct lh_client *client)
 	}
 	free_parts(client);
 }
+
+/* --- a question of the application's ---------------------------------------- */
+
+int
+client_begin(const struct lh_client *client)
+{
+	detail_set(LH_OK, "%s", "");
+	if (client == NULL)
+		return detail_set(LH_E_ARGUMENT, "no client");
+	return client_is_foreign(client) ? LH_E_ARGUMENT : LH_OK;
+}
+
+int
+client_ask(void *reply, struct lh_client *client, enum local_id op,
+    const void *request, struct arena *arena, int timeout_ms,
+    struct problem *problem)
+{
+	int64_t deadline = stream_deadline(timeout_ms < 0 ? 0 : timeout_ms);
+	struct connection *connection;
+	int err =
+	    client_connect(&connection, client, stream_left(deadline), problem);
+
+	if (err != 0)
+		return err;
+	err = local_call(reply, connection->local, op, request, arena,
+	    stream_left(deadline), problem);
+	client_release(client, connection);
+	return err;
+}

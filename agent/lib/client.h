@@ -196,6 +196,13 @@ void client_wake(struct lh_client *client);
  * Without the lock. */
 int client_connect(struct connection **connection, struct lh_client *client,
     int timeout_ms, struct problem *problem);
+/** A call of it begins: no words of an earlier one. LH_E_ARGUMENT: none, or in
+ * a child. */
+int client_begin(const struct lh_client *client);
+/** Ask the agent and wait. ERR_*, with words in `problem`. */
+int client_ask(void *reply, struct lh_client *client, enum local_id op,
+    const void *request, struct arena *arena, int timeout_ms,
+    struct problem *problem);
 /** The connection if there is a good one, else NULL. With the lock. */
 struct connection *client_connection(struct lh_client *client);
 void client_release(struct lh_client *client, struct connection *connection);

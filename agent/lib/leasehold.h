@@ -341,6 +341,55 @@ LH_API LH_MUST_CHECK int lh_borrow_list(struct lh_client *client,
     void (*each)(void *ctx, const struct lh_borrow *borrow), void *ctx,
     int timeout_ms);
 
+/* --- usage: what is counted beside seats ---------------------------------- */
+
+enum lh_usage_kind {
+	LH_USAGE_COUNTER = 0, /* amounts add up */
+	LH_USAGE_GAUGE = 1, /* it is what there is now, until the next */
+};
+
+/** Something was used. Zero-initialise; it grows at its end. All of it is
+ * borrowed for the call. */
+struct lh_usage {
+	uint32_t size; /* sizeof(struct lh_usage) */
+	enum lh_usage_kind kind; /* the same for all events of a metric */
+	/** Yours: the same event has the same id, and counts once in eight days
+	 * for the license, whoever tells it: make it unique everywhere, as a
+	 * UUID is. UTF-8, 1 to 64 bytes. Required. */
+	const char *event_id;
+	/** Whose license it is counted on; UTF-8, 1 to 63 bytes. Required. */
+	const char *product;
+	/** "api_calls", "storage_mb", or any name; UTF-8, 1 to 63 bytes.
+	 * Required. */
+	const char *metric;
+	uint64_t amount; /* below 2 to the power of 53 */
+	/** Who used it; UTF-8, at most 127 bytes. NULL: the login name. */
+	const char *user;
+	/** When it was, ms since 1970 UTC, at most seven days ago; it counts
+	 * when it arrives. 0: now. */
+	int64_t at_ms;
+};
+
+/**
+ * Tell the site what was used, by metric. Needs the agent and the site, and no
+ * seat. Nothing is kept here or by the agent: who is not told LH_OK tells it
+ * again, with the same event_id.
+ *
+ * @param[out] repeated  On LH_OK 1: the site had counted this event before; 0:
+ *                       it counts now. May be NULL.
+ * @param[in]  usage     Borrowed for the call.
+ * @retval LH_E_REFUSED     quota_exceeded, where a hard limit of the license
+ *                          would be passed, and others: see lh_detail(). It is
+ *                          not counted.
+ * @retval LH_E_NOT_ENTITLED No license for the product is installed.
+ * @retval LH_E_SUSPENDED   It was suspended or cancelled.
+ * @retval LH_E_TIMEOUT     Outcome unknown; the same event again counts once. So
+ *                          too LH_E_SITE, LH_E_AGENT and LH_E_PROTOCOL.
+ * Blocks for at most timeout_ms.
+ */
+LH_API LH_MUST_CHECK int lh_usage_report(int *repeated,
+    struct lh_client *client, const struct lh_usage *usage, int timeout_ms);
+
 /** "no seats" and the like; static. */
 LH_API const char *lh_strerror(int error);
 /** What the last failed call of this thread was told, for people: what

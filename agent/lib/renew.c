@@ -70,8 +70,8 @@ check_beat(struct lh_client *client, struct lh_seat *seat,
     const struct local_renew_reply *reply, char why[static VERIFY_WHY])
 {
 	struct journal_beat beat;
-	int error = verify_beat_token(&beat, &seat->lease, &reply->beat,
-	    &seat->floor, why);
+	int error =
+	    verify_beat_token(&beat, &seat->lease, reply, &seat->floor, why);
 
 	if (error == LH_OK)
 		error =

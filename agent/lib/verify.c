@@ -310,13 +310,24 @@ is_behind(const struct journal_beat *beat, uint32_t generation, uint64_t batch,
 
 int
 verify_beat_token(struct journal_beat *beat, const struct verify_lease *lease,
-    const struct record_span *token, const struct journal_known *known,
+    const struct local_renew_reply *reply, const struct journal_known *known,
     char why[static VERIFY_WHY])
 {
 	struct arena arena = { .max_bytes = VERIFY_ARENA_BYTES };
 	struct record_error error = { .field = "" };
-	int err = license_document_read(beat, &journal_beat_record, TOKEN_BEAT,
-	    token->data, token->len, lease->site_key, &arena, &error);
+	const struct record_span *token = &reply->beat;
+	struct site_keys keys = site_keys_one(lease->site_key);
+	int err = 0;
+
+	/* The box was lost: the key that the license names says who goes on. A
+	 * new seat needs a license for the new key. */
+	if (reply->succession.count > 0)
+		err = succession_keys(&keys, lease->header.site,
+		    lease->site_key, &reply->succession);
+	if (err == 0)
+		err = license_document_read(beat, &journal_beat_record,
+		    TOKEN_BEAT, token->data, token->len, site_keys_last(&keys),
+		    &arena, &error);
 
 	arena_release(&arena);
 	if (err != 0)

@@ -134,7 +134,7 @@ int verify_continues(const struct verify_lease *lease,
  * journal says so.
  */
 int verify_beat_token(struct journal_beat *beat,
-    const struct verify_lease *lease, const struct record_span *token,
+    const struct verify_lease *lease, const struct local_renew_reply *reply,
     const struct journal_known *known, char why[static VERIFY_WHY]);
 
 /** Does the verified beat renew this lease, answering this nonce?

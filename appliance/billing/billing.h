@@ -286,15 +286,6 @@ size_t billing_overage_rows(struct billing_overage *out, size_t size,
  */
 void billing_write_csv(struct buf *out, const struct billing_overage *rows,
     size_t n);
-/**
- * JSON of REQUIREMENTS A. Rows must be in order of customers (those of one side
- * by side). ERR_BAD_REQUEST: of several currencies, which one total cannot add;
- * ERR_TOO_LARGE: the total does not fit.
- */
-int billing_write_overage_json(struct buf *out,
-    const struct license_vendor *vendor, const struct billing_period *period,
-    const struct billing_overage *rows, size_t n);
-
 /* --- PDF: pdf.c, libharu ------------------------------------------------------ */
 
 /** Files of the font; NULL: DejaVu Sans of Debian's fonts-dejavu-core. */
@@ -310,8 +301,48 @@ struct billing_fonts {
  * missing (logged). */
 int billing_write_pdf(struct buf *out, const struct statement *statement,
     const struct billing_fonts *fonts);
-/** The overage export, as a list. */
-int billing_write_overage_pdf(struct buf *out,
+/* --- the overage export, row by row: export.c, pdf_list.c ------------------- */
+
+enum billing_export_form {
+	BILLING_EXPORT_CSV,
+	BILLING_EXPORT_JSON, /* of REQUIREMENTS A */
+	BILLING_EXPORT_PDF, /* a list */
+};
+/** Of `head`, at most. */
+#define BILLING_EXPORT_HEAD_MAX 1024
+struct billing_list;
+/** One that is being written; its memory does not grow with the rows, but that
+ * of a PDF, which has BILLING_PAGES_MAX pages at most. */
+struct billing_export {
+	enum billing_export_form form;
+	struct license_vendor vendor;
+	struct billing_period period;
+	struct billing_overage last;
+	uint64_t n;
+	int64_t revenue;
+	struct billing_list *list;
+};
+/** To be released in any case. `fonts` as of billing_write_pdf(). */
+int billing_export_begin(struct billing_export *export,
+    enum billing_export_form form, const struct license_vendor *vendor,
+    const struct billing_period *period, const struct billing_fonts *fonts);
+/**
+ * Append a row's bytes. Rows must be in order of customers (those of one side by
+ * side).
+ * @retval ERR_BAD_REQUEST  JSON of several currencies, which one total cannot
+ *                          add.
+ * @retval ERR_TOO_LARGE    The total does not fit, or too many pages.
+ */
+int billing_export_row(struct billing_export *export, struct buf *out,
+    const struct billing_overage *row);
+/** Append what comes behind all rows to `out`, and to `head` what stands before
+ * the first one: it tells the total. */
+int billing_export_end(struct billing_export *export, struct buf *head,
+    struct buf *out);
+void billing_export_release(struct billing_export *export);
+
+/** All of it at once. */
+int billing_write_overage(struct buf *out, enum billing_export_form form,
     const struct license_vendor *vendor, const struct billing_period *period,
     const struct billing_overage *rows, size_t n,
     const struct billing_fonts *fonts);

@@ -1,4 +1,5 @@
-/* The overage export: rows of licenses, as CSV and JSON; see billing.h. */
+/* The overage export: rows of licenses, as CSV and JSON, one after the other; see
+ * billing.h. */
 #include "appliance/billing/inside.h"
 
 #include "shared/base/err.h"
@@ -30,6 +31,10 @@ billing_overage_rows(struct billing_overage *out, size_t size,
 	}
 	return s->n_sections;
 }
+
+#define CSV_HEAD                                                        \
+	"CRM_Account_ID,Customer_Name,Product,Total_Overage_Checkouts," \
+	"Total_Cost,Currency,Billing_Period\r\n"
 
 /* --- CSV -------------------------------------------------------------------------- */
 
@@ -69,28 +74,29 @@ put_cell(struct buf *out, const char *text)
 	buf_add_byte(out, '"');
 }
 
-void
-billing_write_csv(struct buf *out, const struct billing_overage *rows, size_t n)
+static void
+put_csv_row(struct buf *out, const struct billing_overage *row)
 {
 	char cost[BILLING_MONEY_SIZE], period[BILLING_PERIOD_SIZE];
 
-	buf_add_str(out,
-	    "CRM_Account_ID,Customer_Name,Product,Total_Overage_Checkouts,"
-	    "Total_Cost,Currency,Billing_Period\r\n");
-	for (size_t i = 0; i < n; i++) {
-		const struct billing_overage *row = &rows[i];
+	put_cell(out, row->customer.crm_account_id);
+	buf_add_byte(out, ',');
+	put_cell(out, row->customer.name);
+	buf_add_byte(out, ',');
+	put_cell(out, billing_product(&row->product));
+	money_format(cost, row->cost, row->currency);
+	billing_period_format(period, &row->period);
+	buf_printf(out, ",%" PRIu64 ",%s,", row->checkouts, cost);
+	put_cell(out, row->currency);
+	buf_printf(out, ",%s\r\n", period);
+}
 
-		put_cell(out, row->customer.crm_account_id);
-		buf_add_byte(out, ',');
-		put_cell(out, row->customer.name);
-		buf_add_byte(out, ',');
-		put_cell(out, billing_product(&row->product));
-		money_format(cost, row->cost, row->currency);
-		billing_period_format(period, &row->period);
-		buf_printf(out, ",%" PRIu64 ",%s,", row->checkouts, cost);
-		put_cell(out, row->currency);
-		buf_printf(out, ",%s\r\n", period);
-	}
+void
+billing_write_csv(struct buf *out, const struct billing_overage *rows, size_t n)
+{
+	buf_add_str(out, CSV_HEAD);
+	for (size_t i = 0; i < n; i++)
+		put_csv_row(out, &rows[i]);
 }
 
 /* --- JSON ------------------------------------------------------------------------- */
@@ -118,62 +124,141 @@ put_product(struct buf *out, const struct billing_overage *row)
 	buf_add_byte(out, '}');
 }
 
-static void
-put_customers(struct buf *out, const struct billing_overage *rows, size_t n)
+static int
+put_json_row(struct billing_export *export, struct buf *out,
+    const struct billing_overage *row)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct billing_overage *row = &rows[i];
+	const struct billing_overage *last = &export->last;
 
-		if (i > 0 && is_same_customer(row, &rows[i - 1])) {
-			buf_add_byte(out, ',');
-			put_product(out, row);
-			continue;
-		}
-		buf_add_str(out, i > 0 ? "]},{" : "{");
-		billing_put_text(out, "crm_account_id",
-		    row->customer.crm_account_id);
-		billing_put_text(out, "tenant_id", row->tenant);
-		billing_put_text(out, "customer_name", row->customer.name);
-		billing_put_key(out, "products");
-		buf_add_byte(out, '[');
+	if (export->n > 0 && strcmp(row->currency, last->currency) != 0)
+		return ERR_BAD_REQUEST;
+	if (billing_add(&export->revenue, row->cost) != 0)
+		return ERR_TOO_LARGE;
+	if (export->n > 0 && is_same_customer(row, last)) {
+		buf_add_byte(out, ',');
 		put_product(out, row);
+		return 0;
 	}
-	if (n > 0)
-		buf_add_str(out, "]}");
+	buf_add_str(out, export->n > 0 ? "]},{" : "{");
+	billing_put_text(out, "crm_account_id", row->customer.crm_account_id);
+	billing_put_text(out, "tenant_id", row->tenant);
+	billing_put_text(out, "customer_name", row->customer.name);
+	billing_put_key(out, "products");
+	buf_add_byte(out, '[');
+	put_product(out, row);
+	return 0;
 }
 
-int
-billing_write_overage_json(struct buf *out, const struct license_vendor *vendor,
-    const struct billing_period *period, const struct billing_overage *rows,
-    size_t n)
+static void
+put_json_head(struct buf *out, const struct billing_export *export)
 {
-	int64_t revenue = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(rows[i].currency, rows[0].currency) != 0)
-			return ERR_BAD_REQUEST;
-		if (billing_add(&revenue, rows[i].cost) != 0)
-			return ERR_TOO_LARGE;
-	}
-	const char *currency = n > 0 ? rows[0].currency : "";
+	const char *currency = export->n > 0 ? export->last.currency : "";
 
 	buf_add_byte(out, '{');
-	billing_put_text(out, "vendor_id", vendor->id);
+	billing_put_text(out, "vendor_id", export->vendor.id);
 	billing_put_key(out, "period");
 	buf_add_byte(out, '{');
-	billing_put_day(out, "start", period->first);
-	billing_put_day(out, "end", period->last);
+	billing_put_day(out, "start", export->period.first);
+	billing_put_day(out, "end", export->period.last);
 	buf_add_byte(out, '}');
 	/* Of nothing, in no currency, it is nothing. */
-	if (n > 0)
-		billing_put_money(out, "total_overage_revenue", revenue,
+	if (export->n > 0)
+		billing_put_money(out, "total_overage_revenue", export->revenue,
 		    currency);
 	else
 		billing_put_u64(out, "total_overage_revenue", 0);
 	billing_put_text(out, "currency", currency);
 	billing_put_key(out, "customers");
 	buf_add_byte(out, '[');
-	put_customers(out, rows, n);
-	buf_add_str(out, "]}");
+}
+
+/* --- row by row ------------------------------------------------------------------- */
+
+int
+billing_export_begin(struct billing_export *export,
+    enum billing_export_form form, const struct license_vendor *vendor,
+    const struct billing_period *period, const struct billing_fonts *fonts)
+{
+	memset(export, 0, sizeof(*export));
+	export->form = form;
+	export->vendor = *vendor;
+	export->period = *period;
+	return form == BILLING_EXPORT_PDF
+	    ? billing_list_begin(&export->list, vendor, period, fonts)
+	    : 0;
+}
+
+int
+billing_export_row(struct billing_export *export, struct buf *out,
+    const struct billing_overage *row)
+{
+	int err = 0;
+
+	switch (export->form) {
+	case BILLING_EXPORT_CSV:
+		put_csv_row(out, row);
+		break;
+	case BILLING_EXPORT_JSON:
+		err = put_json_row(export, out, row);
+		break;
+	case BILLING_EXPORT_PDF:
+		err = billing_list_row(export->list, row);
+		break;
+	}
+	export->n++;
+	export->last = *row;
+	return err;
+}
+
+int
+billing_export_end(struct billing_export *export, struct buf *head,
+    struct buf *out)
+{
+	struct billing_list *list = export->list;
+
+	export->list = NULL;
+	switch (export->form) {
+	case BILLING_EXPORT_CSV:
+		buf_add_str(head, CSV_HEAD);
+		break;
+	case BILLING_EXPORT_JSON:
+		put_json_head(head, export);
+		buf_add_str(out, export->n > 0 ? "]}]}" : "]}");
+		break;
+	case BILLING_EXPORT_PDF:
+		return billing_list_end(out, list);
+	}
 	return 0;
+}
+
+void
+billing_export_release(struct billing_export *export)
+{
+	billing_list_free(export->list);
+	export->list = NULL;
+}
+
+/* --- all rows at once ------------------------------------------------------------- */
+
+int
+billing_write_overage(struct buf *out, enum billing_export_form form,
+    const struct license_vendor *vendor, const struct billing_period *period,
+    const struct billing_overage *rows, size_t n,
+    const struct billing_fonts *fonts)
+{
+	struct buf body = { 0 };
+	struct billing_export export;
+	int err = billing_export_begin(&export, form, vendor, period, fonts);
+
+	for (size_t i = 0; i < n && err == 0; i++)
+		err = billing_export_row(&export, &body, &rows[i]);
+	if (err == 0)
+		err = billing_export_end(&export, out, &body);
+	billing_export_release(&export);
+	if (err == 0)
+		buf_add(out, body.data, body.len);
+	if (err == 0 && body.failed)
+		err = ERR_NOMEM;
+	buf_release(&body);
+	return err;
 }

@@ -99,4 +99,17 @@ void billing_put_day(struct buf *out, const char *key, int32_t day);
 /** 190000 is "19", 75000 is "7.5". */
 void billing_percent(char out[16], uint32_t ppm);
 
+/* --- pdf_list.c: the overage export as pages ---------------------------------- */
+
+struct billing_list;
+/** Also where it fails there may be a list, to be freed. */
+int billing_list_begin(struct billing_list **list,
+    const struct license_vendor *vendor, const struct billing_period *period,
+    const struct billing_fonts *fonts);
+int billing_list_row(struct billing_list *list,
+    const struct billing_overage *row);
+/** Appends all of it, and frees it. */
+int billing_list_end(struct buf *out, struct billing_list *list);
+void billing_list_free(struct billing_list *list);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
+#include "shared/base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +16,16 @@
 #define PRODUCT_AT 236.0F
 #define PRODUCT_WIDTH 150.0F
 #define CHECKOUTS_END 442.0F
+#define TOTALS_MAX 256 /* ISO 4217 has fewer */
+
+struct billing_list {
+	struct sheet sheet;
+	struct {
+		char currency[4];
+		int64_t sum;
+	} totals[TOTALS_MAX];
+	uint32_t n;
+};
 
 static void
 put_head(struct sheet *sheet)
@@ -79,66 +90,96 @@ put_row(struct sheet *sheet, const struct billing_overage *row)
 	sheet->y += (float)n * SHEET_LINE + 2;
 }
 
-/* One of each currency, in order of first appearance. */
 static int
-put_totals(struct sheet *sheet, const struct billing_overage *rows, size_t n)
+add_total(struct billing_list *list, const struct billing_overage *row)
 {
-	need(sheet, 2);
-	sheet_rule(sheet, 0);
-	sheet->y += 4;
-	for (size_t i = 0; i < n; i++) {
-		int64_t sum = 0;
-		bool told = false;
+	uint32_t i = 0;
 
-		for (size_t j = 0; j < i && !told; j++)
-			told = strcmp(rows[j].currency, rows[i].currency) == 0;
-		for (size_t j = i; j < n && !told; j++)
-			if (strcmp(rows[j].currency, rows[i].currency) == 0 &&
-			    billing_add(&sum, rows[j].cost) != 0)
-				return ERR_TOO_LARGE;
-		if (told)
-			continue;
-		need(sheet, 1);
-		sheet_text(sheet, true, SHEET_SIZE, SHEET_LEFT, 0, "Total");
-		put_cost(sheet, true, sum, rows[i].currency);
-		sheet->y += SHEET_LINE;
+	while (i < list->n && strcmp(list->totals[i].currency, row->currency))
+		i++;
+	if (i == TOTALS_MAX)
+		return ERR_TOO_LARGE;
+	if (i == list->n) {
+		text_copy(list->totals[i].currency,
+		    sizeof(list->totals[i].currency), row->currency);
+		list->n++;
 	}
-	return 0;
+	return billing_add(&list->totals[i].sum, row->cost);
 }
 
 int
-billing_write_overage_pdf(struct buf *out, const struct license_vendor *vendor,
-    const struct billing_period *period, const struct billing_overage *rows,
-    size_t n, const struct billing_fonts *fonts)
+billing_list_begin(struct billing_list **out,
+    const struct license_vendor *vendor, const struct billing_period *period,
+    const struct billing_fonts *fonts)
 {
-	struct sheet *sheet = calloc(1, sizeof(*sheet));
+	struct billing_list *list = calloc(1, sizeof(*list));
 	char name[BILLING_PERIOD_SIZE], title[64];
 
-	if (sheet == NULL)
+	*out = list;
+	if (list == NULL)
 		return ERR_NOMEM;
+	struct sheet *sheet = &list->sheet;
+
 	billing_period_format(name, period);
 	snprintf(title, sizeof(title), "Overage %s", name);
 	int err = sheet_open(sheet, fonts, title);
 
-	if (err == 0) {
-		snprintf(sheet->foot, sizeof(sheet->foot), "%s, %s", title,
-		    vendor->name);
-		sheet_page(sheet);
-		sheet_text(sheet, true, 18, SHEET_LEFT, 0, "Overage");
-		sheet_right(sheet, true, 12, SHEET_RIGHT, 5, name);
-		sheet->y += 32;
-		sheet->y += SHEET_LINE *
-		    (float)sheet_wrapped(sheet, false, SHEET_SIZE, SHEET_LEFT,
-			SHEET_RIGHT - SHEET_LEFT, vendor->name);
-		sheet->y += 16;
-		put_head(sheet);
-		for (size_t i = 0; i < n && sheet->err == 0; i++)
-			put_row(sheet, &rows[i]);
-		err = put_totals(sheet, rows, n);
-		if (sheet->err == 0)
-			sheet->err = err;
+	if (err != 0)
+		return err;
+	snprintf(sheet->foot, sizeof(sheet->foot), "%s, %s", title,
+	    vendor->name);
+	sheet_page(sheet);
+	sheet_text(sheet, true, 18, SHEET_LEFT, 0, "Overage");
+	sheet_right(sheet, true, 12, SHEET_RIGHT, 5, name);
+	sheet->y += 32;
+	sheet->y += SHEET_LINE *
+	    (float)sheet_wrapped(sheet, false, SHEET_SIZE, SHEET_LEFT,
+		SHEET_RIGHT - SHEET_LEFT, vendor->name);
+	sheet->y += 16;
+	put_head(sheet);
+	return sheet->err;
+}
+
+int
+billing_list_row(struct billing_list *list, const struct billing_overage *row)
+{
+	int err = add_total(list, row);
+
+	if (err == 0)
+		put_row(&list->sheet, row);
+	return err != 0 ? err : list->sheet.err;
+}
+
+/* One of each currency, in order of first appearance. */
+int
+billing_list_end(struct buf *out, struct billing_list *list)
+{
+	struct sheet *sheet = &list->sheet;
+
+	need(sheet, 2);
+	sheet_rule(sheet, 0);
+	sheet->y += 4;
+	for (uint32_t i = 0; i < list->n; i++) {
+		need(sheet, 1);
+		sheet_text(sheet, true, SHEET_SIZE, SHEET_LEFT, 0, "Total");
+		put_cost(sheet, true, list->totals[i].sum,
+		    list->totals[i].currency);
+		sheet->y += SHEET_LINE;
 	}
-	err = sheet_close(out, sheet);
-	free(sheet);
+	int err = sheet_close(out, sheet);
+
+	free(list);
 	return err;
+}
+
+void
+billing_list_free(struct billing_list *list)
+{
+	if (list == NULL)
+		return;
+	/* Nothing is written. */
+	if (list->sheet.err == 0)
+		list->sheet.err = ERR_CLOSED;
+	(void)sheet_close(NULL, &list->sheet);
+	free(list);
 }

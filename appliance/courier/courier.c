@@ -16,9 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Logins have threads of their own: a receiver that hangs does not keep
- * anybody from logging in. */
-#define LANES 2
+/* Logins, deliveries and reports have threads of their own: a receiver that
+ * hangs does not keep anybody from logging in, nor a hub an alert from its
+ * channel. */
+#define LANES 3
 #define LANE_THREADS 4
 #define THREADS (LANES * LANE_THREADS)
 /* Beyond a delivery's own time: looking a name up is not cut off by it. */
@@ -43,8 +44,13 @@ struct job {
 				struct courier_mail mail;
 				struct courier_line line;
 				struct courier_txt txt;
+				struct courier_sync sync;
 			};
-			struct courier_posted posted;
+			union {
+				struct courier_posted posted;
+				struct courier_synced synced;
+			};
+			struct buf file; /* of synced */
 			uint8_t *bytes; /* they point into them */
 			struct arena arena;
 		};
@@ -76,7 +82,8 @@ struct courier {
 	char *service_password; /* guarded; NULL: none */
 	struct post post;
 	pthread_mutex_t lock;
-	pthread_cond_t more;
+	pthread_cond_t more, runs;
+	size_t n_running;
 	struct lane lanes[LANES];
 	struct job *done;
 	size_t n_jobs;
@@ -92,6 +99,7 @@ job_free(struct job *job)
 {
 	if (job->op != COURIER_BIND) {
 		arena_release(&job->arena);
+		buf_release(&job->file);
 		free(job->bytes);
 	}
 	sodium_memzero(job, sizeof(*job));
@@ -133,6 +141,17 @@ do_bind(struct porter *porter, struct job *job, bool in_time)
 }
 
 static void
+do_sync(struct porter *porter, struct job *job, bool in_time)
+{
+	job->synced = (struct courier_synced){ .outcome = COURIER_FAILED };
+	if (in_time)
+		post_report(&job->synced, &job->file, &porter->courier->post,
+		    &job->sync);
+	job->synced.file =
+	    (struct record_span){ job->file.data, (uint32_t)job->file.len };
+}
+
+static void
 do_job(struct porter *porter, struct job *job)
 {
 	const struct courier *courier = porter->courier;
@@ -142,6 +161,10 @@ do_job(struct porter *porter, struct job *job)
 
 	if (job->op == COURIER_BIND) {
 		do_bind(porter, job, in_time);
+		return;
+	}
+	if (job->op == COURIER_SYNC) {
+		do_sync(porter, job, in_time);
 		return;
 	}
 	job->posted = (struct courier_posted){ .outcome = COURIER_FAILED };
@@ -166,6 +189,8 @@ porter_main(void *ctx)
 	struct job *job;
 
 	pthread_mutex_lock(&courier->lock);
+	courier->n_running++;
+	pthread_cond_signal(&courier->runs);
 	while ((job = next_job(porter)) != NULL) {
 		pthread_mutex_unlock(&courier->lock);
 		do_job(porter, job);
@@ -208,6 +233,9 @@ tell_job(struct courier *courier, const struct job *job)
 	if (job->op == COURIER_BIND)
 		tell(courier, job->id, job->op, &courier_bound_record,
 		    &job->bound);
+	else if (job->op == COURIER_SYNC)
+		tell(courier, job->id, job->op, &courier_synced_record,
+		    &job->synced);
 	else
 		tell(courier, job->id, job->op, &courier_posted_record,
 		    &job->posted);
@@ -222,10 +250,14 @@ tell_unavailable(struct courier *courier, uint64_t id, uint16_t op,
 		.role = USER_VIEWER,
 	};
 	struct courier_posted posted = { .outcome = COURIER_FAILED };
+	struct courier_synced synced = { .outcome = COURIER_FAILED };
 
 	text_copy(posted.error, sizeof(posted.error), why);
+	text_copy(synced.error, sizeof(synced.error), why);
 	if (op == COURIER_BIND)
 		tell(courier, id, op, &courier_bound_record, &bound);
+	else if (op == COURIER_SYNC)
+		tell(courier, id, op, &courier_synced_record, &synced);
 	else
 		tell(courier, id, op, &courier_posted_record, &posted);
 }
@@ -293,7 +325,10 @@ got_look(evutil_socket_t fd, short what, void *ctx)
 static void
 put_job(struct courier *courier, struct job *job)
 {
-	struct lane *lane = &courier->lanes[job->op == COURIER_BIND ? 0 : 1];
+	const size_t which = job->op == COURIER_BIND ? 0
+	    : job->op == COURIER_SYNC                ? 2
+						     : 1;
+	struct lane *lane = &courier->lanes[which];
 
 	pthread_mutex_lock(&courier->lock);
 	*lane->last = job;
@@ -341,6 +376,8 @@ delivery_record(uint16_t op)
 		return &courier_mail_record;
 	if (op == COURIER_TXT)
 		return &courier_txt_record;
+	if (op == COURIER_SYNC)
+		return &courier_sync_record;
 	return op == COURIER_LINE ? &courier_line_record : NULL;
 }
 
@@ -365,8 +402,11 @@ take_delivery(struct courier *courier, const struct ipc_message *message)
 		return rc;
 	}
 	job->id = message->tag;
-	job->deadline = clock_boottime_ms() +
-	    courier->options->post->timeout_s * 1000 + POST_SLACK_MS;
+	job->deadline = clock_boottime_ms() + POST_SLACK_MS +
+	    1000 *
+		(job->op == COURIER_SYNC
+			? courier->options->post->sync_timeout_s
+			: courier->options->post->timeout_s);
 	put_job(courier, job);
 	return 0;
 }
@@ -508,10 +548,12 @@ open_events(struct courier *courier, const struct supervisor_child *child)
 	return 0;
 }
 
+/* Until all of them run: the filter has no calls of a thread's first steps. */
 static int
 start_porters(struct courier *courier)
 {
 	sigset_t all, before;
+	size_t n = 0;
 	int rc = 0;
 
 	sigfillset(&all);
@@ -525,8 +567,13 @@ start_porters(struct courier *courier)
 		pthread_mutex_init(&porter->line.lock, NULL);
 		rc = pthread_create(&porter->thread, NULL, porter_main, porter);
 		porter->started = rc == 0;
+		n += porter->started ? 1 : 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_mutex_lock(&courier->lock);
+	while (courier->n_running < n)
+		pthread_cond_wait(&courier->runs, &courier->lock);
+	pthread_mutex_unlock(&courier->lock);
 	return rc == 0 ? 0 : ERR_SYSTEM;
 }
 
@@ -550,6 +597,13 @@ start(struct courier *courier, const struct supervisor_child *child)
 		rc = sandbox_no_new_privileges();
 	if (rc == 0)
 		rc = sandbox_enter(SANDBOX_COURIER);
+	if (rc == 0)
+		rc = ipc_send(courier->ledger,
+		    &(struct ipc_message){
+			.kind = COURIER_CERTIFICATE,
+			.payload = courier->post.own.sha256,
+			.len = sizeof(courier->post.own.sha256),
+		    });
 	return rc == 0 ? supervisor_ready(child) : rc;
 }
 
@@ -596,6 +650,7 @@ courier_main(void *ctx, const struct supervisor_child *child)
 
 	pthread_mutex_init(&courier.lock, NULL);
 	pthread_cond_init(&courier.more, NULL);
+	pthread_cond_init(&courier.runs, NULL);
 	for (size_t i = 0; i < LANES; i++)
 		courier.lanes[i].last = &courier.lanes[i].first;
 	int rc = start(&courier, child);

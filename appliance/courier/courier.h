@@ -5,7 +5,9 @@
  * threads, and sends the result back. What a server at the other end does, it
  * does to this process: time, memory and the number of jobs are bounded, and a
  * job that takes too long is given up. It asks a directory (LDAP) about logins,
- * and delivers webhooks, mails and lines for the system's log (post.h).
+ * and delivers webhooks, mails and lines for the system's log, and brings
+ * reports to vendors' hubs, where it shows a certificate of its own (post.h,
+ * own.h).
  */
 #ifndef APPLIANCE_COURIER_COURIER_H
 #define APPLIANCE_COURIER_COURIER_H

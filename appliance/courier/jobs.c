@@ -94,3 +94,39 @@ courier_posted_read(struct courier_posted *out, const uint8_t *payload,
 		text_copy(out->error, sizeof(out->error), "it cannot be shown");
 	return 0;
 }
+
+/* --- reports to hubs ---------------------------------------------------------- */
+
+static const struct record_field courier_sync_fields[] = {
+	R_TEXT(courier_sync, url, 9, 319, 0, "The hub"),
+	R_TEXT(courier_sync, vendor, 1, 63, 0, "Whose it is"),
+	R_BOOL(courier_sync, anywhere, 0, "Its address is not judged"),
+	R_STRING(courier_sync, line, 1, REPORT_LINE_MAX, 0, "Who speaks"),
+	R_BLOB(courier_sync, file, 1, SYNC_FILE_MAX, 0, "The report"),
+};
+RECORD_DEFINE(courier_sync, 1, "A report to a hub");
+
+static const struct record_field courier_synced_fields[] = {
+	R_ENUM(courier_synced, outcome, courier_delivery_names, 0,
+	    "Was it taken?"),
+	R_U32(courier_synced, status, 0, 999, 0, "What was answered"),
+	R_TEXT(courier_synced, error, 0, 191, 0, "What went wrong"),
+	R_BLOB(courier_synced, file, 0, SYNC_FILE_MAX, 0, "What came back"),
+};
+RECORD_DEFINE(courier_synced, 1, "What became of a report");
+
+int
+courier_synced_read(struct courier_synced *out, const uint8_t *payload,
+    size_t len, struct arena *arena)
+{
+	int rc = record_read_msgpack(out, &courier_synced_record, payload, len,
+	    NULL, arena, NULL);
+
+	if (rc != 0) {
+		*out = (struct courier_synced){ .outcome = COURIER_FAILED };
+		return ERR_UNAVAILABLE;
+	}
+	if (!text_is_printable(out->error, strlen(out->error)))
+		text_copy(out->error, sizeof(out->error), "it cannot be shown");
+	return 0;
+}

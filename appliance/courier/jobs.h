@@ -8,12 +8,16 @@
 #define APPLIANCE_COURIER_JOBS_H
 
 #include "shared/journal/rows.h"
+#include "shared/rpc/messages_sync.h"
 #include "shared/rpc/messages_user.h"
 
 /** ipc_message.kind; `tag` is the job's id, `op` its enum courier_job. */
 enum courier_message {
 	COURIER_JOB = 1, /* ledger to courier */
 	COURIER_RESULT, /* courier to ledger; an empty payload: no such job */
+	/** courier to ledger, once: SHA-256 of the certificate that it shows to
+	 * hubs. */
+	COURIER_CERTIFICATE,
 };
 
 enum courier_job {
@@ -22,6 +26,7 @@ enum courier_job {
 	COURIER_MAIL, /* courier_mail: courier_posted */
 	COURIER_LINE, /* courier_line: courier_posted */
 	COURIER_TXT, /* courier_txt: courier_posted; txt.h */
+	COURIER_SYNC, /* courier_sync: courier_synced */
 };
 
 /** Jobs under way at once; beyond, they are refused. */
@@ -101,11 +106,34 @@ struct courier_posted {
 extern const struct record courier_bind_record, courier_bound_record,
     courier_header_record, courier_post_record, courier_address_record,
     courier_mail_record, courier_line_record, courier_txt_record,
-    courier_posted_record;
+    courier_sync_record, courier_synced_record, courier_posted_record;
+
+/* --- reports to hubs ---------------------------------------------------------- */
+
+/** A sealed report, and the site's word for the courier's certificate. */
+struct courier_sync {
+	char url[320]; /* "https://hub.vector.example" */
+	char vendor[64];
+	bool
+	    anywhere; /* the site's admin named it: its address is not judged */
+	struct record_span line; /* report_line */
+	struct record_span file;
+};
+/** What became of it, and what the hub gave back, as it is: sealed to the
+ * site. `error` has the hub's own code and words, made harmless. */
+struct courier_synced {
+	uint32_t outcome; /* enum courier_delivery */
+	uint32_t status; /* of HTTP; 0: there was none */
+	char error[192];
+	struct record_span file;
+};
 
 /** What a courier says of a delivery; ERR_UNAVAILABLE: nothing that can be
  * believed. Its words are made harmless. */
 int courier_posted_read(struct courier_posted *out, const uint8_t *payload,
     size_t len);
+/** The same of a report; its file points into the payload, or the arena. */
+int courier_synced_read(struct courier_synced *out, const uint8_t *payload,
+    size_t len, struct arena *arena);
 
 #endif

@@ -38,8 +38,13 @@ post_open(struct post *post, const struct post_options *options)
 	if (rc == 0)
 		rc = read_ca(&post->mail_ca, &post->mail_ca_len,
 		    options->mail_ca, "[mail] ca");
+	if (rc == 0)
+		rc = read_ca(&post->sync_ca, &post->sync_ca_len,
+		    options->sync_ca, "[sync] ca");
 	if (rc == 0 && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		rc = ERR_SYSTEM;
+	if (rc == 0)
+		rc = own_make(&post->own);
 	return rc;
 }
 
@@ -48,6 +53,8 @@ post_close(struct post *post)
 {
 	free(post->ca);
 	free(post->mail_ca);
+	free(post->sync_ca);
+	own_release(&post->own);
 	sodium_free(post->mail_password);
 	*post = (struct post){ .options = NULL };
 	curl_global_cleanup();
@@ -66,22 +73,14 @@ post_fail(struct courier_posted *out, const char *format, ...)
 
 /* --- where it goes ----------------------------------------------------------- */
 
-struct line {
-	const struct post *post;
-	CURL *curl;
-	struct curl_slist *resolved, *headers;
-	size_t head, body; /* bytes of the answer */
-	bool refused; /* its address may not be reached */
-	bool enough; /* of its answer */
-};
-
-static curl_socket_t
-open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+curl_socket_t
+post_way_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	struct line *line = ctx;
+	struct post_way *line = ctx;
 
 	if (purpose != CURLSOCKTYPE_IPCXN ||
-	    !reach_may(&line->post->options->reach, &address->addr)) {
+	    (!line->anywhere &&
+		!reach_may(&line->post->options->reach, &address->addr))) {
 		line->refused = true;
 		return CURL_SOCKET_BAD;
 	}
@@ -162,13 +161,13 @@ post_resolve(const char *server, const char *port)
 
 /* Of an address in the URL itself open_socket() has the last word, as of all. */
 static bool
-find_host(struct courier_posted *out, struct line *line, const char *host,
+find_host(struct courier_posted *out, struct post_way *line, const char *host,
     const char *port)
 {
 	if (is_literal(host))
 		return true;
-	line->resolved =
-	    resolve(&line->refused, &line->post->options->reach, host, port);
+	line->resolved = resolve(&line->refused,
+	    line->anywhere ? NULL : &line->post->options->reach, host, port);
 	if (line->resolved != NULL)
 		return true;
 	if (line->refused)
@@ -180,8 +179,9 @@ find_host(struct courier_posted *out, struct line *line, const char *host,
 	return false;
 }
 
-static bool
-read_url(struct courier_posted *out, struct line *line, const char *text)
+bool
+post_way_find(struct courier_posted *out, struct post_way *line,
+    const char *text)
 {
 	char *scheme = NULL, *host = NULL, *port = NULL, *user = NULL;
 	CURLU *url = curl_url();
@@ -208,10 +208,10 @@ read_url(struct courier_posted *out, struct line *line, const char *text)
 
 /* --- what it answers ---------------------------------------------------------- */
 
-static size_t
-got_head(char *data, size_t size, size_t n, void *ctx)
+size_t
+post_way_head(char *data, size_t size, size_t n, void *ctx)
 {
-	struct line *line = ctx;
+	struct post_way *line = ctx;
 
 	(void)data;
 	line->head += size * n;
@@ -222,7 +222,7 @@ got_head(char *data, size_t size, size_t n, void *ctx)
 static size_t
 got_body(char *data, size_t size, size_t n, void *ctx)
 {
-	struct line *line = ctx;
+	struct post_way *line = ctx;
 
 	(void)data;
 	line->body += size * n;
@@ -230,8 +230,9 @@ got_body(char *data, size_t size, size_t n, void *ctx)
 	return line->enough ? 0 : size * n;
 }
 
-static void
-judge(struct courier_posted *out, const struct line *line, CURLcode code)
+void
+post_way_judge(struct courier_posted *out, const struct post_way *line,
+    CURLcode code)
 {
 	long status = 0;
 
@@ -281,7 +282,7 @@ post_set_common(CURL *curl, const struct post *post, bool mail)
 }
 
 static bool
-add_headers(struct line *line, const struct courier_post *job)
+add_headers(struct post_way *line, const struct courier_post *job)
 {
 	const struct courier_header *headers = job->headers.items;
 	struct curl_slist *list =
@@ -298,7 +299,7 @@ add_headers(struct line *line, const struct courier_post *job)
 }
 
 static void
-set_webhook(struct line *line, const struct courier_post *job)
+set_webhook(struct post_way *line, const struct courier_post *job)
 {
 	CURL *curl = line->curl;
 
@@ -312,13 +313,13 @@ set_webhook(struct line *line, const struct courier_post *job)
 	    "Leasehold/" LEASEHOLD_VERSION);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, line->headers);
 	curl_easy_setopt(curl, CURLOPT_RESOLVE, line->resolved);
-	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, post_way_socket);
 	curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, line);
 	curl_easy_setopt(curl, CURLOPT_POST, 1L);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS,
 	    job->body.len > 0 ? (const char *)job->body.data : "");
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)job->body.len);
-	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, got_head);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, post_way_head);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, line);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, got_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, line);
@@ -328,15 +329,15 @@ void
 post_webhook(struct courier_posted *out, const struct post *post,
     const struct courier_post *job)
 {
-	struct line line = { .post = post };
+	struct post_way line = { .post = post };
 
 	*out = (struct courier_posted){ .outcome = COURIER_FAILED };
-	if (!read_url(out, &line, job->url))
+	if (!post_way_find(out, &line, job->url))
 		return;
 	line.curl = curl_easy_init();
 	if (line.curl != NULL && add_headers(&line, job)) {
 		set_webhook(&line, job);
-		judge(out, &line, curl_easy_perform(line.curl));
+		post_way_judge(out, &line, curl_easy_perform(line.curl));
 	} else {
 		post_fail(out, "out of memory");
 	}

@@ -11,6 +11,7 @@
 #define APPLIANCE_COURIER_POST_H
 
 #include "appliance/courier/jobs.h"
+#include "appliance/courier/own.h"
 #include "appliance/courier/reach.h"
 
 #define POST_TEXT 256
@@ -34,14 +35,19 @@ struct post_options {
 	char mail_password_file[POST_TEXT];
 	char mail_ca[POST_TEXT]; /* "": as ca */
 	char syslog[POST_TEXT]; /* the socket of the system's log */
+	/* Of reports to hubs. */
+	char sync_hub[POST_TEXT]; /* of vendors whose licenses name none */
+	char sync_ca[POST_TEXT]; /* "": as ca */
+	int64_t sync_timeout_s; /* of one report */
 	char dns[POST_TEXT]; /* resolver; "": of /etc/resolv.conf */
 };
 
 /** What is read at the start, by who may read it. */
 struct post {
 	const struct post_options *options;
-	uint8_t *ca, *mail_ca; /* PEM; NULL: the system's */
-	size_t ca_len, mail_ca_len;
+	uint8_t *ca, *mail_ca, *sync_ca; /* PEM; NULL: the system's */
+	size_t ca_len, mail_ca_len, sync_ca_len;
+	struct own own; /* what it shows to hubs */
 	char *mail_password; /* guarded; NULL: none */
 };
 
@@ -55,6 +61,13 @@ void post_webhook(struct courier_posted *out, const struct post *post,
     const struct courier_post *job);
 void post_mail(struct courier_posted *out, const struct post *post,
     const struct courier_mail *job);
+/** A report to a hub, over mutual TLS; in post_sync.c. What is answered with it
+ * is appended to `file`. */
+void post_report(struct courier_synced *out, struct buf *file,
+    const struct post *post, const struct courier_sync *job);
+/** What a hub said: bytes of a stranger. DELIVERED with its file, or why not. */
+void post_report_read(struct courier_synced *out, struct buf *file,
+    const uint8_t *answer, size_t len);
 void post_line(struct courier_posted *out, const struct post *post,
     const struct courier_line *job);
 

@@ -173,6 +173,8 @@ read_caller(struct wire_caller *caller, const struct net_request *request,
 	caller->host_port = request->host_port;
 	memcpy(caller->certificate, request->peer->client_sha256,
 	    sizeof(caller->certificate));
+	memcpy(caller->shown, request->peer->shown_sha256,
+	    sizeof(caller->shown));
 	int err = read_claims(caller, request, problem);
 
 	if (err == 0 && credentials[0] == '\0')
@@ -409,10 +411,11 @@ call_request(void *ctx, net_conn conn, const struct net_request *request)
 }
 
 /* What the ledger was told to do is done; but nobody waits any more. */
-static void
-abandon(struct front *front, struct peer *peer)
+void
+call_abandon(struct front *front, struct peer *peer)
 {
-	if (peer->op->is_waiting != NULL || peer->op->id == OP_EVENTS)
+	if (peer->op->is_waiting != NULL || peer->op->id == OP_EVENTS ||
+	    peer->streams)
 		(void)front_tell(front,
 		    &(struct ipc_message){
 			.kind = WIRE_ABANDONED,
@@ -435,7 +438,7 @@ call_look(struct front *front)
 			continue;
 		net_conn conn = peer->conn;
 
-		abandon(front, peer);
+		call_abandon(front, peer);
 		refuse(front, conn, 503, ERR_CLOSED, "you hung up");
 	}
 }
@@ -447,7 +450,7 @@ call_aborted(void *ctx, net_conn conn)
 	struct peer *peer = peer_get(front, conn);
 
 	if (peer != NULL && peer->is_call)
-		abandon(front, peer);
+		call_abandon(front, peer);
 }
 
 /* A page's token is for its cookie only. */
@@ -475,23 +478,6 @@ reply_session(struct front *front, net_conn conn, const struct operation *op,
 	sodium_memzero(header, sizeof(header));
 }
 
-static void
-reply_document(struct front *front, net_conn conn,
-    const struct billing_document *document)
-{
-	static const char *const headers[] = {
-		[BILLING_AS_CSV] = "Content-Disposition: attachment; "
-				   "filename=\"statement.csv\"\r\n",
-		[BILLING_AS_PDF] = "Content-Disposition: attachment; "
-				   "filename=\"statement.pdf\"\r\n",
-		[BILLING_AS_TEXT] = NULL,
-	};
-
-	(void)net_reply(front->net, conn, 200,
-	    billing_format_types[document->format], headers[document->format],
-	    document->data.data, document->data.len);
-}
-
 void
 call_reply(struct front *front, struct peer *peer, const void *reply)
 {
@@ -500,6 +486,11 @@ call_reply(struct front *front, struct peer *peer, const void *reply)
 
 	if (op->id == OP_EVENTS) {
 		stream_reply(front, peer, reply);
+		return;
+	}
+	if (op->reply == &billing_document_record &&
+	    document_is_long(peer, reply)) {
+		document_piece(front, peer, reply);
 		return;
 	}
 	/* The ledger knew its key. */
@@ -515,7 +506,7 @@ call_reply(struct front *front, struct peer *peer, const void *reply)
 		return;
 	}
 	if (op->reply == &billing_document_record)
-		reply_document(front, conn, reply);
+		document_reply(front, conn, reply);
 	else if (op->id == OP_SESSION_CREATE || op->id == OP_SESSION_END)
 		reply_session(front, conn, op, reply);
 	else if (op->is_waiting != NULL && op->is_waiting(reply))

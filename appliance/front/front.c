@@ -231,6 +231,7 @@ open_network(struct front *front)
 	};
 	const struct net_server_options options = {
 		.client_ca_pem = front->options->client_ca_pem,
+		.client_any = front->options->client_any,
 		.cert_pem = front->options->cert_pem,
 		.key_pem = front->options->key_pem,
 		.ws_path = "/agent/v1",

@@ -21,6 +21,7 @@ struct front_options {
 	const char *key_pem;
 	/** CAs of client certificates; NULL: none is asked for. */
 	const char *client_ca_pem;
+	bool client_any; /* a hub: net.h */
 	int connections_max; /* of this front */
 	int fronts; /* that share the port; 0: it alone */
 	/** Of this front, from one address; see net_server_options. */

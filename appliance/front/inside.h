@@ -144,6 +144,18 @@ int cookie_read(struct record_span *token, const struct net_request *request,
 void cookie_set(char *header, size_t size, const struct record_span *token);
 void cookie_clear(char *header, size_t size);
 
+/** What the ledger was told to do is done, and nobody waits any more: frees the
+ * peer. */
+void call_abandon(struct front *front, struct peer *peer);
+
+/* document.c */
+void document_reply(struct front *front, net_conn conn,
+    const struct billing_document *document);
+bool document_is_long(const struct peer *peer,
+    const struct billing_document *document);
+void document_piece(struct front *front, struct peer *peer,
+    const struct billing_document *piece);
+
 /* stream.c */
 /** The next events: the first begin the answer. */
 void stream_reply(struct front *front, struct peer *peer,

@@ -1,5 +1,6 @@
 /* Server-sent events (WHATWG HTML, section 9.2): pages of the ledger become
- * text, one page at a time, the next once the last is with the kernel. */
+ * text, one page at a time, the next once the last is with the kernel. Long
+ * documents come by the same way (document.c). */
 #include "appliance/front/inside.h"
 
 #include "shared/base/err.h"
@@ -93,7 +94,7 @@ stream_sent(void *ctx, net_conn conn)
 	peer->owes_more = false;
 	if (front_tell(front,
 		&(struct ipc_message){ .kind = WIRE_MORE,
-		    .op = OP_EVENTS,
+		    .op = (uint16_t)peer->op->id,
 		    .conn = conn,
 		    .tag = peer->tag }) != 0)
 		peer->owes_more = true; /* stream_look asks again */
@@ -104,8 +105,14 @@ stream_end(struct front *front, struct peer *peer)
 {
 	net_conn conn = peer->conn;
 
+	bool whole = peer->op->id == OP_EVENTS;
+
 	peer_free(front, peer);
-	(void)net_reply_end(front->net, conn);
+	/* Events have no end of their own; a document has. */
+	if (whole)
+		(void)net_reply_end(front->net, conn);
+	else
+		net_reply_cut(front->net, conn);
 }
 
 /* The ledger keeps no stream that nobody reads. */
@@ -114,7 +121,7 @@ leave(struct front *front, struct peer *peer)
 {
 	(void)front_tell(front,
 	    &(struct ipc_message){ .kind = WIRE_ABANDONED,
-		.op = OP_EVENTS,
+		.op = (uint16_t)peer->op->id,
 		.conn = peer->conn,
 		.tag = peer->tag });
 	stream_end(front, peer);
@@ -139,7 +146,8 @@ stream_look(struct front *front)
 			leave(front, peer);
 		else if (peer->owes_more)
 			stream_sent(front, peer->conn);
-		else if (now_ms - peer->told_ms > STREAM_SILENCE_MS)
+		else if (peer->op->id == OP_EVENTS &&
+		    now_ms - peer->told_ms > STREAM_SILENCE_MS)
 			(void)say(front, peer, sign, sizeof(sign) - 1);
 	}
 	buf_release(&list);

@@ -26,32 +26,6 @@ hub_find_customer(struct hub_customer *out, struct batch *batch,
 	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 }
 
-/* --- contacts -------------------------------------------------------------------- */
-
-int
-hub_seal_contact(struct row_customer *r, struct batch *batch,
-    const struct command *command, const struct customer_contact *contact)
-{
-	struct buf bytes = { 0 };
-
-	memset(r->document, 0, sizeof r->document);
-	memset(r->commitment, 0, sizeof r->commitment);
-	if (contact->email[0] == '\0' && contact->name[0] == '\0' &&
-	    contact->tax_id[0] == '\0')
-		return 0;
-	record_write_msgpack(&bytes, &customer_contact_record, contact);
-	int err = bytes.failed
-	    ? ERR_NOMEM
-	    : sealed_put(r->document, r->commitment, &batch->state,
-		  batch->ledger->sealed, SEALED_CUSTOMER, bytes.data, bytes.len,
-		  command->entropy);
-
-	if (bytes.data != NULL)
-		sodium_memzero(bytes.data, bytes.len);
-	buf_release(&bytes);
-	return err;
-}
-
 /* A name of a tenant is one customer's. */
 static int
 check_tenant(struct batch *batch, struct command *command,
@@ -85,6 +59,27 @@ hub_check_email(struct command *command, const char *email, const char *field)
 	    "is no mail address such as ops@plant.example");
 }
 
+/* It is given out as it is, to be followed. */
+static int
+check_url(struct command *command, const char *url)
+{
+	const size_t scheme = sizeof "https://" - 1;
+
+	if (url[0] == '\0')
+		return 0;
+	bool good = strncmp(url, "https://", scheme) == 0 &&
+	    url[scheme] != '\0' && url[scheme] != '/';
+
+	for (const char *at = url; *at != '\0'; at++)
+		good = good && *at > ' ' && *at < 0x7f &&
+		    strchr("\"'<>\\^`{|}@", *at) == NULL;
+	return good
+	    ? 0
+	    : decide_refuse_field(command, "tenant_url", ERR_BAD_REQUEST, "",
+		  "is no address such as "
+		  "https://mercedes.plant.example");
+}
+
 /* --- customers -------------------------------------------------------------------- */
 
 int
@@ -98,6 +93,8 @@ hub_add_customer(uint64_t *number, struct batch *batch, struct command *command,
 	int err =
 	    hub_check_email(command, asked->contact_email, "contact_email");
 
+	if (err == 0 && command->err == 0)
+		err = check_url(command, asked->tenant_url);
 	if (err == 0 && command->err == 0)
 		err = check_tenant(batch, command, asked->tenant_id, 0);
 	if (err == 0 && command->err == 0)
@@ -113,15 +110,12 @@ hub_add_customer(uint64_t *number, struct batch *batch, struct command *command,
 	text_copy(r.region, sizeof r.region, asked->region);
 	text_copy(contact.email, sizeof contact.email, asked->contact_email);
 	text_copy(contact.name, sizeof contact.name, asked->contact_name);
-	err = hub_seal_contact(&r, batch, command, &contact);
+	text_copy(contact.tenant_url, sizeof contact.tenant_url,
+	    asked->tenant_url);
+	err = hub_contact_seal(&r, batch, &contact, command->entropy);
 	sodium_memzero(&contact, sizeof contact);
-	struct row *row =
-	    err == 0 ? batch_row(batch, ROW_CUSTOMER_ADDED) : NULL;
-
-	if (row == NULL)
-		return err != 0 ? err : ERR_NOMEM;
-	row->u.customer = r;
-	return batch_emit(batch);
+	return err == 0 ? hub_emit_customer(batch, ROW_CUSTOMER_ADDED, &r)
+			: err;
 }
 
 static int
@@ -172,53 +166,19 @@ status_of(const struct hub_customer *customer, bool suspended)
 	    : customer->row.status;
 }
 
-int
-hub_forget_contact(struct batch *batch, const struct hub_customer *customer)
-{
-	if (sodium_is_zero(customer->row.document,
-		sizeof customer->row.document))
-		return 0;
-	int err = sealed_delete(&batch->state, customer->row.document);
-
-	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
-}
-
-/* The tax id came with a registration, and is not asked for again. */
-static int
-tax_id(struct customer_contact *out, struct batch *batch,
-    const struct hub_customer *customer)
-{
-	static const uint8_t none[SEALED_ID_BYTES];
-	struct arena arena = { .chunks = NULL };
-	struct customer_contact before;
-	struct sealed *sealed;
-
-	if (memcmp(customer->row.document, none, sizeof none) == 0)
-		return 0;
-	if ((sealed = sodium_malloc(sizeof *sealed)) == NULL)
-		return ERR_NOMEM;
-	int err = sealed_get(sealed, &batch->state, batch->ledger->sealed,
-	    SEALED_CUSTOMER, customer->row.document);
-
-	if (err == 0)
-		err = record_read_msgpack(&before, &customer_contact_record,
-		    sealed->data, sealed->len, NULL, &arena, NULL);
-	if (err == 0)
-		memcpy(out->tax_id, before.tax_id, sizeof out->tax_id);
-	sodium_memzero(&before, sizeof before);
-	sodium_free(sealed);
-	arena_release(&arena);
-	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
-}
-
 static int
 change_customer(struct batch *batch, struct command *command,
     const struct hub_customer *customer)
 {
 	const struct customer_put *request = command->request;
-	struct customer_contact contact = { .email = "" };
 	struct row_customer r = customer->row;
+	struct customer_contact contact;
+	/* The tax id came with a registration, and is not asked for again. */
+	int err = hub_contact(&contact, &batch->state, batch->ledger->sealed,
+	    customer);
 
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		err = 0;
 	text_copy(r.name, sizeof r.name, request->name);
 	text_copy(r.tenant_id, sizeof r.tenant_id, request->tenant_id);
 	text_copy(r.country, sizeof r.country, request->country);
@@ -228,20 +188,15 @@ change_customer(struct batch *batch, struct command *command,
 	r.by = decide_actor(&command->who);
 	text_copy(contact.email, sizeof contact.email, request->contact_email);
 	text_copy(contact.name, sizeof contact.name, request->contact_name);
-	int err = tax_id(&contact, batch, customer);
-
+	text_copy(contact.tenant_url, sizeof contact.tenant_url,
+	    request->tenant_url);
 	if (err == 0)
-		err = hub_forget_contact(batch, customer);
+		err = hub_contact_forget(batch, customer);
 	if (err == 0)
-		err = hub_seal_contact(&r, batch, command, &contact);
+		err = hub_contact_seal(&r, batch, &contact, command->entropy);
 	sodium_memzero(&contact, sizeof contact);
-	struct row *row =
-	    err == 0 ? batch_row(batch, ROW_CUSTOMER_CHANGED) : NULL;
-
-	if (row == NULL)
-		return err != 0 ? err : ERR_NOMEM;
-	row->u.customer = r;
-	return batch_emit(batch);
+	return err == 0 ? hub_emit_customer(batch, ROW_CUSTOMER_CHANGED, &r)
+			: err;
 }
 
 int
@@ -256,6 +211,8 @@ decide_hub_customer_set(struct batch *batch, struct command *command)
 		err = hub_check_email(command, request->contact_email,
 		    "contact_email");
 	if (err == 0 && command->err == 0)
+		err = check_url(command, request->tenant_url);
+	if (err == 0 && command->err == 0)
 		err = check_tenant(batch, command, request->tenant_id,
 		    customer.row.customer);
 	if (err == 0 && command->err == 0)
@@ -268,14 +225,14 @@ decide_hub_customer_set(struct batch *batch, struct command *command)
 /* --- sites ------------------------------------------------------------------------ */
 
 /* The request is signed with the key that it names: who sent it holds it. */
-static int
-read_request(struct license_request *out, struct command *command)
+int
+hub_read_request(struct license_request *out, struct command *command,
+    const struct record_span *token)
 {
-	const struct hub_site_add *request = command->request;
 	struct record_error error = { .reason = "" };
 	struct buf payload = { 0 };
-	const char *text = request->request.data;
-	size_t len = request->request.len;
+	const char *text = token->data;
+	size_t len = token->len;
 
 	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
 		len--;
@@ -321,7 +278,10 @@ find_bound(uint64_t *number, struct batch *batch, struct command *command,
 	if (memcmp(site.row.request.site_key, request->site_key,
 		sizeof request->site_key) != 0)
 		return decide_refuse_field(command, "request", ERR_CONFLICT,
-		    "ask who runs that site which of the two is his",
+		    request->succession.count > 0
+			? "where its box was lost: leasehold hub reissue "
+			  "REQUEST"
+			: "ask who runs that site which of the two is his",
 		    "the site %s is known with another key", request->site);
 	return 0;
 }
@@ -414,7 +374,7 @@ decide_hub_site_add(struct batch *batch, struct command *command)
 				      asked->crm_account_id);
 
 	if (err == 0 && command->err == 0)
-		err = read_request(&request, command);
+		err = hub_read_request(&request, command, &asked->request);
 	if (err == 0 && command->err == 0)
 		err = find_bound(&number, batch, command, &request,
 		    customer.row.customer);

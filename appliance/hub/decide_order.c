@@ -561,12 +561,18 @@ answer_provisioned(struct batch *batch, struct command *command,
     const struct hub_order *order)
 {
 	struct hub_provisioned *reply = hub_reply(command, sizeof *reply);
+	struct hub_customer customer;
 
 	if (reply == NULL)
 		return ERR_NOMEM;
 	reply->status = hub_status(order, batch->place.time);
 	reply->provisioned_at = order->issued_at;
-	return 0;
+	int err = hub_customer(&customer, &batch->state, order->row.customer,
+	    &command->arena);
+
+	return err != 0 ? err
+			: hub_tenant_url(reply->tenant_url, batch->ledger,
+			      &batch->state, &customer);
 }
 
 int
@@ -578,6 +584,9 @@ decide_hub_provision(struct batch *batch, struct command *command)
 	uint64_t site = 0;
 	int err = hub_find_order(&order, batch, command, request->license_id);
 
+	if (err == 0 && command->err == 0)
+		err = hub_check_email(command, request->notification.email,
+		    "notification.email");
 	if (err == 0 && command->err == 0)
 		err = check_provision(batch, command, &order);
 	if (err != 0 || command->err != 0)

@@ -140,17 +140,6 @@ answer_registered(struct batch *batch, struct command *command, uint64_t number)
 }
 
 static int
-emit(struct batch *batch, enum row_kind kind, const struct row_customer *r)
-{
-	struct row *row = batch_row(batch, kind);
-
-	if (row == NULL)
-		return ERR_NOMEM;
-	row->u.customer = *r;
-	return batch_emit(batch);
-}
-
-static int
 fill(struct row_customer *r, struct batch *batch, struct command *command,
     const char *domain)
 {
@@ -169,7 +158,7 @@ fill(struct row_customer *r, struct batch *batch, struct command *command,
 	text_copy(contact.name, sizeof contact.name, request->admin.name);
 	text_copy(contact.tax_id, sizeof contact.tax_id,
 	    request->company.tax_id);
-	int err = hub_seal_contact(r, batch, command, &contact);
+	int err = hub_contact_seal(r, batch, &contact, command->entropy);
 
 	sodium_memzero(&contact, sizeof contact);
 	return err;
@@ -194,7 +183,7 @@ register_new(struct batch *batch, struct command *command, const char *domain)
 	if (err == ERR_NOT_FOUND_INTERNAL)
 		err = fill(&r, batch, command, domain);
 	if (err == 0)
-		err = emit(batch, ROW_CUSTOMER_ADDED, &r);
+		err = hub_emit_customer(batch, ROW_CUSTOMER_ADDED, &r);
 	return err == 0 ? answer_registered(batch, command, r.customer) : err;
 }
 
@@ -217,11 +206,12 @@ register_again(struct batch *batch, struct command *command, const char *domain,
 		    "choose another", "the tenant %s is taken",
 		    customer.row.tenant_id);
 	if (over) {
-		err = hub_forget_contact(batch, &customer);
+		err = hub_contact_forget(batch, &customer);
 		if (err == 0)
 			err = fill(&customer.row, batch, command, domain);
 		if (err == 0)
-			err = emit(batch, ROW_CUSTOMER_CHANGED, &customer.row);
+			err = hub_emit_customer(batch, ROW_CUSTOMER_CHANGED,
+			    &customer.row);
 	}
 	return err == 0 ? answer_registered(batch, command, number) : err;
 }
@@ -332,7 +322,8 @@ decide_hub_verify(struct batch *batch, struct command *command)
 	if (customer.row.status == CUSTOMER_PENDING) {
 		customer.row.status = CUSTOMER_ACTIVE;
 		customer.row.by = decide_actor(&command->who);
-		err = emit(batch, ROW_CUSTOMER_CHANGED, &customer.row);
+		err = hub_emit_customer(batch, ROW_CUSTOMER_CHANGED,
+		    &customer.row);
 	}
 	memcpy(reply->tenant_id, customer.row.tenant_id,
 	    sizeof reply->tenant_id);

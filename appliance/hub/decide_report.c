@@ -2,6 +2,7 @@
  * one sealed file of a receipt and of what changed in the licenses of the site.
  * What is refused is a row too, and changes no figure. */
 #include "appliance/hub/decide.h"
+#include "appliance/hub/measured.h"
 #include "appliance/hub/reported.h"
 
 #include "shared/base/err.h"
@@ -16,6 +17,7 @@
 struct importing {
 	struct batch *batch;
 	struct command *command;
+	const struct record_span *file; /* as it came */
 	struct sync_box box;
 	struct buf clear;
 	struct hub_site site;
@@ -57,7 +59,6 @@ refuse_file(struct importing *in, int err)
 static int
 open_with(struct importing *in, uint64_t number)
 {
-	const struct sync_file *request = in->command->request;
 	struct row_account_key key;
 	struct sealed *secret;
 	int err = hub_key(&key, &in->batch->state, number, &in->command->arena);
@@ -73,8 +74,8 @@ open_with(struct importing *in, uint64_t number)
 	    (err == 0 && secret->len != TOKEN_SECRET_BYTES))
 		err = ERR_CORRUPT;
 	if (err == 0)
-		err = sync_box_open(&in->box, &in->clear, request->file.data,
-		    request->file.len, key.public_key, secret->data,
+		err = sync_box_open(&in->box, &in->clear, in->file->data,
+		    in->file->len, key.public_key, secret->data,
 		    &in->command->arena);
 	sodium_free(secret);
 	return err;
@@ -152,7 +153,10 @@ verify(struct importing *in, const struct sync_report *report)
 		.counted = hub_known_counted,
 	};
 
-	memcpy(known.site_key, in->site.row.request.site_key, 32);
+	int err = hub_site_keys(&known.keys, &in->site);
+
+	if (err != 0)
+		return err;
 	arena_clear(&in->arena);
 	return report_verify(&in->found, &known, report->token.data,
 	    report->token.len, report->body.data, report->body.len, &in->arena);
@@ -248,6 +252,40 @@ emit_shown(struct importing *in)
 	return err;
 }
 
+/* A site can have as many as it likes: the newest are told one by one. */
+static int
+emit_rollbacks(struct importing *in)
+{
+	const uint32_t n = in->found.n_rollbacks;
+
+	for (uint32_t i = n > HUB_ROLLBACKS_MAX ? n - HUB_ROLLBACKS_MAX : 0;
+	     i < n; i++) {
+		const struct report_rollback *found = &in->found.rollbacks[i];
+		struct row_site_rolled_back rolled = {
+			.site = in->site.row.number,
+			.sequence = in->found.report.sequence,
+			.generation = found->row.generation,
+			.batch = found->batch,
+			.row = found->first_row,
+			.time = found->time,
+			.lost_batch = found->row.lost.batch,
+		};
+		int err = hub_gone(&rolled.seats, &in->batch->state,
+		    rolled.site, rolled.generation, rolled.row);
+		struct row *row = err == 0
+		    ? batch_row(in->batch, ROW_SITE_ROLLED_BACK)
+		    : NULL;
+
+		if (row == NULL)
+			return err != 0 ? err : ERR_NOMEM;
+		row->u.site_rolled_back = rolled;
+		err = batch_emit(in->batch);
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}
+
 static int
 sign_receipt(struct importing *in, struct buf *token)
 {
@@ -300,7 +338,15 @@ emit_taken(struct importing *in, const struct sync_report *report)
 	r->receipt = (struct record_span){ token.data, (uint32_t)token.len };
 	err = batch_emit(in->batch);
 	buf_release(&token);
-	return err == 0 ? emit_shown(in) : err;
+	if (err == 0)
+		err = emit_rollbacks(in);
+	if (err == 0)
+		err = emit_shown(in);
+	if (err == 0)
+		err = hub_emit_metrics(in->batch, &in->editions, &in->found,
+		    &in->arena);
+	return err == 0 ? hub_measure(in->batch, &in->site, &in->found.report)
+			: err;
 }
 
 static int
@@ -339,6 +385,9 @@ take_one(struct importing *in, uint32_t i)
 		.others = in->found.others,
 		.rollbacks = in->found.n_rollbacks,
 		.acknowledged = in->found.mark.sequence,
+		.people = in->found.report.people,
+		.devices = in->found.n_devices,
+		.names = in->found.n_names,
 	};
 	text_copy(told->site, sizeof told->site, in->site.row.request.site);
 	text_copy(told->tenant, sizeof told->tenant,
@@ -357,66 +406,26 @@ take_one(struct importing *in, uint32_t i)
 
 /* --- the answer ----------------------------------------------------------------- */
 
-struct gathering {
-	struct importing *in;
-	struct sync_token *changes;
-	uint32_t n;
-};
-
-static int
-add_revision(void *ctx, const struct row_license_revised *revision)
-{
-	struct gathering *gathering = ctx;
-	struct arena *arena = &gathering->in->command->arena;
-
-	if (gathering->n == SYNC_CHANGES_MAX || revision->token.len == 0)
-		return 0;
-	struct record_span *token = &gathering->changes[gathering->n++].token;
-
-	token->len = revision->token.len;
-	token->data = arena_copy(arena, revision->token.data, token->len);
-	return token->data != NULL ? 0 : ERR_NOMEM;
-}
-
-static int
-add_order(void *ctx, uint64_t number)
-{
-	struct gathering *gathering = ctx;
-	struct importing *in = gathering->in;
-	struct hub_order order;
-	int err =
-	    hub_order(&order, &in->batch->state, number, &in->command->arena);
-
-	if (err != 0 || order.site != in->site.row.number)
-		return err;
-	return hub_each_revision(&in->batch->state, number, 0, add_revision,
-	    gathering);
-}
-
 static int
 seal_answer(struct importing *in, const struct row_account_issuer *issuer)
 {
-	struct sync_token vouching = { issuer->issuer };
 	struct sync_token receipt;
-	struct gathering gathering = { .in = in };
-	struct sync_box box = { .issuers = { &vouching, 1 } };
+	struct sync_box box = { .vendor = "" };
 	struct buf token = { .data = NULL }, file = { .data = NULL };
 	int err = sign_receipt(in, &token);
 
-	gathering.changes = arena_alloc(&in->command->arena,
-	    SYNC_CHANGES_MAX * sizeof *gathering.changes);
-	if (err == 0 && gathering.changes == NULL)
-		err = ERR_NOMEM;
 	if (err == 0)
-		err = hub_each_order(&in->batch->state, in->site.row.customer,
-		    0, add_order, &gathering);
+		err = hub_add_changes(&box, in->batch, &in->site, issuer,
+		    &in->command->arena);
 	receipt.token = (struct record_span){ token.data, (uint32_t)token.len };
 	box.receipts = (struct record_list){ &receipt, 1 };
-	box.changes = (struct record_list){ gathering.changes, gathering.n };
 	memcpy(box.vendor_key, issuer->root, sizeof box.vendor_key);
 	text_copy(box.site, sizeof box.site, in->site.row.request.site);
 	text_copy(box.tenant, sizeof box.tenant, in->site.row.request.tenant);
 	text_copy(box.vendor, sizeof box.vendor, in->batch->ledger->tenant);
+	if (err == 0)
+		err = hub_credit_tokens(&box.credits, in->batch, in->command,
+		    &in->site);
 	if (err == 0)
 		err = sync_box_seal(&file, &box, in->site.row.request.site_key);
 	if (err == 0) {
@@ -430,8 +439,48 @@ seal_answer(struct importing *in, const struct row_account_issuer *issuer)
 	return err;
 }
 
-int
-decide_hub_report(struct batch *batch, struct command *command)
+/* Whose reports they are, the connection has to say as well. `speaker` 0: it was
+ * brought by hand. */
+static int
+check_speaker(struct importing *in, uint64_t speaker)
+{
+	if (speaker == 0 || speaker == in->site.row.number)
+		return 0;
+	return decide_refuse(in->command, ERR_CERTIFICATE_NOT_ALLOWED,
+	    "each tenant of a site sends its own reports",
+	    "the report is of tenant %s of site %s, which is not who speaks "
+	    "here",
+	    in->site.row.request.tenant, in->site.row.request.site);
+}
+
+/* Each that is refused costs a look at all of it, and a row. */
+static int
+check_rate(struct importing *in, uint64_t speaker)
+{
+	const int64_t now = in->batch->place.time;
+	struct hub_reported reported;
+	int err =
+	    hub_reported(&reported, &in->batch->state, in->site.row.number);
+
+	if (err != 0 || speaker == 0 ||
+	    reported.hour_refused < HUB_REFUSED_HOUR_MAX ||
+	    now - reported.hour_at >= HUB_REFUSED_HOUR_MS)
+		return err;
+	const int64_t left = reported.hour_at + HUB_REFUSED_HOUR_MS - now;
+
+	err = decide_refuse(in->command, ERR_RATE_LIMITED,
+	    "see why with: leasehold sync status; or bring the report as a "
+	    "file",
+	    "%" PRIu32 " reports of site %s were refused within an hour, the "
+	    "last one for: %s",
+	    reported.hour_refused, in->site.row.request.site, reported.reason);
+	in->command->problem.retry_after_s = (uint32_t)((left + 999) / 1000);
+	return err;
+}
+
+static int
+take_file(struct batch *batch, struct command *command,
+    const struct record_span *file, uint64_t speaker)
 {
 	struct importing *in = arena_alloc(&command->arena, sizeof *in);
 	struct row_account_issuer issuer;
@@ -440,6 +489,7 @@ decide_hub_report(struct batch *batch, struct command *command)
 		return ERR_NOMEM;
 	in->batch = batch;
 	in->command = command;
+	in->file = file;
 	in->reply = hub_reply(command, sizeof *in->reply);
 	in->told =
 	    arena_alloc(&command->arena, SYNC_REPORTS_MAX * sizeof *in->told);
@@ -451,6 +501,10 @@ decide_hub_report(struct batch *batch, struct command *command)
 		err = open_file(in);
 	if (err == 0 && command->err == 0)
 		err = find_site(in);
+	if (err == 0 && command->err == 0)
+		err = check_speaker(in, speaker);
+	if (err == 0 && command->err == 0)
+		err = check_rate(in, speaker);
 	if (err == 0 && command->err == 0) {
 		in->editions = (struct hub_editions){ &batch->state,
 			in->site.row.number, &command->arena, NULL };
@@ -464,4 +518,24 @@ decide_hub_report(struct batch *batch, struct command *command)
 	buf_release(&in->clear);
 	arena_release(&in->arena);
 	return err;
+}
+
+int
+decide_hub_report(struct batch *batch, struct command *command)
+{
+	const struct sync_file *request = command->request;
+
+	return take_file(batch, command, &request->file, 0);
+}
+
+int
+decide_hub_report_sent(struct batch *batch, struct command *command)
+{
+	const struct hub_report_sent *sent = command->request;
+	struct hub_site speaker;
+	int err = hub_find_speaker(&speaker, batch, command, sent);
+
+	return err == 0 && command->err == 0
+	    ? take_file(batch, command, &sent->file, speaker.row.number)
+	    : err;
 }

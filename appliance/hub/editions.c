@@ -2,6 +2,7 @@
 #include "appliance/hub/reported.h"
 
 #include "shared/base/err.h"
+#include "shared/base/text.h"
 
 #include <string.h>
 
@@ -97,4 +98,111 @@ hub_is_billed(bool *yes, struct hub_editions *editions,
 
 	*yes = err == 0 && has_feature(&edition->license, shown->feature);
 	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+}
+
+/* --- metrics ---------------------------------------------------------------------- */
+
+static int
+find_issued_serial(struct hub_editions *editions, const char *license,
+    uint64_t serial, struct arena *arena)
+{
+	struct row_license_issued issued;
+	struct hub_order order;
+	uint64_t number;
+	int err = hub_name(&number, editions->state, HUB_NAME_LICENSE, license);
+
+	if (err == 0)
+		err = hub_order(&order, editions->state, number, arena);
+	if (err == 0 && order.site != editions->site)
+		err = ERR_NOT_FOUND_INTERNAL;
+	if (err == 0)
+		err =
+		    hub_issued(&issued, editions->state, number, serial, arena);
+	if (err == 0 && issued.site != editions->site)
+		err = ERR_NOT_FOUND_INTERNAL;
+	return err;
+}
+
+int
+hub_is_issued(bool *yes, struct hub_editions *editions, const char *license,
+    uint64_t serial)
+{
+	struct arena arena = { .chunks = NULL };
+	int err = find_issued_serial(editions, license, serial, &arena);
+
+	arena_release(&arena);
+	*yes = err == 0;
+	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+}
+
+/* Hours stand sorted by license and serial: each is asked for once. */
+static int
+mark_billed(struct row_shown_metric *items, uint32_t n,
+    struct hub_editions *editions)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < n && err == 0; i++) {
+		if (i > 0 && items[i].serial == items[i - 1].serial &&
+		    strcmp(items[i].license_id, items[i - 1].license_id) == 0)
+			items[i].billed = items[i - 1].billed;
+		else
+			err = hub_is_issued(&items[i].billed, editions,
+			    items[i].license_id, items[i].serial);
+	}
+	return err;
+}
+
+static int
+emit_piece(struct batch *batch, struct hub_editions *editions,
+    const struct report_finding *found, struct row_shown_metric *items,
+    uint32_t n)
+{
+	int err = mark_billed(items, n, editions);
+	struct row *row =
+	    err == 0 ? batch_row(batch, ROW_REPORT_METRICS) : NULL;
+
+	if (row == NULL)
+		return err != 0 ? err : ERR_NOMEM;
+	struct row_report_metrics *r = &row->u.report_metrics;
+
+	r->site = editions->site;
+	r->sequence = found->report.sequence;
+	r->metrics = (struct record_list){ items, n };
+	return batch_emit(batch);
+}
+
+int
+hub_emit_metrics(struct batch *batch, struct hub_editions *editions,
+    const struct report_finding *found, struct arena *arena)
+{
+	struct row_shown_metric *items =
+	    arena_alloc(arena, ROW_SHOWN_MAX * sizeof *items);
+	uint32_t n = 0;
+	int err = items != NULL ? 0 : ERR_NOMEM;
+
+	for (uint32_t i = 0; i < found->n_hours && err == 0; i++) {
+		const struct report_hour *hour = &found->hours[i];
+
+		if (!hour->metric)
+			continue;
+		struct row_shown_metric *item = &items[n++];
+
+		*item = (struct row_shown_metric){ .serial = hour->serial,
+			.start = hour->start,
+			.kind = hour->kind,
+			.events = hour->events,
+			.sum = hour->sum,
+			.max = hour->max,
+			.last = hour->last };
+		text_copy(item->license_id, sizeof item->license_id,
+		    hour->license);
+		text_copy(item->metric, sizeof item->metric, hour->feature);
+		if (n < ROW_SHOWN_MAX)
+			continue;
+		err = emit_piece(batch, editions, found, items, n);
+		n = 0;
+	}
+	return err == 0 && n > 0 ? emit_piece(batch, editions, found, items, n)
+				 : err;
 }

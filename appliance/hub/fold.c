@@ -1,7 +1,9 @@
 /* What follows from the rows of a hub; see hub.h and fold.h. */
 #include "appliance/hub/hub.h"
+#include "appliance/hub/invoice.h"
 
 #include "appliance/ledger/borrow.h"
+#include "appliance/ledger/credits.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 
@@ -158,6 +160,33 @@ fold_site_bound(struct state *state, const struct row *row,
 	return err == 0
 	    ? hub_list_put(state, HUB_LIST_SITES, r->customer, r->number)
 	    : err;
+}
+
+/* Its reports go on where they were. */
+static int
+fold_site_reissued(struct state *state, const struct row *row,
+    const struct fold_place *place)
+{
+	const struct row_site_reissued *r = &row->u.site_reissued;
+	struct arena arena = { .chunks = NULL };
+	struct hub_site site;
+	int err = hub_site(&site, state, r->number, &arena);
+
+	if (err == ERR_NOT_FOUND_INTERNAL ||
+	    (err == 0 &&
+		(memcmp(site.row.request.site_key, r->retired,
+		     sizeof r->retired) != 0 ||
+		    strcmp(site.row.request.site, r->request.site) != 0 ||
+		    strcmp(site.row.request.tenant, r->request.tenant) != 0)))
+		err = fold_contradicted(row, "no such site has that key");
+	if (err == 0) {
+		site.row.request = r->request;
+		site.at = place->time;
+		err = hub_put(state, STORE_HUB_SITES, r->number, 0,
+		    &hub_site_record, &site);
+	}
+	arena_release(&arena);
+	return err;
 }
 
 /* --- licenses ------------------------------------------------------------------- */
@@ -356,6 +385,35 @@ fold_report_taken(struct state *state, const struct row *row,
 	return err;
 }
 
+static int
+fold_credit(struct state *state, const struct row *row)
+{
+	const struct row_credit *r = &row->u.credit;
+	struct arena arena = { .chunks = NULL };
+	struct hub_customer customer;
+	struct hub_account account;
+	uint64_t known;
+	int err = must_be(hub_customer(&customer, state, r->customer, &arena),
+	    row, "there is no such customer");
+
+	arena_release(&arena);
+	if (err == 0)
+		err = hub_account(&account, state);
+	if (err != 0)
+		return err;
+	if (r->number != account.credits + 1)
+		return fold_contradicted(row, "credits have a gap");
+	if (hub_name(&known, state, HUB_NAME_CREDIT, r->id) == 0)
+		return fold_contradicted(row, "its id is taken");
+	if (r->vendor[0] != '\0')
+		return fold_contradicted(row, "it is no credit of a hub");
+	account.credits = r->number;
+	err = put_account(state, &account);
+	if (err == 0)
+		err = hub_name_put(state, HUB_NAME_CREDIT, r->id, r->number);
+	return err == 0 ? state_credit_put(state, r) : err;
+}
+
 int
 fold_hub(struct state *state, const struct row *row,
     const struct fold_place *place)
@@ -373,12 +431,19 @@ fold_hub(struct state *state, const struct row *row,
 		return fold_ordered(state, row, place);
 	case ROW_SITE_BOUND:
 		return fold_site_bound(state, row, place);
+	case ROW_SITE_REISSUED:
+		return fold_site_reissued(state, row, place);
 	case ROW_LICENSE_RELEASED:
 		return fold_released(state, row, place);
 	case ROW_LICENSE_ISSUED:
 		return fold_issued(state, row, place);
 	case ROW_LICENSE_REVISED:
 		return fold_revised(state, row, place);
+	case ROW_CREDIT_ADDED:
+		return fold_credit(state, row);
+	case ROW_INVOICE_MADE:
+	case ROW_INVOICE_AGAIN:
+		return fold_invoice(state, row, place);
 	case ROW_REPORT_TAKEN:
 		return fold_report_taken(state, row, place);
 	}

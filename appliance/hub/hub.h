@@ -41,18 +41,35 @@
  *              courier looks for; its token is made of the account's key, and
  *              kept nowhere
  *
+ *   credit     a credit note: it stands in the statement of a month that is
+ *              not over, and goes to the site with its next receipt
+ *
+ *   reissue  a site whose box was lost goes on in another, with another key to
+ *              which the known one leads (shared/license/succession.h): an
+ *              admin confirms it, the old key is retired, what is in force is
+ *              issued anew
+ *
+ *   person   whose contact somebody is, for an export; and taken out when he is
+ *              erased (person.h)
+ *
  * Rows (shared/journal/rows_hub.h):
  *   130 account.key          131 account.issuer
  *   132 customer.added       133 customer.changed
  *   134 license.ordered      135 site.bound
  *   136 license.issued       137 license.revised
  *   138 license.released     139 report.taken
+ *   145 credit.added
+ *   148 invoice.made         149 invoice.again (these two: invoice.h)
+ *   156 image.added             157 image.removed
+ *   158 site.measured (these three: measured.h)
+ *   162 site.reissued
  * Tables (all of the logical dump): hub_account, hub_customers, hub_names,
- * hub_orders, hub_issued, hub_revised, hub_sites.
+ * hub_orders, hub_issued, hub_revised, hub_sites,
+ * hub_images, hub_measured.
  *
  * For sync: hub_site_by_id() finds whose site a report is of and where its last
  * one ended, hub_sign() signs a receipt in a decision, hub_each_revision() gives
- * the changes that a site has not acknowledged.
+ * the changes of a license; changes.c chooses of them.
  */
 #ifndef APPLIANCE_HUB_HUB_H
 #define APPLIANCE_HUB_HUB_H
@@ -75,6 +92,7 @@ struct hub_account {
 	uint64_t keys; /* number of the newest; 0: there is none */
 	/** That issues: the newest that is vouched for; 0: none is. */
 	uint64_t issuing;
+	uint64_t credits; /* number of the last one */
 };
 
 struct hub_customer {
@@ -144,6 +162,8 @@ enum hub_name {
 	HUB_NAME_OPPORTUNITY = 'o', /* order */
 	HUB_NAME_LICENSE = 'l', /* order by license_id */
 	HUB_NAME_SERIES = 'y', /* last number of "lic-vector-mercedes-2026" */
+	HUB_NAME_CREDIT = 'c', /* credit by its id */
+	HUB_NAME_INVOICE = 'i', /* invoice by "CUSTOMER/MONTH", see invoice.h */
 	HUB_NAME_SITE = 's', /* site by "SITE/TENANT" */
 };
 /** Lists of a customer, in the same table. */
@@ -160,7 +180,12 @@ int hub_name(uint64_t *number, const struct state *state, enum hub_name kind,
 int hub_last(uint64_t *number, const struct state *state,
     enum store_table table);
 
-/** Writers: for fold.c alone. */
+/** A value of a table by its number, and the second one unless that is 0. */
+int hub_get(void *out, const struct state *state, enum store_table table,
+    uint64_t number, uint64_t second, const struct record *record,
+    struct arena *arena);
+
+/** Writers: for folding alone. */
 int hub_put(struct state *state, enum store_table table, uint64_t number,
     uint64_t second, const struct record *record, const void *value);
 int hub_name_put(struct state *state, enum hub_name kind, const char *name,
@@ -176,11 +201,17 @@ int hub_each_order(const struct state *state, uint64_t customer, uint64_t after,
 int hub_each_site(const struct state *state, uint64_t customer, uint64_t after,
     int (*each)(void *ctx, uint64_t site), void *ctx);
 
+/** Customers in order of their ids in the CRM; stops on non-zero, likewise. */
+int hub_each_customer(const struct state *state,
+    int (*each)(void *ctx, uint64_t customer), void *ctx);
+
 /* --- for sync --------------------------------------------------------------- */
 
 /** The site of a report: by its id and tenant. */
 int hub_site_by_id(struct hub_site *out, const struct state *state,
     const char *site, const char *tenant, struct arena *arena);
+/** Its keys, with those that were retired; the last one is its. */
+int hub_site_keys(struct site_keys *keys, const struct hub_site *site);
 /** Changes of one license after `after`, in order: those with a token. */
 int hub_each_revision(const struct state *state, uint64_t order, uint64_t after,
     int (*each)(void *ctx, const struct row_license_revised *revision),
@@ -210,11 +241,14 @@ int decide_hub_register(struct batch *batch, struct command *command);
 /** The process has looked: the record is there. */
 int decide_hub_verify(struct batch *batch, struct command *command);
 int decide_hub_site_add(struct batch *batch, struct command *command);
+int decide_hub_reissue(struct batch *batch, struct command *command);
 int decide_hub_generate(struct batch *batch, struct command *command);
 int decide_hub_provision(struct batch *batch, struct command *command);
 int decide_hub_revise(struct batch *batch, struct command *command);
 int decide_hub_renew(struct batch *batch, struct command *command);
 
+/** The process has looked what is owed: struct hub_credit. */
+int decide_hub_credit(struct batch *batch, struct command *command);
 int decide_hub_auto_renew(struct batch *batch, struct command *command);
 
 /* --- contract.c ----------------------------------------------------------------- */

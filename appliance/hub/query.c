@@ -68,8 +68,9 @@ query_hub_customers(struct query *q)
 	return 0;
 }
 
-static void
-brief(struct customer_brief *out, const struct hub_customer *customer)
+static int
+brief(struct customer_brief *out, struct query *q,
+    const struct hub_customer *customer)
 {
 	const struct row_customer *r = &customer->row;
 
@@ -80,6 +81,8 @@ brief(struct customer_brief *out, const struct hub_customer *customer)
 	    sizeof out->crm_account_id);
 	memcpy(out->tenant_id, r->tenant_id, sizeof out->tenant_id);
 	memcpy(out->company_name, r->name, sizeof out->company_name);
+	return hub_tenant_url(out->tenant_url, q->view->ledger, &q->view->state,
+	    customer);
 }
 
 static int
@@ -101,9 +104,9 @@ search_name(struct query *q, const char *name)
 		if (err != 0 || strcasestr(customer.row.name, name) == NULL)
 			continue;
 		if (!out->found)
-			brief(&out->customer, &customer);
+			err = brief(&out->customer, q, &customer);
 		else if (out->others.count < HUB_FOUND_MAX)
-			brief(&others[out->others.count++], &customer);
+			err = brief(&others[out->others.count++], q, &customer);
 		out->found = true;
 	}
 	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
@@ -135,8 +138,7 @@ query_hub_search(struct query *q)
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
 	out->found = true;
-	brief(&out->customer, &customer);
-	return 0;
+	return brief(&out->customer, q, &customer);
 }
 
 /* --- the account -------------------------------------------------------------------- */

@@ -1,16 +1,9 @@
-#include "appliance/hub/reported.h"
+#include "appliance/hub/reported_private.h"
 
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 
 #include <string.h>
-
-/* Keys: the site, what it is, and of what. */
-#define KEY_TALLY 'a'
-#define KEY_OVERAGE 'o'
-#define KEY_INSTALLED 'i'
-#define KEY_COUNTED 'r'
-#define KEY_MAX 64
 
 static const struct record_field hub_reported_fields[] = {
 	R_U64(hub_reported, seats, 0, U53_MAX, 0, "Overage seats that count."),
@@ -25,6 +18,13 @@ static const struct record_field hub_reported_fields[] = {
 	R_U64(hub_reported, answered, 0, U53_MAX, 0, "To that report."),
 	R_TIME(hub_reported, answered_at, 0, "When."),
 	R_TEXT(hub_reported, reason, 0, 191, RECORD_OPTIONAL, "Why."),
+	R_U64(hub_reported, gone, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Overage seats of lost branches."),
+	R_U64(hub_reported, incidents, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Gaps, forks, rollbacks and other refusals."),
+	R_TIME(hub_reported, hour_at, RECORD_OPTIONAL, "An hour begins."),
+	R_U32(hub_reported, hour_refused, 0, UINT32_MAX, RECORD_OPTIONAL,
+	    "Refused in it."),
 };
 RECORD_DEFINE(hub_reported, 1, "What came of a site's reports.");
 
@@ -46,8 +46,9 @@ static const struct record hub_overage_record = {
 	.n_fields = 2,
 };
 
-static size_t
-write_key(uint8_t key[KEY_MAX], uint64_t site, char what, uint64_t number)
+size_t
+hub_reported_key(uint8_t key[HUB_REPORTED_KEY_MAX], uint64_t site, char what,
+    uint64_t number)
 {
 	be64_write(key, site);
 	key[8] = (uint8_t)what;
@@ -55,9 +56,9 @@ write_key(uint8_t key[KEY_MAX], uint64_t site, char what, uint64_t number)
 	return 17;
 }
 
-static int
-get(void *out, const struct record *record, const struct state *state,
-    const uint8_t *key, size_t len)
+int
+hub_reported_get(void *out, const struct record *record,
+    const struct state *state, const uint8_t *key, size_t len)
 {
 	struct record_span value;
 	struct arena arena = { .chunks = NULL };
@@ -71,8 +72,8 @@ get(void *out, const struct record *record, const struct state *state,
 	return err == 0 || err == ERR_NOMEM ? err : ERR_CORRUPT;
 }
 
-static int
-put(struct state *state, const uint8_t *key, size_t len,
+int
+hub_reported_put(struct state *state, const uint8_t *key, size_t len,
     const struct record *record, const void *value)
 {
 	struct buf bytes = { .data = NULL };
@@ -89,9 +90,9 @@ put(struct state *state, const uint8_t *key, size_t len,
 int
 hub_reported(struct hub_reported *out, const struct state *state, uint64_t site)
 {
-	uint8_t key[KEY_MAX];
-	size_t len = write_key(key, site, KEY_TALLY, 0);
-	int err = get(out, &hub_reported_record, state, key, len);
+	uint8_t key[HUB_REPORTED_KEY_MAX];
+	size_t len = hub_reported_key(key, site, HUB_REPORTED_TALLY, 0);
+	int err = hub_reported_get(out, &hub_reported_record, state, key, len);
 
 	if (err != ERR_NOT_FOUND_INTERNAL)
 		return err;
@@ -99,14 +100,15 @@ hub_reported(struct hub_reported *out, const struct state *state, uint64_t site)
 	return 0;
 }
 
-static int
-reported_put(struct state *state, uint64_t site,
+int
+hub_reported_tally_put(struct state *state, uint64_t site,
     const struct hub_reported *reported)
 {
-	uint8_t key[KEY_MAX];
-	size_t len = write_key(key, site, KEY_TALLY, 0);
+	uint8_t key[HUB_REPORTED_KEY_MAX];
+	size_t len = hub_reported_key(key, site, HUB_REPORTED_TALLY, 0);
 
-	return put(state, key, len, &hub_reported_record, reported);
+	return hub_reported_put(state, key, len, &hub_reported_record,
+	    reported);
 }
 
 /* --- what a verifier asks -------------------------------------------------------- */
@@ -117,9 +119,11 @@ hub_known_overage(void *ctx, uint64_t *last, uint32_t *generation,
 {
 	const struct hub_known *known = ctx;
 	struct hub_overage overage = { 0, 0 };
-	uint8_t key[KEY_MAX];
-	size_t len = write_key(key, known->site, KEY_OVERAGE, license);
-	int err = get(&overage, &hub_overage_record, known->state, key, len);
+	uint8_t key[HUB_REPORTED_KEY_MAX];
+	size_t len =
+	    hub_reported_key(key, known->site, HUB_REPORTED_OVERAGE, license);
+	int err = hub_reported_get(&overage, &hub_overage_record, known->state,
+	    key, len);
 
 	if (err == ERR_NOT_FOUND_INTERNAL) {
 		overage = (struct hub_overage){ 0, 0 };
@@ -131,10 +135,11 @@ hub_known_overage(void *ctx, uint64_t *last, uint32_t *generation,
 }
 
 static size_t
-installed_key(uint8_t key[KEY_MAX], uint64_t site, uint64_t license,
-    const uint8_t digest[32])
+installed_key(uint8_t key[HUB_REPORTED_KEY_MAX], uint64_t site,
+    uint64_t license, const uint8_t digest[32])
 {
-	size_t len = write_key(key, site, KEY_INSTALLED, license);
+	size_t len =
+	    hub_reported_key(key, site, HUB_REPORTED_INSTALLED, license);
 
 	memcpy(key + len, digest, 32);
 	return len + 32;
@@ -146,10 +151,10 @@ hub_known_installed(void *ctx, struct report_installed *out, uint64_t license,
 {
 	const struct hub_known *known = ctx;
 	struct row_shown_license shown;
-	uint8_t key[KEY_MAX];
+	uint8_t key[HUB_REPORTED_KEY_MAX];
 	size_t len = installed_key(key, known->site, license, digest);
-	int err =
-	    get(&shown, &row_shown_license_record, known->state, key, len);
+	int err = hub_reported_get(&shown, &row_shown_license_record,
+	    known->state, key, len);
 
 	if (err != 0)
 		return err;
@@ -162,10 +167,11 @@ hub_known_installed(void *ctx, struct report_installed *out, uint64_t license,
 }
 
 static size_t
-counted_key(uint8_t key[KEY_MAX], uint64_t site, uint32_t generation,
-    uint64_t row)
+counted_key(uint8_t key[HUB_REPORTED_KEY_MAX], uint64_t site,
+    uint32_t generation, uint64_t row)
 {
-	size_t len = write_key(key, site, KEY_COUNTED, generation);
+	size_t len =
+	    hub_reported_key(key, site, HUB_REPORTED_COUNTED, generation);
 
 	be64_write(key + len, row);
 	return len + 8;
@@ -176,7 +182,7 @@ hub_known_counted(void *ctx, bool *yes, uint32_t generation, uint64_t row)
 {
 	const struct hub_known *known = ctx;
 	struct record_span value;
-	uint8_t key[KEY_MAX];
+	uint8_t key[HUB_REPORTED_KEY_MAX];
 	size_t len = counted_key(key, known->site, generation, row);
 	int err =
 	    store_get(&value, &known->state->txn, STORE_HUB_REPORTED, key, len);
@@ -195,23 +201,33 @@ count_one(struct state *state, uint64_t site,
 {
 	struct hub_overage overage = { shown->first + shown->count - 1,
 		shown->generation };
-	uint8_t key[KEY_MAX];
-	size_t len = write_key(key, site, KEY_OVERAGE, shown->license);
-	int err = put(state, key, len, &hub_overage_record, &overage);
+	uint8_t key[HUB_REPORTED_KEY_MAX];
+	size_t len =
+	    hub_reported_key(key, site, HUB_REPORTED_OVERAGE, shown->license);
+	int err =
+	    hub_reported_put(state, key, len, &hub_overage_record, &overage);
 
 	if (err == 0) {
 		len = counted_key(key, site, shown->generation, shown->row);
-		err = put(state, key, len, &row_shown_overage_record, shown);
+		err = hub_reported_put(state, key, len,
+		    &row_shown_overage_record, shown);
 	}
-	if (err != 0 || shown->again)
+	if (err != 0)
 		return err;
+	/* It is held again, and billed once. */
+	if (shown->again) {
+		reported->gone -= reported->gone < shown->count ? reported->gone
+								: shown->count;
+		return 0;
+	}
 	reported->seats += shown->count;
 	reported->unbilled += shown->billed ? 0 : shown->count;
 	if (shown->origin_row == 0)
 		return 0;
 	len =
 	    counted_key(key, site, shown->origin_generation, shown->origin_row);
-	return put(state, key, len, &row_shown_overage_record, shown);
+	return hub_reported_put(state, key, len, &row_shown_overage_record,
+	    shown);
 }
 
 int
@@ -222,11 +238,11 @@ fold_report_shown(struct state *state, const struct row *row,
 	const struct row_shown_license *licenses = r->licenses.items;
 	const struct row_shown_overage *overage = r->overage.items;
 	struct hub_reported reported = { .others = 0 };
-	uint8_t key[KEY_MAX];
+	uint8_t key[HUB_REPORTED_KEY_MAX];
 	int err = hub_reported(&reported, state, r->site);
 
 	for (uint32_t i = 0; i < r->licenses.count && err == 0; i++)
-		err = put(state, key,
+		err = hub_reported_put(state, key,
 		    installed_key(key, r->site, licenses[i].license,
 			licenses[i].digest),
 		    &row_shown_license_record, &licenses[i]);
@@ -238,7 +254,8 @@ fold_report_shown(struct state *state, const struct row *row,
 	reported.answered = r->sequence;
 	reported.answered_at = place->time;
 	reported.reason[0] = '\0';
-	return err == 0 ? reported_put(state, r->site, &reported) : err;
+	return err == 0 ? hub_reported_tally_put(state, r->site, &reported)
+			: err;
 }
 
 int
@@ -252,11 +269,27 @@ fold_report_refused(struct state *state, const struct row *row,
 	if (err != 0)
 		return err;
 	reported.refused++;
+	if (place->time - reported.hour_at >= HUB_REFUSED_HOUR_MS) {
+		reported.hour_at = place->time;
+		reported.hour_refused = 0;
+	}
+	reported.hour_refused++;
 	reported.gaps += r->answer == REPORT_GAP;
 	reported.forks += r->answer == REPORT_FORK;
 	reported.answer = r->answer;
 	reported.answered = r->sequence;
 	reported.answered_at = place->time;
 	text_copy(reported.reason, sizeof reported.reason, r->reason);
-	return reported_put(state, r->site, &reported);
+	int what = r->answer == REPORT_GAP ? HUB_INCIDENT_GAP
+	    : r->answer == REPORT_FORK     ? HUB_INCIDENT_FORK
+					   : HUB_INCIDENT_REFUSED;
+	struct hub_incident incident = {
+		.what = (uint32_t)what,
+		.at = place->time,
+		.report = r->sequence,
+		.answer = r->answer,
+	};
+
+	text_copy(incident.reason, sizeof incident.reason, r->reason);
+	return hub_incident_add(state, r->site, &reported, &incident);
 }

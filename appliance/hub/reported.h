@@ -8,7 +8,7 @@
 #define APPLIANCE_HUB_REPORTED_H
 
 #include "appliance/hub/hub.h"
-#include "shared/report/report.h"
+#include "shared/report/box.h"
 
 /** Of a site, for people. */
 struct hub_reported {
@@ -21,11 +21,38 @@ struct hub_reported {
 	uint64_t answered; /* to that report */
 	int64_t answered_at;
 	char reason[192];
+	/** Overage seats that were billed by rows of a branch that the site has
+	 * lost, and that nobody holds any more. They stay billed. */
+	uint64_t gone;
+	uint64_t incidents; /* of which the newest are kept */
+	/** Refusals of what came over the network or by hand since then: those
+	 * of an hour, at most. */
+	int64_t hour_at;
+	uint32_t hour_refused;
 };
 extern const struct record hub_reported_record;
 /** All zero where nothing came yet. */
 int hub_reported(struct hub_reported *out, const struct state *state,
     uint64_t site);
+
+/** Reports of a site that are refused in an hour; then what it sends over the
+ * network is not looked at until the hour is over. A person who brings a file is
+ * heard in any case. */
+#define HUB_REFUSED_HOUR_MAX 30
+#define HUB_REFUSED_HOUR_MS INT64_C(3600000)
+/** Of one report, that are told one by one. */
+#define HUB_ROLLBACKS_MAX 16
+/** Something that is wrong between a site and what it reported. */
+#define HUB_INCIDENTS_KEPT 100
+/** Newest first, to HUB_INCIDENTS_KEPT; non-zero stops. */
+int hub_each_incident(const struct state *state, uint64_t site,
+    int (*each)(void *ctx, const struct hub_incident *incident), void *ctx);
+/** Overage seats that were counted of what is lost when the site's journal goes on
+ * as that generation from that row on. */
+int hub_gone(uint64_t *seats, const struct state *state, uint64_t site,
+    uint32_t generation, uint64_t row);
+int fold_site_rolled_back(struct state *state, const struct row *row,
+    const struct fold_place *place);
 
 /** Of struct report_known; ctx is this. */
 struct hub_known {
@@ -55,6 +82,21 @@ struct hub_editions {
 int hub_is_billed(bool *yes, struct hub_editions *editions,
     const struct report_overage *shown);
 
+/** The same of a metric: by the license's id and serial, which its site signs. */
+int hub_is_issued(bool *yes, struct hub_editions *editions, const char *license,
+    uint64_t serial);
+/** Rows of the metrics that a report tells. The editions' arena is used. */
+int hub_emit_metrics(struct batch *batch, struct hub_editions *editions,
+    const struct report_finding *found, struct arena *arena);
+
+/** changes.c: what the site may still need to be told of its licenses, and who
+ * vouches for each; `issuing` is first. As much as one answer holds: what is
+ * more comes in turns, by the reports that were taken. Spans are borrowed from
+ * the transaction or live in the arena. */
+int hub_add_changes(struct sync_box *box, struct batch *batch,
+    const struct hub_site *site, const struct row_account_issuer *issuing,
+    struct arena *arena);
+
 int fold_report_shown(struct state *state, const struct row *row,
     const struct fold_place *place);
 int fold_report_refused(struct state *state, const struct row *row,
@@ -62,5 +104,14 @@ int fold_report_refused(struct state *state, const struct row *row,
 
 /** OP_HUB_REPORT_IMPORT. */
 int decide_hub_report(struct batch *batch, struct command *command);
+/** OP_HUB_REPORT_TAKE: the same, once the connection is that of the site whose
+ * reports they are. */
+int decide_hub_report_sent(struct batch *batch, struct command *command);
+
+/** In decide_line.c: the site that speaks on the connection, by its own word for
+ * the certificate that was shown. Refuses what is none, before anything else of
+ * the request is looked at. */
+int hub_find_speaker(struct hub_site *site, struct batch *batch,
+    struct command *command, const struct hub_report_sent *sent);
 
 #endif

@@ -14,8 +14,10 @@ static const char *const state_names[] = { "ordered", "awaiting_site", "issued",
 static const struct record_field hub_account_fields[] = {
 	R_U64(hub_account, keys, 0, U53_MAX, 0, "Keys that were made."),
 	R_U64(hub_account, issuing, 0, U53_MAX, 0, "That which issues."),
+	R_U64(hub_account, credits, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Credits that were given."),
 };
-RECORD_DEFINE(hub_account, 1, "Issuing keys of an account.");
+RECORD_DEFINE(hub_account, 1, "Keys and numbers of an account.");
 
 static const struct record_field hub_customer_fields[] = {
 	R_STRUCT(hub_customer, row, &row_customer_record, 0, "As it is."),
@@ -77,8 +79,8 @@ read_value(void *out, const struct record *record,
 	return ERR_CORRUPT;
 }
 
-static int
-get(void *out, const struct state *state, enum store_table table,
+int
+hub_get(void *out, const struct state *state, enum store_table table,
     uint64_t number, uint64_t second, const struct record *record,
     struct arena *arena)
 {
@@ -123,7 +125,7 @@ int
 hub_account(struct hub_account *out, const struct state *state)
 {
 	struct arena none = { .chunks = NULL };
-	int err = get(out, state, STORE_HUB_ACCOUNT, HUB_ACCOUNT_STATE, 0,
+	int err = hub_get(out, state, STORE_HUB_ACCOUNT, HUB_ACCOUNT_STATE, 0,
 	    &hub_account_record, &none);
 
 	if (err != ERR_NOT_FOUND_INTERNAL)
@@ -136,7 +138,7 @@ int
 hub_key(struct row_account_key *out, const struct state *state, uint64_t key,
     struct arena *arena)
 {
-	return get(out, state, STORE_HUB_ACCOUNT, HUB_ACCOUNT_KEY, key,
+	return hub_get(out, state, STORE_HUB_ACCOUNT, HUB_ACCOUNT_KEY, key,
 	    &row_account_key_record, arena);
 }
 
@@ -144,7 +146,7 @@ int
 hub_issuer(struct row_account_issuer *out, const struct state *state,
     uint64_t key, struct arena *arena)
 {
-	return get(out, state, STORE_HUB_ACCOUNT, HUB_ACCOUNT_ISSUER, key,
+	return hub_get(out, state, STORE_HUB_ACCOUNT, HUB_ACCOUNT_ISSUER, key,
 	    &row_account_issuer_record, arena);
 }
 
@@ -152,7 +154,7 @@ int
 hub_customer(struct hub_customer *out, const struct state *state,
     uint64_t customer, struct arena *arena)
 {
-	return get(out, state, STORE_HUB_CUSTOMERS, customer, 0,
+	return hub_get(out, state, STORE_HUB_CUSTOMERS, customer, 0,
 	    &hub_customer_record, arena);
 }
 
@@ -160,7 +162,7 @@ int
 hub_site(struct hub_site *out, const struct state *state, uint64_t site,
     struct arena *arena)
 {
-	return get(out, state, STORE_HUB_SITES, site, 0, &hub_site_record,
+	return hub_get(out, state, STORE_HUB_SITES, site, 0, &hub_site_record,
 	    arena);
 }
 
@@ -168,15 +170,15 @@ int
 hub_order(struct hub_order *out, const struct state *state, uint64_t order,
     struct arena *arena)
 {
-	return get(out, state, STORE_HUB_ORDERS, order, 0, &hub_order_record,
-	    arena);
+	return hub_get(out, state, STORE_HUB_ORDERS, order, 0,
+	    &hub_order_record, arena);
 }
 
 int
 hub_issued(struct row_license_issued *out, const struct state *state,
     uint64_t order, uint64_t serial, struct arena *arena)
 {
-	return get(out, state, STORE_HUB_ISSUED, order, serial,
+	return hub_get(out, state, STORE_HUB_ISSUED, order, serial,
 	    &row_license_issued_record, arena);
 }
 
@@ -184,7 +186,7 @@ int
 hub_revision(struct row_license_revised *out, const struct state *state,
     uint64_t order, uint64_t revision, struct arena *arena)
 {
-	return get(out, state, STORE_HUB_REVISED, order, revision,
+	return hub_get(out, state, STORE_HUB_REVISED, order, revision,
 	    &row_license_revised_record, arena);
 }
 
@@ -291,6 +293,38 @@ hub_each_site(const struct state *state, uint64_t customer, uint64_t after,
 	return walk_list(state, HUB_LIST_SITES, customer, after, each, ctx);
 }
 
+struct naming {
+	int (*each)(void *ctx, uint64_t customer);
+	void *ctx;
+	bool over; /* what comes is no customer's */
+};
+
+static int
+each_name(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct naming *naming = ctx;
+
+	naming->over = *(const uint8_t *)key->data != HUB_NAME_CRM;
+	if (naming->over)
+		return 1;
+	return value->len == 8
+	    ? naming->each(naming->ctx, be64_read(value->data))
+	    : ERR_CORRUPT;
+}
+
+int
+hub_each_customer(const struct state *state,
+    int (*each)(void *ctx, uint64_t customer), void *ctx)
+{
+	static const uint8_t from = HUB_NAME_CRM;
+	struct naming naming = { each, ctx, false };
+	int err = store_each(&state->txn, STORE_HUB_NAMES, &from, 1, each_name,
+	    &naming);
+
+	return naming.over ? 0 : err;
+}
+
 /* --- for sync -------------------------------------------------------------------- */
 
 int
@@ -323,4 +357,24 @@ hub_each_revision(const struct state *state, uint64_t order, uint64_t after,
 	}
 	arena_release(&arena);
 	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+}
+
+int
+hub_site_keys(struct site_keys *keys, const struct hub_site *site)
+{
+	const struct license_request *request = &site->row.request;
+
+	*keys = site_keys_one(request->site_key);
+	if (request->succession.count == 0)
+		return 0;
+	int err =
+	    succession_keys(keys, request->site, NULL, &request->succession);
+
+	/* Whatever a stranger's request says of its past: the key it is signed
+	 * with is the one. */
+	if (err == 0 &&
+	    memcmp(site_keys_last(keys), request->site_key, 32) == 0)
+		return 0;
+	*keys = site_keys_one(request->site_key);
+	return err == ERR_NOMEM ? err : 0;
 }

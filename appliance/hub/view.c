@@ -1,5 +1,6 @@
 /* What is told of a hub's account: single things, for answers and queries. */
 #include "appliance/hub/decide.h"
+#include "appliance/hub/measured.h"
 #include "appliance/hub/reported.h"
 
 #include "shared/base/err.h"
@@ -107,7 +108,11 @@ hub_view_site(struct hub_site_view *out, const struct state *state,
 	out->forks = reported.forks;
 	out->rollbacks = reported.rollbacks;
 	out->refused = reported.refused;
+	out->gone = reported.gone;
 	memcpy(out->reason, reported.reason, sizeof out->reason);
+	err = hub_view_measured(out, state, site->row.number);
+	if (err != 0)
+		return err;
 	memcpy(out->site, request->site, sizeof out->site);
 	memcpy(out->name, request->name, sizeof out->name);
 	memcpy(out->tenant, request->tenant, sizeof out->tenant);
@@ -142,30 +147,18 @@ int
 hub_view_contact(struct customer_view *out, const struct ledger *ledger,
     const struct state *state, const struct hub_customer *customer)
 {
-	struct arena arena = { .chunks = NULL };
 	struct customer_contact contact;
-	struct sealed *sealed;
+	int err = hub_contact(&contact, state, ledger->sealed, customer);
 
-	if (sodium_is_zero(customer->row.document,
-		sizeof customer->row.document))
-		return 0;
-	if ((sealed = sodium_malloc(sizeof *sealed)) == NULL)
-		return ERR_NOMEM;
-	int err = sealed_get(sealed, state, ledger->sealed, SEALED_CUSTOMER,
-	    customer->row.document);
-
-	if (err == 0)
-		err = record_read_msgpack(&contact, &customer_contact_record,
-		    sealed->data, sealed->len, NULL, &arena, NULL);
 	if (err == 0) {
 		memcpy(out->contact_email, contact.email,
 		    sizeof out->contact_email);
 		memcpy(out->contact_name, contact.name,
 		    sizeof out->contact_name);
-		sodium_memzero(&contact, sizeof contact);
+		memcpy(out->tenant_url, contact.tenant_url,
+		    sizeof out->tenant_url);
 	}
-	sodium_free(sealed);
-	arena_release(&arena);
+	sodium_memzero(&contact, sizeof contact);
 	/* It may have been forgotten since this snapshot's row. */
 	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
 }

@@ -43,6 +43,8 @@ acts_want_done(const struct operation *op)
 {
 	if (op->path == NULL || is_of_seats(op))
 		return false;
+	if (op->id == OP_UPDATE_PUT)
+		return false; /* that it began is told, and what it was for */
 	if (op->scope == SCOPE_OPEN)
 		return op->kind == OPERATION_COMMAND;
 	/* To look at people's data is an act. */
@@ -61,7 +63,8 @@ acts_want_refusal(const struct operation *op, int err)
 		op->id == OP_SEAT_CHECKOUT) &&
 	    denials_want(err))
 		return false;
-	return acts_want_done(op) || op->kind == OPERATION_COMMAND;
+	return acts_want_done(op) || op->kind == OPERATION_COMMAND ||
+	    op->id == OP_UPDATE_PUT;
 }
 
 /* --- what it is about -------------------------------------------------------- */

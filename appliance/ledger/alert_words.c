@@ -72,8 +72,9 @@ alert_severity_of(const struct alert_subject *subject)
 		return ALERT_CRITICAL;
 	case ALERT_QUOTA:
 	case ALERT_USAGE_LIMIT:
-		return subject->stage % 1000 >= 100 ? ALERT_CRITICAL
-						    : ALERT_WARNING;
+		return ALERT_STAGE_PERCENT(subject->stage) >= 100
+		    ? ALERT_CRITICAL
+		    : ALERT_WARNING;
 	case ALERT_LICENSE_EXPIRING:
 		return subject->stage <= 1 ? ALERT_CRITICAL : ALERT_WARNING;
 	case ALERT_LICENSE_OVERRUN:
@@ -81,6 +82,8 @@ alert_severity_of(const struct alert_subject *subject)
 								: ALERT_WARNING;
 	case ALERT_LICENSE_STATUS:
 		return ALERT_CRITICAL;
+	case ALERT_UNSYNCED:
+		return subject->stage >= 100 ? ALERT_CRITICAL : ALERT_WARNING;
 	case ALERT_TEST:
 		return ALERT_INFO;
 	case ALERT_UNKNOWN_ADDRESS:
@@ -89,6 +92,7 @@ alert_severity_of(const struct alert_subject *subject)
 	case ALERT_NO_CERTIFICATE:
 	case ALERT_UNUSUAL_RATE:
 	case ALERT_OUT_OF_HOURS:
+	case ALERT_SYNC:
 	case ALERT_KINDS:
 		break;
 	}
@@ -121,6 +125,8 @@ key_words(enum alert_kind kind)
 	case ALERT_LICENSE_OVERRUN:
 	case ALERT_USAGE_LIMIT:
 	case ALERT_LICENSE_STATUS:
+	case ALERT_SYNC:
+	case ALERT_UNSYNCED:
 	case ALERT_KINDS:
 		break;
 	}
@@ -176,6 +182,21 @@ say_overrun(struct alert_view *view, const struct alert_subject *subject)
 }
 
 static void
+say_unsynced(struct alert_view *view, const struct alert_subject *subject,
+    unsigned long long days, unsigned long long most)
+{
+	if (subject->stage >= 100)
+		SAY("no receipt of its vendor came for %s in %llu days: "
+		    "nothing is granted any more",
+		    view->about, most);
+	else
+		SAY("no receipt of its vendor came for %s in %llu days; after "
+		    "%llu nothing is granted any more",
+		    view->about, days, most);
+	ANSWER("leasehold sync status");
+}
+
+static void
 say_quota(struct alert_view *view, const struct alert_subject *subject,
     unsigned long long found, unsigned long long most, const char *tenant)
 {
@@ -188,12 +209,13 @@ say_quota(struct alert_view *view, const struct alert_subject *subject,
 		[ALERT_QUOTA_KEYS] = { "API keys", "--keys" },
 		[ALERT_QUOTA_USERS] = { "users", "--users" },
 	};
-	uint32_t quota = subject->stage / 1000;
+	uint32_t quota = ALERT_STAGE_WHICH(subject->stage);
 
 	if (quota >= ALERT_QUOTAS)
 		quota = ALERT_QUOTA_CALLS;
 	SAY("%s has used %u %% of its %llu %s: %llu", view->about,
-	    subject->stage % 1000, most, quotas[quota].what, found);
+	    ALERT_STAGE_PERCENT(subject->stage), most, quotas[quota].what,
+	    found);
 	ANSWER("leasehold tenant set %.64s %s N", tenant, quotas[quota].option);
 }
 
@@ -279,8 +301,9 @@ alert_words(struct alert_view *view, const struct alert_subject *subject,
 	case ALERT_USAGE_LIMIT:
 		SAY("%u %% of what limit %u of %s allows are used: %llu of "
 		    "%llu",
-		    subject->stage % 1000, subject->stage / 1000 + 1,
-		    view->about, found, most);
+		    ALERT_STAGE_PERCENT(subject->stage),
+		    ALERT_STAGE_WHICH(subject->stage) + 1, view->about, found,
+		    most);
 		ANSWER("leasehold usage current");
 		return;
 	case ALERT_LICENSE_STATUS:
@@ -290,6 +313,15 @@ alert_words(struct alert_view *view, const struct alert_subject *subject,
 							   : "suspended");
 		ANSWER("leasehold license show %llu",
 		    (unsigned long long)subject->id);
+		return;
+	case ALERT_SYNC:
+		SAY("%s: %llu tries in a row to send usage to a vendor's hub "
+		    "came to nothing",
+		    view->about, found);
+		ANSWER("leasehold sync status");
+		return;
+	case ALERT_UNSYNCED:
+		say_unsynced(view, subject, found, most);
 		return;
 	case ALERT_KINDS:
 		break;

@@ -16,7 +16,6 @@ enum alert_quota {
 	ALERT_QUOTA_USERS,
 	ALERT_QUOTAS,
 };
-#define ALERT_QUOTA_STAGE(quota, percent) ((quota)*1000 + (percent))
 
 /** Fills about, severity, text and answer; the rest of `view` is filled in, its
  * address, host and fingerprint are made harmless. */

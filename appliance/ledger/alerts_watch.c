@@ -3,6 +3,7 @@
 #include "appliance/ledger/alerts.h"
 
 #include "appliance/ledger/alert_words.h"
+#include "appliance/ledger/ledger_sync.h"
 #include "appliance/ledger/ledger_tenant.h"
 #include "appliance/ledger/store.h"
 #include "appliance/ledger/tenant_use.h"
@@ -113,7 +114,7 @@ watch_quota(struct tenant *tenant, enum alert_quota quota, uint64_t value,
 	for (size_t i = 0; i < 2; i++) {
 		struct alert_fact fact = {
 			.subject = { ALERT_QUOTA, ALERT_OF_TENANT, 0,
-			    ALERT_QUOTA_STAGE(quota, stages[i]) },
+			    ALERT_LIMIT_STAGE(quota, stages[i]) },
 			.value = value,
 			.limit = limit,
 		};
@@ -221,6 +222,28 @@ set_overrun(struct watching *w, uint64_t number, enum alert_overrun stage,
 	alert_set(w->tenant, &fact, on);
 }
 
+/* Before the want of a receipt ends it. */
+static void
+watch_unsynced(struct watching *w, uint64_t number,
+    const struct license *license)
+{
+	static const uint32_t stages[] = { 80, 100 };
+	uint64_t percent, days;
+
+	if (sync_unsynced(&percent, &days, w->view, license, w->now) != 0)
+		return;
+	for (size_t i = 0; i < 2; i++) {
+		const struct alert_fact fact = {
+			.subject = { ALERT_UNSYNCED, ALERT_OF_LICENSE, number,
+			    stages[i] },
+			.value = days,
+			.limit = license->sync.max_unsynced_days,
+		};
+
+		alert_set(w->tenant, &fact, percent >= stages[i]);
+	}
+}
+
 static int
 watch_license(void *ctx, uint64_t number, const struct license *license)
 {
@@ -240,6 +263,7 @@ watch_license(void *ctx, uint64_t number, const struct license *license)
 	}
 	set_overrun(w, number, ALERT_OVERRUN_CONTRACT, overrun);
 	set_overrun(w, number, ALERT_OVERRUN_SEATS, is_over(w, license));
+	watch_unsynced(w, number, license);
 	return 0;
 }
 

@@ -10,12 +10,6 @@
 
 #include <stdio.h>
 
-/* One turn of the thread for one tenant, so that all get theirs. */
-#define TURN_MS 200
-/* What somebody waits for may take so long more; then he gets what is there. */
-#define CATCH_UP_MS 2000
-/* A disk that is full is full for a while. */
-#define AGAIN_MS 30000
 #define DAY_MS INT64_C(86400000)
 #define PRUNE_EVERY_MS (INT64_C(3600) * 1000)
 
@@ -45,81 +39,33 @@ keep_from(const struct tenant *tenant)
 			 : process_now(tenant->process) - days * DAY_MS;
 }
 
-/* Pages of a view each: a snapshot stays short. */
 static int
-follow(bool *more, struct tenant *tenant, int64_t turn_ms)
+feed(bool *more, struct tenant *tenant, struct ledger_view *view)
 {
-	int64_t end = clock_boottime_ms() + turn_ms;
-	int err = open_projection(tenant);
-
-	*more = err == 0;
-	while (err == 0 && *more && clock_boottime_ms() < end) {
-		struct ledger_view *view;
-
-		err = ledger_view_open(&view, tenant->ledger);
-		if (err != 0)
-			break;
-		err = auditing_follow(more, tenant->audit.audit, view,
-		    keep_from(tenant));
-		ledger_view_close(view);
-	}
-	return err;
+	return auditing_follow(more, tenant->audit.audit, view,
+	    keep_from(tenant));
 }
+
+static const struct following_kind kind = {
+	.part = "audit",
+	.lost = "what happens is journaled, but searches do not find it",
+	.again = "searches find everything",
+	.open = open_projection,
+	.feed = feed,
+};
 
 int
 audit_catch_up(bool *more, struct tenant *tenant)
 {
-	return follow(more, tenant, CATCH_UP_MS);
-}
-
-static void
-run_follow(struct work *work)
-{
-	struct tenant_audit *audit = (struct tenant_audit *)work;
-
-	audit->rc = follow(&audit->more, audit->tenant, TURN_MS);
+	return following_catch_up(more, &kind, tenant);
 }
 
 /* --- in the loop -------------------------------------------------------------- */
 
-static void
-begin(struct tenant *tenant)
-{
-	struct tenant_audit *audit = &tenant->audit;
-
-	audit->running = true;
-	audit->due = false;
-	worker_put(tenant->process->auditor, &audit->work);
-}
-
-static void
-followed(struct work *work)
-{
-	struct tenant_audit *audit = (struct tenant_audit *)work;
-	struct tenant *tenant = audit->tenant;
-	const bool faulty = audit->rc != 0;
-
-	audit->running = false;
-	if (faulty && !audit->faulty)
-		log_error("audit",
-		    "tenant %s: what happens is journaled, but searches do not "
-		    "find it: the projection cannot be written (%s); it is "
-		    "tried again",
-		    tenant->name, err_str(audit->rc));
-	else if (!faulty && audit->faulty)
-		log_info("audit", "tenant %s: searches find everything again",
-		    tenant->name);
-	audit->faulty = faulty;
-	audit->due |= faulty || audit->more;
-	audit->again_at = faulty ? clock_boottime_ms() + AGAIN_MS : 0;
-	if (audit->more && !faulty && tenant->process->phase != PHASE_DRAINING)
-		begin(tenant);
-}
-
 void
 audit_is_due(struct tenant *tenant)
 {
-	tenant->audit.due = true;
+	tenant->audit.following.due = true;
 }
 
 void
@@ -128,16 +74,12 @@ audit_tick(struct tenant *tenant)
 	struct tenant_audit *audit = &tenant->audit;
 	int64_t now = clock_boottime_ms();
 
-	audit->tenant = tenant;
-	audit->work.run = run_follow;
-	audit->work.done = followed;
 	if (tenant->process->options->audit_keep_days != 0 &&
 	    now - audit->pruned_at >= PRUNE_EVERY_MS) {
 		audit->pruned_at = now;
-		audit->due = true;
+		audit_is_due(tenant);
 	}
-	if (audit->due && !audit->running && now >= audit->again_at)
-		begin(tenant);
+	following_tick(&audit->following, &kind, tenant);
 }
 
 void
@@ -166,8 +108,7 @@ run_search(struct work *work)
 	/* What was journaled before the question is found by it. One that
 	 * cannot be written says how far it is. */
 	command->err = open_projection(tenant);
-	if (command->err == 0 &&
-	    follow(&more, tenant, CATCH_UP_MS) == ERR_NOMEM)
+	if (command->err == 0 && audit_catch_up(&more, tenant) == ERR_NOMEM)
 		command->err = ERR_NOMEM;
 	if (command->err == 0)
 		command->err = ledger_view_open(&view, tenant->ledger);

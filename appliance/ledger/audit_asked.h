@@ -1,17 +1,12 @@
 /*
- * A tenant's audit projection in the process: a thread of its own follows the
- * journals that have news, once a second, and answers what is asked of the
- * projections. Nothing else waits for it: a projection that cannot be written
- * (its disk is full) is behind, and is told to be. It must not know what entries
- * say.
+ * A tenant's audit projection in the process: the auditor's thread follows the
+ * journal for it (following.h) and answers what is asked of it. It must not know
+ * what entries say.
  */
 #ifndef APPLIANCE_LEDGER_AUDIT_ASKED_H
 #define APPLIANCE_LEDGER_AUDIT_ASKED_H
 
-#include "appliance/ledger/work.h"
-
-#include <stdbool.h>
-#include <stdint.h>
+#include "appliance/ledger/following.h"
 
 struct audit;
 struct request;
@@ -20,16 +15,9 @@ struct tenant;
 /** The loop's but `audit`, which is the auditor thread's while the tenant is
  * open. Zero-initialised is a projection that was not opened yet. */
 struct tenant_audit {
-	struct work work; /* first */
-	struct tenant *tenant;
+	struct following following;
 	struct audit *audit;
-	bool running;
-	bool due; /* rows came, or something is left to do */
-	bool faulty; /* the last time; said once */
-	int64_t again_at; /* boottime: not before */
 	int64_t pruned_at; /* boottime: of the last look for what is old */
-	int rc;
-	bool more;
 };
 
 /** It has rows, or may have: it was opened. */

@@ -114,10 +114,45 @@ put_sealed(struct dump_writer *out, const struct copying *copying,
 			: err;
 }
 
+/* And once more for whoever has the site's recovery key. */
+static int
+put_for_heir(struct dump_writer *out, const struct copying *copying,
+    const char *entry, const void *secret, size_t len)
+{
+	uint8_t sealed[LEDGER_PERSON_KEY_BYTES + DUMP_HEIR_EXTRA];
+
+	if (!copying->reply.heir)
+		return 0;
+	int err = dump_seal_heir(sealed, secret, len, key_name(copying), entry,
+	    copying->heir);
+
+	return err == 0 ? dump_entry(out, entry, strlen(entry), sealed,
+			      len + DUMP_HEIR_EXTRA)
+			: err;
+}
+
+static int
+put_heir_word(struct dump_writer *out, const struct copying *copying,
+    const struct process *process)
+{
+	struct buf token = { 0 };
+
+	if (!copying->reply.heir || copying->tenant != NULL)
+		return 0;
+	int err = succession_name(&token, process->site.site, copying->heir,
+	    copying->reply.made_at, process->secret);
+
+	if (err == 0)
+		err = dump_entry(out, DUMP_HEIR_WORD, strlen(DUMP_HEIR_WORD),
+		    token.data, token.len);
+	buf_release(&token);
+	return err;
+}
+
 /* The tenant's key, or that of the system store, for the site alone. */
 static int
 dump_key(struct dump_writer *out, const struct copying *copying,
-    const struct process *process)
+    const struct process *process, const uint8_t *people)
 {
 	uint8_t *key = sodium_malloc(SETUP_KEY_BYTES);
 
@@ -130,21 +165,32 @@ dump_key(struct dump_writer *out, const struct copying *copying,
 	if (err == 0)
 		err = put_sealed(out, copying, process->secret, DUMP_KEY, key,
 		    SETUP_KEY_BYTES);
+	/* Entries go up by name: those of people follow "key". */
+	if (err == 0 && people != NULL)
+		err = put_sealed(out, copying, process->secret, DUMP_PEOPLE_KEY,
+		    people, LEDGER_PERSON_KEY_BYTES);
+	if (err == 0)
+		err = put_for_heir(out, copying, DUMP_HEIR_KEY, key,
+		    SETUP_KEY_BYTES);
+	if (err == 0 && people != NULL)
+		err = put_for_heir(out, copying, DUMP_HEIR_PEOPLE_KEY, people,
+		    LEDGER_PERSON_KEY_BYTES);
+	if (err == 0)
+		err = put_heir_word(out, copying, process);
 	sodium_free(key);
 	return err;
 }
 
 /* What names of people lie under besides; of this snapshot. */
 static int
-dump_people_key(struct dump_writer *out, const struct copying *copying,
+dump_keys(struct dump_writer *out, const struct copying *copying,
     const struct process *process, struct ledger_view *view)
 {
 	uint8_t *key = sodium_malloc(LEDGER_PERSON_KEY_BYTES);
 	int err = key == NULL ? ERR_NOMEM : ledger_person_key(key, view);
 
 	if (err == 0)
-		err = put_sealed(out, copying, process->secret, DUMP_PEOPLE_KEY,
-		    key, LEDGER_PERSON_KEY_BYTES);
+		err = dump_key(out, copying, process, key);
 	sodium_free(key);
 	return err;
 }
@@ -177,7 +223,7 @@ dump_tenant(struct dump_writer *out, struct copying *copying,
 		return err;
 	err = copying_place(&copying->reply, view);
 	if (err == 0)
-		err = dump_people_key(out, copying, process, view);
+		err = dump_keys(out, copying, process, view);
 	if (err == 0)
 		err = ledger_dump(out, view);
 	ledger_view_close(view);
@@ -222,12 +268,12 @@ dump_stores(struct dump_writer *out, struct copying *copying, struct call *call)
 	struct naming naming = { .arena = &call->arena,
 		.list = &copying->reply.tenants };
 
-	int err = dump_key(out, copying, process);
+	if (copying->tenant != NULL)
+		return dump_tenant(out, copying, process);
+	int err = dump_key(out, copying, process, NULL);
 
 	if (err != 0)
 		return err;
-	if (copying->tenant != NULL)
-		return dump_tenant(out, copying, process);
 	/* Those made a moment later are in the copy, and found missing by
 	 * nobody: their stores are not asked for. */
 	err = system_each_tenant(process->system, name_tenant, &naming);
@@ -309,6 +355,7 @@ fill_reply(struct backup_part *reply, struct process *process,
 	memcpy(reply->site_key, process->secret + 32, 32);
 	text_copy(reply->software, sizeof(reply->software), PROCESS_SOFTWARE);
 	reply->made_at = process_now(process);
+	reply->succession = process->succession.steps;
 }
 
 /* Whose store is asked for; false: it was refused, or is asked anew once that
@@ -356,6 +403,9 @@ copying_begin(const struct request *request, struct tenant *tenant,
 	copying->tenant = tenant;
 	copying->fill = fill;
 	spool_own(&copying->owned, request, use);
+	if (use == SPOOL_BACKUP)
+		copying->reply.heir = setup_heir_read(copying->heir,
+					  process->options->state) == 0;
 	fill_reply(&copying->reply, process,
 	    tenant != NULL ? tenant->name : "");
 	call->own = copying;

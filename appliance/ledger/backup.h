@@ -41,6 +41,7 @@ struct copying {
 	struct tenant *tenant; /* NULL: the system store */
 	struct spool owned; /* by whom */
 	struct buf gathered;
+	uint8_t heir[32]; /* where reply.heir */
 	int fd;
 	uint64_t bytes;
 	struct backup_part reply;

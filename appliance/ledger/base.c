@@ -24,6 +24,7 @@ static const char dump_title[] = "leasehold.state.v1";
 struct dumping {
 	int (*add)(void *ctx, const void *data, size_t len);
 	void *ctx;
+	const char *table; /* whose name is still to be told; or NULL */
 };
 
 static int
@@ -39,9 +40,17 @@ static int
 dump_entry_of(void *ctx, const struct record_span *key,
     const struct record_span *value)
 {
-	const struct dumping *dumping = ctx;
-	int err = add_u32(dumping, key->len);
+	struct dumping *dumping = ctx;
+	const char *name = dumping->table;
+	int err = 0;
 
+	dumping->table = NULL;
+	if (name != NULL)
+		err = add_u32(dumping, UINT32_MAX); /* no key is that long */
+	if (err == 0 && name != NULL)
+		err = dumping->add(dumping->ctx, name, strlen(name) + 1);
+	if (err == 0)
+		err = add_u32(dumping, key->len);
 	if (err == 0)
 		err = dumping->add(dumping->ctx, key->data, key->len);
 	if (err == 0)
@@ -50,23 +59,19 @@ dump_entry_of(void *ctx, const struct record_span *key,
 			: err;
 }
 
+/* An empty table says nothing, so one that a later version adds does not make
+ * another state of the same journal: what an earlier one signed still holds. */
 static int
 dump_state(const struct state *state, struct dumping *dumping)
 {
 	int err = 0;
 
 	for (enum store_table t = 0; t < STORE_TABLES && err == 0; t++) {
-		const char *name = store_table_name(t);
-
 		if (!store_table_is_state(t))
 			continue;
-		err = add_u32(dumping, UINT32_MAX); /* no key is that long */
-		if (err == 0)
-			err =
-			    dumping->add(dumping->ctx, name, strlen(name) + 1);
-		if (err == 0)
-			err = store_each(&state->txn, t, NULL, 0, dump_entry_of,
-			    dumping);
+		dumping->table = store_table_name(t);
+		err =
+		    store_each(&state->txn, t, NULL, 0, dump_entry_of, dumping);
 	}
 	return err;
 }
@@ -91,7 +96,7 @@ ledger_state_hash(uint8_t hash[32], struct journal_header *after,
     uint8_t head[32], struct ledger_view *view)
 {
 	crypto_generichash_state st;
-	struct dumping dumping = { hash_add, &st };
+	struct dumping dumping = { hash_add, &st, NULL };
 	struct arena arena = { .chunks = NULL };
 	struct record_span token;
 	int err = ledger_newest(after, head, &token, view, &arena);
@@ -297,7 +302,7 @@ ledger_base_make(struct ledger_base *base, struct row_checkpoint *row,
     struct ledger_view *view)
 {
 	struct making making = { .store = view->ledger->store, .base = base };
-	struct dumping dumping = { make_add, &making };
+	struct dumping dumping = { make_add, &making, NULL };
 	struct arena arena = { .chunks = NULL };
 	struct journal_header header;
 	struct ledger_base in_use;

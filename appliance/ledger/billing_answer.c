@@ -2,9 +2,11 @@
 #include "appliance/ledger/billing_answer.h"
 
 #include "appliance/hub/hub.h"
+#include "appliance/hub/invoice.h"
 #include "appliance/ledger/view_query.h"
 
 #include "shared/base/err.h"
+#include "shared/base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,12 +75,15 @@ finish_document(struct asked *asked, uint32_t format, struct buf *out, int err)
 static int
 make(struct statement *statement, struct asked *asked,
     const struct billing_license *licenses, size_t n,
-    const struct billing_period *period)
+    const struct billing_period *period, const struct billing_credit *credits,
+    size_t n_credits)
 {
 	const struct billing_input input = {
 		.period = *period,
 		.licenses = licenses,
 		.n_licenses = n,
+		.credits = credits,
+		.n_credits = n_credits,
 		.source = billing_source_metering(asked->metering),
 	};
 	struct record_error why = { "", "" };
@@ -117,8 +122,30 @@ write_statement(struct buf *out, struct asked *asked,
 	case BILLING_AS_TEXT:
 		billing_write_text(out, statement);
 		return 0;
+	case BILLING_AS_INVOICE:
+		billing_write_invoice(out, statement);
+		return 0;
 	}
 	return ERR_BAD_REQUEST;
+}
+
+/* Of whom, and of which days, with its credits. */
+static int
+make_statement(struct statement *statement, struct asked *asked,
+    const struct billing_whose *whose, const struct billing_period *period)
+{
+	struct billing_gathered gathered;
+	struct billing_credit *credits = NULL;
+	size_t n = 0;
+	int err = billing_gather(&gathered, asked->view, whose, asked->arena,
+	    asked->problem);
+
+	if (err == 0)
+		err = billing_credits(&credits, &n, asked->view, &gathered,
+		    whose, period, asked->arena);
+	return err == 0 ? make(statement, asked, gathered.licenses,
+			      gathered.n_licenses, period, credits, n)
+			: err;
 }
 
 static int
@@ -126,22 +153,56 @@ answer_statement(struct asked *asked)
 {
 	const struct billing_statement_query *query = asked->request;
 	const struct billing_whose whose = { query->vendor, query->license,
-		query->customer_crm_id, false };
+		query->customer_crm_id, false, 0 };
 	struct buf out = { .max = BILLING_DOCUMENT_MAX };
-	struct billing_gathered gathered;
 	struct billing_period period;
 	struct statement statement;
 	int err = read_period(&period, asked, query->period);
 
 	if (err == 0)
-		err = billing_gather(&gathered, asked->view, &whose,
-		    asked->arena, asked->problem);
-	if (err == 0)
-		err = make(&statement, asked, gathered.licenses,
-		    gathered.n_licenses, &period);
+		err = make_statement(&statement, asked, &whose, &period);
 	if (err == 0)
 		err = write_statement(&out, asked, &statement, query->format);
 	return finish_document(asked, query->format, &out, err);
+}
+
+int
+billing_invoice(struct hub_invoice_add *out, struct ledger_view *view,
+    struct metering *metering, struct arena *arena, struct problem *problem)
+{
+	const struct billing_invoice_add *query = &out->asked;
+	struct asked asked = { NULL, NULL, view, metering, arena, problem };
+	const struct billing_whose whose = {
+		.license = "",
+		.vendor = "",
+		.customer = query->customer_crm_id,
+	};
+	struct buf bytes = { .max = INVOICE_DOCUMENT_MAX };
+	struct billing_period period;
+	struct statement statement;
+	int err = read_period(&period, &asked, query->period);
+
+	if (err == 0)
+		err = make_statement(&statement, &asked, &whose, &period);
+	if (err != 0)
+		return err;
+	out->first = period.first;
+	out->last = period.last;
+	out->total = statement.total;
+	if (statement.total != 0)
+		text_copy(out->currency, sizeof out->currency,
+		    statement.currency);
+	billing_write_invoice(&bytes, &statement);
+	if (bytes.failed)
+		err = query_refuse(problem, ERR_TOO_LARGE,
+		    "an invoice of %s holds %d bytes at most: ask for "
+		    "statements license by license",
+		    query->period, INVOICE_DOCUMENT_MAX);
+	out->document.len = (uint32_t)bytes.len;
+	out->document.data =
+	    err == 0 ? arena_copy(arena, bytes.data, bytes.len) : NULL;
+	buf_release(&bytes);
+	return err == 0 && out->document.data == NULL ? ERR_NOMEM : err;
 }
 
 /* --- overage --------------------------------------------------------------------- */
@@ -156,90 +217,39 @@ by_customer(const void *a, const void *b)
 	return order != 0 ? order : strcmp(x->license_id, y->license_id);
 }
 
-/* License by license: they may be in several currencies. */
-static int
-overage_rows(struct billing_overage **rows, size_t *n, struct asked *asked,
+int
+billing_answer_rows(struct billing_overage **rows, size_t *n,
     const struct billing_gathered *gathered,
-    const struct billing_period *period, const char *customer)
+    const struct billing_period *period, const char *customer,
+    struct metering *metering, struct arena *arena, struct problem *problem)
 {
+	struct arena scratch = { .chunks = NULL };
+	struct asked asked = { .metering = metering,
+		.arena = &scratch,
+		.problem = problem };
 	int err = 0;
 
 	*n = 0;
-	*rows =
-	    arena_alloc(asked->arena, gathered->n_licenses * sizeof(**rows));
+	*rows = arena_alloc(arena, gathered->n_licenses * sizeof(**rows));
 	if (*rows == NULL)
 		return ERR_NOMEM;
+	/* License by license: they may be in several currencies. */
 	for (size_t i = 0; i < gathered->n_licenses && err == 0; i++) {
 		struct statement statement;
 
-		err =
-		    make(&statement, asked, &gathered->licenses[i], 1, period);
+		err = make(&statement, &asked, &gathered->licenses[i], 1,
+		    period, NULL, 0);
 		if (err == 0 && statement.n_sections == 1 &&
 		    (customer[0] == '\0' ||
 			strcmp(customer, statement.customer.crm_account_id) ==
 			    0))
 			*n += billing_overage_rows(&(*rows)[*n], 1, &statement);
+		arena_clear(&scratch);
 	}
 	if (err == 0 && *n > 1)
 		qsort(*rows, *n, sizeof(**rows), by_customer);
+	arena_release(&scratch);
 	return err;
-}
-
-static int
-write_overage(struct buf *out, const struct billing_gathered *gathered,
-    const struct billing_period *period, const struct billing_overage *rows,
-    size_t n, uint32_t format)
-{
-	switch ((enum billing_format)format) {
-	case BILLING_AS_JSON:
-		return billing_write_overage_json(out, &gathered->vendor,
-		    period, rows, n);
-	case BILLING_AS_CSV:
-		billing_write_csv(out, rows, n);
-		return 0;
-	case BILLING_AS_PDF:
-		return billing_write_overage_pdf(out, &gathered->vendor, period,
-		    rows, n, NULL);
-	case BILLING_AS_TEXT:
-		break;
-	}
-	return ERR_UNAVAILABLE;
-}
-
-static int
-answer_overage(struct asked *asked)
-{
-	const struct billing_overage_query *query = asked->request;
-	const struct billing_whose whose = { query->vendor, "",
-		query->customer_crm_id, true };
-	const struct billing_period period = { query->start_date,
-		query->end_date };
-	struct buf out = { .max = BILLING_DOCUMENT_MAX };
-	struct billing_gathered gathered;
-	struct billing_overage *rows;
-	size_t n;
-	int err = 0;
-
-	if (billing_period_check(&period) != 0)
-		return query_refuse(asked->problem, ERR_BAD_REQUEST,
-		    "end_date must be from start_date on, at most %d days",
-		    BILLING_DAYS_MAX);
-	if (query->format == BILLING_AS_TEXT)
-		return query_refuse(asked->problem, ERR_BAD_REQUEST,
-		    "format must be json, csv or pdf");
-	err = billing_gather(&gathered, asked->view, &whose, asked->arena,
-	    asked->problem);
-	if (err == 0)
-		err = overage_rows(&rows, &n, asked, &gathered, &period,
-		    query->customer_crm_id);
-	if (err == 0)
-		err = write_overage(&out, &gathered, &period, rows, n,
-		    query->format);
-	if (err == ERR_BAD_REQUEST && asked->problem->code[0] == '\0')
-		err = query_refuse(asked->problem, err,
-		    "the licenses are priced in several currencies, which one "
-		    "total cannot add: ask for format=csv");
-	return finish_document(asked, query->format, &out, err);
 }
 
 /* --- evidence --------------------------------------------------------------------- */
@@ -376,7 +386,5 @@ billing_answer(void *reply, enum operation_id op, const void *request,
 
 	if (op == OP_BILLING_STATEMENT)
 		return answer_statement(&asked);
-	if (op == OP_BILLING_OVERAGE)
-		return answer_overage(&asked);
 	return answer_evidence(&asked);
 }

@@ -10,5 +10,9 @@ struct request;
 
 /** Statement, overage export, evidence. */
 void billing_asked(const struct request *request);
+/** A credit note: what is owed is looked up, then the core decides. */
+void credit_asked(const struct request *request);
+/** billing.invoice.add: what is in it is looked up, then it is journaled. */
+void invoice_asked(const struct request *request);
 
 #endif

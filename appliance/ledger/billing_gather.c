@@ -116,6 +116,9 @@ gather_orders(struct gathering *g)
 	uint64_t number, last = 0;
 	int err = 0;
 
+	if (g->whose->number != 0)
+		return hub_each_order(state, g->whose->number, 0, gather_order,
+		    g);
 	if (g->whose->license[0] != '\0')
 		err = hub_name(&number, state, HUB_NAME_LICENSE,
 		    g->whose->license);
@@ -139,27 +142,6 @@ is_of(const struct license *license, const char *customer)
 {
 	return customer[0] == '\0' ||
 	    strcmp(license->customer.crm_account_id, customer) == 0;
-}
-
-/* Reports say nothing of metrics, so here their usage would look like none. */
-static int
-check_metrics(struct gathering *g)
-{
-	for (size_t i = 0; i < g->n; i++) {
-		const struct license *license = g->serials[i].license;
-		const uint32_t model = license->billing.model;
-		const bool counts = model == LICENSE_REVENUE_SHARE ||
-		    ((model == LICENSE_PER_USE || model == LICENSE_HYBRID) &&
-			license->billing.usage.count > 0);
-
-		if (g->serials[i].ordered && counts &&
-		    is_of(license, g->whose->customer))
-			return query_refuse(g->problem, ERR_CONFLICT,
-			    "license %s is paid by metrics, which sites do not "
-			    "report yet: the site itself has its statement",
-			    license->license_id);
-	}
-	return 0;
 }
 
 /* A statement has one who pays it. */
@@ -299,12 +281,11 @@ billing_gather(struct billing_gathered *out, struct ledger_view *view,
 		err = check_vendor(&g);
 	if (err == 0)
 		err = check_customer(&g);
-	if (err == 0)
-		err = check_metrics(&g);
 	if (err != 0)
 		return err;
 	qsort(g.serials, g.n, sizeof(*g.serials), by_license);
 	out->vendor = g.serials[g.n - 1].license->vendor;
+	out->customer = whose->customers ? 0 : g.serials[0].customer;
 	out->licenses = arena_alloc(arena, g.n * sizeof(*out->licenses));
 	if (out->licenses == NULL)
 		return ERR_NOMEM;

@@ -181,8 +181,9 @@ proving_check_settled(const struct proving *proving, struct batch *batch,
 		    "enroll URL --token TOKEN --new-key",
 		    "the counter of device-%" PRIu64 " is used up",
 		    proving->device);
-	if (borrower_is_held_up(&proving->borrower, generation) &&
-	    (proving->borrower.fence == 0 ||
+	/* A fence of an earlier generation says nothing of this one. */
+	if (borrower_is_unfenced(&proving->borrower, generation) ||
+	    (proving->borrower.fence != 0 &&
 		counter <= proving->borrower.fence))
 		return decide_refuse(command, ERR_BORROW_LIMIT,
 		    "its agent does so by itself while it is connected: "

@@ -193,8 +193,10 @@ on_erasure(void *ctx, const struct record_span *key,
 		    state_erasure_token(&token, walking->newer, found.erasure);
 	if (err == 0)
 		err = erasure_verify(&erasure, (const char *)token.data,
-		    token.len, walking->carrying->newer->site_public, &arena,
-		    &error);
+		    token.len,
+		    site_keys_of(&walking->carrying->newer->site_keys,
+			(const char *)token.data, token.len),
+		    &arena, &error);
 	if (err == 0)
 		err =
 		    carry_erasure(walking->carrying, walking->newer, &erasure);

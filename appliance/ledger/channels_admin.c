@@ -47,9 +47,16 @@ is_url(const char *url)
 }
 
 static int
-check(struct problem *problem, const struct channel_add *asked)
+check(struct problem *problem, const struct channel_add *asked, bool hub)
 {
 	bool webhook = asked->kind == CHANNEL_WEBHOOK;
+
+	if (asked->takes != CHANNEL_ALERTS && !hub)
+		return refuse_field(problem, "takes",
+		    "is alerts: only a vendor's hub has anything else to send");
+	if (asked->takes != CHANNEL_ALERTS && !webhook)
+		return refuse_field(problem, "takes",
+		    "is alerts, but for a webhook");
 
 	if (!text_is_printable(asked->name, strlen(asked->name)))
 		return refuse_field(problem, "name", "is printable text");
@@ -92,6 +99,7 @@ begin_adding(struct call *call)
 	sodium_memzero(document.secret, sizeof document.secret);
 	add->kind = asked->kind;
 	add->least = asked->least;
+	add->takes = asked->takes;
 	add->document.data = bytes.failed
 	    ? NULL
 	    : arena_copy(&call->arena, bytes.data, bytes.len);
@@ -129,7 +137,8 @@ channel_add_asked(const struct request *request)
 
 	if (call == NULL)
 		return;
-	int err = check(&call->write.command.problem, call->request);
+	int err = check(&call->write.command.problem, call->request,
+	    call->process->options->hub);
 
 	if (err == 0)
 		err = begin_adding(call);

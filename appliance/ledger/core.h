@@ -78,6 +78,7 @@ struct ledger {
 	char site[64];
 	char tenant[64];
 	const uint8_t *site_public;
+	struct site_keys site_keys; /* older ones too: of what is there */
 	const uint8_t *site_secret;
 	uint8_t ca_sha256[32];
 	atomic_bool frozen; /* nothing is decided */

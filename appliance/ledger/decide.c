@@ -1,10 +1,15 @@
 /* Decide: the table of commands, and what the handlers share. See core.h. */
+#include "appliance/hub/credit.h"
 #include "appliance/hub/hub.h"
+#include "appliance/hub/invoice.h"
+#include "appliance/hub/measured.h"
 #include "appliance/hub/reported.h"
 #include "appliance/ledger/base.h"
 #include "appliance/ledger/limits.h"
+#include "appliance/ledger/maintenance_rows.h"
 #include "appliance/ledger/metered.h"
 #include "appliance/ledger/sync.h"
+#include "appliance/ledger/update.h"
 #include "shared/base/err.h"
 
 #include <stdarg.h>
@@ -271,7 +276,8 @@ static const struct decision {
 	{ LEDGER_SYNC_MADE, BY(SITE) | BY_ADMINS, &sync_ask_record, 1,
 	    decide_sync_made },
 	{ OP_SYNC_IMPORT, BY(SITE) | BY_ADMINS, &sync_file_record,
-	    SYNC_RECEIPTS_MAX + 2 * SYNC_CHANGES_MAX, decide_sync_import },
+	    SYNC_RECEIPTS_MAX + 2 * SYNC_CHANGES_MAX + SYNC_CREDITS_MAX,
+	    decide_sync_import },
 	{ OP_LICENSE_CHANGE, BY(SITE) | BY_ADMINS, &license_change_file_record,
 	    2, decide_license_change },
 	{ OP_USAGE_TRACK, BY(DEVICE) | BY_ADMINS, &usage_track_record,
@@ -342,6 +348,14 @@ static const struct decision {
 	{ OP_HUB_KEY_MAKE, BY_ADMINS, &empty_record, 1, decide_hub_key_make },
 	{ OP_HUB_KEY_INSTALL, BY_ADMINS, &license_issuer_file_record, 1,
 	    decide_hub_key_install },
+	{ LEDGER_HUB_INVOICE, BY_ADMINS, &hub_invoice_add_record, 1,
+	    decide_hub_invoice },
+	{ LEDGER_HUB_CREDIT, BY_ADMINS, &hub_credit_record, 1,
+	    decide_hub_credit },
+	{ OP_HUB_IMAGE_ADD, BY_ADMINS, &hub_image_record, 1,
+	    decide_hub_image_add },
+	{ OP_HUB_IMAGE_REMOVE, BY_ADMINS, &hub_image_ref_record, 1,
+	    decide_hub_image_remove },
 	{ OP_CUSTOMER_ADD, BY_ADMINS, &customer_add_record, 1,
 	    decide_hub_customer_add },
 	{ OP_TENANT_REGISTER, BY_ADMINS, &tenant_register_record, 1,
@@ -352,8 +366,15 @@ static const struct decision {
 	    decide_hub_customer_set },
 	{ OP_HUB_SITE_ADD, BY_ADMINS, &hub_site_add_record, 1 + HUB_ISSUE_ONCE,
 	    decide_hub_site_add },
+	{ OP_HUB_REISSUE, BY_ADMINS, &hub_reissue_record, 1 + HUB_ISSUE_ONCE,
+	    decide_hub_reissue },
+	{ OP_HUB_REPORT_TAKE, BY(SITE), &hub_report_sent_record,
+	    SYNC_REPORTS_MAX *(
+		2 + HUB_ROLLBACKS_MAX + REPORT_ROWS_MAX / ROW_SHOWN_MAX),
+	    decide_hub_report_sent },
 	{ OP_HUB_REPORT_IMPORT, BY(SITE) | BY_ADMINS, &sync_file_record,
-	    SYNC_REPORTS_MAX *(2 + REPORT_ROWS_MAX / ROW_SHOWN_MAX),
+	    SYNC_REPORTS_MAX *(
+		3 + HUB_ROLLBACKS_MAX + REPORT_ROWS_MAX / ROW_SHOWN_MAX),
 	    decide_hub_report },
 	{ OP_HUB_GENERATE, BY_ADMINS, &hub_generate_record, 3,
 	    decide_hub_generate },
@@ -374,6 +395,11 @@ static const struct decision {
 	    1 + ERASURE_USERS_MAX, decide_erase_again },
 	{ LEDGER_PRUNE, BY(SITE) | BY_ADMINS, &ledger_prune_record, 2,
 	    decide_prune },
+	{ LEDGER_UPDATE, BY_ADMINS, &ledger_update_record, 1, decide_update },
+	{ LEDGER_UPDATE_ENDED, BY(SITE), &ledger_update_ended_record, 1,
+	    decide_update_ended },
+	{ LEDGER_MAINTENANCE, BY(SITE), &maintenance_event_record, 2,
+	    decide_maintenance },
 };
 
 static const struct decision *

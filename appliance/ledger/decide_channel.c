@@ -28,7 +28,7 @@ const struct record ledger_delivered_record = {
 _Static_assert(SEALED_ENTROPY <= LEDGER_ENTROPY,
     "a channel's document has random bytes of its own");
 
-/* --- what an alert owes -------------------------------------------------------- */
+/* --- what is owed -------------------------------------------------------- */
 
 struct owing {
 	struct batch *batch;
@@ -50,9 +50,15 @@ choose(void *ctx, const struct record_span *key,
 
 	if (err != 0 || channel.removed || owing->n == CHANNELS_MAX)
 		return err;
-	if (owing->only != 0
-		? channel.channel == owing->only
-		: channel.least <= alert_severity_of(&owing->delivery.subject))
+	bool takes = channel.takes == owing->delivery.of;
+
+	if (takes && channel.takes == CHANNEL_ALERTS)
+		takes = channel.least <=
+		    alert_severity_of(&owing->delivery.subject);
+	/* A test goes there whatever else does. */
+	if (owing->only != 0)
+		takes = channel.channel == owing->only;
+	if (takes)
 		owing->channels[owing->n++] = channel.channel;
 	return 0;
 }
@@ -92,8 +98,9 @@ owe(struct owing *owing, uint64_t channel)
 	struct state *state = &owing->batch->state;
 	crypto_generichash_state hash;
 	uint8_t number[8];
-	bool room;
-	int err = make_room(&room, state);
+	bool room = true;
+	int err =
+	    owing->delivery.of == CHANNEL_ALERTS ? make_room(&room, state) : 0;
 
 	if (err != 0)
 		return err;
@@ -113,6 +120,17 @@ owe(struct owing *owing, uint64_t channel)
 	crypto_generichash_final(&hash, owing->delivery.id, DELIVERY_ID_BYTES);
 	owing->delivery.channel = channel;
 	return state_delivery_put(state, &owing->delivery);
+}
+
+static int
+owe_all(struct owing *owing)
+{
+	int err = store_each(&owing->batch->state.txn, STORE_CHANNELS, NULL, 0,
+	    choose, owing);
+
+	for (size_t i = 0; i < owing->n && err == 0; i++)
+		err = owe(owing, owing->channels[i]);
+	return err;
 }
 
 int
@@ -137,11 +155,56 @@ delivery_add(struct batch *batch, uint64_t alert,
 	/* A test goes to the channel that it is of. */
 	if (subject->kind == ALERT_TEST)
 		owing.only = subject->id;
-	int err = store_each(&batch->state.txn, STORE_CHANNELS, NULL, 0, choose,
-	    &owing);
+	return owe_all(&owing);
+}
 
-	for (size_t i = 0; i < owing.n && err == 0; i++)
-		err = owe(&owing, owing.channels[i]);
+int
+delivery_add_invoice(struct batch *batch, uint64_t invoice, uint64_t customer,
+    const uint8_t entropy[DELIVERY_ENTROPY])
+{
+	struct owing owing = {
+		.batch = batch,
+		.delivery = {
+			.row = batch->state.counters.next_row - 1,
+			.of = CHANNEL_INVOICES,
+			.event = ALERT_EVENT_MADE,
+			.alert = invoice,
+			.subject = { .id = customer },
+			.created_at = batch->place.time,
+			.due_at = batch->place.time,
+		},
+		.entropy = entropy,
+	};
+
+	return owe_all(&owing);
+}
+
+struct taking {
+	enum channel_takes of;
+	uint32_t n;
+};
+
+static int
+count_taking(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct taking *taking = ctx;
+	struct state_channel channel;
+	int err = state_channel_read(&channel, key, value);
+
+	taking->n +=
+	    err == 0 && !channel.removed && channel.takes == taking->of;
+	return err;
+}
+
+int
+delivery_channels(uint32_t *n, const struct state *state, enum channel_takes of)
+{
+	struct taking taking = { of, 0 };
+	int err = store_each(&state->txn, STORE_CHANNELS, NULL, 0, count_taking,
+	    &taking);
+
+	*n = taking.n;
 	return err;
 }
 
@@ -190,6 +253,7 @@ decide_channel_add(struct batch *batch, struct command *command)
 	r->channel = number;
 	r->kind = request->kind;
 	r->least = request->least;
+	r->takes = request->takes;
 	memcpy(r->document, id, sizeof r->document);
 	memcpy(r->commitment, commitment, sizeof r->commitment);
 	r->by = decide_actor(&command->who);
@@ -232,15 +296,14 @@ gather(void *ctx, const struct record_span *key,
 }
 
 static int
-drop_all(struct state *state, uint64_t channel)
+drop_all(struct state *state, enum store_table table, uint64_t channel)
 {
 	struct ending ending = { .channel = channel };
 	int err;
 
 	do {
 		ending.n = 0;
-		err = store_each(&state->txn, STORE_OUTBOX, NULL, 0, gather,
-		    &ending);
+		err = store_each(&state->txn, table, NULL, 0, gather, &ending);
 		if (err < 0)
 			return err;
 		for (size_t i = 0; i < ending.n; i++) {
@@ -262,7 +325,10 @@ decide_channel_remove(struct batch *batch, struct command *command)
 
 	if (err != 0 || command->err != 0)
 		return err;
-	err = drop_all(&batch->state, request->channel);
+	err = drop_all(&batch->state, STORE_OUTBOX, request->channel);
+	if (err == 0)
+		err = drop_all(&batch->state, STORE_OUTBOX_KEPT,
+		    request->channel);
 	if (err == 0)
 		err = sealed_delete(&batch->state, channel.document);
 	if (err != 0 && err != ERR_NOT_FOUND_INTERNAL)
@@ -314,6 +380,7 @@ tell(struct batch *batch, const struct command *command,
 	if (row == NULL)
 		return ERR_NOMEM;
 	memcpy(row->u.delivery.delivery, delivery->id, sizeof delivery->id);
+	row->u.delivery.of = delivery->of;
 	row->u.delivery.alert = delivery->alert;
 	row->u.delivery.channel = delivery->channel;
 	row->u.delivery.event = event;
@@ -344,7 +411,9 @@ decide_delivered(struct batch *batch, struct command *command)
 	delivery.status = request->status;
 	text_copy(delivery.error, sizeof delivery.error, request->error);
 	delivery.due_at = request->due_at;
-	if (delivery.attempts >= request->attempts_max)
+	/* What is worth money is tried until it is taken. */
+	if (delivery.of == CHANNEL_ALERTS &&
+	    delivery.attempts >= request->attempts_max)
 		delivery.state = DELIVERY_IS_DEAD;
 	err = state_delivery_put(&batch->state, &delivery);
 	return err == 0 && delivery.state == DELIVERY_IS_DEAD

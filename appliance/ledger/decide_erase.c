@@ -1,9 +1,11 @@
 /*
  * Decide that a person is erased (DESIGN 5): the entries of his subjects go, all
  * others are sealed anew under the next key, and a row and a signed document say
- * which ids mean nobody any more. API keys that name him go on without his name.
+ * which ids mean nobody any more. API keys that name him go on without his name,
+ * customers of a hub without their contact.
  * Leases, devices and rows stay as they are: they hold ids only.
  */
+#include "appliance/hub/person.h"
 #include "appliance/ledger/core.h"
 #include "appliance/ledger/key_person.h"
 #include "shared/base/err.h"
@@ -23,6 +25,7 @@ struct erasing {
 	struct person_query who;
 	struct user_names accounts;
 	struct key_person_walk keys;
+	struct hub_person_walk customers;
 	struct row_subject *names; /* of devices that those keys are */
 	uint32_t n_names;
 	struct erased_subject *found;
@@ -177,7 +180,7 @@ fill_document(struct erasure *out, const struct batch *batch,
 			       sizeof erasing->accounts.users),
 		    erasing->accounts.n },
 		.keys = erasing->keys.n,
-		.contacts = command->erases_contact,
+		.contacts = command->erases_contact || erasing->customers.n > 0,
 		.generation = batch->state.counters.generation,
 		.batch = batch->place.batch,
 	};
@@ -332,11 +335,14 @@ prepare(struct batch *batch, struct command *command, struct erasing *erasing)
 		err = user_named(&erasing->accounts);
 	if (err == 0 && command->err == 0)
 		err = key_person_find(&erasing->keys);
+	if (err == 0 && command->err == 0)
+		err = hub_person_find(&erasing->customers);
 	if (err != 0 || command->err != 0)
 		return err;
 	found |= erasing->accounts.n > 0 || erasing->keys.n > 0 ||
-	    command->erases_contact;
-	erasing->more |= erasing->accounts.more || erasing->keys.more;
+	    erasing->customers.n > 0 || command->erases_contact;
+	erasing->more |= erasing->accounts.more || erasing->keys.more ||
+	    erasing->customers.more;
 	if (!found)
 		return decide_refuse(command, ERR_NOT_FOUND,
 		    "look for other names: leasehold person find NAME --hosts "
@@ -363,6 +369,9 @@ carry_out(struct batch *batch, struct command *command, struct erasing *erasing)
 		    command->entropy + RESEAL_ENTROPY, erasing->names,
 		    &erasing->n_names);
 	if (err == 0)
+		err = hub_person_erase(batch, command, &erasing->customers,
+		    command->entropy + RESEAL_ENTROPY);
+	if (err == 0)
 		err =
 		    reseal_begin(batch, &what, &erasing->who, command->entropy);
 	if (err == 0)
@@ -382,13 +391,15 @@ decide_erase(struct batch *batch, struct command *command)
 		    .sealed = batch->ledger->sealed },
 		.keys = { .state = &batch->state,
 		    .sealed = batch->ledger->sealed },
+		.customers = { .state = &batch->state,
+		    .sealed = batch->ledger->sealed },
 	};
 
 	_Static_assert(RESEAL_ENTROPY + 32 <= LEDGER_ENTROPY,
 	    "keys have random bytes of their own");
 	memcpy(erasing.who.name, request->name, sizeof erasing.who.name);
 	erasing.accounts.name = erasing.who.name;
-	erasing.keys.who = &erasing.who;
+	erasing.keys.who = erasing.customers.who = &erasing.who;
 	if (batch->turned)
 		return decide_refuse(command, ERR_BUSY, "",
 		    "somebody else is being erased; try again");

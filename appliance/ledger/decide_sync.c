@@ -2,6 +2,7 @@
  * All of it is opened and checked before a row is written, so that a file is
  * taken or refused as a whole; what was known before is told as such, and is no
  * refusal. */
+#include "appliance/ledger/credits.h"
 #include "appliance/ledger/metered.h"
 #include "appliance/ledger/sync.h"
 
@@ -26,6 +27,8 @@ struct importing {
 	struct license_change *changes;
 	struct sync_receipt_view *receipts_told;
 	struct sync_change_view *changes_told;
+	struct report_credit *credits;
+	struct sync_credit_view *credits_told;
 };
 
 int
@@ -187,6 +190,16 @@ check_change(struct importing *in, uint32_t i)
 	return err == 0 ? 0 : decide_refuse_document(in->command, err, &error);
 }
 
+static int
+check_credit(struct importing *in, uint32_t i)
+{
+	const struct sync_token *tokens = in->box.credits.items;
+
+	return sync_credit_check(&in->credits[i], in->batch, in->command,
+	    &tokens[i].token, (const uint8_t(*)[TOKEN_PUBLIC_BYTES])in->keys,
+	    in->box.issuers.count, in->box.vendor);
+}
+
 /* --- doing ------------------------------------------------------------------------ */
 
 static int
@@ -215,14 +228,20 @@ take_receipt(struct importing *in, uint32_t i)
 	text_copy(told->reason, sizeof told->reason, receipt->reason);
 	if (!told->news)
 		return 0;
-	struct row *row = batch_row(in->batch, ROW_RECEIPT_TAKEN);
+	uint64_t lost_from, lost_overage;
+
+	err = sync_lost(&lost_from, &lost_overage, &in->batch->state, mark);
+	struct row *row =
+	    err == 0 ? batch_row(in->batch, ROW_RECEIPT_TAKEN) : NULL;
 
 	if (row == NULL)
-		return ERR_NOMEM;
+		return err != 0 ? err : ERR_NOMEM;
 	struct row_receipt_taken *r = &row->u.receipt_taken;
 
 	text_copy(r->vendor, sizeof r->vendor, receipt->vendor);
 	text_copy(r->reason, sizeof r->reason, receipt->reason);
+	r->lost_from = lost_from;
+	r->lost_overage = lost_overage;
 	r->report = receipt->report;
 	r->answer = receipt->answer;
 	r->at = receipt->at;
@@ -292,21 +311,12 @@ changed_row(struct importing *in, uint64_t license, uint32_t i)
 /* A renewal is installed as any other license is; what speaks against that is
  * told of this change alone. */
 static int
-renew(struct importing *in, uint32_t i)
+renew(struct importing *in, uint64_t license, uint32_t i)
 {
 	struct command *command = in->command;
-	const void *asked = command->request;
-	struct license_install install = {
-		.issuer = in->changes[i].issuer,
-		.license = in->changes[i].license,
-	};
+	int err = decide_renewal(in->batch, command, in->box.vendor_key,
+	    &in->changes[i], license);
 
-	memcpy(install.vendor_key, in->box.vendor_key,
-	    sizeof install.vendor_key);
-	command->request = &install;
-	int err = decide_install(in->batch, command);
-
-	command->request = asked;
 	if (err != 0 || command->err == 0)
 		return err;
 	text_copy(in->changes_told[i].reason, sizeof in->changes_told[i].reason,
@@ -351,7 +361,7 @@ apply_change(struct importing *in, uint32_t i)
 		return 0;
 	}
 	if (change->what == LICENSE_RENEW)
-		err = renew(in, i);
+		err = renew(in, find.license, i);
 	return err == 0 && told->done ? changed_row(in, find.license, i) : err;
 }
 
@@ -373,6 +383,9 @@ check_all(struct importing *in)
 	for (uint32_t i = 0;
 	     i < in->box.changes.count && err == 0 && command->err == 0; i++)
 		err = check_change(in, i);
+	for (uint32_t i = 0;
+	     i < in->box.credits.count && err == 0 && command->err == 0; i++)
+		err = check_credit(in, i);
 	return err;
 }
 
@@ -385,9 +398,13 @@ do_all(struct importing *in)
 		err = take_receipt(in, i);
 	for (uint32_t i = 0; i < in->box.changes.count && err == 0; i++)
 		err = apply_change(in, i);
+	for (uint32_t i = 0; i < in->box.credits.count && err == 0; i++)
+		err = sync_credit_take(&in->credits_told[i], in->batch,
+		    in->command, &in->credits[i]);
 	in->command->reply.imported = (struct sync_imported){
 		.receipts = { in->receipts_told, in->box.receipts.count },
 		.changes = { in->changes_told, in->box.changes.count },
+		.credits = { in->credits_told, in->box.credits.count },
 	};
 	return err;
 }
@@ -408,7 +425,12 @@ decide_sync_import(struct batch *batch, struct command *command)
 	    arena_alloc(arena, SYNC_RECEIPTS_MAX * sizeof *in->receipts_told);
 	in->changes_told =
 	    arena_alloc(arena, SYNC_CHANGES_MAX * sizeof *in->changes_told);
-	if (in->changes == NULL || in->receipts_told == NULL ||
+	in->credits =
+	    arena_alloc(arena, SYNC_CREDITS_MAX * sizeof *in->credits);
+	in->credits_told =
+	    arena_alloc(arena, SYNC_CREDITS_MAX * sizeof *in->credits_told);
+	if (in->credits == NULL || in->credits_told == NULL ||
+	    in->changes == NULL || in->receipts_told == NULL ||
 	    in->changes_told == NULL)
 		return ERR_NOMEM;
 	int err = check_all(in);

@@ -183,8 +183,8 @@ note(struct tenant *tenant, const struct going *going,
 	}
 	if (!delivered.delivered)
 		log_warn("deliver",
-		    "tenant %s: an alert could not be delivered to "
-		    "channel-%llu: %s",
+		    "tenant %s: a delivery to channel-%llu did not succeed: "
+		    "%s",
 		    tenant->name, (unsigned long long)going->channel,
 		    delivered.error);
 	call->finish = noted;
@@ -269,6 +269,7 @@ struct look {
 	struct state_delivery found[DELIVER_LOOK_MAX];
 	uint64_t *seen; /* channel and subject, hashed */
 	size_t n_seen;
+	size_t n_lanes[2]; /* of them: of alerts, and of all else */
 };
 
 static uint64_t
@@ -277,9 +278,10 @@ lane_of(const struct state_delivery *delivery)
 	uint64_t lane;
 	struct {
 		uint64_t channel, id;
-		uint32_t kind, about;
+		uint32_t kind, about, what, none;
 	} of = { delivery->channel, delivery->subject.id,
-		delivery->subject.kind, delivery->subject.about };
+		delivery->subject.kind, delivery->subject.about, delivery->of,
+		0 };
 	uint8_t hash[16];
 
 	/* Stages of one thing are in order, too. */
@@ -299,6 +301,7 @@ is_behind(struct look *look, const struct state_delivery *delivery)
 		if (look->seen[i] == lane)
 			return true;
 	look->seen[look->n_seen++] = lane;
+	look->n_lanes[delivery->of != CHANNEL_ALERTS]++;
 	return false;
 }
 
@@ -312,8 +315,8 @@ look_at(void *ctx, const struct state_delivery *delivery)
 		return 0;
 	out->waiting++;
 	/* Those beyond wait for those before: they are looked at then. */
-	if (look->n_seen == OUTBOX_MAX || out->n == DELIVER_LOOK_MAX ||
-	    is_behind(look, delivery))
+	if (look->n_lanes[delivery->of != CHANNEL_ALERTS] == OUTBOX_MAX ||
+	    out->n == DELIVER_LOOK_MAX || is_behind(look, delivery))
 		return 0;
 	if (delivery->due_at > out->now) {
 		if (delivery->due_at < out->next_at)
@@ -358,7 +361,8 @@ run_look(struct work *work)
 	if (*err != 0)
 		return;
 	*look = (struct look){ .out = out };
-	look->seen = arena_alloc(&call->arena, OUTBOX_MAX * sizeof *look->seen);
+	look->seen =
+	    arena_alloc(&call->arena, 2 * OUTBOX_MAX * sizeof *look->seen);
 	*err = look->seen == NULL ? ERR_NOMEM
 				  : ledger_each_delivery(view, look_at, look);
 	if (*err == 0)

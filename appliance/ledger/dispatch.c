@@ -11,12 +11,15 @@
 #include "appliance/ledger/deliver.h"
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/keys.h"
+#include "appliance/ledger/maintaining.h"
 #include "appliance/ledger/metrics.h"
+#include "appliance/ledger/online.h"
 #include "appliance/ledger/people.h"
 #include "appliance/ledger/sync_asked.h"
 #include "appliance/ledger/tenant_delete.h"
 #include "appliance/ledger/tenant_restore.h"
 #include "appliance/ledger/tenant_use.h"
+#include "appliance/ledger/updating.h"
 #include "appliance/ledger/upload.h"
 #include "appliance/ledger/usage.h"
 #include "appliance/ledger/waiting.h"
@@ -55,10 +58,11 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_LICENSE_CHANGE] = command_ticked,
 	[OP_LICENSE_LIST] = query_plain,
 	[OP_LICENSE_SHOW] = query_plain,
-	[OP_SYNC_STATUS] = query_plain,
+	[OP_SYNC_STATUS] = sync_status_asked,
 	[OP_SYNC_PREVIEW] = sync_preview_asked,
 	[OP_SYNC_EXPORT] = sync_export_asked,
 	[OP_SYNC_IMPORT] = command_ticked,
+	[OP_SYNC_NOW] = sync_now_asked,
 	[OP_POLICY_SHOW] = query_plain,
 	[OP_POLICY_PUT] = policy_put_asked,
 	[OP_POLICY_LIST] = query_plain,
@@ -105,6 +109,7 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_BILLING_STATEMENT] = billing_asked,
 	[OP_BILLING_OVERAGE] = billing_asked,
 	[OP_BILLING_EVIDENCE] = billing_asked,
+	[OP_HUB_ANALYTICS] = billing_asked,
 	[OP_SUBJECT_SHOW] = query_plain,
 	[OP_PERSON_FIND] = query_plain,
 	[OP_PERSON_ERASE] = erasure_asked,
@@ -142,17 +147,34 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_EXPORT_END] = backup_end_asked,
 	[OP_TENANT_DELETE] = tenant_delete_asked,
 	[OP_CERTIFICATE_LIST] = certificate_list_asked,
+	[OP_APPLIANCE_STATUS] = appliance_status_asked,
+	[OP_UPDATE_BEGIN] = update_begin_asked,
+	[OP_UPDATE_PUT] = update_put_asked,
+	[OP_UPDATE_SHOW] = update_show_asked,
+	[OP_UPDATE_INSTALL] = update_install_asked,
+	[OP_UPDATE_USB] = update_install_asked,
+	[OP_UPDATE_DROP] = update_drop_asked,
+	[OP_MAINTENANCE_OPEN] = maintenance_open_asked,
+	[OP_MAINTENANCE_SHOW] = maintenance_show_asked,
 	[OP_HUB_PACKAGE] = query_plain,
 	[OP_HUB_LICENSE_LIST] = query_plain,
 	[OP_HUB_LICENSE_SHOW] = query_plain,
 	[OP_HUB_STATISTICS] = query_plain,
 	[OP_HUB_SITE_LIST] = query_plain,
+	[OP_HUB_SITE_SHOW] = query_plain,
 	[OP_HUB_KEY_SHOW] = query_plain,
+	[OP_HUB_IMAGE_LIST] = query_plain,
+	[OP_HUB_IMAGE_ADD] = command_plain,
+	[OP_HUB_IMAGE_REMOVE] = command_plain,
+	[OP_BILLING_CREDIT_ADD] = credit_asked,
+	[OP_BILLING_CREDIT_LIST] = query_plain,
+	[OP_BILLING_INVOICE_ADD] = invoice_asked,
+	[OP_BILLING_INVOICE_LIST] = query_plain,
 	[OP_CUSTOMER_SEARCH] = query_plain,
 	[OP_CUSTOMER_LIST] = query_plain,
 	[OP_CUSTOMER_SHOW] = query_plain,
 	[OP_HUB_GENERATE] = command_plain,
-	[OP_HUB_PROVISION] = command_plain,
+	[OP_HUB_PROVISION] = hub_provision_asked,
 	[OP_HUB_LICENSE_RENEW] = command_plain,
 	[OP_HUB_LICENSE_SUSPEND] = command_plain,
 	[OP_HUB_LICENSE_RESUME] = command_plain,
@@ -160,7 +182,9 @@ static void (*const handlers[OPERATION_COUNT])(const struct request *) = {
 	[OP_CUSTOMER_ADD] = command_plain,
 	[OP_CUSTOMER_SET] = command_plain,
 	[OP_HUB_SITE_ADD] = command_plain,
+	[OP_HUB_REISSUE] = command_plain,
 	[OP_HUB_REPORT_IMPORT] = command_ticked,
+	[OP_HUB_REPORT_TAKE] = hub_report_asked,
 	[OP_HUB_KEY_INSTALL] = command_plain,
 	[OP_HUB_KEY_MAKE] = hub_key_make_asked,
 	[OP_TENANT_REGISTER] = command_plain,
@@ -340,8 +364,9 @@ is_of_another_vendor(const struct request *request,
 {
 	struct problem problem;
 
-	if (wire->vendor[0] == '\0' ||
-	    operation_place(request->op) != OPERATION_ON_HUB ||
+	/* Statements and users are there for both: at a hub they are a
+	 * vendor's, too. */
+	if (wire->vendor[0] == '\0' || !request->process->options->hub ||
 	    strcmp(wire->vendor, request->tenant->name) == 0)
 		return false;
 	problem_set(&problem, ERR_FORBIDDEN,
@@ -486,8 +511,19 @@ refuse_host(const struct request *request, const struct caller *caller,
 static int
 find_open(struct request *request, const struct wire_caller *wire)
 {
+	struct tenant_entry *entry;
+
 	if (request->op->kind != OPERATION_COMMAND)
 		return 0;
+	/* A site knows its vendor's id, and not the account's host name. */
+	if (request->op->id == OP_HUB_REPORT_TAKE) {
+		if (!request->process->options->hub)
+			return 0;
+		entry = tenants_find(&request->process->known, wire->vendor);
+		return entry == NULL ? ERR_NOT_FOUND
+				     : tenant_use_entry(&request->tenant,
+					   request->process, entry);
+	}
 	return tenant_use_entry(&request->tenant, request->process,
 	    tenant_by_host(request->process, wire->host));
 }
@@ -528,7 +564,8 @@ authorize(struct request *request, const struct ipc_message *message,
 	if (figures)
 		request->scopes = SCOPES_SITE;
 	if (open)
-		return request->tenant == NULL || may_go_on(request);
+		return !is_elsewhere(request) &&
+		    (request->tenant == NULL || may_go_on(request));
 	if (refuse_host(request, &caller, wire->host) != 0)
 		return false;
 	request->tenant = caller.tenant;

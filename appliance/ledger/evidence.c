@@ -20,7 +20,8 @@ read_beat(struct row_mark *mark, const struct ledger *ledger, const char *token,
 	struct arena arena = { .chunks = NULL };
 	struct journal_beat beat;
 	int err = license_document_read(&beat, &journal_beat_record, TOKEN_BEAT,
-	    token, len, ledger->site_public, &arena, NULL);
+	    token, len, site_keys_of(&ledger->site_keys, token, len), &arena,
+	    NULL);
 
 	arena_release(&arena);
 	if (err != 0)
@@ -41,7 +42,7 @@ ledger_read_evidence(struct row_mark *mark, const struct ledger *ledger,
 	struct journal_header header;
 	uint8_t head[32];
 	int err = journal_header_verify(&header, head, token, len,
-	    ledger->site_public);
+	    site_keys_of(&ledger->site_keys, token, len));
 
 	if (err == ERR_NOMEM)
 		return err;
@@ -67,7 +68,9 @@ ledger_adopt_read(struct ledger_adopt_item *out, const struct ledger *ledger,
 	struct row row;
 	uint8_t head[32];
 	int err = journal_header_verify(&header, head, item->header.data,
-	    item->header.len, ledger->site_public);
+	    item->header.len,
+	    site_keys_of(&ledger->site_keys, (const char *)item->header.data,
+		item->header.len));
 
 	if (err == 0 && !is_ours(ledger, header.site, header.tenant))
 		err = ERR_MISMATCH;

@@ -1,15 +1,19 @@
 #include "appliance/ledger/fold.h"
 
 #include "appliance/hub/hub.h"
+#include "appliance/hub/measured.h"
 #include "appliance/hub/reported.h"
 #include "appliance/ledger/borrow.h"
+#include "appliance/ledger/credits.h"
 #include "appliance/ledger/fold_alert.h"
 #include "appliance/ledger/fold_key.h"
 #include "appliance/ledger/limits.h"
 #include "appliance/ledger/linger.h"
+#include "appliance/ledger/maintenance_rows.h"
 #include "appliance/ledger/metered.h"
 #include "appliance/ledger/pools.h"
 #include "appliance/ledger/sync.h"
+#include "appliance/ledger/update.h"
 #include "appliance/ledger/users.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -583,17 +587,41 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_CUSTOMER_CHANGED:
 	case ROW_LICENSE_ORDERED:
 	case ROW_SITE_BOUND:
+	case ROW_SITE_REISSUED:
 	case ROW_LICENSE_RELEASED:
 	case ROW_LICENSE_ISSUED:
 	case ROW_LICENSE_REVISED:
 	case ROW_REPORT_TAKEN:
+	case ROW_CREDIT_ADDED:
+	case ROW_INVOICE_MADE:
+	case ROW_INVOICE_AGAIN:
 		return fold_hub(state, row, place);
+	case ROW_IMAGE_ADDED:
+	case ROW_IMAGE_REMOVED:
+	case ROW_SITE_MEASURED:
+		return fold_hub_measured(state, row, place);
+	case ROW_UPDATE_REQUESTED:
+		return fold_update_requested(state, row, place);
+	case ROW_UPDATE_FINISHED:
+	case ROW_UPDATE_FAILED:
+	case ROW_UPDATE_FELL_BACK:
+		return fold_update_ended(state, row, place);
+	case ROW_SITE_ROLLED_BACK:
+		return fold_site_rolled_back(state, row, place);
+	case ROW_MAINTENANCE_OPENED:
+	case ROW_MAINTENANCE_REFUSED:
+	case ROW_MAINTENANCE_ENDED:
+		return fold_maintenance(state, row);
+	case ROW_CREDIT_TAKEN:
+		return fold_credit_taken(state, row);
 	case ROW_REPORT_MADE:
 		return fold_report_made(state, row, place);
 	case ROW_RECEIPT_TAKEN:
 		return fold_receipt_taken(state, row, place);
 	case ROW_REPORT_SHOWN:
 		return fold_report_shown(state, row, place);
+	case ROW_REPORT_METRICS:
+		return 0; /* metering alone counts them */
 	case ROW_REPORT_REFUSED:
 		return fold_report_refused(state, row, place);
 	case ROW_CLOCK:

@@ -14,6 +14,7 @@ fold_channel_added(struct state *state, const struct row *row,
 		.channel = r->channel,
 		.kind = r->kind,
 		.least = r->least,
+		.takes = r->takes,
 		.created_at = place->time,
 		.by = r->by,
 	};

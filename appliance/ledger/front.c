@@ -1,6 +1,7 @@
 /* The fronts: one ipc each, with the sessions that came through it. */
 #include "appliance/ledger/alerts.h"
 #include "appliance/ledger/by_key.h"
+#include "appliance/ledger/documents.h"
 #include "appliance/ledger/events.h"
 
 #include "shared/base/err.h"
@@ -74,11 +75,16 @@ got_message(void *ctx, const struct ipc_message *message)
 	case WIRE_ABANDONED:
 		if (message->op == OP_EVENTS)
 			events_abandoned(front, message->conn, message->tag);
+		else if (message->op == OP_BILLING_OVERAGE)
+			documents_abandoned(front, message->conn, message->tag);
 		else
 			by_key_abandoned(front, message->conn, message->tag);
 		break;
 	case WIRE_MORE:
-		events_more(front, message->conn, message->tag);
+		if (message->op == OP_EVENTS)
+			events_more(front, message->conn, message->tag);
+		else
+			documents_more(front, message->conn, message->tag);
 		break;
 	default:
 		tell_odd(front, message);
@@ -214,6 +220,7 @@ front_free(struct front *front)
 	}
 	table_release(&front->sessions);
 	events_close_front(front);
+	documents_close_front(front);
 	ipc_free(front->ipc);
 	free(front);
 }

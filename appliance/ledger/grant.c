@@ -241,6 +241,15 @@ check_license(const struct grant *grant, struct batch *batch,
 		    "install FILE",
 		    "license %s for %s: %s", terms->license_id,
 		    request->product, error.reason);
+	/* Applications believe the key that the license names. */
+	if (memcmp(terms->site_key, batch->ledger->site_public,
+		sizeof terms->site_key) != 0)
+		return decide_refuse(command, ERR_LICENSE_SUSPENDED,
+		    "leasehold site request, to the vendor: leasehold hub "
+		    "reissue; then: leasehold license install FILE",
+		    "license %s is for the box that this site had before, "
+		    "and its vendor has not issued it anew",
+		    terms->license_id);
 	int err = check_synced(terms, batch, command);
 
 	if (err != 0 || command->err != 0)

@@ -15,6 +15,7 @@
 #include "shared/base/text.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <string.h>
 
 /* Between two looks at one account; a contract is looked at for a month. */
@@ -33,6 +34,25 @@ hub_key_make_asked(const struct request *request)
 	call->wipe = call->write.command.entropy;
 	call->wipe_len = sizeof(call->write.command.entropy);
 	call->finish = command_finish;
+	call_commit(call);
+}
+
+/* The front is believed about the certificate, as about an address. */
+void
+hub_report_asked(const struct request *request)
+{
+	struct call *call = call_new(request);
+
+	if (call == NULL)
+		return;
+	struct hub_report_sent *sent = call->request;
+
+	memcpy(sent->certificate, request->caller->shown,
+	    sizeof(sent->certificate));
+	if (sodium_is_zero(sent->certificate, sizeof(sent->certificate)))
+		memcpy(sent->certificate, request->caller->certificate,
+		    sizeof(sent->certificate));
+	call->finish = command_finish_ticked;
 	call_commit(call);
 }
 

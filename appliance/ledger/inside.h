@@ -37,7 +37,9 @@ struct session;
 struct by_key;
 struct alerts;
 struct deliver;
+struct online_vendor;
 struct people;
+struct box_page;
 
 #define PROCESS_SOFTWARE "leaseholdd " LEASEHOLD_VERSION
 #define PROCESS_WRITERS 4
@@ -81,6 +83,18 @@ struct tenant_sleep {
 	struct row_clock clock;
 };
 
+/** What root does about maintenance: maintaining.h. */
+struct tenant_maintaining {
+	bool busy; /* looking */
+};
+
+/** Whether an update of the box is under way: updating.h. */
+struct tenant_updating {
+	bool looked; /* in the journal, since it was opened */
+	bool pending;
+	bool busy; /* looking */
+};
+
 /** One open tenant and what lives around its ledger. */
 /** Leases that a policy would refuse are to end. A restart forgets it. */
 struct tenant_revoking {
@@ -89,6 +103,13 @@ struct tenant_revoking {
 	struct principal who;
 	bool looking; /* for them */
 	uint32_t rounds;
+};
+
+/** Reports over the network: online.h. Zero-initialised is empty. */
+struct tenant_online {
+	struct online_vendor *first;
+	bool looking;
+	int64_t looked; /* boottime; 0: it is to look at once */
 };
 
 struct tenant {
@@ -126,6 +147,7 @@ struct tenant {
 	struct alerts *alerts; /* that are open: alerts.h */
 	int64_t licenses_looked; /* boottime: at the ends of contracts */
 	struct deliver *deliver; /* what it owes to channels: deliver.h */
+	struct tenant_online online;
 	bool drained; /* its last words were journaled */
 	bool checking; /* a checkpoint is on its way */
 	uint64_t checkpoint_batch;
@@ -137,6 +159,8 @@ struct tenant {
 	struct tenant_pruning pruning;
 	struct tenant_metering metering;
 	struct tenant_revoking revoking;
+	struct tenant_updating updating;
+	struct tenant_maintaining maintaining;
 	int64_t hub_looked; /* boottime: for contracts that renew; ms */
 };
 
@@ -206,13 +230,19 @@ struct process {
 	struct event *turn; /* activated when pools of a queue are due */
 	struct site_file site;
 	uint8_t *secret; /* of the site, guarded */
+	struct site_keys site_keys; /* that one, and those it followed */
+	struct succession succession; /* how; in the arena */
+	struct arena succession_arena;
 	struct identity *identity; /* in the box's TPM; NULL: it has none */
 	uint8_t ca_sha256[32];
 	struct system_store *system; /* any thread */
 	struct table streams; /* of events: see events.h */
 	uint64_t next_stream;
+	struct table documents; /* on their way: documents.h */
 	struct table going; /* deliveries with the courier: deliver.h */
 	uint64_t next_going;
+	struct table reporting; /* reports with the courier: online.h */
+	uint64_t next_reporting;
 	struct table again; /* calls with an Idempotency-Key under way */
 	struct tenants known; /* all that there are */
 	struct tenant **tenants; /* those that are open, or about to be */
@@ -250,6 +280,7 @@ struct process {
 	struct entropy *entropy;
 	struct auth auth;
 	struct people *people;
+	struct box_page *box_page; /* NULL: this is no appliance */
 	struct process_counts counts;
 	enum process_phase phase;
 	size_t n_calls; /* under way, the process's own included */
@@ -423,6 +454,8 @@ void command_revoke_device(struct call *call, uint64_t device);
 void query_plain(const struct request *request);
 void site_request(const struct request *request);
 void site_health(const struct request *request);
+/** Why nothing is granted; NULL: it is. */
+const char *site_trouble(const struct process *process);
 void clock_confirm_asked(const struct request *request);
 void clock_correct_asked(const struct request *request);
 void checkpoint_asked(const struct request *request);
@@ -435,7 +468,10 @@ void tenant_change_asked(const struct request *request);
 void tenant_usage_asked(const struct request *request);
 /** In hub_asked.c. */
 void hub_key_make_asked(const struct request *request);
+void hub_report_asked(const struct request *request);
 void hub_verify_asked(const struct request *request);
+/** In hub_notify.c. */
+void hub_provision_asked(const struct request *request);
 void hub_tick(struct tenant *tenant);
 void hub_watch(struct process *process);
 /** In erasure.c: seats held are looked for first, on the reader's thread. */

@@ -42,8 +42,8 @@ is_part(const char *text, size_t len, const struct person_query *who)
 }
 
 /* "Name <mail>" names him by either. */
-static bool
-is_contact(const char *text, const struct person_query *who)
+bool
+key_person_contact(const char *text, const struct person_query *who)
 {
 	const char *open = strchr(text, '<');
 	const char *close = open != NULL ? strchr(open, '>') : NULL;
@@ -90,7 +90,7 @@ key_person_named(const struct key_document *document,
 	const struct key_restrictions *bound = &document->restrictions;
 
 	return is_name(document->app_name, who) ||
-	    is_contact(about->contact, who) ||
+	    key_person_contact(about->contact, who) ||
 	    is_name(about->department, who) || is_host(about->hostname, who) ||
 	    is_certificate(bound->client_cert_cn, who) ||
 	    is_any_host(&bound->allowed_hostnames, who) ||
@@ -151,7 +151,7 @@ key_person_forget(struct key_document *document, const struct person_query *who,
 	mark(document->app_name, sizeof document->app_name,
 	    is_name(document->app_name, who));
 	mark(about->contact, sizeof about->contact,
-	    is_contact(about->contact, who));
+	    key_person_contact(about->contact, who));
 	mark(about->department, sizeof about->department,
 	    is_name(about->department, who));
 	mark(about->hostname, sizeof about->hostname,

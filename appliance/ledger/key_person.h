@@ -11,8 +11,9 @@
 #include "appliance/ledger/core.h"
 #include "shared/rpc/messages_key.h"
 
-/** Does it name him? `hosts` and `mentions` of `who` count as for subjects. Of
- * a contact "NAME <MAIL>" either part is a name. */
+/** Is he the one to write to? Of "NAME <MAIL>" either part is a name. */
+bool key_person_contact(const char *text, const struct person_query *who);
+/** Does it name him? `hosts` and `mentions` of `who` count as for subjects. */
 bool key_person_named(const struct key_document *document,
     const struct person_query *who);
 /** Put the mark wherever it does. Lists are copied into the arena. */

@@ -25,6 +25,9 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 	pthread_mutex_init(&ledger->policy_lock, NULL);
 	ledger->site_public = options->site_public;
 	ledger->site_secret = options->site_secret;
+	ledger->site_keys = options->site_keys != NULL
+	    ? *options->site_keys
+	    : site_keys_one(options->site_public);
 	ledger->fault = options->fault;
 	ledger->fault_ctx = options->fault_ctx;
 	if (options->ca_sha256 != NULL)
@@ -50,6 +53,7 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 			.map_grows = options->map_grows,
 			.volatile_ = options->volatile_,
 			.create = create,
+			.hold_format = options->hold_format,
 		    });
 	if (err == 0)
 		err = reseal_open(ledger, options->path, create,
@@ -60,6 +64,12 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 	}
 	*out = ledger;
 	return 0;
+}
+
+uint32_t
+ledger_store_format(const struct ledger *ledger)
+{
+	return store_format(ledger->store);
 }
 
 void
@@ -95,7 +105,9 @@ check_newest(const struct ledger *ledger, struct state *state)
 
 	if (err == 0)
 		err = journal_header_verify(&header, head, newest.token.data,
-		    newest.token.len, ledger->site_public);
+		    newest.token.len,
+		    site_keys_of(&ledger->site_keys, newest.token.data,
+			newest.token.len));
 	if (err != 0) {
 		log_error("ledger",
 		    "the newest header is not signed by this "

@@ -31,12 +31,16 @@ struct ledger_options {
 	const char *site; /* id */
 	const char *tenant;
 	const uint8_t *site_public; /* 32; borrowed */
+	/** Where it followed older ones: all, borrowed; NULL: that one alone.
+	 */
+	const struct site_keys *site_keys;
 	const uint8_t *site_secret; /* 64; borrowed, in guarded memory */
 	const uint8_t *tenant_key; /* 32; borrowed: encrypts, hashes */
 	const uint8_t *ca_sha256; /* 32; for join tokens; NULL: zeros */
 	size_t map_bytes; /* 0: 64 GiB, sparse */
 	bool map_grows; /* ledger_grow may make it larger */
 	bool volatile_; /* no fsync: for the simulator only */
+	bool hold_format; /* an older version may have to open it (store.h) */
 	/** Ended leases whose request ids are remembered ("gone" for a late
 	 * retry); 0: LEDGER_ENDED_MAX. */
 	size_t ended_max;
@@ -95,6 +99,11 @@ enum ledger_internal {
 	/** struct lease_ref: nobody works with it, as the policy has it. */
 	LEDGER_IDLE,
 	LEDGER_HUB_RENEW, /* struct hub_auto_renew; appliance/hub/hub.h */
+	LEDGER_HUB_CREDIT, /* struct hub_credit; appliance/hub/credit.h */
+	LEDGER_HUB_INVOICE, /* struct hub_invoice_add; appliance/hub/invoice.h */
+	LEDGER_UPDATE, /* struct ledger_update; ledger_update.h */
+	LEDGER_UPDATE_ENDED, /* struct ledger_update_ended */
+	LEDGER_MAINTENANCE, /* struct maintenance_event; maintenance_rows.h */
 };
 
 /** The daemon opened the journal; with it, a tick. */
@@ -347,6 +356,7 @@ struct command {
 		struct policy_summary policy;
 		struct usage_tracked usage_tracked;
 		struct row_pruned pruned;
+		struct update_view update;
 	} reply;
 	uint8_t entropy[LEDGER_ENTROPY];
 };
@@ -371,6 +381,8 @@ int ledger_create(const struct ledger_options *options, int64_t now_ms);
  * tenant. ERR_BUSY when another process has it open for writing. */
 int ledger_open(struct ledger **ledger, const struct ledger_options *options);
 void ledger_close(struct ledger *ledger);
+/** How its store's values are written (store.h). Any thread. */
+uint32_t ledger_store_format(const struct ledger *ledger);
 
 /**
  * Decide and fold every command in order in one write transaction, append one

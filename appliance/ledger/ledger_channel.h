@@ -1,11 +1,12 @@
 /*
- * Where alerts go, and what is on its way there, in the ledger's core. A
- * channel is made and removed by rows; its name, address and secret lie in a
- * sealed document. What an alert owes to a channel is written in the
- * transaction of its row into the outbox, a table outside of the fold, and
- * stays there until somebody has taken it: so nothing is lost, and what is
- * repeated has the id it had. It must not know how anything is brought there
- * (deliver.h).
+ * Where alerts and a hub's invoices go, and what is on its way there, in the
+ * ledger's core. A channel is made and removed by rows; its name, address and
+ * secret lie in a sealed document. What is owed to a channel is written in the
+ * transaction of its row into an outbox, a table outside of the fold, and stays
+ * there until somebody has taken it: so nothing is lost, and what is repeated
+ * has the id it had. That of alerts is bounded, and what was tried often enough
+ * is given up; what is worth money lies in one that has neither bound nor end.
+ * It must not know how anything is brought there (deliver.h).
  */
 #ifndef APPLIANCE_LEDGER_LEDGER_CHANNEL_H
 #define APPLIANCE_LEDGER_LEDGER_CHANNEL_H
@@ -15,14 +16,14 @@
 
 struct batch;
 
-/** Of one tenant, on their way or given up. */
+/** Alerts of one tenant, on their way or given up. */
 #define OUTBOX_MAX 4096
 #define DELIVERY_ID_BYTES 16
 #define DELIVERY_ENTROPY 32
 
 struct state_channel {
 	uint64_t channel;
-	uint32_t kind, least;
+	uint32_t kind, least, takes;
 	bool removed; /* its number is not given again */
 	int64_t created_at;
 	uint8_t document[16];
@@ -32,10 +33,12 @@ struct state_channel {
 
 /** In the order of `row`, which is that of what happened. */
 struct state_delivery {
-	uint64_t row; /* of its alert */
+	uint64_t row; /* that owes it */
 	uint64_t channel;
 	uint8_t id[DELIVERY_ID_BYTES];
-	uint64_t alert;
+	uint32_t of; /* enum channel_takes */
+	uint64_t alert; /* or the number of the invoice */
+	/** What is in order with it; of an invoice the customer is its id. */
 	struct alert_subject subject;
 	uint32_t event; /* enum alert_event_kind */
 	uint32_t state; /* enum delivery_state */
@@ -71,8 +74,19 @@ int delivery_add(struct batch *batch, uint64_t alert,
     const struct alert_subject *subject, enum alert_event_kind event,
     uint64_t only, const uint8_t entropy[DELIVERY_ENTROPY]);
 
+/** Owe the row just emitted to every channel that takes such: the invoice of
+ * that number. `customer`: what is his goes in order. */
+int delivery_add_invoice(struct batch *batch, uint64_t invoice,
+    uint64_t customer, const uint8_t entropy[DELIVERY_ENTROPY]);
+/** How many channels would take it now. */
+int delivery_channels(uint32_t *n, const struct state *state,
+    enum channel_takes of);
+/** What waits of that row; `worst` (NULL: nobody asks) is one of it. */
+int delivery_waiting(uint32_t *n, struct state_delivery *worst,
+    const struct state *state, uint64_t row);
+
 struct ledger_channel_add {
-	uint32_t kind, least;
+	uint32_t kind, least, takes;
 	struct record_span document; /* channel_document in MessagePack */
 };
 

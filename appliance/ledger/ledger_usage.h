@@ -23,4 +23,17 @@ int ledger_each_limit(struct ledger_view *view, int64_t now_ms,
 int ledger_subject_name(char *out, size_t size, struct ledger_view *view,
     const uint8_t id[SUBJECT_BYTES]);
 
+/** Groups of the policy in force, whose users are told by name. */
+struct ledger_groups;
+/** Made anew for each question, of what the view sees. No policy, or one whose
+ * text is gone, has none. */
+int ledger_groups_open(struct ledger_groups **groups, struct ledger_view *view,
+    struct arena *arena);
+void ledger_groups_close(struct ledger_groups *groups);
+uint32_t ledger_groups_count(const struct ledger_groups *groups);
+const char *ledger_groups_name(const struct ledger_groups *groups, uint32_t at);
+/** Their places, of those that the user is in. `in`: POLICY_GROUPS_MAX. */
+uint32_t ledger_groups_of(uint32_t *in, const struct ledger_groups *groups,
+    const char *user);
+
 #endif

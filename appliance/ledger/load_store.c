@@ -63,6 +63,8 @@ load_store_open(struct load_store **out, const char *path, bool tenant)
 		rc = mdb_env_set_mapsize(load->env, STORE_MAP_BYTES);
 	/* Synced once, at the end: until then nobody believes it. */
 	if (rc == 0)
+		rc = file_reserve_lmdb_lock(path);
+	if (rc == 0)
 		rc = mdb_env_open(load->env, path, MDB_NOSYNC, 0600);
 	rc = store_error(rc, "make a store to restore into");
 	if (rc == 0)

@@ -58,6 +58,12 @@ int state_status(struct state_status *out, const struct state *state,
 uint32_t state_status_at(const struct state_status *status,
     const struct license *license, int64_t now);
 int decide_license_change(struct batch *batch, struct command *command);
+struct license_change;
+/** Install the license that comes with a renewal of that license, unless it is
+ * there already. May refuse. */
+int decide_renewal(struct batch *batch, struct command *command,
+    const uint8_t vendor_key[TOKEN_PUBLIC_BYTES],
+    const struct license_change *change, uint64_t number);
 int decide_usage_track(struct batch *batch, struct command *command);
 /** By its id, or where that is "" by its product: ERR_NOT_FOUND_INTERNAL. */
 int metered_find_license(uint64_t *number, struct state *state,

@@ -386,11 +386,10 @@ read_change(struct license_change *change, struct batch *batch,
 	return 0;
 }
 
-/* The license that comes with a renewal, unless it is there already. */
-static int
-install_renewal(struct batch *batch, struct command *command,
-    const struct license_change_file *file, const struct license_change *change,
-    uint64_t number)
+int
+decide_renewal(struct batch *batch, struct command *command,
+    const uint8_t vendor_key[TOKEN_PUBLIC_BYTES],
+    const struct license_change *change, uint64_t number)
 {
 	struct license_install install = { .issuer = change->issuer,
 		.license = change->license };
@@ -405,7 +404,7 @@ install_renewal(struct batch *batch, struct command *command,
 	license_digest(digest, change->license.data, change->license.len);
 	if (memcmp(digest, license->digest, sizeof digest) == 0)
 		return 0;
-	memcpy(install.vendor_key, file->vendor_key, sizeof install.vendor_key);
+	memcpy(install.vendor_key, vendor_key, sizeof install.vendor_key);
 	command->request = &install;
 	err = decide_install(batch, command);
 	command->request = request;
@@ -463,7 +462,8 @@ decide_license_change(struct batch *batch, struct command *command)
 		    "is %" PRIu64,
 		    change.license_id, status.revision, change.revision);
 	if (change.what == LICENSE_RENEW)
-		err = install_renewal(batch, command, file, &change, number);
+		err = decide_renewal(batch, command, file->vendor_key, &change,
+		    number);
 	if (err == 0 && command->err == 0)
 		err = emit_change(batch, command, file, &change, number);
 	if (err != 0 || command->err != 0)

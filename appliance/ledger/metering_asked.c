@@ -14,14 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One turn of the thread for one tenant, so that all get theirs. */
-#define TURN_MS 200
-/* What somebody waits for may take so long more; then he gets what is there. */
-#define CATCH_UP_MS 2000
-/* A disk that is full is full for a while. */
-#define AGAIN_MS 30000
 /* Windows end without an event. */
 #define LIMITS_EVERY_MS 10000
+#define DAY_MS INT64_C(86400000)
 
 /* --- on the auditor's thread ------------------------------------------------ */
 
@@ -41,80 +36,52 @@ open_projection(struct tenant *tenant)
 	    : err;
 }
 
-/* Pages of a view each: a snapshot stays short. */
+/* Hours of single users and hosts, as long as the configuration says. */
 static int
-follow(bool *more, struct tenant *tenant, int64_t turn_ms)
+forget(bool *more, struct tenant *tenant)
 {
-	int64_t end = clock_boottime_ms() + turn_ms;
-	int err = open_projection(tenant);
+	struct tenant_metering *metering = &tenant->metering;
+	int64_t days = tenant->process->options->metering_person_days;
+	int64_t before = process_now(tenant->process) - days * DAY_MS;
 
-	*more = err == 0;
-	while (err == 0 && *more && clock_boottime_ms() < end) {
-		struct ledger_view *view;
+	before -= before % METERING_HOUR_MS;
+	if (days == 0 || before <= metering->forgot)
+		return 0;
+	int err = metering_forget_people(more, metering->metering, before);
 
-		err = ledger_view_open(&view, tenant->ledger);
-		if (err != 0)
-			break;
-		err = metering_feed(more, tenant->metering.metering, view);
-		ledger_view_close(view);
-	}
+	if (err == 0 && !*more)
+		metering->forgot = before;
 	return err;
 }
+
+static int
+feed(bool *more, struct tenant *tenant, struct ledger_view *view)
+{
+	int err = metering_feed(more, tenant->metering.metering, view);
+
+	return err == 0 && !*more ? forget(more, tenant) : err;
+}
+
+static const struct following_kind kind = {
+	.part = "metering",
+	.lost = "what is used is journaled, but not counted",
+	.again = "what is used is counted",
+	.open = open_projection,
+	.feed = feed,
+};
 
 int
 metering_catch_up(bool *more, struct tenant *tenant)
 {
-	return follow(more, tenant, CATCH_UP_MS);
-}
-
-static void
-run_follow(struct work *work)
-{
-	struct tenant_metering *metering = (struct tenant_metering *)work;
-
-	metering->rc = follow(&metering->more, metering->tenant, TURN_MS);
+	return following_catch_up(more, &kind, tenant);
 }
 
 /* --- in the loop -------------------------------------------------------------- */
 
-static void
-begin(struct tenant *tenant)
-{
-	struct tenant_metering *metering = &tenant->metering;
-
-	metering->running = true;
-	metering->due = false;
-	worker_put(tenant->process->auditor, &metering->work);
-}
-
-static void
-followed(struct work *work)
-{
-	struct tenant_metering *metering = (struct tenant_metering *)work;
-	struct tenant *tenant = metering->tenant;
-	const bool faulty = metering->rc != 0;
-
-	metering->running = false;
-	if (faulty && !metering->faulty)
-		log_error("metering",
-		    "tenant %s: what is used is journaled, but not counted: "
-		    "the projection cannot be written (%s); it is tried again",
-		    tenant->name, err_str(metering->rc));
-	else if (!faulty && metering->faulty)
-		log_info("metering", "tenant %s: what is used is counted again",
-		    tenant->name);
-	metering->faulty = faulty;
-	metering->due |= faulty || metering->more;
-	metering->again_at = faulty ? clock_boottime_ms() + AGAIN_MS : 0;
-	if (metering->more && !faulty &&
-	    tenant->process->phase != PHASE_DRAINING)
-		begin(tenant);
-}
-
 void
 metering_is_due(struct tenant *tenant)
 {
-	tenant->metering.due = true;
+	tenant->metering.following.due = true;
 }
 
 void
@@ -123,11 +90,13 @@ metering_tick(struct tenant *tenant)
 	struct tenant_metering *metering = &tenant->metering;
 	int64_t now = clock_boottime_ms();
 
-	metering->tenant = tenant;
-	metering->work.run = run_follow;
-	metering->work.done = followed;
-	if (metering->due && !metering->running && now >= metering->again_at)
-		begin(tenant);
+	if (tenant->process->options->metering_person_days != 0 &&
+	    (metering->forget_looked == 0 ||
+		now - metering->forget_looked >= METERING_HOUR_MS)) {
+		metering->forget_looked = now;
+		metering_is_due(tenant);
+	}
+	following_tick(&metering->following, &kind, tenant);
 }
 
 void
@@ -150,7 +119,7 @@ watch_limit(void *ctx, const struct ledger_limit *limit)
 		const struct alert_fact fact = {
 			.subject = { ALERT_USAGE_LIMIT, ALERT_OF_LICENSE,
 			    limit->license,
-			    ALERT_USAGE_STAGE(limit->place, stages[i]) },
+			    ALERT_LIMIT_STAGE(limit->place, stages[i]) },
 			.value = limit->used,
 			.limit = limit->amount,
 		};

@@ -1,37 +1,28 @@
 /*
  * A tenant's metering projection in the process: the auditor's thread follows
- * the journal for it, once a second where there is news, and answers what is
- * asked of a period. Nothing else waits for it. Beside that, events of named
- * metrics and what follows from them: denials, alerts. It must not know how
- * anything is counted.
+ * the journal for it (following.h) and answers what is asked of a period. Beside
+ * that, events of named metrics and what follows from them: denials, alerts. It
+ * must not know how anything is counted.
  */
 #ifndef APPLIANCE_LEDGER_METERING_ASKED_H
 #define APPLIANCE_LEDGER_METERING_ASKED_H
 
-#include "appliance/ledger/work.h"
-
-#include <stdbool.h>
-#include <stdint.h>
+#include "appliance/ledger/following.h"
 
 struct ledger_view;
 struct metering;
 struct request;
 struct tenant;
 
-/** The loop's but `metering`, which is the auditor thread's while the tenant is
- * open. Zero-initialised is a projection that was not opened yet. */
+/** The loop's but `metering` and `forgot`, which are the auditor thread's while
+ * the tenant is open. Zero-initialised is a projection that was not opened yet. */
 struct tenant_metering {
-	struct work work; /* first */
-	struct tenant *tenant;
+	struct following following;
 	struct metering *metering;
-	bool running;
-	bool due; /* rows came, or something is left to do */
-	bool faulty; /* the last time; said once */
-	int64_t again_at; /* boottime: not before */
-	int rc;
-	bool more;
 	bool limits_due; /* something was tracked since they were looked at */
 	int64_t limits_looked; /* boottime */
+	int64_t forgot; /* hours of people before it are gone */
+	int64_t forget_looked; /* boottime; 0: not yet */
 };
 
 /** It has rows, or may have: it was opened. */

@@ -15,7 +15,7 @@ is_counted(const struct record_span *row)
 	static const uint16_t kinds[] = { ROW_LICENSE_INSTALLED,
 		ROW_LEASE_GRANTED, ROW_LEASE_ENDED, ROW_LEASE_ADOPTED,
 		ROW_BORROWED, ROW_BORROW_ENDED, ROW_DENIED, ROW_KEY_DENIED,
-		ROW_USAGE_TRACKED, ROW_REPORT_SHOWN };
+		ROW_USAGE_TRACKED, ROW_REPORT_SHOWN, ROW_REPORT_METRICS };
 
 	if (row->len < 2)
 		return true; /* damage is found by who reads it */

@@ -3,6 +3,7 @@
 #include "appliance/ledger/ledger_usage.h"
 #include "appliance/ledger/metering_asked.h"
 #include "appliance/ledger/metering_feed.h"
+#include "appliance/ledger/metering_groups.h"
 
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
@@ -359,6 +360,30 @@ add_line(void *ctx, const struct metering_rollup *rollup)
 }
 
 static int
+list_groups(struct usage_page *reply, struct call *call,
+    struct listing *listing, const struct metering_question *lines)
+{
+	const struct metering_groups_question question = { *lines,
+		listing->query->after, listing->limit };
+	struct command *command = &call->write.command;
+	int err = ERR_TOO_LARGE;
+
+	if (lines->step != METERING_HOUR)
+		err = metering_list_groups(reply, listing->items, &question,
+		    call->tenant->metering.metering, listing->view,
+		    &call->arena);
+	if (err != ERR_TOO_LARGE)
+		return err;
+	problem_set(&command->problem, ERR_BAD_REQUEST, NULL,
+	    "groups are not told by the hour, and of %d days and groups at "
+	    "most: ask for fewer days, or by month",
+	    METERING_GROUP_CELLS_MAX);
+	text_copy(command->problem.field, sizeof(command->problem.field),
+	    "step");
+	return ERR_BAD_REQUEST;
+}
+
+static int
 list(struct usage_page *reply, struct call *call, const struct period *period)
 {
 	static const enum metering_scope scopes[] = {
@@ -368,6 +393,7 @@ list(struct usage_page *reply, struct call *call, const struct period *period)
 		[USAGE_BY_USER] = METERING_USER,
 		[USAGE_BY_HOST] = METERING_HOST,
 		[USAGE_BY_METRIC] = METERING_METRIC,
+		[USAGE_BY_GROUP] = METERING_USER,
 	};
 	static const enum metering_step steps[] = {
 		[USAGE_WHOLE] = METERING_WHOLE,
@@ -397,6 +423,11 @@ list(struct usage_page *reply, struct call *call, const struct period *period)
 
 	if (err != 0)
 		return err;
+	if (query->by == USAGE_BY_GROUP) {
+		err = list_groups(reply, call, &listing, &question);
+		ledger_view_close(listing.view);
+		return err;
+	}
 	err = metering_read(call->tenant->metering.metering, &question,
 	    add_line, &listing);
 	ledger_view_close(listing.view);

@@ -3,6 +3,7 @@
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/ledger_alert.h"
 #include "appliance/ledger/ledger_channel.h"
+#include "appliance/ledger/online.h"
 #include "appliance/ledger/people.h"
 #include "appliance/ledger/store.h"
 #include "shared/base/clock.h"
@@ -213,6 +214,39 @@ write_outbox(struct buf *out, const struct gathering *gathering)
 	}
 }
 
+/* In the loop, as all that is written here: the vendors are the process's. */
+static void
+write_sync(struct buf *out, const struct gathering *gathering)
+{
+	static const struct {
+		const char *name, *help;
+	} figures[] = {
+		{ "sync_failures",
+		    "Tries in a row to reach a vendor's hub that came to "
+		    "nothing." },
+		{ "sync_last_success_timestamp_seconds",
+		    "When a hub had taken all; 0: not yet." },
+	};
+
+	for (size_t i = 0; i < 2; i++) {
+		family(out, figures[i].name, "gauge", figures[i].help);
+		for (const struct call *call = gathering->parts; call != NULL;
+		     call = call->next)
+			for (const struct online_vendor *v =
+				 call->tenant->online.first;
+			     v != NULL; v = v->next) {
+				buf_printf(out, "leasehold_%s{",
+				    figures[i].name);
+				label(out, "tenant", call->tenant->name);
+				buf_add_str(out, ",");
+				label(out, "vendor", v->vendor);
+				buf_printf(out, "} %" PRIu64 "\n",
+				    i == 0 ? (uint64_t)v->failures
+					   : (uint64_t)v->synced_at / 1000);
+			}
+	}
+}
+
 static void
 write_commits(struct buf *out, const struct gathering *gathering)
 {
@@ -414,6 +448,7 @@ write_all(struct buf *out, const struct gathering *gathering)
 	    true);
 	write_alerts(out, gathering);
 	write_outbox(out, gathering);
+	write_sync(out, gathering);
 	write_commits(out, gathering);
 }
 

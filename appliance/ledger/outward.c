@@ -6,6 +6,7 @@
 #include "shared/ipc/ipc.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct outward_job {
 	uint64_t id; /* 0: free */
@@ -17,6 +18,10 @@ struct outward_job {
 struct outward {
 	struct ipc *ipc; /* NULL: there is no courier now */
 	int64_t patience_ms;
+	int64_t slow_ms; /* of jobs of that kind */
+	enum courier_job slow;
+	bool certified;
+	uint8_t certificate[32]; /* that it shows to hubs */
 	uint64_t next;
 	struct outward_job jobs[COURIER_JOBS_MAX];
 };
@@ -62,6 +67,12 @@ got_message(void *ctx, const struct ipc_message *message)
 {
 	struct outward *outward = ctx;
 
+	if (message->kind == COURIER_CERTIFICATE &&
+	    message->len == sizeof(outward->certificate)) {
+		memcpy(outward->certificate, message->payload, message->len);
+		outward->certified = true;
+		return;
+	}
 	for (size_t i = 0; i < COURIER_JOBS_MAX; i++) {
 		struct outward_job *job = &outward->jobs[i];
 
@@ -83,6 +94,7 @@ got_closed(void *ctx)
 	log_info("ledger", "the courier is gone");
 	ipc_free(outward->ipc);
 	outward->ipc = NULL;
+	outward->certified = false;
 	fail_all(outward);
 }
 
@@ -121,9 +133,14 @@ outward_send(struct outward *outward, enum courier_job kind,
 
 	if (ipc_send(outward->ipc, &message) != 0)
 		return ERR_UNAVAILABLE;
+	const int64_t patience =
+	    kind == outward->slow && outward->slow_ms > outward->patience_ms
+	    ? outward->slow_ms
+	    : outward->patience_ms;
+
 	*job = (struct outward_job){
 		.id = message.tag,
-		.deadline = clock_boottime_ms() + outward->patience_ms,
+		.deadline = clock_boottime_ms() + patience,
 		.done = done,
 		.ctx = ctx,
 	};
@@ -139,4 +156,19 @@ outward_tick(struct outward *outward)
 		if (outward->jobs[i].id != 0 &&
 		    outward->jobs[i].deadline <= now)
 			finish(&outward->jobs[i], ERR_UNAVAILABLE, NULL, 0);
+}
+
+bool
+outward_certificate(const struct outward *outward, uint8_t sha256[32])
+{
+	memcpy(sha256, outward->certificate, sizeof(outward->certificate));
+	return outward->certified;
+}
+
+void
+outward_be_patient(struct outward *outward, enum courier_job kind,
+    int64_t patience_ms)
+{
+	outward->slow = kind;
+	outward->slow_ms = patience_ms;
 }

@@ -30,6 +30,14 @@ typedef void outward_done(void *ctx, int err, const uint8_t *payload,
 int outward_send(struct outward *outward, enum courier_job kind,
     const void *payload, size_t len, outward_done *done, void *ctx);
 
+/** SHA-256 of what the courier that is there shows to hubs; false: there is none,
+ * or it has not said so yet. */
+bool outward_certificate(const struct outward *outward, uint8_t sha256[32]);
+
+/** How long jobs of that kind may take, where that is longer. */
+void outward_be_patient(struct outward *outward, enum courier_job kind,
+    int64_t patience_ms);
+
 /** Once a second. */
 void outward_tick(struct outward *outward);
 

@@ -6,6 +6,7 @@
 #include "appliance/ledger/alerts.h"
 #include "appliance/ledger/events.h"
 #include "appliance/ledger/keys.h"
+#include "appliance/ledger/online.h"
 #include "appliance/ledger/tenant_owed.h"
 #include "appliance/ledger/tenant_use.h"
 #include "appliance/ledger/usage.h"
@@ -329,6 +330,7 @@ apply_licensed(struct tenant *tenant, const struct write_event *event)
 {
 	waiting_anything_changed(tenant);
 	alerts_license_changed(tenant);
+	online_wake(tenant);
 	return contracts_set(&tenant->contracts, event->license,
 	    event->contract_end);
 }

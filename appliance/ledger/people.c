@@ -1,6 +1,7 @@
 #include "appliance/ledger/people.h"
 
 #include "appliance/ledger/events.h"
+#include "appliance/ledger/online.h"
 #include "appliance/ledger/tenant_use.h"
 
 #include "shared/base/clock.h"
@@ -225,6 +226,8 @@ people_open(struct process *process)
 		people->outward = outward_new(PATIENCE_MS);
 		rc = people->outward != NULL ? 0 : ERR_NOMEM;
 	}
+	if (rc == 0)
+		online_start(process);
 	if (rc == 0)
 		people->hasher = worker_new("passwords", process->outbox);
 	return rc == 0 && people->hasher == NULL ? ERR_SYSTEM : rc;

@@ -1,11 +1,13 @@
-/* All that is known of one person, page by page: ids, accounts, keys, seats,
- * then the journal's facts. A page of the journal is read in some 50 ms at most:
+/* All that is known of one person, page by page: ids, accounts, keys, customers
+ * of a hub, seats, then the journal's facts. A page of the journal is read in some 50 ms at most:
  * an id is random, so bytes are searched before rows are read. Nothing is left
  * out: a page that is full says where the next begins. See ledger.h. */
+#include "appliance/hub/person.h"
 #include "appliance/ledger/base.h"
 #include "appliance/ledger/key_person.h"
 #include "appliance/ledger/view_query.h"
 #include "shared/base/err.h"
+#include "shared/rpc/messages_hub.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -204,8 +206,43 @@ export_keys(struct export *export, uint64_t after)
 		}
 		err = add_key(export, walk.numbers[i]);
 	}
+	go_on(export, walk.more ? "key" : "customer",
+	    walk.more ? walk.after : 0);
+	return err;
+}
+
+static int
+add_customer(struct export *export, uint64_t number)
+{
+	const struct ledger_view *view = export->q->view;
+	struct customer_view customer;
+	int err = hub_person_view(&customer, view->ledger, &view->state, number,
+	    export->q->arena);
+
+	return err == 0 ? add_document(export, "customer", number,
+			      &customer_view_record, &customer)
+			: err;
+}
+
+/* Of a hub: those that write to him. */
+static int
+export_customers(struct export *export, uint64_t after)
+{
+	struct person_query who = { .mentions = export->request->mentions };
+	struct hub_person_walk walk = { .state = &export->q->view->state,
+		.sealed = export->q->view->ledger->sealed,
+		.who = &who,
+		.after = after,
+		.limit = PAGE_KEYS };
+	int err = begin_documents(export);
+
+	memcpy(who.name, export->request->name, sizeof who.name);
+	if (err == 0)
+		err = hub_person_find(&walk);
+	for (uint32_t i = 0; i < walk.n && err == 0; i++)
+		err = add_customer(export, walk.numbers[i]);
 	if (walk.more)
-		go_on(export, "key", walk.after);
+		go_on(export, "customer", walk.after);
 	else if (export->n > 0)
 		go_on(export, "lease", 0);
 	return err;
@@ -266,7 +303,9 @@ export_batch(struct export *export, const struct record_span *blob,
 	*full = false;
 	if (err == 0)
 		err = journal_header_verify(&header, head, batch.header.data,
-		    batch.header.len, export->q->view->ledger->site_public);
+		    batch.header.len,
+		    site_keys_of(&export->q->view->ledger->site_keys,
+			batch.header.data, batch.header.len));
 	for (uint32_t i = *at_row; err == 0 && i < batch.rows.count; i++) {
 		const struct journal_row_bytes *row =
 		    &((const struct journal_row_bytes *)batch.rows.items)[i];
@@ -417,6 +456,8 @@ query_person_data(struct query *q)
 		return export_accounts(&export, number);
 	if (read_cursor(&number, NULL, cursor, "key-"))
 		return export_keys(&export, number);
+	if (read_cursor(&number, NULL, cursor, "customer-"))
+		return export_customers(&export, number);
 	if (read_cursor(&number, NULL, cursor, "lease-"))
 		return export_leases(&export, number);
 	if (read_cursor(&number, &row, cursor, "batch-"))

@@ -31,6 +31,13 @@ void policy_free(struct policy *policy);
 /** Members of all its groups and rules. */
 uint32_t policy_count_members(const struct policy_document *document);
 
+/** The groups of its document, by their places, that name this user; at most
+ * POLICY_GROUPS_MAX. What of them names hosts, devices or addresses is not asked.
+ */
+uint32_t policy_user_groups(uint32_t groups[POLICY_GROUPS_MAX],
+    const struct policy *policy, const struct policy_document *document,
+    const char *user);
+
 /** Must it be told who holds what? Else policy_hold() and policy_end() do
  * nothing. */
 bool policy_counts(const struct policy *policy);

@@ -605,6 +605,25 @@ compile_rules(struct compiling *c)
 	return err;
 }
 
+/* --- reports -------------------------------------------------------------- */
+
+static int
+check_reports(struct compiling *c)
+{
+	const struct record_list *list = &c->document->reports;
+	const struct policy_report *reports = list->items;
+
+	for (uint32_t i = 1; i < list->count; i++)
+		for (uint32_t j = 0; j < i; j++) {
+			if (strcmp(reports[i].vendor, reports[j].vendor) != 0)
+				continue;
+			set_where(c, "reports", i);
+			return fail(c, "vendor",
+			    "there is another entry of this vendor");
+		}
+	return 0;
+}
+
 /* --- all of it ------------------------------------------------------------ */
 
 static int
@@ -630,6 +649,8 @@ compile(struct compiling *c)
 
 	if (err == 0)
 		err = compile_rules(c);
+	if (err == 0)
+		err = check_reports(c);
 	if (err == 0)
 		err = index_rules(c);
 	if (err == 0)

@@ -99,23 +99,54 @@ policy_hash_range(uint8_t key[POLICY_KEY_BYTES], const struct policy *policy,
 
 /* --- sets ----------------------------------------------------------------- */
 
-/* The rules that name the sets which this name is in. */
-static void
-add_sets(struct policy *policy, const uint8_t key[POLICY_KEY_BYTES])
+/* The first member of that name; n_members: there is none. */
+static uint32_t
+find_member(const struct policy *policy, const uint8_t key[POLICY_KEY_BYTES])
 {
-	const struct policy_member *members = policy->members;
-	uint64_t *named = policy->asker.named;
 	uint32_t at, i;
 
 	memcpy(&at, key, sizeof at);
 	for (;; at++) {
 		i = policy->index[at & policy->index_mask];
 		if (i == 0)
-			return;
-		if (memcmp(members[i - 1].key, key, POLICY_KEY_BYTES) == 0)
-			break;
+			return policy->n_members;
+		if (memcmp(policy->members[i - 1].key, key, POLICY_KEY_BYTES) ==
+		    0)
+			return i - 1;
 	}
-	for (i--; i < policy->n_members &&
+}
+
+uint32_t
+policy_user_groups(uint32_t groups[POLICY_GROUPS_MAX],
+    const struct policy *policy, const struct policy_document *document,
+    const char *user)
+{
+	const struct policy_member *members = policy->members;
+	uint8_t key[POLICY_KEY_BYTES];
+	uint32_t n = 0;
+
+	if (policy->n_members == 0 || user[0] == '\0' ||
+	    strcmp(user, POLICY_ERASED) == 0)
+		return 0;
+	policy_hash_user(key, policy, user);
+	/* Sets of groups come before those of rules. */
+	for (uint32_t i = find_member(policy, key); i < policy->n_members &&
+	     memcmp(members[i].key, key, POLICY_KEY_BYTES) == 0;
+	     i++)
+		if (members[i].set < document->groups.count &&
+		    n < POLICY_GROUPS_MAX)
+			groups[n++] = members[i].set;
+	return n;
+}
+
+/* The rules that name the sets which this name is in. */
+static void
+add_sets(struct policy *policy, const uint8_t key[POLICY_KEY_BYTES])
+{
+	const struct policy_member *members = policy->members;
+	uint64_t *named = policy->asker.named;
+
+	for (uint32_t i = find_member(policy, key); i < policy->n_members &&
 	     memcmp(members[i].key, key, POLICY_KEY_BYTES) == 0;
 	     i++) {
 		const uint64_t *rules =

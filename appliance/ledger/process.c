@@ -1,12 +1,17 @@
 #include "appliance/ledger/process.h"
 #include "appliance/ledger/alerts.h"
+#include "appliance/ledger/box_page.h"
 #include "appliance/ledger/deliver.h"
+#include "appliance/ledger/documents.h"
 #include "appliance/ledger/events.h"
+#include "appliance/ledger/online.h"
 
 #include "appliance/ledger/by_key.h"
 #include "appliance/ledger/keys.h"
+#include "appliance/ledger/maintaining.h"
 #include "appliance/ledger/people.h"
 #include "appliance/ledger/tenant_use.h"
+#include "appliance/ledger/updating.h"
 #include "appliance/ledger/usage.h"
 #include "appliance/ledger/waiting.h"
 #include "shared/base/clock.h"
@@ -190,6 +195,9 @@ tick_tenant(struct tenant *tenant)
 	waiting_tick(tenant);
 	policy_tick(tenant);
 	hub_tick(tenant);
+	updating_tick(tenant);
+	maintaining_tick(tenant);
+	online_tick(tenant);
 	if (boottime - tenant->checkpoint_boottime < CHECKPOINT_EVERY_MS)
 		return;
 	if (batches_since_checkpoint(tenant) > 0)
@@ -215,10 +223,12 @@ got_tick(evutil_socket_t fd, short what, void *ctx)
 	by_key_tick(process);
 	tenant_watch(process);
 	hub_watch(process);
+	online_watch(process);
 	usage_watch(process);
 	enrolling_expire(process);
 	spools_expire(&process->spools, clock_boottime_ms());
 	people_tick(process->people);
+	box_page_tick(process);
 	tick_watch(process);
 }
 
@@ -266,6 +276,10 @@ open_site(struct process *process)
 		rc = site_tpm_open(process);
 	if (rc == 0)
 		rc = site_tpm_read_key(process);
+	if (rc == 0)
+		rc = setup_succession(&process->site_keys, &process->succession,
+		    &process->succession_arena, state, process->site.site,
+		    process->secret + 32);
 	if (rc == 0)
 		rc = setup_ca_digest(process->ca_sha256, state);
 	if (rc == 0)
@@ -477,6 +491,7 @@ note_clean_stop(struct process *process)
 static void
 release(struct process *process)
 {
+	box_page_stop(process);
 	while (process->fronts != NULL) {
 		/* What was committed is still told. */
 		ipc_flush(process->fronts->ipc, 200);
@@ -504,7 +519,9 @@ release(struct process *process)
 	entropy_free(process->entropy);
 	table_release(&process->again);
 	events_release(process);
+	documents_release(process);
 	deliver_release(process);
+	online_release(process);
 	sodium_free(process->secret);
 	people_close(process->people);
 	calls_release(process);

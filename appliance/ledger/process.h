@@ -28,6 +28,14 @@ struct deliver_policy {
 	uint32_t attempts; /* then it is given up */
 };
 
+/** Reports to hubs over the network; all zero: none. */
+struct online_policy {
+	int64_t interval_ms; /* 0: only when somebody asks */
+	const char *hub; /* where a license names none; NULL or "": nowhere */
+	int64_t timeout_ms; /* of one report */
+	struct deliver_policy retry; /* attempts: no end */
+};
+
 struct ledger_process_options {
 	const char *state; /* the site's folder; absolute */
 	const char *witness; /* folder of the witness; NULL: STATE.witness */
@@ -57,8 +65,16 @@ struct ledger_process_options {
 	uint32_t port; /* that the site listens on, for its URLs; 0: none */
 	int64_t tenant_idle_ms; /* before a tenant is closed; 0: 5 min */
 	int64_t audit_keep_days; /* entries that are searched; 0: for ever */
+	int64_t metering_person_days; /* hours of users and hosts; 0: ever */
 	int64_t journal_keep_days; /* rows of the journal; 0: for ever */
+	/** Folder shared with the root units of an appliance: requests to
+	 * them, their answers, the status page's file. NULL: this site is no
+	 * appliance. */
+	const char *appliance;
 	struct deliver_policy deliver; /* attempts 0: the default */
+	const char *update_dir; /* bundles on their way: update_files.h */
+	uint64_t update_most; /* bytes of one */
+	struct online_policy sync;
 };
 
 /** supervisor.core_main: `ctx` is a struct ledger_process_options. Status 0

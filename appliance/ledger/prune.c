@@ -80,7 +80,9 @@ ledger_beginning(struct ledger_beginning *out, struct ledger_view *view)
 	if (err != 0 || anchor.before == 0)
 		return err;
 	err = journal_header_verify(&header, head, anchor.header.data,
-	    anchor.header.len, view->ledger->site_public);
+	    anchor.header.len,
+	    site_keys_of(&view->ledger->site_keys, anchor.header.data,
+		anchor.header.len));
 	if (err != 0)
 		return err == ERR_NOMEM ? err : ERR_CORRUPT;
 	out->batch = anchor.before;
@@ -174,7 +176,7 @@ journal_may_prune(uint64_t *limit, struct ledger_view *view,
 static int
 read_header(struct journal_header *header, uint8_t head[32],
     struct record_span *token, const struct state *state, uint64_t number,
-    const uint8_t site_key[32], struct arena *arena)
+    const struct site_keys *keys, struct arena *arena)
 {
 	struct journal_batch batch;
 	struct record_span blob;
@@ -184,7 +186,8 @@ read_header(struct journal_header *header, uint8_t head[32],
 		err = view_batch(&batch, &blob, arena);
 	if (err == 0)
 		err = journal_header_verify(header, head, batch.header.data,
-		    batch.header.len, site_key);
+		    batch.header.len,
+		    site_keys_of(keys, batch.header.data, batch.header.len));
 	if (err != 0)
 		return err == ERR_NOMEM ? err : ERR_CORRUPT;
 	if (token != NULL)
@@ -198,7 +201,7 @@ header_at(struct journal_header *header, uint8_t head[32],
 {
 	struct arena arena = { .chunks = NULL };
 	int err = read_header(header, head, NULL, &view->state, number,
-	    view->ledger->site_public, &arena);
+	    &view->ledger->site_keys, &arena);
 
 	arena_release(&arena);
 	return err;
@@ -332,7 +335,7 @@ put_anchor(struct batch *batch, const struct row_pruned *row,
 	uint8_t head[32];
 	size_t hashes = 0;
 	int err = read_header(&header, head, &anchor.header, &batch->state,
-	    row->before - 1, batch->ledger->site_public, &arena);
+	    row->before - 1, &batch->ledger->site_keys, &arena);
 
 	if (err == 0)
 		err = history_frontier(frontier, &hashes, &batch->state,

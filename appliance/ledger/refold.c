@@ -81,7 +81,9 @@ refold_batch(struct refold *refold, uint64_t number)
 	err = view_batch(&batch, &blob, &refold->arena);
 	if (err == 0)
 		err = journal_header_verify(&header, head, batch.header.data,
-		    batch.header.len, refold->walk.site_key);
+		    batch.header.len,
+		    journal_walk_key(&refold->walk, batch.header.data,
+			batch.header.len));
 	if (err == 0)
 		err = batch_store(&refold->state, &header, head, &batch.header,
 		    blob.data, blob.len, &refold->scratch);
@@ -209,7 +211,7 @@ copy_kept(void *ctx, const struct record_span *key,
 	if (number >= refold->before)
 		return 1;
 	int err = journal_batch_verify(&header, known.head, value->data,
-	    value->len, refold->walk.site_key);
+	    value->len, refold->walk.keys);
 
 	known.batch = number;
 	if (err == 0)
@@ -237,7 +239,7 @@ check_history(struct refold *refold)
 
 	if (err == 0)
 		err = journal_batch_verify(&header, head, blob.data, blob.len,
-		    refold->walk.site_key);
+		    refold->walk.keys);
 	if (err == 0)
 		err = history_root(root, &refold->state, refold->before);
 	if (err == 0 && memcmp(root, header.history, sizeof root) != 0)
@@ -283,19 +285,23 @@ static int
 refold_beginning(struct refold *refold)
 {
 	struct journal_anchor anchor;
-	uint8_t site_key[32];
 	int err = ledger_anchor(&anchor, refold->from);
 
 	if (err != 0 || anchor.before == 0)
 		return err;
 	refold->before = anchor.before;
-	memcpy(site_key, refold->walk.site_key, sizeof site_key);
+	const struct site_keys *keys = refold->walk.keys;
+
 	err = base_get(&refold->base, &refold->from->state);
 	if (err == 0 &&
 	    (refold->base.chunks == 0 || refold->base.batch < anchor.before))
 		err = ERR_CORRUPT;
 	if (err == 0)
-		err = journal_walk_anchor(&refold->walk, site_key, &anchor);
+		err = journal_walk_anchor(&refold->walk,
+		    site_keys_of(keys, anchor.header.data, anchor.header.len),
+		    &anchor);
+	if (err == 0)
+		journal_walk_trust(&refold->walk, keys);
 	if (err == 0)
 		err = base_load(refold->store, &refold->base,
 		    &refold->from->state);
@@ -351,7 +357,11 @@ ledger_refold(struct ledger_view *from, const struct ledger_options *to)
 
 	if (err != 0)
 		return err;
+	const struct site_keys one = site_keys_one(to->site_public);
+
 	journal_walk_init(&refold.walk, to->site_public);
+	journal_walk_trust(&refold.walk,
+	    to->site_keys != NULL ? to->site_keys : &one);
 	refold.cache = license_cache_new();
 	if (refold.cache == NULL)
 		err = ERR_NOMEM;

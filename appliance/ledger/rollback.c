@@ -48,6 +48,7 @@ rollback_fill_site(struct site_view *site, struct process *process)
 {
 	const struct own_guard *own = &process->guard;
 
+	site->succession = process->succession.steps;
 	site->witness = witness_class_of(own->witness);
 	site->ticks = own->report.counter;
 	site->ticked_at = own->ticked_at;

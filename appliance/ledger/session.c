@@ -380,6 +380,7 @@ fill_hello(struct hello_reply *reply, const struct request *request,
 		    (unsigned long long)hello->known.batch,
 		    (unsigned long long)header.batch);
 	}
+	reply->succession = process->succession.steps;
 	ledger_view_close(view);
 	return rc;
 }

@@ -15,7 +15,7 @@ site_request(const struct request *request)
 		return;
 	int rc = setup_request_sign(&token, &process->site,
 	    request->tenant->name, process_now(process), process->secret,
-	    process->identity != NULL);
+	    process->identity, &process->succession);
 
 	if (rc == 0) {
 		reply.request.data = token.data;
@@ -28,8 +28,8 @@ site_request(const struct request *request)
 }
 
 /* Can it grant seats? A full disk is not ready, though it reads and renews. */
-static const char *
-trouble(const struct process *process)
+const char *
+site_trouble(const struct process *process)
 {
 	if (process->phase == PHASE_STARTING)
 		return "the site is starting";
@@ -48,7 +48,7 @@ void
 site_health(const struct request *request)
 {
 	struct health health = { .status = "ok" };
-	const char *words = trouble(request->process);
+	const char *words = site_trouble(request->process);
 
 	if (request_read(request) == NULL)
 		return;

@@ -1,8 +1,8 @@
 /*
  * The TPM of the site's own box: opened before anything else, because the site
  * key may be sealed to it; then its counter is the site's witness (tick.c) and
- * its clock tells how long the machine was on (process.c). Only the start and
- * the guard's thread speak to it.
+ * its clock tells how long the machine was on (process.c). The start, the
+ * guard's thread and whoever makes a report (measure.h) speak to it.
  */
 #include "appliance/ledger/inside.h"
 

@@ -1,9 +1,12 @@
 /* State: channels, and what is on its way to them. See ledger_channel.h. */
 #include "appliance/ledger/codec.h"
 #include "appliance/ledger/ledger_channel.h"
+#include "shared/base/err.h"
 #include "shared/base/text.h"
 
 #define DELIVERY_KEY (8 + 8)
+/* What it is of stands above what it tells. */
+#define OF_SHIFT 8
 
 /* --- channels ---------------------------------------------------------------- */
 
@@ -22,8 +25,11 @@ state_channel_read(struct state_channel *out, const struct record_span *key,
 	codec_get_bytes(out->commitment, &r, sizeof out->commitment);
 	out->by.kind = codec_get_u32(&r);
 	out->by.id = codec_get_u64(&r);
+	/* It was not there when all took alerts. */
+	if (r.left > 0)
+		out->takes = codec_get_u32(&r);
 	if (key->len != 8 || out->kind > CHANNEL_SYSLOG ||
-	    out->least > ALERT_CRITICAL)
+	    out->least > ALERT_CRITICAL || out->takes > CHANNEL_CRM)
 		r.failed = true;
 	else
 		out->channel = be64_read(key->data);
@@ -62,6 +68,8 @@ state_channel_put(struct state *state, const struct state_channel *channel)
 	codec_put_bytes(&w, channel->commitment, sizeof channel->commitment);
 	codec_put_u32(&w, channel->by.kind);
 	codec_put_u64(&w, channel->by.id);
+	if (channel->takes != CHANNEL_ALERTS)
+		codec_put_u32(&w, channel->takes);
 	return store_put(&state->txn, STORE_CHANNELS, key, sizeof key, w.data,
 	    w.len);
 }
@@ -95,14 +103,16 @@ state_delivery_read(struct state_delivery *out, const struct record_span *key,
 	out->subject.id = codec_get_u64(&r);
 	out->subject.stage = codec_get_u32(&r);
 	out->event = codec_get_u32(&r);
+	out->of = out->event >> OF_SHIFT;
+	out->event &= (1u << OF_SHIFT) - 1;
 	out->state = codec_get_u32(&r);
 	out->attempts = codec_get_u32(&r);
 	out->created_at = (int64_t)codec_get_u64(&r);
 	out->due_at = (int64_t)codec_get_u64(&r);
 	out->status = codec_get_u32(&r);
 	if (key->len != DELIVERY_KEY || r.left >= sizeof out->error ||
-	    out->event > ALERT_EVENT_CLOSED || out->state > DELIVERY_IS_DEAD ||
-	    out->subject.kind >= ALERT_KINDS ||
+	    out->event > ALERT_EVENT_MADE || out->state > DELIVERY_IS_DEAD ||
+	    out->subject.kind >= ALERT_KINDS || out->of > CHANNEL_CRM ||
 	    out->subject.about > ALERT_OF_CHANNEL) {
 		r.failed = true;
 	} else {
@@ -124,9 +134,19 @@ state_delivery(struct state_delivery *out, const struct state *state,
 	write_key(key, row, channel);
 	int err = store_get(&value, &state->txn, STORE_OUTBOX, key, sizeof key);
 
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		err = store_get(&value, &state->txn, STORE_OUTBOX_KEPT, key,
+		    sizeof key);
 	return err != 0 ? err
 			: state_delivery_read(out,
 			      &(struct record_span){ key, sizeof key }, &value);
+}
+
+static enum store_table
+table_of(const struct state_delivery *delivery)
+{
+	return delivery->of == CHANNEL_ALERTS ? STORE_OUTBOX
+					      : STORE_OUTBOX_KEPT;
 }
 
 int
@@ -143,15 +163,15 @@ state_delivery_put(struct state *state, const struct state_delivery *delivery)
 	codec_put_u32(&w, delivery->subject.about);
 	codec_put_u64(&w, delivery->subject.id);
 	codec_put_u32(&w, delivery->subject.stage);
-	codec_put_u32(&w, delivery->event);
+	codec_put_u32(&w, delivery->event | delivery->of << OF_SHIFT);
 	codec_put_u32(&w, delivery->state);
 	codec_put_u32(&w, delivery->attempts);
 	codec_put_u64(&w, (uint64_t)delivery->created_at);
 	codec_put_u64(&w, (uint64_t)delivery->due_at);
 	codec_put_u32(&w, delivery->status);
 	codec_put_bytes(&w, delivery->error, strlen(delivery->error));
-	return store_put(&state->txn, STORE_OUTBOX, key, sizeof key, w.data,
-	    w.len);
+	return store_put(&state->txn, table_of(delivery), key, sizeof key,
+	    w.data, w.len);
 }
 
 int
@@ -161,7 +181,7 @@ state_delivery_delete(struct state *state,
 	uint8_t key[DELIVERY_KEY];
 
 	write_key(key, delivery->row, delivery->channel);
-	return store_delete(&state->txn, STORE_OUTBOX, key, sizeof key);
+	return store_delete(&state->txn, table_of(delivery), key, sizeof key);
 }
 
 struct finding {
@@ -192,6 +212,46 @@ state_delivery_find(struct state_delivery *out, const struct state *state,
 	    store_each(&state->txn, STORE_OUTBOX, NULL, 0, compare, &finding);
 
 	if (err == 0)
+		err = store_each(&state->txn, STORE_OUTBOX_KEPT, NULL, 0,
+		    compare, &finding);
+	if (err == 0)
 		return ERR_NOT_FOUND_INTERNAL;
 	return err == 1 ? 0 : err;
+}
+
+struct counting {
+	uint32_t n;
+	struct state_delivery *worst;
+};
+
+static int
+count_row(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct counting *counting = ctx;
+	struct state_delivery delivery;
+	int err = state_delivery_read(&delivery, key, value);
+
+	if (err != 0)
+		return err;
+	if (counting->worst != NULL &&
+	    (counting->n == 0 || delivery.attempts > counting->worst->attempts))
+		*counting->worst = delivery;
+	counting->n++;
+	return 0;
+}
+
+int
+delivery_waiting(uint32_t *n, struct state_delivery *worst,
+    const struct state *state, uint64_t row)
+{
+	struct counting counting = { 0, worst };
+	uint8_t key[8];
+
+	be64_write(key, row);
+	int err = store_each(&state->txn, STORE_OUTBOX_KEPT, key, sizeof key,
+	    count_row, &counting);
+
+	*n = counting.n;
+	return err;
 }

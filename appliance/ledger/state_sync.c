@@ -13,12 +13,21 @@ static const struct record_field sync_state_fields[] = {
 	R_STRUCT(sync_state, mark, &report_mark_record, 0, "What was taken."),
 	R_TIME(sync_state, since, 0, "Its first license was installed."),
 	R_TIME(sync_state, receipt_at, 0, "The last receipt came."),
-	R_U64(sync_state, made, 0, U53_MAX, 0, "The last report made."),
+	R_U64(sync_state, made, 0, U53_MAX, 0,
+	    "First report of the last export."),
 	R_TIME(sync_state, made_at, 0, "When."),
 	R_U64(sync_state, answered, 0, U53_MAX, 0, "The last one answered."),
 	R_U32(sync_state, answer, 0, UINT32_MAX, 0, "How."),
 	R_TIME(sync_state, answered_at, 0, "When."),
 	R_TEXT(sync_state, reason, 0, 191, RECORD_OPTIONAL, "Why."),
+	R_U64(sync_state, lost_from, 0, U53_MAX, RECORD_OPTIONAL,
+	    "First batch that was taken and is not of this journal."),
+	R_U64(sync_state, lost_to, 0, U53_MAX, RECORD_OPTIONAL, "Last one."),
+	R_U32(sync_state, lost_generation, 0, UINT32_MAX, RECORD_OPTIONAL,
+	    "Generation of that."),
+	R_U64(sync_state, lost_overage, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Overage seats in them."),
+	R_TIME(sync_state, lost_at, RECORD_OPTIONAL, "Known since."),
 };
 RECORD_DEFINE(sync_state, 1, "The site and a vendor.");
 
@@ -137,6 +146,13 @@ fold_receipt_taken(struct state *state, const struct row *row,
 		memcpy(sync.mark.head, r->taken.head, 32);
 		memcpy(sync.mark.history, r->taken.history, 32);
 		sync.receipt_at = place->time;
+	}
+	if (r->lost_from != 0) {
+		sync.lost_from = r->lost_from;
+		sync.lost_to = r->taken.batch;
+		sync.lost_generation = r->taken.generation;
+		sync.lost_overage = r->lost_overage;
+		sync.lost_at = place->time;
 	}
 	sync.answered = r->report;
 	sync.answer = r->answer;

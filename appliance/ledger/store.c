@@ -2,6 +2,7 @@
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
+#include "shared/base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -94,8 +95,10 @@ store_lock(struct store *store, const char *path)
 	return ERR_SYSTEM;
 }
 
+_Static_assert(STORE_META == 0, "the format is read first");
+
 static int
-store_open_tables(struct store *store, bool create)
+store_open_tables(struct store *store, const struct store_options *options)
 {
 	MDB_txn *txn = NULL;
 	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
@@ -104,9 +107,18 @@ store_open_tables(struct store *store, bool create)
 		return store_error(rc, "open the tables");
 	for (size_t i = 0; i < STORE_TABLES && rc == 0; i++) {
 		/* Tables that a later version added are made on the way. */
-		unsigned int flags = create || i > 0 ? MDB_CREATE : 0;
+		unsigned int flags = options->create || i > 0 ? MDB_CREATE : 0;
 
 		rc = mdb_dbi_open(txn, tables[i].name, flags, &store->table[i]);
+		int err = rc == 0 && i == STORE_META
+		    ? store_format_settle(&store->format, txn, store->table[i],
+			  options)
+		    : 0;
+
+		if (err != 0) {
+			mdb_txn_abort(txn);
+			return err;
+		}
 	}
 	if (rc != 0) {
 		mdb_txn_abort(txn);
@@ -133,6 +145,8 @@ store_open_env(struct store *store, const struct store_options *options)
 		rc = mdb_env_set_mapsize(store->env,
 		    options->map_bytes != 0 ? options->map_bytes
 					    : STORE_MAP_BYTES);
+	if (rc == 0)
+		rc = file_reserve_lmdb_lock(options->path);
 	if (rc == 0)
 		rc = mdb_env_open(store->env, options->path, flags, 0600);
 	if (rc == 0)
@@ -176,7 +190,7 @@ store_open(struct store **out, const struct store_options *options)
 	if (err == 0)
 		err = store_open_env(store, options);
 	if (err == 0)
-		err = store_open_tables(store, options->create);
+		err = store_open_tables(store, options);
 	if (err != 0) {
 		store_close(store);
 		return err;

@@ -64,7 +64,14 @@
 	X(STORE_HUB_ISSUED, "hub_issued", 1)         \
 	X(STORE_HUB_REVISED, "hub_revised", 1)       \
 	X(STORE_HUB_SITES, "hub_sites", 1)           \
-	X(STORE_HUB_REPORTED, "hub_reported", 1)
+	X(STORE_HUB_REPORTED, "hub_reported", 1)     \
+	X(STORE_UPDATE, "update", 1)                 \
+	X(STORE_HUB_IMAGES, "hub_images", 1)         \
+	X(STORE_HUB_MEASURED, "hub_measured", 1)     \
+	X(STORE_CREDITS, "credits", 1)               \
+	X(STORE_MAINTENANCE, "maintenance", 1)       \
+	X(STORE_HUB_INVOICES, "hub_invoices", 1)     \
+	X(STORE_OUTBOX_KEPT, "outbox_kept", 0)
 
 enum store_table {
 #define X(name, text, dumped) name,
@@ -75,6 +82,18 @@ enum store_table {
 
 /** Map of an environment unless told otherwise; the file is sparse. */
 #define STORE_MAP_BYTES ((size_t)64 << 30)
+
+/**
+ * How values are written. A program reads and writes all formats up to its own;
+ * a store goes to a newer one only when told to (`hold_format` false), which on
+ * an appliance is not before the new version was confirmed and no slot has an
+ * older one any more that may be started: until then that one still opens it. One of a format above its own it leaves
+ * as it is (ERR_CONFLICT, logged). A new format needs its number here, its step
+ * in store_format.c, and writers of the one before as long as that may be held.
+ */
+#ifndef STORE_FORMAT
+#define STORE_FORMAT 1
+#endif
 
 struct store;
 
@@ -89,6 +108,8 @@ struct store_options {
 	bool map_grows; /* store_grow may make it larger */
 	bool volatile_; /* never sync: for the simulator */
 	bool create; /* make the folder and its tables when missing */
+	bool hold_format; /* do not take it to a newer format */
+	uint32_t format; /* the program's own; 0: STORE_FORMAT; for tests */
 };
 
 const char *store_table_name(enum store_table table);
@@ -101,10 +122,13 @@ bool store_table_is_state(enum store_table table);
  *
  * @retval ERR_BUSY       Somebody else has it.
  * @retval ERR_NOT_FOUND  There is none, and `create` is false.
+ * @retval ERR_CONFLICT   A newer version took it to its own format.
  * Others: ERR_FULL, ERR_IO, ERR_CORRUPT, ERR_SYSTEM, ERR_NOMEM; logged.
  */
 int store_open(struct store **store, const struct store_options *options);
 void store_close(struct store *store);
+/** The format that it is in since it was opened. */
+uint32_t store_format(const struct store *store);
 
 /** Begin; ends with store_commit or store_abort, exactly one of them. */
 int store_begin(struct store_txn *txn, struct store *store, bool write);

@@ -14,6 +14,7 @@ struct store {
 	MDB_env *env;
 	MDB_dbi table[STORE_TABLES];
 	int lock_fd;
+	uint32_t format; /* since it was opened */
 	bool map_grows;
 	_Atomic bool broken;
 	pthread_mutex_t lock; /* of what follows, and of the map itself */
@@ -24,6 +25,10 @@ struct store {
 
 void store_enter(struct store *store);
 void store_leave(struct store *store);
+/** In store_format.c: before anything else is read or written. `meta` is open.
+ * Changes the format where it may; tells which it is then. */
+int store_format_settle(uint32_t *format, MDB_txn *txn, MDB_dbi meta,
+    const struct store_options *options);
 /** Ours for LMDB's and the system's. */
 int store_error(int rc, const char *what);
 

@@ -28,6 +28,12 @@ struct sync_state {
 	uint32_t answer; /* enum report_answer */
 	int64_t answered_at;
 	char reason[192];
+	/** Batches that the vendor has taken and that are not of this journal:
+	 * it was put back since. 0: there was never one. */
+	uint64_t lost_from, lost_to;
+	uint32_t lost_generation; /* of the last one */
+	uint64_t lost_overage; /* overage seats of all vendors in them */
+	int64_t lost_at; /* when a receipt showed it */
 };
 extern const struct record sync_state_record;
 
@@ -50,6 +56,22 @@ int fold_receipt_taken(struct state *state, const struct row *row,
  * or of a newer document (refresh_by); INT64_MAX: never. */
 int sync_stops_at(int64_t *at, const struct state *state,
     const struct license *license);
+
+/** The first batch of a later generation than that. ERR_ROLLED_BACK: there is
+ * none. */
+int sync_restart(uint64_t *batch, const struct state *state, uint32_t after);
+/** What of a mark is not of this journal: batches from there on, and so many
+ * overage seats; 0: all of it is. */
+int sync_lost(uint64_t *from, uint64_t *overage, struct state *state,
+    const struct report_mark *mark);
+
+/** What reports to that vendor tell of people: by the policy in force, in
+ * sync_people.c. Pseudonyms, unless it says otherwise. */
+int sync_people(enum report_people *out, struct ledger_view *view,
+    const char *vendor);
+/** Whose name it is. ERR_NOT_FOUND_INTERNAL: he was erased. */
+int sync_name(struct report_name *out, const struct ledger_view *view,
+    const uint8_t subject[SUBJECT_BYTES]);
 
 /** LEDGER_SYNC_MADE: struct sync_ask. */
 int decide_sync_made(struct batch *batch, struct command *command);

@@ -14,6 +14,7 @@
 struct making {
 	struct sync_ask ask; /* the command's request */
 	struct report_proof proof;
+	void (*done)(struct call *call); /* NULL: it is answered */
 	bool previews;
 	union {
 		struct sync_previewed previewed;
@@ -98,11 +99,14 @@ run_report(struct work *work)
 	struct report_mark next;
 	struct ledger_view *view;
 	bool more = false;
+	struct measure measure;
 	int err = ledger_view_open(&view, call->tenant->ledger);
 
+	measure_look(&measure, call->process->identity,
+	    call->process->options->appliance);
 	if (err == 0) {
 		err = sync_build(&token, &body, &report, &next, &more, view,
-		    making->ask.vendor, after, &making->proof);
+		    making->ask.vendor, after, &making->proof, &measure);
 		if (err == 0)
 			err = fill_reply(making, call, view, &report, &next,
 			    more, &token, &body);
@@ -119,6 +123,10 @@ finish_report(struct call *call)
 {
 	struct making *making = call->own;
 
+	if (making->done != NULL) {
+		making->done(call);
+		return;
+	}
 	if (call->write.command.err == 0)
 		call->reply = &making->u;
 	else
@@ -127,16 +135,13 @@ finish_report(struct call *call)
 }
 
 static struct making *
-making_new(struct call *call, const char *vendor, bool previews)
+making_begin(struct call *call, const char *vendor, bool previews)
 {
 	struct process *process = call->process;
 	struct making *making = arena_alloc(&call->arena, sizeof(*making));
 
-	if (making == NULL) {
-		call->write.command.err = ERR_NOMEM;
-		call_answer(call);
+	if (making == NULL)
 		return NULL;
-	}
 	memset(making, 0, sizeof(*making));
 	text_copy(making->ask.vendor, sizeof(making->ask.vendor), vendor);
 	making->previews = previews;
@@ -147,6 +152,18 @@ making_new(struct call *call, const char *vendor, bool previews)
 	making->proof.clock_doubted = process->clock.clock.held;
 	pthread_mutex_unlock(&process->clock.lock);
 	call->own = making;
+	return making;
+}
+
+static struct making *
+making_new(struct call *call, const char *vendor, bool previews)
+{
+	struct making *making = making_begin(call, vendor, previews);
+
+	if (making == NULL) {
+		call->write.command.err = ERR_NOMEM;
+		call_answer(call);
+	}
 	return making;
 }
 
@@ -169,12 +186,31 @@ sync_preview_asked(const struct request *request)
 static void
 finish_made(struct call *call)
 {
+	const struct making *making = call->own;
+
 	if (call->write.command.err != 0) {
-		command_finish(call);
+		if (making->done != NULL)
+			making->done(call);
+		else
+			command_finish(call);
 		return;
 	}
 	call->finish = finish_report;
 	call_vault(call, run_report);
+}
+
+static void
+make(struct call *call, struct making *making, bool first)
+{
+	if (!first) {
+		call->finish = finish_report;
+		call_vault(call, run_report);
+		return;
+	}
+	call->write.command.op = LEDGER_SYNC_MADE;
+	call->write.command.request = &making->ask;
+	call->finish = finish_made;
+	call_commit(call);
 }
 
 void
@@ -190,13 +226,35 @@ sync_export_asked(const struct request *request)
 	if (making == NULL)
 		return;
 	/* Of several files in a row only the first says that. */
-	if (asked->after.sequence != 0) {
-		call->finish = finish_report;
-		call_vault(call, run_report);
-		return;
+	make(call, making, asked->after.sequence == 0);
+}
+
+bool
+sync_make(struct tenant *tenant, const char *vendor, bool first,
+    void (*done)(struct call *call))
+{
+	struct sync_export asked = { .vendor = "" };
+
+	text_copy(asked.vendor, sizeof(asked.vendor), vendor);
+	struct call *call =
+	    call_new_own(tenant, OP_SYNC_EXPORT, &asked, sizeof(asked));
+	struct making *making =
+	    call != NULL ? making_begin(call, vendor, false) : NULL;
+
+	if (making == NULL) {
+		if (call != NULL)
+			call_free(call);
+		return false;
 	}
-	call->write.command.op = LEDGER_SYNC_MADE;
-	call->write.command.request = &making->ask;
-	call->finish = finish_made;
-	call_commit(call);
+	making->done = done;
+	make(call, making, first);
+	return true;
+}
+
+const struct sync_exported *
+sync_made(const struct call *call)
+{
+	const struct making *making = call->own;
+
+	return &making->u.exported;
 }

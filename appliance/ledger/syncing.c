@@ -17,6 +17,7 @@
 struct syncing {
 	struct ledger_view *view;
 	const char *vendor;
+	struct measure *measure; /* or NULL */
 	struct arena arena; /* of one question */
 	uint64_t last; /* batch that was read last */
 };
@@ -121,6 +122,104 @@ source_lent(void *ctx, uint8_t digest[32], char feature[64], uint64_t license,
 	return found ? 0 : lent_of_old(s, digest, feature, license);
 }
 
+/* --- the edition of a license at a batch ------------------------------------------- */
+
+struct editions {
+	struct syncing *s;
+	uint64_t license;
+	uint64_t before; /* this serial */
+	uint64_t found; /* the highest one below */
+	uint32_t n;
+};
+
+static int
+see_document(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct editions *editions = ctx;
+	struct syncing *s = editions->s;
+	struct state_document document;
+	struct license license;
+
+	(void)value;
+	int err = key->len == 32
+	    ? state_document(&document, &s->view->state, key->data)
+	    : ERR_CORRUPT;
+
+	if (err != 0 || document.license != editions->license)
+		return err;
+	arena_clear(&s->arena);
+	err = license_read_stored(&license, (const char *)document.token.data,
+	    document.token.len, &s->arena);
+	if (err != 0)
+		return err;
+	editions->n++;
+	if (license.serial < editions->before &&
+	    license.serial > editions->found)
+		editions->found = license.serial;
+	return 0;
+}
+
+/* The serial that a batch installs of it; 0: none. */
+static int
+installed_in(uint64_t *serial, struct syncing *s, uint64_t license,
+    uint64_t number)
+{
+	struct journal_batch batch = { .rows = { NULL, 0 } };
+	struct record_span blob;
+
+	arena_clear(&s->arena);
+	int err = state_batch(&blob, &s->view->state, number);
+
+	if (err == 0)
+		err = view_batch(&batch, &blob, &s->arena);
+	const struct journal_row_bytes *rows = batch.rows.items;
+
+	for (uint32_t i = 0; err == 0 && *serial == 0 && i < batch.rows.count;
+	     i++) {
+		const struct record_span *bytes = &rows[i].bytes;
+		struct row row;
+
+		if (be16_read(bytes->data) != ROW_LICENSE_INSTALLED)
+			continue;
+		err = row_read(&row, 1, bytes->data, bytes->len, &s->arena);
+		if (err == 0 && row.u.license_installed.license == license)
+			*serial = row.u.license_installed.document.serial;
+	}
+	return err;
+}
+
+/* The one in force, or the one before the next that came. */
+static int
+source_edition(void *ctx, uint64_t *serial, uint64_t license)
+{
+	struct syncing *s = ctx;
+	struct editions editions = { s, license, UINT64_MAX, 0, 0 };
+	const struct state_license *now;
+	uint64_t next = 0;
+
+	arena_clear(&s->arena);
+	int err = state_license(&now, &s->view->state, license, &s->arena);
+
+	if (err != 0)
+		return err;
+	*serial = now->document.serial;
+	err = store_each(&s->view->state.txn, STORE_DOCUMENTS, NULL, 0,
+	    see_document, &editions);
+	if (err != 0 || editions.n < 2)
+		return err;
+	for (uint64_t n = s->last;
+	     n < s->view->state.counters.batches && err == 0 && next == 0; n++)
+		err = installed_in(&next, s, license, n);
+	if (err != 0 || next == 0)
+		return err;
+	editions = (struct editions){ s, license, next, 0, 0 };
+	err = store_each(&s->view->state.txn, STORE_DOCUMENTS, NULL, 0,
+	    see_document, &editions);
+	*serial = editions.found != 0 ? editions.found : next;
+	return err;
+}
+
 static int
 source_pseudonym(void *ctx, uint8_t out[16], uint64_t device)
 {
@@ -130,57 +229,24 @@ source_pseudonym(void *ctx, uint8_t out[16], uint64_t device)
 	return 0;
 }
 
+static int
+source_name(void *ctx, struct report_name *out,
+    const uint8_t subject[SUBJECT_BYTES])
+{
+	const struct syncing *s = ctx;
+
+	return sync_name(out, s->view, subject);
+}
+
+static int
+source_quote(void *ctx, struct quote *out, const uint8_t subject[32])
+{
+	const struct syncing *s = ctx;
+
+	return s->measure->quote(s->measure, out, subject);
+}
+
 /* --- where it begins --------------------------------------------------------------- */
-
-static int
-generation_of(uint32_t *generation, struct syncing *s, uint64_t number)
-{
-	struct journal_batch batch;
-	struct journal_header header;
-	struct record_span blob;
-	struct buf payload = { .data = NULL };
-
-	arena_clear(&s->arena);
-	int err = state_batch(&blob, &s->view->state, number);
-
-	/* What was given up is of the oldest. */
-	*generation = 0;
-	if (err == ERR_NOT_FOUND_INTERNAL)
-		return 0;
-	if (err == 0)
-		err = view_batch(&batch, &blob, &s->arena);
-	if (err == 0)
-		err = token_peek(&payload, batch.header.data, batch.header.len);
-	if (err == 0)
-		err = record_read_json(&header, &journal_header_record,
-		    (char *)payload.data, payload.len, &s->arena, NULL);
-	if (err == 0)
-		*generation = header.generation;
-	buf_release(&payload);
-	return err;
-}
-
-/* The first batch of a later generation than that. Generations only go up. */
-static int
-find_restart(uint64_t *batch, struct syncing *s, uint32_t after)
-{
-	uint64_t low = 0, high = s->view->state.counters.batches;
-
-	while (low < high) {
-		uint64_t middle = low + (high - low) / 2;
-		uint32_t generation;
-		int err = generation_of(&generation, s, middle);
-
-		if (err != 0)
-			return err;
-		if (generation > after)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	*batch = low;
-	return low < s->view->state.counters.batches ? 0 : ERR_ROLLED_BACK;
-}
 
 static int
 find_begin(struct report_asked *asked, struct syncing *s,
@@ -205,24 +271,29 @@ find_begin(struct report_asked *asked, struct syncing *s,
 	if (after != NULL && after->sequence > sync.mark.sequence)
 		return ERR_ROLLED_BACK;
 	asked->restarts = true;
-	return find_restart(&asked->restart, s, asked->previous.generation);
+	return sync_restart(&asked->restart, &s->view->state,
+	    asked->previous.generation);
 }
 
 int
 sync_build(struct buf *token, struct buf *body, struct report *report,
     struct report_mark *next, bool *more, struct ledger_view *view,
     const char *vendor, const struct report_mark *after,
-    const struct report_proof *proof)
+    const struct report_proof *proof, struct measure *measure)
 {
-	struct syncing s = { .view = view, .vendor = vendor };
+	struct syncing s = { .view = view,
+		.vendor = vendor,
+		.measure = measure };
 	const struct ledger *ledger = view->ledger;
-	const struct report_source source = {
+	struct report_source source = {
 		.ctx = &s,
 		.batch = source_batch,
 		.license = source_license,
 		.lent = source_lent,
+		.edition = source_edition,
 		.history = history_source(&view->state),
 		.pseudonym = source_pseudonym,
+		.quote = measure != NULL ? source_quote : NULL,
 	};
 	struct report_asked asked = {
 		.site = ledger->site,
@@ -234,10 +305,18 @@ sync_build(struct buf *token, struct buf *body, struct report *report,
 	};
 	int err = find_begin(&asked, &s, after);
 
+	if (measure != NULL)
+		asked.measured = measure->said;
 	asked.proof.counter = view->state.counters.tick;
 	if (err == 0 && view->state.counters.batches == 0)
 		err = ERR_NOT_FOUND_INTERNAL;
 	asked.newest = view->state.counters.batches - 1;
+	if (err == 0)
+		err = sync_people(&asked.people, view, vendor);
+	if (asked.people == REPORT_NOBODY)
+		source.pseudonym = NULL;
+	if (asked.people == REPORT_CLEAR)
+		source.name = source_name;
 	if (err == 0)
 		err = report_build(token, body, report, next, &source, &asked,
 		    ledger->site_secret);
@@ -319,11 +398,37 @@ sync_seal(struct buf *file, struct ledger_view *view, const char *vendor,
 	return err == 0 ? sync_box_seal(file, &box, receiver) : err;
 }
 
+/* --- how long nothing was acknowledged ------------------------------------------------- */
+
+int
+sync_unsynced(uint64_t *percent, uint64_t *days, struct ledger_view *view,
+    const struct license *license, int64_t now_ms)
+{
+	const int64_t most = (int64_t)license->sync.max_unsynced_days * DAY_MS;
+	struct sync_state sync;
+
+	*percent = 0;
+	*days = 0;
+	if (most == 0)
+		return 0;
+	int err = state_sync(&sync, &view->state, license->vendor.id);
+
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	int64_t from = sync.receipt_at != 0 ? sync.receipt_at : sync.since;
+	int64_t passed = now_ms > from ? now_ms - from : 0;
+
+	*days = (uint64_t)(passed / DAY_MS);
+	*percent = passed >= most ? 100 : (uint64_t)(passed * 100 / most);
+	return 0;
+}
+
 /* --- how the site stands ----------------------------------------------------------------- */
 
 struct standing {
 	struct query *q;
 	struct sync_vendor_view *items;
+	int64_t *named; /* its hub: by a license issued then */
 	uint32_t n;
 };
 
@@ -351,6 +456,11 @@ add_vendor(void *ctx, const struct sync_state *sync)
 		.answered = sync->answered,
 		.answer = sync->answer,
 		.days = passed > 0 ? (uint32_t)(passed / DAY_MS) : 0,
+		.lost_from = sync->lost_from,
+		.lost_to = sync->lost_to,
+		.lost_generation = sync->lost_generation,
+		.lost_overage = sync->lost_overage,
+		.lost_at = sync->lost_at,
 	};
 	if (mark->sequence > 0)
 		view->waiting_batches =
@@ -358,6 +468,19 @@ add_vendor(void *ctx, const struct sync_state *sync)
 	text_copy(view->vendor, sizeof view->vendor, sync->vendor);
 	text_copy(view->reason, sizeof view->reason, sync->reason);
 	return 0;
+}
+
+/* The newest license that names a hub says where it is. */
+static void
+add_hub(struct standing *standing, uint32_t i, const struct license *license)
+{
+	struct sync_vendor_view *view = &standing->items[i];
+
+	if (license->sync.hub[0] == '\0' ||
+	    (view->hub[0] != '\0' && license->issued_at < standing->named[i]))
+		return;
+	standing->named[i] = license->issued_at;
+	text_copy(view->hub, sizeof view->hub, license->sync.hub);
 }
 
 /* What its licenses allow: the strictest counts. */
@@ -381,6 +504,7 @@ add_license(void *ctx, const struct record_span *key,
 
 		if (strcmp(view->vendor, license.document.vendor.id) != 0)
 			continue;
+		add_hub(standing, i, &license.document);
 		if (days != 0 && (view->max_days == 0 || days < view->max_days))
 			view->max_days = days;
 		if (stops != INT64_MAX &&
@@ -398,7 +522,9 @@ query_sync(struct query *q)
 
 	standing.items =
 	    arena_alloc(q->arena, SYNC_VENDORS_MAX * sizeof *standing.items);
-	if (standing.items == NULL)
+	standing.named =
+	    arena_alloc(q->arena, SYNC_VENDORS_MAX * sizeof *standing.named);
+	if (standing.items == NULL || standing.named == NULL)
 		return ERR_NOMEM;
 	int err = state_each_sync(&q->view->state, add_vendor, &standing);
 

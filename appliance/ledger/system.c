@@ -87,7 +87,8 @@ open_env(MDB_env **env, const char *path)
 	if (rc != 0)
 		return rc;
 	if ((rc = mdb_env_set_mapsize(*env, MAP_BYTES)) == 0 &&
-	    (rc = mdb_env_set_maxdbs(*env, 16)) == 0)
+	    (rc = mdb_env_set_maxdbs(*env, 16)) == 0 &&
+	    (rc = file_reserve_lmdb_lock(path)) == 0)
 		rc = mdb_env_open(*env, path, MDB_NOTLS, 0600);
 	if (rc != 0) {
 		mdb_env_close(*env);

@@ -2,8 +2,10 @@
 #include "appliance/ledger/alerts.h"
 #include "appliance/ledger/deliver.h"
 #include "appliance/ledger/keys.h"
+#include "appliance/ledger/online.h"
 #include "appliance/ledger/store.h"
 #include "appliance/ledger/tenant_owed.h"
+#include "appliance/ledger/updating.h"
 #include "appliance/ledger/waiting.h"
 
 #include "shared/base/clock.h"
@@ -47,11 +49,13 @@ open_ledger(struct tenant *tenant)
 		.site = process->site.site,
 		.tenant = tenant->name,
 		.site_public = process->secret + 32,
+		.site_keys = &process->site_keys,
 		.site_secret = process->secret,
 		.tenant_key = tenant->key,
 		.ca_sha256 = process->ca_sha256,
 		.map_bytes = process->options->map_bytes,
 		.map_grows = process->options->map_grows,
+		.hold_format = updating_holds_format(process),
 	};
 
 	rc = ledger_open(&tenant->ledger, &options);
@@ -146,6 +150,7 @@ tenant_close(struct tenant *tenant)
 	tenant_owed_release(tenant);
 	alerts_close(tenant);
 	deliver_close(tenant);
+	online_close(tenant);
 	ledger_close(tenant->ledger);
 	liveness_release(&tenant->liveness);
 	contracts_release(&tenant->contracts);

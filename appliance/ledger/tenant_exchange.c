@@ -2,6 +2,7 @@
  * tenant_restore.h has the steps. */
 #include "appliance/ledger/guard.h"
 #include "appliance/ledger/tenant_restore.h"
+#include "appliance/ledger/updating.h"
 
 #include "appliance/setup/restore_beside.h"
 #include "shared/base/err.h"
@@ -20,10 +21,12 @@ open_store(struct ledger **ledger, const struct process *process,
 		.site = process->site.site,
 		.tenant = name,
 		.site_public = process->secret + 32,
+		.site_keys = &process->site_keys,
 		.site_secret = process->secret,
 		.tenant_key = key,
 		.map_bytes = process->options->map_bytes,
 		.map_grows = process->options->map_grows,
+		.hold_format = updating_holds_format(process),
 	};
 
 	return ledger_open(ledger, &options);

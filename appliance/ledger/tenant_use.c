@@ -10,6 +10,7 @@
  * covered its journal: then it costs its entry and its files.
  */
 #include "appliance/ledger/tenant_use.h"
+#include "appliance/ledger/online.h"
 
 #include "appliance/ledger/alerts.h"
 #include "appliance/ledger/deliver.h"
@@ -350,13 +351,14 @@ is_busy(const struct tenant *tenant)
 {
 	return !tenant->started || tenant->starting || tenant->fault != 0 ||
 	    tenant->probe.running || tenant->checking || tenant->n_calls > 0 ||
-	    tenant->audit.running || tenant->metering.running ||
-	    tenant->pruning.due || tenant->n_sessions > 0 ||
-	    tenant->sessions.count > 0 || tenant->liveness.leases.count > 0 ||
+	    tenant->audit.following.running ||
+	    tenant->metering.following.running || tenant->pruning.due ||
+	    tenant->n_sessions > 0 || tenant->sessions.count > 0 ||
+	    tenant->liveness.leases.count > 0 ||
 	    queue_count(&tenant->queue) > 0 || tenant->denials.count > 0 ||
 	    tenant->acts.pending > 0 || events_count(tenant) > 0 ||
 	    alerts_wait(tenant) || deliver_waits(tenant) ||
-	    tenant->entry->phase != TENANT_OPEN;
+	    online_waits(tenant) || tenant->entry->phase != TENANT_OPEN;
 }
 
 static void
@@ -416,9 +418,9 @@ tenant_is_still(const struct tenant *tenant)
 	return may_move(process) && !own->frozen && !own->ticking &&
 	    own->n_proving == 0 && tenant->started && !tenant->starting &&
 	    !tenant->probe.running && !tenant->checking &&
-	    !tenant->audit.running && !tenant->metering.running &&
-	    tenant->n_calls == 0 && tenant->n_sessions == 0 &&
-	    tenant->entry->phase == TENANT_OPEN;
+	    !tenant->audit.following.running &&
+	    !tenant->metering.following.running && tenant->n_calls == 0 &&
+	    tenant->n_sessions == 0 && tenant->entry->phase == TENANT_OPEN;
 }
 
 void

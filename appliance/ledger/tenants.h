@@ -40,6 +40,7 @@ struct tenant_entry {
 	struct tenant *open; /* while TENANT_OPEN */
 	bool taken; /* is about to be closed: requests wait until it is back */
 	int64_t hub_woken; /* boottime: its contracts were looked at */
+	int64_t online_woken; /* boottime: its vendors were looked at */
 	int64_t refused_until; /* boottime: it failed to open a moment ago */
 	struct parked *first, *last; /* requests that wait for it */
 	uint32_t n_parked;

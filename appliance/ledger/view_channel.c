@@ -1,5 +1,6 @@
 /* Channels and what is on its way to them, as people, programs and the courier
  * see them. See ledger_channel.h. */
+#include "appliance/hub/invoice.h"
 #include "appliance/ledger/ledger_channel.h"
 #include "appliance/ledger/view_query.h"
 #include "shared/base/clock.h"
@@ -59,6 +60,7 @@ view_channel(void *ctx, const struct record_span *key,
 		.channel = channel.channel,
 		.kind = channel.kind,
 		.least = channel.least,
+		.takes = channel.takes,
 		.to = document.to,
 		.created_at = channel.created_at,
 		.by = channel.by,
@@ -107,8 +109,12 @@ ledger_each_delivery(struct ledger_view *view,
 {
 	struct each_delivery walk = { each, ctx };
 
-	return store_each(&view->state.txn, STORE_OUTBOX, NULL, 0,
+	int err = store_each(&view->state.txn, STORE_OUTBOX, NULL, 0,
 	    read_delivery, &walk);
+
+	return err != 0 ? err
+			: store_each(&view->state.txn, STORE_OUTBOX_KEPT, NULL,
+			      0, read_delivery, &walk);
 }
 
 struct delivery_walk {
@@ -131,7 +137,10 @@ view_delivery(void *ctx, const struct state_delivery *delivery)
 	struct delivery_view *item = &walk->items[page->items.count++];
 
 	*item = (struct delivery_view){
-		.alert = delivery->alert,
+		.of = delivery->of,
+		.alert = delivery->of == CHANNEL_ALERTS ? delivery->alert : 0,
+		.invoice =
+		    delivery->of == CHANNEL_INVOICES ? delivery->alert : 0,
 		.channel = delivery->channel,
 		.event = delivery->event,
 		.state = delivery->state,
@@ -198,31 +207,42 @@ keep(struct delivery_job *out, struct arena *arena, enum courier_job kind,
 	return out->payload.data != NULL ? 0 : ERR_NOMEM;
 }
 
+/* The same body and id each time; the signature is of now. */
+static int
+make_post(struct delivery_job *out, const char *event,
+    const struct record_span *body, const struct channel_document *document,
+    int64_t now_ms, struct arena *arena)
+{
+	struct courier_header headers[3];
+	struct courier_post post = { .headers = { headers, 3 }, .body = *body };
+	char signature[128], id[2 * DELIVERY_ID_BYTES + 1];
+
+	text_to_hex(id, out->id, sizeof out->id);
+	delivery_sign(signature, document->secret, now_ms, body->data,
+	    body->len);
+	memcpy(post.url, document->url, sizeof post.url);
+	snprintf(headers[0].text, sizeof headers[0].text,
+	    "Leasehold-Delivery: %s", id);
+	snprintf(headers[1].text, sizeof headers[1].text, "Leasehold-Event: %s",
+	    event);
+	snprintf(headers[2].text, sizeof headers[2].text,
+	    "Leasehold-Signature: %s", signature);
+	return keep(out, arena, COURIER_POST, &courier_post_record, &post);
+}
+
 static int
 make_webhook(struct delivery_job *out, const struct alert_event *event,
     const struct channel_document *document, int64_t now_ms,
     struct arena *arena)
 {
-	struct courier_header headers[3];
-	struct courier_post post = { .headers = { headers, 3 } };
 	struct buf body = { .max = COURIER_BODY_MAX };
-	char signature[128];
 
 	record_write_json(&body, &alert_event_record, event);
-	if (body.failed) {
-		buf_release(&body);
-		return ERR_NOMEM;
-	}
-	delivery_sign(signature, document->secret, now_ms, body.data, body.len);
-	memcpy(post.url, document->url, sizeof post.url);
-	snprintf(headers[0].text, sizeof headers[0].text,
-	    "Leasehold-Delivery: %s", event->id);
-	snprintf(headers[1].text, sizeof headers[1].text, "Leasehold-Event: %s",
-	    alert_event_names[event->event]);
-	snprintf(headers[2].text, sizeof headers[2].text,
-	    "Leasehold-Signature: %s", signature);
-	post.body = (struct record_span){ body.data, (uint32_t)body.len };
-	int err = keep(out, arena, COURIER_POST, &courier_post_record, &post);
+	int err = body.failed
+	    ? ERR_NOMEM
+	    : make_post(out, alert_event_names[event->event],
+		  &(struct record_span){ body.data, (uint32_t)body.len },
+		  document, now_ms, arena);
 
 	buf_release(&body);
 	return err;
@@ -300,17 +320,53 @@ make_line(struct delivery_job *out, const struct alert_event *event,
 	return keep(out, arena, COURIER_LINE, &courier_line_record, &line);
 }
 
-int
-ledger_delivery_job(struct delivery_job *out, struct ledger_view *view,
-    const struct state_delivery *delivery, int64_t now_ms, struct arena *arena)
+static int
+make_alert(struct delivery_job *out, struct ledger_view *view,
+    const struct state_delivery *delivery, const struct state_channel *channel,
+    const struct channel_document *document, int64_t now_ms,
+    struct arena *arena)
 {
 	struct alert_event event = {
 		.event = delivery->event,
 		.sent_at = now_ms,
 	};
+	struct state_alert alert;
+	int err = state_alert(&alert, &view->state, delivery->alert);
+
+	if (err == 0)
+		err = ledger_alert_view(&event.alert, view, &alert);
+	if (err != 0)
+		return err;
+	text_to_hex(event.id, delivery->id, sizeof delivery->id);
+	memcpy(event.site, view->ledger->site, sizeof event.site);
+	memcpy(event.tenant, view->ledger->tenant, sizeof event.tenant);
+	if (channel->kind == CHANNEL_WEBHOOK)
+		return make_webhook(out, &event, document, now_ms, arena);
+	return channel->kind == CHANNEL_MAIL
+	    ? make_mail(out, &event, document, arena)
+	    : make_line(out, &event, arena);
+}
+
+static int
+make_invoice(struct delivery_job *out, struct ledger_view *view,
+    const struct state_delivery *delivery,
+    const struct channel_document *document, int64_t now_ms,
+    struct arena *arena)
+{
+	struct hub_invoice invoice;
+	int err = hub_invoice(&invoice, &view->state, delivery->alert, arena);
+
+	return err == 0 ? make_post(out, "invoice", &invoice.row.document,
+			      document, now_ms, arena)
+			: err;
+}
+
+int
+ledger_delivery_job(struct delivery_job *out, struct ledger_view *view,
+    const struct state_delivery *delivery, int64_t now_ms, struct arena *arena)
+{
 	struct channel_document document;
 	struct state_channel channel;
-	struct state_alert alert;
 	int err = state_channel(&channel, &view->state, delivery->channel);
 
 	*out = (struct delivery_job){
@@ -322,22 +378,13 @@ ledger_delivery_job(struct delivery_job *out, struct ledger_view *view,
 	if (err == 0 && channel.removed)
 		err = ERR_NOT_FOUND_INTERNAL;
 	if (err == 0)
-		err = state_alert(&alert, &view->state, delivery->alert);
-	if (err == 0)
 		err = open_document(&document, view, &channel, arena);
-	if (err == 0)
-		err = ledger_alert_view(&event.alert, view, &alert);
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_GONE : err;
-	text_to_hex(event.id, delivery->id, sizeof delivery->id);
-	memcpy(event.site, view->ledger->site, sizeof event.site);
-	memcpy(event.tenant, view->ledger->tenant, sizeof event.tenant);
-	if (channel.kind == CHANNEL_WEBHOOK)
-		err = make_webhook(out, &event, &document, now_ms, arena);
-	else if (channel.kind == CHANNEL_MAIL)
-		err = make_mail(out, &event, &document, arena);
-	else
-		err = make_line(out, &event, arena);
+	err = delivery->of == CHANNEL_INVOICES
+	    ? make_invoice(out, view, delivery, &document, now_ms, arena)
+	    : make_alert(out, view, delivery, &channel, &document, now_ms,
+		  arena);
 	sodium_memzero(document.secret, sizeof document.secret);
-	return err;
+	return err == ERR_NOT_FOUND_INTERNAL ? ERR_GONE : err;
 }

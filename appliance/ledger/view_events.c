@@ -29,7 +29,9 @@ read_header(struct journal_header *header, struct journal_batch *batch,
 		err = view_batch(batch, &blob, arena);
 	if (err == 0)
 		err = journal_header_verify(header, head, batch->header.data,
-		    batch->header.len, view->ledger->site_public);
+		    batch->header.len,
+		    site_keys_of(&view->ledger->site_keys, batch->header.data,
+			batch->header.len));
 	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 }
 

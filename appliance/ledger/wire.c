@@ -27,6 +27,7 @@ static const struct record_field wire_caller_fields[] = {
 	R_TEXT(wire_caller, client_cn, 0, 64, 0,
 	    "Common name of a verified client certificate"),
 	R_FIXED(wire_caller, certificate, 0, "SHA-256 of that certificate"),
+	R_FIXED(wire_caller, shown, 0, "SHA-256 of one that is not verified"),
 	R_TEXT(wire_caller, host, 0, 127, 0, "Host header, without port"),
 	R_U32(wire_caller, host_port, 0, 65535, 0, "The port"),
 	R_STRING(wire_caller, key, 0, 255, RECORD_SECRET, "Bearer credential"),
@@ -37,7 +38,7 @@ static const struct record_field wire_caller_fields[] = {
 	R_TEXT(wire_caller, lib_version, 0, 31, 0, "X-Lib-Version header"),
 	R_TEXT(wire_caller, vendor, 0, 63, 0, "X-Vendor-ID header"),
 };
-RECORD_DEFINE(wire_caller, 4, "Who makes an HTTP call, and with what key");
+RECORD_DEFINE(wire_caller, 5, "Who makes an HTTP call, and with what key");
 
 static const struct record_field wire_limits_fields[] = {
 	R_U32(wire_limits, limit, 1, UINT32_MAX, 0, "Requests"),

@@ -44,6 +44,8 @@ struct wire_caller {
 	char address[64];
 	char client_cn[65];
 	uint8_t certificate[32]; /* SHA-256 of it; zero: none was shown */
+	/** The same of one that no CA of the site's speaks for (at a hub). */
+	uint8_t shown[32];
 	char host[128]; /* Host header */
 	uint32_t host_port; /* of it; 0: it named none */
 	struct record_span key; /* bearer credential, or empty */

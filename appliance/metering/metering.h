@@ -157,6 +157,15 @@ int metering_set_overage(struct metering_txn *txn,
 int metering_commit(struct metering_txn *txn);
 void metering_abort(struct metering_txn *txn);
 
+/**
+ * Drop hours of single users and hosts that began before `before`, a page at a
+ * time; `more`: some are left. All other lines stay, and so all totals. Made
+ * anew from the journal, they are there again until the next time. No
+ * transaction may be open.
+ */
+int metering_forget_people(bool *more, struct metering *metering,
+    int64_t before);
+
 /* --- reading: any thread --------------------------------------------------- */
 
 int metering_place(struct metering_place *place, struct metering *metering);

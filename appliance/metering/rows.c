@@ -540,6 +540,59 @@ show(struct metering_txn *txn, const struct row_report_shown *r)
 	return err;
 }
 
+/* --- metrics that a hub was shown -------------------------------------------------- */
+
+static int
+add_shown(struct metering_txn *txn, const struct row_shown_metric *shown)
+{
+	struct metering_line line = { .scope = METERING_METRIC,
+		.serial = shown->serial };
+	const uint32_t hour = hour_of(shown->start);
+	const bool gauge = shown->kind == USAGE_GAUGE;
+	struct hot *hot;
+
+	if (shown->metric[0] == '\0')
+		return end_gauges(txn, shown->license_id, NULL, shown->serial,
+		    hour, true);
+	text_copy(line.license, sizeof(line.license), shown->license_id);
+	text_copy(line.feature, sizeof(line.feature), shown->metric);
+	int err = hot_named(&hot, txn, &line);
+
+	if (err == 0)
+		err = hot_enter(txn, hot, hour);
+	if (err != 0)
+		return err;
+	struct metering_metric *metric = &hot->hour.metric;
+
+	/* As if each event came by itself: see set_gauge(), count_amount(). */
+	if (gauge && metric->events == 0 && hot->state.gauge &&
+	    hot->state.value > metric->max)
+		metric->max = hot->state.value;
+	metric->kind = gauge ? METERING_GAUGE : METERING_COUNTER;
+	metric->events = hour_sum(metric->events, shown->events);
+	metric->sum = hour_sum(metric->sum, shown->sum);
+	metric->max = shown->max > metric->max ? shown->max : metric->max;
+	metric->last = shown->last;
+	hot->hour_dirty = true;
+	if (gauge) {
+		hot->state.gauge = hot->state_dirty = true;
+		hot->state.value = shown->last;
+	}
+	return 0;
+}
+
+static int
+add_all_shown(struct metering_txn *txn, const struct row_report_metrics *r)
+{
+	const struct row_shown_metric *shown = r->metrics.items;
+	int err = 0;
+
+	for (uint32_t i = 0; i < r->metrics.count && err == 0; i++)
+		if (shown[i].billed)
+			err = add_shown(txn, &shown[i]);
+	return err;
+}
+
 int
 metering_row(struct metering_txn *txn, const struct row *row, int64_t time)
 {
@@ -568,6 +621,8 @@ metering_row(struct metering_txn *txn, const struct row *row, int64_t time)
 		return track(txn, &row->u.usage_tracked, time);
 	if (row->kind == ROW_REPORT_SHOWN)
 		return show(txn, &row->u.report_shown);
+	if (row->kind == ROW_REPORT_METRICS)
+		return add_all_shown(txn, &row->u.report_metrics);
 	if (row->kind == ROW_LEASE_ADOPTED) {
 		arena_clear(&txn->arena);
 		err = row_grant(&grant, row, &txn->arena);

@@ -3,6 +3,7 @@
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
+#include "shared/base/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -80,6 +81,8 @@ open_env(struct projection *projection)
 	if (rc == 0)
 		rc =
 		    mdb_env_set_mapsize(projection->env, projection->map_bytes);
+	if (rc == 0)
+		rc = file_reserve_lmdb_lock(projection->path);
 	if (rc == 0)
 		rc = mdb_env_open(projection->env, projection->path, flags,
 		    0600);

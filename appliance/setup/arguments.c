@@ -1,6 +1,8 @@
 /* The command line of leaseholdd; see verbs.h. */
+#include "appliance/setup/settings.h"
 #include "appliance/setup/verbs.h"
 #include "appliance/setup/words.h"
+#include "shared/base/text.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -52,6 +54,14 @@ take_host(struct arguments *arguments, const char *host)
 	return 0;
 }
 
+static int
+take_part(struct arguments *arguments, const char *word)
+{
+	if (part_read(&arguments->part, word))
+		return 0;
+	return arguments_complain("--part: ledger, front or courier");
+}
+
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "state", required_argument, NULL, 's' },
@@ -62,6 +72,8 @@ static const struct option options[] = {
 	{ "passphrase-file", required_argument, NULL, 'p' },
 	{ "tenant", required_argument, NULL, 't' },
 	{ "site-key", required_argument, NULL, 'K' },
+	{ "part", required_argument, NULL, 'P' },
+	{ "recovery-file", required_argument, NULL, 'r' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "check-config", no_argument, NULL, 'k' },
 	{ "help", no_argument, NULL, 'h' },
@@ -129,6 +141,10 @@ arguments_read(struct arguments *arguments, int argc, char **argv)
 			arguments->tenant = optarg;
 		else if (c == 'K')
 			arguments->site_key = optarg;
+		else if (c == 'P')
+			rc = take_part(arguments, optarg);
+		else if (c == 'r')
+			arguments->recovery_file = optarg;
 		else if (c == 'j')
 			arguments->json = true;
 		else if (c == 'k')
@@ -144,4 +160,27 @@ arguments_read(struct arguments *arguments, int argc, char **argv)
 	if (rc == 0)
 		rc = read_word(arguments, argc, argv);
 	return rc == 0 ? -1 : rc;
+}
+
+int
+arguments_settings(struct settings *settings, struct settings_users *users,
+    const struct arguments *arguments)
+{
+	char error[512] = "";
+	const char *path = arguments->config != NULL ? arguments->config
+						     : SETTINGS_PATH_DEFAULT;
+
+	settings_default(settings);
+	int rc = settings_read(settings, path, arguments->config == NULL, error,
+	    sizeof(error));
+
+	if (rc == 0 && arguments->state[0] != '\0')
+		text_copy(settings->state, sizeof(settings->state),
+		    arguments->state);
+	if (rc == 0 && arguments->listen != NULL)
+		rc = settings_set_listen(settings, arguments->listen, error,
+		    sizeof(error));
+	if (rc == 0)
+		rc = settings_check(users, settings, error, sizeof(error));
+	return rc == 0 ? 0 : arguments_complain(error);
 }

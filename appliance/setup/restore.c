@@ -36,6 +36,29 @@ take_site_key(struct restoring *restoring)
 	return rc;
 }
 
+/* What the old box was configured by, for people to compare. */
+static int
+take_etc(struct restoring *restoring, const struct archive_file *file)
+{
+	const char *name = file->name + strlen("etc/");
+
+	if (name[0] == '\0' || name[0] == '.' ||
+	    name[strspn(name,
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789._-")] != '\0') {
+		log_error("restore", "no file is called %s", file->name);
+		return ERR_CORRUPT;
+	}
+	int rc = restoring->has_etc
+	    ? 0
+	    : making_add_folder(restoring->making, "etc", 0700);
+
+	restoring->has_etc = true;
+	return rc == 0 ? making_write(restoring->making, file->name,
+			     file->data.data, file->data.len, 0600)
+		       : rc;
+}
+
 static int
 on_file(void *ctx, const struct archive_file *file)
 {
@@ -52,6 +75,12 @@ on_file(void *ctx, const struct archive_file *file)
 	struct restoring *restoring = ctx;
 	char path[SETUP_PATH_MAX];
 
+	if (strncmp(file->name, "etc/", 4) == 0) {
+		int rc = take_etc(restoring, file);
+
+		restoring->told |= rc != 0;
+		return rc;
+	}
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (strcmp(file->name, known[i].name) != 0)
 			continue;
@@ -85,6 +114,12 @@ make_certificates(struct restoring *restoring,
 {
 	if (summary->tls)
 		return 0;
+	if (restoring->asked->options.hosts[0] == NULL) {
+		log_error("restore",
+		    "the site's certificates are not in the backup: name the "
+		    "names or addresses that agents use, with --host HOST");
+		return ERR_BAD_REQUEST;
+	}
 	log_warn("restore",
 	    "the site's certificates are not in the backup: it has a new CA, "
 	    "which agents and programs are to be given (tls/ca.pem)");
@@ -107,7 +142,8 @@ fill_folder(struct making *making, void *ctx)
 	int rc = making_add_folders(making);
 
 	if (rc == 0)
-		rc = take_site_key(restoring);
+		rc = restoring->heir != NULL ? restoring_new_key(restoring)
+					     : take_site_key(restoring);
 	if (rc == 0)
 		rc = restoring_walk(restoring, &summary);
 	if (rc == 0)
@@ -127,12 +163,32 @@ check_asked(const struct archive_header *header,
 		    asked->file);
 		return ERR_BAD_REQUEST;
 	}
+	if (asked->recovery_file != NULL && asked->site_key != NULL) {
+		log_error("restore",
+		    "--recovery-file makes a new key for the site, and "
+		    "--site-key names the old one: one of them");
+		return ERR_BAD_REQUEST;
+	}
+	if (asked->recovery_file != NULL && !header->heir) {
+		log_error("restore",
+		    "%s was made before the site had a recovery key "
+		    "(leaseholdd heir): name the copy of keys/site.key that "
+		    "was kept in a safe, with --site-key FILE",
+		    asked->file);
+		return ERR_NOT_FOUND;
+	}
+	if (asked->recovery_file != NULL)
+		return 0;
 	if (!header->keys && asked->site_key == NULL) {
 		log_error("restore",
 		    "the site's own key is not in %s: name the copy of "
 		    "keys/site.key that was kept in a safe, with --site-key "
-		    "FILE",
-		    asked->file);
+		    "FILE%s",
+		    asked->file,
+		    header->heir ? "; or its recovery key, with "
+				   "--recovery-file FILE: then this box gets a "
+				   "key of its own"
+				 : "");
 		return ERR_NOT_FOUND;
 	}
 	if (!header->keys && asked->options.hosts[0] == NULL) {
@@ -158,12 +214,17 @@ setup_restore(struct archive_header *made, const struct setup_restore *asked)
 	}
 	int rc = restoring_open(&restoring, file, check_asked);
 
+	if (rc == 0 && asked->recovery_file != NULL)
+		rc = restoring_heir(&restoring);
+
 	if (rc == 0)
 		rc = making_run(&asked->options, fill_folder, &restoring);
 	if (rc == 0) {
 		*made = *archive_header(restoring.reader);
 		made->tenants.items = NULL;
+		made->succession.items = NULL;
 	}
+	sodium_free(restoring.heir);
 	archive_close(restoring.reader);
 	fclose(file);
 	return rc;

@@ -15,6 +15,9 @@ struct setup_restore {
 					 has no certificates */
 	const char *file;
 	const char *passphrase_file; /* NULL: the terminal */
+	/** The site's recovery key, for a new box with a key of its own; NULL:
+	 * it gets the old one. */
+	const char *recovery_file;
 	const char *site_key; /* a copy of keys/site.key; NULL: from the file */
 };
 

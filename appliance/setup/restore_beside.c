@@ -268,6 +268,10 @@ setup_beside_make(struct setup_beside *beside)
 	if (reading.making.key != NULL && reading.journal != NULL &&
 	    reading.dump != NULL) {
 		journal_walk_init(reading.journal, beside->secret + 32);
+		reading.restoring.keys = beside->keys != NULL
+		    ? *beside->keys
+		    : site_keys_one(beside->secret + 32);
+		journal_walk_trust(reading.journal, &reading.restoring.keys);
 		rc = make(&reading);
 	}
 	dump_reader_free(reading.dump);

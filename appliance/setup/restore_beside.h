@@ -17,6 +17,7 @@ struct setup_beside {
 	const char *state; /* the site's folder */
 	const char *site; /* id */
 	uint8_t *secret; /* of the site; borrowed, only read */
+	const struct site_keys *keys; /* of the site; NULL: one */
 	const char *tenant;
 	int fd; /* the dump */
 	uint64_t bytes;

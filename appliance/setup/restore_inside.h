@@ -20,8 +20,11 @@ struct restoring {
 	struct load_store *load; /* of the part at hand */
 	bool at_key; /* the table at hand is the part's key */
 	bool has_key; /* the site's */
+	uint8_t *heir; /* guarded: opens the keys instead; NULL */
+	struct site_keys keys; /* the site's, when its key follows others */
 	char path[SETUP_PATH_MAX]; /* of the part's store */
 	char name[64]; /* of its key: the tenant, or "system" */
+	bool has_etc;
 	const char *only; /* this tenant; NULL: all of it */
 	bool skip; /* the part at hand is another's */
 	bool found;
@@ -37,6 +40,15 @@ struct restoring {
 
 /** The site's key from that file; it must be the one whose backup it is. */
 int restoring_site_key(struct restoring *restoring, const char *path);
+
+/** The recovery key, and a new key for the site. */
+int restoring_heir(struct restoring *restoring);
+void restoring_other_heir(void);
+int restoring_new_key(struct restoring *restoring);
+
+/** The old key's word for that heir is used: it is followed by the new one. */
+int restoring_follow(struct restoring *restoring, const void *token,
+    size_t len);
 
 /** One part: what the walk, or who reads a dump by himself, tells. */
 int restoring_part(void *ctx, const char *tenant);

@@ -127,6 +127,17 @@ restoring_table(void *ctx, const char *name)
 }
 
 static int
+open_key(void *key, size_t key_len, const struct restoring *restoring,
+    const void *sealed, size_t len, const char *entry, const char *heirs)
+{
+	return restoring->heir != NULL
+	    ? dump_unseal_heir(key, key_len, sealed, len, restoring->name,
+		  heirs, restoring->heir)
+	    : dump_unseal(key, key_len, sealed, len, restoring->name, entry,
+		  restoring->making->secret);
+}
+
+static int
 write_key(struct restoring *restoring, const void *sealed, size_t len)
 {
 	struct making *making = restoring->making;
@@ -134,10 +145,12 @@ write_key(struct restoring *restoring, const void *sealed, size_t len)
 	char name[96];
 	int rc = text == NULL
 	    ? ERR_NOMEM
-	    : dump_unseal(making->key, SETUP_KEY_BYTES, sealed, len,
-		  restoring->name, DUMP_KEY, making->secret);
+	    : open_key(making->key, SETUP_KEY_BYTES, restoring, sealed, len,
+		  DUMP_KEY, DUMP_HEIR_KEY);
 
-	if (rc != 0) {
+	if (rc == ERR_BAD_SIGNATURE && restoring->heir != NULL) {
+		restoring_other_heir();
+	} else if (rc != 0) {
 		log_error("restore", "the key of %s cannot be opened: %s",
 		    restoring->name, err_str(rc));
 	} else if (!restoring->keyless) {
@@ -160,8 +173,8 @@ write_people_key(struct restoring *restoring, const void *sealed, size_t len)
 	char name[128];
 	int rc = key == NULL
 	    ? ERR_NOMEM
-	    : dump_unseal(key, LEDGER_PERSON_KEY_BYTES, sealed, len,
-		  restoring->name, DUMP_PEOPLE_KEY, making->secret);
+	    : open_key(key, LEDGER_PERSON_KEY_BYTES, restoring, sealed, len,
+		  DUMP_PEOPLE_KEY, DUMP_HEIR_PEOPLE_KEY);
 
 	if (rc != 0) {
 		log_error("restore",
@@ -177,16 +190,29 @@ write_people_key(struct restoring *restoring, const void *sealed, size_t len)
 	return rc;
 }
 
+static bool
+is_entry(const void *key, size_t key_len, const char *name)
+{
+	return key_len == strlen(name) && memcmp(key, name, key_len) == 0;
+}
+
 static int
 take_key(struct restoring *restoring, const void *key, size_t key_len,
     const void *value, size_t value_len)
 {
-	if (key_len == strlen(DUMP_KEY) && memcmp(key, DUMP_KEY, key_len) == 0)
-		return write_key(restoring, value, value_len);
-	if (key_len == strlen(DUMP_PEOPLE_KEY) &&
-	    memcmp(key, DUMP_PEOPLE_KEY, key_len) == 0 &&
-	    strcmp(restoring->name, "system") != 0)
-		return write_people_key(restoring, value, value_len);
+	bool heir = restoring->heir != NULL;
+	bool system = strcmp(restoring->name, "system") == 0;
+
+	if (is_entry(key, key_len, DUMP_KEY))
+		return heir ? 0 : write_key(restoring, value, value_len);
+	if (is_entry(key, key_len, DUMP_HEIR_KEY))
+		return heir ? write_key(restoring, value, value_len) : 0;
+	if (is_entry(key, key_len, DUMP_PEOPLE_KEY) && !system)
+		return heir ? 0 : write_people_key(restoring, value, value_len);
+	if (is_entry(key, key_len, DUMP_HEIR_PEOPLE_KEY) && !system)
+		return heir ? write_people_key(restoring, value, value_len) : 0;
+	if (is_entry(key, key_len, DUMP_HEIR_WORD) && system)
+		return heir ? restoring_follow(restoring, value, value_len) : 0;
 	log_error("restore",
 	    "the backup has a key that this release does not "
 	    "know");
@@ -220,8 +246,10 @@ options_of(const struct restoring *restoring, const char *tenant,
 		.site = making->site.site,
 		.tenant = tenant,
 		.site_public = making->secret + 32,
+		.site_keys = restoring->keys.n > 0 ? &restoring->keys : NULL,
 		.site_secret = making->secret,
 		.tenant_key = making->key,
+		.hold_format = true, /* whoever runs it raises it */
 	};
 }
 
@@ -391,7 +419,16 @@ restoring_open(struct restoring *restoring, FILE *file,
 	if (rc != 0)
 		log_error("restore", "%s is not to be used: %s",
 		    restoring->asked->file, archive_error(restoring->reader));
-	if (rc == 0)
-		rc = check(archive_header(restoring->reader), restoring->asked);
+	if (rc != 0)
+		return rc;
+	const struct archive_header *header = archive_header(restoring->reader);
+
+	rc = check(header, restoring->asked);
+	if (rc == 0 && header->succession.count > 0 &&
+	    (rc = succession_keys(&restoring->keys, header->site, NULL,
+		 &header->succession)) != 0)
+		log_error("restore",
+		    "what %s says of the site's keys does not hold: %s",
+		    restoring->asked->file, err_str(rc));
 	return rc == 0 ? unlock(restoring) : rc;
 }

@@ -215,6 +215,7 @@ setup_restore_tenant(struct archive_header *made,
 	if (rc == 0) {
 		*made = *archive_header(restoring.reader);
 		made->tenants.items = NULL;
+		made->succession.items = NULL;
 	}
 	if (lock >= 0)
 		close(lock);

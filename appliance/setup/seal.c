@@ -221,8 +221,10 @@ say_locked(const struct sealing *s, int rc)
 {
 	log_error("setup",
 	    "the site key %s does not open in this box. It opens only with the "
-	    "TPM that it was sealed with%s. To go on in another box, put the "
-	    "copy of keys/site.key that was kept in a safe in its place, and "
+	    "TPM that it was sealed with%s. To go on in another box, restore "
+	    "a backup with the site's recovery key (man leasehold-disaster), "
+	    "or put the copy of keys/site.key that was kept in a safe in its "
+	    "place, and "
 	    "remove keys/site.key.sealed and keys/tpm; if none was kept, make "
 	    "a new site (leaseholdd init) and ask the vendors to move its "
 	    "licenses",

@@ -46,6 +46,9 @@ static const struct config_key keys[] = {
 	    .doc = "who the fronts run as" },
 	{ "process", "courier_user", CONFIG_TEXT, AT(courier_user),
 	    .doc = "who calls out, as the directory; empty: front_user" },
+	{ "process", "run_dir", CONFIG_TEXT, AT(run_dir),
+	    .doc = "where fronts and courier meet the ledger, as units of "
+		   "their own" },
 	{ "process", "fronts", CONFIG_NUMBER, AT(fronts), 1, 16,
 	    .doc = "processes that face the network" },
 	{ "process", "log", CONFIG_TEXT, AT(log),
@@ -105,8 +108,18 @@ static const struct config_key keys[] = {
 	    .doc = "viewers" },
 	{ "audit", "keep_days", CONFIG_NUMBER, AT(audit_keep_days), 0, 36500,
 	    .doc = "days of entries that searches find; 0: for ever" },
+	{ "metering", "person_days", CONFIG_NUMBER, AT(metering_person_days), 0,
+	    36500,
+	    .doc = "days of hours of single users and hosts; 0: for ever" },
 	{ "journal", "keep_days", CONFIG_NUMBER, AT(journal_keep_days), 0,
 	    36500, .doc = "days of the journal that are kept; 0: for ever" },
+	{ "appliance", "state_dir", CONFIG_TEXT, AT(appliance),
+	    .doc = "folder shared with the units of the appliance; empty: this "
+		   "is none" },
+	{ "appliance", "update_dir", CONFIG_TEXT, AT(update_dir),
+	    .doc = "folder for updates of the box on their way" },
+	{ "appliance", "update_most_mib", CONFIG_NUMBER, AT(update_most_mib), 1,
+	    65536, .doc = "size of an update at most, MiB" },
 	{ "alerts", "retry_s", CONFIG_NUMBER, AT(retry_s), 1, 3600,
 	    .doc = "before an alert that was not taken is brought again" },
 	{ "alerts", "retry_most_s", CONFIG_NUMBER, AT(retry_most_s), 1, 86400,
@@ -125,6 +138,20 @@ static const struct config_key keys[] = {
 	{ "courier", "dns", CONFIG_TEXT, AT(post.dns),
 	    .doc = "ADDRESS[:PORT] of the resolver; empty: that of "
 		   "/etc/resolv.conf" },
+	{ "sync", "interval_s", CONFIG_NUMBER, AT(sync_interval_s), 0, 2592000,
+	    .doc = "seconds between reports to vendors' hubs; 0: by file, or "
+		   "when asked to" },
+	{ "sync", "hub", CONFIG_TEXT, AT(post.sync_hub),
+	    .doc = "https:// address of the hub of vendors whose licenses name "
+		   "none" },
+	{ "sync", "ca", CONFIG_TEXT, AT(post.sync_ca),
+	    .doc = "PEM file of the CAs of hubs; empty: as [courier] ca" },
+	{ "sync", "timeout_s", CONFIG_NUMBER, AT(post.sync_timeout_s), 1, 600,
+	    .doc = "seconds for one report" },
+	{ "sync", "retry_s", CONFIG_NUMBER, AT(sync_retry_s), 1, 3600,
+	    .doc = "before a report that was not taken is sent again" },
+	{ "sync", "retry_most_s", CONFIG_NUMBER, AT(sync_retry_most_s), 1,
+	    86400, .doc = "it doubles each time, up to this" },
 	{ "mail", "server", CONFIG_TEXT, AT(post.mail_server),
 	    .doc = "HOST[:PORT] that takes mail; empty: there is none" },
 	{ "mail", "tls", CONFIG_TEXT, AT(post.mail_tls),
@@ -159,6 +186,7 @@ settings_default(struct settings *settings)
 		.address = "0.0.0.0",
 		.port = SETTINGS_PORT_DEFAULT,
 		.fronts = 1,
+		.run_dir = "/run/leaseholdd",
 		.log = "info",
 		.password_cost = "moderate",
 		.tenant_idle_s = 300,
@@ -170,11 +198,16 @@ settings_default(struct settings *settings)
 		.post = {
 			.timeout_s = 10,
 			.mail_tls = "starttls",
+			.sync_timeout_s = 60,
 			.syslog = "/dev/log",
 		},
+		.sync_retry_s = 30,
+		.sync_retry_most_s = 3600,
 		.retry_s = 5,
 		.retry_most_s = 3600,
 		.attempts = 24,
+		.update_dir = "/data/update",
+		.update_most_mib = 512,
 		.connections = 12000,
 		.address_connections = 4096,
 		.address_strangers = 256,
@@ -377,6 +410,19 @@ settings_check(struct settings_users *users, struct settings *settings,
 		snprintf(error, error_size,
 		    "[site] witness must be an absolute path, not \"%s\"",
 		    settings->witness);
+		return ERR_BAD_REQUEST;
+	}
+	if (settings->appliance[0] != '\0' &&
+	    (settings->appliance[0] != '/' || settings->update_dir[0] != '/')) {
+		snprintf(error, error_size,
+		    "[appliance] state_dir and update_dir must be absolute "
+		    "paths");
+		return ERR_BAD_REQUEST;
+	}
+	if (settings->run_dir[0] != '/') {
+		snprintf(error, error_size,
+		    "[process] run_dir must be an absolute path, not \"%s\"",
+		    settings->run_dir);
 		return ERR_BAD_REQUEST;
 	}
 	if (parse_address(&address, settings) == 0) {

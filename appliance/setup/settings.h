@@ -45,15 +45,22 @@ struct settings {
 	char password_cost[16]; /* "moderate" */
 	uint32_t cost; /* the same, by settings_check: enum password_cost */
 	char courier_user[64]; /* "": as front_user */
+	char run_dir[96]; /* of the doors of parts; absolute */
 	struct directory_options directory; /* url "": there is none */
 	struct post_options post; /* reach by settings_check */
 	int64_t retry_s, retry_most_s, attempts; /* of deliveries */
+	int64_t sync_interval_s; /* of reports to hubs; 0: none by themselves */
+	int64_t sync_retry_s, sync_retry_most_s;
 	/** Of borrows; 0: as the licenses say. */
 	int64_t borrow_longest_s;
 	int64_t borrow_seats; /* of a product or feature on loan at once */
 	int64_t borrow_keep; /* of them, that are never lent */
 	int64_t audit_keep_days; /* that are searched; 0: for ever */
+	int64_t metering_person_days; /* hours of users and hosts; 0: ever */
 	int64_t journal_keep_days; /* 0: for ever */
+	char appliance[SETUP_PATH_MAX - 64]; /* shared folder; "": no box */
+	char update_dir[SETUP_PATH_MAX - 64];
+	int64_t update_most_mib;
 };
 
 struct settings_users {

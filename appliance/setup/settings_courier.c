@@ -64,6 +64,17 @@ settings_check_courier(struct settings *settings, char *error,
 		    bad, REACH_RANGES_MAX);
 		return ERR_BAD_REQUEST;
 	}
+	if (!is_absolute(post->sync_ca))
+		return say(error, error_size, "[sync] ca is an absolute path");
+	if (post->sync_hub[0] != '\0' &&
+	    (strncmp(post->sync_hub, "https://", 8) != 0 ||
+		post->sync_hub[8] == '\0'))
+		return say(error, error_size,
+		    "[sync] hub: an address such as "
+		    "https://hub.vector.example");
+	if (settings->sync_retry_most_s < settings->sync_retry_s)
+		return say(error, error_size,
+		    "[sync] retry_most_s is less than retry_s");
 	if (!is_absolute(post->ca) || post->syslog[0] != '/')
 		return say(error, error_size,
 		    "[courier] ca and syslog are absolute paths");

@@ -6,6 +6,8 @@
  *   STATE/site.json        id, name, format; read by all             0644
  *   STATE/keys/site.key    site key, k4.secret                       0600
  *   STATE/keys/site.key.sealed  in its place: the same, sealed to the TPM
+ *   STATE/keys/heir.key    public: who may name its successor  0644
+ *   STATE/keys/succession.json  how the key followed older ones     0644
  *   STATE/keys/tpm/        the site's identity in its TPM (shared/proof)
  * ledger STATE/keys/default.key key of tenant `default` (32 bytes, hex)   0600
  * ledger STATE/keys/system.key  hashes the admins' keys (32 bytes, hex)   0600
@@ -24,6 +26,7 @@
 #define APPLIANCE_SETUP_SETUP_H
 
 #include "shared/license/license.h"
+#include "shared/license/succession.h"
 #include "shared/proof/identity.h"
 #include "shared/record/record.h"
 
@@ -76,10 +79,33 @@ int setup_read(struct site_file *site, const char *state);
 /** The activation request for the vendor: a token on one line. Reads the site
  * key, so as the ledger's user or root. */
 int setup_request(struct buf *token, const char *state);
-/** The same with the key at hand; `sealed`: it is in a TPM. */
+/** The same with the key at hand; `identity`: the box's
+ * TPM, to which it is sealed; NULL: none. */
 int setup_request_sign(struct buf *token, const struct site_file *site,
     const char *tenant, int64_t now_ms,
-    const uint8_t secret[TOKEN_SECRET_BYTES], bool sealed);
+    const uint8_t secret[TOKEN_SECRET_BYTES], struct identity *identity,
+    const struct succession *succession);
+
+/**
+ * How the site came to its key (shared/license/succession.h): STATE/keys/
+ * succession.json. Without that file `own` is the only one. Errors are logged.
+ */
+int setup_succession(struct site_keys *keys, struct succession *succession,
+    struct arena *arena, const char *state, const char *site,
+    const uint8_t own[TOKEN_PUBLIC_BYTES]);
+/** "XXXXX-XXXXX-...", and NUL: what an heir's key is made of, for a safe. */
+#define SETUP_RECOVERY_TEXT 48
+/**
+ * Name an heir: STATE/keys/heir.key has the public half, the text is shown once
+ * and kept nowhere. One that was named before is of no use for backups that are
+ * made from now on. Errors are logged.
+ */
+int setup_heir_make(char recovery[SETUP_RECOVERY_TEXT], const char *state);
+/** The public half. ERR_NOT_FOUND: none was named. */
+int setup_heir_read(uint8_t key[TOKEN_PUBLIC_BYTES], const char *state);
+/** The key that the text stands for, into the caller's guarded memory; blanks,
+ * dashes and case do not matter. ERR_BAD_REQUEST: it is no such text. */
+int setup_heir_secret(uint8_t secret[TOKEN_SECRET_BYTES], const char *text);
 
 /** STATE/a/b; ERR_TOO_LARGE, logged, when the path is too long. */
 int setup_path(char out[SETUP_PATH_MAX], const char *state, const char *name);

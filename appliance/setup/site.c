@@ -7,6 +7,7 @@
 #include "shared/base/log.h"
 #include "shared/base/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -223,18 +224,35 @@ setup_ca_digest(uint8_t sha256[32], const char *state)
 	return rc;
 }
 
+/* Until the site has run its TPM counts for nothing, and no key is told. */
+static void
+fill_attestation(struct license_request *request, struct identity *identity)
+{
+	uint8_t key[PROOF_KEY_MAX];
+
+	static_assert(LICENSE_ATTESTATION_BYTES == PROOF_KEY_BYTES_TPM,
+	    "a key of class tpm");
+	if (identity_class(identity) == PROOF_TPM &&
+	    identity_public(key, identity) == PROOF_KEY_BYTES_TPM)
+		memcpy(request->attestation, key, sizeof(request->attestation));
+}
+
 int
 setup_request_sign(struct buf *token, const struct site_file *site,
     const char *tenant, int64_t now_ms,
-    const uint8_t secret[TOKEN_SECRET_BYTES], bool sealed)
+    const uint8_t secret[TOKEN_SECRET_BYTES], struct identity *identity,
+    const struct succession *succession)
 {
-	struct license_request request = { .created_at = now_ms };
+	struct license_request request = { .created_at = now_ms,
+		.succession = succession->steps };
 
 	text_copy(request.site, sizeof(request.site), site->site);
 	text_copy(request.name, sizeof(request.name), site->name);
 	text_copy(request.tenant, sizeof(request.tenant), tenant);
 	text_copy(request.key_class, sizeof(request.key_class),
-	    sealed ? "tpm" : "file");
+	    identity != NULL ? "tpm" : "file");
+	if (identity != NULL)
+		fill_attestation(&request, identity);
 	text_copy(request.software, sizeof(request.software),
 	    "leaseholdd " LEASEHOLD_VERSION);
 	/* libsodium keeps the public half behind the seed. */
@@ -247,6 +265,9 @@ int
 setup_request(struct buf *token, const char *state)
 {
 	struct site_file site;
+	struct site_keys keys;
+	struct succession succession;
+	struct arena arena = { 0 };
 	int rc = setup_read(&site, state);
 
 	if (rc != 0)
@@ -257,8 +278,12 @@ setup_request(struct buf *token, const char *state)
 		return ERR_NOMEM;
 	rc = setup_site_key(secret, state);
 	if (rc == 0)
+		rc = setup_succession(&keys, &succession, &arena, state,
+		    site.site, secret + 32);
+	if (rc == 0)
 		rc = setup_request_sign(token, &site, SETUP_TENANT,
-		    clock_wall_ms(), secret, false);
+		    clock_wall_ms(), secret, NULL, &succession);
+	arena_release(&arena);
 	sodium_free(secret);
 	return rc;
 }

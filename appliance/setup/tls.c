@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 static int
-read_pem(uint8_t **data, size_t *len, const char *state, const char *name,
+read_pem(uint8_t **data, size_t *len, const char *folder, const char *name,
     size_t max)
 {
 	char path[SETUP_PATH_MAX];
-	int rc = setup_path(path, state, name);
+	int rc = setup_path(path, folder, name);
 
 	if (rc != 0)
 		return rc;
@@ -38,16 +38,16 @@ free_secret(uint8_t *data, size_t len)
 }
 
 int
-tls_page_reload(struct tls_page *page, const char *state)
+tls_page_reload(struct tls_page *page, const char *folder)
 {
 	uint8_t *cert = NULL, *key = NULL;
 	size_t cert_len = 0, key_len = 0;
 	int rc =
-	    read_pem(&cert, &cert_len, state, "tls/server.pem", TLS_CERT_MAX);
+	    read_pem(&cert, &cert_len, folder, TLS_CERT_NAME, TLS_CERT_MAX);
 
 	if (rc == 0)
-		rc = read_pem(&key, &key_len, state, "tls/server.key",
-		    TLS_KEY_MAX);
+		rc =
+		    read_pem(&key, &key_len, folder, TLS_KEY_NAME, TLS_KEY_MAX);
 	if (rc == 0) {
 		sodium_memzero(page, sizeof(*page));
 		memcpy(page->cert_pem, cert, cert_len);
@@ -79,7 +79,7 @@ map_sealed(int fd)
 }
 
 int
-tls_page_new(struct tls_page **out, int *out_fd, const char *state)
+tls_page_new(struct tls_page **out, int *out_fd, const char *folder)
 {
 	int fd = memfd_create("tls", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	struct tls_page *page = fd < 0 ? NULL : map_sealed(fd);
@@ -96,7 +96,7 @@ tls_page_new(struct tls_page **out, int *out_fd, const char *state)
 		log_debug("setup", "cannot lock the TLS key in memory: %s",
 		    strerror(errno));
 	madvise(page, sizeof(*page), MADV_DONTDUMP);
-	int rc = tls_page_reload(page, state);
+	int rc = tls_page_reload(page, folder);
 
 	if (rc != 0) {
 		tls_page_free(page, fd);

@@ -13,6 +13,8 @@
 
 #include <stddef.h>
 
+#define TLS_CERT_NAME "server.pem"
+#define TLS_KEY_NAME "server.key"
 #define TLS_CERT_MAX ((size_t)64 << 10)
 #define TLS_KEY_MAX ((size_t)16 << 10)
 
@@ -22,9 +24,10 @@ struct tls_page {
 	char key_pem[TLS_KEY_MAX];
 };
 
-/** A page with STATE/tls/server.pem and .key, writable here, and the descriptor
- * it lives behind; before any fork. Errors are logged in words. */
-int tls_page_new(struct tls_page **page, int *fd, const char *state);
+/** A page with server.pem and server.key of this folder (STATE/tls, or a copy of
+ * it), writable here, and the descriptor it lives behind; before any fork.
+ * Errors are logged in words. */
+int tls_page_new(struct tls_page **page, int *fd, const char *folder);
 
 /** In a front: the same page for reading only; `page` and `fd`, inherited from
  * the parent, are given up (also on failure). */
@@ -32,7 +35,7 @@ int tls_page_for_reading(const struct tls_page **out, struct tls_page *page,
     int fd);
 
 /** Read the files again; on an error the page stays as it was. */
-int tls_page_reload(struct tls_page *page, const char *state);
+int tls_page_reload(struct tls_page *page, const char *folder);
 
 /** Unmap it in this process. The parent does not wipe: others may look. */
 void tls_page_free(struct tls_page *page, int fd);

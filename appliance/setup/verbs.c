@@ -8,6 +8,7 @@
 
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* One object of texts, which may be secret. */
@@ -133,7 +134,9 @@ verb_certificate(const struct arguments *arguments)
 		print_json(members, 1);
 	else
 		printf("The certificate is new. A running leaseholdd takes it "
-		       "with:\n  kill -HUP $(cat %s/lock)\n",
+		       "with:\n  systemctl reload leaseholdd\n"
+		       "or, where it is no service:\n"
+		       "  kill -HUP $(cat %s/lock)\n",
 		    arguments->state);
 	return 0;
 }
@@ -160,6 +163,41 @@ verb_key(const struct arguments *arguments)
 }
 
 int
+verb_heir(const struct arguments *arguments)
+{
+	char recovery[SETUP_RECOVERY_TEXT];
+
+	if (setup_heir_make(recovery, arguments->state) != 0)
+		return STATUS_FAILED;
+	const char *const members[][2] = { { "recovery_key", recovery } };
+
+	if (arguments->json)
+		print_json(members, 1);
+	else
+		printf("Recovery key, shown once: %s\n\n"
+		       "Keep it in a safe, away from the backups. With both, "
+		       "and nothing else, another box\ncan become this site; "
+		       "backups that are made from now on are made for it.\n",
+		    recovery);
+	sodium_memzero(recovery, sizeof(recovery));
+	return fflush(stdout) == 0 ? 0 : STATUS_FAILED;
+}
+
+static void
+print_successor(const struct arguments *arguments)
+{
+	printf("This box has a key of its own. Its vendors are to know, and "
+	       "grant nothing before they do:\n"
+	       "  leasehold site request >request.token     here, once it "
+	       "runs\n"
+	       "  leasehold hub reissue request.token       at each vendor\n");
+	if (arguments->recovery_file != NULL)
+		printf("What the old box was configured by is in %s/etc, where "
+		       "the backup had it.\n",
+		    arguments->state);
+}
+
+int
 verb_restore(const struct arguments *arguments)
 {
 	const struct setup_restore restore = {
@@ -171,6 +209,7 @@ verb_restore(const struct arguments *arguments)
 		.file = arguments->file,
 		.passphrase_file = arguments->passphrase_file,
 		.site_key = arguments->site_key,
+		.recovery_file = arguments->recovery_file,
 	};
 	struct archive_header made;
 	char time[CLOCK_TEXT_SIZE];
@@ -200,5 +239,31 @@ verb_restore(const struct arguments *arguments)
 		    arguments->tenant != NULL ? "Tenant " : "All",
 		    arguments->tenant != NULL ? arguments->tenant : "",
 		    made.site, arguments->state, time, arguments->state);
+	if (!arguments->json && arguments->recovery_file != NULL)
+		print_successor(arguments);
 	return fflush(stdout) == 0 ? 0 : STATUS_FAILED;
+}
+
+int
+verb_hand_over(const struct arguments *arguments)
+{
+	const char *folder = getenv("RUNTIME_DIRECTORY");
+	struct settings settings;
+	struct settings_users users;
+
+	if (arguments->part == PART_ALL)
+		return arguments_complain(
+		    "hand-over needs to know to whom: --part ledger, front or "
+		    "courier");
+	if (folder == NULL || folder[0] != '/')
+		return arguments_complain(
+		    "hand-over is for a unit with RuntimeDirectory=, which "
+		    "says where to: RUNTIME_DIRECTORY is not set");
+	int status = arguments_settings(&settings, &users, arguments);
+
+	if (status != 0)
+		return status;
+	return parts_hand_over(&settings, &users, arguments->part, folder) == 0
+	    ? 0
+	    : STATUS_FAILED;
 }

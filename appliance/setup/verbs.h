@@ -5,6 +5,7 @@
 #ifndef APPLIANCE_SETUP_VERBS_H
 #define APPLIANCE_SETUP_VERBS_H
 
+#include "appliance/setup/parts.h"
 #include "appliance/setup/setup.h"
 
 #include <stdbool.h>
@@ -29,6 +30,8 @@ struct arguments {
 	const char *tenant; /* the same: of this one only */
 	const char *passphrase_file;
 	const char *site_key;
+	enum part part;
+	const char *recovery_file;
 	const char *word; /* "": run the site */
 	uint32_t seen; /* a bit for each row of the options */
 };
@@ -44,6 +47,14 @@ int verb_init(const struct arguments *arguments);
 int verb_request(const struct arguments *arguments);
 int verb_certificate(const struct arguments *arguments);
 int verb_key(const struct arguments *arguments);
+int verb_heir(const struct arguments *arguments);
 int verb_restore(const struct arguments *arguments);
+int verb_health(const struct arguments *arguments);
+int verb_hand_over(const struct arguments *arguments);
+
+/** The settings of --config, over the defaults, and --state and --listen over
+ * them, checked. STATUS_CONFIG: said why. */
+int arguments_settings(struct settings *settings, struct settings_users *users,
+    const struct arguments *arguments);
 
 #endif

@@ -18,6 +18,8 @@ static const struct word {
 	    "  --state DIR      the site's folder "
 	    "(default " SETTINGS_STATE_DEFAULT ")\n"
 	    "  --listen A:P     address and port, instead of the settings'\n"
+	    "  --part PART      ledger, front or courier: this part alone, as "
+	    "a unit of its own\n"
 	    "  --check-config   read the settings, say whether they are good\n",
 	    "leaseholdd --state /var/lib/leasehold" },
 	{ "init", "--name NAME --host HOST",
@@ -47,6 +49,14 @@ static const struct word {
 	    "(default " SETTINGS_STATE_DEFAULT ")\n"
 	    "  --name NAME      of who gets it, for people\n",
 	    "leaseholdd key --name 'night shift'" },
+	{ "heir", "",
+	    "make the site's recovery key: with it and a backup another box "
+	    "can go on",
+	    "  --state DIR      the site's folder "
+	    "(default " SETTINGS_STATE_DEFAULT ")\n"
+	    "It is shown once. What was made before it is of no use for "
+	    "backups made from now on.\n",
+	    "leaseholdd heir --state /var/lib/leasehold" },
 	{ "restore", "FILE", "make a site, or a tenant of one, out of a backup",
 	    "  --state DIR      its folder (default " SETTINGS_STATE_DEFAULT
 	    "), which is not there or empty\n"
@@ -56,11 +66,29 @@ static const struct word {
 	    "asked)\n"
 	    "  --site-key FILE  the copy of keys/site.key from its safe, when "
 	    "the backup has none\n"
+	    "  --recovery-file FILE the site's recovery key: this box gets a "
+	    "key of its own, and\n"
+	    "                   the vendor retires that of the old box\n"
 	    "  --host HOST      a name or address that agents use, when the "
 	    "backup has no\n"
 	    "                   certificates; may be repeated\n"
 	    "  --user USER      owner of the ledger's files\n",
 	    "leaseholdd restore site.backup --state /var/lib/leasehold" },
+	{ "health", "", "does the site that runs here grant seats?",
+	    "  --config FILE    settings (default " SETTINGS_PATH_DEFAULT
+	    ", if it is there)\n"
+	    "It is asked over TLS, as everybody asks. Exit status 0: it does; "
+	    "1: it does not.\n",
+	    "leaseholdd health" },
+	{ "hand-over", "--part PART",
+	    "as root, before a part's unit starts: what only root may read",
+	    "  --config FILE    settings (default " SETTINGS_PATH_DEFAULT
+	    ", if it is there)\n"
+	    "  --part PART      ledger, front or courier\n"
+	    "Certificate, passwords and CAs of the settings are copied for the "
+	    "part's user into\nRUNTIME_DIRECTORY, which is the service "
+	    "manager's to make.\n",
+	    "leaseholdd hand-over --part front" },
 };
 #define N_WORDS (sizeof(words) / sizeof(words[0]))
 

@@ -8,6 +8,7 @@
 #ifndef SHARED_BACKUP_ARCHIVE_H
 #define SHARED_BACKUP_ARCHIVE_H
 
+#include "shared/license/succession.h"
 #include "shared/record/record.h"
 
 #include <stddef.h>
@@ -46,6 +47,8 @@ struct archive_header {
 	char software[32];
 	int64_t made_at;
 	bool whole; /* the site; else one tenant */
+	struct record_list succession; /* succession_step: of its key */
+	bool heir; /* whoever has the recovery key can make a box of it */
 	bool keys; /* it can be restored without another copy of the site's
 		      key */
 	struct record_list tenants; /* archive_tenant */

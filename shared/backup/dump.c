@@ -401,3 +401,65 @@ dump_unseal(void *secret, size_t len, const void *sealed, size_t sealed_len,
 	sodium_free(with);
 	return rc == 0 ? 0 : ERR_BAD_SIGNATURE;
 }
+
+/* --- for an heir ------------------------------------------------------------- */
+
+static int
+bound_to(uint8_t hash[16], const char *name, const char *entry)
+{
+	char bound[160];
+	int n = bind(bound, name, entry);
+
+	if (n < 0)
+		return ERR_TOO_LARGE;
+	crypto_generichash(hash, 16, (const uint8_t *)bound,
+	    (unsigned long long)n, NULL, 0);
+	return 0;
+}
+
+int
+dump_seal_heir(uint8_t *sealed, const void *secret, size_t len,
+    const char *name, const char *entry, const uint8_t heir[32])
+{
+	uint8_t box[32];
+	uint8_t *plain = sodium_malloc(16 + len);
+	int rc = plain == NULL ? ERR_NOMEM : bound_to(plain, name, entry);
+
+	if (rc == 0) {
+		memcpy(plain + 16, secret, len);
+		if (crypto_sign_ed25519_pk_to_curve25519(box, heir) != 0 ||
+		    crypto_box_seal(sealed, plain, 16 + len, box) != 0)
+			rc = ERR_BAD_REQUEST;
+	}
+	sodium_free(plain);
+	return rc;
+}
+
+int
+dump_unseal_heir(void *secret, size_t len, const void *sealed,
+    size_t sealed_len, const char *name, const char *entry,
+    const uint8_t heir_secret[64])
+{
+	uint8_t box[32], bound[16];
+	uint8_t *box_secret = sodium_malloc(32);
+	uint8_t *plain = sodium_malloc(16 + len);
+	int rc = box_secret == NULL || plain == NULL
+	    ? ERR_NOMEM
+	    : bound_to(bound, name, entry);
+
+	if (rc == 0 &&
+	    (sealed_len != len + DUMP_HEIR_EXTRA ||
+		crypto_sign_ed25519_pk_to_curve25519(box, heir_secret + 32) !=
+		    0 ||
+		crypto_sign_ed25519_sk_to_curve25519(box_secret, heir_secret) !=
+		    0 ||
+		crypto_box_seal_open(plain, sealed, sealed_len, box,
+		    box_secret) != 0 ||
+		sodium_memcmp(plain, bound, sizeof(bound)) != 0))
+		rc = ERR_BAD_SIGNATURE;
+	if (rc == 0)
+		memcpy(secret, plain + 16, len);
+	sodium_free(plain);
+	sodium_free(box_secret);
+	return rc;
+}

@@ -73,6 +73,13 @@ const char *dump_error(const struct dump_reader *reader);
  * what names of people lie under besides (LEDGER_PERSON_KEY_BYTES). */
 #define DUMP_KEY "key"
 #define DUMP_PEOPLE_KEY "people"
+/** The same once more, where the site has named an heir: what he can open. */
+#define DUMP_HEIR_KEY "successor"
+#define DUMP_HEIR_PEOPLE_KEY "successor.people"
+/** And in the system store the site key's word for him, a token. */
+#define DUMP_HEIR_WORD "successor.word"
+/** What crypto_box_seal adds, and what it is bound to. */
+#define DUMP_HEIR_EXTRA (48 + 16)
 /** Nonce and tag. */
 #define DUMP_SEALED_EXTRA (24 + 16)
 
@@ -87,5 +94,13 @@ int dump_seal(uint8_t *sealed, const void *secret, size_t len, const char *name,
  * site, changed, or of another length. */
 int dump_unseal(void *secret, size_t len, const void *sealed, size_t sealed_len,
     const char *name, const char *entry, const uint8_t site_secret[64]);
+
+/** The same for the heir's key alone (succession.h), of which the site knows the
+ * public half. @param[out] sealed  len + DUMP_HEIR_EXTRA bytes */
+int dump_seal_heir(uint8_t *sealed, const void *secret, size_t len,
+    const char *name, const char *entry, const uint8_t heir[32]);
+int dump_unseal_heir(void *secret, size_t len, const void *sealed,
+    size_t sealed_len, const char *name, const char *entry,
+    const uint8_t heir_secret[64]);
 
 #endif

@@ -13,7 +13,9 @@ struct walk {
 	struct archive_reader *reader;
 	const struct backup_listener *listener;
 	struct backup_summary *summary;
-	uint8_t site_key[32];
+	struct site_keys keys;
+	uint32_t pinned; /* of these: this one, or a later one, signed the end
+			    of each journal */
 	struct dump_reader *dump; /* of the part at hand; NULL: none */
 	char tenant[64]; /* its; "": the site's */
 	bool batches; /* the table at hand is the journal */
@@ -141,6 +143,12 @@ check_journal(struct walk *walk)
 		return fail(walk,
 		    "tenant %s: the journal is that of site %s, tenant %s",
 		    walk->tenant, journal->site, journal->tenant);
+	/* Else nothing vouches for what an older key is said to have been. */
+	if (site_keys_find(&walk->keys, journal->site_key) < walk->pinned)
+		return fail(walk,
+		    "tenant %s: nothing in its journal is signed with the key "
+		    "that was named",
+		    walk->tenant);
 	if (said == NULL || said->batch != journal->next_batch - 1 ||
 	    said->rows != journal->next_row - 1 ||
 	    said->generation != journal->generation ||
@@ -213,7 +221,8 @@ begin_part(struct walk *walk, const struct record_span *data)
 		    tenant ? "tenant " : "the site's own store", part.tenant);
 	*seen = true;
 	walk->sealed = false;
-	journal_walk_init(walk->journal, walk->site_key);
+	journal_walk_init(walk->journal, site_keys_last(&walk->keys));
+	journal_walk_trust(walk->journal, &walk->keys);
 	walk->dump = dump_reader_new(&callbacks);
 	if (walk->dump == NULL)
 		return ERR_NOMEM;
@@ -329,9 +338,23 @@ backup_walk(struct backup_summary *summary, struct archive_reader *reader,
 
 	*summary = (struct backup_summary){ 0 };
 	error[0] = '\0';
-	memcpy(walk.site_key, site_key != NULL ? site_key : header->site_key,
-	    32);
-	backup_site_id(site, walk.site_key);
+	if (header->succession.count == 0)
+		walk.keys = site_keys_one(header->site_key);
+	else if (succession_keys(&walk.keys, header->site, NULL,
+		     &header->succession) != 0 ||
+	    memcmp(site_keys_last(&walk.keys), header->site_key, 32) != 0)
+		return fail(&walk,
+		    "what it says of the keys of site %s does not lead to the "
+		    "key that it names",
+		    header->site);
+	if (site_key != NULL) {
+		walk.pinned = site_keys_find(&walk.keys, site_key);
+		if (walk.pinned == walk.keys.n) {
+			walk.keys = site_keys_one(site_key);
+			walk.pinned = 0;
+		}
+	}
+	backup_site_id(site, walk.keys.key[0]);
 	if (strcmp(site, header->site) != 0)
 		return fail(&walk,
 		    "it is of site %s, and the key is that of %s", header->site,

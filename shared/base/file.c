@@ -202,3 +202,30 @@ file_write(const char *path, const void *data, size_t len, unsigned int mode)
 	errno = saved;
 	return saved == ENOSPC || saved == EDQUOT ? ERR_FULL : ERR_IO;
 }
+
+/* LMDB's own size for 126 readers, unless told otherwise. */
+#define LMDB_LOCK_BYTES 8192
+
+int
+file_reserve_lmdb_lock(const char *folder)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (snprintf(path, sizeof(path), "%s/lock.mdb", folder) >=
+	    (int)sizeof(path))
+		return ENAMETOOLONG;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return errno;
+	int rc = fstat(fd, &st) == 0 ? 0 : errno;
+	off_t size = rc == 0 && st.st_size > LMDB_LOCK_BYTES ? st.st_size
+							     : LMDB_LOCK_BYTES;
+
+	/* What a file system cannot promise is as it was. */
+	if (rc == 0 && fallocate(fd, 0, 0, size) != 0 && errno != EOPNOTSUPP)
+		rc = errno;
+	close(fd);
+	return rc;
+}

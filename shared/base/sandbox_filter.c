@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <seccomp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -206,7 +207,12 @@ sandbox_enter(enum sandbox_profile profile)
 {
 	struct filter filter = { .profile = profile };
 
-	/* localtime() of a library must not look for its file later. */
+	/* A library's localtime() or mktime() must not look for its file later:
+	 * glibc looks again each time where TZ is not set, and opens what it no
+	 * longer finds in an empty root. libwebsockets does so once a day, for
+	 * the ends of certificates. */
+	if (setenv("TZ", "UTC0", 0) != 0)
+		return ERR_NOMEM;
 	tzset();
 	filter.ctx = seccomp_init(SANDBOX_REFUSED);
 	if (filter.ctx == NULL) {

@@ -41,6 +41,13 @@ run_children(const struct supervisor_run *run)
 	return 1 + run->supervisor->edges;
 }
 
+/* Else it is another unit's: child 0 never runs. */
+static bool
+has_core(const struct supervisor_run *run)
+{
+	return run->supervisor->core_main != NULL;
+}
+
 static bool
 edges_are_gone(const struct supervisor_run *run)
 {
@@ -175,7 +182,7 @@ edge_restart(struct supervisor_run *run, int index)
 static void
 run_restart(struct supervisor_run *run)
 {
-	if (run->core.pid == 0) {
+	if (has_core(run) && run->core.pid == 0) {
 		/* Edges of the old core are gone first: two generations at
 		 * the listeners would answer differently. */
 		if (!edges_are_gone(run) ||
@@ -289,7 +296,7 @@ run_check_ready(struct supervisor_run *run)
 {
 	if (run->was_ready || run->stage != RUNNING)
 		return;
-	for (int i = 0; i < run_children(run); i++)
+	for (int i = has_core(run) ? 0 : 1; i < run_children(run); i++)
 		if (!run_child(run, i)->ready)
 			return;
 	run->was_ready = true;
@@ -319,6 +326,35 @@ child_hear(struct child *child)
 	}
 }
 
+/* --- edges that come by themselves ---------------------------------------- */
+
+/* One a turn: who knocks without end costs a turn each time. */
+static void
+run_answer_door(struct supervisor_run *run, int index)
+{
+	const struct supervisor_door *door = &run->supervisor->doors[index];
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t len = sizeof(peer);
+	int fd = accept4(door->listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 ||
+	    peer.uid != door->uid) {
+		log_warn("supervisor",
+		    "user %u pid=%d is none of ours; hung up on",
+		    (unsigned)peer.uid, (int)peer.pid);
+	} else if (run->stage == RUNNING && run->core.control >= 0) {
+		if (child_hand_over(run, fd, index) != 0)
+			log_error("supervisor", "%s does not take %s: %s",
+			    run->core.name, door->name, strerror(errno));
+		else
+			log_info("supervisor", "%s pid=%d is connected",
+			    door->name, (int)peer.pid);
+	}
+	close(fd);
+}
+
 /* --- the loop ---------------------------------------------------------------
  */
 
@@ -330,7 +366,7 @@ run_wait_ms(struct supervisor_run *run)
 
 	if (run->stage != RUNNING) {
 		next = run->deadline_ms;
-	} else if (run->core.pid == 0) {
+	} else if (has_core(run) && run->core.pid == 0) {
 		/* While its edges die there is a SIGCHLD to come. */
 		if (edges_are_gone(run))
 			next = run->core.restart_ms;
@@ -365,7 +401,8 @@ run_watchdog(struct supervisor_run *run)
 static void
 run_turn(struct supervisor_run *run)
 {
-	struct pollfd fds[2 + SUPERVISOR_EDGES_MAX];
+	const struct supervisor *supervisor = run->supervisor;
+	struct pollfd fds[2 + 2 * SUPERVISOR_EDGES_MAX];
 	struct child *whose[2 + SUPERVISOR_EDGES_MAX];
 	nfds_t n = 1;
 
@@ -382,14 +419,26 @@ run_turn(struct supervisor_run *run)
 		    (struct pollfd){ .fd = child->control, .events = POLLIN };
 		whose[n++] = child;
 	}
+	/* Last, and of no child. Nobody is let in before there is a core. */
+	nfds_t children = n;
+
+	if (run->core.ready && run->core.control >= 0)
+		for (int i = 0; i < supervisor->n_doors; i++)
+			fds[n++] = (struct pollfd){
+				.fd = supervisor->doors[i].listener,
+				.events = POLLIN,
+			};
 	/* After a deadline the killed are waited for, not spun on. */
 	if (run->stage != RUNNING && wait_ms == 0)
 		wait_ms = 50;
 	if (poll(fds, n, wait_ms) < 0)
 		return;
-	for (nfds_t i = 1; i < n; i++)
+	for (nfds_t i = 1; i < children; i++)
 		if (fds[i].revents != 0)
 			child_hear(whose[i]);
+	for (nfds_t i = children; i < n; i++)
+		if (fds[i].revents != 0)
+			run_answer_door(run, (int)(i - children));
 	run_check_ready(run);
 	run_signals(run);
 	run_reap(run);
@@ -434,8 +483,9 @@ run_init(struct supervisor_run *run, const struct supervisor *supervisor)
 	run->supervisor = supervisor;
 	run->pid = getpid();
 	run->core.control = -1;
-	snprintf(run->core.name, sizeof(run->core.name), "%s",
-	    supervisor->core_name);
+	if (supervisor->core_name != NULL)
+		snprintf(run->core.name, sizeof(run->core.name), "%s",
+		    supervisor->core_name);
 	for (int i = 0; i < supervisor->edges; i++) {
 		run->edges[i].control = -1;
 		snprintf(run->edges[i].name, sizeof(run->edges[i].name),
@@ -453,7 +503,9 @@ supervisor_run(const struct supervisor *supervisor)
 	struct supervisor_run run;
 	sigset_t before;
 
-	if (supervisor->edges < 1 || supervisor->edges > SUPERVISOR_EDGES_MAX) {
+	if (supervisor->edges < (supervisor->n_doors > 0 ? 0 : 1) ||
+	    supervisor->edges > SUPERVISOR_EDGES_MAX ||
+	    supervisor->n_doors > SUPERVISOR_EDGES_MAX) {
 		log_error("supervisor", "%d processes of %s, 1 to %d can be",
 		    supervisor->edges, supervisor->edge_name,
 		    SUPERVISOR_EDGES_MAX);

@@ -3,13 +3,16 @@
  * speak to it over socketpairs. The parent holds nothing but listeners and
  * descriptors; it forks, watches, restarts with backoff. An edge that dies is
  * replaced and the core is handed a new socketpair; a core that dies takes its
- * edges with it and all start again. Both daemons are built on this. It must
- * not know what its children say to each other.
+ * edges with it and all start again. Where core and edges are units of their
+ * own, each unit has such a parent: the core's has doors at which edges come,
+ * the edges' has no core. Both daemons are built on this. It must not know what
+ * its children say to each other.
  */
 #ifndef SHARED_BASE_SUPERVISOR_H
 #define SHARED_BASE_SUPERVISOR_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /**
  * What a child runs with. `control` is the child's end of a socketpair to the
@@ -23,18 +26,33 @@ struct supervisor_child {
 	int edge_index;
 };
 
+/** Of an edge that comes by itself: a process of another unit, which the parent
+ * neither starts nor ends, and so needs no right to. Its connection is its
+ * stream; a new one takes the place of the old. */
+struct supervisor_door {
+	const char *name; /* of the edge, for the log */
+	int listener; /* a Unix socket that listens, non-blocking; borrowed */
+	uid_t uid; /* who may; others are hung up on */
+};
+
 struct supervisor {
 	const char *name; /* of the program, for the log */
 	const char *core_name; /* "ledger" */
 	const char *edge_name; /* "front" */
-	int edges; /* 1 to 17 */
+	int edges; /* that are forked: 1 to 17; 0 with doors */
+	/** The others, the first of index 0; NULL: all are forked. */
+	const struct supervisor_door *doors;
+	int n_doors; /* at most 17 */
 	/** The last edge is of another kind, of which there is one: its name.
 	 * NULL: they are all alike. */
 	const char *last_edge_name;
 	void *ctx;
-	/** Never return to the caller: the value is the exit status. */
+	/** Never return to the caller: the value is the exit status. No
+	 * core_main: the core is another unit's, and an edge's stream is what
+	 * edge_connect gives, or it is started again later. */
 	int (*core_main)(void *ctx, const struct supervisor_child *child);
 	int (*edge_main)(void *ctx, const struct supervisor_child *child);
+	int (*edge_connect)(void *ctx, int *fd, int index);
 	/** SIGHUP: reread the configuration in the parent (may be NULL). When
 	 * it returns 0 the children get SIGHUP themselves, each once it is
 	 * ready. */

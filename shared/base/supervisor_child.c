@@ -58,6 +58,8 @@ child_close_others(struct supervisor_run *run)
 	for (int i = 0; i < run->supervisor->edges; i++)
 		if (run->edges[i].control >= 0)
 			close(run->edges[i].control);
+	for (int i = 0; i < run->supervisor->n_doors; i++)
+		close(run->supervisor->doors[i].listener);
 	close(run->signal_fd);
 	if (run->notify_fd >= 0)
 		close(run->notify_fd);
@@ -202,8 +204,8 @@ child_start_core(struct supervisor_run *run)
 	return 0;
 }
 
-static int
-core_hand_over(struct supervisor_run *run, int fd, int index)
+int
+child_hand_over(struct supervisor_run *run, int fd, int index)
 {
 	uint8_t byte = (uint8_t)index;
 	struct iovec bytes = { &byte, 1 };
@@ -230,13 +232,21 @@ core_hand_over(struct supervisor_run *run, int fd, int index)
 	}
 }
 
+/* `stream`: the core's end, -1 where the core is another unit's, and the
+ * edge's. */
 static int
-stream_open(int stream[2])
+stream_open(struct supervisor_run *run, int stream[2], int index)
 {
+	const struct supervisor *supervisor = run->supervisor;
 	const int size = STREAM_BYTES;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) != 0)
+	if (supervisor->core_main == NULL)
+		return supervisor->edge_connect(supervisor->ctx, &stream[1],
+		    index);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) != 0) {
+		log_error("supervisor", "no socketpair: %s", strerror(errno));
 		return ERR_SYSTEM;
+	}
 	for (int i = 0; i < 2; i++)
 		(void)setsockopt(stream[i], SOL_SOCKET, SO_SNDBUFFORCE, &size,
 		    sizeof(size));
@@ -250,9 +260,11 @@ child_start_edge(struct supervisor_run *run, int index)
 	int control[2] = { -1, -1 };
 	int stream[2] = { -1, -1 };
 
+	/* Whoever connects has said why it cannot. */
+	if (stream_open(run, stream, index) != 0)
+		goto fail;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) !=
-		0 ||
-	    stream_open(stream) != 0) {
+	    0) {
 		log_error("supervisor", "no socketpair: %s", strerror(errno));
 		goto fail;
 	}
@@ -270,13 +282,16 @@ child_start_edge(struct supervisor_run *run, int index)
 		struct supervisor_child self = { control[1], stream[1], index };
 
 		close(control[0]);
-		close(stream[0]);
+		if (stream[0] >= 0)
+			close(stream[0]);
 		exit(run->supervisor->edge_main(run->supervisor->ctx, &self));
 	}
 	close(control[1]);
 	close(stream[1]);
 	child_started(edge, pid, control[0]);
-	if (core_hand_over(run, stream[0], index) != 0) {
+	if (stream[0] < 0)
+		return 0;
+	if (child_hand_over(run, stream[0], index) != 0) {
 		log_error("supervisor", "%s does not take %s: %s",
 		    run->core.name, edge->name, strerror(errno));
 		kill(pid, SIGKILL);

@@ -42,8 +42,12 @@ struct supervisor_run {
 /** Fork the core. Returns 0 or ERR_SYSTEM. */
 int child_start_core(struct supervisor_run *run);
 
-/** Fork an edge and hand the other end of its stream to the core. When that
- * fails the edge is killed and will be reaped. */
+/** Fork an edge and hand the other end of its stream to the core, where that is
+ * ours. When that fails the edge is killed and will be reaped. */
 int child_start_edge(struct supervisor_run *run, int index);
+
+/** Hand the core the other end of an edge's stream, which stays the caller's.
+ * Returns 0 or ERR_SYSTEM. */
+int child_hand_over(struct supervisor_run *run, int fd, int index);
 
 #endif

@@ -57,4 +57,12 @@ int file_read(uint8_t **data, size_t *len, const char *path, size_t max);
 int file_write(const char *path, const void *data, size_t len,
     unsigned int mode);
 
+/**
+ * Room on the disk for an environment's lock file, before LMDB maps it: it
+ * leaves it sparse, and who touches a page of it that a full disk has no room
+ * for is killed (SIGBUS).
+ * @return 0 or an errno: ENOSPC, or why it cannot be opened
+ */
+int file_reserve_lmdb_lock(const char *folder);
+
 #endif

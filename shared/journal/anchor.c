@@ -66,7 +66,7 @@ check_rows(const struct journal_header *header,
 
 int
 journal_batch_verify(struct journal_header *header, uint8_t head[32],
-    const uint8_t *blob, size_t len, const uint8_t site_key[32])
+    const uint8_t *blob, size_t len, const struct site_keys *keys)
 {
 	struct arena arena = { 0 };
 	struct journal_batch batch;
@@ -77,7 +77,8 @@ journal_batch_verify(struct journal_header *header, uint8_t head[32],
 		err = ERR_CORRUPT;
 	if (err == 0)
 		err = journal_header_verify(header, head, batch.header.data,
-		    batch.header.len, site_key);
+		    batch.header.len,
+		    site_keys_of(keys, batch.header.data, batch.header.len));
 	if (err == 0)
 		err = check_rows(header, &batch);
 	arena_release(&arena);
@@ -92,13 +93,20 @@ take_anchor(struct journal_walk *walk, const void *value, size_t len,
 {
 	struct arena arena = { 0 };
 	struct journal_anchor anchor;
+	const struct site_keys *keys = walk->keys;
 	uint8_t site_key[32];
 	int err = record_read_msgpack(&anchor, &journal_anchor_record, value,
 	    len, NULL, &arena, NULL);
 
-	memcpy(site_key, walk->site_key, sizeof(site_key));
+	if (err == 0)
+		memcpy(site_key,
+		    journal_walk_key(walk, anchor.header.data,
+			anchor.header.len),
+		    sizeof(site_key));
 	if (err == 0)
 		err = journal_walk_anchor(walk, site_key, &anchor);
+	if (err == 0 && keys != NULL)
+		journal_walk_trust(walk, keys);
 	arena_release(&arena);
 	if (err == 0 || err == ERR_NOMEM)
 		return err;
@@ -113,8 +121,9 @@ take_kept(const struct journal_walk *walk, uint64_t number, const void *value,
 {
 	struct journal_header header;
 	uint8_t head[32];
-	int err =
-	    journal_batch_verify(&header, head, value, len, walk->site_key);
+	const struct site_keys one = site_keys_one(walk->site_key);
+	int err = journal_batch_verify(&header, head, value, len,
+	    walk->keys != NULL ? walk->keys : &one);
 
 	if (err == ERR_NOMEM)
 		return err;

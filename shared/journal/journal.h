@@ -15,6 +15,7 @@
 
 #include "shared/journal/merkle.h"
 #include "shared/journal/rows.h"
+#include "shared/license/succession.h"
 
 /** Rows in one batch at most. */
 #define JOURNAL_BATCH_ROWS_MAX 8192
@@ -139,7 +140,9 @@ int journal_beat_verify(const struct journal_beat *beat, uint64_t lease,
  * match its rows". After any error the walk is over.
  */
 struct journal_walk {
+	/** That signed the last batch; journal_walk_trust() has more. */
 	uint8_t site_key[32];
+	const struct site_keys *keys; /* borrowed; NULL: that one alone */
 	uint64_t next_batch;
 	uint64_t next_row;
 	int64_t time;
@@ -173,6 +176,17 @@ int journal_walk_resume(struct journal_walk *walk, const uint8_t site_key[32],
 /** What another walk resumes with, here: 64 * 32 bytes; returns the hashes. */
 size_t journal_walk_frontier(uint8_t *out, const struct journal_walk *walk);
 void journal_walk_init(struct journal_walk *walk, const uint8_t site_key[32]);
+/**
+ * Of a site whose key followed older ones: all of them, borrowed until the walk
+ * is over. Between init, resume or anchor and the first batch; each generation
+ * is then signed with one of them, and none with an older key than the one
+ * before.
+ */
+void journal_walk_trust(struct journal_walk *walk,
+    const struct site_keys *keys);
+/** The key with which it is to be signed: one of them. */
+const uint8_t *journal_walk_key(const struct journal_walk *walk,
+    const char *token, size_t len);
 int journal_walk_batch(struct journal_walk *walk, const uint8_t *blob,
     size_t len, int (*row)(void *ctx, const struct row *row, int64_t time),
     void *ctx, char *error, size_t error_size);
@@ -202,7 +216,7 @@ bool journal_walk_is_explained(const struct journal_walk *walk);
 /** A batch by itself, as some are kept that stand before an anchor: its
  * signature and its rows; where it stands in the history is not looked at. */
 int journal_batch_verify(struct journal_header *header, uint8_t head[32],
-    const uint8_t *blob, size_t len, const uint8_t site_key[32]);
+    const uint8_t *blob, size_t len, const struct site_keys *keys);
 
 /**
  * An entry of the tables of a stored journal, in the order of a dump: the anchor

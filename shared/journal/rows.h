@@ -87,6 +87,23 @@ enum row_kind {
 	ROW_LICENSE_REVISED = 137,
 	ROW_LICENSE_RELEASED = 138,
 	ROW_REPORT_TAKEN = 139,
+	ROW_REPORT_METRICS = 144, /* of a hub; rows_sync.c */
+	ROW_CREDIT_ADDED = 145, /* of a hub; rows_credit.h */
+	ROW_CREDIT_TAKEN = 146, /* of a site */
+	ROW_SITE_ROLLED_BACK = 147, /* of a hub; rows_sync.c */
+	ROW_INVOICE_MADE = 148, /* of a hub; rows_invoice.h */
+	ROW_INVOICE_AGAIN = 149,
+	ROW_UPDATE_REQUESTED = 152, /* of the box; rows_update.c */
+	ROW_UPDATE_FINISHED = 153,
+	ROW_UPDATE_FAILED = 154,
+	ROW_UPDATE_FELL_BACK = 155,
+	ROW_IMAGE_ADDED = 156, /* of a hub: rows_measured.h */
+	ROW_IMAGE_REMOVED = 157,
+	ROW_SITE_MEASURED = 158,
+	ROW_MAINTENANCE_OPENED = 159, /* of the box: rows_box.h */
+	ROW_MAINTENANCE_REFUSED = 160,
+	ROW_MAINTENANCE_ENDED = 161,
+	ROW_SITE_REISSUED = 162, /* of a hub: rows_hub.h */
 };
 
 /** First row of every tenant's journal. */
@@ -594,7 +611,7 @@ enum alert_kind {
 	ALERT_NO_CERTIFICATE,
 	ALERT_UNUSUAL_RATE,
 	ALERT_OUT_OF_HOURS,
-	ALERT_QUOTA, /* of the tenant; stage: 1000 * which + percent */
+	ALERT_QUOTA, /* of the tenant; stage: ALERT_LIMIT_STAGE() */
 	ALERT_LICENSE_EXPIRING, /* stage: days before the end of its contract */
 	ALERT_ROLLBACK, /* of the site, or seen by a device */
 	ALERT_CLOCK, /* stage: enum alert_clock */
@@ -602,8 +619,10 @@ enum alert_kind {
 	ALERT_MAP,
 	ALERT_TEST, /* of a channel */
 	ALERT_LICENSE_OVERRUN, /* stage: enum alert_overrun */
-	ALERT_USAGE_LIMIT, /* stage: ALERT_USAGE_STAGE() */
+	ALERT_USAGE_LIMIT, /* stage: ALERT_LIMIT_STAGE() */
 	ALERT_LICENSE_STATUS, /* stage: enum license_status */
+	ALERT_SYNC, /* no report reaches a hub over the network */
+	ALERT_UNSYNCED, /* stage: percent of its max_unsynced_days */
 	ALERT_KINDS,
 };
 extern const char *const alert_kind_names[];
@@ -619,8 +638,11 @@ enum alert_overrun {
 	ALERT_OVERRUN_SEATS, /* more seats are held than it has */
 };
 
-/** Which of its license's limits, from 0, and percent that are used. */
-#define ALERT_USAGE_STAGE(place, percent) ((place)*1000 + (percent))
+/** Of a limit: which of them, from 0 (ALERT_QUOTA: enum alert_quota;
+ * ALERT_USAGE_LIMIT: by its place in the license), and percent that are used. */
+#define ALERT_LIMIT_STAGE(which, percent) ((which)*1000 + (percent))
+#define ALERT_STAGE_WHICH(stage) ((stage) / 1000)
+#define ALERT_STAGE_PERCENT(stage) ((stage) % 1000)
 
 /** What it is about; its number is that of the row's `id`. */
 enum alert_about {
@@ -683,6 +705,9 @@ struct row_alert_closed {
 
 enum channel_kind { CHANNEL_WEBHOOK, CHANNEL_MAIL, CHANNEL_SYSLOG };
 extern const char *const channel_kind_names[];
+/** What goes there. Numbers are stored. */
+enum channel_takes { CHANNEL_ALERTS, CHANNEL_INVOICES, CHANNEL_CRM };
+extern const char *const channel_takes_names[];
 /** How bad something is; see alert_words.h. */
 enum alert_severity { ALERT_INFO, ALERT_WARNING, ALERT_CRITICAL };
 extern const char *const alert_severity_names[];
@@ -691,7 +716,8 @@ extern const char *const alert_severity_names[];
 struct row_channel_added {
 	uint64_t channel; /* per-tenant number */
 	uint32_t kind; /* enum channel_kind */
-	uint32_t least; /* enum alert_severity: what goes there */
+	uint32_t least; /* enum alert_severity, of alerts: what goes there */
+	uint32_t takes; /* enum channel_takes */
 	uint8_t document[16];
 	uint8_t commitment[32];
 	struct row_actor by;
@@ -707,10 +733,11 @@ enum delivery_event {
 	DELIVERY_DROPPED, /* an admin gave it up */
 };
 extern const char *const delivery_event_names[];
-/** What became of the delivery of an alert that did not go by itself. */
+/** What became of a delivery that did not go by itself. */
 struct row_delivery {
 	uint8_t delivery[16]; /* as its receiver knows it */
-	uint64_t alert;
+	uint32_t of; /* enum channel_takes */
+	uint64_t alert; /* or the number of the invoice */
 	uint64_t channel;
 	uint32_t event; /* enum delivery_event */
 	struct row_actor by;
@@ -759,6 +786,33 @@ struct row_pruned {
 	uint8_t head[32]; /* of the batch before it */
 	uint64_t checkpoint; /* batch after which the state is known */
 	struct row_actor by;
+};
+
+/* --- updates of the appliance: rows_update.c ------------------------------- */
+
+#define ROW_UPDATE_VERSION_MAX 63
+#define ROW_UPDATE_REASON_MAX 159
+
+/** An admin asks for an update of the box; in the journal of the site's own
+ * tenant. Its version is not known yet: nobody has checked who signed it. */
+struct row_update_requested {
+	uint64_t update; /* from 1, without a gap */
+	uint8_t digest[32]; /* BLAKE2b-256 of the bundle; zero: of the stick */
+	uint64_t bytes;
+	bool usb;
+	char running[ROW_UPDATE_VERSION_MAX + 1];
+	struct row_actor by;
+};
+
+/** ROW_UPDATE_FINISHED: the new version runs, and passed its check.
+ * ROW_UPDATE_FAILED: it was refused, or could not be written.
+ * ROW_UPDATE_FELL_BACK: it was started, and the old one runs again. */
+struct row_update_ended {
+	uint64_t update;
+	uint8_t digest[32]; /* zero: it was not read */
+	char version[ROW_UPDATE_VERSION_MAX + 1];
+	char slot[8];
+	char reason[ROW_UPDATE_REASON_MAX + 1];
 };
 
 /* --- usage, and what a vendor says of a license: rows_usage.c --------------- */
@@ -842,6 +896,10 @@ struct row_receipt_taken {
 	int64_t at; /* as the vendor says */
 	uint8_t digest[32]; /* BLAKE2b-256 of the receipt */
 	struct row_actor by;
+	/** What was taken lies on a branch that was lost: batches from here on
+	 * are not those that were reported. 0: it is of this journal. */
+	uint64_t lost_from;
+	uint64_t lost_overage; /* overage seats of all vendors in them */
 };
 
 /* Of a hub: what a site's report showed (ROW_REPORT_TAKEN comes with it), and
@@ -881,12 +939,41 @@ struct row_report_shown {
 	uint64_t others;
 	uint32_t rollbacks;
 };
+/** Comes with ROW_REPORT_SHOWN: metrics by the hour, as the report's range adds
+ * them up. They add to what was shown before. */
+struct row_shown_metric {
+	char license_id[64];
+	uint64_t serial;
+	char metric[64]; /* "": gauges go on under this serial */
+	int64_t start; /* of the hour */
+	uint32_t kind; /* enum usage_kind */
+	uint64_t events, sum, max, last;
+	bool billed; /* issued to that very site */
+};
+struct row_report_metrics {
+	uint64_t site;
+	uint64_t sequence;
+	struct record_list metrics; /* row_shown_metric, up to ROW_SHOWN_MAX */
+};
 struct row_report_refused {
 	uint64_t site;
 	uint64_t sequence;
 	uint32_t answer; /* enum report_answer */
 	char reason[192];
 	uint8_t digest[32];
+};
+
+/** Comes before ROW_REPORT_SHOWN: the site's journal was put back to an older
+ * state, and its admin has acknowledged that. */
+struct row_site_rolled_back {
+	uint64_t site;
+	uint64_t sequence; /* of the report that shows it */
+	uint32_t generation; /* that began */
+	uint64_t batch; /* with this one, */
+	uint64_t row; /* whose first row this is */
+	int64_t time; /* then, by the site's clock */
+	uint64_t lost_batch; /* the furthest that was known of what was lost */
+	uint64_t seats; /* overage seats counted of what was lost */
 };
 
 /** Is it a borrow that goes on? */
@@ -913,7 +1000,9 @@ extern const struct record row_genesis_record, row_started_record,
     row_pruned_record, row_usage_tracked_record, row_license_changed_record,
     row_report_made_record, row_taken_record, row_receipt_taken_record,
     row_shown_license_record, row_shown_overage_record, row_report_shown_record,
-    row_report_refused_record;
+    row_shown_metric_record, row_report_metrics_record,
+    row_report_refused_record, row_site_rolled_back_record,
+    row_update_requested_record, row_update_ended_record;
 
 /** Do the slots of a grant add up as its comment above says? And do count,
  * type, overage and overage_count agree among themselves? */
@@ -977,7 +1066,11 @@ struct row_tenant_changed {
 	struct row_actor by;
 };
 
+#include "shared/journal/rows_box.h"
+#include "shared/journal/rows_credit.h"
+#include "shared/journal/rows_invoice.h"
 #include "shared/journal/rows_hub.h"
+#include "shared/journal/rows_measured.h"
 
 /** A row in memory, whichever kind it is. */
 struct row {
@@ -1030,16 +1123,28 @@ struct row {
 		struct row_report_made report_made;
 		struct row_receipt_taken receipt_taken;
 		struct row_report_shown report_shown;
+		struct row_report_metrics report_metrics;
 		struct row_report_refused report_refused;
 		struct row_account_key account_key;
 		struct row_account_issuer account_issuer;
 		struct row_customer customer; /* added, and changed */
 		struct row_license_ordered license_ordered;
 		struct row_site_bound site_bound;
+		struct row_site_reissued site_reissued;
 		struct row_license_issued license_issued;
 		struct row_license_revised license_revised;
 		struct row_license_released license_released;
 		struct row_report_taken report_taken;
+		struct row_image_added image_added;
+		struct row_image_removed image_removed;
+		struct row_site_measured site_measured;
+		struct row_credit credit;
+		struct row_site_rolled_back site_rolled_back;
+		struct row_invoice invoice;
+		struct row_invoice_again invoice_again;
+		struct row_update_requested update_requested;
+		struct row_update_ended update_ended; /* all three */
+		struct row_maintenance maintenance; /* all three */
 	} u;
 };
 

@@ -4,7 +4,8 @@
 const char *const alert_kind_names[] = { "unknown_address", "unknown_host",
 	"unknown_fingerprint", "no_certificate", "unusual_rate", "out_of_hours",
 	"quota", "license_expiring", "rollback", "clock", "disk", "map", "test",
-	"license_overrun", "usage_limit", "license_status", NULL };
+	"license_overrun", "usage_limit", "license_status", "sync", "unsynced",
+	NULL };
 const char *const alert_about_names[] = { "site", "tenant", "key", "license",
 	"device", "channel", NULL };
 const char *const alert_end_names[] = { "ended", "quiet", NULL };
@@ -61,6 +62,7 @@ RECORD_DEFINE(row_alert_closed, 1, "It is over.");
 
 /* --- where they go ------------------------------------------------------------ */
 
+const char *const channel_takes_names[] = { "alerts", "invoices", "crm", NULL };
 const char *const channel_kind_names[] = { "webhook", "mail", "syslog", NULL };
 const char *const alert_severity_names[] = { "info", "warning", "critical",
 	NULL };
@@ -72,6 +74,8 @@ static const struct record_field row_channel_added_fields[] = {
 	R_ENUM(row_channel_added, kind, channel_kind_names, 0, "What it is."),
 	R_ENUM(row_channel_added, least, alert_severity_names, 0,
 	    "How bad it must be to go there."),
+	R_ENUM(row_channel_added, takes, channel_takes_names, RECORD_OPTIONAL,
+	    "What goes there; absent: alerts."),
 	R_FIXED(row_channel_added, document, 0, "Id of its document."),
 	R_FIXED(row_channel_added, commitment, 0,
 	    "BLAKE2b-256 of salt, kind and document."),
@@ -87,7 +91,9 @@ RECORD_DEFINE(row_channel_removed, 1, "Alerts do not go there any more.");
 
 static const struct record_field row_delivery_fields[] = {
 	R_FIXED(row_delivery, delivery, 0, "Its id, as its receiver knows it."),
-	R_U64(row_delivery, alert, 1, U53_MAX, 0, "Of this alert."),
+	R_ENUM(row_delivery, of, channel_takes_names, RECORD_OPTIONAL,
+	    "What it is of; absent: an alert."),
+	R_U64(row_delivery, alert, 1, U53_MAX, 0, "Its number."),
 	R_U64(row_delivery, channel, 1, U53_MAX, 0, "To this channel."),
 	R_ENUM(row_delivery, event, delivery_event_names, 0,
 	    "What became of it."),

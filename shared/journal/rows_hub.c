@@ -82,6 +82,16 @@ static const struct record_field row_site_bound_fields[] = {
 };
 RECORD_DEFINE(row_site_bound, 1, "A site is a customer's.");
 
+static const struct record_field row_site_reissued_fields[] = {
+	R_U64(row_site_reissued, number, 1, U53_MAX, 0, "Which site."),
+	R_FIXED(row_site_reissued, retired, 0, "The key that it had."),
+	R_STRUCT(row_site_reissued, request, &license_request_record, 0,
+	    "What its new box says, signed with the new key."),
+	R_STRUCT(row_site_reissued, by, &row_actor_record, 0,
+	    "Who confirmed it."),
+};
+RECORD_DEFINE(row_site_reissued, 1, "A site goes on in another box.");
+
 static const struct record_field row_license_released_fields[] = {
 	R_U64(row_license_released, order, 1, U53_MAX, 0, "Which order."),
 	R_STRUCT(row_license_released, by, &row_actor_record, 0,

@@ -85,6 +85,15 @@ struct row_site_bound {
 	struct row_actor by;
 };
 
+/** A site goes on in another box, with another key; an admin confirmed it.
+ * Nothing that the old key signs is believed from here on. */
+struct row_site_reissued {
+	uint64_t number; /* of the site here */
+	uint8_t retired[32];
+	struct license_request request; /* signed with the new one */
+	struct row_actor by;
+};
+
 /** An ordered license may be issued from here on; an admin or the CRM says so. */
 struct row_license_released {
 	uint64_t order;
@@ -144,7 +153,8 @@ struct row_report_taken {
 
 extern const struct record row_account_key_record, row_account_issuer_record,
     row_customer_record, row_license_ordered_record, row_site_bound_record,
-    row_license_released_record, row_license_issued_record,
-    row_license_revised_record, row_report_taken_record;
+    row_site_reissued_record, row_license_released_record,
+    row_license_issued_record, row_license_revised_record,
+    row_report_taken_record;
 
 #endif

@@ -37,6 +37,10 @@ static const struct record_field row_receipt_taken_fields[] = {
 	R_FIXED(row_receipt_taken, digest, 0, "BLAKE2b-256 of the receipt."),
 	R_STRUCT(row_receipt_taken, by, &row_actor_record, 0,
 	    "Who brought it."),
+	R_U64(row_receipt_taken, lost_from, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Batches from here on are not those that were taken."),
+	R_U64(row_receipt_taken, lost_overage, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Overage seats of all vendors in those."),
 };
 RECORD_DEFINE(row_receipt_taken, 1, "A vendor answered a report.");
 
@@ -89,6 +93,31 @@ static const struct record_field row_report_shown_fields[] = {
 };
 RECORD_DEFINE(row_report_shown, 1, "What a report shows.");
 
+static const struct record_field row_shown_metric_fields[] = {
+	R_TEXT(row_shown_metric, license_id, 1, 63, 0, "The vendor's id."),
+	R_U64(row_shown_metric, serial, 1, U53_MAX, 0, "Edition in force."),
+	R_TEXT(row_shown_metric, metric, 0, 63, RECORD_OPTIONAL,
+	    "What was used; absent: the edition came into force."),
+	R_TIME(row_shown_metric, start, 0, "Start of the hour, UTC."),
+	R_ENUM(row_shown_metric, kind, usage_kind_names, 0,
+	    "How amounts count."),
+	R_U64(row_shown_metric, events, 0, U53_MAX, 0, "How often."),
+	R_U64(row_shown_metric, sum, 0, U53_MAX, 0, "Of all amounts."),
+	R_U64(row_shown_metric, max, 0, U53_MAX, 0, "The highest amount."),
+	R_U64(row_shown_metric, last, 0, U53_MAX, 0, "The newest amount."),
+	R_BOOL(row_shown_metric, billed, RECORD_OPTIONAL,
+	    "Of a license that was issued to that site, with this serial."),
+};
+RECORD_DEFINE(row_shown_metric, 1, "A metric in an hour.");
+
+static const struct record_field row_report_metrics_fields[] = {
+	R_U64(row_report_metrics, site, 1, U53_MAX, 0, "Number of the site."),
+	R_U64(row_report_metrics, sequence, 1, U53_MAX, 0, "The report."),
+	R_LIST(row_report_metrics, metrics, &row_shown_metric_record, 1,
+	    ROW_SHOWN_MAX, 0, "What its range adds up to."),
+};
+RECORD_DEFINE(row_report_metrics, 1, "Metrics that a report tells.");
+
 static const struct record_field row_report_refused_fields[] = {
 	R_U64(row_report_refused, site, 1, U53_MAX, 0, "Number of the site."),
 	R_U64(row_report_refused, sequence, 0, U53_MAX, 0, "The report."),
@@ -99,3 +128,19 @@ static const struct record_field row_report_refused_fields[] = {
 	    "BLAKE2b-256 of the report's token."),
 };
 RECORD_DEFINE(row_report_refused, 1, "A report was refused.");
+
+static const struct record_field row_site_rolled_back_fields[] = {
+	R_U64(row_site_rolled_back, site, 1, U53_MAX, 0, "Which site."),
+	R_U64(row_site_rolled_back, sequence, 1, U53_MAX, 0,
+	    "By which report."),
+	R_U32(row_site_rolled_back, generation, 0, UINT32_MAX, 0,
+	    "The generation that began."),
+	R_U64(row_site_rolled_back, batch, 0, U53_MAX, 0, "With this batch."),
+	R_U64(row_site_rolled_back, row, 0, U53_MAX, 0, "And this row."),
+	R_TIME(row_site_rolled_back, time, 0, "Then, by the site's clock."),
+	R_U64(row_site_rolled_back, lost_batch, 0, U53_MAX, RECORD_OPTIONAL,
+	    "The furthest batch that is known to be lost."),
+	R_U64(row_site_rolled_back, seats, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Overage seats counted of what was lost."),
+};
+RECORD_DEFINE(row_site_rolled_back, 1, "A site's journal was put back.");

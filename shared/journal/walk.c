@@ -16,6 +16,7 @@ struct walking {
 	struct journal_batch batch;
 	struct journal_header header;
 	uint8_t head[32];
+	const uint8_t *key; /* that signed it */
 	struct journal_totals totals;
 	int64_t time; /* the next batch may not be before */
 	uint64_t tick; /* of the last row that has one */
@@ -49,6 +50,22 @@ journal_walk_init(struct journal_walk *walk, const uint8_t site_key[32])
 	memset(walk, 0, sizeof(*walk));
 	memcpy(walk->site_key, site_key, 32);
 	walk->next_row = 1;
+}
+
+void
+journal_walk_trust(struct journal_walk *walk, const struct site_keys *keys)
+{
+	walk->keys = keys;
+	/* What was begun behind is signed with the key that was named then. */
+	if (walk->next_batch == 0)
+		memcpy(walk->site_key, keys->key[0], 32);
+}
+
+const uint8_t *
+journal_walk_key(const struct journal_walk *walk, const char *token, size_t len)
+{
+	return walk->keys != NULL ? site_keys_of(walk->keys, token, len)
+				  : walk->site_key;
 }
 
 int
@@ -105,11 +122,19 @@ check_header(struct walking *w)
 	const struct journal_walk *walk = w->walk;
 	const struct journal_header *header = &w->header;
 	struct record_span token = w->batch.header;
+
+	w->key = journal_walk_key(walk, token.data, token.len);
 	int err = journal_header_verify(&w->header, w->head, token.data,
-	    token.len, walk->site_key);
+	    token.len, w->key);
 
 	if (err != 0)
 		return fail(w, err, "header: %s", err_str(err));
+	if (walk->keys != NULL && walk->next_batch != 0 &&
+	    site_keys_find(walk->keys, w->key) <
+		site_keys_find(walk->keys, walk->site_key))
+		return fail(w, ERR_CORRUPT,
+		    "is signed with a key of the site that was followed by "
+		    "another before");
 	if (header->batch != walk->next_batch)
 		return fail(w, ERR_CORRUPT,
 		    "its header is that of batch %" PRIu64, header->batch);
@@ -217,7 +242,7 @@ check_genesis(struct walking *w, const struct row *row)
 		    row->number);
 	if (strcmp(genesis->site, w->header.site) != 0 ||
 	    strcmp(genesis->tenant, w->header.tenant) != 0 ||
-	    memcmp(genesis->site_key, w->walk->site_key, 32) != 0)
+	    memcmp(genesis->site_key, w->key, 32) != 0)
 		return fail(w, ERR_CORRUPT,
 		    "its genesis is of another site, tenant or key");
 	return 0;
@@ -418,6 +443,10 @@ check_rows(struct walking *w,
 		return fail(w, ERR_CORRUPT,
 		    "is of generation %" PRIu32 ", and no row begins it",
 		    w->header.generation);
+	if (w->walk->next_batch != 0 && !w->generation &&
+	    memcmp(w->key, w->walk->site_key, 32) != 0)
+		return fail(w, ERR_CORRUPT,
+		    "is signed with another key, and begins no generation");
 	if (memcmp(&w->totals, &w->header.totals, sizeof(w->totals)) != 0)
 		return fail(w, ERR_CORRUPT, "totals do not match the rows");
 	return 0;
@@ -438,6 +467,7 @@ walk_advance(struct walking *w)
 	text_copy(walk->site, sizeof(walk->site), w->header.site);
 	text_copy(walk->tenant, sizeof(walk->tenant), w->header.tenant);
 	memcpy(walk->head, w->head, 32);
+	memmove(walk->site_key, w->key, 32);
 	walk->totals = w->totals;
 	walk->time = w->time;
 	walk->generation = w->header.generation;

@@ -250,6 +250,8 @@ struct license_issuer {
 };
 
 /** Payload of a TOKEN_REQUEST, signed by the site key. */
+#define LICENSE_ATTESTATION_BYTES 101
+
 struct license_request {
 	char site[64];
 	char name[128];
@@ -257,6 +259,10 @@ struct license_request {
 	uint8_t site_key[TOKEN_PUBLIC_BYTES];
 	char key_class[16]; /* "file"; "tpm" to come */
 	char software[32]; /* "leaseholdd 0.1.0" */
+	/** The attestation key of the box's TPM, as proof.h has keys of class
+	 * tpm; zero: the site has none. */
+	uint8_t attestation[LICENSE_ATTESTATION_BYTES];
+	struct record_list succession; /* succession_step */
 	int64_t created_at;
 };
 

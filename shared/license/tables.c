@@ -1,5 +1,6 @@
 /* What the documents hold, row by row; see license.h. */
 #include "shared/license/license.h"
+#include "shared/license/succession.h"
 #include "shared/proof/proof.h"
 
 static const char *const cycle_names[] = { "monthly", "annual", NULL };
@@ -289,6 +290,9 @@ static const struct record_field license_request_fields[] = {
 	    "How the key is kept: \"file\"."),
 	R_TEXT(license_request, software, 1, 31, 0,
 	    "What runs there: \"leaseholdd 0.1.0\"."),
+	R_FIXED(license_request, attestation, RECORD_OPTIONAL,
+	    "The key with which its TPM vouches for the machine's start."),
+	SUCCESSION_FIELD(license_request),
 	R_TIME(license_request, created_at, 0, "When it was asked."),
 };
 RECORD_DEFINE(license_request, 1, "A site asks a vendor for a license.");

@@ -263,12 +263,10 @@ complete(struct net_connection *conn)
 	return ended != 0 || (ends && !refused) ? -1 : 0;
 }
 
-/* What the socket takes; and once all is out, the next request. That one may
- * be there at once, and libwebsockets reads before it tells that it may write:
- * so it must not read before the last one is complete, or the next is taken for
- * a pipelined one. In a callback of libwebsockets it cannot be completed. */
-int
-net_http_push(struct net_connection *conn)
+/* What the socket takes; and once all is out, the next request. Not within a
+ * callback of libwebsockets. */
+static int
+push_and_complete(struct net_connection *conn)
 {
 	if (push(conn) != 0)
 		return -1;
@@ -278,15 +276,53 @@ net_http_push(struct net_connection *conn)
 		net_stream_idle(conn);
 		return 0;
 	}
-	if (!conn->net->running) {
-		if (complete(conn) != 0)
-			return -1;
-		lws_rx_flow_control(conn->wsi, 1);
-		return 0;
-	}
+	if (complete(conn) != 0)
+		return -1;
 	lws_rx_flow_control(conn->wsi, 1);
-	lws_callback_on_writable(conn->wsi);
 	return 0;
+}
+
+/* The next request may be there at once, and libwebsockets reads before it
+ * tells that it may write: so it must not read before the last one is complete,
+ * or the next is taken for a pipelined one. Within one of its callbacks none can
+ * be completed: what is answered there is written after its turn. */
+int
+net_http_push(struct net_connection *conn)
+{
+	struct net *net = conn->net;
+
+	if (!net->running)
+		return push_and_complete(conn);
+	if (!conn->late) {
+		conn->late = true;
+		TAILQ_INSERT_TAIL(&net->late, conn, by_answer);
+	}
+	return 0;
+}
+
+void
+net_http_leave(struct net_connection *conn)
+{
+	if (!conn->late)
+		return;
+	conn->late = false;
+	TAILQ_REMOVE(&conn->net->late, conn, by_answer);
+}
+
+bool
+net_http_push_late(struct net *net)
+{
+	bool any = false;
+
+	for (struct net_connection *conn = TAILQ_FIRST(&net->late);
+	     conn != NULL; conn = TAILQ_FIRST(&net->late)) {
+		net_http_leave(conn);
+		any = true;
+		if (conn->http != NULL && conn->http->answered &&
+		    !conn->closing && push_and_complete(conn) != 0)
+			net_kill(conn);
+	}
+	return any;
 }
 
 static void
@@ -315,10 +351,16 @@ writable(struct net_connection *conn)
 {
 	struct net_http *http = conn->http;
 
-	if (http == NULL || !http->answered)
+	if (http == NULL || !http->answered || conn->late)
 		return 0;
-	return is_written(conn) && !http->streams ? complete(conn)
-						  : net_http_push(conn);
+	if (!is_written(conn) && push(conn) != 0)
+		return -1;
+	if (!is_written(conn))
+		return 0;
+	if (!http->streams)
+		return complete(conn);
+	net_stream_idle(conn);
+	return 0;
 }
 
 int

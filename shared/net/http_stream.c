@@ -102,6 +102,10 @@ net_reply_begin(struct net *net, net_conn name, int status,
 
 	if (http == NULL || !http->delivered || http->answered || conn->closing)
 		return ERR_CLOSED;
+	/* What was asked for is the head alone. */
+	if (http->head)
+		return net_reply(net, name, status, content_type, extra_headers,
+		    NULL, 0);
 	http->answered = true;
 	http->streams = true;
 	if (http->old)
@@ -147,4 +151,15 @@ net_reply_end(struct net *net, net_conn name)
 		err = add_bytes(conn, "0\r\n\r\n", 5);
 	conn->http->streams = err != 0;
 	return send_on(conn, err);
+}
+
+void
+net_reply_cut(struct net *net, net_conn name)
+{
+	struct net_connection *conn = find_stream(net, name);
+
+	if (conn == NULL)
+		return;
+	net_kill(conn);
+	net_schedule(net, false);
 }

@@ -144,6 +144,7 @@ net_connection_remove(struct net_connection *conn)
 	net_throttle_leave(conn);
 	net_silence_leave(conn);
 	net_ahead_leave(conn);
+	net_http_leave(conn);
 	net_address_leave(conn);
 	free(conn->close_reason);
 	free(conn->peer);
@@ -180,17 +181,18 @@ net_pump(struct net *net)
 {
 	int wait_ms = 0;
 
-	net->running = true;
 	for (int i = 0; i < PUMP_TURNS; i++) {
+		net->running = true;
 		uv_run(&net->uv, UV_RUN_NOWAIT);
 		bool more = net_ahead_serve(net);
 
 		net_throttle_hold(net);
+		net->running = false;
+		more = net_http_push_late(net) || more;
 		wait_ms = more ? 0 : uv_backend_timeout(&net->uv);
 		if (wait_ms != 0)
 			break;
 	}
-	net->running = false;
 	if (wait_ms < 0) {
 		event_del(net->uv_timer);
 		return;
@@ -310,6 +312,7 @@ net_new(struct event_base *base)
 		return NULL;
 	}
 	net_ahead_open(net);
+	TAILQ_INIT(&net->late);
 	net->scratch = malloc(LWS_PRE + NET_MESSAGE_MAX);
 	net->uv_event = event_new(base, uv_backend_fd(&net->uv),
 	    EV_READ | EV_PERSIST, pump, net);

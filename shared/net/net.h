@@ -55,6 +55,10 @@ struct net_peer {
 	 * "" where there is none or it is too long. */
 	char host[128];
 	uint8_t client_sha256[32]; /* of its DER; zero: none was shown */
+	/** The same of one that no authority speaks for: who showed it has its
+	 * key, and that is all that is known. Zero: none, or client_any is not
+	 * set. */
+	uint8_t shown_sha256[32];
 	/** The server's certificate ends, ms since 1970; 0 at the server. */
 	int64_t certificate_end;
 };
@@ -104,6 +108,8 @@ struct net_server_options {
 	const char *cert_pem; /* chain; text in memory */
 	const char *key_pem;
 	const char *client_ca_pem; /* NULL: client certificates not asked for */
+	/** They are, and those of nobody's are let in as well (shown_sha256). */
+	bool client_any;
 	const char *ws_path; /* "/agent/v1" */
 	const char *ws_protocol; /* "leasehold.v1" */
 	const char *server_name; /* "Server:" header, "leasehold" */
@@ -234,6 +240,9 @@ int net_reply_begin(struct net *net, net_conn conn, int status,
 int net_reply_chunk(struct net *net, net_conn conn, const void *data,
     size_t len);
 int net_reply_end(struct net *net, net_conn conn);
+/** It cannot be given whole: end the connection in the middle of it, so that the
+ * client does not take it for all there is. */
+void net_reply_cut(struct net *net, net_conn conn);
 
 size_t net_connections(const struct net *net);
 

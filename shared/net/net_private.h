@@ -165,6 +165,8 @@ struct net_connection {
 	bool read_tried; /* by TLS, since it was asked to go on */
 	bool ahead; /* in the list: TLS may hold whole records */
 	TAILQ_ENTRY(net_connection) by_reading;
+	bool late; /* in the list: its answer is to be written */
+	TAILQ_ENTRY(net_connection) by_answer;
 };
 
 struct net_slot {
@@ -218,9 +220,11 @@ struct net {
 	struct event *look; /* while one is held */
 	TAILQ_HEAD(, net_connection) ahead; /* whom TLS has read for */
 	size_t n_ahead;
+	TAILQ_HEAD(, net_connection) late; /* answered within a callback */
 	bool stopped; /* no more accepting */
 	const char *cert_pem, *key_pem; /* only while net_serve runs */
 	const char *client_ca_pem;
+	bool client_any;
 	int tls_error;
 
 	/* client */
@@ -337,8 +341,13 @@ void net_server_free(struct net *net);
 int net_http_callback(struct lws *wsi, enum lws_callback_reasons reason,
     void *user, void *in, size_t len);
 void net_http_free(struct net_connection *conn);
-/** Write what the socket takes, and go on once all is out; -1: broken. */
+/** Write what the socket takes, and go on once all is out; -1: broken. Within
+ * a callback of libwebsockets: after its turn. */
 int net_http_push(struct net_connection *conn);
+/** What was answered within callbacks; after libwebsockets has run. True: there
+ * was some. */
+bool net_http_push_late(struct net *net);
+void net_http_leave(struct net_connection *conn);
 
 /* http_stream.c */
 /** All of a stream that there is was written. */
@@ -375,7 +384,7 @@ void net_target_free(struct net_connection *conn);
 
 /* tls.c */
 int net_tls_server(SSL_CTX *tls, const char *cert_pem, const char *key_pem,
-    const char *client_ca_pem);
+    const char *client_ca_pem, bool client_any);
 int net_tls_use(SSL_CTX *tls, const char *cert_pem, const char *key_pem);
 SSL_CTX *net_tls_client(struct net *net);
 /** The first certificate of a text; NULL: there is none. */

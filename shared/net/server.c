@@ -204,7 +204,7 @@ first_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) {
 		net->server_tls = user;
 		net->tls_error = net_tls_server(user, net->cert_pem,
-		    net->key_pem, net->client_ca_pem);
+		    net->key_pem, net->client_ca_pem, net->client_any);
 		return net->tls_error;
 	}
 	if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION)
@@ -337,6 +337,7 @@ serve(struct net *net, int listen_fd, const struct net_server_options *options)
 	net->cert_pem = options->cert_pem;
 	net->key_pem = options->key_pem;
 	net->client_ca_pem = options->client_ca_pem;
+	net->client_any = options->client_any;
 	err = open_vhost(net);
 	net->cert_pem = net->key_pem = net->client_ca_pem = NULL;
 	if (err == 0)

@@ -153,9 +153,19 @@ ask_for_certificates(SSL_CTX *tls, const char *ca_pem)
 	return 0;
 }
 
+/* Its key is proved by the handshake; whose it is, somebody else finds out. What
+ * was wrong with it stays the connection's verify result. */
+static int
+take_any(int good, X509_STORE_CTX *presented)
+{
+	(void)good;
+	(void)presented;
+	return 1;
+}
+
 int
 net_tls_server(SSL_CTX *tls, const char *cert_pem, const char *key_pem,
-    const char *client_ca_pem)
+    const char *client_ca_pem, bool client_any)
 {
 	int err = set_common(tls);
 
@@ -167,6 +177,8 @@ net_tls_server(SSL_CTX *tls, const char *cert_pem, const char *key_pem,
 	err = net_tls_use(tls, cert_pem, key_pem);
 	if (err == 0 && client_ca_pem != NULL)
 		err = ask_for_certificates(tls, client_ca_pem);
+	if (err == 0 && client_any)
+		SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, take_any);
 	return err;
 }
 
@@ -388,11 +400,20 @@ certificate_end(const SSL *ssl)
 	return (int64_t)timegm(&end) * 1000;
 }
 
+static int
+digest_of(uint8_t sha256[32], const X509 *certificate)
+{
+	unsigned int len = 0;
+
+	return X509_digest(certificate, EVP_sha256(), sha256, &len) == 1
+	    ? 0
+	    : ERR_SYSTEM;
+}
+
 /* A name that does not fit, or holds a NUL, is none. */
 static int
 describe_client(struct net_peer *peer, const X509 *certificate)
 {
-	unsigned int len = 0;
 	int n = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate),
 	    NID_commonName, peer->client_cn, (int)sizeof(peer->client_cn));
 
@@ -400,10 +421,7 @@ describe_client(struct net_peer *peer, const X509 *certificate)
 	    X509_NAME_get_text_by_NID(X509_get_subject_name(certificate),
 		NID_commonName, NULL, 0) != n)
 		peer->client_cn[0] = '\0';
-	return X509_digest(certificate, EVP_sha256(), peer->client_sha256,
-		   &len) == 1
-	    ? 0
-	    : ERR_SYSTEM;
+	return digest_of(peer->client_sha256, certificate);
 }
 
 int
@@ -425,7 +443,10 @@ net_tls_describe(struct net_peer *peer, struct lws *wsi)
 
 	peer->client_cn[0] = '\0';
 	memset(peer->client_sha256, 0, sizeof(peer->client_sha256));
-	if (certificate == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+	memset(peer->shown_sha256, 0, sizeof(peer->shown_sha256));
+	if (certificate == NULL)
 		return 0;
-	return describe_client(peer, certificate);
+	if (SSL_get_verify_result(ssl) == X509_V_OK)
+		return describe_client(peer, certificate);
+	return digest_of(peer->shown_sha256, certificate);
 }

@@ -5,6 +5,7 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
+#include "shared/proof/quote.h"
 #include "shared/proof/software.h"
 #include "shared/proof/tpm_identity.h"
 
@@ -256,6 +257,22 @@ identity_clock_read(struct identity_clock *clock, struct identity *identity)
 	else
 		software_clock(clock, identity->software);
 	pthread_mutex_unlock(&identity->calls);
+	return err;
+}
+
+int
+identity_quote(struct quote *quote, struct identity *identity,
+    const uint8_t qualifying[32])
+{
+	memset(quote, 0, sizeof(*quote));
+	if (identity->tpm == NULL)
+		return ERR_UNAVAILABLE;
+	pthread_mutex_lock(&identity->calls);
+	int err = tpm_identity_quote(quote, identity->tpm, qualifying);
+
+	pthread_mutex_unlock(&identity->calls);
+	if (err != 0)
+		memset(quote, 0, sizeof(*quote));
 	return err;
 }
 

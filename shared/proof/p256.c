@@ -1,8 +1,11 @@
 /* Points and low s; see p256.h. */
 #include "shared/proof/p256.h"
 
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/params.h>
 #include <string.h>
 
@@ -60,4 +63,57 @@ p256_lower(uint8_t s[32])
 		borrow = digit < 0;
 		s[i] = (uint8_t)(digit + 256 * borrow);
 	}
+}
+
+/* --- signatures --- */
+
+/* r and s as libcrypto takes them: DER. Returns its length; 0: no memory. */
+static size_t
+encode_signature(uint8_t out[80], const uint8_t signature[64])
+{
+	ECDSA_SIG *pair = ECDSA_SIG_new();
+	BIGNUM *r = BN_bin2bn(signature, 32, NULL);
+	BIGNUM *s = BN_bin2bn(signature + 32, 32, NULL);
+	int len = 0;
+
+	/* It refuses what there was no memory for. */
+	if (pair == NULL || ECDSA_SIG_set0(pair, r, s) != 1) {
+		BN_free(r);
+		BN_free(s);
+	} else {
+		len = i2d_ECDSA_SIG(pair, &out);
+	}
+	ECDSA_SIG_free(pair);
+	return len > 0 ? (size_t)len : 0;
+}
+
+static bool
+check_signature(const uint8_t digest[32], const uint8_t *der, size_t len,
+    EVP_PKEY *point)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(point, NULL);
+	bool holds = ctx != NULL && EVP_PKEY_verify_init(ctx) == 1 &&
+	    EVP_PKEY_verify(ctx, der, len, digest, 32) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return holds;
+}
+
+bool
+p256_verify(const uint8_t digest[32], const uint8_t signature[64],
+    const uint8_t x[32], const uint8_t y[32])
+{
+	uint8_t der[80];
+	bool holds = false;
+
+	/* Errors stay in a queue of the thread, where TLS would find them. */
+	ERR_set_mark();
+	EVP_PKEY *point = p256_key(x, y);
+	size_t len = encode_signature(der, signature);
+
+	if (point != NULL && len > 0)
+		holds = check_signature(digest, der, len, point);
+	EVP_PKEY_free(point);
+	ERR_pop_to_mark();
+	return holds;
 }

@@ -2,6 +2,8 @@
  * template.h. */
 #include "shared/proof/template.h"
 
+#include "shared/proof/quote.h"
+
 #include "shared/base/buf.h"
 
 #include <assert.h>
@@ -22,6 +24,7 @@
 #define RH_ENDORSEMENT 0x4000000bu
 #define ATTEST_MAGIC 0xff544347u
 #define ATTEST_NV 0x8014
+#define ATTEST_QUOTE 0x8018
 
 /* TPMA_OBJECT, part 2, 8.3.2 */
 #define FIXED_TPM (1u << 1)
@@ -243,6 +246,35 @@ template_attest(uint8_t out[TEMPLATE_ATTEST_BYTES], const struct proof *proof,
 	be64_write(value, proof->counter);
 	put_sized(&w, value, sizeof(value));
 	assert(w.at == out + TEMPLATE_ATTEST_BYTES);
+}
+
+/* TPMS_ATTEST with a TPMS_QUOTE_INFO: the selection as TPML_PCR_SELECTION, the
+ * digest over the values one after the other. */
+void
+template_quote(uint8_t out[TEMPLATE_QUOTE_BYTES], const struct quote *quote,
+    const struct template_key *key, const uint8_t qualifying[32])
+{
+	uint8_t name[TEMPLATE_NAME_BYTES], digest[32];
+	struct writer w = { out };
+
+	put_u32(&w, ATTEST_MAGIC);
+	put_u16(&w, ATTEST_QUOTE);
+	ak_qualified(name, key);
+	put_sized(&w, name, sizeof(name));
+	put_sized(&w, qualifying, 32);
+	put_u64(&w, quote->clock_ms);
+	put_u32(&w, (uint32_t)quote->resets);
+	put_u32(&w, (uint32_t)quote->restarts);
+	*w.at++ = !quote->clock_unsafe;
+	put(&w, quote->firmware, sizeof(quote->firmware));
+	put_u32(&w, 1);
+	put_u16(&w, ALG_SHA256);
+	*w.at++ = 3;
+	for (int i = 0; i < 3; i++)
+		*w.at++ = (uint8_t)(QUOTE_MASK >> 8 * i);
+	crypto_hash_sha256(digest, quote->pcrs, sizeof(quote->pcrs));
+	put_sized(&w, digest, sizeof(digest));
+	assert(w.at == out + TEMPLATE_QUOTE_BYTES);
 }
 
 /* --- public keys ---------------------------------------------------------- */

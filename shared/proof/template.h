@@ -12,12 +12,15 @@
 
 #include "shared/proof/proof.h"
 
+struct quote;
+
 /** SHA-256's number and the digest. */
 #define TEMPLATE_NAME_BYTES 34
 /** Of the largest public area: an RSA EK. */
 #define TEMPLATE_PUBLIC_MAX 314
 #define TEMPLATE_COUNTER_BYTES 46
 #define TEMPLATE_ATTEST_BYTES 149
+#define TEMPLATE_QUOTE_BYTES 145
 
 /* EK by the length of its key; see proof_material. */
 #define TEMPLATE_EK_RSA_BYTES 256
@@ -65,6 +68,11 @@ void template_ek_qualified(uint8_t out[32], const uint8_t *ek_public,
 /** The TPMS_ATTEST that the TPM signs for this proof. */
 void template_attest(uint8_t out[TEMPLATE_ATTEST_BYTES],
     const struct proof *proof, const struct template_key *key,
+    const uint8_t qualifying[32]);
+
+/** The same for a quote of its PCRs. */
+void template_quote(uint8_t out[TEMPLATE_QUOTE_BYTES],
+    const struct quote *quote, const struct template_key *key,
     const uint8_t qualifying[32]);
 
 #endif

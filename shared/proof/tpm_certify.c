@@ -33,8 +33,8 @@ take_number(uint8_t out[32], const TPM2B_ECC_PARAMETER *number)
 	return true;
 }
 
-static bool
-take_signature(uint8_t out[64], const TPMT_SIGNATURE *signature)
+bool
+tpm_take_signature(uint8_t out[64], const TPMT_SIGNATURE *signature)
 {
 	const TPMS_SIGNATURE_ECC *ecc = &signature->signature.ecdsa;
 
@@ -61,6 +61,30 @@ difference(const uint8_t have[TEMPLATE_ATTEST_BYTES],
 	return "the index is no counter as wanted";
 }
 
+int
+tpm_read_stated(struct tpm_stated *out, struct tpm_identity *tpm,
+    const TPM2B_ATTEST *attest, size_t size)
+{
+	const uint8_t *have = attest->attestationData;
+	size_t len = tpm_identity_public(out->public_key, tpm);
+
+	if (attest->size != size ||
+	    !template_key_read(&out->key, out->public_key, len)) {
+		log_error("proof",
+		    "the TPM at %s states something else than asked",
+		    tpm->link.tcti);
+		return ERR_MISMATCH;
+	}
+	out->clock = (struct identity_clock){
+		.clock_ms = be64_read(have + AT_CLOCK),
+		.resets = be32_read(have + AT_RESETS),
+		.restarts = be32_read(have + AT_RESTARTS),
+		.clock_unsafe = have[AT_SAFE] == 0,
+	};
+	memcpy(out->firmware, have + AT_FIRMWARE, sizeof(out->firmware));
+	return 0;
+}
+
 /* The statement's numbers, and whether they are all that it says. */
 static int
 take_statement(struct proof *proof, struct tpm_identity *tpm,
@@ -69,25 +93,19 @@ take_statement(struct proof *proof, struct tpm_identity *tpm,
 {
 	const uint8_t *have = attest->attestationData;
 	uint8_t want[TEMPLATE_ATTEST_BYTES];
-	uint8_t bytes[PROOF_KEY_MAX];
-	struct template_key key;
-	size_t len = tpm_identity_public(bytes, tpm);
+	struct tpm_stated stated;
+	int err = tpm_read_stated(&stated, tpm, attest, sizeof(want));
 
-	if (attest->size != sizeof(want) ||
-	    !template_key_read(&key, bytes, len)) {
-		log_error("proof",
-		    "the TPM at %s states something else than asked",
-		    tpm->link.tcti);
-		return ERR_MISMATCH;
-	}
+	if (err != 0)
+		return err;
 	proof->class_ = PROOF_TPM;
-	proof->clock_ms = be64_read(have + AT_CLOCK);
-	proof->resets = be32_read(have + AT_RESETS);
-	proof->restarts = be32_read(have + AT_RESTARTS);
-	proof->clock_unsafe = have[AT_SAFE] == 0;
-	memcpy(proof->firmware, have + AT_FIRMWARE, sizeof(proof->firmware));
+	proof->clock_ms = stated.clock.clock_ms;
+	proof->resets = stated.clock.resets;
+	proof->restarts = stated.clock.restarts;
+	proof->clock_unsafe = stated.clock.clock_unsafe;
+	memcpy(proof->firmware, stated.firmware, sizeof(proof->firmware));
 	proof->counter = be64_read(have + AT_VALUE);
-	template_attest(want, proof, &key, qualifying);
+	template_attest(want, proof, &stated.key, qualifying);
 	if (memcmp(have, want, sizeof(want)) == 0)
 		return 0;
 	log_error("proof", "what the TPM at %s states for site %s is unfit: %s",
@@ -121,7 +139,7 @@ ask(struct proof *proof, struct tpm_identity *tpm, const struct tpm_site *site,
 		return tpm_link_refused(&tpm->link, rc, "certify the counter",
 		    lost, ERR_MISMATCH);
 	err = take_statement(proof, tpm, site, qualifying, attest);
-	if (err == 0 && !take_signature(proof->signature, signature))
+	if (err == 0 && !tpm_take_signature(proof->signature, signature))
 		err = ERR_MISMATCH;
 	Esys_Free(attest);
 	Esys_Free(signature);

@@ -401,6 +401,30 @@ tpm_identity_clock_read(struct identity_clock *clock, struct tpm_identity *tpm)
 	return run(tpm, work_clock, clock);
 }
 
+struct quote_call {
+	struct quote *quote;
+	const uint8_t *qualifying;
+};
+
+static int
+work_quote(struct tpm_identity *tpm, void *call)
+{
+	struct quote_call *c = call;
+
+	return tpm_quote(c->quote, tpm, c->qualifying);
+}
+
+int
+tpm_identity_quote(struct quote *quote, struct tpm_identity *tpm,
+    const uint8_t qualifying[32])
+{
+	struct quote_call call = { quote, qualifying };
+	const struct tpm_site *site;
+	int err = bound_site(&site, tpm);
+
+	return err == 0 ? run(tpm, work_quote, &call) : err;
+}
+
 /* --- enrolment ------------------------------------------------------------ */
 
 static int

@@ -13,6 +13,7 @@
 #define TPM_IDENTITY_FILE "tpm.json"
 
 struct tpm_identity;
+struct quote;
 
 /** `folder` is borrowed. */
 int tpm_identity_open(struct tpm_identity **tpm, const char *folder,
@@ -33,6 +34,9 @@ int tpm_identity_counter_read(uint64_t *value, struct tpm_identity *tpm);
 int tpm_identity_counter_raise(struct tpm_identity *tpm, uint64_t to);
 int tpm_identity_clock_read(struct identity_clock *clock,
     struct tpm_identity *tpm);
+
+int tpm_identity_quote(struct quote *quote, struct tpm_identity *tpm,
+    const uint8_t qualifying[32]);
 
 int tpm_identity_material(struct proof_material *out, struct tpm_identity *tpm,
     struct arena *arena);

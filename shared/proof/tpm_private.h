@@ -8,9 +8,12 @@
 #ifndef SHARED_PROOF_TPM_PRIVATE_H
 #define SHARED_PROOF_TPM_PRIVATE_H
 
+#include "shared/proof/template.h"
 #include "shared/proof/tpm_identity.h"
 #include "shared/proof/tpm_link.h"
 #include "shared/proof/tpm_store.h"
+
+struct quote;
 
 struct tpm_identity {
 	const char *folder;
@@ -80,7 +83,28 @@ int tpm_counter_open(struct tpm_identity *tpm, ESYS_TR *index,
 
 int tpm_certify(struct proof *proof, struct tpm_identity *tpm,
     const struct tpm_site *site, const uint8_t qualifying[32]);
+/** What every statement begins with, and the key that it is to be by. */
+struct tpm_stated {
+	uint8_t public_key[PROOF_KEY_MAX];
+	struct template_key key; /* points into it */
+	struct identity_clock clock;
+	uint8_t firmware[8];
+};
+
+/** @param size  of a statement of that kind
+ * @return ERR_MISMATCH, logged: it is none of it */
+int tpm_read_stated(struct tpm_stated *out, struct tpm_identity *tpm,
+    const TPM2B_ATTEST *attest, size_t size);
+/** r and low s; false: it is none of an AK. */
+bool tpm_take_signature(uint8_t out[64], const TPMT_SIGNATURE *signature);
 int tpm_clock_read(struct identity_clock *clock, struct tpm_identity *tpm);
+
+/* --- tpm_quote.c ---------------------------------------------------------- */
+
+/** Of SHA-256, by a mask of 24. */
+void tpm_select_pcrs(TPML_PCR_SELECTION *out, uint32_t pcrs);
+int tpm_quote(struct quote *quote, struct tpm_identity *tpm,
+    const uint8_t qualifying[32]);
 
 /* --- tpm_enroll.c --------------------------------------------------------- */
 

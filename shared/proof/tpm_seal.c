@@ -23,16 +23,6 @@ struct sealed {
 
 /* --- PCRs ----------------------------------------------------------------- */
 
-static void
-select_pcrs(TPML_PCR_SELECTION *out, uint32_t pcrs)
-{
-	*out = (TPML_PCR_SELECTION){ .count = 1 };
-	out->pcrSelections[0].hash = TPM2_ALG_SHA256;
-	out->pcrSelections[0].sizeofSelect = 3;
-	for (int i = 0; i < 3; i++)
-		out->pcrSelections[0].pcrSelect[i] = (uint8_t)(pcrs >> 8 * i);
-}
-
 /* Their digest as the policy wants it; a TPM without SHA-256 PCRs would take
  * an empty one for any state. */
 static int
@@ -41,7 +31,7 @@ check_pcrs(struct tpm_identity *tpm, uint32_t pcrs)
 	TPML_PCR_SELECTION wanted, *given = NULL;
 	TPML_DIGEST *values = NULL;
 
-	select_pcrs(&wanted, pcrs & (~pcrs + 1)); /* one says it for all */
+	tpm_select_pcrs(&wanted, pcrs & (~pcrs + 1)); /* one says it for all */
 	TSS2_RC rc = Esys_PCR_Read(tpm->link.esys, ESYS_TR_NONE, ESYS_TR_NONE,
 	    ESYS_TR_NONE, &wanted, NULL, &given, &values);
 
@@ -64,7 +54,7 @@ ask_pcrs(struct tpm_identity *tpm, ESYS_TR session, uint32_t pcrs)
 	static const TPM2B_DIGEST as_now = { 0 };
 	TPML_PCR_SELECTION wanted;
 
-	select_pcrs(&wanted, pcrs);
+	tpm_select_pcrs(&wanted, pcrs);
 	TSS2_RC rc = Esys_PolicyPCR(tpm->link.esys, session, ESYS_TR_NONE,
 	    ESYS_TR_NONE, ESYS_TR_NONE, &as_now, &wanted);
 

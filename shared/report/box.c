@@ -36,6 +36,8 @@ static const struct record_field sync_box_fields[] = {
 	    RECORD_OPTIONAL, "Receipts."),
 	R_LIST(sync_box, changes, &sync_token_record, 0, SYNC_CHANGES_MAX,
 	    RECORD_OPTIONAL, "Changes of licenses."),
+	R_LIST(sync_box, credits, &sync_token_record, 0, SYNC_CREDITS_MAX,
+	    RECORD_OPTIONAL, "Credit notes."),
 };
 RECORD_DEFINE(sync_box, 1, "Documents of sync on their way.");
 

@@ -23,6 +23,7 @@
 #define SYNC_RECEIPTS_MAX 8
 #define SYNC_CHANGES_MAX 128
 #define SYNC_ISSUERS_MAX 8
+#define SYNC_CREDITS_MAX 256
 
 struct sync_report {
 	struct record_span token;
@@ -42,6 +43,7 @@ struct sync_box {
 	struct record_list issuers; /* sync_token */
 	struct record_list receipts; /* sync_token */
 	struct record_list changes; /* sync_token */
+	struct record_list credits; /* sync_token */
 };
 extern const struct record sync_report_record, sync_token_record,
     sync_box_record;

@@ -14,6 +14,7 @@
  * so that the size is known before it is written. */
 #define BATCH_ROOM (MERKLE_PATH_MAX * MERKLE_BYTES + 32)
 #define ROW_ROOM 128
+#define HOUR_ROOM 192
 
 /* A report in the making. */
 struct building {
@@ -30,6 +31,7 @@ struct building {
 	struct report_row *rows; /* of all of them */
 	uint32_t n_rows;
 	uint64_t *devices; /* one a row, or 0 */
+	struct report_named named;
 	uint64_t seats;
 	size_t bytes;
 
@@ -42,6 +44,7 @@ struct building {
 
 	struct report_hour *hours;
 	uint32_t n_hours;
+	struct report_usage usage;
 };
 
 /* One batch while it is looked at. */
@@ -121,10 +124,13 @@ show(struct building *b, struct looking *look, uint32_t index,
 	if (shown->bytes.data == NULL)
 		return ERR_NOMEM;
 	b->devices[b->n_rows] = seats->device;
+	report_named_see(&b->named, b->n_rows, seats);
 	b->n_rows++;
 	look->n++;
 	look->seats += seats->count;
 	look->bytes += shown->bytes.len + ROW_ROOM;
+	if (b->named.subjects != NULL)
+		look->bytes += REPORT_NAMED_ROOM;
 	if (row->kind != ROW_BORROW_ENDED)
 		return 0;
 	return b->source->lent(b->source->ctx, shown->digest, shown->feature,
@@ -139,15 +145,20 @@ look_at_row(struct building *b, struct looking *look, uint32_t index)
 	struct report_seats seats;
 	struct row row;
 	bool ours = true;
+	const bool used = span->len >= 2 &&
+	    be16_read(span->data) == ROW_USAGE_TRACKED &&
+	    b->source->edition != NULL;
 
-	if (!report_may_show(span->data, span->len))
+	if (!used && !report_may_show(span->data, span->len))
 		return 0;
 	int err = row_read(&row, look->header.first_row + index, span->data,
 	    span->len, &b->scratch);
 
 	if (err == 0)
+		err = report_usage_see(&b->usage, &row, look->header.time);
+	if (err == 0 && !used)
 		err = report_seats_of(&seats, &row, &b->scratch);
-	if (err != 0)
+	if (err != 0 || used)
 		return err;
 	if (row.kind == ROW_LICENSE_INSTALLED)
 		ours = strcmp(row.u.license_installed.document.vendor.id,
@@ -199,9 +210,13 @@ has_room(const struct building *b, const struct looking *look)
 	size_t goal =
 	    b->asked->body_goal != 0 ? b->asked->body_goal : REPORT_BODY_GOAL;
 
-	return look->n == 0 ||
-	    (b->bytes + look->bytes <= goal &&
-		b->n_batches < REPORT_BATCHES_MAX - 1);
+	if (look->n == 0 && b->usage.n_pending == 0)
+		return true;
+	size_t bytes = b->bytes + (look->n > 0 ? look->bytes : 0) +
+	    ((size_t)b->usage.n_hours + b->usage.n_pending) * HOUR_ROOM;
+
+	return bytes <= goal && b->n_batches < REPORT_BATCHES_MAX - 1 &&
+	    report_usage_fits(&b->usage);
 }
 
 static int
@@ -214,10 +229,10 @@ take(struct building *b, struct looking *look)
 		b->from = look->header.time;
 	buf_clear(&b->token);
 	buf_add(&b->token, look->stored.header.data, look->stored.header.len);
-	if (b->token.failed)
-		return ERR_NOMEM;
-	if (look->n == 0)
-		return 0;
+	int err = b->token.failed ? ERR_NOMEM : report_usage_take(&b->usage);
+
+	if (err != 0 || look->n == 0)
+		return err;
 	struct record_span header = look->stored.header;
 
 	header.data = keep(b, header.data, header.len);
@@ -367,14 +382,18 @@ add_hour(void *sink, const struct report_hour *hour)
 static int
 add_hours(struct building *b, struct report_body *body)
 {
-	if (b->source->hours == NULL)
+	int err = 0;
+
+	if (b->source->hours == NULL && b->usage.n_hours == 0)
 		return 0;
 	b->hours = calloc(REPORT_HOURS_MAX, sizeof *b->hours);
 	if (b->hours == NULL)
 		return ERR_NOMEM;
-	int err = b->source->hours(b->source->ctx, report_hour_start(b->from),
-	    b->header.time, add_hour, b);
-
+	if (b->source->hours != NULL)
+		err = b->source->hours(b->source->ctx,
+		    report_hour_start(b->from), b->header.time, add_hour, b);
+	for (uint32_t i = 0; i < b->usage.n_hours && err == 0; i++)
+		err = add_hour(b, &b->usage.hours[i]);
 	if (err == 0 && b->n_hours > 1)
 		qsort(b->hours, b->n_hours, sizeof *b->hours,
 		    report_hour_compare);
@@ -441,6 +460,8 @@ fill_report(struct report *out, struct report_mark *next,
 		.rows = b->n_rows,
 		.seats = b->seats,
 		.proof = asked->proof,
+		.measured = asked->measured,
+		.people = asked->people,
 		.body_bytes = (uint32_t)body->len,
 	};
 	text_copy(out->site, sizeof out->site, asked->site);
@@ -451,6 +472,43 @@ fill_report(struct report *out, struct report_mark *next,
 	crypto_generichash(out->body_digest, sizeof out->body_digest,
 	    body->data, body->len, NULL, 0);
 	*next = report_mark_of(out->sequence, header, b->head);
+}
+
+int
+report_subject(uint8_t out[32], const struct report *report)
+{
+	static const char purpose[] = "leasehold.v1.measured";
+	crypto_hash_sha256_state state;
+	struct report without = *report;
+	struct buf bytes = { .data = NULL };
+
+	memset(&without.measured.quote, 0, sizeof without.measured.quote);
+	record_write_msgpack(&bytes, &report_record, &without);
+	crypto_hash_sha256_init(&state);
+	crypto_hash_sha256_update(&state, (const uint8_t *)purpose,
+	    sizeof purpose);
+	if (!bytes.failed)
+		crypto_hash_sha256_update(&state, bytes.data, bytes.len);
+	crypto_hash_sha256_final(&state, out);
+	int err = bytes.failed ? ERR_NOMEM : 0;
+
+	buf_release(&bytes);
+	return err;
+}
+
+static int
+add_quote(const struct building *b, struct report *report)
+{
+	uint8_t subject[32];
+	struct quote quote;
+
+	if (b->source->quote == NULL)
+		return 0;
+	int err = report_subject(subject, report);
+
+	if (err == 0 && b->source->quote(b->source->ctx, &quote, subject) == 0)
+		report->measured.quote = quote;
+	return err;
 }
 
 static int
@@ -466,6 +524,9 @@ write_report(struct building *b, struct buf *token, struct buf *out,
 		err = add_hours(b, &body);
 	if (err == 0)
 		err = add_devices(b, &body);
+	if (err == 0)
+		err = report_named_list(&body.names, &b->named, b->n_rows,
+		    b->source, &b->arena);
 	if (err != 0)
 		return err;
 	body.batches = (struct record_list){ b->batches, b->n_batches };
@@ -475,6 +536,9 @@ write_report(struct building *b, struct buf *token, struct buf *out,
 	if (out->len > REPORT_BODY_MAX)
 		return ERR_TOO_LARGE;
 	fill_report(report, next, b, out);
+	err = add_quote(b, report);
+	if (err != 0)
+		return err;
 	return license_document_sign(token, &report_record, report,
 	    TOKEN_REPORT, secret);
 }
@@ -487,6 +551,8 @@ building_release(struct building *b)
 	free(b->rows);
 	free(b->devices);
 	free(b->hours);
+	report_named_release(&b->named);
+	report_usage_release(&b->usage);
 	buf_release(&b->token);
 	tree_release(&b->tree);
 	arena_release(&b->arena);
@@ -504,8 +570,10 @@ try_build(struct buf *token, struct buf *body, struct report *report,
 	if (b->batches == NULL || b->numbers == NULL || b->rows == NULL ||
 	    b->devices == NULL)
 		return ERR_NOMEM;
-	int err = look_at_range(b);
+	int err = report_named_begin(&b->named, b->source);
 
+	if (err == 0)
+		err = look_at_range(b);
 	return err == 0 ? write_report(b, token, body, report, next, secret)
 			: err;
 }
@@ -524,6 +592,7 @@ report_build(struct buf *token, struct buf *body, struct report *report,
 			.source = source,
 			.asked = asked,
 			.span_ms = span,
+			.usage = { .source = source, .vendor = asked->vendor },
 		};
 
 		buf_clear(token);

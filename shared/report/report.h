@@ -24,7 +24,14 @@
  * batch, whose head has its path to the last header's history; what began a
  * generation, and corrections of the clock. Other rows stay where they are. A
  * row says who had a seat by random ids that only the site can open, and by the
- * device's number; its pseudonym may be told beside it.
+ * device's number. What is told beside it is the tenant's to say (enum
+ * report_people): a pseudonym of the device, nothing, or names in the clear.
+ *
+ * Metrics are told by the hour, as the rows of the range add up: the site signs
+ * the sums, and no event of a range is told by another report. So they are taken
+ * as often as the range is, which is once. When a journal was put back, what was
+ * taken of the lost branch stays taken: an event that is tracked anew behind it
+ * is another one.
  *
  * What that proves: overage numbers of a license have no gap. A row that was
  * left out of its range can never be shown later, and the next one shows that
@@ -41,6 +48,7 @@
 
 #include "shared/journal/journal.h"
 #include "shared/license/license.h"
+#include "shared/proof/quote.h"
 #include "shared/report/change.h"
 
 /** Bytes of a body, which one batch may need, and that a report of several
@@ -51,6 +59,7 @@
 #define REPORT_ROWS_MAX 8192
 #define REPORT_HOURS_MAX 16384
 #define REPORT_DEVICES_MAX 8192
+#define REPORT_NAMES_MAX 16384
 /** Of the token's text. */
 #define REPORT_TOKEN_MAX 16384
 #define REPORT_RECEIPT_MAX 8192
@@ -85,6 +94,36 @@ struct report_proof {
 	bool clock_doubted; /* the wall clock says otherwise by an hour */
 };
 
+/** What a report tells of who used seats, beside the rows. Numbers are stored, so
+ * they stay. */
+enum report_people {
+	REPORT_PSEUDONYMS, /* of devices: struct report_device */
+	REPORT_NOBODY,
+	REPORT_CLEAR, /* names of users and hosts, beside the pseudonyms */
+	REPORT_PEOPLE,
+};
+extern const char *const report_people_names[];
+
+/** What the site found in the event log of its TPM. It says so itself: the
+ * receiver believes the quote alone. */
+enum report_log {
+	REPORT_LOG_NONE, /* there is none: no appliance */
+	REPORT_LOG_REPLAYS, /* its events give the PCRs that are quoted */
+	REPORT_LOG_CONTRADICTS,
+	REPORT_LOG_UNREADABLE,
+};
+extern const char *const report_log_names[];
+
+/** How the site's machine was started. All of it absent: nothing measures
+ * there, or its TPM did not answer. */
+struct report_measured {
+	char image[64]; /* version that it says to run; "": no image */
+	uint32_t log; /* enum report_log */
+	uint8_t log_digest[32]; /* SHA-256 of it */
+	/** Over report_subject(). Zero: there is none. */
+	struct quote quote;
+};
+
 /** Payload of a TOKEN_REPORT. */
 struct report {
 	char site[64];
@@ -101,9 +140,11 @@ struct report {
 	uint32_t rows; /* shown */
 	uint64_t seats; /* overage seats that they have */
 	struct report_proof proof;
+	struct report_measured measured;
 	char software[32]; /* that measured: "leaseholdd 0.1.0" */
 	uint32_t body_bytes;
 	uint8_t body_digest[32];
+	uint32_t people; /* enum report_people */
 };
 
 /** A row, as it stands in its batch. */
@@ -129,8 +170,12 @@ struct report_denial {
 	char code[32];
 	uint64_t count;
 };
-/** What was in an hour, of one line: metering_rollup of scope PRICED (seats) or
- * METRIC. */
+/**
+ * What was in an hour, of one line: metering_rollup of scope PRICED (seats) or
+ * METRIC. Of a metric it is what the batches of this report's range say and no
+ * more, so that reports add up; `feature` "": from this hour on the serial is in
+ * force, which gauges go on under.
+ */
 struct report_hour {
 	char license[64];
 	uint64_t serial;
@@ -154,6 +199,12 @@ struct report_device {
 	uint64_t device;
 	uint8_t pseudonym[16];
 };
+/** Whose name stands behind an id of a row that is shown, in the clear. */
+struct report_name {
+	uint8_t subject[SUBJECT_BYTES];
+	uint32_t kind; /* SUBJECT_USER, SUBJECT_HOST */
+	char name[128];
+};
 
 struct report_body {
 	struct record_list batches; /* report_batch, ascending; at least one */
@@ -164,6 +215,7 @@ struct report_body {
 	struct record_span consistency;
 	struct record_list hours; /* report_hour */
 	struct record_list devices; /* report_device */
+	struct record_list names; /* report_name */
 };
 
 /** What became of a report. Numbers are stored, so they stay. */
@@ -198,8 +250,9 @@ struct report_receipt {
 };
 
 extern const struct record report_mark_record, report_proof_record,
-    report_record, report_row_record, report_batch_record, report_denial_record,
-    report_hour_record, report_device_record, report_body_record,
+    report_measured_record, report_record, report_row_record,
+    report_batch_record, report_denial_record, report_hour_record,
+    report_device_record, report_name_record, report_body_record,
     report_receipt_record;
 
 /* --- making: build.c ------------------------------------------------------- */
@@ -225,12 +278,23 @@ struct report_source {
 	struct merkle_source history;
 	/** Of a device that has a row shown; NULL: they are not told. */
 	int (*pseudonym)(void *ctx, uint8_t out[16], uint64_t device);
-	/** Every hour of the vendor's lines that the time from..to touches;
+	/** Of a user or host that such a row names; NULL: they are not told.
+	 * ERR_NOT_FOUND_INTERNAL: it was erased. */
+	int (*name)(void *ctx, struct report_name *out,
+	    const uint8_t subject[SUBJECT_BYTES]);
+	/** The serial of a license that was in force at the batch that was read
+	 * last, before any edition that is installed within it or behind it.
+	 * NULL: no metrics are told. */
+	int (*edition)(void *ctx, uint64_t *serial, uint64_t license);
+	/** Every hour of the vendor's seats that the time from..to touches;
 	 * NULL: none are told. `each` is to be called for each; what it returns
 	 * unless 0 is returned. */
 	int (*hours)(void *ctx, int64_t from, int64_t to,
 	    int (*each)(void *sink, const struct report_hour *hour),
 	    void *sink);
+	/** Quote the PCRs over that; NULL: nothing measures. A report goes
+	 * without when it fails: usage is told in any case. */
+	int (*quote)(void *ctx, struct quote *out, const uint8_t subject[32]);
 };
 
 struct report_asked {
@@ -242,6 +306,8 @@ struct report_asked {
 	uint64_t restart;
 	bool restarts;
 	struct report_proof proof;
+	struct report_measured measured; /* without the quote */
+	enum report_people people; /* what the source tells of them */
 	const char *software;
 	/** Where it ends for its size; 0: REPORT_BODY_GOAL. One batch alone may
 	 * be longer, to REPORT_BODY_MAX. */
@@ -293,6 +359,7 @@ struct report_installed {
 struct report_rollback {
 	struct row_generation row;
 	uint64_t batch;
+	uint64_t first_row; /* of that batch */
 	int64_t time;
 };
 
@@ -300,7 +367,9 @@ struct report_rollback {
  * nothing). */
 struct report_known {
 	const char *site, *tenant, *vendor;
-	uint8_t site_key[32];
+	/** The last one signs; older ones, whose boxes are retired, signed what
+	 * the journal has of them. */
+	struct site_keys keys;
 	struct report_mark mark;
 	void *ctx;
 	/** Last overage number of a license that was taken, and the generation
@@ -334,6 +403,8 @@ struct report_finding {
 	uint32_t n_hours;
 	const struct report_device *devices;
 	uint32_t n_devices;
+	const struct report_name *names;
+	uint32_t n_names;
 	uint64_t seats; /* overage seats that count: without `again` */
 	uint64_t others; /* that the totals count and no row shows */
 	bool restarted; /* a later generation, which does not hold the mark */
@@ -357,6 +428,10 @@ int report_verify(struct report_finding *out, const struct report_known *known,
 int report_receipt_verify(struct report_receipt *out, const char *token,
     size_t len, const uint8_t issuer_key[32], const char *site,
     const char *tenant, const char *vendor, struct record_error *error);
+
+/** What the quote of a report is over: SHA-256 of all that the report says but
+ * the quote, its body's digest included. So it is good with no other one. */
+int report_subject(uint8_t out[32], const struct report *report);
 
 /** BLAKE2b keyed with the tenant key over vendor and device, 16 bytes. */
 void report_pseudonym(uint8_t out[16], const uint8_t tenant_key[32],

@@ -39,6 +39,8 @@ seats_of_grant(struct report_seats *out, const struct row *row,
 	out->first = grant.overage;
 	out->count = grant.overage_count;
 	memcpy(out->digest, grant.license_digest, sizeof out->digest);
+	memcpy(out->user, grant.user, sizeof out->user);
+	memcpy(out->host, grant.host, sizeof out->host);
 	text_copy(out->feature, sizeof out->feature, grant.feature);
 	return 0;
 }

@@ -4,6 +4,11 @@
 const char *const report_answer_names[] = { "taken", "replayed", "gap", "fork",
 	"hole", "altered", "forged", "wrong_vendor", "wrong_site", "truncated",
 	"malformed", NULL };
+const char *const report_log_names[] = { "none", "replays", "contradicts",
+	"unreadable", NULL };
+const char *const report_people_names[] = { "pseudonyms", "none", "clear",
+	NULL };
+static const char *const subject_names[] = { "user", "host", NULL };
 static const char *const kind_names[] = { "counter", "gauge", NULL };
 
 static const struct record_field report_mark_fields[] = {
@@ -30,6 +35,18 @@ static const struct record_field report_proof_fields[] = {
 };
 RECORD_DEFINE(report_proof, 1, "What the site says of itself.");
 
+static const struct record_field report_measured_fields[] = {
+	R_TEXT(report_measured, image, 0, 63, RECORD_OPTIONAL,
+	    "Version of the image that it says to run."),
+	R_ENUM(report_measured, log, report_log_names, RECORD_OPTIONAL,
+	    "What the site found in its event log."),
+	R_FIXED(report_measured, log_digest, RECORD_OPTIONAL,
+	    "SHA-256 of that log."),
+	R_STRUCT(report_measured, quote, &quote_record, RECORD_OPTIONAL,
+	    "Of its TPM, over the rest of the report."),
+};
+RECORD_DEFINE(report_measured, 1, "How the site's machine was started.");
+
 static const struct record_field report_fields[] = {
 	R_TEXT(report, site, 1, 63, 0, "Id of the site."),
 	R_TEXT(report, tenant, 1, 63, 0, "Whose usage it is."),
@@ -47,9 +64,13 @@ static const struct record_field report_fields[] = {
 	R_U64(report, seats, 0, U53_MAX, 0, "Overage seats that they have."),
 	R_STRUCT(report, proof, &report_proof_record, 0,
 	    "What the site says of itself."),
+	R_STRUCT(report, measured, &report_measured_record, RECORD_OPTIONAL,
+	    "How its machine was started."),
 	R_TEXT(report, software, 1, 31, 0, "What measured."),
 	R_U32(report, body_bytes, 1, REPORT_BODY_MAX, 0, "Size of its body."),
 	R_FIXED(report, body_digest, 0, "BLAKE2b-256 of its body."),
+	R_ENUM(report, people, report_people_names, RECORD_OPTIONAL,
+	    "What it tells of who used seats; absent: pseudonyms."),
 };
 RECORD_DEFINE(report, 1, "Usage of one tenant and vendor, signed by the site.");
 
@@ -132,6 +153,14 @@ static const struct record_field report_device_fields[] = {
 };
 RECORD_DEFINE(report_device, 1, "A device, by a name for this vendor alone.");
 
+static const struct record_field report_name_fields[] = {
+	R_FIXED(report_name, subject, 0, "As rows name it."),
+	R_ENUM(report_name, kind, subject_names, 0, "Whose name it is."),
+	R_TEXT(report_name, name, 1, 127, 0, "In the clear."),
+};
+RECORD_DEFINE(report_name, 1,
+    "A name, where the tenant's policy tells them to this vendor.");
+
 static const struct record_field report_body_fields[] = {
 	R_LIST(report_body, batches, &report_batch_record, 1,
 	    REPORT_BATCHES_MAX, 0, "What is shown of the journal."),
@@ -144,6 +173,8 @@ static const struct record_field report_body_fields[] = {
 	    RECORD_OPTIONAL, "What was used, hour by hour."),
 	R_LIST(report_body, devices, &report_device_record, 0,
 	    REPORT_DEVICES_MAX, RECORD_OPTIONAL, "Devices of the rows."),
+	R_LIST(report_body, names, &report_name_record, 0, REPORT_NAMES_MAX,
+	    RECORD_OPTIONAL, "Names, where they are told."),
 };
 RECORD_DEFINE(report_body, 1, "What a report shows.");
 

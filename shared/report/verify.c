@@ -69,7 +69,7 @@ check_signature(struct verifying *v, const char *token, size_t len)
 		return refuse(out, REPORT_MALFORMED,
 		    "the report is longer than one can be");
 	int err = license_document_read(&read, &report_record, TOKEN_REPORT,
-	    token, len, v->known->site_key, v->arena, &error);
+	    token, len, site_keys_last(&v->known->keys), v->arena, &error);
 
 	if (err == 0) {
 		out->report = read;
@@ -80,6 +80,15 @@ check_signature(struct verifying *v, const char *token, size_t len)
 	/* For words only. */
 	if (report_peek(&out->report, token, len) != 0)
 		memset(&out->report, 0, sizeof out->report);
+	const uint8_t *key = site_keys_of(&v->known->keys, token, len);
+
+	if (err == ERR_UNTRUSTED && key != site_keys_last(&v->known->keys) &&
+	    license_document_read(&read, &report_record, TOKEN_REPORT, token,
+		len, key, v->arena, &error) == 0)
+		return refuse(out, REPORT_FORK,
+		    "it is of the box of site %s whose key was retired when "
+		    "the site went on in another one",
+		    v->known->site);
 	if (err == ERR_UNTRUSTED)
 		return refuse(out, REPORT_FORGED,
 		    "it is not signed by the key of site %s", v->known->site);
@@ -133,6 +142,20 @@ check_body(struct verifying *v, const uint8_t *body, size_t len)
 	return err == 0
 	    ? 0
 	    : refuse(v->out, REPORT_MALFORMED, "what it shows cannot be read");
+}
+
+/* It tells of people what it says that it tells, and no more. */
+static int
+check_people(struct verifying *v)
+{
+	const struct report *report = v->report;
+
+	if ((report->people == REPORT_NOBODY && v->body.devices.count > 0) ||
+	    (report->people != REPORT_CLEAR && v->body.names.count > 0))
+		return refuse(v->out, REPORT_MALFORMED,
+		    "it says to tell %s of people, and tells more",
+		    report_people_names[report->people]);
+	return 0;
 }
 
 /* --- where it begins -------------------------------------------------------------- */
@@ -232,7 +255,9 @@ check_last(struct verifying *v)
 		return refuse(v->out, REPORT_MALFORMED, "it shows no batch");
 	const struct report_batch *last = &batches[v->body.batches.count - 1];
 	int err = journal_header_verify(&v->last, v->last_head,
-	    last->header.data, last->header.len, v->known->site_key);
+	    last->header.data, last->header.len,
+	    site_keys_of(&v->known->keys, (const char *)last->header.data,
+		last->header.len));
 
 	if (err == ERR_NOMEM)
 		return err;
@@ -294,7 +319,9 @@ check_header(struct verifying *v, struct journal_header *header,
 {
 	uint8_t head[32], leaf[32];
 	int err = journal_header_verify(header, head, batch->header.data,
-	    batch->header.len, v->known->site_key);
+	    batch->header.len,
+	    site_keys_of(&v->known->keys, (const char *)batch->header.data,
+		batch->header.len));
 
 	if (err == ERR_NOMEM)
 		return err;
@@ -504,7 +531,7 @@ see_row(struct verifying *v, const struct journal_header *header,
 	if (row.kind == ROW_GENERATION) {
 		v->out->rollbacks[v->out->n_rollbacks++] =
 		    (struct report_rollback){ row.u.generation, header->batch,
-			    header->time };
+			    header->first_row, header->time };
 		return 0;
 	}
 	return seats.count == 0
@@ -621,19 +648,45 @@ shown_in(const struct verifying *v, const struct report_hour *hour)
 	return n;
 }
 
+/* Of the rows of this range alone, which are no older than the mark. */
+static int
+check_metric(struct verifying *v, const struct report_hour *hour)
+{
+	const bool anew =
+	    v->known->mark.sequence == 0 || v->corrected || v->out->restarted;
+	const uint64_t seats = hour->checkouts | hour->seats | hour->borrows |
+	    hour->peak | hour->seat_ms | hour->borrow_ms | hour->overage |
+	    hour->overage_first | hour->overage_last | hour->denials |
+	    hour->denied.count;
+	const bool edition = hour->feature[0] == '\0';
+
+	if (seats != 0 || hour->max > hour->sum || hour->last > hour->max ||
+	    edition != (hour->events == 0) || (edition && hour->sum != 0))
+		return refuse(v->out, REPORT_MALFORMED,
+		    "an hour of metric %s of license %s contradicts itself",
+		    hour->feature, hour->license);
+	if (!anew && hour->start < report_hour_start(v->known->mark.time))
+		return refuse(v->out, REPORT_MALFORMED,
+		    "an hour of metric %s of license %s is before what was "
+		    "taken",
+		    hour->feature, hour->license);
+	return 0;
+}
+
 static int
 check_hour(struct verifying *v, const struct report_hour *hour)
 {
 	const int64_t last = report_hour_start(v->report->time);
 
 	if (hour->start % REPORT_HOUR_MS != 0 ||
-	    (hour->start > last && !v->corrected) ||
-	    (hour->metric && hour->checkouts + hour->overage > 0))
+	    (hour->start > last && !v->corrected))
 		return refuse(v->out, REPORT_MALFORMED,
 		    "an hour of license %s has no place in it", hour->license);
+	if (hour->metric)
+		return check_metric(v, hour);
 	/* The hours at both ends are told by two reports. */
-	if (hour->metric || hour->overage == 0 || v->corrected ||
-	    v->out->restarted || hour->start >= last ||
+	if (hour->overage == 0 || v->corrected || v->out->restarted ||
+	    hour->start >= last ||
 	    hour->start <= report_hour_start(v->known->mark.time))
 		return 0;
 	uint64_t shown = shown_in(v, hour);
@@ -677,6 +730,8 @@ verify_all(struct verifying *v, const char *token, size_t token_len,
 	if (err == 0)
 		err = check_body(v, body, body_len);
 	if (err == 0)
+		err = check_people(v);
+	if (err == 0)
 		err = check_range(v);
 	if (err == 0)
 		err = check_last(v);
@@ -716,5 +771,7 @@ report_verify(struct report_finding *out, const struct report_known *known,
 	out->n_hours = v.body.hours.count;
 	out->devices = v.body.devices.items;
 	out->n_devices = v.body.devices.count;
+	out->names = v.body.names.items;
+	out->n_names = v.body.names.count;
 	return 0;
 }

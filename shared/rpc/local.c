@@ -1,6 +1,8 @@
 /* Tables and operations of the agent's socket. */
 #include "shared/rpc/local.h"
+#include "shared/license/succession.h"
 
+#include "shared/rpc/messages_usage.h"
 #include "shared/rpc/tables.h"
 
 #include <string.h>
@@ -66,6 +68,7 @@ RECORD_DEFINE(local_renew, 1, "A lease to renew.");
 static const struct record_field local_renew_reply_fields[] = {
 	R_STRING(local_renew_reply, beat, 0, HEADER_MAX, OPT,
 	    "The beat, a signed document."),
+	SUCCESSION_FIELD(local_renew_reply),
 	R_U32(local_renew_reply, index, 0, 4095, OPT, "Place in the beat."),
 	R_BLOB(local_renew_reply, path, 0, HASHES_MAX, OPT,
 	    "Path to the beat's root; 32 bytes a hash."),
@@ -269,6 +272,9 @@ static const struct local_operation local_operations[] = {
 	{ LOCAL_BORROW_LIST, "borrow.list", &empty_record,
 	    &local_borrows_record, false,
 	    "Seats that this workstation has borrowed." },
+	{ LOCAL_USAGE, "usage.report", &usage_event_record,
+	    &usage_result_record, false,
+	    "Something was used, which the site counts once." },
 	{ LOCAL_REVOKED, "lease.revoked", &local_revoked_record, &empty_record,
 	    false, "Notice: a lease was taken." },
 	{ LOCAL_WAITING, "lease.waiting", &lease_waiting_record, &empty_record,

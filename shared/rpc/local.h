@@ -28,6 +28,7 @@ enum local_id {
 	LOCAL_BORROW_EXTEND,
 	LOCAL_BORROW_RETURN,
 	LOCAL_BORROW_LIST,
+	LOCAL_USAGE, /* struct usage_event -> struct usage_result */
 	/* notices, agent to application */
 	LOCAL_REVOKED,
 	LOCAL_WAITING,
@@ -92,6 +93,7 @@ struct local_renew {
 	bool reports, active;
 };
 struct local_renew_reply {
+	struct record_list succession; /* succession_step */
 	struct record_span beat; /* token */
 	uint32_t index;
 	struct record_span path; /* hashes */

@@ -1,5 +1,6 @@
 /* Tables: problems, sessions and enrolment. */
 #include "shared/rpc/messages.h"
+#include "shared/license/succession.h"
 
 #include "shared/rpc/tables.h"
 
@@ -42,6 +43,7 @@ static const struct record_field hello_reply_fields[] = {
 	R_TIME(hello_reply, time, 0, "The site's time."),
 	R_STRING(hello_reply, header, 1, HEADER_MAX, 0,
 	    "The newest batch's header, a signed document."),
+	SUCCESSION_FIELD(hello_reply),
 	R_BLOB(hello_reply, inclusion, 0, HASHES_MAX, OPT,
 	    "Path of the known head in the history; 32 bytes a hash."),
 	R_BLOB(hello_reply, consistency, 0, HASHES_MAX, OPT,

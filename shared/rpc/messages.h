@@ -44,6 +44,7 @@ struct hello {
 };
 /** The site's journal as it stands, and that it continues what was known. */
 struct hello_reply {
+	struct record_list succession; /* succession_step */
 	char site[64];
 	char name[128]; /* of the site, for people */
 	char tenant[64];
@@ -285,6 +286,7 @@ struct site_view {
 	char tenant[64];
 	char software[32];
 	uint8_t site_key[32];
+	struct record_list succession; /* succession_step: how it came to it */
 	uint32_t generation;
 	uint64_t batch;
 	uint64_t rows;

@@ -1,4 +1,5 @@
 /* Tables: what people and their programs ask over HTTPS. */
+#include "shared/license/succession.h"
 #include "shared/rpc/messages.h"
 
 #include "shared/rpc/messages_alert.h"
@@ -10,6 +11,7 @@ static const struct record_field site_view_fields[] = {
 	R_TEXT(site_view, tenant, 1, 63, 0, "The tenant."),
 	R_TEXT(site_view, software, 1, 31, 0, "Name and version."),
 	R_FIXED(site_view, site_key, 0, "The site's public key (Ed25519)."),
+	SUCCESSION_FIELD(site_view),
 	R_U32(site_view, generation, 0, UINT32_MAX, 0,
 	    "Opened anew after each acknowledged rollback."),
 	R_U64(site_view, batch, 0, U53_MAX, 0, "The newest batch."),

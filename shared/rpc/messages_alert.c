@@ -54,7 +54,7 @@ RECORD_DEFINE(alert_page, 1, "A page of alerts.");
 /* --- where they go ------------------------------------------------------------ */
 
 const char *const alert_event_names[] = { "alert.opened", "alert.closed",
-	NULL };
+	"made", NULL };
 const char *const delivery_state_names[] = { "waits", "dead", NULL };
 
 static const struct record_field channel_address_fields[] = {
@@ -89,10 +89,13 @@ static const struct record_field channel_add_fields[] = {
 	R_ENUM(channel_add, kind, channel_kind_names, 0, "What it is."),
 	R_ENUM(channel_add, least, alert_severity_names, OPT,
 	    "How bad it must be to go there; absent: all goes."),
+	R_ENUM(channel_add, takes, channel_takes_names, OPT,
+	    "What goes there: alerts, or a hub's invoices or news for a CRM; "
+	    "absent: alerts."),
 	URL(channel_add),
 	TO(channel_add),
 };
-RECORD_DEFINE(channel_add, 1, "Send alerts there too.");
+RECORD_DEFINE(channel_add, 1, "Send alerts, or invoices, there too.");
 
 static const struct record_field channel_added_fields[] = {
 	R_U64(channel_added, channel, 1, U53_MAX, 0, "Its number."),
@@ -111,6 +114,7 @@ static const struct record_field channel_view_fields[] = {
 	R_ENUM(channel_view, kind, channel_kind_names, 0, "What it is."),
 	R_ENUM(channel_view, least, alert_severity_names, 0,
 	    "How bad it must be to go there."),
+	R_ENUM(channel_view, takes, channel_takes_names, 0, "What goes there."),
 	R_TEXT(channel_view, name, 0, 63, 0, "For people."),
 	URL(channel_view),
 	TO(channel_view),
@@ -128,7 +132,9 @@ RECORD_DEFINE(channel_page, 1, "Where alerts go.");
 static const struct record_field delivery_view_fields[] = {
 	R_TEXT(delivery_view, delivery, 32, 32, 0,
 	    "Its id, as its receiver knows it."),
-	R_U64(delivery_view, alert, 1, U53_MAX, 0, "Of this alert."),
+	R_ENUM(delivery_view, of, channel_takes_names, 0, "What it is of."),
+	R_U64(delivery_view, alert, 0, U53_MAX, OPT, "Of this alert."),
+	R_U64(delivery_view, invoice, 0, U53_MAX, OPT, "Of this invoice."),
 	R_U64(delivery_view, channel, 1, U53_MAX, 0, "To this channel."),
 	R_ENUM(delivery_view, event, alert_event_names, 0, "What it tells."),
 	R_ENUM(delivery_view, state, delivery_state_names, 0,
@@ -139,7 +145,7 @@ static const struct record_field delivery_view_fields[] = {
 	R_U32(delivery_view, status, 0, 999, OPT, "What was answered last."),
 	R_TEXT(delivery_view, error, 0, 127, OPT, "What went wrong last."),
 };
-RECORD_DEFINE(delivery_view, 1, "An alert on its way to a channel.");
+RECORD_DEFINE(delivery_view, 1, "What is on its way to a channel.");
 
 static const struct record_field delivery_ref_fields[] = {
 	R_TEXT(delivery_ref, delivery, 32, 32, 0, "Its id."),

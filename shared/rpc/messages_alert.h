@@ -65,6 +65,7 @@ struct channel_add {
 	char name[64];
 	uint32_t kind; /* enum channel_kind */
 	uint32_t least; /* enum alert_severity */
+	uint32_t takes; /* enum channel_takes */
 	char url[1024];
 	struct record_list to; /* channel_address */
 };
@@ -77,7 +78,7 @@ struct channel_number {
 };
 struct channel_view {
 	uint64_t channel;
-	uint32_t kind, least;
+	uint32_t kind, least, takes;
 	char name[64];
 	char url[1024];
 	struct record_list to;
@@ -88,13 +89,20 @@ struct channel_page {
 	struct record_list items; /* channel_view */
 };
 
-enum alert_event_kind { ALERT_EVENT_OPENED, ALERT_EVENT_CLOSED };
+/** Of an alert, opened or closed. */
+enum alert_event_kind {
+	ALERT_EVENT_OPENED,
+	ALERT_EVENT_CLOSED,
+	ALERT_EVENT_MADE, /* what is none */
+};
 extern const char *const alert_event_names[];
 enum delivery_state { DELIVERY_WAITS, DELIVERY_IS_DEAD };
 extern const char *const delivery_state_names[];
 struct delivery_view {
 	char delivery[33]; /* hex: its id, as its receiver knows it */
-	uint64_t alert, channel;
+	uint32_t of; /* enum channel_takes */
+	uint64_t alert, invoice; /* its number, the other 0 */
+	uint64_t channel;
 	uint32_t event; /* enum alert_event_kind */
 	uint32_t state;
 	uint32_t attempts;

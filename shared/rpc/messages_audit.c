@@ -1,5 +1,6 @@
 /* Tables of messages_audit.h. */
 #include "shared/rpc/messages_audit.h"
+#include "shared/license/succession.h"
 
 #include "shared/rpc/tables.h"
 
@@ -94,6 +95,7 @@ static const struct record_field audit_line_fields[] = {
 	R_TEXT(audit_line, tenant, 0, 63, OPT, "Of which tenant."),
 	R_TEXT(audit_line, site_key, 0, 127, OPT,
 	    "The key that is said to have signed it."),
+	SUCCESSION_FIELD(audit_line),
 	R_TIME(audit_line, made_at, OPT, "When it was made."),
 	R_BOOL(audit_line, filtered, OPT,
 	    "Not every row of its batches has its entry."),

@@ -88,6 +88,7 @@ struct audit_line {
 	char site[64];
 	char tenant[64];
 	char site_key[128]; /* k4.public... */
+	struct record_list succession; /* succession_step: of that key */
 	int64_t made_at;
 	bool filtered; /* not every row of its batches has its entry */
 	struct record_span checkpoint; /* a header */

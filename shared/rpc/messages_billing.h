@@ -7,7 +7,7 @@
 #ifndef SHARED_RPC_MESSAGES_BILLING_H
 #define SHARED_RPC_MESSAGES_BILLING_H
 
-#include "shared/record/record.h"
+#include "shared/journal/rows.h"
 
 #include <stdint.h>
 
@@ -20,6 +20,8 @@ enum billing_format {
 	BILLING_AS_CSV,
 	BILLING_AS_PDF,
 	BILLING_AS_TEXT,
+	/** Of a statement alone: for a program that writes invoices. */
+	BILLING_AS_INVOICE,
 };
 
 struct billing_statement_query {
@@ -43,6 +45,7 @@ struct billing_overage_query {
 struct billing_document {
 	uint32_t format; /* enum billing_format */
 	struct record_span data;
+	bool more; /* between ledger and front: it is a piece, not the last */
 };
 
 struct billing_evidence_query {
@@ -69,10 +72,83 @@ struct billing_evidence_page {
 	uint64_t next;
 };
 
+/** A credit note, at a hub. It stands in the statement of `period`. */
+struct billing_credit_add {
+	char credit_id[64]; /* as the vendor's books name it */
+	char customer_crm_id[64];
+	char license[64]; /* "": of all of the customer's licenses together */
+	char period[24]; /* a month that is not over: "2026-11" */
+	int64_t amount; /* minor units */
+	char currency[4];
+	uint32_t reason; /* enum credit_reason */
+	char evidence[64]; /* number of a document: "INC-4711" */
+};
+struct billing_credit_view {
+	uint64_t credit; /* its number in the account */
+	char credit_id[64];
+	char customer_crm_id[64];
+	char license[64];
+	char period[24];
+	int64_t amount;
+	char currency[4];
+	uint32_t reason;
+	char evidence[64];
+	char site[64]; /* who is told */
+	char tenant[64];
+	int64_t at;
+};
+struct billing_credit_query {
+	char customer_crm_id[64];
+	uint64_t after; /* cursor */
+	uint32_t limit;
+};
+struct billing_credit_page {
+	struct record_list items; /* billing_credit_view */
+	uint64_t next;
+};
+
 extern const char *const billing_format_types[]; /* Content-Type of each */
+/** An invoice of a customer for a month that is over, at a hub. */
+struct billing_invoice_add {
+	char customer_crm_id[64];
+	char period[24]; /* "2026-11" */
+	bool again; /* there is one: send its bytes again */
+	bool incomplete; /* though a site has not reported all of the month */
+};
+enum invoice_state {
+	INVOICE_KEPT, /* no channel took it */
+	INVOICE_WAITING, /* for one channel at least */
+	INVOICE_SENT,
+};
+struct billing_invoice_view {
+	uint64_t invoice; /* its number in the account */
+	char customer_crm_id[64];
+	char period[24];
+	int64_t total;
+	char currency[4];
+	uint32_t state; /* enum invoice_state */
+	uint32_t attempts; /* of what waits */
+	int64_t due_at; /* of its next try */
+	char error[96]; /* of the last one */
+	int64_t at;
+};
+struct billing_invoice_query {
+	char customer_crm_id[64]; /* "": of all */
+	uint64_t after; /* cursor */
+	uint32_t limit;
+};
+struct billing_invoice_page {
+	struct record_list items; /* billing_invoice_view */
+	uint64_t next;
+};
+
 extern const struct record billing_statement_query_record,
     billing_overage_query_record, billing_document_record,
     billing_evidence_query_record, billing_evidence_record,
-    billing_evidence_page_record;
+    billing_evidence_page_record, billing_credit_add_record,
+    billing_credit_view_record, billing_credit_query_record,
+    billing_credit_page_record, billing_invoice_add_record,
+    billing_invoice_view_record, billing_invoice_query_record,
+    billing_invoice_page_record;
 
 #endif

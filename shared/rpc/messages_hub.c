@@ -1,6 +1,8 @@
 /* Tables: a vendor's account on a hub. */
 #include "shared/rpc/messages_hub.h"
 
+#include "shared/report/report.h"
+
 #include "shared/rpc/tables.h"
 
 /* A list of such records is a JSON list of strings. */
@@ -97,9 +99,10 @@ RECORD_DEFINE(hub_provision, 1, "A license is to be issued.");
 static const struct record_field hub_provisioned_fields[] = {
 	R_ENUM(hub_provisioned, status, hub_status_names, 0, "How it is."),
 	R_TEXT(hub_provisioned, tenant_url, 1, 159, OPT,
-	    "Where the customer's tenant is, when that is known."),
+	    "Where the customer's tenant is, as its customer record says."),
 	R_TIME(hub_provisioned, provisioned_at, OPT, "When it was issued."),
-	R_BOOL(hub_provisioned, customer_notified, 0, "Was somebody told?"),
+	R_BOOL(hub_provisioned, customer_notified, 0,
+	    "The mail server took the mail that was asked for."),
 };
 RECORD_DEFINE(hub_provisioned, 1, "What became of it.");
 
@@ -210,7 +213,9 @@ RECORD_DEFINE(customer_found, 1, "Who was found.");
 		"enterprise (any number).")
 #define CONTACT_FIELDS(S)                                           \
 	R_TEXT(S, contact_email, 3, 127, OPT, "Whom to write to."), \
-	    R_TEXT(S, contact_name, 1, 127, OPT, "And his name.")
+	    R_TEXT(S, contact_name, 1, 127, OPT, "And his name."),  \
+	    R_TEXT(S, tenant_url, 9, 159, OPT,                      \
+		"Where its tenant is: \"https://mercedes.plant.example\".")
 
 static const struct record_field customer_add_fields[] = {
 	CRM(customer_add, 0),
@@ -260,6 +265,8 @@ static const struct record_field customer_contact_fields[] = {
 	R_TEXT(customer_contact, email, 1, 127, OPT, "Whom to write to."),
 	R_TEXT(customer_contact, name, 1, 127, OPT, "And his name."),
 	R_TEXT(customer_contact, tax_id, 1, 63, OPT, "The company's tax id."),
+	R_TEXT(customer_contact, tenant_url, 1, 159, OPT,
+	    "Where its tenant is."),
 };
 RECORD_DEFINE(customer_contact, 1, "What of a customer is sealed.");
 
@@ -372,6 +379,15 @@ static const struct record_field hub_site_add_fields[] = {
 };
 RECORD_DEFINE(hub_site_add, 1, "The site of a customer.");
 
+static const struct record_field hub_reissue_fields[] = {
+	R_STRING(hub_reissue, request, 1, HUB_REQUEST_MAX, 0,
+	    "What leasehold site request prints on the new box."),
+	R_BOOL(hub_reissue, confirm, OPT,
+	    "The old box's key is to be retired; without it that is refused, "
+	    "with what it means."),
+};
+RECORD_DEFINE(hub_reissue, 1, "A site goes on in another box.");
+
 static const struct record_field hub_site_view_fields[] = {
 	R_TEXT(hub_site_view, site, 1, 63, 0, "Its id."),
 	R_TEXT(hub_site_view, name, 1, 127, 0, "Its name."),
@@ -394,10 +410,58 @@ static const struct record_field hub_site_view_fields[] = {
 	    "So often its journal was put back, and that acknowledged."),
 	R_U64(hub_site_view, refused, 0, U53_MAX, OPT,
 	    "Reports refused, for whatever reason."),
+	R_U64(hub_site_view, gone, 0, U53_MAX, OPT,
+	    "Overage seats that were billed and lie on a branch of its journal "
+	    "that was lost, held by nobody any more. They stay billed."),
 	R_TEXT(hub_site_view, reason, 0, 191, OPT,
 	    "Why the last one was; absent: it was taken."),
+	R_ENUM(hub_site_view, boot, hub_boot_names, OPT,
+	    "Was its machine started from a released image?"),
+	R_TEXT(hub_site_view, image, 0, 63, OPT,
+	    "Which one it is, or says to be."),
+	R_TEXT(hub_site_view, boot_reason, 0, 127, OPT,
+	    "Why it is not genuine."),
+	R_TIME(hub_site_view, boot_since, OPT, "Since when that is so."),
 };
 RECORD_DEFINE(hub_site_view, 1, "A site of a customer.");
+
+const char *const hub_incident_names[] = { "refused", "gap", "fork", "rollback",
+	NULL };
+
+static const struct record_field hub_site_ref_fields[] = {
+	R_TEXT(hub_site_ref, site, 1, 63, 0, "Its id."),
+	R_TEXT(hub_site_ref, tenant, 0, 63, OPT,
+	    "The tenant there, where there are several."),
+};
+RECORD_DEFINE(hub_site_ref, 1, "A site.");
+
+static const struct record_field hub_incident_fields[] = {
+	R_ENUM(hub_incident, what, hub_incident_names, 0, "What it is."),
+	R_TIME(hub_incident, at, 0, "When it was seen here."),
+	R_U64(hub_incident, report, 0, U53_MAX, 0, "In this report."),
+	R_ENUM(hub_incident, answer, report_answer_names, OPT,
+	    "How that was answered."),
+	R_TEXT(hub_incident, reason, 0, 191, OPT, "Why it was refused."),
+	R_U32(hub_incident, generation, 0, UINT32_MAX, OPT,
+	    "Of a rollback: the generation of its journal that began."),
+	R_U64(hub_incident, batch, 0, U53_MAX, OPT, "With this batch."),
+	R_U64(hub_incident, row, 0, U53_MAX, OPT, "And this row."),
+	R_TIME(hub_incident, time, OPT,
+	    "When it was acknowledged, by the site's clock."),
+	R_U64(hub_incident, lost_batch, 0, U53_MAX, OPT,
+	    "The furthest batch that is known to be lost."),
+	R_U64(hub_incident, seats, 0, U53_MAX, OPT,
+	    "Overage seats that were billed and are no part of its journal any "
+	    "more. They stay billed."),
+};
+RECORD_DEFINE(hub_incident, 1, "What went wrong with a site's reports.");
+
+static const struct record_field hub_site_shown_fields[] = {
+	R_STRUCT(hub_site_shown, site, &hub_site_view_record, 0, "The site."),
+	R_LIST(hub_site_shown, incidents, &hub_incident_record, 0, 100, OPT,
+	    "Newest first."),
+};
+RECORD_DEFINE(hub_site_shown, 1, "A site, and what went wrong.");
 
 static const struct record_field hub_site_added_fields[] = {
 	R_STRUCT(hub_site_added, site, &hub_site_view_record, 0, "The site."),

@@ -7,6 +7,7 @@
 #define SHARED_RPC_MESSAGES_HUB_H
 
 #include "shared/journal/rows.h"
+#include "shared/rpc/messages_measured.h"
 
 /** An activation request as text at most. */
 #define HUB_REQUEST_MAX 8192
@@ -157,6 +158,7 @@ struct customer_add {
 	uint32_t plan; /* enum customer_plan */
 	char contact_email[128];
 	char contact_name[128];
+	char tenant_url[160]; /* "": nobody said it */
 };
 /** All of it as it is to be; "" takes away. */
 struct customer_put {
@@ -169,6 +171,7 @@ struct customer_put {
 	bool suspended;
 	char contact_email[128];
 	char contact_name[128];
+	char tenant_url[160]; /* "": nobody said it */
 };
 struct customer_view {
 	char crm_account_id[64];
@@ -182,6 +185,7 @@ struct customer_view {
 	char region[32];
 	char contact_email[128];
 	char contact_name[128];
+	char tenant_url[160]; /* "": nobody said it */
 	uint64_t licenses;
 	int64_t registered_at;
 	int64_t changed_at;
@@ -199,6 +203,7 @@ struct customer_contact {
 	char email[128];
 	char name[128];
 	char tax_id[64];
+	char tenant_url[160];
 };
 
 /* --- registration ------------------------------------------------------------ */
@@ -271,6 +276,10 @@ struct hub_site_add {
 	char crm_account_id[64];
 	struct record_span request; /* token */
 };
+struct hub_reissue {
+	struct record_span request; /* token */
+	bool confirm;
+};
 struct hub_site_view {
 	char site[64];
 	char name[128];
@@ -284,7 +293,42 @@ struct hub_site_view {
 	uint64_t seats; /* overage seats that count */
 	uint64_t unbilled; /* of these: of what was not issued to it */
 	uint64_t gaps, forks, rollbacks, refused;
+	uint64_t gone; /* seats billed of branches that it lost */
 	char reason[192]; /* why the last one was refused; "": it was taken */
+	uint32_t boot; /* enum hub_boot */
+	char image[64]; /* that it is, or says to be */
+	char boot_reason[128];
+	int64_t boot_since;
+};
+/** Which; its tenant only where several are known here. */
+struct hub_site_ref {
+	char site[64];
+	char tenant[64];
+};
+enum hub_incident_what {
+	HUB_INCIDENT_REFUSED, /* a report, for another reason than these */
+	HUB_INCIDENT_GAP,
+	HUB_INCIDENT_FORK,
+	HUB_INCIDENT_ROLLBACK, /* acknowledged at the site */
+};
+extern const char *const hub_incident_names[];
+struct hub_incident {
+	uint32_t what; /* enum hub_incident_what */
+	int64_t at; /* here */
+	uint64_t report; /* its number */
+	uint32_t answer; /* enum report_answer */
+	char reason[192]; /* of a refusal */
+	/* Of a rollback: */
+	uint32_t generation; /* that began, */
+	uint64_t batch; /* with that batch, */
+	uint64_t row; /* and row of its journal */
+	int64_t time; /* when it was acknowledged there */
+	uint64_t lost_batch; /* the furthest that is known to be lost */
+	uint64_t seats; /* billed, and no part of its journal any more */
+};
+struct hub_site_shown {
+	struct hub_site_view site;
+	struct record_list incidents; /* hub_incident, newest first */
 };
 struct hub_site_added {
 	struct hub_site_view site;
@@ -325,8 +369,9 @@ extern const struct record hub_for_record, hub_generate_record,
     register_admin_record, tenant_register_record, register_record_record,
     register_verification_record, register_step_record,
     tenant_registered_record, tenant_verify_record, tenant_verified_record,
-    hub_key_view_record, hub_site_add_record, hub_site_view_record,
-    hub_site_added_record, hub_site_query_record, hub_site_page_record,
-    hub_fees_record, hub_statistics_record;
+    hub_key_view_record, hub_site_add_record, hub_reissue_record,
+    hub_site_view_record, hub_site_ref_record, hub_incident_record,
+    hub_site_shown_record, hub_site_added_record, hub_site_query_record,
+    hub_site_page_record, hub_fees_record, hub_statistics_record;
 
 #endif

@@ -112,6 +112,17 @@ static const struct record_field policy_rule_fields[] = {
 };
 RECORD_DEFINE(policy_rule, 1, "One rule of a policy.");
 
+static const struct record_field policy_report_fields[] = {
+	R_TEXT(policy_report, vendor, 0, 63, OPT,
+	    "Of reports to this vendor; absent: to every one that has no entry "
+	    "of its own."),
+	R_ENUM(policy_report, people, report_people_names, 0,
+	    "pseudonyms: devices by a name that this vendor alone has for "
+	    "them. none: nothing. clear: names of users and hosts, too."),
+};
+RECORD_DEFINE(policy_report, 1,
+    "What reports to a vendor tell of who used seats.");
+
 static const struct record_field policy_document_fields[] = {
 	R_TEXT(policy_document, comment, 0, 255, OPT, "For people."),
 	R_BOOL(policy_document, ignore_case, OPT,
@@ -120,6 +131,9 @@ static const struct record_field policy_document_fields[] = {
 	    POLICY_GROUPS_MAX, OPT, "Groups that rules name."),
 	R_LIST(policy_document, rules, &policy_rule_record, 0, POLICY_RULES_MAX,
 	    OPT, "The rules; their order does not matter."),
+	R_LIST(policy_document, reports, &policy_report_record, 0,
+	    POLICY_REPORTS_MAX, OPT,
+	    "What reports tell of people; absent: pseudonyms of devices."),
 };
 RECORD_DEFINE(policy_document, 1,
     "What a site's admin narrows of what licenses allow.");

@@ -8,6 +8,7 @@
 #define SHARED_RPC_MESSAGES_POLICY_H
 
 #include "shared/journal/rows.h"
+#include "shared/report/report.h"
 
 #define POLICY_RULES_MAX 1000
 #define POLICY_GROUPS_MAX 1000
@@ -19,6 +20,7 @@
 #define POLICY_IDLE_MAX_S 2592000
 #define POLICY_PRIORITY_MAX 100
 #define POLICY_GRACE_MAX_S 604800
+#define POLICY_REPORTS_MAX 256
 
 /* Lists of these are lists of strings in JSON. */
 struct policy_user {
@@ -95,11 +97,18 @@ struct policy_rule {
 	uint32_t priority; /* queue: higher goes first */
 };
 
+/** What reports to a vendor tell of who used seats. */
+struct policy_report {
+	char vendor[64]; /* "": every one that has none of its own */
+	uint32_t people; /* enum report_people */
+};
+
 struct policy_document {
 	char comment[256];
 	bool ignore_case; /* of users' names */
 	struct record_list groups; /* policy_group */
 	struct record_list rules; /* policy_rule */
+	struct record_list reports; /* policy_report; none: pseudonyms */
 };
 
 /** policy.put */
@@ -192,11 +201,11 @@ struct policy_revoking {
 
 extern const struct record policy_user_record, policy_host_record,
     policy_device_record, policy_address_record, policy_group_name_record,
-    policy_group_record, policy_rule_record, policy_document_record,
-    policy_put_record, policy_changed_record, policy_version_record,
-    policy_summary_record, policy_view_record, policy_query_record,
-    policy_page_record, policy_check_record, policy_touched_record,
-    policy_waiting_record, policy_impact_record, policy_revoke_record,
-    policy_revoking_record;
+    policy_group_record, policy_rule_record, policy_report_record,
+    policy_document_record, policy_put_record, policy_changed_record,
+    policy_version_record, policy_summary_record, policy_view_record,
+    policy_query_record, policy_page_record, policy_check_record,
+    policy_touched_record, policy_waiting_record, policy_impact_record,
+    policy_revoke_record, policy_revoking_record;
 
 #endif

@@ -42,6 +42,14 @@ static const struct record_field sync_file_fields[] = {
 };
 RECORD_DEFINE(sync_file, 1, "Receipts and changes of licenses.");
 
+static const struct record_field hub_report_sent_fields[] = {
+	R_STRING(hub_report_sent, line, 1, REPORT_LINE_MAX, 0,
+	    "The site's word for the client certificate of the connection."),
+	R_BLOB(hub_report_sent, file, 1, SYNC_FILE_MAX, 0,
+	    "Its reports, as `sync.export` makes them."),
+};
+RECORD_DEFINE(hub_report_sent, 1, "Reports of a site, over the network.");
+
 static const struct record_field sync_receipt_view_fields[] = {
 	R_TEXT(sync_receipt_view, vendor, 1, 63, 0, "Who answered."),
 	R_U64(sync_receipt_view, report, 0, U53_MAX, 0,
@@ -66,11 +74,22 @@ static const struct record_field sync_change_view_fields[] = {
 };
 RECORD_DEFINE(sync_change_view, 1, "A change of a license.");
 
+static const struct record_field sync_credit_view_fields[] = {
+	R_TEXT(sync_credit_view, vendor, 1, 63, 0, "By whom."),
+	R_TEXT(sync_credit_view, credit_id, 1, 63, 0, "Which."),
+	R_MONEY(sync_credit_view, amount, currency, 0, "How much."),
+	R_TEXT(sync_credit_view, currency, 3, 3, 0, "In this."),
+	R_BOOL(sync_credit_view, news, 0, "It was not known yet."),
+};
+RECORD_DEFINE(sync_credit_view, 1, "A credit note.");
+
 static const struct record_field sync_imported_fields[] = {
 	R_LIST(sync_imported, receipts, &sync_receipt_view_record, 0,
 	    SYNC_RECEIPTS_MAX, 0, "Receipts that were in it."),
 	R_LIST(sync_imported, changes, &sync_change_view_record, 0,
 	    SYNC_CHANGES_MAX, 0, "Changes that were in it."),
+	R_LIST(sync_imported, credits, &sync_credit_view_record, 0,
+	    SYNC_CREDITS_MAX, OPT, "Credit notes that were in it."),
 };
 RECORD_DEFINE(sync_imported, 1, "What was in a file of a hub.");
 
@@ -83,7 +102,8 @@ static const struct record_field sync_vendor_view_fields[] = {
 	R_TIME(sync_vendor_view, acknowledged_to, OPT,
 	    "Usage was taken up to then."),
 	R_TIME(sync_vendor_view, receipt_at, OPT, "The last receipt came."),
-	R_U64(sync_vendor_view, made, 0, U53_MAX, 0, "The last report made."),
+	R_U64(sync_vendor_view, made, 0, U53_MAX, 0,
+	    "First report of the last export."),
 	R_TIME(sync_vendor_view, made_at, OPT, "When."),
 	R_U64(sync_vendor_view, waiting_batches, 0, U53_MAX, 0,
 	    "Batches of the journal that were not taken yet."),
@@ -98,6 +118,26 @@ static const struct record_field sync_vendor_view_fields[] = {
 	    "So many a license allows; absent: any."),
 	R_TIME(sync_vendor_view, stops_at, OPT,
 	    "Nothing is granted from then on; absent: never."),
+	R_U64(sync_vendor_view, lost_from, 0, U53_MAX, OPT,
+	    "The first batch that the vendor has taken and that this journal "
+	    "does not have any more, for it was put back."),
+	R_U64(sync_vendor_view, lost_to, 0, U53_MAX, OPT, "The last one."),
+	R_U32(sync_vendor_view, lost_generation, 0, UINT32_MAX, OPT,
+	    "The journal's generation that it was of."),
+	R_U64(sync_vendor_view, lost_overage, 0, U53_MAX, OPT,
+	    "Overage seats, of all vendors, in them. They stay billed."),
+	R_TIME(sync_vendor_view, lost_at, OPT, "When a receipt showed it."),
+	R_TEXT(sync_vendor_view, hub, 0, 255, OPT,
+	    "Where reports go over the network; absent: by file alone."),
+	R_BOOL(sync_vendor_view, under_way, OPT, "It is being synced now."),
+	R_U32(sync_vendor_view, failures, 0, UINT32_MAX, OPT,
+	    "Tries in a row that came to nothing."),
+	R_TEXT(sync_vendor_view, failed, 0, 191, OPT, "Why the last one did."),
+	R_TIME(sync_vendor_view, tried_at, OPT, "The last try began."),
+	R_TIME(sync_vendor_view, synced_at, OPT,
+	    "The last one that succeeded ended."),
+	R_TIME(sync_vendor_view, next_try_at, OPT,
+	    "The next one; absent: none by itself."),
 };
 RECORD_DEFINE(sync_vendor_view, 1, "How the site stands with a vendor.");
 
@@ -106,6 +146,18 @@ static const struct record_field sync_status_fields[] = {
 	    SYNC_VENDORS_MAX, 0, "Vendors with a license here."),
 };
 RECORD_DEFINE(sync_status, 1, "How the site stands with its vendors.");
+
+static const struct record_field sync_now_fields[] = {
+	R_TEXT(sync_now, vendor, 0, 63, OPT,
+	    "With that vendor; absent: with all that have a hub."),
+};
+RECORD_DEFINE(sync_now, 1, "Reports are to be sent at once.");
+
+static const struct record_field sync_started_fields[] = {
+	R_U32(sync_started, vendors, 0, SYNC_VENDORS_MAX, 0,
+	    "It is under way with so many."),
+};
+RECORD_DEFINE(sync_started, 1, "Reports are being sent.");
 
 /* --- of a hub ------------------------------------------------------------- */
 
@@ -127,6 +179,13 @@ static const struct record_field hub_report_view_fields[] = {
 	    "So often the journal was put back within."),
 	R_U64(hub_report_view, acknowledged, 0, U53_MAX, 0,
 	    "The last report that was taken."),
+	R_ENUM(hub_report_view, people, report_people_names, OPT,
+	    "What it tells of who used seats, as the site's tenant lets it; "
+	    "absent: pseudonyms."),
+	R_U32(hub_report_view, devices, 0, UINT32_MAX, OPT,
+	    "Devices that it tells the pseudonyms of."),
+	R_U32(hub_report_view, names, 0, UINT32_MAX, OPT,
+	    "Names that it tells in the clear. None is kept here."),
 };
 RECORD_DEFINE(hub_report_view, 1, "What came of a report.");
 

@@ -6,6 +6,7 @@
 #define SHARED_RPC_MESSAGES_SYNC_H
 
 #include "shared/report/box.h"
+#include "shared/report/line.h"
 
 /** A file that goes through HTTP in one piece: in JSON it is a third longer, and
  * the body of a request is at most 1 MiB. */
@@ -42,6 +43,15 @@ struct sync_previewed {
 struct sync_file {
 	struct record_span file;
 };
+/** To a hub over the network: a site's sealed reports, and its word for the
+ * certificate of the connection. */
+struct hub_report_sent {
+	struct record_span line; /* report_line */
+	struct record_span file;
+	/** SHA-256 of the certificate that was shown; not of the wire: whoever
+	 * knows the connection fills it in. */
+	uint8_t certificate[32];
+};
 struct sync_receipt_view {
 	char vendor[64];
 	uint64_t report; /* that is answered */
@@ -58,9 +68,18 @@ struct sync_change_view {
 	bool done;
 	char reason[160]; /* why not */
 };
+/** A credit note of the vendor. */
+struct sync_credit_view {
+	char vendor[64];
+	char credit_id[64];
+	int64_t amount;
+	char currency[4];
+	bool news; /* false: it was known */
+};
 struct sync_imported {
 	struct record_list receipts; /* sync_receipt_view */
 	struct record_list changes; /* sync_change_view */
+	struct record_list credits; /* sync_credit_view */
 };
 
 /** At a hub: what came of the reports of a file, and the answer, sealed to the
@@ -76,6 +95,8 @@ struct hub_report_view {
 	uint64_t others; /* that totals count and it does not show */
 	uint32_t rollbacks;
 	uint64_t acknowledged;
+	uint32_t people; /* enum report_people: what it tells of them */
+	uint32_t devices, names; /* so many of them */
 };
 struct hub_reports_taken {
 	struct record_list items; /* hub_report_view */
@@ -98,6 +119,27 @@ struct sync_vendor_view {
 	uint32_t days; /* without a receipt */
 	uint32_t max_days; /* that a license allows; 0: any */
 	int64_t stops_at; /* nothing is granted from then on; 0: never */
+	/** Batches that it has taken and that are not of this journal, which was
+	 * put back since; 0: there was never one. */
+	uint64_t lost_from, lost_to;
+	uint32_t lost_generation;
+	uint64_t lost_overage; /* seats of all vendors in them */
+	int64_t lost_at;
+	/* Over the network; by this process, since the tenant was opened: */
+	char hub[256]; /* "": it goes by file */
+	bool under_way; /* a report is being made, sent or answered */
+	uint32_t failures; /* in a row */
+	char failed[192]; /* why the last try came to nothing; "": it did not */
+	int64_t tried_at; /* 0: not yet */
+	int64_t synced_at; /* all was taken; 0: not yet */
+	int64_t next_try_at; /* 0: none by itself */
+};
+/** Sync now; vendor "": with all that have a hub. */
+struct sync_now {
+	char vendor[64];
+};
+struct sync_started {
+	uint32_t vendors; /* with so many it is under way */
 };
 struct sync_status {
 	struct record_list items; /* sync_vendor_view */
@@ -105,8 +147,9 @@ struct sync_status {
 
 extern const struct record sync_ask_record, sync_export_record,
     sync_exported_record, sync_previewed_record, sync_file_record,
-    sync_receipt_view_record, sync_change_view_record, sync_imported_record,
-    sync_vendor_view_record, sync_status_record, hub_report_view_record,
-    hub_reports_taken_record;
+    hub_report_sent_record, sync_receipt_view_record, sync_change_view_record,
+    sync_credit_view_record, sync_imported_record, sync_vendor_view_record,
+    sync_status_record, sync_now_record, sync_started_record,
+    hub_report_view_record, hub_reports_taken_record;
 
 #endif

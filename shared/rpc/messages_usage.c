@@ -7,7 +7,7 @@
 const char *const usage_outcome_names[] = { "counted", "repeated", "refused",
 	NULL };
 const char *const usage_by_names[] = { "feature", "license", "serial", "user",
-	"host", "metric", NULL };
+	"host", "metric", "group", NULL };
 const char *const usage_step_names[] = { "whole", "hour", "day", "month",
 	NULL };
 static const char *const per_names[] = { "minute", "day", "month", "at_once",
@@ -227,6 +227,9 @@ static const struct record_field usage_line_fields[] = {
 	R_U64(usage_line, sum, 0, U53_MAX, OPT, "Of its amounts."),
 	R_U64(usage_line, max, 0, U53_MAX, OPT, "Highest amount."),
 	R_U64(usage_line, last, 0, U53_MAX, OPT, "Last amount."),
+	R_TEXT(usage_line, group, 0, 63, OPT,
+	    "A group of the policy in force now: what its users had. Its peak "
+	    "and its refusals are not known."),
 };
 static RECORD_DEFINE(usage_line, 1, "What was used of one thing.");
 

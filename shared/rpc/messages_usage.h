@@ -119,6 +119,7 @@ enum usage_by {
 	USAGE_BY_USER,
 	USAGE_BY_HOST,
 	USAGE_BY_METRIC,
+	USAGE_BY_GROUP, /* of the policy in force, by its users */
 };
 enum usage_step { USAGE_WHOLE, USAGE_HOUR, USAGE_DAY, USAGE_MONTH };
 struct usage_stats_query {
@@ -148,6 +149,7 @@ struct usage_line {
 	uint64_t denials;
 	struct record_list denied; /* usage_denied */
 	uint64_t events, sum, max, last; /* of a metric */
+	char group[64];
 };
 struct usage_page {
 	struct record_list items; /* usage_line */

@@ -1,5 +1,6 @@
 /* Tables: backups, restores, exports, deletion. */
 #include "shared/rpc/messages_vault.h"
+#include "shared/license/succession.h"
 
 #include "shared/rpc/tables.h"
 
@@ -36,6 +37,9 @@ static const struct record_field backup_part_fields[] = {
 	R_FIXED(backup_part, site_key, 0, "The site's public key (Ed25519)."),
 	R_TEXT(backup_part, software, 1, 31, 0, "Name and version."),
 	R_TIME(backup_part, made_at, 0, "When, by the site's time."),
+	SUCCESSION_FIELD(backup_part),
+	R_BOOL(backup_part, heir, OPT,
+	    "Whoever has the site's recovery key can open it."),
 	R_U32(backup_part, generation, 0, UINT32_MAX, OPT,
 	    "Generation of the tenant's journal."),
 	R_U64(backup_part, batch, 0, U53_MAX, OPT, "Its newest batch."),
@@ -158,7 +162,7 @@ RECORD_DEFINE(tenant_delete, 1, "Delete a tenant for good.");
 static const struct record_field deletion_certificate_fields[] = {
 	R_TEXT(deletion_certificate, site, 1, 63, 0, "The site's id."),
 	R_FIXED(deletion_certificate, site_key, 0,
-	    "The key that signed; the site's id is its hash."),
+	    "The key that signed; the site's id is the hash of its first."),
 	R_TEXT(deletion_certificate, tenant, 1, 63, 0, "Who was deleted."),
 	R_U64(deletion_certificate, number, 0, U53_MAX, 0,
 	    "Its number at the site; names may be used again."),

@@ -34,6 +34,8 @@ struct backup_part {
 	uint8_t site_key[32];
 	char software[32];
 	int64_t made_at;
+	struct record_list succession; /* succession_step */
+	bool heir; /* it has named one */
 	/* of a tenant: where its journal ends */
 	uint32_t generation;
 	uint64_t batch;

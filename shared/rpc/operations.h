@@ -10,6 +10,9 @@
 #include "shared/rpc/borrow.h"
 #include "shared/rpc/messages.h"
 #include "shared/rpc/messages_alert.h"
+#include "shared/rpc/messages_analytics.h"
+#include "shared/rpc/messages_appliance.h"
+#include "shared/rpc/messages_maintenance.h"
 #include "shared/rpc/messages_audit.h"
 #include "shared/rpc/messages_billing.h"
 #include "shared/rpc/messages_events.h"
@@ -17,6 +20,7 @@
 #include "shared/rpc/messages_journal.h"
 #include "shared/rpc/messages_key.h"
 #include "shared/rpc/messages_key_lease.h"
+#include "shared/rpc/messages_measured.h"
 #include "shared/rpc/messages_policy.h"
 #include "shared/rpc/messages_privacy.h"
 #include "shared/rpc/messages_sync.h"
@@ -64,6 +68,7 @@ enum operation_id {
 	OP_SYNC_PREVIEW,
 	OP_SYNC_EXPORT,
 	OP_SYNC_IMPORT,
+	OP_SYNC_NOW,
 	OP_POLICY_SHOW,
 	OP_POLICY_PUT,
 	OP_POLICY_LIST,
@@ -156,6 +161,16 @@ enum operation_id {
 	OP_EXPORT_END,
 	OP_TENANT_DELETE,
 	OP_CERTIFICATE_LIST,
+	/* the box */
+	OP_APPLIANCE_STATUS,
+	OP_UPDATE_BEGIN,
+	OP_UPDATE_PUT,
+	OP_UPDATE_SHOW,
+	OP_UPDATE_INSTALL,
+	OP_UPDATE_USB,
+	OP_UPDATE_DROP,
+	OP_MAINTENANCE_OPEN,
+	OP_MAINTENANCE_SHOW,
 	/* people */
 	OP_SESSION_CREATE,
 	OP_SESSION_SHOW,
@@ -186,6 +201,7 @@ enum operation_id {
 	OP_HUB_LICENSE_RESUME,
 	OP_HUB_LICENSE_CANCEL,
 	OP_HUB_STATISTICS,
+	OP_HUB_ANALYTICS,
 	OP_CUSTOMER_SEARCH,
 	OP_CUSTOMER_ADD,
 	OP_CUSTOMER_LIST,
@@ -195,10 +211,20 @@ enum operation_id {
 	OP_TENANT_VERIFY,
 	OP_HUB_SITE_ADD,
 	OP_HUB_SITE_LIST,
+	OP_HUB_SITE_SHOW,
+	OP_HUB_REISSUE,
 	OP_HUB_REPORT_IMPORT,
+	OP_HUB_REPORT_TAKE,
 	OP_HUB_KEY_SHOW,
 	OP_HUB_KEY_MAKE,
 	OP_HUB_KEY_INSTALL,
+	OP_HUB_IMAGE_ADD,
+	OP_HUB_IMAGE_LIST,
+	OP_HUB_IMAGE_REMOVE,
+	OP_BILLING_CREDIT_ADD,
+	OP_BILLING_CREDIT_LIST,
+	OP_BILLING_INVOICE_ADD,
+	OP_BILLING_INVOICE_LIST,
 	OP_EVENTS, /* a stream */
 	OP_METRICS,
 	/* open */

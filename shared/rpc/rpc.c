@@ -368,6 +368,22 @@ rpc_read_error(struct problem *problem, const char *error, size_t len)
 	return err_from_code(problem->code);
 }
 
+int
+rpc_read_problem(struct problem *problem, const char *text, size_t len)
+{
+	struct json_reader reader;
+
+	memset(problem, 0, sizeof(*problem));
+	json_open(&reader, text, len, RECORD_DEPTH_MAX);
+	int err = read_problem(problem, &reader);
+
+	if (err == 0 && json_finish(&reader) != 0)
+		err = ERR_BAD_REQUEST;
+	if (err == 0 && problem->code[0] == '\0')
+		err = ERR_BAD_REQUEST;
+	return err == 0 || err == ERR_NOMEM ? err : ERR_BAD_REQUEST;
+}
+
 void
 problem_set(struct problem *problem, int err, const char *hint,
     const char *format, ...)

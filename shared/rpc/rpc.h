@@ -52,6 +52,10 @@ void rpc_write_error(struct buf *out, uint64_t id, int err,
  * Returns the refusal's ERR_*. */
 int rpc_read_error(struct problem *problem, const char *error, size_t len);
 
+/** The same out of application/problem+json (RFC 9457). ERR_BAD_REQUEST: it is
+ * none. */
+int rpc_read_problem(struct problem *problem, const char *text, size_t len);
+
 /** Fill in a problem: code and detail from err when `format` is NULL. */
 void problem_set(struct problem *problem, int err, const char *hint,
     const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -24,19 +24,24 @@
 #define TOKEN_KID_TEXT 52
 
 /** The kinds of documents; the name is in the implicit assertion. */
-#define TOKEN_KIND_LIST(X)                \
-	X(TOKEN_ISSUER, "issuer")         \
-	X(TOKEN_LICENSE, "license")       \
-	X(TOKEN_REQUEST, "request")       \
-	X(TOKEN_BATCH, "batch")           \
-	X(TOKEN_BEAT, "beat")             \
-	X(TOKEN_CHECKPOINT, "checkpoint") \
-	X(TOKEN_JOIN, "join")             \
-	X(TOKEN_ERASURE, "erasure")       \
-	X(TOKEN_DELETION, "deletion")     \
-	X(TOKEN_CHANGE, "license_change") \
-	X(TOKEN_REPORT, "report")         \
-	X(TOKEN_RECEIPT, "receipt")
+#define TOKEN_KIND_LIST(X)                  \
+	X(TOKEN_ISSUER, "issuer")           \
+	X(TOKEN_LICENSE, "license")         \
+	X(TOKEN_REQUEST, "request")         \
+	X(TOKEN_BATCH, "batch")             \
+	X(TOKEN_BEAT, "beat")               \
+	X(TOKEN_CHECKPOINT, "checkpoint")   \
+	X(TOKEN_JOIN, "join")               \
+	X(TOKEN_ERASURE, "erasure")         \
+	X(TOKEN_DELETION, "deletion")       \
+	X(TOKEN_CHANGE, "license_change")   \
+	X(TOKEN_REPORT, "report")           \
+	X(TOKEN_RECEIPT, "receipt")         \
+	X(TOKEN_LINE, "line")               \
+	X(TOKEN_CREDIT, "credit")           \
+	X(TOKEN_MAINTENANCE, "maintenance") \
+	X(TOKEN_HEIR, "heir")               \
+	X(TOKEN_SUCCESSION, "succession")
 
 enum token_kind {
 #define X(name, text) name,

@@ -113,11 +113,13 @@ def is_installed(package):
 class Packages:
     """The peers' programs: the system's, or unpacked under `folder`."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, only=()):
+        """`only`: some of the list, else all."""
         self.root = os.path.join(folder, "packages")
         with open(LIST) as f:
             wanted = [line.strip() for line in f
                       if line.strip() and not line.startswith("#")]
+        wanted = [p for p in wanted if not only or p in only]
         missing = [p for p in wanted if not is_installed(p)]
         if missing:
             self.unpack(missing)

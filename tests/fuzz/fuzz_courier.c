@@ -34,6 +34,22 @@ try_text(const char *text)
 	buf_release(&out);
 }
 
+/* What a hub answers to a report: a file, or words that go to a log. */
+static void
+try_answer(const uint8_t *data, size_t size, uint32_t status)
+{
+	struct courier_synced synced = { .outcome = COURIER_FAILED,
+		.status = status };
+	struct buf file = { .len = 0 };
+
+	post_report_read(&synced, &file, data, size);
+	assert(synced.outcome <= COURIER_FAILED);
+	assert(text_is_printable(synced.error, strlen(synced.error)));
+	assert(file.len <= SYNC_FILE_MAX);
+	assert(synced.outcome == COURIER_DELIVERED || file.len == 0);
+	buf_release(&file);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -43,6 +59,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena arena = { 0 };
 	char *text = malloc(size + 1);
 
+	try_answer(data, size, 200);
+	try_answer(data, size, 429);
 	if (courier_posted_read(&posted, data, size) == 0) {
 		assert(posted.outcome <= COURIER_FAILED);
 		assert(text_is_printable(posted.error, strlen(posted.error)));

@@ -3,6 +3,8 @@
  * first byte picks what is tried. */
 #include "tests/fuzz/fuzz.h"
 
+#include "shared/report/credit.h"
+#include "shared/report/line.h"
 #include "tests/unit/report_world.h"
 
 #include <sodium.h>
@@ -48,7 +50,7 @@ verify(struct report_world *world, const uint8_t *body, size_t size)
 		.counted = hub_counted,
 	};
 
-	memcpy(known.site_key, world->site_key, 32);
+	known.keys = site_keys_one(world->site_key);
 	fuzz_must(report_verify(&world->finding, &known,
 		      (const char *)world->token.data, world->token.len, body,
 		      size, &world->arena) == 0);
@@ -99,6 +101,50 @@ open_box(struct report_world *world, struct fuzz_input *input, bool sealed)
 	buf_release(&clear);
 }
 
+/* The word for a certificate: as it came, and signed by the site, whatever it
+ * says. What is verified has been readable before. */
+static void
+peek_line(struct report_world *world, struct fuzz_input *input)
+{
+	const char *text = (const char *)input->data;
+	struct report_line line, again;
+	struct buf token = { .data = NULL };
+	int err = report_line_peek(&line, text, input->size);
+
+	fuzz_must(err <= 0);
+	if (report_line_verify(&again, text, input->size, world->site_key) == 0)
+		fuzz_must(err == 0 && memcmp(&line, &again, sizeof line) == 0);
+	if (token_sign(&token, TOKEN_LINE, input->data, input->size,
+		world->maker->secret) == 0) {
+		text = (const char *)token.data;
+		err = report_line_peek(&line, text, token.len);
+		if (err == 0)
+			fuzz_must(record_check(&report_line_record, &line,
+				      NULL) == 0);
+		if (report_line_verify(&again, text, token.len,
+			world->site_key) == 0)
+			fuzz_must(err == 0 &&
+			    memcmp(&line, &again, sizeof line) == 0);
+	}
+	buf_release(&token);
+}
+
+/* A credit note that says whatever it likes, signed. */
+static void
+take_credit(struct report_world *world, struct fuzz_input *input)
+{
+	struct report_credit credit;
+	struct buf token = { .data = NULL };
+
+	if (token_sign(&token, TOKEN_CREDIT, input->data, input->size,
+		world->maker->secret) == 0 &&
+	    report_credit_verify(&credit, (const char *)token.data, token.len,
+		world->site_key, "site-test", "default", "vector", NULL) == 0)
+		fuzz_must(credit.credit.amount > 0 &&
+		    record_check(&report_credit_record, &credit, NULL) == 0);
+	buf_release(&token);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -111,7 +157,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (uint64_t i = 1; i <= 3; i++)
 		world_commit(world, world_grant(i, i % 2 + 1, (i + 1) / 2));
 	fuzz_must(world_report_as(world, "vector") == 0);
-	switch (fuzz_byte(&input) % 5) {
+	switch (fuzz_byte(&input) % 7) {
 	case 0:
 		bend(world, &input);
 		break;
@@ -126,6 +172,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 3:
 		open_box(world, &input, false);
+		break;
+	case 4:
+		peek_line(world, &input);
+		break;
+	case 5:
+		take_credit(world, &input);
 		break;
 	default:
 		(void)report_peek(&world->report, (const char *)input.data,

@@ -213,7 +213,7 @@ try_beat(struct fuzz_input *input)
 	bool true_nonce = same_span(&nonce, &spans[2]);
 
 	if (nonce.len == NONCE_BYTES &&
-	    verify_beat_token(&beat, &lease, &reply.beat, &truth->after, why) ==
+	    verify_beat_token(&beat, &lease, &reply, &truth->after, why) ==
 		LH_OK &&
 	    verify_beat(&beat, &lease, &reply, nonce.data, why) == LH_OK) {
 		fuzz_must(true_nonce && reply.index == 1);

@@ -215,6 +215,11 @@ bool site_has_waits(const struct site_sim *sim);
 
 /** Another one comes into force. */
 void site_step_policy(struct site_sim *sim);
+/** One waits for what is reserved for others, and then for nobody. */
+void site_step_let_in(struct site_sim *sim);
+void site_begin_wait(struct site_sim *sim, struct site_key *key, uint32_t user);
+/** All that was asked of the tenant so far has been done. */
+void site_settle(struct site_sim *sim, uint32_t tenant);
 /** Before the lease is the model's. */
 void site_policy_granted(struct site_sim *sim, uint32_t tenant, uint32_t user);
 /** True: the policy refused it, and might. */

@@ -299,19 +299,14 @@ write_policy(struct writing *w, const struct site_policy *policy)
 	}
 }
 
-void
-site_step_policy(struct site_sim *sim)
+static void
+put_policy(struct site_sim *sim, uint32_t index, struct site_policy next)
 {
-	uint32_t index = site_below(sim, SITE_TENANTS);
 	struct site_tenant *tenant = &sim->tenants[index];
 	struct writing w = { .n = 0 };
 	struct policy_put put = { 0 };
 	struct policy_summary reply;
-	struct site_policy next = { 0 };
 
-	/* Sometimes none. */
-	if (!site_one_in(sim, 4))
-		next = choose(sim, tenant->seats);
 	write_policy(&w, &next);
 	put.policy.rules = (struct record_list){ w.rules, w.n };
 	tenant->before = tenant->policy;
@@ -324,4 +319,44 @@ site_step_policy(struct site_sim *sim)
 	tenant->ruling = false;
 	site_must(sim, err == (tenant->suspended ? ERR_TENANT_SUSPENDED : 0));
 	sim->tally.policies += err == 0;
+}
+
+void
+site_step_policy(struct site_sim *sim)
+{
+	uint32_t index = site_below(sim, SITE_TENANTS);
+	struct site_policy next = { 0 };
+
+	/* Sometimes none. */
+	if (!site_one_in(sim, 4))
+		next = choose(sim, sim->tenants[index].seats);
+	put_policy(sim, index, next);
+}
+
+/* By chance this is so rare that the look at who waits would find nothing: one
+ * waits for a seat that is there for others alone, and then for all. */
+void
+site_step_let_in(struct site_sim *sim)
+{
+	struct site_key *key = site_key_any(sim);
+	uint32_t user = site_below(sim, SITE_PEOPLE);
+	const struct site_policy none = { 0 };
+	struct site_policy others = {
+		.reserved_for = ((1u << SITE_PEOPLE) - 1) & ~(1u << user)
+	};
+	const struct site_tenant *tenant = &sim->tenants[key->tenant];
+
+	if (sim->n_keys == 0 || tenant->suspended || site_has_waits(sim) ||
+	    !site_key_may(sim, key, false, true) ||
+	    free_of(sim, key->tenant,
+		at_most(sim, key->tenant, &none, user).all) == 0)
+		return;
+	/* With those that they hold. */
+	others.reserved = tenant->seats;
+	put_policy(sim, key->tenant, others);
+	if (!forbids(sim, key->tenant, &others, user))
+		return;
+	site_begin_wait(sim, key, user);
+	site_settle(sim, key->tenant);
+	put_policy(sim, key->tenant, none);
 }

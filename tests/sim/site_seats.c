@@ -227,11 +227,9 @@ checkout(struct site_sim *sim)
 
 /* --- waiting --------------------------------------------------------------- */
 
-static void
-begin_wait(struct site_sim *sim)
+void
+site_begin_wait(struct site_sim *sim, struct site_key *key, uint32_t user)
 {
-	struct site_key *key = site_key_any(sim);
-	uint32_t user = site_below(sim, SITE_PEOPLE);
 	const struct seat_checkout ask = one_seat(user, WAIT_S);
 	struct site_wait *wait = sim->waits;
 
@@ -249,6 +247,25 @@ begin_wait(struct site_sim *sim)
 	    OP_SEAT_CHECKOUT, &ask);
 }
 
+static void
+begin_wait(struct site_sim *sim)
+{
+	struct site_key *key = site_key_any(sim);
+
+	site_begin_wait(sim, key, site_below(sim, SITE_PEOPLE));
+}
+
+/* Refused because its key or its tenant ended: it may have had its seat by then,
+ * which is taken until nobody can believe in it. */
+static void
+maybe_taken(struct site_sim *sim, const struct site_wait *wait)
+{
+	struct site_lease *lease = add(sim, wait->key, wait->user, 0);
+
+	good_from_now(lease);
+	taken_away(lease);
+}
+
 void
 site_wait_answered(struct site_sim *sim, struct site_wait *wait,
     const struct heard *heard)
@@ -261,10 +278,13 @@ site_wait_answered(struct site_sim *sim, struct site_wait *wait,
 	if (heard->kind == WIRE_PROBLEM) {
 		int err = (int32_t)be32_read(world->payload + heard->len - 4);
 
-		if (site_key_was_too_fast(sim, key, err) || key->ending ||
-		    sim->tenants[key->tenant].changing ||
-		    !site_key_may(sim, key, false, true))
+		if (site_key_was_too_fast(sim, key, err))
 			return;
+		if (key->ending || sim->tenants[key->tenant].changing ||
+		    !site_key_may(sim, key, false, true)) {
+			maybe_taken(sim, wait);
+			return;
+		}
 		if (!site_policy_refused(sim, key->tenant, wait->user, err,
 			true))
 			site_must(sim,
@@ -403,13 +423,18 @@ list(struct lease_page *page, struct site_sim *sim, uint32_t tenant)
 		site_must(sim, page->next == 0);
 		const struct lease_view *items = page->items.items;
 
+		uint32_t unknown = 0;
+
 		behind = false;
 		for (uint32_t n = 0; n < page->items.count; n++) {
 			const struct site_lease *lease =
 			    find(sim, tenant, items[n].lease);
 
+			unknown += lease == NULL;
 			behind = behind || (lease != NULL && !lease->held);
 		}
+		/* One that ran out may be forgotten here already. */
+		behind = behind || unknown > sim->tenants[tenant].unsure;
 	}
 }
 

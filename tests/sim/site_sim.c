@@ -49,8 +49,8 @@ site_one_in(struct site_sim *sim, uint32_t n)
 
 /* Commands of a tenant are done one after the other: when this is refused, what
  * was asked before it was answered. */
-static void
-settle(struct site_sim *sim, uint32_t tenant)
+void
+site_settle(struct site_sim *sim, uint32_t tenant)
 {
 	const struct lease_ref none = { 1000000 };
 
@@ -66,7 +66,7 @@ suspend(struct site_sim *sim)
 	struct tenant_change ask = { .reason = "it did not pay" };
 	struct tenant_changed reply;
 
-	settle(sim, (uint32_t)(tenant - sim->tenants));
+	site_settle(sim, (uint32_t)(tenant - sim->tenants));
 	memcpy(ask.tenantId, tenant->name, sizeof(ask.tenantId));
 	snprintf(ask.status, sizeof(ask.status), "%s",
 	    tenant->suspended ? "active" : "suspended");
@@ -99,7 +99,7 @@ static void
 look_at_waits(struct site_sim *sim)
 {
 	for (uint32_t i = 0; i < SITE_TENANTS && site_has_waits(sim); i++) {
-		settle(sim, i);
+		site_settle(sim, i);
 		site_policy_check_waits(sim, i);
 	}
 }
@@ -107,7 +107,10 @@ look_at_waits(struct site_sim *sim)
 static void
 change_policy(struct site_sim *sim)
 {
-	site_step_policy(sim);
+	if (site_one_in(sim, 3))
+		site_step_let_in(sim);
+	else
+		site_step_policy(sim);
 	look_at_waits(sim);
 }
 

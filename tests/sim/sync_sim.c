@@ -3,7 +3,9 @@
  * delays, reorders, cuts and alters what it carries, while both ends crash and
  * the site's journal is put back to older copies. Whatever happens, once the line
  * holds for long enough every overage seat that was ever granted is billed once,
- * and nothing else is. Journals, reports and checks are the true ones
+ * and nothing else is; so is every event of a metric that its journal holds, and
+ * one that was lost with a journal is billed once when it was reported before,
+ * and else never. Journals, reports and checks are the true ones
  * (shared/journal, shared/report); the hub keeps what a hub has to keep.
  *
  *   sync_sim [--seed N] [--runs N] [--seconds N]
@@ -19,6 +21,9 @@
 #define WAY 4 /* messages under way, of each direction */
 #define STEPS 140
 #define LEASES 256
+#define EVENTS 256
+/* Events of one metric: each has a byte of its sum. */
+#define TOGETHER 4
 
 struct message {
 	struct buf token, body;
@@ -44,6 +49,10 @@ struct sim {
 		uint64_t batch; /* where it stands now */
 	} leases[LEASES];
 	uint64_t n_leases;
+	uint64_t event_at[EVENTS]; /* its batch; 0: it was lost */
+	uint64_t n_events;
+	uint64_t sums[EVENTS / TOGETHER]; /* of each metric, at the hub */
+	uint64_t metrics_taken;
 	uint64_t taken, refused[REPORT_ANSWERS];
 };
 
@@ -107,6 +116,32 @@ grant(struct sim *sim)
 	sim->n_leases++;
 }
 
+static void
+track(struct sim *sim)
+{
+	struct row row = { .kind = ROW_USAGE_TRACKED };
+	struct row_usage_tracked *r = &row.u.usage_tracked;
+	uint64_t n = sim->n_events;
+
+	if (!has_room(sim, 1) || n == EVENTS)
+		return;
+	/* A metric is of one license, but for those of another vendor. */
+	r->license = 1 + n / TOGETHER % 2;
+	r->amount = UINT64_C(1) << (8 * (n % TOGETHER));
+	r->kind = USAGE_COUNTER;
+	r->at = MAKER_TIME;
+	snprintf(r->metric, sizeof r->metric, "%u",
+	    (unsigned int)(n / TOGETHER));
+	if (draw(sim, 5) == 0) {
+		r->license = 3;
+		commit(sim, &row);
+		return;
+	}
+	commit(sim, &row);
+	sim->event_at[n] = sim->world->maker->n - 1;
+	sim->n_events++;
+}
+
 /* Its device presents the row that was lost. */
 static void
 adopt(struct sim *sim, uint64_t i)
@@ -164,6 +199,9 @@ put_back(struct sim *sim)
 	maker->n = to;
 	sim->world->acknowledged = sim->known_at[to - 1];
 	memcpy(sim->overage, sim->overage_at[to - 1], sizeof sim->overage);
+	for (uint64_t i = 0; i < sim->n_events; i++)
+		if (sim->event_at[i] >= to)
+			sim->event_at[i] = 0;
 	commit(sim, &row);
 	for (uint64_t i = 0; i < sim->n_leases; i++)
 		if (sim->leases[i].batch >= to)
@@ -223,6 +261,23 @@ take_receipt(struct sim *sim, uint64_t at)
 
 /* --- the hub -------------------------------------------------------------------- */
 
+/* What a report that was taken tells of metrics adds to what is there. */
+static void
+count_metrics(struct sim *sim)
+{
+	const struct report_finding *found = &sim->world->finding;
+
+	for (uint32_t i = 0; i < found->n_hours; i++) {
+		const struct report_hour *hour = &found->hours[i];
+		uint64_t metric = strtoull(hour->feature, NULL, 10);
+
+		fuzz_must(hour->metric && metric < EVENTS / TOGETHER);
+		fuzz_must(hour->license[4] == (char)('1' + metric % 2));
+		sim->sums[metric] += hour->sum;
+		sim->metrics_taken += hour->events;
+	}
+}
+
 static void
 deliver(struct sim *sim, uint64_t at, bool alter)
 {
@@ -245,6 +300,8 @@ deliver(struct sim *sim, uint64_t at, bool alter)
 		answer =
 		    hub_take_report_of(world, &message->token, &message->body);
 	sim->taken += answer == REPORT_TAKEN;
+	if (answer == REPORT_TAKEN)
+		count_metrics(sim);
 	sim->refused[answer]++;
 	/* An honest site is never called a liar. */
 	fuzz_must(alter || answer == REPORT_TAKEN ||
@@ -266,7 +323,7 @@ step(struct sim *sim)
 {
 	uint64_t at = draw(sim, WAY);
 
-	switch (draw(sim, 16)) {
+	switch (draw(sim, 19)) {
 	case 0 ... 4:
 		grant(sim);
 		break;
@@ -292,9 +349,12 @@ step(struct sim *sim)
 	case 14:
 		sim->cut = draw(sim, 3) == 0;
 		break;
-	default:
+	case 15:
 		if (draw(sim, 3) == 0)
 			put_back(sim);
+		break;
+	default:
+		track(sim);
 	}
 }
 
@@ -312,6 +372,8 @@ settle(struct sim *sim)
 		fuzz_must(err == 0);
 		enum report_answer answer = hub_take_report(sim->world);
 
+		if (answer == REPORT_TAKEN)
+			count_metrics(sim);
 		if (answer > REPORT_FORK)
 			fprintf(stderr, "%s: %s\n", report_answer_names[answer],
 			    sim->world->finding.reason);
@@ -324,8 +386,28 @@ settle(struct sim *sim)
 	fuzz_must(!"it settles");
 }
 
+/* Each event is a byte of its metric's sum: no byte is above 1. */
 static void
-run(uint64_t seed, uint64_t *leases, uint64_t *taken, uint64_t *refused)
+check_metrics(const struct sim *sim, uint64_t seed)
+{
+	for (uint64_t n = 0; n < EVENTS; n++) {
+		uint64_t billed =
+		    sim->sums[n / TOGETHER] >> (8 * (n % TOGETHER)) & 0xff;
+		bool held = n < sim->n_events && sim->event_at[n] != 0;
+
+		if (billed == 1 ? n < sim->n_events : billed == 0 && !held)
+			continue;
+		fprintf(stderr,
+		    "seed %" PRIu64 ": event %" PRIu64 " is billed %" PRIu64
+		    " times\n",
+		    seed, n, billed);
+		abort();
+	}
+}
+
+static void
+run(uint64_t seed, uint64_t *leases, uint64_t *taken, uint64_t *refused,
+    uint64_t *events)
 {
 	static struct sim sim;
 
@@ -342,7 +424,9 @@ run(uint64_t seed, uint64_t *leases, uint64_t *taken, uint64_t *refused)
 		    seed, sim.n_leases, sim.world->hub.seats);
 		abort();
 	}
+	check_metrics(&sim, seed);
 	*leases += sim.n_leases;
+	*events += sim.metrics_taken;
 	*taken += sim.taken;
 	for (int i = 1; i < REPORT_ANSWERS; i++)
 		*refused += sim.refused[i];
@@ -365,7 +449,7 @@ main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	uint64_t seed = 1, runs = 300, done = 0;
-	uint64_t leases = 0, taken = 0, refused = 0;
+	uint64_t leases = 0, taken = 0, refused = 0, events = 0;
 	time_t end = 0;
 	int c;
 
@@ -382,10 +466,11 @@ main(int argc, char **argv)
 	if (sodium_init() < 0)
 		return 1;
 	for (; end != 0 ? time(NULL) < end : done < runs; done++)
-		run(seed + done, &leases, &taken, &refused);
+		run(seed + done, &leases, &taken, &refused, &events);
 	printf("sync_sim: %" PRIu64 " histories from seed %" PRIu64 ": %" PRIu64
-	       " overage seats, each billed once; %" PRIu64
+	       " overage seats and %" PRIu64
+	       " events of metrics, each billed once; %" PRIu64
 	       " reports taken, %" PRIu64 " refused by name\n",
-	    done, seed, leases, taken, refused);
+	    done, seed, leases, events, taken, refused);
 	return 0;
 }

@@ -269,7 +269,8 @@ do_request(char **args)
 	must(setup_read(&site, need(args, "state")), "site");
 	must(setup_site_key(secret, need(args, "state")), "site key");
 	must(setup_request_sign(&token, &site, need(args, "tenant"),
-		 clock_wall_ms(), secret, false),
+		 clock_wall_ms(), secret, NULL,
+		 &(struct succession){ { NULL, 0 } }),
 	    "request");
 	printf("%.*s\n", (int)token.len, (const char *)token.data);
 	buf_release(&token);

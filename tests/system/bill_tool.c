@@ -163,13 +163,13 @@ write_form(struct buf *out, const char *form, const struct statement *s)
 	else if (strcmp(form, "text") == 0)
 		billing_write_text(out, s);
 	else if (strcmp(form, "overage") == 0)
-		return billing_write_overage_json(out, &s->vendor, &s->period,
-		    rows, n);
+		return billing_write_overage(out, BILLING_EXPORT_JSON,
+		    &s->vendor, &s->period, rows, n, NULL);
 	else if (strcmp(form, "pdf") == 0)
 		return billing_write_pdf(out, s, NULL);
 	else if (strcmp(form, "overage-pdf") == 0)
-		return billing_write_overage_pdf(out, &s->vendor, &s->period,
-		    rows, n, NULL);
+		return billing_write_overage(out, BILLING_EXPORT_PDF,
+		    &s->vendor, &s->period, rows, n, NULL);
 	else
 		return ERR_BAD_REQUEST;
 	return 0;

@@ -472,6 +472,7 @@ class App:
                  product=PRODUCT, state=None, vendor_key=None, extra=(),
                  env=None):
         self.log = world.path("%s-%d.log" % (name, random.getrandbits(32)))
+        self.socket = socket_path
         self.state = state or world.path(name + "-state")
         args = [binary("tests/system/app_tool"), "--vendor-key",
                 vendor_key or world.vendor_key, "--socket", socket_path,

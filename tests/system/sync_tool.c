@@ -5,18 +5,23 @@
  *
  *   sync_tool VENDOR_DIR REQUEST STATE IN OUT
  *             [--suspend|--resume|--cancel LICENSE REVISION]
- *             [--renew FILE REVISION]
+ *             [--renew FILE REVISION] ...
  *
+ * Of changes as many as are said, in that order. IN "-" takes no reports: OUT is
+ * the first change alone, as a file for `leasehold license install`.
  * VENDOR_DIR is that of leasehold-vendor, REQUEST the site's activation request.
  * Prints a line of JSON a report.
  */
 #include "tests/fuzz/fuzz.h"
 
+#include "shared/rpc/messages_usage.h"
 #include "tests/unit/report_world.h"
 
 #include <inttypes.h>
 #include <limits.h>
 #include <time.h>
+
+#define CHANGES 8
 
 struct tool {
 	uint8_t issuer_public[32], *issuer_secret, root[32];
@@ -108,7 +113,7 @@ take(struct tool *tool, const struct sync_report *report)
 		.counted = hub_counted,
 	};
 
-	memcpy(known.site_key, tool->request.site_key, 32);
+	known.keys = site_keys_one(tool->request.site_key);
 	fuzz_must(
 	    report_verify(&found, &known, report->token.data, report->token.len,
 		report->body.data, report->body.len, &tool->arena) == 0);
@@ -124,10 +129,11 @@ take(struct tool *tool, const struct sync_report *report)
 	}
 	printf("{\"report\":%" PRIu64 ",\"answer\":\"%s\",\"reason\":\"%s\","
 	       "\"seats\":%" PRIu64 ",\"software\":\"%s\",\"counter\":%" PRIu64
-	       ",\"devices\":%u}\n",
+	       ",\"devices\":%u,\"names\":%u,\"people\":\"%s\"}\n",
 	    tool->report, report_answer_names[found.answer], found.reason,
 	    hub->seats, found.report.software, found.report.proof.counter,
-	    found.n_devices);
+	    found.n_devices, found.n_names,
+	    report_people_names[found.report.people]);
 }
 
 static int
@@ -224,11 +230,12 @@ answer(struct tool *tool, const char *path, int argc, char **argv)
 		.mark = tool->hub.mark,
 		.at = now_ms(),
 	};
-	struct buf token = { 0 }, change = { 0 }, file = { 0 };
+	struct buf token = { 0 }, file = { 0 };
 	struct sync_token issuer = { { tool->issuer.data,
 	    (uint32_t)tool->issuer.len } };
-	struct sync_token receipts, changes;
-	struct sync_box box = { .issuers = { &issuer, 1 } };
+	struct sync_token receipts, changes[CHANGES] = { { { NULL, 0 } } };
+	struct sync_box box = { .issuers = { &issuer, 1 },
+		.changes = { changes, 0 } };
 
 	text_copy(receipt.site, 64, tool->request.site);
 	text_copy(receipt.tenant, 64, tool->request.tenant);
@@ -239,19 +246,47 @@ answer(struct tool *tool, const char *path, int argc, char **argv)
 	receipts.token =
 	    (struct record_span){ token.data, (uint32_t)token.len };
 	box.receipts = (struct record_list){ &receipts, 1 };
-	if (argc >= 3) {
+	for (; argc >= 3; argc -= 3, argv += 3) {
+		struct buf change = { 0 };
+
+		fuzz_must(box.changes.count < CHANGES);
 		make_change(tool, &change, argv);
-		changes.token =
+		changes[box.changes.count++].token =
 		    (struct record_span){ change.data, (uint32_t)change.len };
-		box.changes = (struct record_list){ &changes, 1 };
 	}
 	text_copy(box.vendor, 64, tool->vendor);
 	memcpy(box.vendor_key, tool->root, 32);
 	fuzz_must(sync_box_seal(&file, &box, tool->request.site_key) == 0);
 	fuzz_must(file_write(path, file.data, file.len, 0600) == 0);
+	for (uint32_t i = 0; i < box.changes.count; i++)
+		free((uint8_t *)(uintptr_t)changes[i].token.data);
 	buf_release(&token);
-	buf_release(&change);
 	buf_release(&file);
+}
+
+static void
+write_change(struct tool *tool, const char *path, char **argv)
+{
+	struct license_change_file file = { .issuer = { tool->issuer.data,
+						(uint32_t)tool->issuer.len } };
+	struct license_issuer issuer;
+	struct buf token = { 0 }, payload = { 0 }, text = { 0 };
+
+	fuzz_must(token_peek(&payload, (char *)tool->issuer.data,
+		      tool->issuer.len) == 0);
+	fuzz_must(
+	    record_read_json(&issuer, &license_issuer_record,
+		(char *)payload.data, payload.len, &tool->arena, NULL) == 0);
+	text_copy(tool->vendor, sizeof tool->vendor, issuer.vendor.id);
+	make_change(tool, &token, argv);
+	memcpy(file.vendor_key, tool->root, sizeof file.vendor_key);
+	file.change = (struct record_span){ token.data, (uint32_t)token.len };
+	record_write_json(&text, &license_change_file_record, &file);
+	fuzz_must(
+	    !text.failed && file_write(path, text.data, text.len, 0600) == 0);
+	buf_release(&token);
+	buf_release(&payload);
+	buf_release(&text);
 }
 
 int
@@ -262,9 +297,12 @@ main(int argc, char **argv)
 	if (argc < 6 || sodium_init() < 0)
 		return 2;
 	load(&tool, argv[1], argv[2], argv[3]);
-	int status = open_all(&tool, argv[4]);
+	bool alone = strcmp(argv[4], "-") == 0;
+	int status = alone ? 0 : open_all(&tool, argv[4]);
 
-	if (status == 0) {
+	if (alone && argc >= 9)
+		write_change(&tool, argv[5], argv + 6);
+	else if (status == 0) {
 		answer(&tool, argv[5], argc - 6, argv + 6);
 		FILE *state = fopen(argv[3], "wb");
 

@@ -2,11 +2,13 @@
 """The agent is killed while seats are held: who held them still hears."""
 
 import os
+import pwd
 import signal
+import socket
 import sys
 
-from harness import (PRODUCT, SLOW, Agent, World, Site, binary, expect, main,
-                     run, terms, wait_for)
+from harness import (AS_ROOT, PRODUCT, SLOW, Agent, World, Site, binary,
+                     children, expect, main, run, terms, wait_for)
 
 
 def setting(world):
@@ -146,8 +148,86 @@ def run_hears_of_a_release_after_the_keeper_was_killed():
         ends(world, process, 5)
 
 
+def start_part(agent, part):
+    return agent.world.start("%s-%s" % (agent.name, part),
+                             [binary("leasehold-agent"), "--config",
+                              agent.config, "--part", part])
+
+
+def keeper_and_uplink_are_programs_of_their_own():
+    with World() as world:
+        site = Site(world)
+        site.start()
+        site.install(terms())
+        agent = Agent(world)
+        agent.process = start_part(agent, "keeper")
+        wait_for(agent.status, "the keeper does not answer")
+        expect(not children(agent.process.pid).get("uplink"),
+               "it has an uplink")
+        uplink = start_part(agent, "uplink")
+        agent.enroll(site)
+        process = checkout(world, agent)
+
+        # Another takes the place of one that was killed, as systemd does it.
+        uplink.kill()
+        uplink.wait()
+        wait_for(lambda: not agent.status().get("connected"),
+                 "nobody misses the uplink")
+        uplink = start_part(agent, "uplink")
+        agent.wait_connected()
+
+        # Without its keeper it ends, to be started again.
+        os.kill(agent.child("keeper"), signal.SIGKILL)
+        uplink.wait(timeout=30)
+        wait_for(agent.status, "the keeper does not come back")
+        start_part(agent, "uplink")
+        agent.wait_connected()
+        wait_for(site.leases, "the seat was lost")
+        expect(process.poll() is None, "the command was ended")
+
+
+def only_the_uplinks_user_is_let_in():
+    if not AS_ROOT:
+        print("# one user: nobody else can knock")
+        return
+    with World() as world:
+        agent = Agent(world, config="user=daemon\nuplink_user=nobody\n")
+        agent.process = start_part(agent, "keeper")
+        wait_for(agent.status, "the keeper does not answer")
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.settimeout(30)
+            stranger.connect(agent.socket + ".uplink")
+            expect(stranger.recv(1) == b"", "root is let in")
+        uplink = start_part(agent, "uplink")
+        wait_for(lambda: "is connected" in log_of(world, agent, "keeper"),
+                 "nobody is not let in")
+        expect("is none of ours" in log_of(world, agent, "keeper"), "silence")
+        with open("/proc/%d/status" % uplink.pid) as file:
+            uids = [line.split()[1:] for line in file
+                    if line.startswith("Uid:")][0]
+        expect(set(uids) == {str(pwd.getpwnam("nobody").pw_uid)},
+               "it is %s" % uids)
+
+
+def an_uplink_without_a_keeper_says_so_and_ends():
+    with World() as world:
+        agent = Agent(world)
+        uplink = start_part(agent, "uplink")
+        expect(uplink.wait(timeout=30) == 1, "status %d" % uplink.returncode)
+        expect("no keeper at" in log_of(world, agent, "uplink"), "silence")
+
+
+def log_of(world, agent, part):
+    with open(world.path("%s-%s.log" % (agent.name, part)),
+              errors="replace") as file:
+        return file.read()
+
+
 if __name__ == "__main__":
     sys.exit(main([
+        keeper_and_uplink_are_programs_of_their_own,
+        only_the_uplinks_user_is_let_in,
+        an_uplink_without_a_keeper_says_so_and_ends,
         checkout_hears_of_a_release_after_the_keeper_was_killed,
         checkout_hears_of_a_release_while_no_agent_ran,
         checkout_hears_that_somebody_gave_its_seat_back,

@@ -83,8 +83,8 @@ def write(world, name, what):
     return path
 
 
-def setting(world, account="vector"):
-    hub = Hub(world)
+def setting(world, account="vector", config=""):
+    hub = Hub(world, config=config)
     hub.start()
     api = hub.account(account)
     hub.vouch(world)
@@ -276,9 +276,11 @@ def a_license_is_suspended_resumed_and_cancelled():
         expect(figures["cancelled"] == 1 and figures["provisioned"] == 0 and
                figures["sites"] == 1, figures)
         # Who did it is told as on a site; words of admins lie sealed.
-        told = api.get("/api/v1/audit/search?operation=hub.license.cancel")
-        if told.status == 200:
-            expect(len(told.json()["items"]) == 1, told)
+        told = wait_for(lambda: api.get(
+            "/api/v1/audit?event=hub.license.cancel").json()["items"],
+            "who cancelled it is not told")
+        expect(len(told) == 1 and told[0]["result"] == "done" and
+               told[0]["ip_address"] == "127.0.0.1", told)
         hub.stop()
         hub.start()
         expect(api.get(base[:-1]).json()["status"] == "cancelled",
@@ -299,7 +301,6 @@ def contracts_near_their_end_go_on_by_themselves():
                 opportunity, start=end - timedelta(days=364), end=end))
             expect(made.status == 201, made)
         hub.cli("hub", "site", "add", request, "--customer", "ACC-98765")
-        soon = api.get("/api/v1/hub/licenses?expiring_days=30").json()
         # The clock of the hub renews the one, and leaves the other.
         hub.stop()
         hub.start()
@@ -312,8 +313,61 @@ def contracts_near_their_end_go_on_by_themselves():
         expect(list(found) == ["OPP-1"], found)
         end = found["OPP-1"]["contract"]["end_date"]
         expect(end > str(ends["OPP-1"] + timedelta(days=300)), end)
-        del soon
         hub.verify()
+
+
+def what_ends_soon_is_listed_and_counted():
+    with World() as world:
+        hub, api = setting(world)
+        # Midnight may come in between: no contract ends at an edge.
+        today = date.today()
+        for days in (5, 20, 60, 300):
+            end = today + timedelta(days=days)
+            body = order("OPP-%d" % days, end=end, commit=days,
+                         start=end - timedelta(days=364))
+            body["contract"]["auto_renew"] = False
+            made = api.ask("POST", "/api/v1/licenses/generate", body)
+            expect(made.status == 201, made)
+
+        def ending(within):
+            page = api.get("/api/v1/hub/licenses?expiring_days=%d&limit=1"
+                           % within).json()
+            seen = page["items"]
+            while "next" in page:
+                page = api.get("/api/v1/hub/licenses?expiring_days=%d&limit=1"
+                               "&after=%s" % (within, page["next"])).json()
+                seen += page["items"]
+            return [i["crm_opportunity_id"] for i in seen]
+
+        # What no site has is not in force, and cannot end.
+        expect(ending(3650) == [], ending(3650))
+        figures = api.get("/api/v1/hub/statistics").json()
+        expect(figures["awaiting_site"] == 4 and
+               figures["expiring_30_days"] == 0, figures)
+        request = write(world, "r.request", Site(world).request())
+        bound = hub.cli("hub", "site", "add", request, "--customer",
+                        "ACC-98765")
+        expect(bound.status == 0, bound.err)
+        for within, found in ((2, []), (10, ["OPP-5"]),
+                              (30, ["OPP-5", "OPP-20"]),
+                              (90, ["OPP-5", "OPP-20", "OPP-60"])):
+            expect(ending(within) == found, (within, ending(within)))
+        for what, licenses, soon, seats in (
+                (None, 4, 2, 385), ("suspend", 3, 1, 380)):
+            if what is not None:  # the one that ends first
+                done = api.ask("POST", "/api/v1/hub/licenses/%s/%s" % (
+                    api.get("/api/v1/hub/licenses?expiring_days=10").json()
+                    ["items"][0]["license_id"], what), {"reason": "unpaid"})
+                expect(done.status == 200, done)
+            figures = api.get("/api/v1/hub/statistics").json()
+            expect(figures["provisioned"] == licenses and
+                   figures["expiring_30_days"] == soon and
+                   figures["commit_seats"] == seats and
+                   figures["customers"] == figures["sites"] == 1 and
+                   figures["fees"] == [{"currency": "EUR",
+                                        "commit_fee_monthly":
+                                        5000 * licenses}], figures)
+        expect(ending(30) == ["OPP-20"], ending(30))
 
 
 def contacts_lie_sealed():
@@ -334,6 +388,36 @@ def contacts_lie_sealed():
                     data = file.read()
                 expect(b"Quandt" not in data and
                        b"licenses@mercedes" not in data, name)
+
+
+def who_is_erased_is_no_customers_contact_any_more():
+    with World() as world:
+        hub, api = setting(world)
+        api.ask("POST", "/api/v1/licenses/generate", order())
+        api.ask("POST", "/api/v1/licenses/generate",
+                order("OPP-2", "ACC-2", "Audi AG", "audi"))
+        done = hub.cli("hub", "customer", "set", "ACC-2", "--contact",
+                       "Anneliese Quandt", "--email", "aq@audi.example")
+        expect(done.status == 0, done.err)
+        done = hub.cli("--json", "person", "export", "anneliese quandt")
+        expect(done.status == 0, done.err)
+        expect("aq@audi.example" in done.out and "ACC-2" in done.out and
+               "ACC-98765" not in done.out, done.out)
+        done = hub.cli("--json", "person", "erase", "Anneliese Quandt")
+        expect(done.status == 0 and done.json()["contacts"], done)
+        for _ in range(2):
+            shown = api.get("/api/v1/customers/ACC-2").json()
+            expect(shown["name"] == "Audi AG" and
+                   "contact_email" not in shown and
+                   "contact_name" not in shown, shown)
+            other = api.get("/api/v1/customers/ACC-98765").json()
+            expect(other["contact_email"] == "licenses@mercedes.example",
+                   other)
+            hub.kill()
+            hub.start()
+        again = hub.cli("person", "erase", "aq@audi.example")
+        expect(again.status == 1 and "nothing here is known" in again.err,
+               again)
 
 
 def a_plan_bounds_what_is_ordered():
@@ -368,6 +452,8 @@ if __name__ == "__main__":
         what_is_of_a_hub_is_not_of_a_site,
         a_license_is_suspended_resumed_and_cancelled,
         contracts_near_their_end_go_on_by_themselves,
+        what_ends_soon_is_listed_and_counted,
         contacts_lie_sealed,
+        who_is_erased_is_no_customers_contact_any_more,
         a_plan_bounds_what_is_ordered,
     ], together=True))

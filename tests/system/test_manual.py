@@ -305,12 +305,24 @@ def make_install_puts_the_services_where_they_are_found():
         made = set()
         for name in glob.glob(os.path.join(at, "lib/sysusers.d/*.conf")):
             made |= set(re.findall(r"^u (\S+)", read(name), re.M))
-        for program, ini in (("leaseholdd", "leaseholdd.ini"),
-                             ("leasehold-agent", "agent.ini")):
-            unit = read(at, "lib/systemd/system", program + ".service")
-            expect("ExecStart=!/opt/lh/sbin/%s --config "
-                   "/opt/lh/etc/leasehold/%s\n" % (program, ini) in unit and
+        for name, start, ini in (
+                ("leaseholdd", "/opt/lh/sbin/leaseholdd --part ledger%s",
+                 "leaseholdd.ini"),
+                ("leasehold-front", "/opt/lh/sbin/leaseholdd --part front%s",
+                 "leaseholdd.ini"),
+                ("leasehold-courier",
+                 "/opt/lh/sbin/leaseholdd --part courier%s", "leaseholdd.ini"),
+                ("leasehold-agent",
+                 "/opt/lh/sbin/leasehold-agent%s --part keeper", "agent.ini"),
+                ("leasehold-uplink",
+                 "/opt/lh/sbin/leasehold-agent%s --part uplink", "agent.ini")):
+            unit = read(at, "lib/systemd/system", name + ".service")
+            line = start % (" --config /opt/lh/etc/leasehold/" + ini)
+            expect("\nExecStart=%s\n" % line in unit and
                    not re.search("@[A-Z]+@", unit), unit)
+            # Whoever it is, it is not root.
+            expect(re.search(r"^User=leasehold", unit, re.M) and
+                   "ExecStart=!" not in unit, unit)
             path = os.path.join(at, "etc/leasehold", ini)
             users = set(re.findall(r"^(?:\w+_)?user=(leasehold.*)$",
                                    read(path), re.M))

@@ -376,12 +376,15 @@ def the_codes_are_those_of_the_header():
     expect(header_enum("lh_borrow_state") == {
         "LH_BORROW_LENT": 0, "LH_BORROW_RETURNING": 1,
         "LH_BORROW_UNPROVEN": 2}, "states of a borrow")
+    expect(header_enum("lh_usage_kind") == {
+        "LH_USAGE_COUNTER": 0, "LH_USAGE_GAUGE": 1}, "kinds of a metric")
 
 
 def structs_of(native):
     return (("lh_options", native.Options), ("lh_request", native.Request),
             ("lh_borrow", native.Borrow),
-            ("lh_borrow_request", native.BorrowRequest))
+            ("lh_borrow_request", native.BorrowRequest),
+            ("lh_usage", native.Usage))
 
 
 def the_structs_are_those_of_the_compiler():

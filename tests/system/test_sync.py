@@ -180,6 +180,63 @@ def a_preview_shows_what_would_leave():
         expect(office.status() == rows, "a preview did something")
 
 
+def clear_names_leave_only_where_the_tenant_said_so():
+    with World() as world:
+        office = Office(world)
+        app = App(world, office.agent.socket, extra=("--user", "ann.unmistakable"))
+        app.wait()
+        expect(app.lease, app.errors())
+
+        def told(n, reports):
+            """What leaves under that policy: in the preview, and at the hub."""
+            path = world.path("policy.json")
+            with open(path, "w") as f:
+                json.dump({"reports": reports}, f)
+            office.cli("policy", "apply", path)
+            preview = office.cli("sync", "preview").json()
+            said = office.hub(office.export("%d.sync" % n), "back")[-1]
+            expect(said["answer"] in ("taken", "replayed"), said)
+            os.unlink(world.path("hub.state"))
+            expect(said["people"] == preview["people"], (said, preview))
+            expect(said["devices"] == len(preview["devices"]), said)
+            expect(said["names"] == len(preview["names"]), said)
+            return preview
+
+        def named(preview):
+            return "ann.unmistakable" in set(texts(preview))
+
+        for n, (reports, people) in enumerate((
+                ([], "pseudonyms"),
+                ([{"people": "none"}], "none"),
+                ([{"vendor": "other", "people": "clear"}], "pseudonyms"),
+                ([{"vendor": "vector", "people": "none"},
+                  {"people": "clear"}], "none"))):
+            preview = told(n, reports)
+            expect(preview["people"] == people, (reports, preview["people"]))
+            expect(not named(preview), reports)
+            expect(preview["names"] == [], preview["names"])
+            expect(bool(preview["devices"]) == (people != "none"), people)
+        preview = told(9, [{"vendor": "vector", "people": "clear"}])
+        expect(preview["people"] == "clear" and named(preview), preview)
+        names = {n["name"]: n for n in preview["names"]}
+        expect(names["ann.unmistakable"]["kind"] == "user", names)
+        grants = [row["says"] for batch in preview["batches"]
+                  for row in batch["rows"] if row["kind"] == "lease.granted"]
+        expect(names["ann.unmistakable"]["subject"] in
+               [grant["user"] for grant in grants], grants)
+        # Who is erased is in no later one.
+        office.cli("person", "erase", "ann.unmistakable", "--force")
+        preview = office.cli("sync", "preview").json()
+        expect(preview["people"] == "clear" and not named(preview), preview)
+        done = office.cli("policy", "show")
+        expect("to vector tell of people: clear" in done.out, done.out)
+        with open(world.path("twice.json"), "w") as f:
+            json.dump({"reports": [{"people": "none"},
+                                   {"people": "clear"}]}, f)
+        done = office.cli("policy", "apply", world.path("twice.json"), status=1)
+        expect("another entry of this vendor" in done.err, done.err)
+
+
 def a_renewal_comes_back_with_a_receipt():
     with World() as world:
         office = Office(world)
@@ -214,5 +271,6 @@ if __name__ == "__main__":
                   a_lost_file_is_made_up_for,
                   what_is_cut_or_altered_is_refused_whole,
                   a_preview_shows_what_would_leave,
+                  clear_names_leave_only_where_the_tenant_said_so,
                   a_renewal_comes_back_with_a_receipt,
                   a_site_without_a_license_has_nobody_to_report_to]))

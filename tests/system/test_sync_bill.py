@@ -10,7 +10,7 @@ import sys
 
 from api import Api
 from by_key import Program, make_key
-from harness import Site, World, expect, main, terms
+from harness import PRODUCT, Site, World, expect, main, terms
 from test_hub import ids, order, setting, write
 
 OVERAGE = 44
@@ -25,18 +25,22 @@ def today():
 class Sides:
     """A hub, and the site of its customer with what was issued for it."""
 
-    def __init__(self, world):
+    def __init__(self, world, pricing=None, config="", license_id=None,
+                 **more):
         self.world = world
-        self.hub, self.at_hub = setting(world)
-        made = self.at_hub.post("/api/v1/licenses/generate",
-                                order(commit=1, overage=1, ttl_s=3600))
+        self.hub, self.at_hub = setting(world, config=config)
+        ordered = dict(order(commit=1, overage=1, ttl_s=3600), **more)
+        if pricing:
+            ordered["entitlement"]["pricing"] = pricing
+        made = self.at_hub.post("/api/v1/licenses/generate", ordered)
         expect(made.status == 201, made)
         self.site = Site(world)
         self.site.start()
         self.at_site = Api(self.site)
         self.bind(self.site, CUSTOMER)
         package = world.path("plant.lic")
-        self.at(self.hub, "hub", "license", "package", ids(), package)
+        self.at(self.hub, "hub", "license", "package", license_id or ids(),
+                package)
         self.at(self.site, "license", "install", package)
         self.key, _ = make_key(self.site)
         self.files = 0
@@ -73,13 +77,16 @@ class Sides:
         return said, path
 
     def take(self, path):
-        return self.at(self.hub, "--json", "hub", "import", path, "--out",
-                       path + ".back").json()
+        """A file may hold several reports, a line each: what is said of the
+        last one."""
+        said = self.at(self.hub, "--json", "hub", "import", path, "--out",
+                       path + ".back")
+        return json.loads(said.out.splitlines()[-1])
 
-    def same(self, period, what="statement", **query):
+    def same(self, period, what="statement", forms=FORMS, **query):
         """Each form of it is the same here and there; the JSON."""
         told = None
-        for form in FORMS:
+        for form in forms:
             path = "/api/v1/billing/%s?%s&format=%s" % (what, "&".join(
                 "%s=%s" % pair for pair in dict(period, **query).items()),
                 form)
@@ -92,6 +99,31 @@ class Sides:
             expect(self.at_hub.get(path).body == there.body, "asked twice")
             told = told or json.loads(here.body)
         return told
+
+    def invoice(self, month, first):
+        """For the program that writes invoices: exactly these fields."""
+        told = self.same(month, forms=("invoice",))
+        done = self.at(self.hub, "billing", "statement", month["period"],
+                       "--format", "invoice", "--customer", CUSTOMER)
+        expect(json.loads(done.out) == told, (done.out, told))
+        expect(list(told) == ["source", "period", "crm_account_id",
+                              "line_items", "total", "currency"], told)
+        expect(told["source"] == "leasehold" and
+               told["period"] == month["period"] and
+               told["crm_account_id"] == CUSTOMER and
+               told["currency"] == "EUR", told)
+        lines = told["line_items"]
+        for line in lines:
+            expect(list(line) == ["description", "amount", "unit_price",
+                                  "quantity"], line)
+        expect([(line["amount"], line["unit_price"], line["quantity"])
+                for line in lines] == [(5000, 5000, 1), (22000, 500, 44)] or
+               first.month != today().month, lines)
+        expect(sum(line["amount"] for line in lines) == told["total"], told)
+        # An export over customers is none.
+        none = self.at_hub.get("/api/v1/billing/overage?start_date=%s&"
+                               "end_date=%s&format=invoice" % (first, today()))
+        expect(none.status == 400 and "csv" in none.json()["detail"], none)
 
 
 def span(first):
@@ -125,6 +157,7 @@ def site_and_hub_make_the_same_statement_to_the_byte():
             expect(here.out == there.out, (here.out, there.out))
         if first.month == today().month:
             expect("27000.00" in both[1].out, both[1].out)
+        sides.invoice(month, first)
         days = {"start_date": first, "end_date": today()}
         told = sides.same(days, "overage")
         expect(told["total_overage_revenue"] == 22000, told)
@@ -175,6 +208,154 @@ def they_stay_the_same_through_renewal_and_cancellation():
         sides.report()
         sides.same(span(first))
         sides.same({"period": first.strftime("%Y-%m")})
+
+
+def price(metric, unit, amount, included=0):
+    return {"metric": metric, "unit": unit, "price": amount,
+            "included": included, "currency": "EUR"}
+
+
+def track(site, key, *events):
+    """Each (id, metric, amount[, kind])."""
+    body = [dict({"event_id": event[0], "product": PRODUCT,
+                  "metric": event[1], "amount": event[2]},
+                 **({"kind": event[3]} if len(event) > 3 else {}))
+            for event in events]
+    with Program(site, key) as program:
+        got = program.ask("POST", "/api/v1/usage/track", {"events": body})
+        expect(got.status == 200, got)
+        return got.body
+
+
+def expect_lines(told, first, wanted, metric=None):
+    """Lines of metrics are of a month: this one alone tells of them."""
+    lines = usage_lines(told)
+    if first.month == today().month:
+        expect([line for line in lines if metric in (None, line[1])] ==
+               wanted, told)
+
+
+def usage_lines(told):
+    return [(line["serial"], line["metric"], line["quantity"])
+            for line in told["licenses"][0]["lines"] if "metric" in line]
+
+
+def named_metrics_are_billed_the_same_on_both_sides():
+    with World() as world:
+        first = today()
+        sides = Sides(world, billing={
+            "model": "per_use", "currency": "EUR",
+            "usage": [price("api_calls", 10, 0.5, 5),
+                      price("users", 1, 2.0)]})
+        key, _ = make_key(sides.site, "usage:write")
+        track(sides.site, key, ("a", "api_calls", 21), ("b", "api_calls", 3),
+              ("c", "users", 7, "gauge"), ("d", "nobodys", 9))
+        # What would leave is what leaves.
+        shown = json.loads(sides.at(sides.site, "sync", "preview").out)
+        hours = {hour["feature"]: hour for hour in shown["hours"]}
+        expect(hours["api_calls"]["sum"] == 24 and
+               hours["api_calls"]["events"] == 2 and
+               hours["users"]["max"] == 7, shown["hours"])
+        said, path = sides.report()
+        expect(said["answer"] == "taken", said)
+        told = sides.same(span(first))
+        expect_lines(told, first, [(1, "api_calls", 2), (1, "users", 7)])
+        # Nothing twice: not the file, not what was reported before.
+        expect(sides.take(path)["answer"] == "replayed", "twice")
+        track(sides.site, key, ("b", "api_calls", 3), ("e", "api_calls", 17),
+              ("f", "users", 2, "gauge"))
+        sides.report()
+        told = sides.same(span(first))
+        expect_lines(told, first, [(1, "api_calls", 4), (1, "users", 7)])
+        # What is lost on its way is in the next one.
+        track(sides.site, key, ("g", "api_calls", 10))
+        sides.at(sides.site, "sync", "export", world.path("lost.sync"))
+        track(sides.site, key, ("h", "api_calls", 10))
+        sides.report()
+        late = sides.take(world.path("lost.sync"))
+        expect(late["answer"] == "replayed", late)
+        told = sides.same(span(first))
+        expect_lines(told, first, [(1, "api_calls", 6)], "api_calls")
+        sides.hub.stop()
+        sides.hub.start()
+        sides.same(span(first))
+
+
+def metrics_of_a_renewed_hybrid_license_are_billed_by_its_serials():
+    with World() as world:
+        first = today()
+        sides = Sides(world, billing={
+            "model": "hybrid", "currency": "EUR", "subscription_fee": 100.0,
+            "usage": [price("messages", 1, 0.1), price("users", 1, 2.0)]})
+        key, _ = make_key(sides.site, "usage:write")
+        track(sides.site, key, ("a", "messages", 4),
+              ("b", "users", 5, "gauge"))
+        sides.use(2)
+        sides.report()
+        track(sides.site, key, ("c", "messages", 6))
+        # Not reported when the new serial comes; then both are in one report.
+        until = str(today() + datetime.timedelta(days=700))
+        sides.at(sides.hub, "hub", "license", "renew", ids(), "--until",
+                 until)
+        again = world.path("renewed.lic")
+        sides.at(sides.hub, "hub", "license", "package", ids(), again)
+        sides.at(sides.site, "license", "install", again)
+        track(sides.site, key, ("d", "messages", 8))
+        sides.use(1)
+        said, _ = sides.report()
+        expect(said["seats"] == 1 and "unbilled" not in said, said)
+        told = sides.same(span(first))
+        expect_lines(told, first,
+                     [(1, "messages", 10), (2, "messages", 8)], "messages")
+        expect_lines(told, first, [(2, "users", 5)], "users")
+
+
+def an_overage_csv(api, first):
+    text = api.get("/api/v1/billing/overage?start_date=%s&end_date=%s&"
+                   "format=csv" % (first, today())).body.decode()
+    return list(csv.reader(io.StringIO(text, newline="")))[1:]
+
+
+def yen_have_no_decimals_on_either_side():
+    with World() as world:
+        first = today()
+        sides = Sides(world, pricing={"commit_fee_monthly": 500000,
+                                      "overage_per_use": 1201,
+                                      "currency": "JPY"})
+        sides.use(3)
+        sides.report()
+        told = sides.same(span(first))
+        expect(told["licenses"][0]["overage_cost"] == 3603, told)
+        for api in (sides.at_site, sides.at_hub):
+            rows = an_overage_csv(api, first)
+            expect(rows[0][3:6] == ["3", "3603", "JPY"], rows)
+        month = {"period": first.strftime("%Y-%m")}
+        told = sides.same(month)
+        if first.month == today().month:
+            expect(told["total"] == 503603, told)
+        text = sides.at_hub.get("/api/v1/billing/statement?period=%s" %
+                                month["period"]).body.decode()
+        expect(".0" not in text and ".5" not in text, text)
+
+
+def what_is_no_amount_of_its_currency_is_not_ordered():
+    with World() as world:
+        _, api = setting(world)
+        for fee, currency, field in (
+                (5000.00, "XYZ", "currency"), (5000.00, "EURO", "currency"),
+                (5000.00, "eur", "currency"), (5000.00, "", "currency"),
+                (5000.5, "JPY", "commit_fee_monthly"),
+                (5000.001, "EUR", "commit_fee_monthly"),
+                (5000.0001, "KWD", "commit_fee_monthly")):
+            asked = order()
+            asked["entitlement"]["pricing"] = {"commit_fee_monthly": fee,
+                                               "overage_per_use": 1,
+                                               "currency": currency}
+            got = api.post("/api/v1/licenses/generate", asked)
+            expect(got.status == 400 and field in got.json()["detail"],
+                   (fee, currency, got.body))
+        found = api.get("/api/v1/hub/licenses").json()
+        expect(found.get("items", []) == [], found)
 
 
 def what_was_not_issued_to_a_site_is_on_nobodys_bill():
@@ -245,7 +426,7 @@ def a_hub_bills_customer_by_customer_to_who_may_see_it():
                                 "&customer_crm_id=ACC-2" % days).json()
         expect([one["crm_account_id"] for one in told["customers"]] ==
                ["ACC-2"], told)
-        # What the hub cannot know is no statement, and no one else's matter.
+        # Metrics that no site has told yet are none.
         metered = order("OPP-3", "ACC-3", "Third AG", "third")
         metered["billing"] = {"model": "per_use", "currency": "EUR", "usage": [
             {"metric": "api_calls", "unit": 1, "price": 0.5,
@@ -256,12 +437,12 @@ def a_hub_bills_customer_by_customer_to_who_may_see_it():
         third.start()
         sides.bind(third, "ACC-3")
         got = sides.at_hub.get(ask + "&customer_crm_id=ACC-3")
-        expect(got.status == 409 and b"metrics" in got.body, got)
+        expect(got.status == 200 and got.json()["total"] == 0, got)
         got = sides.at_hub.get("/api/v1/billing/overage?%s"
                                "&customer_crm_id=ACC-2" % days)
         expect(got.json() == told, got)
         got = sides.at_hub.get("/api/v1/billing/overage?" + days)
-        expect(got.status == 409, got)
+        expect(got.status == 200, got)
         for scope, status in (("usage:read", 403), ("billing:read", 200)):
             made = sides.at_hub.post("/api/v1/keys/generate", {
                 "app_name": "invoices", "app_type": "ci_cd",
@@ -279,7 +460,11 @@ def a_hub_bills_customer_by_customer_to_who_may_see_it():
 if __name__ == "__main__":
     sys.exit(main([
         site_and_hub_make_the_same_statement_to_the_byte,
+        named_metrics_are_billed_the_same_on_both_sides,
+        metrics_of_a_renewed_hybrid_license_are_billed_by_its_serials,
         they_stay_the_same_through_renewal_and_cancellation,
+        yen_have_no_decimals_on_either_side,
+        what_is_no_amount_of_its_currency_is_not_ordered,
         what_was_not_issued_to_a_site_is_on_nobodys_bill,
         a_hub_bills_customer_by_customer_to_who_may_see_it,
     ]))

@@ -2,6 +2,7 @@
 """Usage: named metrics and their limits, and what was used in a period."""
 
 import csv
+import datetime
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import sys
 
 from by_key import Program, make_key
 from harness import PRODUCT, Site, World, expect, main, terms, wait_for
+from test_prune import grown
 
 EVERYTHING = ("license:checkout", "license:return", "usage:write",
               "usage:read")
@@ -188,6 +190,90 @@ def site_stats(site, by):
     return json.loads(shown.out)["items"]
 
 
+def apply_groups(world, site, **groups):
+    path = world.path("policy.json")
+    with open(path, "w") as f:
+        json.dump({"ignore_case": True, "groups": [
+            dict({"name": name}, **who) for name, who in groups.items()]}, f)
+    done = site.cli("policy", "apply", path)
+    expect(done.status == 0, done.err)
+
+
+def by_group(site):
+    return {line["group"]: line for line in site_stats(site, "group")}
+
+
+def a_group_had_what_the_users_had_whom_the_policy_names_now():
+    with World() as world:
+        site, key, _ = setting(world)
+        with Program(site, key) as program:
+            for name in ("anna", "anna", "bert", "carl"):
+                program.give_back(program.take(user=name)["id"])
+            expect(site_stats(site, "group") == [], "there is no policy")
+            apply_groups(world, site,
+                         engineers={"users": ["anna", "Bert"]},
+                         testers={"users": ["bert"]},
+                         plant={"hosts": ["*.plant.example"]})
+            told = by_group(site)
+            expect({name: line["checkouts"] for name, line in told.items()} ==
+                   {"engineers": 3, "testers": 1}, told)
+            users = {line["user"]: line for line in site_stats(site, "user")}
+            expect(users["anna"]["checkouts"] == 2 and
+                   users["carl"]["checkouts"] == 1, users)
+            # Nobody knows how many of them there were at once.
+            expect("peak" not in told["engineers"], told)
+            # Page by page it is the same.
+            items, more = [], ""
+            while True:
+                page = program.ask("GET", "/api/v1/usage/stats?by=group&"
+                                   "step=day&limit=1" + more)
+                expect(page.status == 200, page)
+                items += page.body["items"]
+                if not page.body.get("next"):
+                    break
+                more = "&after=%s" % page.body["next"]
+            expect(sorted((one["group"], one["checkouts"])
+                          for one in items) == [("engineers", 3),
+                                                ("testers", 1)], items)
+            hours = program.ask("GET",
+                                "/api/v1/usage/stats?by=group&step=hour")
+            expect(hours.status == 400 and hours.body["field"] == "step",
+                   hours)
+            # Another policy: they are others now, of what was before too.
+            apply_groups(world, site, testers={"users": ["CARL"]})
+            told = by_group(site)
+            expect({name: line["checkouts"] for name, line in told.items()} ==
+                   {"testers": 1}, told)
+            shown = site.cli("usage", "stats", "--by", "group", "--csv")
+            lines = list(csv.DictReader(io.StringIO(shown.out)))
+            expect([line["group"] for line in lines] == ["testers"], shown)
+            shown = site.cli("usage", "stats", "--by", "group")
+            expect("testers" in shown.out, shown)
+
+
+def hours_of_people_go_after_their_days_and_totals_stay():
+    with World() as world:
+        site = grown(world, config="[metering]\nperson_days=1\n", n=3)
+
+        def checkouts(by):
+            today = datetime.datetime.now(datetime.timezone.utc).date()
+            shown = site.cli("--json", "usage", "stats", "--by", by,
+                             "--period", "%s,%s" % (
+                                 today - datetime.timedelta(days=10), today))
+            expect(shown.status == 0, shown.err)
+            return sum(line["checkouts"] for line in shown.json()["items"])
+
+        wait_for(lambda: checkouts("user") == 0, "three days old, by user")
+        expect(checkouts("host") == 0 and checkouts("feature") == 3,
+               (checkouts("host"), checkouts("feature")))
+        # What is of today is told.
+        key, _ = make_key(site)
+        with Program(site, key) as program:
+            program.give_back(program.take(user="anna")["id"])
+        expect(checkouts("user") == 1 and checkouts("feature") == 4,
+               (checkouts("user"), checkouts("feature")))
+
+
 def the_command_writes_tables_and_csv():
     with World() as world:
         site, key, _ = setting(world)
@@ -214,5 +300,7 @@ if __name__ == "__main__":
         a_hard_limit_refuses_and_a_soft_one_tells,
         who_may_not_is_refused,
         what_was_used_is_told_by_day_feature_and_user,
+        a_group_had_what_the_users_had_whom_the_policy_names_now,
+        hours_of_people_go_after_their_days_and_totals_stay,
         the_command_writes_tables_and_csv,
     ], together=True))

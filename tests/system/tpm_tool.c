@@ -21,7 +21,8 @@ static int
 usage(void)
 {
 	fputs("usage: tpm_tool maker DIR NAME [hardware|virtual]\n"
-	      "       tpm_tool certify DIR NAME TCTI [rsa|p256]\n",
+	      "       tpm_tool certify DIR NAME TCTI [rsa|p256]\n"
+	      "       tpm_tool extend TCTI PCR WORD\n",
 	    stderr);
 	return 2;
 }
@@ -119,6 +120,19 @@ certify(const char *dir, const char *name, const char *tcti, const char *kind)
 	return 0;
 }
 
+/* A PCR, with the hash of a word. */
+static int
+extend(const char *tcti, const char *pcr, const char *word)
+{
+	struct lab_tpm tpm = { 0 };
+	uint8_t digest[32];
+
+	snprintf(tpm.tcti, sizeof(tpm.tcti), "%s", tcti);
+	crypto_hash_sha256(digest, (const uint8_t *)word, strlen(word));
+	lab_tpm_extend(&tpm, (uint32_t)atoi(pcr), digest);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -129,5 +143,7 @@ main(int argc, char **argv)
 	if (argc >= 5 && argc <= 6 && strcmp(argv[1], "certify") == 0)
 		return certify(argv[2], argv[3], argv[4],
 		    argc == 6 ? argv[5] : "rsa");
+	if (argc == 5 && strcmp(argv[1], "extend") == 0)
+		return extend(argv[2], argv[3], argv[4]);
 	return usage();
 }

@@ -92,6 +92,12 @@ class Tpm:
                    self.tcti, self.key)
         expect(done.status == 0, "certify: " + done.err)
 
+    def extend(self, pcr, word):
+        """As what starts a machine does, before it runs the word."""
+        done = run(binary("tests/system/tpm_tool"), "extend", self.tcti,
+                   str(pcr), word)
+        expect(done.status == 0, "extend: " + done.err)
+
     def open_to_all(self):
         """For a site, whose ledger runs as another user."""
         self.open = True

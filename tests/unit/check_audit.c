@@ -706,7 +706,9 @@ says_itself(uint32_t op)
 		OP_LEASE_CHECKOUT, OP_LEASE_RETURN, OP_BORROW_TAKE,
 		OP_BORROW_EXTEND, OP_BORROW_PREPARE, OP_BORROW_RETURN,
 		OP_SEAT_CHECKOUT, OP_SEAT_RENEW, OP_SEAT_CANCEL, OP_SEAT_RETURN,
-		OP_USAGE_MINE, OP_USAGE_TRACK };
+		OP_USAGE_MINE, OP_USAGE_TRACK,
+		/* a piece: that it began is told, and what it was for */
+		OP_UPDATE_PUT };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (known[i] == op)

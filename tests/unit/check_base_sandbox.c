@@ -28,6 +28,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STRANGER 64001
@@ -525,6 +526,44 @@ START_TEST(an_uplink_and_a_courier_find_and_connect)
 }
 END_TEST
 
+/* As libwebsockets does once a day, from where there is no /etc. */
+static int
+do_local_time(void)
+{
+	struct tm day = { .tm_year = 126, .tm_mon = 10, .tm_mday = 22 };
+	time_t time = mktime(&day);
+
+	/* Else glibc looks for its file each time. */
+	return time == -1 || localtime(&time) == NULL || getenv("TZ") == NULL;
+}
+
+START_TEST(local_time_looks_for_no_file)
+{
+	char root[] = "/tmp/leasehold-sandbox-XXXXXX";
+	int status;
+
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	for (int p = SANDBOX_PARENT; p <= SANDBOX_COURIER; p++) {
+		pid_t pid = fork();
+
+		ck_assert_int_ge(pid, 0);
+		if (pid == 0) {
+			unsetenv("TZ");
+			if ((geteuid() == 0 && chroot(root) != 0) ||
+			    chdir("/") != 0 ||
+			    sandbox_no_new_privileges() != 0 ||
+			    sandbox_enter((enum sandbox_profile)p) != 0)
+				_exit(99);
+			_exit(do_local_time());
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_msg(status == 0, "profile %d: %x", p,
+		    (unsigned)status);
+	}
+	ck_assert_int_eq(rmdir(root), 0);
+}
+END_TEST
+
 static int
 do_abort(void)
 {
@@ -563,6 +602,7 @@ suite(void)
 	tcase_add_test(tcase, a_ledger_commits);
 	tcase_add_test(tcase, a_keeper_looks_at_processes);
 	tcase_add_test(tcase, an_uplink_and_a_courier_find_and_connect);
+	tcase_add_test(tcase, local_time_looks_for_no_file);
 	tcase_add_test(tcase, an_assertion_ends_as_one);
 	suite_add_tcase(s, tcase);
 	return s;

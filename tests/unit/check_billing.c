@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define SERIALS 4
 
@@ -252,11 +253,30 @@ START_TEST(the_leap_day_is_a_29th_of_its_february)
 }
 END_TEST
 
-/* 29 March 2026 has 23 hours in Berlin; a day is a day. */
+/* 29 March 2026 has 23 hours in Berlin, 25 October 25; a day is a day. */
 START_TEST(a_change_of_daylight_saving_moves_nothing)
 {
+	static const struct {
+		const char *text;
+		int64_t days;
+	} periods[] = { { "2026-03", 31 }, { "2026-10", 31 },
+		{ "2026-03-28/2026-03-30", 3 }, { "2026-10-25/2026-10-25", 1 },
+		{ "2026-03-01/2026-10-31", 245 } };
 	struct world w;
 
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	for (size_t i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
+		struct billing_period period;
+		int64_t from, to;
+
+		ck_assert_int_eq(billing_period_read(&period, periods[i].text,
+				     strlen(periods[i].text)),
+		    0);
+		billing_period_ms(&from, &to, &period);
+		ck_assert_int_eq(from % 86400000, 0);
+		ck_assert_int_eq(to - from, periods[i].days * 86400000);
+	}
 	world_open(&w)->entitlement.pricing.commit_fee_monthly = 3100;
 	add_overage(&w, 1, "", "2026-03-29", 1, 1);
 	bill(&w, "2026-03-29/2026-03-29");
@@ -748,8 +768,8 @@ START_TEST(the_overage_export_has_the_fields_that_were_asked_for)
 	add_overage(&w, 1, "", "2026-11-02", 1, 44);
 	bill(&w, "2026-11");
 	billing_overage_rows(rows, 1, &w.s);
-	ck_assert_int_eq(billing_write_overage_json(&w.out, &w.s.vendor,
-			     &w.s.period, rows, 1),
+	ck_assert_int_eq(billing_write_overage(&w.out, BILLING_EXPORT_JSON,
+			     &w.s.vendor, &w.s.period, rows, 1, NULL),
 	    0);
 	ck_assert_str_eq(buf_text(&w.out),
 	    "{\"vendor_id\":\"vector\",\"period\":{\"start\":\"2026-11-01\","

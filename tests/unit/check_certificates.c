@@ -108,22 +108,23 @@ START_TEST(page_takes_new_certificates_and_keeps_good_ones)
 {
 	struct tls_page *page;
 	int fd;
-	char path[160], other[160];
+	char path[160], other[160], tls[160];
 	char before[64];
 
 	ck_assert_int_eq(create(), 0);
-	ck_assert_int_eq(tls_page_new(&page, &fd, state), 0);
+	snprintf(tls, sizeof(tls), "%s/tls", state);
+	ck_assert_int_eq(tls_page_new(&page, &fd, tls), 0);
 	ck_assert_ptr_nonnull(strstr(page->cert_pem, "BEGIN CERTIFICATE"));
 	ck_assert_ptr_nonnull(strstr(page->key_pem, "PRIVATE KEY"));
 	snprintf(path, sizeof(path), "%s/tls/server.pem", state);
 	ck_assert_int_eq(file_write(path, "new", 3, 0644), 0);
-	ck_assert_int_eq(tls_page_reload(page, state), 0);
+	ck_assert_int_eq(tls_page_reload(page, tls), 0);
 	ck_assert_str_eq(page->cert_pem, "new");
 	snprintf(before, sizeof(before), "%.63s", page->key_pem);
 	snprintf(path, sizeof(path), "%s/tls/server.key", state);
 	snprintf(other, sizeof(other), "%s/tls/away", state);
 	ck_assert_int_eq(rename(path, other), 0);
-	ck_assert_int_eq(tls_page_reload(page, state), ERR_NOT_FOUND);
+	ck_assert_int_eq(tls_page_reload(page, tls), ERR_NOT_FOUND);
 	ck_assert_int_eq(memcmp(page->key_pem, before, 63), 0);
 	tls_page_free(page, fd);
 }
@@ -133,10 +134,12 @@ START_TEST(front_cannot_write_the_certificate_it_reads)
 {
 	const struct tls_page *view;
 	struct tls_page *page;
+	char tls[160];
 	int fd;
 
 	ck_assert_int_eq(create(), 0);
-	ck_assert_int_eq(tls_page_new(&page, &fd, state), 0);
+	snprintf(tls, sizeof(tls), "%s/tls", state);
+	ck_assert_int_eq(tls_page_new(&page, &fd, tls), 0);
 	int kept = dup(fd);
 
 	ck_assert_int_eq(tls_page_for_reading(&view, page, fd), 0);

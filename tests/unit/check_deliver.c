@@ -48,7 +48,7 @@ add_channel(uint32_t least)
 
 	record_write_msgpack(&bytes, &channel_document_record, &document);
 	const struct ledger_channel_add add = { CHANNEL_WEBHOOK, least,
-		{ bytes.data, (uint32_t)bytes.len } };
+		CHANNEL_ALERTS, { bytes.data, (uint32_t)bytes.len } };
 
 	ck_assert_int_eq(run_command(LEDGER_CHANNEL_ADD, ACTOR_USER, &add,
 			     &command),

@@ -5,13 +5,17 @@
 #include "appliance/hub/reported.h"
 #include "shared/base/clock.h"
 #include "shared/base/text.h"
+#include "shared/report/box.h"
 #include "shared/report/change.h"
+#include "shared/report/line.h"
 #include "tests/unit/ledger_world.h"
 #include "tests/unit/suite.h"
 
 static struct world world;
 static struct world_vendor root;
 static struct arena arena;
+static uint8_t site_secret[64]; /* of the last site */
+static uint8_t issuing[32]; /* the account's public key */
 
 /* What was answered stays until the end of the test. */
 static const void *
@@ -65,6 +69,7 @@ vouch(int days)
 
 	key = ask(OP_HUB_KEY_INSTALL, &file, 0);
 	ck_assert(key->vouched);
+	ck_assert_int_eq(token_public_parse(issuing, key->public_key), 0);
 	buf_release(&token);
 }
 
@@ -117,6 +122,7 @@ site_request(struct buf *token, const char *site, const char *tenant)
 	text_copy(request.key_class, sizeof request.key_class, "file");
 	text_copy(request.software, sizeof request.software, "leaseholdd 1");
 	world_keypair(&world, request.site_key, secret);
+	memcpy(site_secret, secret, sizeof site_secret);
 	ck_assert_int_eq(license_document_sign(token, &license_request_record,
 			     &request, TOKEN_REQUEST, secret),
 	    0);
@@ -279,6 +285,100 @@ START_TEST(a_site_is_one_customers_and_has_one_key)
 	ck_assert_int_ne(world_do(&world, &command), 0);
 	arena_release(&command.arena);
 	buf_release(&token);
+}
+END_TEST
+
+/* --- what is refused of a site --------------------------------------------------- */
+
+/* A report of site-1 that a stranger signed, sealed to the account. */
+static void
+forge(struct buf *file)
+{
+	struct report report = { .sequence = 1,
+		.time = world.now,
+		.body_bytes = 1,
+		.proof.clock = world.now };
+	struct buf token = { 0 };
+	uint8_t public_key[32], secret[64], body = 0;
+
+	text_copy(report.site, sizeof report.site, "site-1");
+	text_copy(report.tenant, sizeof report.tenant, "default");
+	text_copy(report.vendor, sizeof report.vendor, "default");
+	text_copy(report.software, sizeof report.software, "leaseholdd 1");
+	world_keypair(&world, public_key, secret);
+	ck_assert_int_eq(license_document_sign(&token, &report_record, &report,
+			     TOKEN_REPORT, secret),
+	    0);
+	struct sync_report sent = { { token.data, (uint32_t)token.len },
+		{ &body, 1 } };
+	struct sync_box box = { .reports = { &sent, 1 } };
+
+	ck_assert_int_eq(sync_box_seal(file, &box, issuing), 0);
+	buf_release(&token);
+}
+
+/* Over the connection of the site; what is said of it. */
+static int
+send_forged(struct problem *problem)
+{
+	struct buf file = { 0 }, token = { 0 };
+	struct report_line line = { .certificate = { 7 }, .at = world.now };
+	struct hub_report_sent sent = { .certificate = { 7 } };
+
+	forge(&file);
+	text_copy(line.site, sizeof line.site, "site-1");
+	text_copy(line.tenant, sizeof line.tenant, "default");
+	text_copy(line.vendor, sizeof line.vendor, "default");
+	ck_assert_int_eq(report_line_sign(&token, &line, site_secret), 0);
+	sent.line = (struct record_span){ token.data, (uint32_t)token.len };
+	sent.file = (struct record_span){ file.data, (uint32_t)file.len };
+	struct command command =
+	    world_command(&world, OP_HUB_REPORT_TAKE, ACTOR_SITE, 0, &sent);
+	int err = world_do(&world, &command);
+
+	*problem = command.problem;
+	if (err == 0) {
+		const struct hub_reports_taken *taken = command.said;
+		const struct hub_report_view *views = taken->items.items;
+
+		ck_assert_int_eq(views[0].answer, REPORT_FORGED);
+	}
+	arena_release(&command.arena);
+	buf_release(&token);
+	buf_release(&file);
+	return err;
+}
+
+START_TEST(a_site_whose_reports_are_refused_waits_its_hour)
+{
+	struct problem problem;
+	struct buf file = { 0 };
+
+	vouch(30);
+	struct hub_generate request = order("OPP-1");
+
+	ask(OP_HUB_GENERATE, &request, 0);
+	bind("site-1", "default");
+	for (unsigned int i = 0; i < HUB_REFUSED_HOUR_MAX; i++)
+		ck_assert_int_eq(send_forged(&problem), 0);
+	world.now += 60000;
+	ck_assert_int_eq(send_forged(&problem), ERR_RATE_LIMITED);
+	ck_assert_str_eq(problem.code, "rate_limited");
+	ck_assert_uint_gt(problem.retry_after_s, 3500);
+	ck_assert_uint_le(problem.retry_after_s, 3600);
+	ck_assert(strstr(problem.detail, "not signed by the key") != NULL);
+	/* Whoever brings a file is heard. */
+	forge(&file);
+	struct sync_file brought = { { file.data, (uint32_t)file.len } };
+	const struct hub_reports_taken *taken =
+	    ask(OP_HUB_REPORT_IMPORT, &brought, 0);
+
+	ck_assert_uint_eq(taken->items.count, 1);
+	/* And the site again when the hour is over. */
+	world.now += (int64_t)problem.retry_after_s * 1000;
+	ck_assert_int_eq(send_forged(&problem), 0);
+	ck_assert_int_eq(send_forged(&problem), 0);
+	buf_release(&file);
 }
 END_TEST
 
@@ -585,6 +685,7 @@ suite(void)
 	tcase_add_test(tc, the_same_order_is_one_and_another_is_a_conflict);
 	tcase_add_test(tc, an_order_waits_for_its_site_and_not_for_another);
 	tcase_add_test(tc, a_site_is_one_customers_and_has_one_key);
+	tcase_add_test(tc, a_site_whose_reports_are_refused_waits_its_hour);
 	tcase_add_test(tc, only_what_was_issued_to_that_site_is_billed);
 	tcase_add_test(tc, each_change_is_a_document_that_its_site_believes);
 	tcase_add_test(tc, a_contract_near_its_end_goes_on_once);

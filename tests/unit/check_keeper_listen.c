@@ -1,5 +1,5 @@
 /* The place of the local socket: whose it may be, and whose it is left to. */
-#include "agent/keeper/listen.h"
+#include "shared/base/listen.h"
 
 #include "shared/base/err.h"
 #include "tests/unit/suite.h"
@@ -94,7 +94,7 @@ START_TEST(socket_of_another_agent_is_left_to_it)
 
 	ck_assert_int_eq(listen_local(&fd, error, sizeof(error), path),
 	    ERR_BAD_REQUEST);
-	ck_assert_ptr_nonnull(strstr(error, "another agent listens there"));
+	ck_assert_ptr_nonnull(strstr(error, "another process listens there"));
 	ck_assert_int_eq(fd, -1);
 	ck_assert(connects());
 	close(mine);

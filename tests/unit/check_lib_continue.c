@@ -165,8 +165,7 @@ check_beat(const struct journal_known *known, const uint8_t nonce[32])
 	struct journal_beat read;
 
 	why[0] = '\0';
-	int error =
-	    verify_beat_token(&read, &lease, &beat_reply.beat, known, why);
+	int error = verify_beat_token(&read, &lease, &beat_reply, known, why);
 
 	if (error == LH_OK)
 		error = verify_beat(&read, &lease, &beat_reply, nonce, why);

@@ -322,6 +322,8 @@ START_TEST(months_are_utc_and_a_leap_day_is_a_day)
 {
 	int64_t from = at("2028-02-01 00:00"), to = at("2028-04-01 00:00");
 
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
 	begin();
 	tell(installed(1, "lic-a", 1), from);
 	tell(granted((struct grant){ .lease = 1,
@@ -944,6 +946,76 @@ START_TEST(rollups_equal_a_naive_recount)
 END_TEST
 
 /* More lines than are kept at hand. */
+START_TEST(hours_of_people_go_and_totals_stay)
+{
+	static const enum metering_scope totals[] = { METERING_TENANT,
+		METERING_LICENSE, METERING_FEATURE, METERING_PRICED };
+	int64_t t = at("2026-11-01 00:00"), to = t + 60 * DAY;
+	uint64_t before[4];
+	uint32_t rounds = 0;
+	bool more = true;
+
+	/* 600 hours of 40 users and hosts each: more than one page. */
+	begin();
+	tell(installed(1, "lic-a", 1), t);
+	for (uint64_t i = 0; i < 600 * 40; i++) {
+		tell(granted((struct grant){ .lease = i + 1,
+				 .license = 1,
+				 .serial = 1,
+				 .count = 1,
+				 .feature = "",
+				 .user = (uint8_t)(1 + i % 40),
+				 .host = (uint8_t)(1 + i % 40) },
+			 false),
+		    t + (int64_t)(i / 40) * HOUR);
+		tell(ended(i + 1, false), t + (int64_t)(i / 40) * HOUR + 60000);
+	}
+	commit();
+	for (size_t i = 0; i < 4; i++) {
+		ask(question(totals[i], METERING_WHOLE, t, to));
+		ck_assert_uint_eq(all.n, 1);
+		before[i] = all.rollups[0].seats.seat_ms;
+		ck_assert_uint_eq(all.rollups[0].seats.checkouts, 600 * 40);
+	}
+	for (; more; rounds++)
+		ck_assert_int_eq(metering_forget_people(&more, metering,
+				     t + 590 * HOUR),
+		    0);
+	ck_assert_uint_gt(rounds, 1);
+	for (size_t i = 0; i < 4; i++) {
+		ask(question(totals[i], METERING_WHOLE, t, to));
+		ck_assert_uint_eq(all.n, 1);
+		ck_assert_uint_eq(all.rollups[0].seats.checkouts, 600 * 40);
+		ck_assert_uint_eq(all.rollups[0].seats.seat_ms, before[i]);
+	}
+	for (int scope = METERING_USER; scope <= METERING_HOST; scope++) {
+		ask(question((enum metering_scope)scope, METERING_HOUR, t, to));
+		ck_assert_uint_eq(all.n, 10 * 40);
+		for (uint32_t i = 0; i < all.n; i++)
+			ck_assert_int_ge(all.rollups[i].start, t + 590 * HOUR);
+	}
+	/* Nothing is left to do, and what comes is counted as ever. */
+	ck_assert_int_eq(metering_forget_people(&more, metering,
+			     t + 590 * HOUR),
+	    0);
+	ck_assert(!more);
+	begin();
+	tell(granted((struct grant){ .lease = 100000,
+			 .license = 1,
+			 .serial = 1,
+			 .count = 1,
+			 .feature = "",
+			 .user = 1,
+			 .host = 1 },
+		 false),
+	    t + 601 * HOUR);
+	commit();
+	ask(question(METERING_USER, METERING_WHOLE, t + 590 * HOUR, to));
+	ck_assert_uint_eq(all.n, 40);
+	ck_assert_uint_eq(all.rollups[0].seats.checkouts, 11);
+}
+END_TEST
+
 START_TEST(many_lines_are_no_more_memory)
 {
 	int64_t t = at("2026-11-22 10:00");
@@ -1054,6 +1126,7 @@ suite(void)
 	tcase_add_test(one, overage_leads_to_its_rows);
 	tcase_add_test(one, a_hub_counts_what_is_billed_when_it_was_granted);
 	tcase_add_test(one, hours_of_a_report_count_once_and_say_the_same);
+	tcase_add_test(one, hours_of_people_go_and_totals_stay);
 	tcase_add_test(one, many_lines_are_no_more_memory);
 	tcase_add_test(one, a_damaged_file_is_made_anew);
 	tcase_add_test(one, a_full_map_fails_the_page_and_no_more);

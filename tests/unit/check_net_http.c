@@ -234,6 +234,32 @@ START_TEST(a_connection_serves_two_requests)
 }
 END_TEST
 
+/* Whoever has the answer asks again at once: it may be there before
+ * libwebsockets has had its turn. */
+static void
+ask_again(void)
+{
+	static const char next[] = "POST /next HTTP/1.1\r\nHost: x\r\n"
+				   "Content-Length: 2\r\n\r\nhi";
+
+	if (answers("HTTP/1.1 200") == world.seen.requests)
+		ck_assert_int_eq(SSL_write(s.ssl, next, sizeof(next) - 1),
+		    (int)sizeof(next) - 1);
+}
+
+START_TEST(a_quick_client_is_not_taken_for_a_pipelining_one)
+{
+	world.answered = ask_again;
+	ask_again();
+	for (int n = 1; n < 4; n++) {
+		NET_WAIT(&world, answers("HTTP/1.1 200") >= n || s.ended);
+		ck_assert(!s.ended);
+		ask_again();
+	}
+	ck_assert_int_eq(world.seen.aborts, 0);
+}
+END_TEST
+
 START_TEST(pipelined_requests_are_answered_in_order)
 {
 	net_stranger_say(&s, &world,
@@ -536,6 +562,7 @@ suite(void)
 	tcase_add_test(http, an_empty_post_is_a_request);
 	tcase_add_test(http, an_empty_put_is_a_request);
 	tcase_add_test(http, a_connection_serves_two_requests);
+	tcase_add_test(http, a_quick_client_is_not_taken_for_a_pipelining_one);
 	tcase_add_test(http, pipelined_requests_are_answered_in_order);
 	tcase_add_test(http, a_pipelined_body_ends_the_connection);
 	tcase_add_test(http,

@@ -80,10 +80,9 @@ START_TEST(jobs_come_back_in_order)
 		ck_assert(!pthread_equal(jobs[i].worked_in, pthread_self()));
 	}
 	ck_assert_int_eq(n_cancelled, 0);
-	/* Nothing more rings. */
-	struct pollfd fd = { .fd = helper_fd(helper), .events = POLLIN };
-
-	ck_assert_int_eq(poll(&fd, 1, 0), 0);
+	/* The last may ring behind; nothing comes with it. */
+	helper_reap(helper);
+	ck_assert_int_eq(n_done, 6);
 }
 END_TEST
 

@@ -132,6 +132,52 @@ START_TEST(a_device_has_one_name_a_vendor)
 }
 END_TEST
 
+START_TEST(names_are_told_in_the_clear_only_where_it_is_said)
+{
+	static const char *const users = "BxBAx";
+
+	for (unsigned int i = 0; i < 5; i++) {
+		struct row row = world_grant(i + 1, 1, i + 1);
+
+		row.u.lease_granted.user[0] = (uint8_t)users[i];
+		row.u.lease_granted.host[0] = i == 0 ? 0 : 'h';
+		world_commit(world, row);
+	}
+	make();
+	ck_assert_int_eq(take(), REPORT_TAKEN);
+	ck_assert_uint_eq(world->finding.n_names, 0);
+	ck_assert_uint_eq(world->finding.n_devices, 3);
+	memset(&world->hub, 0, sizeof world->hub);
+	world->people = world->says = REPORT_NOBODY;
+	make();
+	ck_assert_int_eq(take(), REPORT_TAKEN);
+	ck_assert_uint_eq(world->finding.n_names, 0);
+	ck_assert_uint_eq(world->finding.n_devices, 0);
+	memset(&world->hub, 0, sizeof world->hub);
+	world->people = world->says = REPORT_CLEAR;
+	make();
+	ck_assert_int_eq(take(), REPORT_TAKEN);
+	/* Each once, and nobody who was erased. */
+	ck_assert_uint_eq(world->finding.n_names, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		const struct report_name *name = &world->finding.names[i];
+
+		ck_assert_int_eq(name->name[0], "ABh"[i]);
+		ck_assert_int_eq(name->subject[0], "ABh"[i]);
+		ck_assert_uint_eq(name->kind, i == 2);
+	}
+	/* And never more than it says. */
+	memset(&world->hub, 0, sizeof world->hub);
+	world->says = REPORT_PSEUDONYMS;
+	make();
+	ck_assert_int_eq(take(), REPORT_MALFORMED);
+	world->says = REPORT_NOBODY;
+	world->people = REPORT_PSEUDONYMS;
+	make();
+	ck_assert_int_eq(take(), REPORT_MALFORMED);
+}
+END_TEST
+
 START_TEST(a_borrow_given_up_says_what_it_was_of)
 {
 	static struct row_slots slot = { 0, 1 };
@@ -306,7 +352,7 @@ START_TEST(wrong_site_is_named)
 	};
 
 	make();
-	memcpy(known.site_key, world->site_key, 32);
+	known.keys = site_keys_one(world->site_key);
 	ck_assert_int_eq(report_verify(&found, &known,
 			     (char *)world->token.data, world->token.len,
 			     world->body.data, world->body.len, &world->arena),
@@ -463,6 +509,114 @@ START_TEST(figures_that_rows_do_not_show_are_malformed)
 	sign_again(&body);
 	ck_assert_int_eq(take(), REPORT_MALFORMED);
 	hour.start--;
+	sign_again(&body);
+	ck_assert_int_eq(take(), REPORT_TAKEN);
+	ck_assert_uint_eq(world->finding.n_hours, 1);
+	buf_release(&copy);
+	arena_release(&arena);
+}
+END_TEST
+
+static void
+track(uint64_t license, const char *metric, uint64_t amount)
+{
+	struct row row = { .kind = ROW_USAGE_TRACKED };
+	struct row_usage_tracked *r = &row.u.usage_tracked;
+
+	r->license = license;
+	r->amount = amount;
+	snprintf(r->metric, sizeof r->metric, "%s", metric);
+	world_commit(world, row);
+}
+
+START_TEST(metrics_are_told_once_by_the_hour_to_their_vendor_alone)
+{
+	const struct report_hour *hour;
+
+	track(1, "api_calls", 5);
+	track(3, "api_calls", 900); /* another vendor's */
+	track(1, "api_calls", 9);
+	track(1, "api_calls", 2);
+	world_sync(world);
+	ck_assert_uint_eq(world->finding.n_hours, 1);
+	hour = world->finding.hours;
+	ck_assert(hour->metric);
+	ck_assert_str_eq(hour->license, "lic-1");
+	ck_assert_str_eq(hour->feature, "api_calls");
+	ck_assert_uint_eq(hour->serial, 1);
+	ck_assert_uint_eq(hour->events, 3);
+	ck_assert_uint_eq(hour->sum, 16);
+	ck_assert_uint_eq(hour->max, 9);
+	ck_assert_uint_eq(hour->last, 2);
+	/* A renewal within the range divides them. */
+	track(1, "api_calls", 1);
+	world_commit(world, world_install(1, 2));
+	track(1, "api_calls", 4);
+	world_sync(world);
+	hour = world->finding.hours;
+	ck_assert_uint_eq(world->finding.n_hours, 3);
+	ck_assert_uint_eq(hour[0].serial, 1);
+	ck_assert_uint_eq(hour[0].sum, 1);
+	ck_assert_uint_eq(hour[1].serial, 2);
+	ck_assert_str_eq(hour[1].feature, "");
+	ck_assert_uint_eq(hour[1].events, 0);
+	ck_assert_uint_eq(hour[2].sum, 4);
+	use(1, 1, 1);
+	world_sync(world);
+	ck_assert_uint_eq(world->finding.n_hours, 0);
+}
+END_TEST
+
+START_TEST(metrics_that_contradict_themselves_are_malformed)
+{
+	struct report_hour hour = { .license = "lic-1",
+		.serial = 1,
+		.feature = "api_calls",
+		.metric = true,
+		.events = 2,
+		.sum = 12,
+		.max = 7,
+		.last = 5 };
+	const struct report_hour good = hour;
+	struct report_body body;
+	struct buf copy = { .data = NULL };
+	struct arena arena = { .chunks = NULL };
+	const int64_t hour_ms = 3600000;
+
+	world->maker->next.time += 2 * hour_ms;
+	use(1, 1, 1);
+	world_sync(world);
+	const int64_t mark = world->hub.mark.time / hour_ms * hour_ms;
+
+	world->maker->next.time += 2 * hour_ms;
+	use(1, 2, 1);
+	make();
+	body_open(&body, &copy, &arena);
+	body.hours = (struct record_list){ &hour, 1 };
+	for (int i = 0; i < 8; i++) {
+		hour = good;
+		hour.start = mark;
+		if (i == 0)
+			hour.max = 13; /* more than all */
+		if (i == 1)
+			hour.last = 8; /* more than the highest */
+		if (i == 2)
+			hour.events = 0;
+		if (i == 3)
+			hour.seats = 1;
+		if (i == 4)
+			hour.start = mark - hour_ms; /* was reported */
+		if (i == 5)
+			hour.start = mark + 3 * hour_ms; /* is to come */
+		if (i == 6)
+			hour.start++;
+		if (i == 7)
+			hour.feature[0] = '\0';
+		sign_again(&body);
+		ck_assert_int_eq(take(), REPORT_MALFORMED);
+	}
+	hour = good;
+	hour.start = mark;
 	sign_again(&body);
 	ck_assert_int_eq(take(), REPORT_TAKEN);
 	ck_assert_uint_eq(world->finding.n_hours, 1);
@@ -654,6 +808,8 @@ suite(void)
 	tcase_add_test(tcase, a_long_absence_gives_several_reports_in_sequence);
 	tcase_add_test(tcase, a_renewal_is_counted_by_its_own_serial);
 	tcase_add_test(tcase, a_device_has_one_name_a_vendor);
+	tcase_add_test(tcase,
+	    names_are_told_in_the_clear_only_where_it_is_said);
 	tcase_add_test(tcase, a_borrow_given_up_says_what_it_was_of);
 	tcase_add_test(tcase, replayed_is_harmless);
 	tcase_add_test(tcase, gap_is_named);
@@ -671,6 +827,9 @@ suite(void)
 	    a_seat_left_out_at_the_end_is_missing_in_the_next_report);
 	tcase_add_test(tcase, a_row_of_elsewhere_is_refused);
 	tcase_add_test(tcase, figures_that_rows_do_not_show_are_malformed);
+	tcase_add_test(tcase,
+	    metrics_are_told_once_by_the_hour_to_their_vendor_alone);
+	tcase_add_test(tcase, metrics_that_contradict_themselves_are_malformed);
 	tcase_add_test(tcase, a_journal_that_was_put_back_goes_on_and_is_told);
 	tcase_add_test(tcase, a_lease_that_goes_on_after_that_is_counted_once);
 	tcase_add_test(tcase, another_journal_without_a_word_of_it_is_a_fork);

@@ -153,6 +153,7 @@ setup(void)
 	options = (struct ledger_process_options){ .state = state };
 	process->options = &options;
 	process->secret = site_secret;
+	process->site_keys = site_keys_one(site_secret + 32);
 	text_copy(process->site.site, sizeof(process->site.site), "site-x");
 	ck_assert_int_eq(setup_path(path, state, "system"), 0);
 	ck_assert_int_eq(system_create(path), 0);

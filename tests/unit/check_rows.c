@@ -281,6 +281,18 @@ fill_site_bound(struct row_site_bound *r)
 }
 
 static void
+fill_reissued(struct row_site_reissued *r)
+{
+	struct row_site_bound before;
+
+	fill_site_bound(&before);
+	*r = (struct row_site_reissued){ .number = 4,
+		.request = before.request,
+		.by = { ACTOR_KEY, 3 } };
+	fill(r->retired, 32, 87);
+}
+
+static void
 fill_issued(struct row_license_issued *r)
 {
 	*r = (struct row_license_issued){ .order = 7,
@@ -458,6 +470,9 @@ fill_row(struct row *row, enum row_kind kind)
 	case ROW_SITE_BOUND:
 		fill_site_bound(&row->u.site_bound);
 		return;
+	case ROW_SITE_REISSUED:
+		fill_reissued(&row->u.site_reissued);
+		return;
 	case ROW_LICENSE_ISSUED:
 		fill_issued(&row->u.license_issued);
 		return;
@@ -534,6 +549,25 @@ fill_row(struct row *row, enum row_kind kind)
 			.rollbacks = 1 };
 		return;
 	}
+	case ROW_REPORT_METRICS: {
+		static struct row_shown_metric metric = {
+			.license_id = "lic-1",
+			.serial = 2,
+			.metric = "api_calls",
+			.start = MAKER_TIME,
+			.kind = USAGE_GAUGE,
+			.events = 3,
+			.sum = 12,
+			.max = 7,
+			.last = 4,
+			.billed = true,
+		};
+
+		row->u.report_metrics = (struct row_report_metrics){ .site = 2,
+			.sequence = 7,
+			.metrics = { &metric, 1 } };
+		return;
+	}
 	case ROW_REPORT_REFUSED:
 		row->u.report_refused = (struct row_report_refused){ .site = 2,
 			.sequence = 7,
@@ -577,6 +611,117 @@ fill_row(struct row *row, enum row_kind kind)
 			.checkpoint = 70100,
 			.by = { ACTOR_USER, 1 } };
 		fill(row->u.pruned.head, 32, 53);
+		return;
+	case ROW_UPDATE_REQUESTED:
+		row->u.update_requested = (struct row_update_requested){
+			.update = 3,
+			.bytes = 70000000,
+			.running = "0.1.0",
+			.by = { ACTOR_ADMIN, 1 },
+		};
+		fill(row->u.update_requested.digest, 32, 81);
+		return;
+	case ROW_UPDATE_FINISHED:
+	case ROW_UPDATE_FAILED:
+	case ROW_UPDATE_FELL_BACK:
+		row->u.update_ended = (struct row_update_ended){
+			.update = 3,
+			.version = "0.2.0",
+			.slot = "B",
+			.reason = "it is older than the floor",
+		};
+		fill(row->u.update_ended.digest, 32, 82);
+		return;
+	case ROW_MAINTENANCE_OPENED:
+	case ROW_MAINTENANCE_REFUSED:
+	case ROW_MAINTENANCE_ENDED:
+		row->u.maintenance = (struct row_maintenance){
+			.event = 5,
+			.owner = "k4.pid.abc",
+			.minutes = 30,
+			.at = MAKER_TIME,
+			.until = MAKER_TIME + 1800000,
+		};
+		fill(row->u.maintenance.token, 16, 85);
+		fill(row->u.maintenance.reason, SUBJECT_BYTES, 86);
+		return;
+	case ROW_IMAGE_ADDED: {
+		static struct row_image_pcr pcrs[2] = { { .pcr = 7 },
+			{ .pcr = 11 } };
+
+		fill(pcrs[0].value, 32, 83);
+		fill(pcrs[1].value, 32, 84);
+		row->u.image_added = (struct row_image_added){
+			.image = 2,
+			.version = "0.2.0",
+			.build_id = "b1",
+			.pcrs = { pcrs, 2 },
+			.by = { ACTOR_ADMIN, 1 },
+		};
+		return;
+	}
+	case ROW_IMAGE_REMOVED:
+		row->u.image_removed = (struct row_image_removed){ .image = 2,
+			.by = { ACTOR_ADMIN, 1 } };
+		return;
+	case ROW_SITE_MEASURED:
+		row->u.site_measured = (struct row_site_measured){
+			.site = 1,
+			.sequence = 9,
+			.boot = 3,
+			.image = 2,
+			.reason = "it says to run 0.2.0, and PCR 11 is another",
+		};
+		fill(row->u.site_measured.pcrs, 32, 85);
+		fill(row->u.site_measured.log_digest, 32, 86);
+		return;
+	case ROW_SITE_ROLLED_BACK:
+		row->u.site_rolled_back = (struct row_site_rolled_back){
+			.site = 1,
+			.sequence = 9,
+			.generation = 2,
+			.batch = 40,
+			.row = 77,
+			.time = 1700000060000,
+			.lost_batch = 57,
+			.seats = 3,
+		};
+		return;
+	case ROW_INVOICE_MADE:
+		row->u.invoice = (struct row_invoice){
+			.number = 7,
+			.customer = 3,
+			.first = 20000,
+			.last = 20029,
+			.total = 2700000,
+			.currency = "EUR",
+			.channels = 2,
+			.document = { (const uint8_t *)"{}", 2 },
+			.by = { ACTOR_ADMIN, 1 },
+		};
+		return;
+	case ROW_INVOICE_AGAIN:
+		row->u.invoice_again =
+		    (struct row_invoice_again){ 7, 1, { ACTOR_ADMIN, 1 } };
+		return;
+	case ROW_CREDIT_ADDED:
+	case ROW_CREDIT_TAKEN:
+		row->u.credit = (struct row_credit){
+			.number = 7,
+			.id = "CN-2026-0007",
+			.vendor = "vector",
+			.customer = 3,
+			.site = 2,
+			.license_id = "lic-vector-mercedes-2026-001",
+			.first = 20000,
+			.last = 20029,
+			.amount = 12050,
+			.currency = "EUR",
+			.reason = CREDIT_OUTAGE,
+			.evidence = "INC-4711",
+			.at = 1700000050000,
+			.by = { ACTOR_ADMIN, 1 },
+		};
 		return;
 	case ROW_KEY_DENIED:
 		fill_key_denied(row);
@@ -723,7 +868,13 @@ static const enum row_kind kinds[] = { ROW_GENESIS, ROW_STARTED,
 	ROW_ERASURE, ROW_TENANT_CHANGED, ROW_ALERT_OPENED, ROW_ALERT_AGAIN,
 	ROW_ALERT_ACKNOWLEDGED, ROW_ALERT_CLOSED, ROW_CHANNEL_ADDED,
 	ROW_CHANNEL_REMOVED, ROW_DELIVERY, ROW_ACT, ROW_PRUNED, ROW_REPORT_MADE,
-	ROW_RECEIPT_TAKEN, ROW_REPORT_SHOWN, ROW_REPORT_REFUSED };
+	ROW_RECEIPT_TAKEN, ROW_REPORT_SHOWN, ROW_REPORT_METRICS,
+	ROW_REPORT_REFUSED, ROW_UPDATE_REQUESTED, ROW_UPDATE_FINISHED,
+	ROW_UPDATE_FAILED, ROW_UPDATE_FELL_BACK, ROW_IMAGE_ADDED,
+	ROW_IMAGE_REMOVED, ROW_SITE_MEASURED, ROW_CREDIT_ADDED,
+	ROW_CREDIT_TAKEN, ROW_SITE_ROLLED_BACK, ROW_MAINTENANCE_OPENED,
+	ROW_MAINTENANCE_REFUSED, ROW_MAINTENANCE_ENDED, ROW_INVOICE_MADE,
+	ROW_INVOICE_AGAIN, ROW_SITE_REISSUED };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)

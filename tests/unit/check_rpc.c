@@ -276,6 +276,12 @@ static const struct {
 	{ OP_RESTORE_PUT, REPEAT_SAME }, /* the same bytes at their place */
 	{ OP_RESTORE_END, REPEAT_SAME }, /* it was put in place: gone */
 	{ OP_RESTORE_DROP, REPEAT_SAME },
+	{ OP_UPDATE_BEGIN, REPEAT_SAME }, /* it goes on where it was cut */
+	{ OP_UPDATE_PUT, REPEAT_SAME }, /* the same bytes at their place */
+	{ OP_UPDATE_INSTALL, REPEAT_SAME }, /* it is under way */
+	{ OP_UPDATE_USB, REPEAT_SAME },
+	{ OP_UPDATE_DROP, REPEAT_SAME },
+	{ OP_MAINTENANCE_OPEN, REPEAT_SAME }, /* it opens once */
 	{ OP_USAGE_TRACK, REPEAT_SAME }, /* an event counts once */
 	{ OP_LICENSE_CHANGE, REPEAT_SAME }, /* its revision is in force */
 	{ OP_AUDIT_REBUILD, REPEAT_SAME }, /* it is made of the journal */
@@ -290,12 +296,19 @@ static const struct {
 	{ OP_TENANT_REGISTER, REPEAT_SAME }, /* it waits to be verified */
 	{ OP_TENANT_VERIFY, REPEAT_SAME }, /* it is verified */
 	{ OP_HUB_SITE_ADD, REPEAT_SAME }, /* it is known */
+	{ OP_HUB_REISSUE, REPEAT_SAME }, /* it has that key */
 	{ OP_HUB_KEY_MAKE, REPEAT_SAME }, /* one waits already */
 	{ OP_HUB_KEY_INSTALL, REPEAT_SAME }, /* it is that word */
+	{ OP_HUB_IMAGE_ADD, REPEAT_SAME }, /* it is known */
+	{ OP_HUB_IMAGE_REMOVE, REPEAT_SAME }, /* it is gone */
+	{ OP_BILLING_CREDIT_ADD, REPEAT_SAME }, /* its id is known */
+	{ OP_BILLING_INVOICE_ADD, REPEAT_SAME }, /* one for a month */
 	{ OP_JOURNAL_PRUNE, REPEAT_SAME }, /* what is old is gone */
 	/* Copies and sessions end by themselves. */
 	{ OP_SYNC_EXPORT, REPEAT_ANEW },
+	{ OP_SYNC_NOW, REPEAT_SAME }, /* it is under way */
 	{ OP_HUB_REPORT_IMPORT, REPEAT_SAME },
+	{ OP_HUB_REPORT_TAKE, REPEAT_ANEW }, /* nobody's key is kept for it */
 	{ OP_RESTORE_BEGIN, REPEAT_ANEW },
 	{ OP_BACKUP_BEGIN, REPEAT_ANEW },
 	{ OP_TENANT_EXPORT, REPEAT_ANEW },

@@ -56,6 +56,7 @@ struct net_world {
 	bool echo; /* the server sends every message back */
 	bool hold; /* the server does not answer HTTP by itself */
 	size_t reply_bytes; /* instead of the request's body */
+	void (*answered)(void); /* within the callback that answered */
 };
 
 static inline int
@@ -151,6 +152,8 @@ on_http(void *ctx, net_conn conn, const struct net_request *request)
 	ck_assert_int_eq(net_reply(w->server, conn, status, "text/plain",
 			     "X-Test: yes\r\n", request->body, request->len),
 	    0);
+	if (w->answered != NULL)
+		w->answered();
 }
 
 static inline void

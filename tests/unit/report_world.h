@@ -37,6 +37,8 @@ struct report_world {
 	uint8_t tenant_key[32];
 	struct report_mark acknowledged; /* that the site has */
 	uint64_t restart; /* batch; 0: none */
+	uint32_t people; /* enum report_people: what its tenant tells */
+	uint32_t says; /* the same: what it says that it tells */
 	size_t body_goal;
 	struct report_hub hub;
 	/* The last report made, and what became of it. */
@@ -94,6 +96,15 @@ world_lent(void *ctx, uint8_t digest[32], char feature[64], uint64_t license,
 }
 
 static inline int
+world_edition(void *ctx, uint64_t *serial, uint64_t license)
+{
+	(void)ctx;
+	(void)license;
+	*serial = 1;
+	return 0;
+}
+
+static inline int
 world_node(uint8_t out[MERKLE_BYTES], void *ctx, unsigned int level,
     uint64_t index)
 {
@@ -112,6 +123,19 @@ world_pseudonym(void *ctx, uint8_t out[16], uint64_t device)
 	struct report_world *world = ctx;
 
 	report_pseudonym(out, world->tenant_key, "vector", device);
+	return 0;
+}
+
+/* Subjects are a letter each; "x" was erased. */
+static inline int
+world_name(void *ctx, struct report_name *out,
+    const uint8_t subject[SUBJECT_BYTES])
+{
+	(void)ctx;
+	if (subject[0] == 'x')
+		return ERR_NOT_FOUND_INTERNAL;
+	out->kind = subject[0] >= 'a';
+	snprintf(out->name, sizeof out->name, "%c", subject[0]);
 	return 0;
 }
 
@@ -201,8 +225,11 @@ world_report_as(struct report_world *world, const char *vendor)
 		.batch = world_batch,
 		.license = world_license,
 		.lent = world_lent,
+		.edition = world_edition,
 		.history = { &merkle_blake2b, world, world_node },
-		.pseudonym = world_pseudonym,
+		.pseudonym =
+		    world->people != REPORT_NOBODY ? world_pseudonym : NULL,
+		.name = world->people == REPORT_CLEAR ? world_name : NULL,
 	};
 	const struct report_asked asked = {
 		.site = "site-test",
@@ -212,6 +239,7 @@ world_report_as(struct report_world *world, const char *vendor)
 		.newest = world->maker->n - 1,
 		.restart = world->restart,
 		.restarts = world->restart != 0,
+		.people = (enum report_people)world->says,
 		.proof = { .counter = 17, .clock = MAKER_TIME },
 		.software = "leaseholdd 0.1.0",
 		.body_goal = world->body_goal,
@@ -303,7 +331,7 @@ hub_take(struct report_world *world, const void *token, size_t token_len,
 		.counted = hub_counted,
 	};
 
-	memcpy(known.site_key, world->site_key, 32);
+	known.keys = site_keys_one(world->site_key);
 	arena_clear(&world->arena);
 	ck_assert_int_eq(report_verify(found, &known, token, token_len, body,
 			     body_len, &world->arena),

@@ -227,26 +227,59 @@ write_index(ESYS_CONTEXT *esys, ESYS_TR index, const uint8_t *data, size_t len)
 	}
 }
 
+/* Of a moment; close_tpm() after it. */
+static ESYS_CONTEXT *
+open_tpm(TSS2_TCTI_CONTEXT **tcti, const struct lab_tpm *tpm)
+{
+	const char *conf = strchr(tpm->tcti, ':') + 1;
+	ESYS_CONTEXT *esys = NULL;
+	size_t size = 0;
+
+	Tss2_Tcti_Swtpm_Init(NULL, &size, NULL);
+	*tcti = calloc(1, size);
+	if (*tcti == NULL ||
+	    Tss2_Tcti_Swtpm_Init(*tcti, &size, conf) != TSS2_RC_SUCCESS ||
+	    Esys_Initialize(&esys, *tcti, NULL) != TSS2_RC_SUCCESS)
+		die("no TPM at %s", tpm->tcti);
+	return esys;
+}
+
+static void
+close_tpm(ESYS_CONTEXT *esys, TSS2_TCTI_CONTEXT *tcti)
+{
+	Esys_Finalize(&esys);
+	Tss2_Tcti_Finalize(tcti);
+	free(tcti);
+}
+
 void
 lab_tpm_put_certificate(const struct lab_tpm *tpm, size_t ek_len,
     const uint8_t *der, size_t len)
 {
-	const char *conf = strchr(tpm->tcti, ':') + 1;
-	ESYS_CONTEXT *esys = NULL;
+	TSS2_TCTI_CONTEXT *tcti;
+	ESYS_CONTEXT *esys = open_tpm(&tcti, tpm);
 	ESYS_TR index;
-	size_t size = 0;
 
-	Tss2_Tcti_Swtpm_Init(NULL, &size, NULL);
-	TSS2_TCTI_CONTEXT *tcti = calloc(1, size);
-
-	if (tcti == NULL ||
-	    Tss2_Tcti_Swtpm_Init(tcti, &size, conf) != TSS2_RC_SUCCESS ||
-	    Esys_Initialize(&esys, tcti, NULL) != TSS2_RC_SUCCESS)
-		die("no TPM at %s", tpm->tcti);
 	define_certificate(esys, &index, ek_len, len);
 	write_index(esys, index, der, len);
 	Esys_TR_Close(esys, &index);
-	Esys_Finalize(&esys);
-	Tss2_Tcti_Finalize(tcti);
-	free(tcti);
+	close_tpm(esys, tcti);
+}
+
+void
+lab_tpm_extend(const struct lab_tpm *tpm, uint32_t pcr,
+    const uint8_t digest[32])
+{
+	TPML_DIGEST_VALUES values = { .count = 1 };
+	TSS2_TCTI_CONTEXT *tcti;
+	ESYS_CONTEXT *esys = open_tpm(&tcti, tpm);
+
+	values.digests[0].hashAlg = TPM2_ALG_SHA256;
+	memcpy(values.digests[0].digest.sha256, digest, 32);
+	TSS2_RC rc = Esys_PCR_Extend(esys, ESYS_TR_PCR0 + pcr, ESYS_TR_PASSWORD,
+	    ESYS_TR_NONE, ESYS_TR_NONE, &values);
+
+	if (rc != TSS2_RC_SUCCESS)
+		die("PCR %u is not extended: 0x%x", pcr, rc);
+	close_tpm(esys, tcti);
 }

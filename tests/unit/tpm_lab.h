@@ -64,4 +64,8 @@ size_t lab_certify(uint8_t out[4096], const struct lab_ca *ca,
 void lab_tpm_put_certificate(const struct lab_tpm *tpm, size_t ek_len,
     const uint8_t *der, size_t len);
 
+/** Extend a PCR of its SHA-256 bank, as firmware does. */
+void lab_tpm_extend(const struct lab_tpm *tpm, uint32_t pcr,
+    const uint8_t digest[32]);
+
 #endif

@@ -77,7 +77,7 @@ def length_s(value: Union[float, timedelta]) -> int:
     return math.ceil(seconds)
 
 
-def _timeout_ms(value: Union[float, timedelta]) -> int:
+def timeout_ms(value: Union[float, timedelta]) -> int:
     seconds = (value.total_seconds() if isinstance(value, timedelta)
                else value)
     if not isinstance(seconds, (int, float)) or not 0 <= seconds <= 86400:
@@ -103,7 +103,7 @@ def take(core: Core, request: _native.BorrowRequest,
     room = _room()
     request.size = ctypes.sizeof(request)
     core.call(core.library.lh_borrow_take, ctypes.byref(room), None,
-              ctypes.byref(request), _timeout_ms(timeout))
+              ctypes.byref(request), timeout_ms(timeout))
     return _make(room)
 
 
@@ -112,7 +112,7 @@ def extend(core: Core, borrow: Union[Borrow, int],
            timeout: Union[float, timedelta]) -> Borrow:
     room = _room()
     core.call(core.library.lh_borrow_extend, ctypes.byref(room), None,
-              _number(borrow), length_s(length), _timeout_ms(timeout))
+              _number(borrow), length_s(length), timeout_ms(timeout))
     return _make(room)
 
 
@@ -120,7 +120,7 @@ def give_back(core: Core, borrow: Union[None, Borrow, int],
               timeout: Union[float, timedelta]) -> bool:
     proved = ctypes.c_int()
     core.call(core.library.lh_borrow_return, ctypes.byref(proved), None,
-              0 if borrow is None else _number(borrow), _timeout_ms(timeout))
+              0 if borrow is None else _number(borrow), timeout_ms(timeout))
     return bool(proved.value)
 
 
@@ -129,5 +129,5 @@ def listed(core: Core, timeout: Union[float, timedelta]) -> List[Borrow]:
     each = _native.EACH(
         lambda ctx, borrow: found.append(_make(borrow.contents)))
     core.call(core.library.lh_borrow_list, None, each, 0,
-              _timeout_ms(timeout))
+              timeout_ms(timeout))
     return found

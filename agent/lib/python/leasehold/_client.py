@@ -388,6 +388,49 @@ class LicenseClient:
         """This user's borrows on this workstation, and everybody's."""
         return _borrow.listed(self._core, timeout)
 
+    # --- usage --------------------------------------------------------------
+
+    def report_usage(self, metric: str, amount: int, *, event_id: str,
+                     product: Optional[str] = None, gauge: bool = False,
+                     user: Optional[str] = None,
+                     at: Optional[datetime] = None,
+                     timeout: Union[float, timedelta] = 10.0) -> bool:
+        """Tell the site what was used beside seats. Needs no seat.
+
+        metric      -- "api_calls", "storage_mb", or any name
+        amount      -- a whole number below 2 to the power of 53
+        event_id    -- yours, 1 to 64 bytes: the same event has the same id and
+                       counts once in eight days, whoever tells it, so make it
+                       unique everywhere: str(uuid.uuid4())
+        gauge       -- it is what there is now, until the next; else amounts
+                       add up
+        at          -- when it was, at most seven days ago; it counts when it
+                       arrives. Without a time zone it is local time
+
+        True: it counts now. False: it had been counted. After an
+        UnreachableError tell it again with the same event_id: nothing is kept
+        here. RefusedError (quota_exceeded and others): it is not counted.
+        """
+        user = self.user if user is None else user
+        product = self.product if product is None else product
+        if product is None:
+            raise InvalidArgumentError(
+                ErrorCode.ARGUMENT, "no product was given, to the client or "
+                "here")
+        usage = _native.Usage(
+            size=ctypes.sizeof(_native.Usage), kind=int(bool(gauge)),
+            event_id=_text("event_id", event_id),
+            product=_text("product", product),
+            metric=_text("metric", metric),
+            amount=_whole("amount", amount, (1 << 53) - 1),
+            user=_text("user", user),
+            at_ms=0 if at is None else round(at.timestamp() * 1000))
+        repeated = ctypes.c_int()
+        self._core.call(self._core.library.lh_usage_report,
+                        ctypes.byref(repeated), None, ctypes.byref(usage),
+                        _borrow.timeout_ms(timeout))
+        return not repeated.value
+
     def close(self) -> None:
         """Return all leases and end the client; again: does nothing. Waits in
         other threads end with WaitCancelled. Blocks until other threads are

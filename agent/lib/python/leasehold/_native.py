@@ -85,6 +85,21 @@ class BorrowRequest(Structure):
     ]
 
 
+class Usage(Structure):
+    """struct lh_usage."""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("kind", c_int),
+        ("event_id", c_char_p),
+        ("product", c_char_p),
+        ("metric", c_char_p),
+        ("amount", c_uint64),
+        ("user", c_char_p),
+        ("at_ms", c_int64),
+    ]
+
+
 EACH = CFUNCTYPE(None, c_void_p, POINTER(Borrow))
 
 _BLOCKING: List[Tuple[str, Any, List[Any]]] = [
@@ -99,6 +114,8 @@ _BLOCKING: List[Tuple[str, Any, List[Any]]] = [
      [POINTER(Borrow), c_void_p, c_uint64, c_uint32, c_int]),
     ("lh_borrow_return", c_int, [POINTER(c_int), c_void_p, c_uint64, c_int]),
     ("lh_borrow_list", c_int, [c_void_p, EACH, c_void_p, c_int]),
+    ("lh_usage_report", c_int,
+     [POINTER(c_int), c_void_p, POINTER(Usage), c_int]),
 ]
 _FIRST: List[Tuple[str, Any, List[Any]]] = [
     ("lh_version", c_char_p, []),

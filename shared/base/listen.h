@@ -1,10 +1,10 @@
 /*
- * The place of the local socket: made after a boot, taken over from an agent
+ * The place of a local socket: made after a boot, taken over from a process
  * that has ended, and left to one that listens. It must not know who connects;
- * that is applications.c's.
+ * whoever accepts asks the kernel.
  */
-#ifndef AGENT_KEEPER_LISTEN_H
-#define AGENT_KEEPER_LISTEN_H
+#ifndef SHARED_BASE_LISTEN_H
+#define SHARED_BASE_LISTEN_H
 
 #include <stddef.h>
 

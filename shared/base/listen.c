@@ -1,5 +1,5 @@
 /* The place of the local socket; see listen.h. */
-#include "agent/keeper/listen.h"
+#include "shared/base/listen.h"
 
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -29,7 +29,7 @@ complain(const struct words *words, const char *what, const char *why)
 	return ERR_BAD_REQUEST;
 }
 
-/* Does somebody listen there, and go on doing so? The children of an agent that
+/* Does somebody listen there, and go on doing so? The children of one that
  * was killed a moment ago hold its socket until they have ended too. */
 static bool
 answers(const struct sockaddr_un *address)
@@ -53,7 +53,7 @@ answers(const struct sockaddr_un *address)
 	return true;
 }
 
-/* Does an agent answer there? A file that is no socket is not ours to remove.
+/* Does somebody answer there? A file that is no socket is not ours to remove.
  */
 static int
 remove_stale(const struct words *words, const struct sockaddr_un *address)
@@ -67,7 +67,7 @@ remove_stale(const struct words *words, const struct sockaddr_un *address)
 	if (!S_ISSOCK(st.st_mode))
 		return complain(words, path, "is there and no socket");
 	if (answers(address))
-		return complain(words, path, "another agent listens there");
+		return complain(words, path, "another process listens there");
 	if (unlink(path) < 0)
 		return complain(words, path, strerror(errno));
 	return 0;

@@ -1,0 +1,347 @@
+/* Invoices: kept, decided on, told of. See invoice.h. */
+#include "appliance/hub/invoice.h"
+
+#include "appliance/hub/decide.h"
+#include "appliance/ledger/borrow.h"
+#include "appliance/ledger/ledger_channel.h"
+#include "appliance/ledger/view_query.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DAY_MS INT64_C(86400000)
+#define NAME_SIZE 48
+
+const struct record hub_invoice_add_record = {
+	.name = "hub_invoice_add",
+	.doc = "An invoice, and its bytes.",
+	.version = 1,
+	.size = sizeof(struct hub_invoice_add),
+};
+
+static const struct record_field hub_invoice_fields[] = {
+	R_STRUCT(hub_invoice, row, &row_invoice_record, 0, "As it was made."),
+	R_U64(hub_invoice, owed_by, 1, U53_MAX, 0, "The row that sent it."),
+	R_TIME(hub_invoice, at, 0, "When it was made."),
+};
+RECORD_DEFINE(hub_invoice, 1, "An invoice.");
+
+/* --- state ------------------------------------------------------------------ */
+
+int
+hub_invoice(struct hub_invoice *out, const struct state *state, uint64_t number,
+    struct arena *arena)
+{
+	return hub_get(out, state, STORE_HUB_INVOICES, number, 0,
+	    &hub_invoice_record, arena);
+}
+
+static void
+write_period(char out[24], int32_t first)
+{
+	char day[CLOCK_TEXT_SIZE];
+
+	clock_format_date(day, first);
+	snprintf(out, 24, "%.7s", day);
+}
+
+static void
+write_name(char out[NAME_SIZE], uint64_t customer, int32_t first)
+{
+	char period[24];
+
+	write_period(period, first);
+	snprintf(out, NAME_SIZE, "%" PRIu64 "/%s", customer, period);
+}
+
+static int
+fold_made(struct state *state, const struct row *row,
+    const struct fold_place *place)
+{
+	const struct row_invoice *r = &row->u.invoice;
+	const struct hub_invoice invoice = { *r, row->number, place->time };
+	struct arena arena = { .chunks = NULL };
+	struct hub_customer customer;
+	char name[NAME_SIZE];
+	uint64_t last, known;
+	int err = hub_customer(&customer, state, r->customer, &arena);
+
+	arena_release(&arena);
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return fold_contradicted(row, "there is no such customer");
+	if (err == 0)
+		err = hub_last(&last, state, STORE_HUB_INVOICES);
+	if (err != 0)
+		return err;
+	write_name(name, r->customer, r->first);
+	if (r->number != last + 1)
+		return fold_contradicted(row, "invoices have a gap");
+	if (hub_name(&known, state, HUB_NAME_INVOICE, name) == 0)
+		return fold_contradicted(row, "that month has one");
+	err = hub_name_put(state, HUB_NAME_INVOICE, name, r->number);
+	return err == 0 ? hub_put(state, STORE_HUB_INVOICES, r->number, 0,
+			      &hub_invoice_record, &invoice)
+			: err;
+}
+
+static int
+fold_again(struct state *state, const struct row *row)
+{
+	const struct row_invoice_again *r = &row->u.invoice_again;
+	struct arena arena = { .chunks = NULL };
+	struct hub_invoice invoice;
+	int err = hub_invoice(&invoice, state, r->number, &arena);
+
+	if (err == 0) {
+		invoice.row.channels = r->channels;
+		invoice.owed_by = row->number;
+		/* Its bytes are the arena's, not the map's. */
+		const uint8_t *copy = arena_copy(&arena,
+		    invoice.row.document.data, invoice.row.document.len);
+
+		invoice.row.document.data = copy;
+		err = copy == NULL
+		    ? ERR_NOMEM
+		    : hub_put(state, STORE_HUB_INVOICES, r->number, 0,
+			  &hub_invoice_record, &invoice);
+	}
+	arena_release(&arena);
+	return err == ERR_NOT_FOUND_INTERNAL
+	    ? fold_contradicted(row, "there is no such invoice")
+	    : err;
+}
+
+int
+fold_invoice(struct state *state, const struct row *row,
+    const struct fold_place *place)
+{
+	return row->kind == ROW_INVOICE_MADE ? fold_made(state, row, place)
+					     : fold_again(state, row);
+}
+
+/* --- told of ------------------------------------------------------------------ */
+
+static int
+view_invoice(struct billing_invoice_view *out, const struct state *state,
+    const struct hub_invoice *invoice, struct arena *arena)
+{
+	struct state_delivery worst = { .row = 0 };
+	struct hub_customer customer;
+	uint32_t waiting;
+	int err = hub_customer(&customer, state, invoice->row.customer, arena);
+
+	if (err == 0)
+		err =
+		    delivery_waiting(&waiting, &worst, state, invoice->owed_by);
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	*out = (struct billing_invoice_view){
+		.invoice = invoice->row.number,
+		.total = invoice->row.total,
+		.at = invoice->at,
+		.state = invoice->row.channels == 0 ? INVOICE_KEPT
+		    : waiting > 0                   ? INVOICE_WAITING
+						    : INVOICE_SENT,
+	};
+	write_period(out->period, invoice->row.first);
+	text_copy(out->customer_crm_id, sizeof out->customer_crm_id,
+	    customer.row.crm_account_id);
+	text_copy(out->currency, sizeof out->currency, invoice->row.currency);
+	if (waiting > 0) {
+		out->attempts = worst.attempts;
+		out->due_at = worst.due_at;
+		text_copy(out->error, sizeof out->error, worst.error);
+	}
+	return 0;
+}
+
+int
+query_hub_invoices(struct query *q)
+{
+	const struct billing_invoice_query *request = q->request;
+	struct billing_invoice_page *page = q->reply;
+	const struct state *state = &q->view->state;
+	const uint32_t limit = query_limit(request->limit);
+	struct billing_invoice_view *items =
+	    arena_alloc(q->arena, limit * sizeof *items);
+	uint64_t customer = 0, last = 0, number = request->after;
+	int err = items == NULL ? ERR_NOMEM
+				: hub_last(&last, state, STORE_HUB_INVOICES);
+
+	if (err == 0 && request->customer_crm_id[0] != '\0')
+		err = hub_name(&customer, state, HUB_NAME_CRM,
+		    request->customer_crm_id);
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		return query_refuse(q->problem, ERR_NOT_FOUND,
+		    "there is no customer %s", request->customer_crm_id);
+	page->items = (struct record_list){ items, 0 };
+	while (err == 0 && number < last && page->items.count < limit) {
+		struct hub_invoice invoice;
+
+		err = hub_invoice(&invoice, state, ++number, q->arena);
+		if (err == 0 &&
+		    (customer == 0 || invoice.row.customer == customer))
+			err = view_invoice(&items[page->items.count++], state,
+			    &invoice, q->arena);
+	}
+	page->next = number < last ? number : 0;
+	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+}
+
+/* --- may it be made --------------------------------------------------------------- */
+
+struct completeness {
+	struct batch *batch;
+	struct command *command;
+	int64_t end; /* of the month, ms */
+};
+
+static int
+check_site(void *ctx, uint64_t number)
+{
+	struct completeness *c = ctx;
+	struct command *command = c->command;
+	struct hub_site site;
+	char until[CLOCK_TEXT_SIZE];
+	int err = hub_site(&site, &c->batch->state, number, &command->arena);
+
+	if (err != 0 || (site.sequence != 0 && site.time >= c->end))
+		return err;
+	clock_format_date(until, (int32_t)(site.time / DAY_MS));
+	(void)decide_refuse_field(command, "period", ERR_CONFLICT,
+	    "wait for its next report, or make it all the same: --incomplete",
+	    "the site %s has %s%.10s: what it used would be on no invoice",
+	    site.row.request.site,
+	    site.sequence != 0 ? "reported until " : "reported nothing yet",
+	    site.sequence != 0 ? until : "");
+	return 1;
+}
+
+static int
+check(struct batch *batch, struct command *command,
+    const struct hub_customer *customer)
+{
+	const struct hub_invoice_add *request = command->request;
+	const struct billing_invoice_add *asked = &request->asked;
+	struct completeness c = { batch, command,
+		((int64_t)request->last + 1) * DAY_MS };
+
+	if (batch->place.time < c.end)
+		return decide_refuse_field(command, "period", ERR_CONFLICT,
+		    "look at what there is: leasehold bill statement",
+		    "%s is not over", asked->period);
+	if (request->currency[0] == '\0')
+		return decide_refuse_field(command, "period", ERR_NOT_FOUND,
+		    "look at it: leasehold bill statement",
+		    "customer %s has nothing to pay for %s",
+		    asked->customer_crm_id, asked->period);
+	if (asked->incomplete)
+		return 0;
+	int err = hub_each_site(&batch->state, customer->row.customer, 0,
+	    check_site, &c);
+
+	return err == 1 ? 0 : err;
+}
+
+/* --- making it -------------------------------------------------------------------- */
+
+static int
+make(struct hub_invoice *out, struct batch *batch, struct command *command,
+    const struct hub_customer *customer)
+{
+	const struct hub_invoice_add *request = command->request;
+	uint64_t last;
+	int err = hub_last(&last, &batch->state, STORE_HUB_INVOICES);
+	struct row_invoice r = {
+		.number = last + 1,
+		.customer = customer->row.customer,
+		.first = request->first,
+		.last = request->last,
+		.total = request->total,
+		.document = request->document,
+		.by = decide_actor(&command->who),
+	};
+
+	memcpy(r.currency, request->currency, sizeof r.currency);
+	if (err == 0)
+		err = delivery_channels(&r.channels, &batch->state,
+		    CHANNEL_INVOICES);
+	struct row *row = err == 0 ? batch_row(batch, ROW_INVOICE_MADE) : NULL;
+
+	if (row == NULL)
+		return err != 0 ? err : ERR_NOMEM;
+	row->u.invoice = r;
+	err = batch_emit(batch);
+	if (err == 0)
+		err = delivery_add_invoice(batch, r.number, r.customer,
+		    command->entropy);
+	return err == 0
+	    ? hub_invoice(out, &batch->state, r.number, &command->arena)
+	    : err;
+}
+
+/* What waits goes by itself: only what arrived is sent again. */
+static int
+send_again(struct hub_invoice *invoice, struct batch *batch,
+    struct command *command)
+{
+	struct row_invoice_again r = { .number = invoice->row.number,
+		.by = decide_actor(&command->who) };
+	const uint64_t customer = invoice->row.customer;
+	uint32_t waiting;
+	int err =
+	    delivery_waiting(&waiting, NULL, &batch->state, invoice->owed_by);
+
+	if (err != 0 || waiting > 0)
+		return err;
+	err = delivery_channels(&r.channels, &batch->state, CHANNEL_INVOICES);
+	struct row *row = err == 0 ? batch_row(batch, ROW_INVOICE_AGAIN) : NULL;
+
+	if (row == NULL)
+		return err != 0 ? err : ERR_NOMEM;
+	row->u.invoice_again = r;
+	err = batch_emit(batch);
+	if (err == 0)
+		err = delivery_add_invoice(batch, r.number, customer,
+		    command->entropy);
+	return err == 0
+	    ? hub_invoice(invoice, &batch->state, r.number, &command->arena)
+	    : err;
+}
+
+int
+decide_hub_invoice(struct batch *batch, struct command *command)
+{
+	const struct hub_invoice_add *request = command->request;
+	struct billing_invoice_view *reply = hub_reply(command, sizeof *reply);
+	struct hub_customer customer;
+	struct hub_invoice invoice;
+	char name[NAME_SIZE];
+	uint64_t number;
+	int err = reply == NULL ? ERR_NOMEM
+				: hub_find_customer(&customer, batch, command,
+				      request->asked.customer_crm_id);
+
+	if (err != 0 || command->err != 0)
+		return err;
+	write_name(name, customer.row.customer, request->first);
+	err = hub_name(&number, &batch->state, HUB_NAME_INVOICE, name);
+	if (err == ERR_NOT_FOUND_INTERNAL) {
+		err = check(batch, command, &customer);
+		if (err == 0 && command->err == 0)
+			err = make(&invoice, batch, command, &customer);
+	} else if (err == 0) {
+		err = hub_invoice(&invoice, &batch->state, number,
+		    &command->arena);
+		if (err == 0 && request->asked.again)
+			err = send_again(&invoice, batch, command);
+	}
+	return err != 0 || command->err != 0
+	    ? err
+	    : view_invoice(reply, &batch->state, &invoice, &command->arena);
+}

@@ -1,0 +1,48 @@
+/*
+ * Invoices of an account: one for a customer and a month, made when the month is
+ * over and its sites have reported all of it, and never changed. Its bytes are
+ * those of the statement's invoice form, made around the core, which keeps them
+ * and owes them to the channels that take invoices. It must not know how a
+ * statement is added up, nor how anything is sent.
+ *
+ *   number   of the account, from 1 without a gap; the table hub_invoices
+ *   name     customer and month, so that there is one
+ *   again    the same bytes, to the channels that there are now
+ */
+#ifndef APPLIANCE_HUB_INVOICE_H
+#define APPLIANCE_HUB_INVOICE_H
+
+#include "appliance/ledger/ledger.h"
+
+struct state;
+struct row;
+struct fold_place;
+struct batch;
+struct command;
+
+/** LEDGER_HUB_INVOICE: made of what was asked for. */
+struct hub_invoice_add {
+	struct billing_invoice_add asked;
+	int32_t first, last; /* days of the month */
+	int64_t total;
+	char currency[4]; /* "": there is nothing to pay for */
+	struct record_span document;
+};
+extern const struct record hub_invoice_add_record;
+
+struct hub_invoice {
+	struct row_invoice row;
+	uint64_t owed_by; /* number of the row that it was sent for last */
+	int64_t at;
+};
+extern const struct record hub_invoice_record;
+
+/** ERR_NOT_FOUND_INTERNAL: there is none of that number. */
+int hub_invoice(struct hub_invoice *out, const struct state *state,
+    uint64_t number, struct arena *arena);
+
+int decide_hub_invoice(struct batch *batch, struct command *command);
+int fold_invoice(struct state *state, const struct row *row,
+    const struct fold_place *place);
+
+#endif

@@ -1,0 +1,189 @@
+#!/usr/bin/python3
+"""Invoices of a hub: one for a customer and a month, made when all of it was
+reported, sent until it is taken, always the same bytes with the same id."""
+
+import datetime
+import json
+import os
+import signal
+import sys
+
+from api import Api
+from harness import World, children, expect, main, wait_for
+from receiver import Receiver, make_certificates
+from test_prune import Past
+from test_sync_bill import CUSTOMER, Sides, today
+
+CONFIG = ("[alerts]\nretry_s=1\nretry_most_s=1\nattempts=2\n"
+          "[courier]\nca=%s\nallow=127.0.0.0/8 ::1\ntimeout_s=30\n")
+LAST_MONTH = today() - datetime.timedelta(days=today().day)
+MONTH = LAST_MONTH.strftime("%Y-%m")
+
+
+class Books(Sides):
+    """A customer's seats were used on the last day of last month, and it is
+    this month now; `told`: and its site has said so."""
+
+    def __init__(self, world, ca, told=True):
+        start = LAST_MONTH.replace(day=1)
+        with Past(world, today().day):
+            super().__init__(
+                world, config=CONFIG % ca,
+                license_id="lic-vector-mercedes-%d-001" % start.year,
+                contract={"start_date": str(start),
+                          "end_date": str(start + datetime.timedelta(365)),
+                          "auto_renew": True, "billing_cycle": "monthly"})
+            self.use(44)
+            self.report()
+            self.site.stop()
+            self.hub.stop()
+        for where, api in ((self.site, self.at_site), (self.hub, None)):
+            where.start()
+            # Days passed while it was off.
+            home = api or Api(where, where.home_key)
+            done = home.post("/api/v1/site/clock/confirm", {})
+            expect(done.status == 200, done)
+        if told:
+            self.use(1)
+            self.report()
+
+    def channel(self, receiver, *options):
+        done = self.at(self.hub, "--json", "alerts", "channel", "add",
+                       "books", receiver.url(), "--takes", "invoices",
+                       *options)
+        return done.json()
+
+    def make(self, status=0, *options):
+        done = self.hub.cli("--json", "hub", "invoice", "make", CUSTOMER,
+                            MONTH, *options)
+        expect(done.status == status, (done.status, done.out, done.err))
+        return done.json()
+
+    def listed(self):
+        done = self.hub.cli("--json", "hub", "invoice", "list")
+        # It may be starting.
+        return done.json().get("items", []) if done.status == 0 else []
+
+    def until(self, state):
+        return wait_for(lambda: [i for i in self.listed()
+                                 if i["state"] == state],
+                        "no invoice is " + state, timeout=30)[0]
+
+
+def an_invoice_is_made_once_and_sent_to_whoever_takes_it():
+    with World() as world:
+        certificates = make_certificates(world)
+        with Receiver(certificates) as receiver, \
+                Receiver(certificates) as other:
+            books = Books(world, certificates[0])
+            channel = books.channel(receiver)
+            books.at(books.hub, "alerts", "channel", "add", "ops",
+                     other.url())
+            statement = books.at_hub.get(
+                "/api/v1/billing/statement?format=invoice&period=" + MONTH)
+            made = books.make()
+            expect(made["invoice"] == 1 and made["total"] == 27000 and
+                   made["currency"] == "EUR" and made["period"] == MONTH,
+                   made)
+            sent = receiver.wait(1)[0]
+            sent.check(channel["secret"])
+            expect(sent.body == statement.body, sent.body)
+            expect(sent.headers["Leasehold-Event"] == "invoice" and
+                   list(sent.event) == ["source", "period", "crm_account_id",
+                                        "line_items", "total", "currency"] and
+                   sent.event["total"] == 27000, sent.event)
+            books.until("sent")
+            # The same again is the same, and goes nowhere.
+            expect(books.make()["invoice"] == 1, "another one")
+            # Unless that is wanted: the same bytes, by a new delivery.
+            books.make(0, "--again")
+            again = receiver.wait(2)[1]
+            expect(again.body == sent.body and again.id != sent.id, again.body)
+            books.until("sent")
+            expect(len(books.listed()) == 1 and len(receiver.received) == 2,
+                   books.listed())
+            audit = books.at_hub.get("/api/v1/audit?result=done&"
+                                     "event=billing.invoice.add").json()
+            expect(audit["items"] and audit["items"][0]["actor"], audit)
+            # Alerts go elsewhere, and no invoice goes there.
+            expect(not other.received, other.received)
+
+
+def what_is_not_over_or_not_reported_is_refused():
+    with World() as world:
+        certificates = make_certificates(world)
+        books = Books(world, certificates[0], told=False)
+        now = books.hub.cli("hub", "invoice", "make", CUSTOMER,
+                            today().strftime("%Y-%m"))
+        expect(now.status == 1 and "is not over" in now.err, now.err)
+        early = books.hub.cli("hub", "invoice", "make", CUSTOMER, MONTH)
+        expect(early.status == 1 and "reported until" in early.err and
+               "--incomplete" in early.err, early.err)
+        nobody = books.hub.cli("hub", "invoice", "make", "ACC-0", MONTH)
+        expect(nobody.status == 1 and "ACC-0" in nobody.err, nobody.err)
+        odd = books.hub.cli("hub", "invoice", "make", CUSTOMER, "2026-13")
+        expect(odd.status != 0 and "period" in odd.err, odd.err)
+        none = books.hub.cli("hub", "invoice", "make", CUSTOMER, "2020-01")
+        expect(none.status == 1 and "nothing to pay" in none.err, none.err)
+        expect(not books.listed(), books.listed())
+        kept = books.make(0, "--incomplete")
+        expect(kept["state"] == "kept" and kept["total"] == 27000, kept)
+        # What no channel took is sent when there is one.
+        with Receiver(certificates) as receiver:
+            books.channel(receiver)
+            books.make(0, "--again")
+            receiver.wait(1)
+            books.until("sent")
+        # A site has no invoices to send.
+        site = books.site.cli("alerts", "channel", "add", "x",
+                              "https://localhost:1/", "--takes", "invoices")
+        expect(site.status == 1 and "hub" in site.err, site.err)
+
+
+def it_is_sent_until_it_is_taken_whatever_dies():
+    with World() as world:
+        certificates = make_certificates(world)
+        with Receiver(certificates) as receiver:
+            receiver.behave = "error"
+            books = Books(world, certificates[0])
+            books.channel(receiver)
+            made = books.make()
+            # More often than alerts are tried at all.
+            receiver.wait(3)
+            waiting = books.until("waiting")
+            expect(waiting["invoice"] == made["invoice"], waiting)
+            for victim in ("ledger", "courier"):
+                before = books.hub.child(victim)
+                os.kill(before, signal.SIGKILL)
+                wait_for(lambda v=victim, b=before: children(
+                    books.hub.process.pid).get(v, [b]) != [b],
+                         "no new " + victim, timeout=30)
+                wait_for(books.listed, "no answer", timeout=30)
+            tried = len(receiver.received)
+            receiver.wait(tried + 1)
+            outbox = books.hub.cli("--json", "outbox", "list").json()
+            expect([(d["of"], d["invoice"], d["state"])
+                    for d in outbox["items"]] == [("invoices", 1, "waits")],
+                   outbox)
+            receiver.behave = "ok"
+            books.until("sent")
+            expect(len({one.id for one in receiver.received}) == 1 and
+                   len({one.body for one in receiver.received}) == 1,
+                   [one.id for one in receiver.received])
+            body = json.loads(receiver.received[-1].body)
+            expect(body["crm_account_id"] == CUSTOMER, body)
+            # What arrived is not sent again by a start.
+            books.hub.stop()
+            came = len(receiver.received)
+            books.hub.start()
+            wait_for(books.listed, "no answer", timeout=30)
+            expect(books.listed()[0]["state"] == "sent" and
+                   len(receiver.received) == came, books.listed())
+
+
+if __name__ == "__main__":
+    sys.exit(main([
+        an_invoice_is_made_once_and_sent_to_whoever_takes_it,
+        what_is_not_over_or_not_reported_is_refused,
+        it_is_sent_until_it_is_taken_whatever_dies,
+    ], together=True))
