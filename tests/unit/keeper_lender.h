@@ -29,7 +29,8 @@ struct lender {
 	uint64_t proven, target, owed;
 	uint8_t nonce[PROOF_NONCE_BYTES];
 	uint32_t prove_s;
-	int64_t clock_back_ms; /* tickets begin so much powered-on time ago */
+	/* Tickets begin so much powered-on time ago; the machine was on as long. */
+	int64_t clock_back_ms;
 	int refuse; /* the next take, with this error */
 	uint64_t far; /* it names targets that are so much too high */
 	bool endless; /* its lists have a next page, for ever */
