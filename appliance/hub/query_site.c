@@ -64,7 +64,7 @@ query_hub_site(struct query *q)
 	struct hub_site_shown *out = q->reply;
 	const struct state *state = &q->view->state;
 	struct listing listing = { .n = 0 };
-	struct hub_site site;
+	struct hub_site site = { 0 };
 	int err = find_site(&site, q);
 
 	if (err == 0)

@@ -173,8 +173,8 @@ documents_answer(struct call *call, struct document *document)
 			(uint32_t)taken.text.len };
 	} else {
 		data = arena_alloc(&call->arena, DOCUMENT_PIECE);
-		err = data == NULL ? ERR_NOMEM
-				   : read_piece(reply, &taken, data);
+		err =
+		    data == NULL ? ERR_NOMEM : read_piece(reply, &taken, data);
 		if (err == 0 && reply->more)
 			err = keep(call, &taken);
 	}

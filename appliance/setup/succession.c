@@ -115,7 +115,8 @@ setup_heir_make(char recovery[SETUP_RECOVERY_TEXT], const char *state)
 {
 	uint8_t bytes[RECOVERY_BYTES], public_key[TOKEN_PUBLIC_BYTES];
 	uint8_t *secret = sodium_malloc(TOKEN_SECRET_BYTES);
-	char path[SETUP_PATH_MAX], text[TOKEN_PUBLIC_TEXT + 1];
+	char path[SETUP_PATH_MAX], key[TOKEN_PUBLIC_TEXT];
+	char text[TOKEN_PUBLIC_TEXT + 1];
 	struct site_file site;
 	int rc = secret == NULL ? ERR_NOMEM : setup_read(&site, state);
 
@@ -125,8 +126,8 @@ setup_heir_make(char recovery[SETUP_RECOVERY_TEXT], const char *state)
 		randombytes_buf(bytes, sizeof(bytes));
 		derive(public_key, secret, bytes);
 		write_text(recovery, bytes);
-		token_public_format(text, public_key);
-		strcat(text, "\n");
+		token_public_format(key, public_key);
+		snprintf(text, sizeof(text), "%s\n", key);
 		rc = file_write(path, text, strlen(text), 0644);
 		if (rc != 0)
 			log_error("setup", "cannot write %s: %s", path,

@@ -359,7 +359,7 @@ backup_walk(struct backup_summary *summary, struct archive_reader *reader,
 		return fail(&walk,
 		    "it is of site %s, and the key is that of %s", header->site,
 		    site);
-	walk.journal = malloc(sizeof(*walk.journal));
+	walk.journal = calloc(1, sizeof(*walk.journal));
 	walk.seen = calloc(header->tenants.count + 1, sizeof(bool));
 	err = walk.journal == NULL || walk.seen == NULL ? ERR_NOMEM
 							: walk_items(&walk);

@@ -1068,8 +1068,8 @@ struct row_tenant_changed {
 
 #include "shared/journal/rows_box.h"
 #include "shared/journal/rows_credit.h"
-#include "shared/journal/rows_invoice.h"
 #include "shared/journal/rows_hub.h"
+#include "shared/journal/rows_invoice.h"
 #include "shared/journal/rows_measured.h"
 
 /** A row in memory, whichever kind it is. */

@@ -8,7 +8,7 @@ import sys
 
 from api import Api
 from by_key import Program, make_key
-from harness import (SLOW, Agent, App, Site, World, binary, expect,
+from harness import (Agent, App, Site, World, binary, expect,
                      main, run, terms, wait_for)
 from test_audit import search, token_of
 from test_backup import backup, passphrase, restore

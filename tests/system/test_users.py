@@ -438,11 +438,9 @@ def password_is_not_shown_at_the_terminal():
         env = {"LICENSE_SERVER_URL": site.url, "LICENSE_CA_FILE": site.ca,
                "XDG_STATE_HOME": world.path("state"), "LICENSE_API_KEY": ""}
         with Terminal([binary("leasehold"), "login", "olga"], env=env) as seen:
-            wait_for(lambda: seen.read() or "Password" in seen.raw,
-                     "no prompt")
-            os.write(seen.master, (PASSWORD + "\n").encode())
-            wait_for(lambda: seen.read() or "Logged in" in seen.raw,
-                     "not logged in")
+            seen.wait("Password")
+            seen.type(PASSWORD + "\n")
+            seen.wait("Logged in")
             expect(PASSWORD not in seen.raw, seen.raw)
 
 
