@@ -26,14 +26,32 @@ addressee(struct front *front, const struct ipc_message *message)
 	return peer;
 }
 
+/* Who asked hung up before the answer came: the rest of a long one would wait to
+ * be asked for. */
+static void
+leave_document(struct front *front, const struct ipc_message *message)
+{
+	if (message->op != OP_BILLING_OVERAGE)
+		return;
+	(void)front_tell(front,
+	    &(struct ipc_message){
+		.kind = WIRE_ABANDONED,
+		.op = message->op,
+		.conn = message->conn,
+		.tag = message->tag,
+	    });
+}
+
 static void
 got_reply(struct front *front, const struct ipc_message *message)
 {
 	const struct operation *op = operation_get(message->op);
 	struct peer *peer = addressee(front, message);
 
-	if (peer == NULL || op == NULL)
+	if (peer == NULL || op == NULL) {
+		leave_document(front, message);
 		return;
+	}
 	void *reply = arena_alloc(&front->arena,
 	    op->reply->size > 0 ? op->reply->size : 1);
 	struct problem problem;

@@ -103,10 +103,7 @@ make_room(struct call *call)
 
 	call->own = answer;
 	if (err == 0 && !documents_fit(call->process)) {
-		problem_set(&call->write.command.problem, ERR_UNAVAILABLE,
-		    "ask again in a while",
-		    "%d long documents are on their way already",
-		    DOCUMENTS_MAX);
+		documents_refuse(call);
 		err = ERR_UNAVAILABLE;
 	}
 	call->write.command.err = err;

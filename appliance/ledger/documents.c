@@ -132,6 +132,14 @@ documents_fit(const struct process *process)
 	return process->documents.count < DOCUMENTS_MAX;
 }
 
+void
+documents_refuse(struct call *call)
+{
+	problem_set(&call->write.command.problem, ERR_UNAVAILABLE,
+	    "ask again in a while",
+	    "%d long documents are on their way already", DOCUMENTS_MAX);
+}
+
 /* Its front, which asks for the rest of it. */
 static int
 keep(struct call *call, struct document *document)
@@ -139,11 +147,18 @@ keep(struct call *call, struct document *document)
 	struct process *process = call->process;
 	const struct front *front = front_by_serial(process, call->front);
 	const struct billing_document *reply = call->reply;
-	struct sending *sending =
-	    front != NULL ? calloc(1, sizeof(*sending)) : NULL;
+
+	if (front == NULL)
+		return ERR_CLOSED;
+	/* Others were written since this one was begun. */
+	if (!documents_fit(process)) {
+		documents_refuse(call);
+		return ERR_UNAVAILABLE;
+	}
+	struct sending *sending = calloc(1, sizeof(*sending));
 
 	if (sending == NULL)
-		return front != NULL ? ERR_NOMEM : ERR_CLOSED;
+		return ERR_NOMEM;
 	*sending = (struct sending){ .serial = ++process->next_stream,
 		.front = front,
 		.conn = call->conn,

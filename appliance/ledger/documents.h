@@ -47,6 +47,8 @@ struct process;
 void documents_answer(struct call *call, struct document *document);
 /** Is there room for one more? */
 bool documents_fit(const struct process *process);
+/** The words for it, where there is not. */
+void documents_refuse(struct call *call);
 /** WIRE_MORE: the last piece is out. */
 void documents_more(const struct front *front, uint64_t conn, uint64_t tag);
 /** Nobody reads it any more. */

@@ -422,6 +422,37 @@ START_TEST(an_answer_for_another_call_is_dropped)
 }
 END_TEST
 
+/* Its connection was ended while it was made, as after NET_ANSWER_S: the ledger
+ * would keep it until this front ends. */
+START_TEST(a_long_document_that_nobody_waits_for_is_left)
+{
+	const struct billing_document document = { .format = BILLING_AS_CSV,
+		.data = { "a,b\r\n", 5 },
+		.more = true };
+
+	visitor_open(&v, &world);
+	visitor_asks(&v, "GET",
+	    "/api/v1/billing/"
+	    "overage?start_date=2026-01-01&end_date=2026-01-31",
+	    "Authorization: Bearer clsk_a\r\n", NULL);
+	ledger_hears(&world, WIRE_CALL);
+	const uint64_t conn = world.heard.conn, tag = world.heard.tag;
+
+	world.heard.tag = tag + 1000;
+	ledger_replies(&world, &billing_document_record, &document);
+	ledger_hears(&world, WIRE_ABANDONED);
+	ck_assert_uint_eq(world.heard.op, OP_BILLING_OVERAGE);
+	ck_assert_uint_eq(world.heard.conn, conn);
+	ck_assert_uint_eq(world.heard.tag, tag + 1000);
+	/* Whoever waits gets his: the next piece is asked for. */
+	world.heard.tag = tag;
+	ledger_replies(&world, &billing_document_record, &document);
+	ledger_hears(&world, WIRE_MORE);
+	ck_assert_uint_eq(world.heard.tag, tag);
+	visitor_leave(&v);
+}
+END_TEST
+
 START_TEST(a_head_request_is_a_get_without_a_body)
 {
 	visitor_open(&v, &world);
@@ -471,6 +502,7 @@ call_case(void)
 	    a_body_becomes_a_record_and_a_reply_has_its_status);
 	tcase_add_test(call, a_refusal_has_its_status_and_hint);
 	tcase_add_test(call, an_answer_for_another_call_is_dropped);
+	tcase_add_test(call, a_long_document_that_nobody_waits_for_is_left);
 	tcase_add_test(call, a_head_request_is_a_get_without_a_body);
 	return call;
 }

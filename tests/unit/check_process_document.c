@@ -167,6 +167,30 @@ START_TEST(too_many_on_their_way_are_refused)
 }
 END_TEST
 
+/* Each is begun while none is there yet. */
+START_TEST(too_many_at_once_are_refused_as_well)
+{
+	const int32_t today = (int32_t)(clock_wall_ms() / DAY_MS);
+	const struct billing_overage_query query = { .start_date = today,
+		.end_date = today };
+	const unsigned int asked = DOCUMENTS_MAX + 8;
+	unsigned int refused = 0;
+	struct heard heard;
+
+	license_all();
+	for (unsigned int i = 0; i < asked; i++)
+		admin_call(&world, world.key, "192.0.2.1", OP_BILLING_OVERAGE,
+		    &query);
+	for (unsigned int i = 0; i < asked;) {
+		ck_assert(front_hear(&world, &heard, ANSWER_MS));
+		i += heard.kind == WIRE_REPLY || heard.kind == WIRE_PROBLEM;
+		refused += heard.kind == WIRE_PROBLEM;
+	}
+	ck_assert_uint_eq(refused, asked - DOCUMENTS_MAX);
+	ck_assert_uint_eq(files(), DOCUMENTS_MAX);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -176,6 +200,7 @@ suite(void)
 	tcase_add_test(documents, a_long_document_comes_in_pieces);
 	tcase_add_test(documents, what_nobody_reads_any_more_is_gone);
 	tcase_add_test(documents, too_many_on_their_way_are_refused);
+	tcase_add_test(documents, too_many_at_once_are_refused_as_well);
 	process_case_add(suite, documents);
 	return suite;
 }

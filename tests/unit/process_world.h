@@ -308,11 +308,10 @@ agent_ask(struct process_world *world, void *reply, uint64_t conn, uint16_t op,
 	return front_answer(world, reply, op, tag, problem);
 }
 
-/* An HTTP call with a key. */
-static inline int
-admin_ask(struct process_world *world, void *reply, const char *key,
-    const char *address, uint16_t op, const void *request,
-    struct problem *problem)
+/* An HTTP call with a key; its tag. */
+static inline uint64_t
+admin_call(struct process_world *world, const char *key, const char *address,
+    uint16_t op, const void *request)
 {
 	struct wire_caller caller = {
 		.key = { key, (uint32_t)strlen(key) },
@@ -325,6 +324,16 @@ admin_ask(struct process_world *world, void *reply, const char *key,
 	record_write_msgpack(&payload, operation_get(op)->request, request);
 	front_write(world, WIRE_CALL, op, 7777, tag, &payload);
 	buf_release(&payload);
+	return tag;
+}
+
+static inline int
+admin_ask(struct process_world *world, void *reply, const char *key,
+    const char *address, uint16_t op, const void *request,
+    struct problem *problem)
+{
+	uint64_t tag = admin_call(world, key, address, op, request);
+
 	return front_answer(world, reply, op, tag, problem);
 }
 
