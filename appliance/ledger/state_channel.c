@@ -220,6 +220,7 @@ state_delivery_find(struct state_delivery *out, const struct state *state,
 }
 
 struct counting {
+	uint64_t row;
 	uint32_t n;
 	struct state_delivery *worst;
 };
@@ -234,6 +235,8 @@ count_row(void *ctx, const struct record_span *key,
 
 	if (err != 0)
 		return err;
+	if (delivery.row != counting->row)
+		return 1; /* it is the next one's */
 	if (counting->worst != NULL &&
 	    (counting->n == 0 || delivery.attempts > counting->worst->attempts))
 		*counting->worst = delivery;
@@ -245,7 +248,7 @@ int
 delivery_waiting(uint32_t *n, struct state_delivery *worst,
     const struct state *state, uint64_t row)
 {
-	struct counting counting = { 0, worst };
+	struct counting counting = { row, 0, worst };
 	uint8_t key[8];
 
 	be64_write(key, row);
@@ -253,5 +256,5 @@ delivery_waiting(uint32_t *n, struct state_delivery *worst,
 	    count_row, &counting);
 
 	*n = counting.n;
-	return err;
+	return err == 1 ? 0 : err;
 }

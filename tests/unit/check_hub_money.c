@@ -1,0 +1,158 @@
+/* Invoices of a hub's account: what may be made, and what is told of
+ * it, by commands alone. */
+#include "appliance/hub/invoice.h"
+#include "appliance/ledger/ledger_channel.h"
+#include "tests/unit/hub_world.h"
+
+static const uint8_t document[] = "{}";
+
+static void
+add_customer(void)
+{
+	struct customer_add add = { .crm_account_id = "ACC-1" };
+
+	text_copy(add.name, sizeof add.name, "Mercedes-Benz AG");
+	ask(OP_CUSTOMER_ADD, &add, 0);
+}
+
+/* --- invoices
+ * ---------------------------------------------------------------------- */
+
+static void
+add_channel(void)
+{
+	struct channel_document books = { .name = "books",
+		.url = "https://books.example/hook",
+		.secret = "whsec_test" };
+	struct buf bytes = { .len = 0 };
+
+	record_write_msgpack(&bytes, &channel_document_record, &books);
+	const struct ledger_channel_add add = { CHANNEL_WEBHOOK, ALERT_INFO,
+		CHANNEL_INVOICES, { bytes.data, (uint32_t)bytes.len } };
+	struct command command =
+	    world_command(&world, LEDGER_CHANNEL_ADD, ACTOR_USER, 1, &add);
+
+	ck_assert_int_eq(world_do(&world, &command), 0);
+	arena_release(&command.arena);
+	buf_release(&bytes);
+}
+
+/* Of a month that ended so many days ago. */
+static int
+invoice(struct billing_invoice_view *out, int32_t ago, bool again)
+{
+	struct hub_invoice_add request = {
+		.asked = { .customer_crm_id = "ACC-1",
+		    .again = again,
+		    .incomplete = true },
+		.first = WORLD_TODAY - ago - 27,
+		.last = WORLD_TODAY - ago,
+		.total = 2700000,
+		.currency = "EUR",
+		.document = { document, sizeof document - 1 },
+	};
+	struct command command =
+	    world_command(&world, LEDGER_HUB_INVOICE, ACTOR_KEY, 1, &request);
+	int err = world_do(&world, &command);
+
+	if (err == 0 && out != NULL)
+		memcpy(out, command.said, sizeof *out);
+	arena_release(&command.arena);
+	return err;
+}
+
+struct gathered {
+	struct state_delivery items[16];
+	size_t n;
+};
+
+static int
+gather(void *ctx, const struct state_delivery *delivery)
+{
+	struct gathered *gathered = ctx;
+
+	ck_assert_uint_lt(gathered->n, 16);
+	gathered->items[gathered->n++] = *delivery;
+	return 0;
+}
+
+static struct gathered
+outbox(void)
+{
+	struct gathered gathered = { .n = 0 };
+	struct ledger_view *view;
+
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	ck_assert_int_eq(ledger_each_delivery(view, gather, &gathered), 0);
+	ledger_view_close(view);
+	return gathered;
+}
+
+static void
+deliver(const struct state_delivery *delivery, bool delivered)
+{
+	struct ledger_delivered result = {
+		.row = delivery->row,
+		.channel = delivery->channel,
+		.delivered = delivered,
+		.error = "it answered 500",
+		.due_at = world.now + 5000,
+		.attempts_max = 1,
+	};
+	struct command command =
+	    world_command(&world, LEDGER_DELIVERED, ACTOR_SITE, 0, &result);
+
+	memcpy(result.id, delivery->id, sizeof result.id);
+	ck_assert_int_eq(world_do(&world, &command), 0);
+	arena_release(&command.arena);
+}
+
+START_TEST(an_invoice_that_arrived_does_not_wait_with_the_next_one)
+{
+	struct billing_invoice_view view;
+
+	add_customer();
+	add_channel();
+	ck_assert_int_eq(invoice(&view, 100, false), 0);
+	ck_assert_uint_eq(view.state, INVOICE_WAITING);
+	struct gathered all = outbox();
+
+	ck_assert_uint_eq(all.n, 1);
+	deliver(&all.items[0], true);
+	ck_assert_int_eq(invoice(&view, 40, false), 0);
+	ck_assert_uint_eq(view.state, INVOICE_WAITING);
+	all = outbox();
+	ck_assert_uint_eq(all.n, 1);
+	deliver(&all.items[0], false);
+	/* The first arrived, and nothing went wrong with it. */
+	ck_assert_int_eq(invoice(&view, 100, false), 0);
+	ck_assert_uint_eq(view.invoice, 1);
+	ck_assert_uint_eq(view.state, INVOICE_SENT);
+	ck_assert_uint_eq(view.attempts, 0);
+	ck_assert_str_eq(view.error, "");
+	ck_assert_uint_eq(outbox().n, 1);
+	/* So it is sent again when somebody asks for it. */
+	ck_assert_int_eq(invoice(&view, 100, true), 0);
+	ck_assert_uint_eq(view.state, INVOICE_WAITING);
+	all = outbox();
+	ck_assert_uint_eq(all.n, 2);
+	ck_assert_uint_eq(all.items[0].alert, 2);
+	ck_assert_uint_eq(all.items[1].alert, 1);
+	/* And what waits is owed once. */
+	ck_assert_int_eq(invoice(&view, 100, true), 0);
+	ck_assert_uint_eq(outbox().n, 2);
+}
+END_TEST
+
+Suite *
+suite(void)
+{
+	Suite *suite = suite_create("hub_money");
+	TCase *money = tcase_create("money");
+
+	tcase_add_checked_fixture(money, setup, teardown);
+	tcase_add_test(money,
+	    an_invoice_that_arrived_does_not_wait_with_the_next_one);
+	suite_add_tcase(suite, money);
+	return suite;
+}
