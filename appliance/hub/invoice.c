@@ -193,6 +193,47 @@ query_hub_invoices(struct query *q)
 	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 }
 
+/* --- what its bytes may tell of ----------------------------------------------- */
+
+struct knowing {
+	const struct state *state;
+	uint64_t known;
+};
+
+static int
+add_reports(void *ctx, uint64_t number)
+{
+	struct knowing *knowing = ctx;
+	struct arena arena = { .chunks = NULL };
+	struct hub_site site;
+	int err = hub_site(&site, knowing->state, number, &arena);
+
+	arena_release(&arena);
+	if (err == 0)
+		knowing->known += site.sequence;
+	return err;
+}
+
+int
+hub_invoice_known(uint64_t *known, const struct state *state,
+    const char *crm_account_id)
+{
+	struct knowing knowing = { state, 0 };
+	struct hub_account account;
+	uint64_t customer;
+	int err = hub_name(&customer, state, HUB_NAME_CRM, crm_account_id);
+
+	*known = 0;
+	if (err != 0)
+		return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+	err = hub_account(&account, state);
+	if (err == 0)
+		err = hub_each_site(state, customer, 0, add_reports, &knowing);
+	if (err == 0)
+		*known = knowing.known + account.credits;
+	return err;
+}
+
 /* --- may it be made --------------------------------------------------------------- */
 
 struct completeness {
@@ -240,9 +281,21 @@ check(struct batch *batch, struct command *command,
 		    "look at it: leasehold bill statement",
 		    "customer %s has nothing to pay for %s",
 		    asked->customer_crm_id, asked->period);
+	uint64_t known;
+	int err =
+	    hub_invoice_known(&known, &batch->state, asked->customer_crm_id);
+
+	if (err != 0)
+		return err;
+	/* It never changes: what came meanwhile would be on none. */
+	if (known != request->known)
+		return decide_refuse(command, ERR_BUSY, "ask again",
+		    "a report or a credit of customer %s came while the "
+		    "invoice was made",
+		    asked->customer_crm_id);
 	if (asked->incomplete)
 		return 0;
-	int err = hub_each_site(&batch->state, customer->row.customer, 0,
+	err = hub_each_site(&batch->state, customer->row.customer, 0,
 	    check_site, &c);
 
 	return err == 1 ? 0 : err;

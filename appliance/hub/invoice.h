@@ -23,6 +23,7 @@ struct command;
 /** LEDGER_HUB_INVOICE: made of what was asked for. */
 struct hub_invoice_add {
 	struct billing_invoice_add asked;
+	uint64_t known; /* hub_invoice_known() before its bytes were made */
 	int32_t first, last; /* days of the month */
 	int64_t total;
 	char currency[4]; /* "": there is nothing to pay for */
@@ -40,6 +41,14 @@ extern const struct record hub_invoice_record;
 /** ERR_NOT_FOUND_INTERNAL: there is none of that number. */
 int hub_invoice(struct hub_invoice *out, const struct state *state,
     uint64_t number, struct arena *arena);
+
+/**
+ * What of a customer's usage and credits is here, as a number that goes up with
+ * each report and credit: bytes that were made since it was taken, and before it
+ * changed, tell of all of it. 0: there is no such customer.
+ */
+int hub_invoice_known(uint64_t *known, const struct state *state,
+    const char *crm_account_id);
 
 int decide_hub_invoice(struct batch *batch, struct command *command);
 int fold_invoice(struct state *state, const struct row *row,

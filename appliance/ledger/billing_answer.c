@@ -167,6 +167,13 @@ answer_statement(struct asked *asked)
 }
 
 int
+billing_invoice_known(struct hub_invoice_add *out, struct ledger_view *view)
+{
+	return hub_invoice_known(&out->known, &view->state,
+	    out->asked.customer_crm_id);
+}
+
+int
 billing_invoice(struct hub_invoice_add *out, struct ledger_view *view,
     struct metering *metering, struct arena *arena, struct problem *problem)
 {

@@ -71,8 +71,11 @@ int billing_credits(struct billing_credit **credits, size_t *n,
 int billing_owed(struct hub_credit *out, struct ledger_view *view,
     struct metering *metering, struct arena *arena, struct problem *problem);
 
-/** What goes into the invoice that is asked for: fills in all but `asked`; bytes
- * in the arena. */
+/** Of the invoice that is asked for: fills in `known`. Before what was used is
+ * counted for the view of billing_invoice(). */
+int billing_invoice_known(struct hub_invoice_add *out,
+    struct ledger_view *view);
+/** What goes into it: fills in all but `asked` and `known`; bytes in the arena. */
 int billing_invoice(struct hub_invoice_add *out, struct ledger_view *view,
     struct metering *metering, struct arena *arena, struct problem *problem);
 

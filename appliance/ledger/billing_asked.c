@@ -179,6 +179,21 @@ credit_asked(const struct request *request)
 
 /* --- invoices ------------------------------------------------------------------ */
 
+/* Before what was used is counted: what comes from then on is seen to be missing
+ * when the invoice is decided on. */
+static int
+look_at_known(struct hub_invoice_add *invoice, const struct tenant *tenant)
+{
+	struct ledger_view *view;
+	int err = ledger_view_open(&view, tenant->ledger);
+
+	if (err != 0)
+		return err;
+	err = billing_invoice_known(invoice, view);
+	ledger_view_close(view);
+	return err;
+}
+
 static void
 run_invoice(struct work *work)
 {
@@ -186,7 +201,10 @@ run_invoice(struct work *work)
 	struct command *command = &call->write.command;
 	struct ledger_view *view;
 
-	command->err = open_view(&view, call->tenant, &command->problem);
+	command->err = look_at_known(call->own, call->tenant);
+	if (command->err == 0)
+		command->err =
+		    open_view(&view, call->tenant, &command->problem);
 	if (command->err != 0)
 		return;
 	command->err = billing_invoice(call->own, view,

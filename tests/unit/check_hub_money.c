@@ -1,6 +1,7 @@
 /* Invoices of a hub's account: what may be made, and what is told of
  * it, by commands alone. */
 #include "appliance/hub/invoice.h"
+#include "appliance/ledger/core.h"
 #include "appliance/ledger/ledger_channel.h"
 #include "tests/unit/hub_world.h"
 
@@ -37,14 +38,29 @@ add_channel(void)
 	buf_release(&bytes);
 }
 
+/* What is known of the customer now, as an invoice is begun. */
+static uint64_t
+known(void)
+{
+	struct ledger_view *view;
+	uint64_t known = 0;
+
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	ck_assert_int_eq(hub_invoice_known(&known, &view->state, "ACC-1"), 0);
+	ledger_view_close(view);
+	return known;
+}
+
 /* Of a month that ended so many days ago. */
 static int
-invoice(struct billing_invoice_view *out, int32_t ago, bool again)
+invoice(struct billing_invoice_view *out, int32_t ago, bool again,
+    uint64_t as_known)
 {
 	struct hub_invoice_add request = {
 		.asked = { .customer_crm_id = "ACC-1",
 		    .again = again,
 		    .incomplete = true },
+		.known = as_known,
 		.first = WORLD_TODAY - ago - 27,
 		.last = WORLD_TODAY - ago,
 		.total = 2700000,
@@ -113,34 +129,76 @@ START_TEST(an_invoice_that_arrived_does_not_wait_with_the_next_one)
 
 	add_customer();
 	add_channel();
-	ck_assert_int_eq(invoice(&view, 100, false), 0);
+	ck_assert_int_eq(invoice(&view, 100, false, known()), 0);
 	ck_assert_uint_eq(view.state, INVOICE_WAITING);
 	struct gathered all = outbox();
 
 	ck_assert_uint_eq(all.n, 1);
 	deliver(&all.items[0], true);
-	ck_assert_int_eq(invoice(&view, 40, false), 0);
+	ck_assert_int_eq(invoice(&view, 40, false, known()), 0);
 	ck_assert_uint_eq(view.state, INVOICE_WAITING);
 	all = outbox();
 	ck_assert_uint_eq(all.n, 1);
 	deliver(&all.items[0], false);
 	/* The first arrived, and nothing went wrong with it. */
-	ck_assert_int_eq(invoice(&view, 100, false), 0);
+	ck_assert_int_eq(invoice(&view, 100, false, 0), 0);
 	ck_assert_uint_eq(view.invoice, 1);
 	ck_assert_uint_eq(view.state, INVOICE_SENT);
 	ck_assert_uint_eq(view.attempts, 0);
 	ck_assert_str_eq(view.error, "");
 	ck_assert_uint_eq(outbox().n, 1);
 	/* So it is sent again when somebody asks for it. */
-	ck_assert_int_eq(invoice(&view, 100, true), 0);
+	ck_assert_int_eq(invoice(&view, 100, true, 0), 0);
 	ck_assert_uint_eq(view.state, INVOICE_WAITING);
 	all = outbox();
 	ck_assert_uint_eq(all.n, 2);
 	ck_assert_uint_eq(all.items[0].alert, 2);
 	ck_assert_uint_eq(all.items[1].alert, 1);
 	/* And what waits is owed once. */
-	ck_assert_int_eq(invoice(&view, 100, true), 0);
+	ck_assert_int_eq(invoice(&view, 100, true, 0), 0);
 	ck_assert_uint_eq(outbox().n, 2);
+}
+END_TEST
+
+/* As a report that was taken leaves the site. */
+static void
+take_report(uint64_t site)
+{
+	struct batch *batch = &world.ledger->batch;
+
+	ck_assert_int_eq(batch_begin(batch, world.now), 0);
+	struct row *row = batch_row(batch, ROW_REPORT_TAKEN);
+
+	ck_assert_ptr_nonnull(row);
+	row->u.report_taken = (struct row_report_taken){
+		.site = site,
+		.sequence = 1,
+		.time = world.now,
+		.receipt = { (const char *)document, sizeof document - 1 },
+	};
+	ck_assert_int_eq(batch_emit(batch), 0);
+	ck_assert_int_eq(batch_seal(batch), 0);
+	ck_assert_int_eq(batch_commit(batch), 0);
+}
+
+START_TEST(an_invoice_without_the_report_that_came_meanwhile_is_none)
+{
+	struct billing_invoice_view view;
+
+	vouch(30);
+	struct hub_generate request = order("OPP-1");
+
+	ask(OP_HUB_GENERATE, &request, 0);
+	bind("site-1", "default");
+	const uint64_t before = known();
+
+	take_report(1);
+	ck_assert_uint_ne(known(), before);
+	ck_assert_int_eq(invoice(NULL, 40, false, before), ERR_BUSY);
+	ck_assert_int_eq(invoice(&view, 40, false, known()), 0);
+	/* Once it is made it stays. */
+	ck_assert_int_eq(invoice(&view, 40, false, before), 0);
+	ck_assert_uint_eq(view.invoice, 1);
 }
 END_TEST
 
@@ -153,6 +211,8 @@ suite(void)
 	tcase_add_checked_fixture(money, setup, teardown);
 	tcase_add_test(money,
 	    an_invoice_that_arrived_does_not_wait_with_the_next_one);
+	tcase_add_test(money,
+	    an_invoice_without_the_report_that_came_meanwhile_is_none);
 	suite_add_tcase(suite, money);
 	return suite;
 }
