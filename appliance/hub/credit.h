@@ -21,6 +21,9 @@ struct hub_credit {
 	 * license alone; all as far as was reported. */
 	int64_t owed;
 	int64_t owed_license;
+	/** The customer's licenses are in several currencies, and have no one
+	 * sum: `owed` is that of the license. */
+	bool alone;
 };
 extern const struct record hub_credit_record;
 

@@ -30,6 +30,7 @@ struct crediting {
 	uint64_t site;
 	/* Of its month, before it: */
 	int64_t credited, credited_license;
+	int64_t credited_all; /* of no license, in the same currency */
 	uint32_t n;
 	bool known; /* it is there */
 	struct row_credit same;
@@ -75,6 +76,9 @@ see_credit(void *ctx, const struct row_credit *credit)
 	c->credited += credit->amount;
 	if (strcmp(credit->license_id, c->asked->license) == 0)
 		c->credited_license += credit->amount;
+	else if (credit->license_id[0] == '\0' &&
+	    strcmp(credit->currency, c->asked->currency) == 0)
+		c->credited_all += credit->amount;
 	return 0;
 }
 
@@ -225,10 +229,14 @@ check_amount(struct crediting *c)
 		    "what customer %s owes is in %s, not in %s",
 		    c->asked->customer_crm_id, request->currency,
 		    c->asked->currency);
-	if (one && amount > request->owed_license - c->credited_license)
-		return refuse_amount(c, request->owed_license,
-		    c->credited_license, c->asked->license);
-	if (amount > request->owed - c->credited)
+	int64_t credited = c->credited_license;
+
+	if (request->alone)
+		credited += c->credited_all;
+	if (one && amount > request->owed_license - credited)
+		return refuse_amount(c, request->owed_license, credited,
+		    c->asked->license);
+	if (!request->alone && amount > request->owed - c->credited)
 		return refuse_amount(c, request->owed, c->credited,
 		    "all licenses");
 	return 0;

@@ -145,6 +145,7 @@ billing_owed(struct hub_credit *out, struct ledger_view *view,
 	if (err == ERR_BAD_REQUEST && asked->license[0] != '\0') {
 		memset(problem, 0, sizeof *problem);
 		whose.license = asked->license;
+		out->alone = true;
 		err = billing_gather(&gathered, view, &whose, arena, problem);
 		if (err == 0)
 			err = make(&statement, &gathered, &period, metering,

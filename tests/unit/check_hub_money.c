@@ -1,5 +1,6 @@
-/* Invoices of a hub's account: what may be made, and what is told of
+/* Invoices and credits of a hub's account: what may be made, and what is told of
  * it, by commands alone. */
+#include "appliance/hub/credit.h"
 #include "appliance/hub/invoice.h"
 #include "appliance/ledger/core.h"
 #include "appliance/ledger/ledger_channel.h"
@@ -16,8 +17,7 @@ add_customer(void)
 	ask(OP_CUSTOMER_ADD, &add, 0);
 }
 
-/* --- invoices
- * ---------------------------------------------------------------------- */
+/* --- invoices ---------------------------------------------------------------------- */
 
 static void
 add_channel(void)
@@ -202,6 +202,66 @@ START_TEST(an_invoice_without_the_report_that_came_meanwhile_is_none)
 }
 END_TEST
 
+/* --- credits ----------------------------------------------------------------------- */
+
+/* Owed are 100.00 for that license; `alone`: there is no sum of all of them. */
+static int
+credit(const char *id, const char *license, const char *currency,
+    int64_t amount, bool alone)
+{
+	struct hub_credit request = {
+		.asked = { .customer_crm_id = "ACC-1",
+		    .amount = amount,
+		    .reason = CREDIT_OUTAGE },
+		.first = WORLD_TODAY,
+		.last = WORLD_TODAY + 20,
+		.owed = alone ? 10000 : 20000,
+		.owed_license = 10000,
+		.alone = alone,
+	};
+
+	text_copy(request.asked.credit_id, sizeof request.asked.credit_id, id);
+	text_copy(request.asked.license, sizeof request.asked.license, license);
+	text_copy(request.asked.currency, sizeof request.asked.currency,
+	    currency);
+	text_copy(request.currency, sizeof request.currency, currency);
+	struct command command =
+	    world_command(&world, LEDGER_HUB_CREDIT, ACTOR_KEY, 1, &request);
+	int err = world_do(&world, &command);
+
+	arena_release(&command.arena);
+	return err;
+}
+
+START_TEST(a_credit_in_one_currency_leaves_what_is_owed_in_another)
+{
+	char euros[64], dollars[64];
+	const struct hub_generated *made;
+
+	vouch(30);
+	struct hub_generate request = order("OPP-1");
+
+	made = ask(OP_HUB_GENERATE, &request, 0);
+	text_copy(euros, sizeof euros, made->license_id);
+	request = order("OPP-2");
+	text_copy(request.product.id, sizeof request.product.id, "canoe");
+	text_copy(request.entitlement.pricing.currency,
+	    sizeof request.entitlement.pricing.currency, "USD");
+	made = ask(OP_HUB_GENERATE, &request, 0);
+	text_copy(dollars, sizeof dollars, made->license_id);
+	bind("site-1", "mercedes");
+	ck_assert_int_eq(credit("CN-1", euros, "EUR", 8000, true), 0);
+	ck_assert_int_eq(credit("CN-2", dollars, "USD", 8000, true), 0);
+	/* And no more than what is owed for each. */
+	ck_assert_int_eq(credit("CN-3", dollars, "USD", 2001, true),
+	    ERR_CONFLICT);
+	ck_assert_int_eq(credit("CN-3", dollars, "USD", 2000, true), 0);
+	/* Of one currency the sum counts as well. */
+	ck_assert_int_eq(credit("CN-4", euros, "EUR", 2001, false),
+	    ERR_CONFLICT);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -213,6 +273,8 @@ suite(void)
 	    an_invoice_that_arrived_does_not_wait_with_the_next_one);
 	tcase_add_test(money,
 	    an_invoice_without_the_report_that_came_meanwhile_is_none);
+	tcase_add_test(money,
+	    a_credit_in_one_currency_leaves_what_is_owed_in_another);
 	suite_add_tcase(suite, money);
 	return suite;
 }
