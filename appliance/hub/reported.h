@@ -42,6 +42,11 @@ int hub_reported(struct hub_reported *out, const struct state *state,
 #define HUB_REFUSED_HOUR_MS INT64_C(3600000)
 /** Of one report, that are told one by one. */
 #define HUB_ROLLBACKS_MAX 16
+/** Rows that one report makes: that it was taken, how its site was started, its
+ * rollbacks, and what it shows and counts, in pieces. */
+#define HUB_REPORT_ROWS_MAX                                            \
+	(2 + HUB_ROLLBACKS_MAX + REPORT_ROWS_MAX / ROW_SHOWN_MAX + 1 + \
+	    REPORT_HOURS_MAX / ROW_SHOWN_MAX)
 /** Something that is wrong between a site and what it reported. */
 #define HUB_INCIDENTS_KEPT 100
 /** Newest first, to HUB_INCIDENTS_KEPT; non-zero stops. */

@@ -369,13 +369,9 @@ static const struct decision {
 	{ OP_HUB_REISSUE, BY_ADMINS, &hub_reissue_record, 1 + HUB_ISSUE_ONCE,
 	    decide_hub_reissue },
 	{ OP_HUB_REPORT_TAKE, BY(SITE), &hub_report_sent_record,
-	    SYNC_REPORTS_MAX *(
-		2 + HUB_ROLLBACKS_MAX + REPORT_ROWS_MAX / ROW_SHOWN_MAX),
-	    decide_hub_report_sent },
+	    SYNC_REPORTS_MAX *HUB_REPORT_ROWS_MAX, decide_hub_report_sent },
 	{ OP_HUB_REPORT_IMPORT, BY(SITE) | BY_ADMINS, &sync_file_record,
-	    SYNC_REPORTS_MAX *(
-		3 + HUB_ROLLBACKS_MAX + REPORT_ROWS_MAX / ROW_SHOWN_MAX),
-	    decide_hub_report },
+	    SYNC_REPORTS_MAX *HUB_REPORT_ROWS_MAX, decide_hub_report },
 	{ OP_HUB_GENERATE, BY_ADMINS, &hub_generate_record, 3,
 	    decide_hub_generate },
 	{ OP_HUB_PROVISION, BY_ADMINS, &hub_provision_record, 2,
