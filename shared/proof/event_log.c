@@ -62,7 +62,9 @@ read_head(struct algorithms *out, struct reader *r)
 
 	take(r, SHA1_BYTES);
 	const uint32_t size = take_le(r, 4);
-	struct reader event = { take(r, size), size, r->failed };
+	const uint8_t *bytes = take(r, size);
+	/* One after the other: what is not there has no length. */
+	struct reader event = { bytes, size, r->failed };
 	const uint8_t *name = take(&event, sizeof signature);
 
 	take(&event, 8);
