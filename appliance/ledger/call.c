@@ -208,7 +208,7 @@ request_refuse(const struct request *request, int err,
 {
 	struct address to = address_of(request);
 
-	if (request->tenant != NULL)
+	if (request->tenant != NULL && usage_counts(request->op))
 		usage_error(request->tenant);
 	if (err == ERR_RATE_LIMITED)
 		request->process->counts.rate_limited++;
@@ -476,7 +476,7 @@ call_answer(struct call *call)
 
 	if (call->began != 0)
 		usage_took(call->tenant, usage_clock_ns() - call->began);
-	if (call->began != 0 && command->err != 0)
+	if (call->began != 0 && command->err != 0 && usage_counts(call->op))
 		usage_error(call->tenant);
 	if (front != NULL) {
 		struct address to = { front, call->conn, call->tag,

@@ -320,8 +320,8 @@ is_used_up(const struct request *request)
 	const struct operation *op = request->op;
 	struct problem problem;
 
-	if (usage_call(request->tenant) || is_of_the_site(op) ||
-	    op->scope == SCOPE_OPEN || op->scope == SCOPE_RETURN ||
+	if (!usage_counts(op) || usage_call(request->tenant) ||
+	    is_of_the_site(op) || op->scope == SCOPE_RETURN ||
 	    (op->path == NULL && op->id != OP_LEASE_CHECKOUT &&
 		op->id != OP_BORROW_TAKE))
 		return false;

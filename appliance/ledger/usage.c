@@ -71,6 +71,12 @@ is_used_up(const struct tenant_entry *entry)
 }
 
 bool
+usage_counts(const struct operation *op)
+{
+	return op->scope != SCOPE_OPEN;
+}
+
+bool
 usage_call(struct tenant *tenant)
 {
 	usage_of(tenant)->calls++;

@@ -12,6 +12,9 @@
 
 /** What the store has of today, before anything is counted. */
 int usage_load(struct process *process);
+/** Is it the tenant's? What needs no credential is anybody's: a stranger must not
+ * use up the calls of others. */
+bool usage_counts(const struct operation *op);
 /** A request of the tenant is handled; false: its calls of the day are used up.
  */
 bool usage_call(struct tenant *tenant);

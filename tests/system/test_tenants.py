@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 import ssl
 
+from api import Api
 from harness import (Agent, App, Site, World, binary, expect, main, run,
                      terms, wait_for)
 
@@ -315,6 +316,16 @@ def what_a_tenant_does_is_counted_and_limited():
     with World() as world:
         site = site_of(world)
         mercedes = Tenant(site, "mercedes", "--calls-per-day", "6")
+        # A stranger's calls are not the tenant's.
+        stranger = Api(site, "")
+        for i in range(8):
+            refused = stranger.raw(
+                "POST", "/api/v1/session",
+                json.dumps({"login": "nobody%d" % i, "password": "x" * 12}),
+                {"Host": mercedes.url.split("/")[2],
+                 "Content-Type": "application/json"})
+            expect(refused.status in (401, 429), refused)
+        stranger.close()
         for _ in range(6):
             shown = mercedes.cli("license", "list")
             expect(shown.status == 0, shown.err)
