@@ -453,6 +453,29 @@ START_TEST(a_long_document_that_nobody_waits_for_is_left)
 }
 END_TEST
 
+START_TEST(a_head_request_leaves_a_long_document)
+{
+	const struct billing_document document = { .format = BILLING_AS_CSV,
+		.data = { "a,b\r\n", 5 },
+		.more = true };
+
+	visitor_open(&v, &world);
+	visitor_asks(&v, "HEAD",
+	    "/api/v1/billing/"
+	    "overage?start_date=2026-01-01&end_date=2026-01-31",
+	    "Authorization: Bearer clsk_a\r\n", NULL);
+	ledger_hears(&world, WIRE_CALL);
+	ledger_replies(&world, &billing_document_record, &document);
+	ledger_hears(&world, WIRE_ABANDONED);
+	ck_assert_uint_eq(world.heard.op, OP_BILLING_OVERAGE);
+	/* Nothing of it is taken for the next answer. */
+	visitor_asks(&v, "GET", "/healthz", "Connection: close\r\n", NULL);
+	while (visitor_hears(&v) != 0)
+		ck_assert(!visitor_got(&v, "a,b"));
+	visitor_leave(&v);
+}
+END_TEST
+
 START_TEST(a_head_request_is_a_get_without_a_body)
 {
 	visitor_open(&v, &world);
@@ -503,6 +526,7 @@ call_case(void)
 	tcase_add_test(call, a_refusal_has_its_status_and_hint);
 	tcase_add_test(call, an_answer_for_another_call_is_dropped);
 	tcase_add_test(call, a_long_document_that_nobody_waits_for_is_left);
+	tcase_add_test(call, a_head_request_leaves_a_long_document);
 	tcase_add_test(call, a_head_request_is_a_get_without_a_body);
 	return call;
 }
