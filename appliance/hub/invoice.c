@@ -3,6 +3,7 @@
 
 #include "appliance/hub/decide.h"
 #include "appliance/ledger/borrow.h"
+#include "appliance/ledger/credits.h"
 #include "appliance/ledger/ledger_channel.h"
 #include "appliance/ledger/view_query.h"
 
@@ -195,10 +196,21 @@ query_hub_invoices(struct query *q)
 
 /* --- what its bytes may tell of ----------------------------------------------- */
 
+/** Above the number of any report. */
+#define ALL_REPORTED (UINT64_C(1) << 53)
+
 struct knowing {
 	const struct state *state;
+	int32_t first, last;
 	uint64_t known;
 };
+
+static bool
+has_reported(const struct hub_site *site, int32_t last)
+{
+	return site->sequence != 0 &&
+	    site->time >= ((int64_t)last + 1) * DAY_MS;
+}
 
 static int
 add_reports(void *ctx, uint64_t number)
@@ -210,27 +222,37 @@ add_reports(void *ctx, uint64_t number)
 
 	arena_release(&arena);
 	if (err == 0)
-		knowing->known += site.sequence;
+		knowing->known += has_reported(&site, knowing->last)
+		    ? ALL_REPORTED
+		    : site.sequence;
 	return err;
+}
+
+static int
+add_credit(void *ctx, const struct row_credit *credit)
+{
+	struct knowing *knowing = ctx;
+
+	knowing->known += credit->first == knowing->first;
+	return 0;
 }
 
 int
 hub_invoice_known(uint64_t *known, const struct state *state,
-    const char *crm_account_id)
+    const char *crm_account_id, int32_t first, int32_t last)
 {
-	struct knowing knowing = { state, 0 };
-	struct hub_account account;
+	struct knowing knowing = { state, first, last, 0 };
 	uint64_t customer;
 	int err = hub_name(&customer, state, HUB_NAME_CRM, crm_account_id);
 
 	*known = 0;
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
-	err = hub_account(&account, state);
+	err = hub_each_site(state, customer, 0, add_reports, &knowing);
 	if (err == 0)
-		err = hub_each_site(state, customer, 0, add_reports, &knowing);
+		err = state_each_credit(state, customer, add_credit, &knowing);
 	if (err == 0)
-		*known = knowing.known + account.credits;
+		*known = knowing.known;
 	return err;
 }
 
@@ -239,7 +261,7 @@ hub_invoice_known(uint64_t *known, const struct state *state,
 struct completeness {
 	struct batch *batch;
 	struct command *command;
-	int64_t end; /* of the month, ms */
+	int32_t last; /* day of the month */
 };
 
 static int
@@ -251,7 +273,7 @@ check_site(void *ctx, uint64_t number)
 	char until[CLOCK_TEXT_SIZE];
 	int err = hub_site(&site, &c->batch->state, number, &command->arena);
 
-	if (err != 0 || (site.sequence != 0 && site.time >= c->end))
+	if (err != 0 || has_reported(&site, c->last))
 		return err;
 	clock_format_date(until, (int32_t)(site.time / DAY_MS));
 	(void)decide_refuse_field(command, "period", ERR_CONFLICT,
@@ -269,10 +291,9 @@ check(struct batch *batch, struct command *command,
 {
 	const struct hub_invoice_add *request = command->request;
 	const struct billing_invoice_add *asked = &request->asked;
-	struct completeness c = { batch, command,
-		((int64_t)request->last + 1) * DAY_MS };
+	struct completeness c = { batch, command, request->last };
 
-	if (batch->place.time < c.end)
+	if (batch->place.time < ((int64_t)request->last + 1) * DAY_MS)
 		return decide_refuse_field(command, "period", ERR_CONFLICT,
 		    "look at what there is: leasehold bill statement",
 		    "%s is not over", asked->period);
@@ -282,8 +303,8 @@ check(struct batch *batch, struct command *command,
 		    "customer %s has nothing to pay for %s",
 		    asked->customer_crm_id, asked->period);
 	uint64_t known;
-	int err =
-	    hub_invoice_known(&known, &batch->state, asked->customer_crm_id);
+	int err = hub_invoice_known(&known, &batch->state,
+	    asked->customer_crm_id, request->first, request->last);
 
 	if (err != 0)
 		return err;

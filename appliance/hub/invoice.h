@@ -43,12 +43,14 @@ int hub_invoice(struct hub_invoice *out, const struct state *state,
     uint64_t number, struct arena *arena);
 
 /**
- * What of a customer's usage and credits is here, as a number that goes up with
- * each report and credit: bytes that were made since it was taken, and before it
- * changed, tell of all of it. 0: there is no such customer.
+ * What of a customer's usage and credits of a month is here, as a number that
+ * goes up with each report and credit that may stand in its invoice: bytes that
+ * were made since it was taken, and before it changed, tell of all of it. A site
+ * that has reported beyond the month adds nothing to it any more. 0: there is no
+ * such customer.
  */
 int hub_invoice_known(uint64_t *known, const struct state *state,
-    const char *crm_account_id);
+    const char *crm_account_id, int32_t first, int32_t last);
 
 int decide_hub_invoice(struct batch *batch, struct command *command);
 int fold_invoice(struct state *state, const struct row *row,

@@ -169,8 +169,14 @@ answer_statement(struct asked *asked)
 int
 billing_invoice_known(struct hub_invoice_add *out, struct ledger_view *view)
 {
+	const char *text = out->asked.period;
+	struct billing_period period;
+
+	/* Who makes the bytes says what is wrong with it. */
+	if (billing_period_read(&period, text, strlen(text)) != 0)
+		return 0;
 	return hub_invoice_known(&out->known, &view->state,
-	    out->asked.customer_crm_id);
+	    out->asked.customer_crm_id, period.first, period.last);
 }
 
 int

@@ -38,15 +38,18 @@ add_channel(void)
 	buf_release(&bytes);
 }
 
-/* What is known of the customer now, as an invoice is begun. */
+/* What is known of the customer and the month that ended so many days ago, as its
+ * invoice is begun. */
 static uint64_t
-known(void)
+known(int32_t ago)
 {
 	struct ledger_view *view;
 	uint64_t known = 0;
 
 	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
-	ck_assert_int_eq(hub_invoice_known(&known, &view->state, "ACC-1"), 0);
+	ck_assert_int_eq(hub_invoice_known(&known, &view->state, "ACC-1",
+			     WORLD_TODAY - ago - 27, WORLD_TODAY - ago),
+	    0);
 	ledger_view_close(view);
 	return known;
 }
@@ -129,13 +132,13 @@ START_TEST(an_invoice_that_arrived_does_not_wait_with_the_next_one)
 
 	add_customer();
 	add_channel();
-	ck_assert_int_eq(invoice(&view, 100, false, known()), 0);
+	ck_assert_int_eq(invoice(&view, 100, false, known(100)), 0);
 	ck_assert_uint_eq(view.state, INVOICE_WAITING);
 	struct gathered all = outbox();
 
 	ck_assert_uint_eq(all.n, 1);
 	deliver(&all.items[0], true);
-	ck_assert_int_eq(invoice(&view, 40, false, known()), 0);
+	ck_assert_int_eq(invoice(&view, 40, false, known(40)), 0);
 	ck_assert_uint_eq(view.state, INVOICE_WAITING);
 	all = outbox();
 	ck_assert_uint_eq(all.n, 1);
@@ -160,9 +163,9 @@ START_TEST(an_invoice_that_arrived_does_not_wait_with_the_next_one)
 }
 END_TEST
 
-/* As a report that was taken leaves the site. */
+/* As a report that was taken leaves the site: it ends so many days ago. */
 static void
-take_report(uint64_t site)
+take_report(uint64_t site, uint64_t sequence, int64_t ago)
 {
 	struct batch *batch = &world.ledger->batch;
 
@@ -172,8 +175,8 @@ take_report(uint64_t site)
 	ck_assert_ptr_nonnull(row);
 	row->u.report_taken = (struct row_report_taken){
 		.site = site,
-		.sequence = 1,
-		.time = world.now,
+		.sequence = sequence,
+		.time = world.now - ago * WORLD_DAY,
 		.receipt = { (const char *)document, sizeof document - 1 },
 	};
 	ck_assert_int_eq(batch_emit(batch), 0);
@@ -190,14 +193,20 @@ START_TEST(an_invoice_without_the_report_that_came_meanwhile_is_none)
 
 	ask(OP_HUB_GENERATE, &request, 0);
 	bind("site-1", "default");
-	const uint64_t before = known();
+	uint64_t before = known(40);
 
-	take_report(1);
-	ck_assert_uint_ne(known(), before);
+	take_report(1, 1, 50);
 	ck_assert_int_eq(invoice(NULL, 40, false, before), ERR_BUSY);
-	ck_assert_int_eq(invoice(&view, 40, false, known()), 0);
-	/* Once it is made it stays. */
+	before = known(40);
+	take_report(1, 2, 30);
+	ck_assert_int_eq(invoice(NULL, 40, false, before), ERR_BUSY);
+	/* From then on the site says nothing more of that month. */
+	before = known(40);
+	take_report(1, 3, 0);
+	ck_assert_uint_eq(known(40), before);
 	ck_assert_int_eq(invoice(&view, 40, false, before), 0);
+	/* Once it is made it stays. */
+	ck_assert_int_eq(invoice(&view, 40, false, 0), 0);
 	ck_assert_uint_eq(view.invoice, 1);
 }
 END_TEST
