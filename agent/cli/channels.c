@@ -224,12 +224,17 @@ add_delivery(struct table *table, const struct delivery_view *delivery)
 	if (delivery->alert != 0)
 		table_cell(table, "alert-%llu",
 		    (unsigned long long)delivery->alert);
+	else if (delivery->customer != 0)
+		table_cell(table, "CUST-%05llu",
+		    (unsigned long long)delivery->customer);
 	else
 		table_cell(table, "invoice %llu",
 		    (unsigned long long)delivery->invoice);
 	table_cell(table, "channel-%llu",
 	    (unsigned long long)delivery->channel);
-	table_cell(table, "%s", alert_event_names[delivery->event]);
+	table_cell(table, "%s",
+	    delivery->news[0] != '\0' ? delivery->news
+				      : alert_event_names[delivery->event]);
 	table_cell(table, "%s", delivery_state_names[delivery->state]);
 	table_cell(table, "%u", delivery->attempts);
 	table_cell(table, "%s", due);

@@ -416,8 +416,8 @@ const struct command_spec commands[] = {
 	    "send alerts there too: https://..., mail addresses, or syslog "
 	    "(admin)",
 	    "  --least S     info, warning or critical: what goes there\n"
-	    "  --takes T     alerts (default); of a hub also invoices, to a "
-	    "webhook\n",
+	    "  --takes T     alerts (default); of a hub also invoices or crm, "
+	    "to a webhook\n",
 	    "leasehold alerts channel add ops https://chat.plant.example/hook",
 	    channel_add },
 	{ "alerts channel list", "", "where alerts go (admin)", NULL,
@@ -427,7 +427,7 @@ const struct command_spec commands[] = {
 	    "leasehold alerts channel remove channel-2", channel_remove },
 	{ "alerts channel test", "CHANNEL", "send a test there (admin)", NULL,
 	    "leasehold alerts channel test channel-2", channel_test },
-	{ "outbox list", "", "alerts that are on their way (admin)",
+	{ "outbox list", "", "what is on its way to channels (admin)",
 	    "  --dead        those alone that are given up\n",
 	    "leasehold outbox list --dead", outbox_list },
 	{ "outbox retry", "DELIVERY", "try one again, now (admin)", NULL,

@@ -54,7 +54,8 @@ struct courier_bound {
 
 /* --- deliveries ------------------------------------------------------------- */
 
-#define COURIER_BODY_MAX ((size_t)16 << 10)
+/** An invoice has room. */
+#define COURIER_BODY_MAX ((size_t)32 << 10)
 #define COURIER_HEADERS_MAX 8
 #define COURIER_TO_MAX 16
 

@@ -1,4 +1,5 @@
 /* Licenses: ordered from the CRM, and issued for a site. */
+#include "appliance/hub/crm.h"
 #include "appliance/hub/decide.h"
 
 #include "shared/base/clock.h"
@@ -184,8 +185,12 @@ hub_issue(struct hub_order *order, struct batch *batch, struct command *command,
 	r->token = token;
 	r->by = decide_actor(&command->who);
 	err = batch_emit(batch);
-	return err == 0
-	    ? hub_order(order, &batch->state, order->row.order, &command->arena)
+	if (err == 0)
+		err = hub_order(order, &batch->state, order->row.order,
+		    &command->arena);
+	/* Later ones are what became of it: who decides on that tells it. */
+	return err == 0 && order->serial == 1
+	    ? hub_tell_license(batch, command, CRM_LICENSE_PROVISIONED, order)
 	    : err;
 }
 
@@ -438,8 +443,10 @@ emit_order(struct hub_order *out, struct batch *batch, struct command *command,
 	    sizeof r->terms.customer.name);
 	r->by = decide_actor(&command->who);
 	err = batch_emit(batch);
+	if (err == 0)
+		err = hub_order(out, &batch->state, last + 1, &command->arena);
 	return err == 0
-	    ? hub_order(out, &batch->state, last + 1, &command->arena)
+	    ? hub_tell_license(batch, command, CRM_LICENSE_GENERATED, out)
 	    : err;
 }
 

@@ -1,6 +1,7 @@
 /* Decide on reports of sites: verified whole, then journaled, and answered with
  * one sealed file of a receipt and of what changed in the licenses of the site.
  * What is refused is a row too, and changes no figure. */
+#include "appliance/hub/crm.h"
 #include "appliance/hub/decide.h"
 #include "appliance/hub/measured.h"
 #include "appliance/hub/reported.h"
@@ -212,7 +213,10 @@ emit_shown(struct importing *in)
 	    arena_alloc(&in->arena, ROW_SHOWN_MAX * sizeof *licenses);
 	struct row_shown_overage *overage =
 	    arena_alloc(&in->arena, ROW_SHOWN_MAX * sizeof *overage);
-	int err = licenses != NULL && overage != NULL ? 0 : ERR_NOMEM;
+	struct hub_crm_shown *before = arena_alloc(&in->arena, sizeof *before);
+	int err = licenses != NULL && overage != NULL && before != NULL
+	    ? 0
+	    : ERR_NOMEM;
 
 	for (uint32_t at = 0; err == 0 &&
 	     (at == 0 || at < found->n_overage || at < found->n_installed);
@@ -246,8 +250,16 @@ emit_shown(struct importing *in)
 		for (uint32_t i = 0; i < r->overage.count && err == 0; i++)
 			err = show_overage(&overage[i], in,
 			    &found->overage[at + i]);
+		const struct row_report_shown shown = *r;
+
+		if (err == 0)
+			err =
+			    hub_tell_before(before, &in->batch->state, &shown);
 		if (err == 0)
 			err = batch_emit(in->batch);
+		if (err == 0)
+			err = hub_tell_shown(in->batch, in->command, &in->site,
+			    before, &shown);
 	}
 	return err;
 }

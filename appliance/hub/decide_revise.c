@@ -1,5 +1,6 @@
 /* What becomes of a license that was issued: renewed, suspended, resumed,
  * cancelled. */
+#include "appliance/hub/crm.h"
 #include "appliance/hub/decide.h"
 
 #include "shared/base/clock.h"
@@ -15,6 +16,12 @@ static const uint32_t changes[] = {
 	[REVISION_SUSPENDED] = LICENSE_SUSPEND,
 	[REVISION_RESUMED] = LICENSE_RESUME,
 	[REVISION_CANCELLED] = LICENSE_CANCEL,
+};
+static const enum crm_event_kind told[] = {
+	[REVISION_RENEWED] = CRM_LICENSE_RENEWED,
+	[REVISION_SUSPENDED] = CRM_LICENSE_SUSPENDED,
+	[REVISION_RESUMED] = CRM_LICENSE_RESUMED,
+	[REVISION_CANCELLED] = CRM_LICENSE_CANCELLED,
 };
 
 /* A renewal carries the whole new license, and who signed it. */
@@ -101,9 +108,11 @@ emit_revision(struct hub_order *order, struct batch *batch,
 	r->token = token;
 	r->by = decide_actor(&command->who);
 	err = batch_emit(batch);
-	return err == 0
-	    ? hub_order(order, &batch->state, order->row.order, &command->arena)
-	    : err;
+	if (err == 0)
+		err = hub_order(order, &batch->state, order->row.order,
+		    &command->arena);
+	return err == 0 ? hub_tell_license(batch, command, told[what], order)
+			: err;
 }
 
 static int

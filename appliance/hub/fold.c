@@ -439,6 +439,8 @@ fold_hub(struct state *state, const struct row *row,
 		return fold_issued(state, row, place);
 	case ROW_LICENSE_REVISED:
 		return fold_revised(state, row, place);
+	case ROW_LICENSE_EXPIRED:
+		return fold_expired(state, row);
 	case ROW_CREDIT_ADDED:
 		return fold_credit(state, row);
 	case ROW_INVOICE_MADE:

@@ -49,6 +49,8 @@
  *              admin confirms it, the old key is retired, what is in force is
  *              issued anew
  *
+ *   crm      what of all this a CRM is told (crm.h)
+ *
  *   person   whose contact somebody is, for an export; and taken out when he is
  *              erased (person.h)
  *
@@ -62,7 +64,7 @@
  *   148 invoice.made         149 invoice.again (these two: invoice.h)
  *   156 image.added             157 image.removed
  *   158 site.measured (these three: measured.h)
- *   162 site.reissued
+ *   162 site.reissued           163 license.expired (expire.h)
  * Tables (all of the logical dump): hub_account, hub_customers, hub_names,
  * hub_orders, hub_issued, hub_revised, hub_sites,
  * hub_images, hub_measured.
@@ -74,6 +76,7 @@
 #ifndef APPLIANCE_HUB_HUB_H
 #define APPLIANCE_HUB_HUB_H
 
+#include "appliance/hub/expire.h"
 #include "appliance/hub/renew.h"
 #include "appliance/ledger/core.h"
 
@@ -165,6 +168,9 @@ enum hub_name {
 	HUB_NAME_CREDIT = 'c', /* credit by its id */
 	HUB_NAME_INVOICE = 'i', /* invoice by "CUSTOMER/MONTH", see invoice.h */
 	HUB_NAME_SITE = 's', /* site by "SITE/TENANT" */
+	/** Last day of the contract that is known to be over, by the number of
+	 * the order. */
+	HUB_NAME_OVER = 'x',
 };
 /** Lists of a customer, in the same table. */
 #define HUB_LIST_ORDERS 'O'
@@ -230,6 +236,8 @@ int hub_sign(struct buf *token, const struct ledger *ledger,
 
 int fold_hub(struct state *state, const struct row *row,
     const struct fold_place *place);
+/** Of it, in expire.c. */
+int fold_expired(struct state *state, const struct row *row);
 
 /* --- decide ------------------------------------------------------------------- */
 
@@ -250,6 +258,7 @@ int decide_hub_renew(struct batch *batch, struct command *command);
 /** The process has looked what is owed: struct hub_credit. */
 int decide_hub_credit(struct batch *batch, struct command *command);
 int decide_hub_auto_renew(struct batch *batch, struct command *command);
+int decide_hub_expire(struct batch *batch, struct command *command);
 
 /* --- contract.c ----------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* Invoices: kept, decided on, told of. See invoice.h. */
 #include "appliance/hub/invoice.h"
 
+#include "appliance/hub/crm.h"
 #include "appliance/hub/decide.h"
 #include "appliance/ledger/borrow.h"
 #include "appliance/ledger/credits.h"
@@ -354,6 +355,8 @@ make(struct hub_invoice *out, struct batch *batch, struct command *command,
 	if (err == 0)
 		err = delivery_add_invoice(batch, r.number, r.customer,
 		    command->entropy);
+	if (err == 0)
+		err = hub_tell_invoice(batch, command, &r);
 	return err == 0
 	    ? hub_invoice(out, &batch->state, r.number, &command->arena)
 	    : err;

@@ -36,7 +36,7 @@ batch_begin(struct batch *batch, int64_t now_ms)
 	};
 	batch->n_rows = batch->n_grants = 0;
 	batch->fold_ns = 0;
-	batch->noted = false;
+	batch->noted = batch->owed = false;
 	batch->turned = false;
 	batch->erased = NULL;
 	buf_clear(&batch->bytes);
@@ -306,6 +306,8 @@ batch_commit(struct batch *batch)
 		return err;
 	}
 	ledger->clean_noted = false;
+	if (batch->owed)
+		atomic_store(&ledger->owed, true);
 	ledger->timing.commit_ns += core_now_ns() - start;
 	ledger->timing.commits++;
 	ledger->timing.rows += batch->n_rows;

@@ -49,6 +49,7 @@ struct batch {
 	struct buf bytes; /* rows as they are hashed and stored */
 	uint64_t fold_ns; /* in this batch */
 	bool noted; /* something changed outside of the journal: commit it */
+	bool owed; /* there is more for a channel */
 	bool turned; /* somebody is erased: all names lie under other keys */
 	struct command *erased; /* that asked for it */
 	bool ruled; /* another policy is in force: it holds if this does */
@@ -97,6 +98,7 @@ struct ledger {
 	bool clean_noted; /* the note stands in the store */
 	int (*fault)(void *ctx, const char *step);
 	void *fault_ctx;
+	atomic_bool owed; /* since somebody asked: ledger_owes() */
 	struct ledger_tally tally;
 	struct ledger_timing timing;
 	/* The same for other threads: struct ledger_figures. */

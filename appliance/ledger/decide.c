@@ -386,6 +386,8 @@ static const struct decision {
 	    decide_hub_revise },
 	{ LEDGER_HUB_RENEW, BY(SITE), &hub_auto_renew_record, 2,
 	    decide_hub_auto_renew },
+	{ LEDGER_HUB_EXPIRE, BY(SITE), &hub_expire_record, 1,
+	    decide_hub_expire },
 	{ LEDGER_ACT, BY(SITE), &act_record, 2, decide_act },
 	{ LEDGER_ERASE_AGAIN, BY_ADMINS, &erase_again_record,
 	    1 + ERASURE_USERS_MAX, decide_erase_again },

@@ -35,6 +35,7 @@ struct owing {
 	struct state_delivery delivery;
 	const uint8_t *entropy;
 	uint64_t only;
+	const struct record_span *body; /* of news */
 	uint64_t channels[CHANNELS_MAX];
 	size_t n;
 };
@@ -117,9 +118,17 @@ owe(struct owing *owing, uint64_t channel)
 	crypto_generichash_update(&hash, number, sizeof number);
 	be64_write(number, owing->delivery.row);
 	crypto_generichash_update(&hash, number, sizeof number);
+	if (owing->delivery.part != 0) {
+		be64_write(number, owing->delivery.part);
+		crypto_generichash_update(&hash, number, sizeof number);
+	}
 	crypto_generichash_final(&hash, owing->delivery.id, DELIVERY_ID_BYTES);
 	owing->delivery.channel = channel;
-	return state_delivery_put(state, &owing->delivery);
+	owing->batch->owed = true;
+	err = state_delivery_put(state, &owing->delivery);
+	return err == 0 && owing->body != NULL
+	    ? state_delivery_body_put(state, &owing->delivery, owing->body)
+	    : err;
 }
 
 static int
@@ -174,6 +183,31 @@ delivery_add_invoice(struct batch *batch, uint64_t invoice, uint64_t customer,
 			.due_at = batch->place.time,
 		},
 		.entropy = entropy,
+	};
+
+	return owe_all(&owing);
+}
+
+int
+delivery_add_news(struct batch *batch, const struct delivery_news *news,
+    const uint8_t entropy[DELIVERY_ENTROPY])
+{
+	const uint64_t row = batch->state.counters.next_row - 1;
+	struct owing owing = {
+		.batch = batch,
+		.delivery = {
+			.row = row,
+			.part = news->part,
+			.of = CHANNEL_CRM,
+			.event = ALERT_EVENT_MADE,
+			.alert = row,
+			.subject = { .id = news->customer,
+			    .stage = news->event },
+			.created_at = batch->place.time,
+			.due_at = batch->place.time,
+		},
+		.entropy = entropy,
+		.body = &news->body,
 	};
 
 	return owe_all(&owing);
@@ -395,7 +429,7 @@ decide_delivered(struct batch *batch, struct command *command)
 	const struct ledger_delivered *request = command->request;
 	struct state_delivery delivery;
 	int err = state_delivery(&delivery, &batch->state, request->row,
-	    request->channel);
+	    request->channel, request->part);
 
 	if (err == ERR_NOT_FOUND_INTERNAL ||
 	    (err == 0 &&
@@ -411,7 +445,7 @@ decide_delivered(struct batch *batch, struct command *command)
 	delivery.status = request->status;
 	text_copy(delivery.error, sizeof delivery.error, request->error);
 	delivery.due_at = request->due_at;
-	/* What is worth money is tried until it is taken. */
+	/* What a hub owes is tried until it is taken. */
 	if (delivery.of == CHANNEL_ALERTS &&
 	    delivery.attempts >= request->attempts_max)
 		delivery.state = DELIVERY_IS_DEAD;

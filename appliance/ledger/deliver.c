@@ -33,7 +33,7 @@ struct going {
 	uint64_t serial;
 	uint64_t place;
 	uint64_t row, channel;
-	uint32_t attempts;
+	uint32_t part, attempts;
 	uint8_t id[DELIVERY_ID_BYTES];
 };
 
@@ -51,7 +51,8 @@ deliver_backoff_ms(const struct deliver_policy *policy, uint32_t attempts,
 	    (int64_t)((uint64_t)random * (uint64_t)(wait / 2) / UINT32_MAX);
 }
 
-/* Two that share a place wait for each other: no harm. */
+/* Two that share a place wait for each other: no harm; and parts of a row are of
+ * one customer, who has them in order. */
 static uint64_t
 place_of(uint64_t row, uint64_t channel)
 {
@@ -158,6 +159,7 @@ note(struct tenant *tenant, const struct going *going,
 	struct ledger_delivered delivered = {
 		.row = going->row,
 		.channel = going->channel,
+		.part = going->part,
 		.delivered = posted->outcome == COURIER_DELIVERED,
 		.status = posted->status,
 		.attempts_max = policy->attempts,
@@ -229,6 +231,7 @@ send_one(struct tenant *tenant, const struct delivery_job *job)
 		.place = place_of(job->row, job->channel),
 		.row = job->row,
 		.channel = job->channel,
+		.part = job->part,
 		.attempts = job->attempts,
 	};
 	memcpy(going->tenant, tenant->name, sizeof going->tenant);
@@ -267,10 +270,12 @@ struct looking {
 struct look {
 	struct looking *out;
 	struct state_delivery found[DELIVER_LOOK_MAX];
-	uint64_t *seen; /* channel and subject, hashed */
-	size_t n_seen;
+	uint64_t *seen; /* channel and subject, hashed: LANE_SLOTS; 0: free */
 	size_t n_lanes[2]; /* of them: of alerts, and of all else */
 };
+
+/* Twice as many as there may be lanes. */
+#define LANE_SLOTS ((size_t)4 * OUTBOX_MAX)
 
 static uint64_t
 lane_of(const struct state_delivery *delivery)
@@ -288,7 +293,7 @@ lane_of(const struct state_delivery *delivery)
 	crypto_generichash(hash, sizeof hash, (const uint8_t *)&of, sizeof of,
 	    NULL, 0);
 	memcpy(&lane, hash, sizeof lane);
-	return lane;
+	return lane | 1; /* 0 is none */
 }
 
 /* Is another before it, on the same way about the same? */
@@ -296,13 +301,26 @@ static bool
 is_behind(struct look *look, const struct state_delivery *delivery)
 {
 	uint64_t lane = lane_of(delivery);
+	size_t at = (lane >> 1) % LANE_SLOTS;
 
-	for (size_t i = 0; i < look->n_seen; i++)
-		if (look->seen[i] == lane)
+	for (; look->seen[at] != 0; at = (at + 1) % LANE_SLOTS)
+		if (look->seen[at] == lane)
 			return true;
-	look->seen[look->n_seen++] = lane;
+	look->seen[at] = lane;
 	look->n_lanes[delivery->of != CHANNEL_ALERTS]++;
 	return false;
+}
+
+/* One receiver that is slow, or gone, leaves room for the others: what a hub owes
+ * it has no bound, and a lane for each customer. */
+static bool
+is_full(const struct look *look, const struct state_delivery *delivery)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < look->out->n; i++)
+		n += look->found[i].channel == delivery->channel;
+	return delivery->of != CHANNEL_ALERTS && n >= DELIVER_CHANNEL_MAX;
 }
 
 static int
@@ -316,7 +334,8 @@ look_at(void *ctx, const struct state_delivery *delivery)
 	out->waiting++;
 	/* Those beyond wait for those before: they are looked at then. */
 	if (look->n_lanes[delivery->of != CHANNEL_ALERTS] == OUTBOX_MAX ||
-	    out->n == DELIVER_LOOK_MAX || is_behind(look, delivery))
+	    out->n == DELIVER_LOOK_MAX || is_full(look, delivery) ||
+	    is_behind(look, delivery))
 		return 0;
 	if (delivery->due_at > out->now) {
 		if (delivery->due_at < out->next_at)
@@ -361,10 +380,13 @@ run_look(struct work *work)
 	if (*err != 0)
 		return;
 	*look = (struct look){ .out = out };
-	look->seen =
-	    arena_alloc(&call->arena, 2 * OUTBOX_MAX * sizeof *look->seen);
-	*err = look->seen == NULL ? ERR_NOMEM
-				  : ledger_each_delivery(view, look_at, look);
+	look->seen = arena_alloc(&call->arena, LANE_SLOTS * sizeof *look->seen);
+	if (look->seen == NULL) {
+		*err = ERR_NOMEM;
+	} else {
+		memset(look->seen, 0, LANE_SLOTS * sizeof *look->seen);
+		*err = ledger_each_delivery(view, look_at, look);
+	}
 	if (*err == 0)
 		*err = make_jobs(look, view, &call->arena);
 	ledger_view_close(view);
@@ -377,6 +399,7 @@ give_up(struct tenant *tenant, const struct delivery_job *job)
 	struct ledger_delivered delivered = {
 		.row = job->row,
 		.channel = job->channel,
+		.part = job->part,
 		.delivered = true,
 	};
 
@@ -434,6 +457,10 @@ deliver_tick(struct tenant *tenant)
 {
 	struct deliver *deliver = tenant->deliver;
 	struct process *process = tenant->process;
+
+	/* Whoever was answered, or not, for the rows that owe it. */
+	if (ledger_owes(tenant->ledger))
+		deliver->woken = true;
 	bool due =
 	    deliver->next_at != 0 && clock_boottime_ms() >= deliver->next_at;
 

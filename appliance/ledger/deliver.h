@@ -1,5 +1,5 @@
 /*
- * Bringing alerts to their channels: what the outbox of a tenant owes goes to
+ * Bringing alerts, invoices and news to their channels: what the outbox of a tenant owes goes to
  * the courier as finished jobs, in order for one subject and channel, a few at
  * once; what becomes of each comes back as a command. What fails is tried again
  * later and later; what is on its way when a process dies is sent again with
@@ -16,6 +16,9 @@
 #define DELIVER_MAX 16
 /** Of one look at an outbox. */
 #define DELIVER_LOOK_MAX 8
+/** Of these, of what has no bound, to one channel: half of the threads that the
+ * courier has for deliveries. */
+#define DELIVER_CHANNEL_MAX 2
 
 extern const struct deliver_policy deliver_default;
 

@@ -591,6 +591,7 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_LICENSE_RELEASED:
 	case ROW_LICENSE_ISSUED:
 	case ROW_LICENSE_REVISED:
+	case ROW_LICENSE_EXPIRED:
 	case ROW_REPORT_TAKEN:
 	case ROW_CREDIT_ADDED:
 	case ROW_INVOICE_MADE:

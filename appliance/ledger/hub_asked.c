@@ -1,8 +1,9 @@
 /*
  * A hub's account around its ledger: the issuing key's random bytes are wiped
- * with the call that brought them, and contracts that go on by themselves are
- * looked for, by the clock alone.
+ * with the call that brought them, and contracts that go on by themselves, or
+ * are over, are looked for, by the clock alone.
  */
+#include "appliance/hub/expire.h"
 #include "appliance/hub/register.h"
 #include "appliance/hub/renew.h"
 #include "appliance/ledger/inside.h"
@@ -163,8 +164,10 @@ hub_verify_asked(const struct request *request)
 /* --- renewals --------------------------------------------------------------------- */
 
 struct due {
-	uint64_t orders[DUE_ONCE];
+	uint64_t orders[DUE_ONCE]; /* that renew */
 	uint32_t n;
+	uint64_t over[DUE_ONCE]; /* whose contract is over */
+	uint32_t n_over;
 };
 
 static void
@@ -178,6 +181,9 @@ run_look(struct work *work)
 	if (err == 0) {
 		err = hub_due(due->orders, &due->n, DUE_ONCE, view,
 		    process_now(call->process));
+		if (err == 0)
+			err = hub_over(due->over, &due->n_over, DUE_ONCE, view,
+			    process_now(call->process));
 		ledger_view_close(view);
 	}
 	call->write.command.err = err;
@@ -214,6 +220,33 @@ renew(struct tenant *tenant, uint64_t order)
 }
 
 static void
+finish_expiry(struct call *call)
+{
+	const struct hub_expire *expired = call->request;
+
+	if (call->write.command.err != 0)
+		log_warn("hub",
+		    "account %s: that order %" PRIu64
+		    " is over cannot be noted: %s",
+		    call->tenant->name, expired->order,
+		    err_str(call->write.command.err));
+	call_free(call);
+}
+
+static void
+expire(struct tenant *tenant, uint64_t order)
+{
+	const struct hub_expire asked = { .order = order };
+	struct call *call =
+	    call_new_own(tenant, LEDGER_HUB_EXPIRE, &asked, sizeof(asked));
+
+	if (call == NULL)
+		return;
+	call->finish = finish_expiry;
+	call_commit(call);
+}
+
+static void
 finish_look(struct call *call)
 {
 	const struct due *due = call->own;
@@ -221,6 +254,9 @@ finish_look(struct call *call)
 	if (call->write.command.err == 0)
 		for (uint32_t i = 0; i < due->n; i++)
 			renew(call->tenant, due->orders[i]);
+	if (call->write.command.err == 0)
+		for (uint32_t i = 0; i < due->n_over; i++)
+			expire(call->tenant, due->over[i]);
 	call_free(call);
 }
 
@@ -243,7 +279,7 @@ hub_tick(struct tenant *tenant)
 		call_free(call);
 		return;
 	}
-	due->n = 0;
+	*due = (struct due){ .n = 0 };
 	call->own = due;
 	call->finish = finish_look;
 	call_query(call, run_look);

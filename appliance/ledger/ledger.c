@@ -66,6 +66,12 @@ ledger_new(struct ledger **out, const struct ledger_options *options,
 	return 0;
 }
 
+bool
+ledger_owes(struct ledger *ledger)
+{
+	return atomic_exchange(&ledger->owed, false);
+}
+
 uint32_t
 ledger_store_format(const struct ledger *ledger)
 {

@@ -99,6 +99,7 @@ enum ledger_internal {
 	/** struct lease_ref: nobody works with it, as the policy has it. */
 	LEDGER_IDLE,
 	LEDGER_HUB_RENEW, /* struct hub_auto_renew; appliance/hub/hub.h */
+	LEDGER_HUB_EXPIRE, /* struct hub_expire; appliance/hub/expire.h */
 	LEDGER_HUB_CREDIT, /* struct hub_credit; appliance/hub/credit.h */
 	LEDGER_HUB_INVOICE, /* struct hub_invoice_add; appliance/hub/invoice.h */
 	LEDGER_UPDATE, /* struct ledger_update; ledger_update.h */
@@ -394,6 +395,9 @@ uint32_t ledger_store_format(const struct ledger *ledger);
  */
 int ledger_commit(struct ledger *ledger, struct command *const *commands,
     size_t n, int64_t now_ms, const struct ledger_observer *observer);
+
+/** Was anything owed to a channel since this was asked last? Any thread. */
+bool ledger_owes(struct ledger *ledger);
 
 void ledger_timing(struct ledger_timing *timing, const struct ledger *ledger);
 

@@ -1,11 +1,12 @@
 /*
- * Where alerts and a hub's invoices go, and what is on its way there, in the
+ * Where alerts, a hub's invoices and its news for a CRM go, and what is on its way there, in the
  * ledger's core. A channel is made and removed by rows; its name, address and
  * secret lie in a sealed document. What is owed to a channel is written in the
  * transaction of its row into an outbox, a table outside of the fold, and stays
  * there until somebody has taken it: so nothing is lost, and what is repeated
  * has the id it had. That of alerts is bounded, and what was tried often enough
- * is given up; what is worth money lies in one that has neither bound nor end.
+ * is given up; what a hub owes lies in one that has neither bound nor end, the
+ * bytes of news beside it.
  * It must not know how anything is brought there (deliver.h).
  */
 #ifndef APPLIANCE_LEDGER_LEDGER_CHANNEL_H
@@ -35,10 +36,12 @@ struct state_channel {
 struct state_delivery {
 	uint64_t row; /* that owes it */
 	uint64_t channel;
+	uint32_t part; /* of news for a CRM: a row may owe several */
 	uint8_t id[DELIVERY_ID_BYTES];
 	uint32_t of; /* enum channel_takes */
-	uint64_t alert; /* or the number of the invoice */
-	/** What is in order with it; of an invoice the customer is its id. */
+	uint64_t alert; /* or the number of the invoice; of news the row */
+	/** What is in order with it; of an invoice and of news the customer is
+	 * its id, and of news the kind (enum crm_event_kind) its stage. */
 	struct alert_subject subject;
 	uint32_t event; /* enum alert_event_kind */
 	uint32_t state; /* enum delivery_state */
@@ -57,13 +60,18 @@ int state_channel_read(struct state_channel *out, const struct record_span *key,
 /** The number of the next one. */
 int state_channel_next(uint64_t *number, const struct state *state);
 int state_delivery(struct state_delivery *out, const struct state *state,
-    uint64_t row, uint64_t channel);
+    uint64_t row, uint64_t channel, uint32_t part);
 int state_delivery_put(struct state *state,
     const struct state_delivery *delivery);
 int state_delivery_delete(struct state *state,
     const struct state_delivery *delivery);
 int state_delivery_read(struct state_delivery *out,
     const struct record_span *key, const struct record_span *value);
+/** What news say, beside them: it goes with them. Borrowed. */
+int state_delivery_body(struct record_span *out, const struct state *state,
+    const struct state_delivery *delivery);
+int state_delivery_body_put(struct state *state,
+    const struct state_delivery *delivery, const struct record_span *body);
 /** By its id; looks at all. */
 int state_delivery_find(struct state_delivery *out, const struct state *state,
     const char id_hex[33]);
@@ -78,10 +86,21 @@ int delivery_add(struct batch *batch, uint64_t alert,
  * that number. `customer`: what is his goes in order. */
 int delivery_add_invoice(struct batch *batch, uint64_t invoice,
     uint64_t customer, const uint8_t entropy[DELIVERY_ENTROPY]);
+/** Owe the row just emitted to every channel that takes crm: those bytes, after
+ * all else of that customer. */
+struct delivery_news {
+	uint32_t event; /* enum crm_event_kind */
+	uint32_t part; /* of the row: from 0 */
+	uint64_t customer;
+	struct record_span body;
+};
+int delivery_add_news(struct batch *batch, const struct delivery_news *news,
+    const uint8_t entropy[DELIVERY_ENTROPY]);
 /** How many channels would take it now. */
 int delivery_channels(uint32_t *n, const struct state *state,
     enum channel_takes of);
-/** What waits of that row; `worst` (NULL: nobody asks) is one of it. */
+/** What waits of the invoice that this row sent; `worst` (NULL: nobody asks) is
+ * one of it. */
 int delivery_waiting(uint32_t *n, struct state_delivery *worst,
     const struct state *state, uint64_t row);
 
@@ -93,6 +112,7 @@ struct ledger_channel_add {
 /** What became of a try. */
 struct ledger_delivered {
 	uint64_t row, channel;
+	uint32_t part;
 	uint8_t id[DELIVERY_ID_BYTES];
 	bool delivered;
 	uint32_t status;
@@ -108,6 +128,7 @@ int ledger_each_delivery(struct ledger_view *view,
 /** A job for the courier. */
 struct delivery_job {
 	uint64_t row, channel;
+	uint32_t part;
 	uint8_t id[DELIVERY_ID_BYTES];
 	uint32_t attempts;
 	enum courier_job kind;

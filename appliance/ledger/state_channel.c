@@ -3,8 +3,11 @@
 #include "appliance/ledger/ledger_channel.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
+#include "shared/rpc/messages_crm.h"
 
 #define DELIVERY_KEY (8 + 8)
+/* Of news a row may owe several. */
+#define DELIVERY_KEY_MAX (DELIVERY_KEY + 4)
 /* What it is of stands above what it tells. */
 #define OF_SHIFT 8
 
@@ -82,11 +85,29 @@ state_channel_next(uint64_t *number, const struct state *state)
 
 /* --- deliveries -------------------------------------------------------------- */
 
-static void
-write_key(uint8_t key[DELIVERY_KEY], uint64_t row, uint64_t channel)
+static size_t
+write_key(uint8_t key[DELIVERY_KEY_MAX], uint64_t row, uint64_t channel,
+    uint32_t part)
 {
 	be64_write(key, row);
 	be64_write(key + 8, channel);
+	if (part == 0)
+		return DELIVERY_KEY;
+	be32_write(key + 16, part);
+	return DELIVERY_KEY_MAX;
+}
+
+static bool
+read_key(struct state_delivery *out, const struct record_span *key)
+{
+	const uint8_t *at = key->data;
+
+	if (key->len != DELIVERY_KEY && key->len != DELIVERY_KEY_MAX)
+		return false;
+	out->row = be64_read(at);
+	out->channel = be64_read(at + 8);
+	out->part = key->len == DELIVERY_KEY_MAX ? be32_read(at + 16) : 0;
+	return true;
 }
 
 int
@@ -110,15 +131,12 @@ state_delivery_read(struct state_delivery *out, const struct record_span *key,
 	out->created_at = (int64_t)codec_get_u64(&r);
 	out->due_at = (int64_t)codec_get_u64(&r);
 	out->status = codec_get_u32(&r);
-	if (key->len != DELIVERY_KEY || r.left >= sizeof out->error ||
+	if (!read_key(out, key) || r.left >= sizeof out->error ||
 	    out->event > ALERT_EVENT_MADE || out->state > DELIVERY_IS_DEAD ||
 	    out->subject.kind >= ALERT_KINDS || out->of > CHANNEL_CRM ||
-	    out->subject.about > ALERT_OF_CHANNEL) {
+	    out->subject.about > ALERT_OF_CHANNEL ||
+	    (out->of == CHANNEL_CRM && out->subject.stage >= CRM_EVENT_KINDS))
 		r.failed = true;
-	} else {
-		out->row = be64_read(key->data);
-		out->channel = be64_read((const uint8_t *)key->data + 8);
-	}
 	if (!r.failed && r.left > 0)
 		codec_get_bytes(out->error, &r, r.left);
 	return codec_end(&r, "delivery");
@@ -126,20 +144,20 @@ state_delivery_read(struct state_delivery *out, const struct record_span *key,
 
 int
 state_delivery(struct state_delivery *out, const struct state *state,
-    uint64_t row, uint64_t channel)
+    uint64_t row, uint64_t channel, uint32_t part)
 {
 	struct record_span value;
-	uint8_t key[DELIVERY_KEY];
-
-	write_key(key, row, channel);
-	int err = store_get(&value, &state->txn, STORE_OUTBOX, key, sizeof key);
+	uint8_t key[DELIVERY_KEY_MAX];
+	size_t len = write_key(key, row, channel, part);
+	int err = store_get(&value, &state->txn, STORE_OUTBOX, key, len);
 
 	if (err == ERR_NOT_FOUND_INTERNAL)
-		err = store_get(&value, &state->txn, STORE_OUTBOX_KEPT, key,
-		    sizeof key);
-	return err != 0 ? err
-			: state_delivery_read(out,
-			      &(struct record_span){ key, sizeof key }, &value);
+		err =
+		    store_get(&value, &state->txn, STORE_OUTBOX_KEPT, key, len);
+	return err != 0
+	    ? err
+	    : state_delivery_read(out,
+		  &(struct record_span){ key, (uint32_t)len }, &value);
 }
 
 static enum store_table
@@ -153,9 +171,10 @@ int
 state_delivery_put(struct state *state, const struct state_delivery *delivery)
 {
 	struct codec_writer w = { .len = 0 };
-	uint8_t key[DELIVERY_KEY];
+	uint8_t key[DELIVERY_KEY_MAX];
+	size_t len =
+	    write_key(key, delivery->row, delivery->channel, delivery->part);
 
-	write_key(key, delivery->row, delivery->channel);
 	codec_put_u8(&w, CODEC_FORMAT);
 	codec_put_bytes(&w, delivery->id, sizeof delivery->id);
 	codec_put_u64(&w, delivery->alert);
@@ -170,18 +189,46 @@ state_delivery_put(struct state *state, const struct state_delivery *delivery)
 	codec_put_u64(&w, (uint64_t)delivery->due_at);
 	codec_put_u32(&w, delivery->status);
 	codec_put_bytes(&w, delivery->error, strlen(delivery->error));
-	return store_put(&state->txn, table_of(delivery), key, sizeof key,
-	    w.data, w.len);
+	return store_put(&state->txn, table_of(delivery), key, len, w.data,
+	    w.len);
 }
 
 int
 state_delivery_delete(struct state *state,
     const struct state_delivery *delivery)
 {
-	uint8_t key[DELIVERY_KEY];
+	uint8_t key[DELIVERY_KEY_MAX];
+	size_t len =
+	    write_key(key, delivery->row, delivery->channel, delivery->part);
+	int err = store_delete(&state->txn, table_of(delivery), key, len);
 
-	write_key(key, delivery->row, delivery->channel);
-	return store_delete(&state->txn, table_of(delivery), key, sizeof key);
+	if (err != 0 || delivery->of != CHANNEL_CRM)
+		return err;
+	err = store_delete(&state->txn, STORE_OUTBOX_BODIES, key, len);
+	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+}
+
+int
+state_delivery_body(struct record_span *out, const struct state *state,
+    const struct state_delivery *delivery)
+{
+	uint8_t key[DELIVERY_KEY_MAX];
+	size_t len =
+	    write_key(key, delivery->row, delivery->channel, delivery->part);
+
+	return store_get(out, &state->txn, STORE_OUTBOX_BODIES, key, len);
+}
+
+int
+state_delivery_body_put(struct state *state,
+    const struct state_delivery *delivery, const struct record_span *body)
+{
+	uint8_t key[DELIVERY_KEY_MAX];
+	size_t len =
+	    write_key(key, delivery->row, delivery->channel, delivery->part);
+
+	return store_put(&state->txn, STORE_OUTBOX_BODIES, key, len, body->data,
+	    body->len);
 }
 
 struct finding {
@@ -236,7 +283,9 @@ count_row(void *ctx, const struct record_span *key,
 	if (err != 0)
 		return err;
 	if (delivery.row != counting->row)
-		return 1; /* it is the next one's */
+		return 1; /* the rows behind it */
+	if (delivery.of != CHANNEL_INVOICES)
+		return 0;
 	if (counting->worst != NULL &&
 	    (counting->n == 0 || delivery.attempts > counting->worst->attempts))
 		*counting->worst = delivery;

@@ -71,7 +71,8 @@
 	X(STORE_CREDITS, "credits", 1)               \
 	X(STORE_MAINTENANCE, "maintenance", 1)       \
 	X(STORE_HUB_INVOICES, "hub_invoices", 1)     \
-	X(STORE_OUTBOX_KEPT, "outbox_kept", 0)
+	X(STORE_OUTBOX_KEPT, "outbox_kept", 0)       \
+	X(STORE_OUTBOX_BODIES, "outbox_bodies", 0)
 
 enum store_table {
 #define X(name, text, dumped) name,

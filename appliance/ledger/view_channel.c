@@ -6,6 +6,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
+#include "shared/rpc/messages_crm.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -142,6 +143,8 @@ view_delivery(void *ctx, const struct state_delivery *delivery)
 		.invoice =
 		    delivery->of == CHANNEL_INVOICES ? delivery->alert : 0,
 		.channel = delivery->channel,
+		.customer =
+		    delivery->of == CHANNEL_CRM ? delivery->subject.id : 0,
 		.event = delivery->event,
 		.state = delivery->state,
 		.attempts = delivery->attempts,
@@ -149,6 +152,9 @@ view_delivery(void *ctx, const struct state_delivery *delivery)
 		.due_at = dead ? 0 : delivery->due_at,
 		.status = delivery->status,
 	};
+	if (delivery->of == CHANNEL_CRM)
+		text_copy(item->news, sizeof item->news,
+		    crm_event_names[delivery->subject.stage]);
 	text_to_hex(item->delivery, delivery->id, sizeof delivery->id);
 	text_copy(item->error, sizeof item->error, delivery->error);
 	return 0;
@@ -361,6 +367,22 @@ make_invoice(struct delivery_job *out, struct ledger_view *view,
 			: err;
 }
 
+/* As it was said in the transaction of its row. */
+static int
+make_news(struct delivery_job *out, struct ledger_view *view,
+    const struct state_delivery *delivery,
+    const struct channel_document *document, int64_t now_ms,
+    struct arena *arena)
+{
+	struct record_span body;
+	int err = state_delivery_body(&body, &view->state, delivery);
+
+	return err == 0
+	    ? make_post(out, crm_event_names[delivery->subject.stage], &body,
+		  document, now_ms, arena)
+	    : err;
+}
+
 int
 ledger_delivery_job(struct delivery_job *out, struct ledger_view *view,
     const struct state_delivery *delivery, int64_t now_ms, struct arena *arena)
@@ -372,6 +394,7 @@ ledger_delivery_job(struct delivery_job *out, struct ledger_view *view,
 	*out = (struct delivery_job){
 		.row = delivery->row,
 		.channel = delivery->channel,
+		.part = delivery->part,
 		.attempts = delivery->attempts,
 	};
 	memcpy(out->id, delivery->id, sizeof out->id);
@@ -381,10 +404,14 @@ ledger_delivery_job(struct delivery_job *out, struct ledger_view *view,
 		err = open_document(&document, view, &channel, arena);
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_GONE : err;
-	err = delivery->of == CHANNEL_INVOICES
-	    ? make_invoice(out, view, delivery, &document, now_ms, arena)
-	    : make_alert(out, view, delivery, &channel, &document, now_ms,
-		  arena);
+	if (delivery->of == CHANNEL_INVOICES)
+		err =
+		    make_invoice(out, view, delivery, &document, now_ms, arena);
+	else if (delivery->of == CHANNEL_CRM)
+		err = make_news(out, view, delivery, &document, now_ms, arena);
+	else
+		err = make_alert(out, view, delivery, &channel, &document,
+		    now_ms, arena);
 	sodium_memzero(document.secret, sizeof document.secret);
 	return err == ERR_NOT_FOUND_INTERNAL ? ERR_GONE : err;
 }

@@ -394,6 +394,8 @@ static const struct {
 	[ROW_INVOICE_MADE] = { &row_invoice_record, "invoice.made" },
 	[ROW_INVOICE_AGAIN] = { &row_invoice_again_record, "invoice.again" },
 	[ROW_SITE_REISSUED] = { &row_site_reissued_record, "site.reissued" },
+	[ROW_LICENSE_EXPIRED] = { &row_license_expired_record,
+	    "license.expired" },
 };
 
 const struct record *

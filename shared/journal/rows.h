@@ -103,7 +103,8 @@ enum row_kind {
 	ROW_MAINTENANCE_OPENED = 159, /* of the box: rows_box.h */
 	ROW_MAINTENANCE_REFUSED = 160,
 	ROW_MAINTENANCE_ENDED = 161,
-	ROW_SITE_REISSUED = 162, /* of a hub: rows_hub.h */
+	ROW_SITE_REISSUED = 162, /* of a hub: rows_hub.h, these two */
+	ROW_LICENSE_EXPIRED = 163,
 };
 
 /** First row of every tenant's journal. */
@@ -1134,6 +1135,7 @@ struct row {
 		struct row_license_issued license_issued;
 		struct row_license_revised license_revised;
 		struct row_license_released license_released;
+		struct row_license_expired license_expired;
 		struct row_report_taken report_taken;
 		struct row_image_added image_added;
 		struct row_image_removed image_removed;

@@ -132,6 +132,13 @@ static const struct record_field row_license_revised_fields[] = {
 };
 RECORD_DEFINE(row_license_revised, 1, "A license was changed.");
 
+static const struct record_field row_license_expired_fields[] = {
+	R_U64(row_license_expired, order, 1, U53_MAX, 0, "Which order."),
+	R_U64(row_license_expired, serial, 1, U53_MAX, 0, "Its serial."),
+	R_DATE(row_license_expired, end_date, 0, "Its last day."),
+};
+RECORD_DEFINE(row_license_expired, 1, "The contract of a license is over.");
+
 static const struct record_field row_report_taken_fields[] = {
 	R_U64(row_report_taken, site, 1, U53_MAX, 0, "Number of its site."),
 	R_U64(row_report_taken, sequence, 1, U53_MAX, 0, "Which report."),

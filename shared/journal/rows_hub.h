@@ -135,6 +135,14 @@ struct row_license_revised {
 	struct row_actor by;
 };
 
+/** The contract of a license is over; the hub looked. Nothing follows from it but
+ * that it is known: what the license may do says its contract. */
+struct row_license_expired {
+	uint64_t order;
+	uint64_t serial; /* in force */
+	int32_t end_date; /* the last day that it was good */
+};
+
 /** A report of a site was verified and taken: appliance/hub keeps where it
  * ends, its figures are in appliance/metering. */
 struct row_report_taken {
@@ -155,6 +163,6 @@ extern const struct record row_account_key_record, row_account_issuer_record,
     row_customer_record, row_license_ordered_record, row_site_bound_record,
     row_site_reissued_record, row_license_released_record,
     row_license_issued_record, row_license_revised_record,
-    row_report_taken_record;
+    row_license_expired_record, row_report_taken_record;
 
 #endif

@@ -102,6 +102,8 @@ struct delivery_view {
 	char delivery[33]; /* hex: its id, as its receiver knows it */
 	uint32_t of; /* enum channel_takes */
 	uint64_t alert, invoice; /* its number, the other 0 */
+	uint64_t customer; /* of news for a CRM; else 0 */
+	char news[32]; /* "license.renewed"; else "" */
 	uint64_t channel;
 	uint32_t event; /* enum alert_event_kind */
 	uint32_t state;

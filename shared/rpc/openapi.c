@@ -3,6 +3,8 @@
 
 #include "shared/base/err.h"
 #include "shared/record/json.h"
+#include "shared/rpc/messages_alert.h"
+#include "shared/rpc/messages_crm.h"
 
 #include <string.h>
 
@@ -401,6 +403,21 @@ path_seen_before(const struct operation *op)
 
 /* --- components ---------------------------------------------------------- */
 
+/* What goes out by itself to channels that are webhooks. */
+static const struct webhook {
+	const char *name;
+	const char *doc;
+	const struct record *body;
+} webhooks[] = {
+	{ "alerts", "An alert was opened or closed.", &alert_event_record },
+	{ "crm",
+	    "Of a hub, to channels that take crm: what became of a license, "
+	    "and invoices. At least once, by its id, in order for one "
+	    "customer.",
+	    &crm_event_record },
+};
+#define N_WEBHOOKS (sizeof(webhooks) / sizeof(webhooks[0]))
+
 static void
 add_record(struct buf *all, const struct record *record)
 {
@@ -430,6 +447,8 @@ find_records(struct buf *all)
 		if (op->content_type == NULL && op->id != OP_OPENAPI)
 			add_record(all, op->reply);
 	}
+	for (size_t i = 0; i < N_WEBHOOKS; i++)
+		add_record(all, webhooks[i].body);
 	for (size_t at = 0; at < all->len && !all->failed;
 	     at += sizeof(record)) {
 		memcpy(&record, all->data + at, sizeof(record));
@@ -480,7 +499,7 @@ add_schemas(struct buf *out)
 static void
 add_components(struct buf *out)
 {
-	buf_add_str(out, "},\"components\":{");
+	buf_add_str(out, ",\"components\":{");
 	add_schemas(out);
 	add_problem_responses(out);
 	buf_add_str(out,
@@ -506,6 +525,30 @@ add_components(struct buf *out)
 	    "needs.\"}}}}");
 }
 
+/* --- webhooks ------------------------------------------------------------- */
+
+static void
+add_webhooks(struct buf *out)
+{
+	bool first = true;
+
+	buf_add_str(out, ",\"webhooks\":{");
+	for (size_t i = 0; i < N_WEBHOOKS; i++) {
+		add_comma(out, &first);
+		add_text(out, webhooks[i].name);
+		buf_add_str(out, ":{\"post\":{\"description\":");
+		add_text(out, webhooks[i].doc);
+		buf_printf(out,
+		    ",\"requestBody\":{\"required\":true,\"content\":{"
+		    "\"application/json\":{\"schema\":{\"$ref\":"
+		    "\"#/components/schemas/%s\"}}}},\"responses\":{\"2XX\":{"
+		    "\"description\":\"It is taken, and does not come "
+		    "again.\"}}}}",
+		    webhooks[i].body->name);
+	}
+	buf_add_byte(out, '}');
+}
+
 void
 operations_write_openapi(struct buf *out, const char *version)
 {
@@ -527,5 +570,7 @@ operations_write_openapi(struct buf *out, const char *version)
 		add_comma(out, &first);
 		add_path(out, op);
 	}
+	buf_add_byte(out, '}');
+	add_webhooks(out);
 	add_components(out);
 }

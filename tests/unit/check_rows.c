@@ -473,6 +473,10 @@ fill_row(struct row *row, enum row_kind kind)
 	case ROW_SITE_REISSUED:
 		fill_reissued(&row->u.site_reissued);
 		return;
+	case ROW_LICENSE_EXPIRED:
+		row->u.license_expired =
+		    (struct row_license_expired){ 7, 2, 20999 };
+		return;
 	case ROW_LICENSE_ISSUED:
 		fill_issued(&row->u.license_issued);
 		return;
@@ -874,7 +878,7 @@ static const enum row_kind kinds[] = { ROW_GENESIS, ROW_STARTED,
 	ROW_IMAGE_REMOVED, ROW_SITE_MEASURED, ROW_CREDIT_ADDED,
 	ROW_CREDIT_TAKEN, ROW_SITE_ROLLED_BACK, ROW_MAINTENANCE_OPENED,
 	ROW_MAINTENANCE_REFUSED, ROW_MAINTENANCE_ENDED, ROW_INVOICE_MADE,
-	ROW_INVOICE_AGAIN, ROW_SITE_REISSUED };
+	ROW_INVOICE_AGAIN, ROW_SITE_REISSUED, ROW_LICENSE_EXPIRED };
 #define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 START_TEST(a_row_of_each_kind_is_read_as_it_was_written)

@@ -491,6 +491,8 @@ START_TEST(openapi_names_every_http_operation_once)
 			ck_assert_uint_ge(count(text, word), 1);
 	}
 	ck_assert_uint_ge(count(text, "\"license_vendor\":{"), 1);
+	ck_assert_uint_eq(count(text, "\"crm_event\":{"), 1);
+	ck_assert_uint_eq(count(text, "schemas/crm_event\""), 1);
 	ck_assert_ptr_null(strstr(text, "session.hello"));
 	buf_release(&out);
 }

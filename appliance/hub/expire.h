@@ -1,0 +1,24 @@
+/*
+ * Licenses whose contract is over, for who has a clock: the process looks for
+ * them and commits LEDGER_HUB_EXPIRE for each, so that it is known, and a CRM
+ * told. What such a license may do is not its matter: that says the contract. It
+ * must not know sockets or sessions.
+ */
+#ifndef APPLIANCE_HUB_EXPIRE_H
+#define APPLIANCE_HUB_EXPIRE_H
+
+#include "appliance/ledger/ledger.h"
+
+/** LEDGER_HUB_EXPIRE: the contract of a license is over. Nothing happens when it
+ * was said before, or is not so. */
+struct hub_expire {
+	uint64_t order;
+};
+extern const struct record hub_expire_record;
+
+/** Orders whose contract is over and of which that is not journaled, at most
+ * `size`. Reads all: for a reader's thread. */
+int hub_over(uint64_t *orders, uint32_t *n, uint32_t size,
+    struct ledger_view *view, int64_t now_ms);
+
+#endif
