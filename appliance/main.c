@@ -60,6 +60,8 @@ core_main(void *ctx, const struct supervisor_child *child)
 		    : NULL,
 		.courier_edge = (int)daemon->settings.fronts,
 		.hub = daemon->settings.hub,
+		.invoice_day = (uint32_t)daemon->settings.invoice_day,
+		.invoice_from = daemon->settings.invoice_first,
 		.metrics_open = daemon->settings.metrics_open,
 		.audit_keep_days = daemon->settings.audit_keep_days,
 		.metering_person_days = daemon->settings.metering_person_days,

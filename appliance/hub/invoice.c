@@ -257,6 +257,63 @@ hub_invoice_known(uint64_t *known, const struct state *state,
 	return err;
 }
 
+/* --- for who makes them ------------------------------------------------------------ */
+
+struct reported {
+	const struct state *state;
+	int64_t until;
+};
+
+static int
+add_reported(void *ctx, uint64_t number)
+{
+	struct reported *reported = ctx;
+	struct arena arena = { .chunks = NULL };
+	struct hub_site site;
+	int err = hub_site(&site, reported->state, number, &arena);
+	const int64_t until = err == 0 && site.sequence != 0 ? site.time : 0;
+
+	arena_release(&arena);
+	if (until < reported->until)
+		reported->until = until;
+	return err;
+}
+
+int
+hub_billed(struct hub_billed *out, struct ledger_view *view, uint64_t number)
+{
+	struct reported reported = { &view->state, INT64_MAX };
+	struct arena arena = { .chunks = NULL };
+	struct hub_customer customer;
+	int err = hub_customer(&customer, &view->state, number, &arena);
+
+	if (err == 0) {
+		out->number = number;
+		out->orders = customer.orders;
+		text_copy(out->crm_account_id, sizeof out->crm_account_id,
+		    customer.row.crm_account_id);
+		err = hub_each_site(&view->state, number, 0, add_reported,
+		    &reported);
+		out->reported_until = reported.until;
+	}
+	arena_release(&arena);
+	return err;
+}
+
+int
+hub_invoice_made(bool *made, struct ledger_view *view, uint64_t customer,
+    int32_t first)
+{
+	char name[NAME_SIZE];
+	uint64_t number;
+
+	write_name(name, customer, first);
+	int err = hub_name(&number, &view->state, HUB_NAME_INVOICE, name);
+
+	*made = err == 0;
+	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+}
+
 /* --- may it be made --------------------------------------------------------------- */
 
 struct completeness {

@@ -8,6 +8,7 @@
  *   number   of the account, from 1 without a gap; the table hub_invoices
  *   name     customer and month, so that there is one
  *   again    the same bytes, to the channels that there are now
+ *   by itself  ../ledger/invoicing.h, as an admin would
  */
 #ifndef APPLIANCE_HUB_INVOICE_H
 #define APPLIANCE_HUB_INVOICE_H
@@ -51,6 +52,21 @@ int hub_invoice(struct hub_invoice *out, const struct state *state,
  */
 int hub_invoice_known(uint64_t *known, const struct state *state,
     const char *crm_account_id, int32_t first, int32_t last);
+/** For who makes them by himself. */
+struct hub_billed {
+	uint64_t number;
+	char crm_account_id[64];
+	uint64_t orders; /* so many licenses he has */
+	/** All of his sites have reported until then, ms; 0: one of them
+	 * nothing; INT64_MAX: he has none. */
+	int64_t reported_until;
+};
+/** ERR_NOT_FOUND_INTERNAL: there are no more. */
+int hub_billed(struct hub_billed *out, struct ledger_view *view,
+    uint64_t customer);
+/** Is there one for the month of that first day? */
+int hub_invoice_made(bool *made, struct ledger_view *view, uint64_t customer,
+    int32_t first);
 
 int decide_hub_invoice(struct batch *batch, struct command *command);
 int fold_invoice(struct state *state, const struct row *row,

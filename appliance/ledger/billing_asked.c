@@ -12,9 +12,8 @@
 
 #include <string.h>
 
-/* A bill is whole or there is none. */
-static int
-open_view(struct ledger_view **view, struct tenant *tenant,
+int
+billing_open_view(struct ledger_view **view, struct tenant *tenant,
     struct problem *problem)
 {
 	bool more = false;
@@ -56,7 +55,7 @@ run(struct call *call, struct problem *problem)
 	call->reply = arena_alloc(&call->arena, call->op->reply->size);
 	if (call->reply == NULL)
 		return ERR_NOMEM;
-	int err = open_view(&view, tenant, problem);
+	int err = billing_open_view(&view, tenant, problem);
 
 	if (err != 0)
 		return err;
@@ -134,7 +133,8 @@ run_owed(struct work *work)
 	struct command *command = &call->write.command;
 	struct ledger_view *view;
 
-	command->err = open_view(&view, call->tenant, &command->problem);
+	command->err =
+	    billing_open_view(&view, call->tenant, &command->problem);
 	if (command->err != 0)
 		return;
 	command->err = billing_owed(call->own, view,
@@ -204,7 +204,7 @@ run_invoice(struct work *work)
 	command->err = look_at_known(call->own, call->tenant);
 	if (command->err == 0)
 		command->err =
-		    open_view(&view, call->tenant, &command->problem);
+		    billing_open_view(&view, call->tenant, &command->problem);
 	if (command->err != 0)
 		return;
 	command->err = billing_invoice(call->own, view,

@@ -7,6 +7,9 @@
 #define APPLIANCE_LEDGER_BILLING_ASKED_H
 
 struct request;
+struct tenant;
+struct ledger_view;
+struct problem;
 
 /** Statement, overage export, evidence. */
 void billing_asked(const struct request *request);
@@ -14,5 +17,10 @@ void billing_asked(const struct request *request);
 void credit_asked(const struct request *request);
 /** billing.invoice.add: what is in it is looked up, then it is journaled. */
 void invoice_asked(const struct request *request);
+
+/** A view of which metering has counted all: a bill is whole or there is none.
+ * ERR_UNAVAILABLE, with words: not yet. On the auditor's thread. */
+int billing_open_view(struct ledger_view **view, struct tenant *tenant,
+    struct problem *problem);
 
 #endif

@@ -348,7 +348,7 @@ static const struct decision {
 	{ OP_HUB_KEY_MAKE, BY_ADMINS, &empty_record, 1, decide_hub_key_make },
 	{ OP_HUB_KEY_INSTALL, BY_ADMINS, &license_issuer_file_record, 1,
 	    decide_hub_key_install },
-	{ LEDGER_HUB_INVOICE, BY_ADMINS, &hub_invoice_add_record, 1,
+	{ LEDGER_HUB_INVOICE, BY(SITE) | BY_ADMINS, &hub_invoice_add_record, 1,
 	    decide_hub_invoice },
 	{ LEDGER_HUB_CREDIT, BY_ADMINS, &hub_credit_record, 1,
 	    decide_hub_credit },

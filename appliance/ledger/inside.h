@@ -14,6 +14,7 @@
 #include "appliance/ledger/denials.h"
 #include "appliance/ledger/entropy.h"
 #include "appliance/ledger/guard.h"
+#include "appliance/ledger/invoicing.h"
 #include "appliance/ledger/ledger.h"
 #include "appliance/ledger/liveness.h"
 #include "appliance/ledger/metering_asked.h"
@@ -161,6 +162,7 @@ struct tenant {
 	struct tenant_revoking revoking;
 	struct tenant_updating updating;
 	struct tenant_maintaining maintaining;
+	struct tenant_invoicing invoicing;
 	int64_t hub_looked; /* boottime: for contracts that renew; ms */
 };
 

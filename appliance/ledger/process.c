@@ -195,6 +195,7 @@ tick_tenant(struct tenant *tenant)
 	waiting_tick(tenant);
 	policy_tick(tenant);
 	hub_tick(tenant);
+	invoicing_tick(tenant);
 	updating_tick(tenant);
 	maintaining_tick(tenant);
 	online_tick(tenant);

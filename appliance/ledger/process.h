@@ -59,6 +59,11 @@ struct ledger_process_options {
 	/** Asked about logins that are not known here; NULL: there is none. */
 	const struct directory_options *directory;
 	int courier_edge; /* index of the courier among the edges; 0: none */
+	/** Day of the next month on which a hub's invoices are made by
+	 * themselves, 1 to 28; 0: never. And the first month of which: its
+	 * first day. */
+	uint32_t invoice_day;
+	int32_t invoice_from;
 	bool hub; /* tenants are vendors' accounts; see appliance/hub */
 	bool metrics_open; /* anybody may ask for figures */
 	enum password_cost password_cost; /* of new passwords; 0: moderate */

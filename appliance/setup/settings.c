@@ -1,6 +1,7 @@
 #include "appliance/setup/settings.h"
 
 #include "appliance/ledger/password.h"
+#include "shared/base/clock.h"
 #include "shared/base/config.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
@@ -111,6 +112,11 @@ static const struct config_key keys[] = {
 	{ "metering", "person_days", CONFIG_NUMBER, AT(metering_person_days), 0,
 	    36500,
 	    .doc = "days of hours of single users and hosts; 0: for ever" },
+	{ "billing", "invoice_day", CONFIG_NUMBER, AT(invoice_day), 0, 28,
+	    .doc = "of a hub: day of the next month on which invoices are made "
+		   "by themselves; 0: never" },
+	{ "billing", "invoice_from", CONFIG_TEXT, AT(invoice_from),
+	    .doc = "the first month of which: 2026-11" },
 	{ "journal", "keep_days", CONFIG_NUMBER, AT(journal_keep_days), 0,
 	    36500, .doc = "days of the journal that are kept; 0: for ever" },
 	{ "appliance", "state_dir", CONFIG_TEXT, AT(appliance),
@@ -363,6 +369,29 @@ check_role(struct settings *settings, char *error, size_t error_size)
 	return ERR_BAD_REQUEST;
 }
 
+/* What was billed otherwise before is not billed again. */
+static int
+check_invoices(struct settings *settings, char *error, size_t error_size)
+{
+	char day[32];
+
+	if (settings->invoice_day == 0)
+		return 0;
+	if (!settings->hub) {
+		snprintf(error, error_size,
+		    "[billing] invoice_day is a hub's: [site] role = hub");
+		return ERR_BAD_REQUEST;
+	}
+	snprintf(day, sizeof(day), "%s-01", settings->invoice_from);
+	if (clock_parse_date(&settings->invoice_first, day, strlen(day)) == 0)
+		return 0;
+	snprintf(error, error_size,
+	    "[billing] invoice_from: \"%s\" is no month such as 2026-11: say "
+	    "which is the first that gets invoices by itself",
+	    settings->invoice_from);
+	return ERR_BAD_REQUEST;
+}
+
 static int
 check_login(struct settings *settings, char *error, size_t error_size)
 {
@@ -436,6 +465,8 @@ settings_check(struct settings_users *users, struct settings *settings,
 		rc = check_devices(settings, error, error_size);
 	if (rc == 0)
 		rc = check_role(settings, error, error_size);
+	if (rc == 0)
+		rc = check_invoices(settings, error, error_size);
 	if (rc == 0)
 		rc = check_login(settings, error, error_size);
 	if (rc == 0)

@@ -56,6 +56,11 @@ struct settings {
 	int64_t borrow_seats; /* of a product or feature on loan at once */
 	int64_t borrow_keep; /* of them, that are never lent */
 	int64_t audit_keep_days; /* that are searched; 0: for ever */
+	/** Of a hub: the day of the next month on which invoices are made by
+	 * themselves; 0: never. */
+	int64_t invoice_day;
+	char invoice_from[16]; /* the first month of which: "2026-11" */
+	int32_t invoice_first; /* its first day; by settings_check */
 	int64_t metering_person_days; /* hours of users and hosts; 0: ever */
 	int64_t journal_keep_days; /* 0: for ever */
 	char appliance[SETUP_PATH_MAX - 64]; /* shared folder; "": no box */

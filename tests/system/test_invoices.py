@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """Invoices of a hub: one for a customer and a month, made when all of it was
-reported, sent until it is taken, always the same bytes with the same id."""
+reported, sent until it is taken, always the same bytes with the same id; by an admin, or by itself."""
 
 import datetime
 import json
 import os
+import random
 import signal
 import sys
+import time
 
 from api import Api
 from harness import World, children, expect, main, wait_for
@@ -181,9 +183,128 @@ def it_is_sent_until_it_is_taken_whatever_dies():
                    len(receiver.received) == came, books.listed())
 
 
+ITSELF = "[billing]\ninvoice_day=3\ninvoice_from=%s\n" % MONTH
+
+
+class ByItself(Sides):
+    """A hub that makes its invoices on the third; a customer's seats were used
+    on the last day of last month."""
+
+    def __init__(self, world, config=""):
+        start = LAST_MONTH.replace(day=1)
+        with self.day(world, 0):
+            super().__init__(
+                world, config=ITSELF + config,
+                license_id="lic-vector-mercedes-%d-001" % start.year,
+                contract={"start_date": str(start),
+                          "end_date": str(start + datetime.timedelta(365)),
+                          "auto_renew": True, "billing_cycle": "monthly"})
+            self.use(44)
+            self.report()
+            self.site.stop()
+            self.hub.stop()
+
+    @staticmethod
+    def day(world, day):
+        """What is started within has that day of this month."""
+        return Past(world, today().day - day)
+
+    def go_on(self, *sites):
+        for where in sites:
+            where.start()
+            home = self.at_site if where is self.site else Api(
+                where, where.home_key)
+            done = home.post("/api/v1/site/clock/confirm", {})
+            expect(done.status in (200, 409), done)  # 409: it is that day
+
+    def tell(self):
+        self.use(1)
+        self.report()
+
+    def listed(self):
+        done = self.hub.cli("--json", "hub", "invoice", "list")
+        return done.json().get("items", []) if done.status == 0 else []
+
+    def look(self):
+        """It looks when it starts, and then once an hour."""
+        self.hub.kill()
+        self.hub.start()
+
+
+def an_invoice_makes_itself_on_its_day_once_whatever_dies():
+    with World() as world:
+        certificates = make_certificates(world)
+        books = ByItself(world, CONFIG % certificates[0])
+        with Receiver(certificates) as receiver:
+            with books.day(world, 2):
+                books.go_on(books.hub, books.site)
+                done = books.at(books.hub, "--json", "alerts", "channel",
+                                "add", "books", receiver.url(), "--takes",
+                                "invoices")
+                expect(done.json()["channel"] == 1, done.out)
+                books.tell()
+                books.look()
+                time.sleep(3)
+                expect(not books.listed(), "it is the second only")
+                books.site.stop()
+                books.hub.stop()
+            with books.day(world, 3):
+                books.go_on(books.hub)
+                time.sleep(2)  # the clock's word is on the disk
+                dice = random.Random(3)
+                for _ in range(4):
+                    books.look()
+                    time.sleep(dice.random() / 4)
+                made = wait_for(books.listed, "no invoice", timeout=30)
+                expect(len(made) == 1 and made[0]["total"] == 27000 and
+                       made[0]["period"] == MONTH and
+                       made[0]["customer_crm_id"] == CUSTOMER, made)
+                for _ in range(2):
+                    books.look()
+                    time.sleep(1)
+                expect([(one["invoice"], one["state"])
+                        for one in books.listed()] == [(1, "waiting")],
+                       books.listed())
+                books.hub.stop()
+            # The certificate of who takes it is good by now.
+            books.go_on(books.hub)
+            wait_for(lambda: books.listed()[0]["state"] == "sent",
+                     "it does not arrive", timeout=30)
+            bodies = {one.body for one in receiver.received}
+            expect(len({one.id for one in receiver.received}) == 1 and
+                   len(bodies) == 1, receiver.received)
+            # It is the one that an admin would have made.
+            statement = books.at_hub.get(
+                "/api/v1/billing/statement?format=invoice&period=" + MONTH)
+            expect(bodies == {statement.body}, statement.body)
+            again = books.at(books.hub, "--json", "hub", "invoice", "make",
+                             CUSTOMER, MONTH)
+            expect(again.json()["invoice"] == 1 and
+                   len(books.listed()) == 1, again.out)
+
+
+def what_a_site_has_not_reported_is_not_invoiced_by_itself():
+    with World() as world:
+        books = ByItself(world)
+        with books.day(world, 3):
+            books.go_on(books.hub)
+            wait_for(lambda: "wait for reports" in books.hub.log(),
+                     "nobody says why", timeout=30)
+            expect(not books.listed(), books.listed())
+            books.go_on(books.site)
+            books.tell()
+            time.sleep(2)  # the clock's word is on the disk
+            books.look()
+            made = wait_for(books.listed, "no invoice", timeout=30)
+            expect([(one["period"], one["total"]) for one in made] ==
+                   [(MONTH, 27000)], made)
+
+
 if __name__ == "__main__":
     sys.exit(main([
         an_invoice_is_made_once_and_sent_to_whoever_takes_it,
         what_is_not_over_or_not_reported_is_refused,
         it_is_sent_until_it_is_taken_whatever_dies,
+        an_invoice_makes_itself_on_its_day_once_whatever_dies,
+        what_a_site_has_not_reported_is_not_invoiced_by_itself,
     ], together=True))

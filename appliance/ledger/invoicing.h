@@ -1,0 +1,32 @@
+/*
+ * Invoices of a hub that are made by themselves ([billing] invoice_day): for each
+ * customer of an account, and each month since invoice_from that is over and
+ * whose day has come, the one that an admin would make. Once an hour all
+ * customers are looked at, one after the other, on the auditor's thread; what is
+ * found is committed by the hub itself as billing.invoice.add would be, one at a
+ * time, so that there is one for a customer and month however often this is cut
+ * short. A month that not every site of the customer has reported waits; what
+ * was not made for a year is left to people. It must not know what stands in an
+ * invoice, nor where it goes.
+ */
+#ifndef APPLIANCE_LEDGER_INVOICING_H
+#define APPLIANCE_LEDGER_INVOICING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tenant;
+
+/** A part of a tenant; while `busy` it is the auditor thread's. */
+struct tenant_invoicing {
+	bool busy;
+	int64_t next_at; /* boottime, ms: of the next round */
+	uint64_t customer; /* looked at next; 0: a round begins */
+	uint32_t waiting; /* for reports: of this round */
+	uint32_t told; /* as the log has it */
+};
+
+/** Once a second. */
+void invoicing_tick(struct tenant *tenant);
+
+#endif
