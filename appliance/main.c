@@ -6,6 +6,7 @@
 #include "appliance/courier/courier.h"
 #include "appliance/front/front.h"
 #include "appliance/ledger/process.h"
+#include "appliance/setup/box_files.h"
 #include "appliance/setup/daemon.h"
 #include "appliance/setup/tls.h"
 #include "appliance/setup/verbs.h"
@@ -257,7 +258,10 @@ run_daemon(const struct arguments *arguments)
 	status = daemon_read_cas(&daemon);
 	if (status == 0 && arguments->check)
 		printf("the configuration is good\n");
-	else if (status == 0)
+	if (status == 0 && !arguments->check && daemon.part == PART_ALL)
+		(void)box_files_seal(daemon.settings.state, &daemon.settings,
+		    arguments_config(arguments));
+	if (status == 0 && !arguments->check)
 		status = serve(&daemon);
 	proof_trust_close(daemon.trust);
 	free(daemon.client_ca);

@@ -317,6 +317,7 @@ name_tenants(struct making *making, const struct backup_part *first)
 	header->made_at = first->made_at;
 	header->whole = whole;
 	header->heir = whole && first->heir;
+	header->box = whole && first->box;
 	header->succession = first->succession;
 	making->site_key = making->state != NULL && !is_sealed(making);
 	header->keys = making->site_key;
@@ -390,7 +391,12 @@ print_made(const struct making *making)
 	else
 		cli_show("Check it: leasehold backup verify %s\n",
 		    making->path);
-	if (header->heir)
+	if (header->heir && !header->box && making->state == NULL)
+		puts("With the site's recovery key another box can go on from "
+		     "it, under certificates of\nits own: agents would have "
+		     "to enroll again. Start the site once more, or name\n"
+		     "--state on the box, and make another.");
+	else if (header->heir)
 		puts("With the site's recovery key another box can go on from "
 		     "it: leasehold-disaster(7).");
 	else if (header->whole && !header->keys)

@@ -1,6 +1,7 @@
 #include "appliance/ledger/backup.h"
 
 #include "appliance/ledger/tenant_use.h"
+#include "appliance/setup/box_files.h"
 
 #include "shared/backup/dump.h"
 #include "shared/base/clock.h"
@@ -131,6 +132,28 @@ put_for_heir(struct dump_writer *out, const struct copying *copying,
 			: err;
 }
 
+/* What root sealed for him; the site cannot look into it. */
+static int
+put_box(struct dump_writer *out, struct copying *copying,
+    const struct process *process)
+{
+	uint8_t *sealed = NULL;
+	size_t len = 0;
+	int err;
+
+	if (!copying->reply.heir || copying->tenant != NULL)
+		return 0;
+	err = box_files_read(&sealed, &len, process->options->state);
+	if (err == ERR_NOT_FOUND)
+		return 0;
+	if (err == 0)
+		err = dump_entry(out, DUMP_HEIR_BOX, strlen(DUMP_HEIR_BOX),
+		    sealed, len);
+	copying->reply.box = err == 0;
+	free(sealed);
+	return err;
+}
+
 static int
 put_heir_word(struct dump_writer *out, const struct copying *copying,
     const struct process *process)
@@ -151,7 +174,7 @@ put_heir_word(struct dump_writer *out, const struct copying *copying,
 
 /* The tenant's key, or that of the system store, for the site alone. */
 static int
-dump_key(struct dump_writer *out, const struct copying *copying,
+dump_key(struct dump_writer *out, struct copying *copying,
     const struct process *process, const uint8_t *people)
 {
 	uint8_t *key = sodium_malloc(SETUP_KEY_BYTES);
@@ -172,6 +195,8 @@ dump_key(struct dump_writer *out, const struct copying *copying,
 	if (err == 0)
 		err = put_for_heir(out, copying, DUMP_HEIR_KEY, key,
 		    SETUP_KEY_BYTES);
+	if (err == 0)
+		err = put_box(out, copying, process);
 	if (err == 0 && people != NULL)
 		err = put_for_heir(out, copying, DUMP_HEIR_PEOPLE_KEY, people,
 		    LEDGER_PERSON_KEY_BYTES);
@@ -183,7 +208,7 @@ dump_key(struct dump_writer *out, const struct copying *copying,
 
 /* What names of people lie under besides; of this snapshot. */
 static int
-dump_keys(struct dump_writer *out, const struct copying *copying,
+dump_keys(struct dump_writer *out, struct copying *copying,
     const struct process *process, struct ledger_view *view)
 {
 	uint8_t *key = sodium_malloc(LEDGER_PERSON_KEY_BYTES);

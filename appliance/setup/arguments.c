@@ -162,13 +162,19 @@ arguments_read(struct arguments *arguments, int argc, char **argv)
 	return rc == 0 ? -1 : rc;
 }
 
+const char *
+arguments_config(const struct arguments *arguments)
+{
+	return arguments->config != NULL ? arguments->config
+					 : SETTINGS_PATH_DEFAULT;
+}
+
 int
 arguments_settings(struct settings *settings, struct settings_users *users,
     const struct arguments *arguments)
 {
 	char error[512] = "";
-	const char *path = arguments->config != NULL ? arguments->config
-						     : SETTINGS_PATH_DEFAULT;
+	const char *path = arguments_config(arguments);
 
 	settings_default(settings);
 	int rc = settings_read(settings, path, arguments->config == NULL, error,

@@ -270,6 +270,21 @@ hand_settings_files(const struct hand *hand, const struct settings *settings,
 	return 0;
 }
 
+int
+parts_each_file(const struct settings *settings,
+    int (*each)(void *ctx, const char *name, const char *path), void *ctx)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < N_FILES && rc == 0; i++) {
+		const char *from = (const char *)settings + files[i].at;
+
+		if (from[0] != '\0')
+			rc = each(ctx, files[i].copy, from);
+	}
+	return rc;
+}
+
 static int
 hand_certificate(const struct hand *hand, const struct settings *settings)
 {

@@ -50,6 +50,11 @@ int parts_connect(int *fd, const struct settings *settings, int index);
 int parts_hand_over(const struct settings *settings,
     const struct settings_users *users, enum part part, const char *folder);
 
+/** Every file that the settings name and only root may read, with a name of its
+ * own. What `each` returns unless 0 is returned. */
+int parts_each_file(const struct settings *settings,
+    int (*each)(void *ctx, const char *name, const char *path), void *ctx);
+
 /** In the part: name the copies in place of the originals. */
 int parts_take_over(struct settings *settings, enum part part,
     const char *folder);

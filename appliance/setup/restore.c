@@ -86,6 +86,7 @@ on_file(void *ctx, const struct archive_file *file)
 			continue;
 		if (i == 0 && restoring->has_key)
 			return 0;
+		restoring->has_tls |= strcmp(file->name, "tls/ca.key") == 0;
 		int rc = making_write(restoring->making, file->name,
 		    file->data.data, file->data.len, known[i].mode);
 
@@ -109,10 +110,9 @@ on_file(void *ctx, const struct archive_file *file)
 
 /* The agents pin the CA: with another one they would have to enroll again. */
 static int
-make_certificates(struct restoring *restoring,
-    const struct backup_summary *summary)
+make_certificates(const struct restoring *restoring)
 {
-	if (summary->tls)
+	if (restoring->has_tls)
 		return 0;
 	if (restoring->asked->options.hosts[0] == NULL) {
 		log_error("restore",
@@ -147,7 +147,7 @@ fill_folder(struct making *making, void *ctx)
 	if (rc == 0)
 		rc = restoring_walk(restoring, &summary);
 	if (rc == 0)
-		rc = make_certificates(restoring, &summary);
+		rc = make_certificates(restoring);
 	return rc == 0 ? making_write_site(making) : rc;
 }
 

@@ -1,5 +1,6 @@
 /* A restored site with a key of its own: the recovery key opens the backup's
  * keys, and says once which key follows. See restore_inside.h. */
+#include "appliance/setup/box_files.h"
 #include "appliance/setup/restore_inside.h"
 
 #include "shared/backup/passphrase.h"
@@ -87,9 +88,30 @@ write_files(const struct restoring *restoring,
 	buf_release(&json);
 	token_public_format(text, restoring->heir + 32);
 	text[TOKEN_PUBLIC_TEXT - 1] = '\n';
-	return rc == 0 ? making_write(restoring->making, "keys/heir.key", text,
+	if (rc == 0)
+		rc = making_write(restoring->making, "keys/heir.key", text,
+		    TOKEN_PUBLIC_TEXT, 0644);
+	return rc == 0 ? making_write(restoring->making, "tls/heir.key", text,
 			     TOKEN_PUBLIC_TEXT, 0644)
 		       : rc;
+}
+
+/* A backup is good without them, too: then with other certificates. */
+int
+restoring_box(struct restoring *restoring, const void *sealed, size_t len)
+{
+	int rc;
+
+	if (restoring->has_tls || restoring->file == NULL)
+		return 0;
+	rc = box_files_open(sealed, len, restoring->heir, restoring->file,
+	    restoring);
+	if (rc != ERR_BAD_SIGNATURE || restoring->told)
+		return rc;
+	log_warn("restore",
+	    "certificates and configuration of the box are in the backup, and "
+	    "not for this recovery key");
+	return 0;
 }
 
 int

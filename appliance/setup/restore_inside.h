@@ -25,6 +25,7 @@ struct restoring {
 	char path[SETUP_PATH_MAX]; /* of the part's store */
 	char name[64]; /* of its key: the tenant, or "system" */
 	bool has_etc;
+	bool has_tls;
 	const char *only; /* this tenant; NULL: all of it */
 	bool skip; /* the part at hand is another's */
 	bool found;
@@ -45,6 +46,10 @@ int restoring_site_key(struct restoring *restoring, const char *path);
 int restoring_heir(struct restoring *restoring);
 void restoring_other_heir(void);
 int restoring_new_key(struct restoring *restoring);
+
+/** What the old box's root sealed for the heir: its files, where the backup does
+ * not have them plainly. */
+int restoring_box(struct restoring *restoring, const void *sealed, size_t len);
 
 /** The old key's word for that heir is used: it is followed by the new one. */
 int restoring_follow(struct restoring *restoring, const void *token,

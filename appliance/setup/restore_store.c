@@ -207,6 +207,8 @@ take_key(struct restoring *restoring, const void *key, size_t key_len,
 		return heir ? 0 : write_key(restoring, value, value_len);
 	if (is_entry(key, key_len, DUMP_HEIR_KEY))
 		return heir ? write_key(restoring, value, value_len) : 0;
+	if (is_entry(key, key_len, DUMP_HEIR_BOX) && system)
+		return heir ? restoring_box(restoring, value, value_len) : 0;
 	if (is_entry(key, key_len, DUMP_PEOPLE_KEY) && !system)
 		return heir ? 0 : write_people_key(restoring, value, value_len);
 	if (is_entry(key, key_len, DUMP_HEIR_PEOPLE_KEY) && !system)

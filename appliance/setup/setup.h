@@ -96,13 +96,16 @@ int setup_succession(struct site_keys *keys, struct succession *succession,
 /** "XXXXX-XXXXX-...", and NUL: what an heir's key is made of, for a safe. */
 #define SETUP_RECOVERY_TEXT 48
 /**
- * Name an heir: STATE/keys/heir.key has the public half, the text is shown once
- * and kept nowhere. One that was named before is of no use for backups that are
- * made from now on. Errors are logged.
+ * Name an heir: STATE/keys/heir.key and STATE/tls/heir.key have the public half,
+ * the text is shown once and kept nowhere. One that was named before is of no use
+ * for backups that are made from now on. Errors are logged.
  */
 int setup_heir_make(char recovery[SETUP_RECOVERY_TEXT], const char *state);
 /** The public half. ERR_NOT_FOUND: none was named. */
 int setup_heir_read(uint8_t key[TOKEN_PUBLIC_BYTES], const char *state);
+/** The same from STATE/tls, where root alone puts one; logs nothing where it is
+ * not. */
+int setup_heir_trusted(uint8_t key[TOKEN_PUBLIC_BYTES], const char *state);
 /** The key that the text stands for, into the caller's guarded memory; blanks,
  * dashes and case do not matter. ERR_BAD_REQUEST: it is no such text. */
 int setup_heir_secret(uint8_t secret[TOKEN_SECRET_BYTES], const char *text);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define HEIR_FILE "keys/heir.key"
+#define TRUSTED_FILE "tls/heir.key"
 #define SUCCESSION_FILE "keys/succession.json"
 #define SUCCESSION_FILE_MAX 65536
 #define RECOVERY_BYTES 20
@@ -110,28 +111,43 @@ setup_heir_secret(uint8_t secret[TOKEN_SECRET_BYTES], const char *text)
 
 /* --- the heir -------------------------------------------------------------- */
 
+/* For the ledger, and where it cannot put another. */
+static int
+write_public(const char *state, const uint8_t public_key[TOKEN_PUBLIC_BYTES])
+{
+	static const char *const names[] = { HEIR_FILE, TRUSTED_FILE };
+	char path[SETUP_PATH_MAX], key[TOKEN_PUBLIC_TEXT];
+	char text[TOKEN_PUBLIC_TEXT + 1];
+	int rc = 0;
+
+	token_public_format(key, public_key);
+	snprintf(text, sizeof(text), "%s\n", key);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && rc == 0;
+	     i++) {
+		rc = setup_path(path, state, names[i]);
+		if (rc != 0)
+			break;
+		rc = file_write(path, text, strlen(text), 0644);
+		if (rc != 0)
+			log_error("setup", "cannot write %s: %s", path,
+			    rc == ERR_IO ? strerror(errno) : err_str(rc));
+	}
+	return rc;
+}
+
 int
 setup_heir_make(char recovery[SETUP_RECOVERY_TEXT], const char *state)
 {
 	uint8_t bytes[RECOVERY_BYTES], public_key[TOKEN_PUBLIC_BYTES];
 	uint8_t *secret = sodium_malloc(TOKEN_SECRET_BYTES);
-	char path[SETUP_PATH_MAX], key[TOKEN_PUBLIC_TEXT];
-	char text[TOKEN_PUBLIC_TEXT + 1];
 	struct site_file site;
 	int rc = secret == NULL ? ERR_NOMEM : setup_read(&site, state);
 
-	if (rc == 0)
-		rc = setup_path(path, state, HEIR_FILE);
 	if (rc == 0) {
 		randombytes_buf(bytes, sizeof(bytes));
 		derive(public_key, secret, bytes);
 		write_text(recovery, bytes);
-		token_public_format(key, public_key);
-		snprintf(text, sizeof(text), "%s\n", key);
-		rc = file_write(path, text, strlen(text), 0644);
-		if (rc != 0)
-			log_error("setup", "cannot write %s: %s", path,
-			    rc == ERR_IO ? strerror(errno) : err_str(rc));
+		rc = write_public(state, public_key);
 	}
 	if (rc != 0)
 		sodium_memzero(recovery, SETUP_RECOVERY_TEXT);
@@ -140,13 +156,14 @@ setup_heir_make(char recovery[SETUP_RECOVERY_TEXT], const char *state)
 	return rc;
 }
 
-int
-setup_heir_read(uint8_t key[TOKEN_PUBLIC_BYTES], const char *state)
+static int
+read_public(uint8_t key[TOKEN_PUBLIC_BYTES], const char *state,
+    const char *name)
 {
 	char path[SETUP_PATH_MAX];
 	uint8_t *data = NULL;
 	size_t len;
-	int rc = setup_path(path, state, HEIR_FILE);
+	int rc = setup_path(path, state, name);
 
 	if (rc == 0)
 		rc = file_read(&data, &len, path, 256);
@@ -161,6 +178,18 @@ setup_heir_read(uint8_t key[TOKEN_PUBLIC_BYTES], const char *state)
 		log_error("setup", "the heir's key %s cannot be read: %s", path,
 		    rc == ERR_IO ? strerror(errno) : err_str(rc));
 	return rc;
+}
+
+int
+setup_heir_read(uint8_t key[TOKEN_PUBLIC_BYTES], const char *state)
+{
+	return read_public(key, state, HEIR_FILE);
+}
+
+int
+setup_heir_trusted(uint8_t key[TOKEN_PUBLIC_BYTES], const char *state)
+{
+	return read_public(key, state, TRUSTED_FILE);
 }
 
 /* --- the keys before ------------------------------------------------------- */

@@ -1,5 +1,7 @@
 /* What leaseholdd does besides running the site; see verbs.h. */
 #include "appliance/setup/verbs.h"
+
+#include "appliance/setup/box_files.h"
 #include "appliance/setup/restore.h"
 #include "appliance/setup/settings.h"
 #include "shared/base/clock.h"
@@ -167,7 +169,9 @@ verb_heir(const struct arguments *arguments)
 {
 	char recovery[SETUP_RECOVERY_TEXT];
 
-	if (setup_heir_make(recovery, arguments->state) != 0)
+	/* What it is configured by goes along from its next start on. */
+	if (setup_heir_make(recovery, arguments->state) != 0 ||
+	    box_files_seal(arguments->state, NULL, NULL) != 0)
 		return STATUS_FAILED;
 	const char *const members[][2] = { { "recovery_key", recovery } };
 
@@ -263,7 +267,11 @@ verb_hand_over(const struct arguments *arguments)
 
 	if (status != 0)
 		return status;
-	return parts_hand_over(&settings, &users, arguments->part, folder) == 0
-	    ? 0
-	    : STATUS_FAILED;
+	if (parts_hand_over(&settings, &users, arguments->part, folder) != 0)
+		return STATUS_FAILED;
+	/* A backup without them is one, too. */
+	if (arguments->part != PART_COURIER)
+		(void)box_files_seal(settings.state, &settings,
+		    arguments_config(arguments));
+	return 0;
 }

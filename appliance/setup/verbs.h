@@ -52,6 +52,8 @@ int verb_restore(const struct arguments *arguments);
 int verb_health(const struct arguments *arguments);
 int verb_hand_over(const struct arguments *arguments);
 
+/** The file that they are read from. */
+const char *arguments_config(const struct arguments *arguments);
 /** The settings of --config, over the defaults, and --state and --listen over
  * them, checked. STATUS_CONFIG: said why. */
 int arguments_settings(struct settings *settings, struct settings_users *users,

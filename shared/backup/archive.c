@@ -27,6 +27,9 @@ static const struct record_field archive_header_fields[] = {
 	SUCCESSION_FIELD(archive_header),
 	R_BOOL(archive_header, heir, RECORD_OPTIONAL,
 	    "It can be restored with the site's recovery key."),
+	R_BOOL(archive_header, box, RECORD_OPTIONAL,
+	    "Certificates and configuration of the box are in it, for that "
+	    "key."),
 	R_BOOL(archive_header, keys, 0, "The site's own keys are in it."),
 	R_LIST(archive_header, tenants, &archive_tenant_record, 0,
 	    ARCHIVE_TENANTS_MAX, 0, "Whose journals are in it, to where."),

@@ -49,6 +49,7 @@ struct archive_header {
 	bool whole; /* the site; else one tenant */
 	struct record_list succession; /* succession_step: of its key */
 	bool heir; /* whoever has the recovery key can make a box of it */
+	bool box; /* for him, too: certificates and configuration of the box */
 	bool keys; /* it can be restored without another copy of the site's
 		      key */
 	struct record_list tenants; /* archive_tenant */

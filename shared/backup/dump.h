@@ -76,7 +76,10 @@ const char *dump_error(const struct dump_reader *reader);
 /** The same once more, where the site has named an heir: what he can open. */
 #define DUMP_HEIR_KEY "successor"
 #define DUMP_HEIR_PEOPLE_KEY "successor.people"
-/** And in the system store the site key's word for him, a token. */
+/** And in the system store the box's own files, which the site cannot read
+ * (appliance/setup/box_files.h). */
+#define DUMP_HEIR_BOX "successor.box"
+/** And there, too, the site key's word for him, a token. */
 #define DUMP_HEIR_WORD "successor.word"
 /** What crypto_box_seal adds, and what it is bound to. */
 #define DUMP_HEIR_EXTRA (48 + 16)

@@ -40,6 +40,9 @@ static const struct record_field backup_part_fields[] = {
 	SUCCESSION_FIELD(backup_part),
 	R_BOOL(backup_part, heir, OPT,
 	    "Whoever has the site's recovery key can open it."),
+	R_BOOL(backup_part, box, OPT,
+	    "Certificates and configuration of the box are in it, for "
+	    "that key."),
 	R_U32(backup_part, generation, 0, UINT32_MAX, OPT,
 	    "Generation of the tenant's journal."),
 	R_U64(backup_part, batch, 0, U53_MAX, OPT, "Its newest batch."),

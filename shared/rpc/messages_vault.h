@@ -36,6 +36,7 @@ struct backup_part {
 	int64_t made_at;
 	struct record_list succession; /* succession_step */
 	bool heir; /* it has named one */
+	bool box; /* the box's own files are in it, for the heir */
 	/* of a tenant: where its journal ends */
 	uint32_t generation;
 	uint64_t batch;

@@ -75,6 +75,16 @@ class Drill:
         expect("was read back" in done.out, done.out)
         return path
 
+    def backup_from_afar(self, name="afar.backup"):
+        """As an admin makes it, who cannot read a file of the box."""
+        path = self.world.path(name)
+        done = self.at(self.site, "backup", path, "--passphrase-file",
+                       self.secret("word", WORD))
+        expect("leasehold-disaster(7)" in done.out, done.out)
+        self.at(self.site, "backup", "verify", path, "--passphrase-file",
+                self.secret("word", WORD))
+        return path
+
     def lose(self):
         """The box burns; `self.old` is what a thief took out of it before."""
         self.old = copy.copy(self.site)
@@ -222,6 +232,71 @@ def without_the_recovery_key_nothing_is_made():
             expect(f.read() == "[site]\n", "the configuration")
 
 
+def what_only_root_may_read_comes_along_from_afar():
+    with World() as world:
+        drill = Drill(world, seats=1)
+        site = drill.site
+        with open(site.ca) as f:
+            ca = f.read()
+        path = drill.backup_from_afar()
+        shown = site.cli("--json", "backup", "show", path).json()
+        expect(shown["box"] and not shown["keys"], shown)
+        with open(path, "rb") as f:
+            expect(b"PRIVATE KEY" not in f.read(), "a key in the clear")
+        # The ledger's folder names another heir: root seals nothing for him.
+        forged = os.path.join(site.state, "keys", "heir.key")
+        with open(forged) as f:
+            named = f.read()
+        other = run(binary("leasehold"), "appliance", "maintenance", "key",
+                    world.path("other.key"))
+        with open(forged, "w") as f:
+            f.write(other.out)
+        site.stop()
+        site.start()
+        with open(forged, "w") as f:
+            f.write(named)
+        later = drill.backup_from_afar("later.backup")
+        drill.lose()
+        # Its certificates and what it was configured by, without --host.
+        drill.go_on(later)
+        with open(site.ca) as f:
+            expect(f.read() == ca, "another CA: agents would not believe it")
+        with open(site.config) as f, \
+                open(os.path.join(site.state, "etc", "leaseholdd.ini")) as g:
+            expect(f.read().replace("\n", "")[:20] ==
+                   g.read().replace("\n", "")[:20], "the configuration")
+        drill.agent.wait_connected()
+        drill.reissue()
+        drill.apps.append(drill.seat("new"))
+        expect(len(drill.held()) == 2, drill.held())
+        # And the new box's own backups have them, for the same recovery key.
+        again = drill.backup_from_afar("again.backup")
+        expect(site.cli("--json", "backup", "show", again).json()["box"],
+               "the next backup has no certificates")
+
+
+def certificates_for_another_recovery_key_are_not_taken():
+    with World() as world:
+        drill = Drill(world, seats=0)
+        sealed = os.path.join(drill.site.state, "tls", "box.sealed")
+        with open(sealed, "rb") as f:
+            old = f.read()
+        drill.recovery = drill.name_heir()
+        with open(sealed, "rb") as f:
+            expect(f.read() != old, "not sealed anew")
+        with open(sealed, "wb") as f:
+            f.write(old)
+        path = drill.backup_from_afar()
+        drill.lose()
+        done = drill.restore(path, "--recovery-file", drill.recovery)
+        expect(done.status == 1 and "not for this recovery key" in done.err
+               and "--host" in done.err, done.err)
+        expect(not os.path.exists(drill.site.state), "something was made")
+        done = drill.restore(path, "--recovery-file", drill.recovery,
+                             "--host", "localhost")
+        expect(done.status == 0, done.err)
+
+
 def a_box_that_nobody_left_the_site_to_is_refused_by_the_hub():
     with World() as world:
         drill = Drill(world, seats=0)
@@ -250,5 +325,7 @@ if __name__ == "__main__":
     sys.exit(main([
         another_box_goes_on_and_the_lost_one_is_believed_by_nobody,
         without_the_recovery_key_nothing_is_made,
+        what_only_root_may_read_comes_along_from_afar,
+        certificates_for_another_recovery_key_are_not_taken,
         a_box_that_nobody_left_the_site_to_is_refused_by_the_hub,
     ]))
