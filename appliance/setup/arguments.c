@@ -74,6 +74,7 @@ static const struct option options[] = {
 	{ "site-key", required_argument, NULL, 'K' },
 	{ "part", required_argument, NULL, 'P' },
 	{ "recovery-file", required_argument, NULL, 'r' },
+	{ "heir", no_argument, NULL, 'e' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "check-config", no_argument, NULL, 'k' },
 	{ "help", no_argument, NULL, 'h' },
@@ -145,6 +146,8 @@ arguments_read(struct arguments *arguments, int argc, char **argv)
 			rc = take_part(arguments, optarg);
 		else if (c == 'r')
 			arguments->recovery_file = optarg;
+		else if (c == 'e')
+			arguments->heir = true;
 		else if (c == 'j')
 			arguments->json = true;
 		else if (c == 'k')

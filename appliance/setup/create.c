@@ -1,5 +1,6 @@
 /* A new site: what goes into its folder (making.h). */
 #include "appliance/ledger/system.h"
+#include "appliance/setup/box_files.h"
 #include "appliance/setup/certificates.h"
 #include "appliance/setup/making.h"
 #include "appliance/setup/tenant.h"
@@ -179,6 +180,10 @@ fill_folder(struct making *making, void *ctx)
 		rc = make_tenant(making);
 	if (rc == 0)
 		rc = making_write_site(making);
+	if (rc == 0 && making->options->recovery != NULL)
+		rc = setup_heir_make(making->options->recovery, making->folder);
+	if (rc == 0 && making->options->recovery != NULL)
+		rc = box_files_seal(making->folder, NULL, NULL);
 	return rc;
 }
 
@@ -189,5 +194,7 @@ setup_create(char admin_key[96], const struct setup_options *options)
 
 	if (rc != 0)
 		sodium_memzero(admin_key, 96);
+	if (rc != 0 && options->recovery != NULL)
+		sodium_memzero(options->recovery, SETUP_RECOVERY_TEXT);
 	return rc;
 }

@@ -54,6 +54,8 @@ struct setup_options {
 	const char *const *hosts; /* names and addresses in the certificate;
 				     ends with NULL */
 	const char *user; /* owner of the ledger's files, or NULL */
+	char *recovery; /* SETUP_RECOVERY_TEXT: it has an heir from the start
+			   (setup_heir_make); NULL: none */
 };
 
 /**

@@ -34,7 +34,7 @@ print_json(const char *const members[][2], size_t n)
 
 static void
 print_site_json(const struct site_file *site, const char *state,
-    const char *key, const char *ca)
+    const char *key, const char *ca, const char *recovery)
 {
 	const char *const members[][2] = {
 		{ "site", site->site },
@@ -42,9 +42,11 @@ print_site_json(const struct site_file *site, const char *state,
 		{ "state", state },
 		{ "admin_key", key },
 		{ "ca_sha256", ca },
+		{ "recovery_key", recovery },
 	};
+	size_t n = sizeof(members) / sizeof(members[0]);
 
-	print_json(members, sizeof(members) / sizeof(members[0]));
+	print_json(members, recovery[0] != '\0' ? n : n - 1);
 }
 
 static void
@@ -70,7 +72,9 @@ print_site(const struct site_file *site, const char *state, const char *host,
 int
 verb_init(const struct arguments *arguments)
 {
+	char recovery[SETUP_RECOVERY_TEXT] = "";
 	const struct setup_options options = {
+		.recovery = arguments->heir ? recovery : NULL,
 		.state = arguments->state,
 		.name = arguments->name,
 		.hosts = arguments->hosts,
@@ -96,12 +100,18 @@ verb_init(const struct arguments *arguments)
 	if (rc == 0) {
 		text_to_hex(ca, digest, sizeof(digest));
 		if (arguments->json)
-			print_site_json(&site, arguments->state, key, ca);
+			print_site_json(&site, arguments->state, key, ca,
+			    recovery);
 		else
 			print_site(&site, arguments->state, arguments->hosts[0],
 			    key, ca);
+		if (!arguments->json && arguments->heir)
+			printf("\nRecovery key, shown once: %s\n"
+			       "Keep it in a safe, away from the backups.\n",
+			    recovery);
 	}
 	sodium_memzero(key, sizeof(key));
+	sodium_memzero(recovery, sizeof(recovery));
 	return rc == 0 && fflush(stdout) == 0 ? 0 : STATUS_FAILED;
 }
 

@@ -26,6 +26,7 @@ struct arguments {
 	bool json;
 	bool check;
 	bool help;
+	bool heir; /* of init */
 	const char *file; /* of restore */
 	const char *tenant; /* the same: of this one only */
 	const char *passphrase_file;

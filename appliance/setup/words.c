@@ -29,7 +29,9 @@ static const struct word {
 	    "  --name NAME      of the site, for people\n"
 	    "  --host HOST      a name or address that agents use; may be "
 	    "repeated\n"
-	    "  --user USER      owner of the ledger's files\n",
+	    "  --user USER      owner of the ledger's files\n"
+	    "  --heir           make its recovery key, too: see leaseholdd "
+	    "heir\n",
 	    "leaseholdd init --name 'Plant 7' --host licenses.plant7.example "
 	    "--host 192.0.2.7" },
 	{ "request", "", "print the activation request for a vendor",

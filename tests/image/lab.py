@@ -358,7 +358,8 @@ class Box:
         """What the first start shows once."""
         shown = {}
         self.says(r"to a safe\.")
-        for name in ("site", "CA fingerprint", "admin key", "recovery key"):
+        for name in ("site", "CA fingerprint", "admin key",
+                     "site recovery key", "data recovery key"):
             found = re.search(r"^  %s +(\S+)$" % name, self.serial(), re.M)
             expect(found, "the console does not show the " + name)
             shown[name] = found.group(1)
@@ -412,8 +413,8 @@ class Box:
             raise Failure("%s; it said: %s" %
                           (failure, self.serial()[-600:])) from None
 
-    def install(self, document):
-        path = self.world.issue(self, document)
+    def install(self, document, *options):
+        path = self.world.issue(self, document, extra=options)
         done = self.cli("--json", "license", "install", path)
         expect(done.status == 0, "license install: " + done.err)
         return done.json()

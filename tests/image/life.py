@@ -3,18 +3,19 @@ start."""
 
 import base64
 import json
+import os
 import re
 import subprocess
 import threading
 import time
 
-from lab import MIB, Box
+from lab import MIB, Box, make_stick
 from wire import ACK, SYN, V4, V6, Wire
 
 from by_key import Program, make_key
 from harness import (PRODUCT, Agent, App, Failure, World, expect,
                      wait_for)
-from plant import borrowing, everything, plant
+from plant import another, borrowing, everything, plant
 from tpms import Tpm
 
 
@@ -30,7 +31,7 @@ def a_new_box_starts_to_its_service_over_tls():
         time.monotonic() - box.began)
     expect(site["witness"] == "tpm", site)
     expect(site["site"] == shown["site"], (site, shown))
-    expect(re.match(r"([a-z]{8}-){7}[a-z]{8}$", shown["recovery key"]),
+    expect(re.match(r"([a-z]{8}-){7}[a-z]{8}$", shown["data recovery key"]),
            "no recovery key")
     plant.shown = shown
 
@@ -144,6 +145,61 @@ def a_second_start_opens_its_data_and_has_every_lease():
     expect(verified.status == 0, verified.err)
 
 
+def another_box_goes_on_out_of_its_backup():
+    """The drill of leasehold-disaster(7), with nothing but what an admin has
+    at his desk: a backup, its passphrase, the site's recovery key."""
+    world, old = plant.world, plant.box
+    folder = world.path("stick-of-heir")
+    os.mkdir(folder)
+    files = {name: os.path.join(folder, "site." + name)
+             for name in ("backup", "passphrase", "recovery")}
+    for name, text in (("passphrase", "correct horse battery"),
+                       ("recovery", plant.shown["site recovery key"])):
+        with open(os.open(files[name], os.O_WRONLY | os.O_CREAT, 0o600),
+                  "w") as out:
+            out.write(text + "\n")
+    done = old.cli("backup", files["backup"], "--passphrase-file",
+                   files["passphrase"])
+    expect(done.status == 0, done.err)
+    shown = old.cli("--json", "backup", "show", files["backup"]).json()
+    expect(shown["heir"] and shown["box"], shown)
+    held = {lease["lease"] for lease in everything(old)}
+    key = old.ready()["site_key"]
+    old.cut()
+
+    box = another("heir")
+    # At the same address: so the workstations find it.
+    box.port, box.url, box.key, box.ca = old.port, old.url, old.key, old.ca
+    box.start()
+    box.plug(make_stick(world.path("heir.stick"), *files.values()))
+    box.says(r"goes on as another one's site")
+    expect(plant.shown["site"] in box.serial(), "which site")
+    ready = box.wait_ready()
+    expect(ready["rolled_back"], ready)
+    plant.measured["a new box, from power on to its backup's service, s"] = (
+        round(time.monotonic() - box.began))
+    expect(ready["site_key"] != key and len(ready["succession"]) == 1, ready)
+    done = box.cli("site", "acknowledge-rollback", "--reason", "it burnt")
+    expect(done.status == 0, done.err)
+    plant.agent.wait_connected(120)
+    found = {lease["lease"] for lease in everything(box)}
+    expect(held <= found, "lost: %s" % (held - found))
+    early, _ = make_key(box)
+    with Program(box, early) as program:
+        answer = program.checkout()
+        expect(answer.status != 201, "it grants before its vendor knows it")
+    # Its vendor issues the license anew, to the new key.
+    listed = box.cli("--json", "license", "list").json()["items"]
+    box.install(borrowing(), "--license-id", listed[0]["license_id"],
+                "--serial", "2")
+    with Program(box, early) as program:
+        program.take()
+    # An admin at the same desk makes its next backup.
+    done = box.cli("backup", files["backup"] + ".2", "--passphrase-file",
+                   files["passphrase"])
+    expect(done.status == 0, done.err)
+
+
 LIFE = [
     a_new_box_starts_to_its_service_over_tls,
     an_agent_enrolls_checks_out_and_borrows,
@@ -151,4 +207,5 @@ LIFE = [
     a_resting_box_needs_little_memory,
     a_power_cut_in_a_commit_loses_no_lease,
     a_second_start_opens_its_data_and_has_every_lease,
+    another_box_goes_on_out_of_its_backup,
 ]
