@@ -22,8 +22,17 @@ show_sums(const struct analytics *a)
 		 "their seats\n",
 	    (unsigned long long)a->licenses, (unsigned long long)a->customers,
 	    (unsigned long long)a->licenses_with_overage);
-	cli_show("overage   %llu checkouts\n",
+	if (a->checkouts > 0 || a->denials > 0)
+		cli_show("used      %llu checkouts, %.1f seat hours, %llu "
+			 "refused\n",
+		    (unsigned long long)a->checkouts,
+		    (double)a->seat_seconds / 3600,
+		    (unsigned long long)a->denials);
+	cli_show("overage   %llu checkouts",
 	    (unsigned long long)a->overage_checkouts);
+	if (a->checkouts > 0)
+		cli_show(", %u %% of all seats given out", a->overage_percent);
+	cli_show("\n");
 	for (uint32_t i = 0; i < a->revenue.count; i++) {
 		const char *currency = revenue[i].currency;
 
@@ -34,9 +43,12 @@ show_sums(const struct analytics *a)
 		    currency, fee, overage);
 	}
 	for (uint32_t i = 0; i < a->hours.count && i < BUSIEST; i++)
-		cli_show("%s%s %02u:00 UTC, %llu\n",
+		cli_show("%s%s %02u:00 UTC: %.1f seat hours, %llu checkouts, "
+			 "%llu overage\n",
 		    i == 0 ? "busiest   " : "          ",
 		    weekdays[hour[i].weekday - 1], hour[i].hour,
+		    (double)hour[i].seat_seconds / 3600,
+		    (unsigned long long)hour[i].checkouts,
 		    (unsigned long long)hour[i].overage_checkouts);
 }
 
@@ -52,6 +64,9 @@ add_rows(struct table *table, const struct analytics *a)
 		table_cell(table, "%s", line->product_id);
 		table_cell(table, "%s", line->license_id);
 		table_cell(table, "%u", line->commit_seats);
+		table_cell(table, "%u", line->peak_seats);
+		table_cell(table, "%llu", (unsigned long long)line->checkouts);
+		table_cell(table, "%llu", (unsigned long long)line->denials);
 		table_cell(table, "%llu",
 		    (unsigned long long)line->overage_checkouts);
 		table_cell(table, "%s %s", revenue, line->currency);
@@ -63,13 +78,13 @@ static int
 show(struct cli *cli, struct analytics_query *query)
 {
 	static const char *const head[] = { "CUSTOMER", "PRODUCT", "LICENSE",
-		"SEATS", "OVERAGE", "REVENUE" };
+		"SEATS", "PEAK", "CHECKOUTS", "REFUSED", "OVERAGE", "REVENUE" };
 	struct analytics reply = { .next = 0 };
 	struct arena arena = { 0 };
 	struct table table = { 0 };
 	int status;
 
-	table_head(&table, 6, head);
+	table_head(&table, 9, head);
 	do {
 		bool first = query->after == 0;
 

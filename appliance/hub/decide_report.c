@@ -357,6 +357,9 @@ emit_taken(struct importing *in, const struct sync_report *report)
 	if (err == 0)
 		err = hub_emit_metrics(in->batch, &in->editions, &in->found,
 		    &in->arena);
+	if (err == 0)
+		err = hub_emit_seats(in->batch, &in->editions, &in->found,
+		    &in->arena);
 	return err == 0 ? hub_measure(in->batch, &in->site, &in->found.report)
 			: err;
 }

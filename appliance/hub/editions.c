@@ -50,27 +50,35 @@ find_issued(struct row_license_issued *out, const struct hub_editions *editions,
 }
 
 static int
+keep(struct hub_edition **out, struct hub_editions *editions,
+    const struct row_license_issued *issued)
+{
+	struct hub_edition *edition =
+	    arena_alloc(editions->arena, sizeof *edition);
+	int err = edition == NULL ? ERR_NOMEM : 0;
+
+	if (err == 0)
+		err = license_read_stored(&edition->license, issued->token.data,
+		    issued->token.len, editions->arena);
+	if (err == 0) {
+		memcpy(edition->digest, issued->digest, sizeof edition->digest);
+		edition->next = editions->newest;
+		editions->newest = edition;
+		*out = edition;
+	}
+	return err;
+}
+
+static int
 learn(struct hub_edition **out, struct hub_editions *editions,
     const struct report_overage *shown)
 {
 	struct arena arena = { .chunks = NULL };
 	struct row_license_issued issued;
-	struct hub_edition *edition = NULL;
 	int err = find_issued(&issued, editions, shown, &arena);
 
-	if (err == 0) {
-		edition = arena_alloc(editions->arena, sizeof *edition);
-		err = edition == NULL ? ERR_NOMEM : 0;
-	}
 	if (err == 0)
-		err = license_read_stored(&edition->license, issued.token.data,
-		    issued.token.len, editions->arena);
-	if (err == 0) {
-		memcpy(edition->digest, issued.digest, sizeof edition->digest);
-		edition->next = editions->newest;
-		editions->newest = edition;
-		*out = edition;
-	}
+		err = keep(out, editions, &issued);
 	arena_release(&arena);
 	return err;
 }
@@ -103,10 +111,10 @@ hub_is_billed(bool *yes, struct hub_editions *editions,
 /* --- metrics ---------------------------------------------------------------------- */
 
 static int
-find_issued_serial(struct hub_editions *editions, const char *license,
-    uint64_t serial, struct arena *arena)
+find_issued_serial(struct row_license_issued *issued,
+    const struct hub_editions *editions, const char *license, uint64_t serial,
+    struct arena *arena)
 {
-	struct row_license_issued issued;
 	struct hub_order order;
 	uint64_t number;
 	int err = hub_name(&number, editions->state, HUB_NAME_LICENSE, license);
@@ -117,8 +125,8 @@ find_issued_serial(struct hub_editions *editions, const char *license,
 		err = ERR_NOT_FOUND_INTERNAL;
 	if (err == 0)
 		err =
-		    hub_issued(&issued, editions->state, number, serial, arena);
-	if (err == 0 && issued.site != editions->site)
+		    hub_issued(issued, editions->state, number, serial, arena);
+	if (err == 0 && issued->site != editions->site)
 		err = ERR_NOT_FOUND_INTERNAL;
 	return err;
 }
@@ -128,7 +136,9 @@ hub_is_issued(bool *yes, struct hub_editions *editions, const char *license,
     uint64_t serial)
 {
 	struct arena arena = { .chunks = NULL };
-	int err = find_issued_serial(editions, license, serial, &arena);
+	struct row_license_issued issued;
+	int err =
+	    find_issued_serial(&issued, editions, license, serial, &arena);
 
 	arena_release(&arena);
 	*yes = err == 0;
@@ -205,4 +215,126 @@ hub_emit_metrics(struct batch *batch, struct hub_editions *editions,
 	}
 	return err == 0 && n > 0 ? emit_piece(batch, editions, found, items, n)
 				 : err;
+}
+
+/* --- hours of seats ------------------------------------------------------------ */
+
+/* The edition of that serial, whichever its digest: hours name none. */
+static int
+edition_of(struct hub_edition **out, struct hub_editions *editions,
+    const struct report_hour *hour)
+{
+	struct arena arena = { .chunks = NULL };
+	struct row_license_issued issued;
+
+	for (*out = editions->newest; *out != NULL; *out = (*out)->next)
+		if ((*out)->license.serial == hour->serial &&
+		    strcmp((*out)->license.license_id, hour->license) == 0)
+			return 0;
+	int err = find_issued_serial(&issued, editions, hour->license,
+	    hour->serial, &arena);
+
+	if (err == 0)
+		err = keep(out, editions, &issued);
+	arena_release(&arena);
+	return err;
+}
+
+/* No money follows from them: what contradicts itself is not counted, and the
+ * report is good. */
+static bool
+is_sound(const struct report_hour *hour)
+{
+	const struct report_denial *denied = hour->denied.items;
+	const uint64_t hour_ms = 3600000;
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < hour->denied.count; i++) {
+		if (denied[i].count > hour->denials - sum)
+			return false;
+		sum += denied[i].count;
+	}
+	return hour->borrows <= hour->checkouts &&
+	    hour->checkouts <= hour->seats &&
+	    hour->borrow_ms <= hour->seat_ms &&
+	    hour->seat_ms <= hour->peak * hour_ms;
+}
+
+static int
+take_seats(struct row_shown_seats *item, const struct report_hour *hour,
+    struct hub_editions *editions, struct arena *arena)
+{
+	const struct report_denial *from = hour->denied.items;
+	struct row_shown_denial *denied = NULL;
+
+	*item = (struct row_shown_seats){
+		.serial = hour->serial,
+		.start = hour->start,
+		.checkouts = hour->checkouts,
+		.seats = hour->seats,
+		.borrows = hour->borrows,
+		.peak = hour->peak,
+		.seat_ms = hour->seat_ms,
+		.borrow_ms = hour->borrow_ms,
+		.denials = hour->denials,
+	};
+	text_copy(item->license_id, sizeof item->license_id, hour->license);
+	text_copy(item->feature, sizeof item->feature, hour->feature);
+	if (hour->denied.count > 0) {
+		denied =
+		    arena_alloc(arena, hour->denied.count * sizeof *denied);
+		if (denied == NULL)
+			return ERR_NOMEM;
+	}
+	for (uint32_t i = 0; i < hour->denied.count; i++) {
+		denied[i].count = from[i].count;
+		text_copy(denied[i].code, sizeof denied[i].code, from[i].code);
+	}
+	item->denied = (struct record_list){ denied, hour->denied.count };
+	struct hub_edition *edition;
+	int err = edition_of(&edition, editions, hour);
+
+	item->issued =
+	    err == 0 && has_feature(&edition->license, hour->feature);
+	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+}
+
+static int
+emit_seats(struct batch *batch, const struct hub_editions *editions,
+    const struct report_finding *found, struct row_shown_seats *items,
+    uint32_t n)
+{
+	struct row *row = n > 0 ? batch_row(batch, ROW_REPORT_SEATS) : NULL;
+
+	if (row == NULL)
+		return n > 0 ? ERR_NOMEM : 0;
+	struct row_report_seats *r = &row->u.report_seats;
+
+	r->site = editions->site;
+	r->sequence = found->report.sequence;
+	r->hours = (struct record_list){ items, n };
+	return batch_emit(batch);
+}
+
+int
+hub_emit_seats(struct batch *batch, struct hub_editions *editions,
+    const struct report_finding *found, struct arena *arena)
+{
+	struct row_shown_seats *items =
+	    arena_alloc(arena, ROW_SHOWN_MAX * sizeof *items);
+	uint32_t n = 0;
+	int err = items != NULL ? 0 : ERR_NOMEM;
+
+	for (uint32_t i = 0; i < found->n_hours && err == 0; i++) {
+		const struct report_hour *hour = &found->hours[i];
+
+		if (hour->metric || !is_sound(hour))
+			continue;
+		err = take_seats(&items[n++], hour, editions, arena);
+		if (err != 0 || n < ROW_SHOWN_MAX)
+			continue;
+		err = emit_seats(batch, editions, found, items, n);
+		n = 0;
+	}
+	return err == 0 ? emit_seats(batch, editions, found, items, n) : err;
 }

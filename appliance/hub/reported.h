@@ -46,7 +46,7 @@ int hub_reported(struct hub_reported *out, const struct state *state,
  * rollbacks, and what it shows and counts, in pieces. */
 #define HUB_REPORT_ROWS_MAX                                            \
 	(2 + HUB_ROLLBACKS_MAX + REPORT_ROWS_MAX / ROW_SHOWN_MAX + 1 + \
-	    REPORT_HOURS_MAX / ROW_SHOWN_MAX)
+	    REPORT_HOURS_MAX / ROW_SHOWN_MAX + 2)
 /** Something that is wrong between a site and what it reported. */
 #define HUB_INCIDENTS_KEPT 100
 /** Newest first, to HUB_INCIDENTS_KEPT; non-zero stops. */
@@ -92,6 +92,10 @@ int hub_is_issued(bool *yes, struct hub_editions *editions, const char *license,
     uint64_t serial);
 /** Rows of the metrics that a report tells. The editions' arena is used. */
 int hub_emit_metrics(struct batch *batch, struct hub_editions *editions,
+    const struct report_finding *found, struct arena *arena);
+
+/** And of its hours of seats. */
+int hub_emit_seats(struct batch *batch, struct hub_editions *editions,
     const struct report_finding *found, struct arena *arena);
 
 /** changes.c: what the site may still need to be told of its licenses, and who

@@ -1,7 +1,8 @@
 /*
- * Usage across a hub's customers (DESIGN 12): who used what beyond the seats
- * that he bought, at which hours of the week, and what it brings; the lines of
- * appliance/billing, added up. It must not know prices or processes.
+ * Usage across a hub's customers (DESIGN 12): who used what, how much of it
+ * beyond the seats that he bought, at which hours of the week, and what it
+ * brings; the lines of appliance/billing and the hours that sites reported, added
+ * up. It must not know prices or processes.
  */
 #ifndef APPLIANCE_LEDGER_ANALYTICS_H
 #define APPLIANCE_LEDGER_ANALYTICS_H

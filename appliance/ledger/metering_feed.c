@@ -15,7 +15,8 @@ is_counted(const struct record_span *row)
 	static const uint16_t kinds[] = { ROW_LICENSE_INSTALLED,
 		ROW_LEASE_GRANTED, ROW_LEASE_ENDED, ROW_LEASE_ADOPTED,
 		ROW_BORROWED, ROW_BORROW_ENDED, ROW_DENIED, ROW_KEY_DENIED,
-		ROW_USAGE_TRACKED, ROW_REPORT_SHOWN, ROW_REPORT_METRICS };
+		ROW_USAGE_TRACKED, ROW_REPORT_SHOWN, ROW_REPORT_METRICS,
+		ROW_REPORT_SEATS };
 
 	if (row->len < 2)
 		return true; /* damage is found by who reads it */
@@ -136,6 +137,10 @@ check_place(struct metering_place *place, struct metering *metering,
 {
 	int err = metering_place(place, metering);
 
+	if (err == ERR_UNAVAILABLE) {
+		err = metering_clear(metering);
+		return err == 0 ? metering_place(place, metering) : err;
+	}
 	if (err != 0 || place->batch == 0)
 		return err;
 	err = ledger_holds(view, place->batch - 1, place->head);

@@ -1,7 +1,7 @@
 #include "appliance/ledger/sync_asked.h"
 
 #include "appliance/ledger/inside.h"
-#include "appliance/ledger/ledger_sync.h"
+#include "appliance/ledger/sync_hours.h"
 
 #include "shared/base/err.h"
 #include "shared/base/text.h"
@@ -14,6 +14,7 @@
 struct making {
 	struct sync_ask ask; /* the command's request */
 	struct report_proof proof;
+	struct metering *metering; /* that counted all until now, or NULL */
 	void (*done)(struct call *call); /* NULL: it is answered */
 	bool previews;
 	union {
@@ -100,13 +101,16 @@ run_report(struct work *work)
 	struct ledger_view *view;
 	bool more = false;
 	struct measure measure;
+	struct sync_metered metered;
 	int err = ledger_view_open(&view, call->tenant->ledger);
 
+	sync_hours_of(&metered, making->metering);
 	measure_look(&measure, call->process->identity,
 	    call->process->options->appliance);
 	if (err == 0) {
 		err = sync_build(&token, &body, &report, &next, &more, view,
-		    making->ask.vendor, after, &making->proof, &measure);
+		    making->ask.vendor, after, &making->proof, &measure,
+		    making->metering != NULL ? &metered.base : NULL);
 		if (err == 0)
 			err = fill_reply(making, call, view, &report, &next,
 			    more, &token, &body);
@@ -133,6 +137,47 @@ finish_report(struct call *call)
 		call->process->counts.refused++;
 	call_answer(call);
 }
+
+/* --- first, all is counted ---------------------------------------------------- */
+
+/* On the auditor's thread. A projection that cannot be written holds up no
+ * report: what is billed is shown by rows. */
+static void
+run_counted(struct work *work)
+{
+	struct call *call = (struct call *)work;
+	struct command *command = &call->write.command;
+	struct making *making = call->own;
+	bool more = false;
+	int err = metering_catch_up(&more, call->tenant);
+
+	if (err == 0)
+		making->metering = call->tenant->metering.metering;
+	command->err = err == 0 && more ? ERR_UNAVAILABLE : 0;
+	if (command->err != 0)
+		problem_set(&command->problem, command->err,
+		    "ask again in a while",
+		    "what was used is still being counted");
+}
+
+static void
+finish_counted(struct call *call)
+{
+	call->finish = finish_report;
+	if (call->write.command.err != 0)
+		finish_report(call);
+	else
+		call_vault(call, run_report);
+}
+
+static void
+count(struct call *call)
+{
+	call->finish = finish_counted;
+	call_audit(call, run_counted);
+}
+
+/* --- who asks ------------------------------------------------------------------ */
 
 static struct making *
 making_begin(struct call *call, const char *vendor, bool previews)
@@ -178,8 +223,7 @@ sync_preview_asked(const struct request *request)
 
 	if (making_new(call, asked->vendor, true) == NULL)
 		return;
-	call->finish = finish_report;
-	call_vault(call, run_report);
+	count(call);
 }
 
 /* The row is committed: the report has it, and so has something to say. */
@@ -195,16 +239,14 @@ finish_made(struct call *call)
 			command_finish(call);
 		return;
 	}
-	call->finish = finish_report;
-	call_vault(call, run_report);
+	count(call);
 }
 
 static void
 make(struct call *call, struct making *making, bool first)
 {
 	if (!first) {
-		call->finish = finish_report;
-		call_vault(call, run_report);
+		count(call);
 		return;
 	}
 	call->write.command.op = LEDGER_SYNC_MADE;

@@ -18,6 +18,7 @@ struct syncing {
 	struct ledger_view *view;
 	const char *vendor;
 	struct measure *measure; /* or NULL */
+	const struct sync_hours *hours; /* or NULL */
 	struct arena arena; /* of one question */
 	uint64_t last; /* batch that was read last */
 };
@@ -239,6 +240,16 @@ source_name(void *ctx, struct report_name *out,
 }
 
 static int
+source_hours(void *ctx, int64_t from, int64_t to,
+    int (*each)(void *sink, const struct report_hour *hour), void *sink)
+{
+	const struct syncing *s = ctx;
+
+	return s->hours->tell(s->hours, s->view, s->vendor, from, to, each,
+	    sink);
+}
+
+static int
 source_quote(void *ctx, struct quote *out, const uint8_t subject[32])
 {
 	const struct syncing *s = ctx;
@@ -279,11 +290,13 @@ int
 sync_build(struct buf *token, struct buf *body, struct report *report,
     struct report_mark *next, bool *more, struct ledger_view *view,
     const char *vendor, const struct report_mark *after,
-    const struct report_proof *proof, struct measure *measure)
+    const struct report_proof *proof, struct measure *measure,
+    const struct sync_hours *hours)
 {
 	struct syncing s = { .view = view,
 		.vendor = vendor,
-		.measure = measure };
+		.measure = measure,
+		.hours = hours };
 	const struct ledger *ledger = view->ledger;
 	struct report_source source = {
 		.ctx = &s,
@@ -293,6 +306,7 @@ sync_build(struct buf *token, struct buf *body, struct report *report,
 		.edition = source_edition,
 		.history = history_source(&view->state),
 		.pseudonym = source_pseudonym,
+		.hours = hours != NULL ? source_hours : NULL,
 		.quote = measure != NULL ? source_quote : NULL,
 	};
 	struct report_asked asked = {

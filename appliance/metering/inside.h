@@ -11,8 +11,10 @@
 
 #include "shared/base/buf.h"
 
+#include <pthread.h>
+
 /* Of the tables below; another one is made anew. */
-#define METERING_FORMAT 2
+#define METERING_FORMAT 3
 
 /*
  * meta      format, place
@@ -41,6 +43,8 @@ _Static_assert(METERING_TABLES <= PROJECTION_TABLES_MAX, "there is room");
 
 struct metering {
 	struct projection base;
+	/** Who reads has it for reading: it is not thrown away under him. */
+	pthread_rwlock_t lock;
 };
 
 /** What a line is between its hours. */
@@ -147,6 +151,22 @@ int metering_put(struct metering_txn *txn, enum metering_table table,
     const void *key, size_t key_len, const void *value, size_t len);
 int metering_get(MDB_val *value, const struct metering_txn *txn,
     enum metering_table table, const void *key, size_t len);
+
+/** Begin and end to read. ERR_UNAVAILABLE: it could not be made anew. */
+int metering_reader(MDB_txn **txn, struct metering *metering);
+void metering_reader_end(MDB_txn *txn, struct metering *metering);
+
+/* --- between rows.c and shown.c ---------------------------------------------- */
+
+/** Of a hub: ROW_REPORT_SHOWN, _METRICS, _SEATS. */
+int metering_shown(struct metering_txn *txn, const struct row *row);
+/** Under this serial from that hour on: a gauge of an earlier one holds no longer
+ * than into it; and (`carry`) the new one begins with its value. */
+int metering_end_gauges(struct metering_txn *txn, const char *license,
+    const char *metric, uint64_t serial, uint32_t hour, bool carry);
+/** Where overage stands in the journal; count 0: nothing. */
+int metering_put_overage(struct metering_txn *txn, uint32_t line, uint64_t row,
+    int64_t time, uint64_t first, uint32_t count, uint64_t lease);
 
 int metering_place_read(struct metering_place *place, uint32_t *next_line,
     const struct metering *metering, MDB_txn *txn);

@@ -125,7 +125,8 @@ int metering_open(struct metering **metering, const char *path,
     size_t map_bytes, bool volatile_);
 /** Takes NULL. */
 void metering_close(struct metering *metering);
-/** Throw away all of it. No transaction may be open. */
+/** Throw away all of it, once nobody reads. No transaction that writes may be
+ * open. Where it could not be made anew, readers get ERR_UNAVAILABLE. */
 int metering_clear(struct metering *metering);
 int metering_sync(struct metering *metering);
 /** Bytes of its file that are used. */
@@ -141,18 +142,6 @@ int metering_row(struct metering_txn *txn, const struct row *row, int64_t time);
 /** All rows of that batch were told. */
 void metering_batch(struct metering_txn *txn, uint64_t batch,
     const uint8_t head[32], uint64_t last_row, int64_t time);
-/**
- * For a hub: what a report says of one line and hour. It takes the place of
- * what was there of that hour, so that the same report twice, or a later one
- * that knows more of the hour, counts once. `start` must be the start of an
- * hour and `end` its end.
- */
-int metering_set_hour(struct metering_txn *txn,
-    const struct metering_rollup *rollup);
-/** For a hub: overage that a report's row says; see metering_evidence(). Twice
- * is once. */
-int metering_set_overage(struct metering_txn *txn,
-    const struct metering_overage *overage);
 /** Either ends it. */
 int metering_commit(struct metering_txn *txn);
 void metering_abort(struct metering_txn *txn);

@@ -378,9 +378,7 @@ metering_read(struct metering *metering,
 	    question->from % METERING_HOUR_MS != 0 ||
 	    question->to % METERING_HOUR_MS != 0)
 		return ERR_BAD_REQUEST;
-	int err = metering_error(mdb_txn_begin(metering->base.env, NULL,
-				     MDB_RDONLY, &reading.txn),
-	    "begin to read");
+	int err = metering_reader(&reading.txn, metering);
 
 	if (err != 0)
 		return err;
@@ -395,7 +393,7 @@ metering_read(struct metering *metering,
 		err = read_lines(&reading);
 	if (reading.hours != NULL)
 		mdb_cursor_close(reading.hours);
-	mdb_txn_abort(reading.txn);
+	metering_reader_end(reading.txn, metering);
 	return err;
 }
 
@@ -483,22 +481,23 @@ metering_evidence(struct metering *metering, const char *license,
 	struct proving proving = { NULL, from < 0 ? 0 : from, to, each, ctx };
 	MDB_cursor *names = NULL;
 	MDB_txn *txn;
-	int rc = mdb_txn_begin(metering->base.env, NULL, MDB_RDONLY, &txn);
+	int err = metering_reader(&txn, metering);
 
-	if (rc != 0)
-		return metering_error(rc, "begin to read");
-	rc = mdb_cursor_open(txn, metering->base.table[METERING_NAMES], &names);
+	if (err != 0)
+		return err;
+	int rc =
+	    mdb_cursor_open(txn, metering->base.table[METERING_NAMES], &names);
+
 	if (rc == 0)
 		rc = mdb_cursor_open(txn,
 		    metering->base.table[METERING_OVERAGES], &proving.cursor);
-	int err = metering_error(rc, "begin to read");
-
+	err = metering_error(rc, "begin to read");
 	if (err == 0)
 		err = prove_lines(&proving, names, &question);
 	if (proving.cursor != NULL)
 		mdb_cursor_close(proving.cursor);
 	if (names != NULL)
 		mdb_cursor_close(names);
-	mdb_txn_abort(txn);
+	metering_reader_end(txn, metering);
 	return err;
 }

@@ -1,5 +1,5 @@
 /*
- * Rows of the journal, and hours of reports, into lines. See metering.h.
+ * Rows of the journal into lines. See metering.h.
  */
 #include "appliance/metering/inside.h"
 
@@ -186,9 +186,9 @@ next_metric(struct metering_line *line, struct metering_txn *txn,
 
 /* Under this serial from that hour on: a gauge of an earlier one holds no longer
  * than into it; and (`carry`) the new one begins with its value. */
-static int
-end_gauges(struct metering_txn *txn, const char *license, const char *metric,
-    uint64_t serial, uint32_t hour, bool carry)
+int
+metering_end_gauges(struct metering_txn *txn, const char *license,
+    const char *metric, uint64_t serial, uint32_t hour, bool carry)
 {
 	struct metering_line line = { .scope = METERING_METRIC };
 	uint8_t name[NAME_BYTES_MAX];
@@ -240,7 +240,7 @@ learn_license(struct metering_txn *txn, const struct row_license_installed *r,
 	if (err == 0)
 		err = metering_put(txn, METERING_DIGESTS, r->digest, 32, serial,
 		    sizeof(serial));
-	return err == 0 ? end_gauges(txn, r->document.license_id, NULL,
+	return err == 0 ? metering_end_gauges(txn, r->document.license_id, NULL,
 			      r->document.serial, hour_of(time), true)
 			: err;
 }
@@ -283,9 +283,9 @@ count_overage(struct hot *hot, int part, uint64_t first, uint64_t count)
 		hour_overage(&hot->hour.seats, numbered ? first : 0, count);
 }
 
-static int
-put_overage(struct metering_txn *txn, uint32_t line, uint64_t row, int64_t time,
-    uint64_t first, uint32_t count, uint64_t lease)
+int
+metering_put_overage(struct metering_txn *txn, uint32_t line, uint64_t row,
+    int64_t time, uint64_t first, uint32_t count, uint64_t lease)
 {
 	uint8_t key[OVERAGE_KEY_BYTES], bytes[OVERAGE_BYTES];
 
@@ -390,8 +390,9 @@ begin_lease(struct metering_txn *txn, const struct row *row,
 			held.line[i] = hot->line;
 	}
 	if (err == 0)
-		err = put_overage(txn, held.line[OF_PRICED], row->number, time,
-		    grant->overage, grant->overage_count, grant->lease);
+		err = metering_put_overage(txn, held.line[OF_PRICED],
+		    row->number, time, grant->overage, grant->overage_count,
+		    grant->lease);
 	return err == 0 ? held_put(txn, grant->lease, &held) : err;
 }
 
@@ -432,9 +433,10 @@ end_borrow(struct metering_txn *txn, const struct row *row, int64_t time)
 		count_overage(hot, i, r->overage, r->overage_count);
 		hot->hour_dirty = true;
 	}
-	return err == 0 ? put_overage(txn, held.line[OF_PRICED], row->number,
-			      time, r->overage, r->overage_count, r->lease)
-			: err;
+	return err == 0
+	    ? metering_put_overage(txn, held.line[OF_PRICED], row->number, time,
+		  r->overage, r->overage_count, r->lease)
+	    : err;
 }
 
 /* --- denials, metrics --------------------------------------------------------------- */
@@ -448,10 +450,13 @@ deny(struct metering_txn *txn, const struct row_denied *denied)
 
 	if (err != 0)
 		return err;
-	name_parts(line, &license, 0, "");
-	for (int i = 0; i <= OF_FEATURE && err == 0; i++) {
+	/* Under the serial in force, so that a report of it tells them. */
+	name_parts(line, &license, license.serial, "");
+	for (int i = 0; i <= OF_PRICED && err == 0; i++) {
 		struct hot *hot;
 
+		if (i == OF_PRICED && license.serial == 0)
+			break;
 		err = hot_named(&hot, txn, &line[i]);
 		/* They happened in the minute; the row came after it. */
 		if (err == 0)
@@ -504,95 +509,6 @@ track(struct metering_txn *txn, const struct row_usage_tracked *r, int64_t time)
 	    : count_amount(txn, &line, hour_of(time), r->amount);
 }
 
-/* --- overage that a hub was shown ------------------------------------------------ */
-
-static int
-count_shown(struct metering_txn *txn, const struct row_shown_overage *shown)
-{
-	struct metering_line line = { .scope = METERING_PRICED,
-		.serial = shown->serial };
-	struct hot *hot;
-
-	text_copy(line.license, sizeof(line.license), shown->license_id);
-	text_copy(line.feature, sizeof(line.feature), shown->feature);
-	int err = hot_named(&hot, txn, &line);
-
-	/* When it was granted there, not when it came here. */
-	if (err == 0)
-		err = hot_enter(txn, hot, hour_of(shown->time));
-	if (err != 0)
-		return err;
-	hour_overage(&hot->hour.seats, shown->first, shown->count);
-	hot->hour_dirty = true;
-	return put_overage(txn, hot->line, shown->row, shown->time,
-	    shown->first, shown->count, shown->lease);
-}
-
-static int
-show(struct metering_txn *txn, const struct row_report_shown *r)
-{
-	const struct row_shown_overage *shown = r->overage.items;
-	int err = 0;
-
-	for (uint32_t i = 0; i < r->overage.count && err == 0; i++)
-		if (shown[i].billed && !shown[i].again)
-			err = count_shown(txn, &shown[i]);
-	return err;
-}
-
-/* --- metrics that a hub was shown -------------------------------------------------- */
-
-static int
-add_shown(struct metering_txn *txn, const struct row_shown_metric *shown)
-{
-	struct metering_line line = { .scope = METERING_METRIC,
-		.serial = shown->serial };
-	const uint32_t hour = hour_of(shown->start);
-	const bool gauge = shown->kind == USAGE_GAUGE;
-	struct hot *hot;
-
-	if (shown->metric[0] == '\0')
-		return end_gauges(txn, shown->license_id, NULL, shown->serial,
-		    hour, true);
-	text_copy(line.license, sizeof(line.license), shown->license_id);
-	text_copy(line.feature, sizeof(line.feature), shown->metric);
-	int err = hot_named(&hot, txn, &line);
-
-	if (err == 0)
-		err = hot_enter(txn, hot, hour);
-	if (err != 0)
-		return err;
-	struct metering_metric *metric = &hot->hour.metric;
-
-	/* As if each event came by itself: see set_gauge(), count_amount(). */
-	if (gauge && metric->events == 0 && hot->state.gauge &&
-	    hot->state.value > metric->max)
-		metric->max = hot->state.value;
-	metric->kind = gauge ? METERING_GAUGE : METERING_COUNTER;
-	metric->events = hour_sum(metric->events, shown->events);
-	metric->sum = hour_sum(metric->sum, shown->sum);
-	metric->max = shown->max > metric->max ? shown->max : metric->max;
-	metric->last = shown->last;
-	hot->hour_dirty = true;
-	if (gauge) {
-		hot->state.gauge = hot->state_dirty = true;
-		hot->state.value = shown->last;
-	}
-	return 0;
-}
-
-static int
-add_all_shown(struct metering_txn *txn, const struct row_report_metrics *r)
-{
-	const struct row_shown_metric *shown = r->metrics.items;
-	int err = 0;
-
-	for (uint32_t i = 0; i < r->metrics.count && err == 0; i++)
-		if (shown[i].billed)
-			err = add_shown(txn, &shown[i]);
-	return err;
-}
-
 int
 metering_row(struct metering_txn *txn, const struct row *row, int64_t time)
 {
@@ -619,10 +535,9 @@ metering_row(struct metering_txn *txn, const struct row *row, int64_t time)
 		return deny(txn, &row->u.key_denied.denied);
 	if (row->kind == ROW_USAGE_TRACKED)
 		return track(txn, &row->u.usage_tracked, time);
-	if (row->kind == ROW_REPORT_SHOWN)
-		return show(txn, &row->u.report_shown);
-	if (row->kind == ROW_REPORT_METRICS)
-		return add_all_shown(txn, &row->u.report_metrics);
+	if (row->kind == ROW_REPORT_SHOWN || row->kind == ROW_REPORT_METRICS ||
+	    row->kind == ROW_REPORT_SEATS)
+		return metering_shown(txn, row);
 	if (row->kind == ROW_LEASE_ADOPTED) {
 		arena_clear(&txn->arena);
 		err = row_grant(&grant, row, &txn->arena);
@@ -633,53 +548,4 @@ metering_row(struct metering_txn *txn, const struct row *row, int64_t time)
 			    row_adopts_borrow(&row->u.lease_adopted), time);
 	}
 	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
-}
-
-/* --- reports ------------------------------------------------------------------------ */
-
-int
-metering_set_hour(struct metering_txn *txn,
-    const struct metering_rollup *rollup)
-{
-	uint32_t at = hour_of(rollup->start);
-	struct hot *hot;
-
-	if (hour_start(at) != rollup->start ||
-	    rollup->end != rollup->start + METERING_HOUR_MS ||
-	    rollup->line.scope < METERING_TENANT ||
-	    rollup->line.scope > METERING_METRIC ||
-	    rollup->seats.n_denied > METERING_DENIALS_MAX)
-		return ERR_BAD_REQUEST;
-	int err = hot_named(&hot, txn, &rollup->line);
-
-	if (err == 0)
-		err = hot_enter(txn, hot, at);
-	if (err != 0)
-		return err;
-	hot->hour = (struct hour){ rollup->seats, rollup->metric };
-	hot->hour_dirty = true;
-	if (rollup->line.scope != METERING_METRIC ||
-	    rollup->metric.kind != METERING_GAUGE)
-		return 0;
-	hot->state.gauge = hot->state_dirty = true;
-	return end_gauges(txn, rollup->line.license, rollup->line.feature,
-	    rollup->line.serial, at, false);
-}
-
-int
-metering_set_overage(struct metering_txn *txn,
-    const struct metering_overage *overage)
-{
-	struct metering_line line = { .scope = METERING_PRICED,
-		.serial = overage->serial };
-	struct hot *hot;
-
-	text_copy(line.license, sizeof(line.license), overage->license);
-	text_copy(line.feature, sizeof(line.feature), overage->feature);
-	int err = hot_named(&hot, txn, &line);
-
-	return err == 0
-	    ? put_overage(txn, hot->line, overage->row, overage->time,
-		  overage->first, overage->count, overage->lease)
-	    : err;
 }

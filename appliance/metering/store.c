@@ -48,10 +48,15 @@ metering_open(struct metering **out, const char *path, size_t map_bytes,
 
 	if (metering == NULL)
 		return ERR_NOMEM;
+	if (pthread_rwlock_init(&metering->lock, NULL) != 0) {
+		free(metering);
+		return ERR_NOMEM;
+	}
 	int err = projection_open(&metering->base, &kind, path, map_bytes,
 	    volatile_, is_usable, metering);
 
 	if (err != 0) {
+		pthread_rwlock_destroy(&metering->lock);
 		free(metering);
 		return err;
 	}
@@ -65,13 +70,18 @@ metering_close(struct metering *metering)
 	if (metering == NULL)
 		return;
 	projection_close(&metering->base);
+	pthread_rwlock_destroy(&metering->lock);
 	free(metering);
 }
 
 int
 metering_clear(struct metering *metering)
 {
-	return projection_clear(&metering->base);
+	pthread_rwlock_wrlock(&metering->lock);
+	int err = projection_clear(&metering->base);
+
+	pthread_rwlock_unlock(&metering->lock);
+	return err;
 }
 
 int
@@ -132,17 +142,38 @@ place_write(struct metering_txn *txn)
 }
 
 int
+metering_reader(MDB_txn **txn, struct metering *metering)
+{
+	pthread_rwlock_rdlock(&metering->lock);
+	int err = metering->base.env == NULL
+	    ? ERR_UNAVAILABLE
+	    : metering_error(mdb_txn_begin(metering->base.env, NULL, MDB_RDONLY,
+				 txn),
+		  "begin to read");
+
+	if (err != 0)
+		pthread_rwlock_unlock(&metering->lock);
+	return err;
+}
+
+void
+metering_reader_end(MDB_txn *txn, struct metering *metering)
+{
+	mdb_txn_abort(txn);
+	pthread_rwlock_unlock(&metering->lock);
+}
+
+int
 metering_place(struct metering_place *place, struct metering *metering)
 {
 	uint32_t next_line;
 	MDB_txn *txn;
-	int rc = mdb_txn_begin(metering->base.env, NULL, MDB_RDONLY, &txn);
+	int err = metering_reader(&txn, metering);
 
-	if (rc != 0)
-		return metering_error(rc, "begin to read");
-	int err = metering_place_read(place, &next_line, metering, txn);
-
-	mdb_txn_abort(txn);
+	if (err != 0)
+		return err;
+	err = metering_place_read(place, &next_line, metering, txn);
+	metering_reader_end(txn, metering);
 	return err;
 }
 

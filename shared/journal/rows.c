@@ -358,6 +358,7 @@ static const struct {
 	[ROW_RECEIPT_TAKEN] = { &row_receipt_taken_record, "receipt.taken" },
 	[ROW_REPORT_SHOWN] = { &row_report_shown_record, "report.shown" },
 	[ROW_REPORT_METRICS] = { &row_report_metrics_record, "report.metrics" },
+	[ROW_REPORT_SEATS] = { &row_report_seats_record, "report.seats" },
 	[ROW_REPORT_REFUSED] = { &row_report_refused_record, "report.refused" },
 	[ROW_ACCOUNT_KEY] = { &row_account_key_record, "account.key" },
 	[ROW_ACCOUNT_ISSUER] = { &row_account_issuer_record, "account.issuer" },

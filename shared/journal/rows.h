@@ -105,6 +105,7 @@ enum row_kind {
 	ROW_MAINTENANCE_ENDED = 161,
 	ROW_SITE_REISSUED = 162, /* of a hub: rows_hub.h, these two */
 	ROW_LICENSE_EXPIRED = 163,
+	ROW_REPORT_SEATS = 166, /* of a hub: rows_shown.h */
 };
 
 /** First row of every tenant's journal. */
@@ -1072,6 +1073,7 @@ struct row_tenant_changed {
 #include "shared/journal/rows_hub.h"
 #include "shared/journal/rows_invoice.h"
 #include "shared/journal/rows_measured.h"
+#include "shared/journal/rows_shown.h"
 
 /** A row in memory, whichever kind it is. */
 struct row {
@@ -1125,6 +1127,7 @@ struct row {
 		struct row_receipt_taken receipt_taken;
 		struct row_report_shown report_shown;
 		struct row_report_metrics report_metrics;
+		struct row_report_seats report_seats;
 		struct row_report_refused report_refused;
 		struct row_account_key account_key;
 		struct row_account_issuer account_issuer;

@@ -15,6 +15,8 @@
 #define BATCH_ROOM (MERKLE_PATH_MAX * MERKLE_BYTES + 32)
 #define ROW_ROOM 128
 #define HOUR_ROOM 192
+#define SEATS_ROOM 192 /* an hour of seats, beside its names */
+#define DENIAL_ROOM 48
 
 /* A report in the making. */
 struct building {
@@ -44,6 +46,7 @@ struct building {
 
 	struct report_hour *hours;
 	uint32_t n_hours;
+	size_t hours_bytes; /* of seats */
 	struct report_usage usage;
 };
 
@@ -204,18 +207,22 @@ add_paths(struct building *b, struct looking *look)
 	return 0;
 }
 
+static size_t
+body_goal(const struct building *b)
+{
+	return b->asked->body_goal != 0 ? b->asked->body_goal
+					: REPORT_BODY_GOAL;
+}
+
 static bool
 has_room(const struct building *b, const struct looking *look)
 {
-	size_t goal =
-	    b->asked->body_goal != 0 ? b->asked->body_goal : REPORT_BODY_GOAL;
-
 	if (look->n == 0 && b->usage.n_pending == 0)
 		return true;
 	size_t bytes = b->bytes + (look->n > 0 ? look->bytes : 0) +
 	    ((size_t)b->usage.n_hours + b->usage.n_pending) * HOUR_ROOM;
 
-	return bytes <= goal && b->n_batches < REPORT_BATCHES_MAX - 1 &&
+	return bytes <= body_goal(b) && b->n_batches < REPORT_BATCHES_MAX - 1 &&
 	    report_usage_fits(&b->usage);
 }
 
@@ -366,6 +373,11 @@ add_hour(void *sink, const struct report_hour *hour)
 
 	if (b->n_hours == REPORT_HOURS_MAX)
 		return ERR_TOO_LARGE;
+	if (!hour->metric)
+		b->hours_bytes += SEATS_ROOM + strlen(hour->license) +
+		    strlen(hour->feature) + hour->denied.count * DENIAL_ROOM;
+	if (b->hours_bytes > body_goal(b) / 8 * 3)
+		return ERR_TOO_LARGE;
 	struct report_hour *kept = &b->hours[b->n_hours];
 
 	*kept = *hour;
@@ -379,6 +391,21 @@ add_hour(void *sink, const struct report_hour *hour)
 	return 0;
 }
 
+/* Seats are held while nothing is written: so what is told begins where the last
+ * report ended, if that is not too long ago. */
+static int64_t
+hours_begin(const struct building *b)
+{
+	const struct report_mark *mark = &b->asked->previous;
+	int64_t from = b->from;
+
+	if (mark->sequence > 0 && mark->time < from)
+		from = mark->time;
+	if (from < b->header.time - b->span_ms - REPORT_HOUR_MS)
+		from = b->header.time - b->span_ms - REPORT_HOUR_MS;
+	return from > 0 ? report_hour_start(from) : 0;
+}
+
 static int
 add_hours(struct building *b, struct report_body *body)
 {
@@ -390,8 +417,8 @@ add_hours(struct building *b, struct report_body *body)
 	if (b->hours == NULL)
 		return ERR_NOMEM;
 	if (b->source->hours != NULL)
-		err = b->source->hours(b->source->ctx,
-		    report_hour_start(b->from), b->header.time, add_hour, b);
+		err = b->source->hours(b->source->ctx, hours_begin(b),
+		    b->header.time, add_hour, b);
 	for (uint32_t i = 0; i < b->usage.n_hours && err == 0; i++)
 		err = add_hour(b, &b->usage.hours[i]);
 	if (err == 0 && b->n_hours > 1)
@@ -578,15 +605,16 @@ try_build(struct buf *token, struct buf *body, struct report *report,
 			: err;
 }
 
-int
-report_build(struct buf *token, struct buf *body, struct report *report,
+/* What does not fit is told in shorter spans. */
+static int
+build_in_spans(struct buf *token, struct buf *body, struct report *report,
     struct report_mark *next, const struct report_source *source,
-    const struct report_asked *asked, const uint8_t site_secret[64])
+    const struct report_asked *asked, int64_t shortest,
+    const uint8_t secret[64])
 {
 	int64_t span = REPORT_SPAN_MS;
 	int err;
 
-	/* What does not fit is told in shorter spans. */
 	do {
 		struct building b = {
 			.source = source,
@@ -597,11 +625,29 @@ report_build(struct buf *token, struct buf *body, struct report *report,
 
 		buf_clear(token);
 		buf_clear(body);
-		err = try_build(token, body, report, next, &b, site_secret);
+		err = try_build(token, body, report, next, &b, secret);
 		building_release(&b);
 		span /= 2;
-	} while (err == ERR_TOO_LARGE && span > 0);
+	} while (err == ERR_TOO_LARGE && span > shortest);
 	return err;
+}
+
+int
+report_build(struct buf *token, struct buf *body, struct report *report,
+    struct report_mark *next, const struct report_source *source,
+    const struct report_asked *asked, const uint8_t site_secret[64])
+{
+	struct report_source without = *source;
+	int err = ERR_TOO_LARGE;
+
+	if (source->hours != NULL)
+		err = build_in_spans(token, body, report, next, source, asked,
+		    REPORT_HOUR_MS, site_secret);
+	/* No money is in hours of seats: what has no room for them goes. */
+	without.hours = NULL;
+	return err == ERR_TOO_LARGE ? build_in_spans(token, body, report, next,
+					  &without, asked, 0, site_secret)
+				    : err;
 }
 
 void

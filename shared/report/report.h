@@ -33,6 +33,11 @@
  * taken of the lost branch stays taken: an event that is tracked anew behind it
  * is another one.
  *
+ * Hours of seats are told as the site counts them, whole: the two at the ends of
+ * a range are told by two reports, and the later one knows more. They prove
+ * nothing, no money follows from them, and a report that has no room for them
+ * goes without.
+ *
  * What that proves: overage numbers of a license have no gap. A row that was
  * left out of its range can never be shown later, and the next one shows that
  * it is missing. Running totals of the headers bound what was not shown.
@@ -186,8 +191,7 @@ struct report_hour {
 	uint64_t checkouts, seats, borrows;
 	uint32_t peak;
 	uint64_t seat_ms, borrow_ms;
-	uint64_t overage, overage_first, overage_last;
-	uint64_t denials;
+	uint64_t denials; /* of feature "" */
 	struct record_list denied; /* report_denial, up to 16 */
 	/* metric */
 	uint32_t kind; /* enum metering_kind */
@@ -286,9 +290,9 @@ struct report_source {
 	 * last, before any edition that is installed within it or behind it.
 	 * NULL: no metrics are told. */
 	int (*edition)(void *ctx, uint64_t *serial, uint64_t license);
-	/** Every hour of the vendor's seats that the time from..to touches;
-	 * NULL: none are told. `each` is to be called for each; what it returns
-	 * unless 0 is returned. */
+	/** Every hour of the vendor's seats from the hour that begins at `from`
+	 * to that of `to`; NULL: none are told. `each` is to be called for each;
+	 * what it returns unless 0 is returned. */
 	int (*hours)(void *ctx, int64_t from, int64_t to,
 	    int (*each)(void *sink, const struct report_hour *hour),
 	    void *sink);

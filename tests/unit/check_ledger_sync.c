@@ -71,7 +71,7 @@ make_report(void)
 	known.keys = site_keys_one(world.site_public);
 	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
 	ck_assert_int_eq(sync_build(&token, &body, &report, &next, &more, view,
-			     "vector", NULL, &proof, NULL),
+			     "vector", NULL, &proof, NULL, NULL),
 	    0);
 	ledger_view_close(view);
 	ck_assert_int_eq(report_verify(&found, &known, (char *)token.data,

@@ -637,64 +637,117 @@ START_TEST(a_hub_counts_what_is_billed_when_it_was_granted)
 }
 END_TEST
 
+/* As the site's report tells what is kept of its hours. */
+static struct row
+told(struct row_shown_seats *items, const struct metering_rollup *kept,
+    uint32_t n, bool issued)
+{
+	struct row row = { .kind = ROW_REPORT_SEATS };
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct metering_seats *seats = &kept[i].seats;
+
+		items[i] = (struct row_shown_seats){
+			.serial = kept[i].line.serial,
+			.start = kept[i].start,
+			.checkouts = seats->checkouts,
+			.seats = seats->seats,
+			.borrows = seats->borrows,
+			.peak = seats->peak,
+			.seat_ms = seats->seat_ms,
+			.borrow_ms = seats->borrow_ms,
+			.denials = seats->denials,
+			/* The same form. */
+			.denied = { (void *)(uintptr_t)seats->denied,
+			    seats->n_denied },
+			.issued = issued,
+		};
+		text_copy(items[i].license_id, sizeof(items[i].license_id),
+		    kept[i].line.license);
+		text_copy(items[i].feature, sizeof(items[i].feature),
+		    kept[i].line.feature);
+	}
+	row.u.report_seats.hours = (struct record_list){ items, n };
+	return row;
+}
+_Static_assert(sizeof(struct row_shown_denial) ==
+	sizeof(struct metering_denial),
+    "denials of a report are those of an hour");
+
 START_TEST(hours_of_a_report_count_once_and_say_the_same)
 {
 	int64_t from = at("2026-11-01 00:00"), to = at("2026-12-01 00:00");
-	static const enum metering_scope scopes[] = { METERING_PRICED,
-		METERING_METRIC };
-	static const uint8_t head[32] = { 9 };
-	static struct metering_rollup kept[2000], month[2][8];
-	uint32_t n = 0, n_month[2];
+	static struct metering_rollup kept[2000], month[8];
+	static struct row_shown_seats items[2000];
+	struct row_shown_overage overage =
+	    shown(10, from + HOUR / 2, 5, true, false);
+	struct row row = { .kind = ROW_REPORT_SHOWN };
+	uint32_t n, n_month;
 
 	begin();
 	tell(installed(1, "lic-a", 1), from - 2 * DAY);
-	tell(tracked(1, "users", USAGE_GAUGE, 9), from - DAY);
 	tell(granted((struct grant){ .lease = 1,
 			 .license = 1,
 			 .serial = 1,
 			 .count = 3,
-			 .feature = "",
-			 .overage = 1,
-			 .overage_count = 3 },
+			 .feature = "autosar" },
 		 false),
 	    from + HOUR / 2);
-	tell(tracked(1, "api_calls", USAGE_COUNTER, 5), from + DAY);
 	tell(installed(1, "lic-a", 2), from + 2 * DAY + 99);
-	tell(tracked(1, "users", USAGE_GAUGE, 3), from + 3 * DAY);
+	tell(granted((struct grant){ .lease = 2,
+			 .license = 1,
+			 .serial = 2,
+			 .count = 2,
+			 .feature = "autosar" },
+		 true),
+	    from + 3 * DAY);
+	tell(denied(1, "no_seats", 4, from + 3 * DAY), from + 3 * DAY + 9);
 	tell(ended(1, false), from + 5 * DAY);
-	tell(tracked(1, "api_calls", USAGE_COUNTER, 6), to + HOUR);
+	tell(ended(2, true), from + 6 * DAY);
 	commit();
-	for (size_t i = 0; i < 2; i++) {
-		struct metering_question q =
-		    question(scopes[i], METERING_HOUR, from - 2 * DAY, to);
+	struct metering_question q =
+	    question(METERING_PRICED, METERING_HOUR, from, to);
 
-		ask(q);
-		memcpy(&kept[n], all.rollups, all.n * sizeof(kept[0]));
-		n += all.n;
-		q.step = METERING_MONTH;
-		ask(q);
-		memcpy(month[i], all.rollups, all.n * sizeof(kept[0]));
-		n_month[i] = all.n;
-	}
+	ask(q);
+	n = all.n;
+	memcpy(kept, all.rollups, n * sizeof(kept[0]));
+	q.step = METERING_MONTH;
+	ask(q);
+	n_month = all.n;
+	memcpy(month, all.rollups, n_month * sizeof(month[0]));
+	/* A denial is of the product, under the serial in force. */
+	ck_assert_uint_eq(n_month, 3);
+	ck_assert_str_eq(month[1].line.feature, "");
+	ck_assert_uint_eq(month[1].seats.denials, 4);
 	ck_assert_int_eq(metering_clear(metering), 0);
-	for (int twice = 0; twice < 2; twice++) {
-		begin();
-		for (uint32_t i = 0; i < n; i++)
-			ck_assert_int_eq(metering_set_hour(txn, &kept[i]), 0);
-		metering_batch(txn, 0, head, 1, to);
-		commit();
-	}
-	for (size_t i = 0; i < 2; i++) {
-		ask(question(scopes[i], METERING_MONTH, from - 2 * DAY, to));
-		ck_assert_uint_eq(all.n, n_month[i]);
-		for (uint32_t k = 0; k < all.n; k++)
-			ck_assert_mem_eq(&all.rollups[k], &month[i][k],
-			    sizeof(kept[0]));
-	}
-	kept[0].start++;
+	/* First a report that knew less of an hour, then all of it, twice; and
+	 * what was never issued to that site. */
 	begin();
-	ck_assert_int_eq(metering_set_hour(txn, &kept[0]), ERR_BAD_REQUEST);
-	metering_abort(txn);
+	struct metering_rollup less = kept[0];
+
+	less.seats.checkouts = 99;
+	tell(told(items, &less, 1, true), to);
+	for (int twice = 0; twice < 2; twice++)
+		tell(told(items, kept, n, true), to);
+	less.line.serial = 77;
+	tell(told(items, &less, 1, false), to);
+	commit();
+	ask(q);
+	ck_assert_uint_eq(all.n, n_month);
+	for (uint32_t k = 0; k < all.n; k++)
+		ck_assert_mem_eq(&all.rollups[k], &month[k], sizeof(month[0]));
+	/* Overage is counted by its own rows, before or after. */
+	row.u.report_shown.overage = (struct record_list){ &overage, 1 };
+	begin();
+	tell(row, to);
+	tell(told(items, kept, n, true), to);
+	commit();
+	ask(question(METERING_PRICED, METERING_WHOLE, from, to));
+	uint64_t sum = 0;
+
+	for (uint32_t k = 0; k < all.n; k++)
+		sum += all.rollups[k].seats.overage;
+	ck_assert_uint_eq(sum, 2);
 }
 END_TEST
 

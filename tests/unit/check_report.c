@@ -483,9 +483,9 @@ START_TEST(a_row_of_elsewhere_is_refused)
 }
 END_TEST
 
-START_TEST(figures_that_rows_do_not_show_are_malformed)
+START_TEST(hours_that_have_no_place_are_malformed)
 {
-	struct report_hour hour = { .license = "lic-1", .serial = 1 };
+	struct report_hour hours[2] = { { .license = "lic-1", .serial = 1 } };
 	struct report_body body;
 	struct buf copy = { .data = NULL };
 	struct arena arena = { .chunks = NULL };
@@ -493,27 +493,86 @@ START_TEST(figures_that_rows_do_not_show_are_malformed)
 	world_sync(world);
 	world->maker->next.time += 7200000;
 	use(1, 1, 2);
-	hour.start =
-	    world->maker->headers[world->maker->n - 1].time / 3600000 * 3600000;
-	world->maker->next.time += 7200000;
-	use(1, 3, 1);
 	make();
 	body_open(&body, &copy, &arena);
-	hour.checkouts = hour.seats = hour.overage = 2;
-	body.hours = (struct record_list){ &hour, 1 };
-	hour.overage = 3;
+	hours[0].start =
+	    world->maker->headers[world->maker->n - 1].time / 3600000 * 3600000;
+	hours[0].checkouts = hours[0].seats = 2;
+	hours[1] = hours[0];
+	body.hours = (struct record_list){ hours, 2 };
 	sign_again(&body);
-	ck_assert_int_eq(take(), REPORT_MALFORMED);
-	hour.overage = 2;
-	hour.start++;
-	sign_again(&body);
-	ck_assert_int_eq(take(), REPORT_MALFORMED);
-	hour.start--;
+	ck_assert_int_eq(take(), REPORT_MALFORMED); /* it is there twice */
+	body.hours.count = 1;
+	for (int i = 0; i < 2; i++) {
+		hours[0].start += i == 0 ? 1 : 3600000; /* is to come */
+		sign_again(&body);
+		ck_assert_int_eq(take(), REPORT_MALFORMED);
+		hours[0].start = hours[1].start;
+	}
 	sign_again(&body);
 	ck_assert_int_eq(take(), REPORT_TAKEN);
 	ck_assert_uint_eq(world->finding.n_hours, 1);
 	buf_release(&copy);
 	arena_release(&arena);
+}
+END_TEST
+
+START_TEST(hours_of_seats_go_on_where_the_last_report_ended)
+{
+	const struct report_hour *hour;
+	const int64_t hour_ms = 3600000;
+
+	world->features = 3;
+	use(1, 1, 1);
+	world_sync(world);
+	const int64_t mark = world->hub.mark.time;
+
+	ck_assert_int_eq(world->hours_to, mark);
+	/* Nothing is written for three hours; then something is. */
+	world->maker->next.time += 3 * hour_ms;
+	use(1, 2, 1);
+	world_sync(world);
+	ck_assert_int_eq(world->hours_from, mark / hour_ms * hour_ms);
+	ck_assert_int_eq(world->hours_to, world->hub.mark.time);
+	ck_assert_uint_eq(world->finding.n_hours, 3 * 4);
+	hour = world->finding.hours;
+	ck_assert_str_eq(hour[0].feature, "f00000");
+	ck_assert_uint_eq(hour[0].seat_ms, 3600000);
+	ck_assert_uint_eq(hour[0].denied.count, 1);
+	ck_assert_str_eq(((const struct report_denial *)hour[0].denied.items)
+			     ->code,
+	    "no_seats");
+	/* A long silence is not told from its beginning. */
+	world->maker->next.time += 60 * REPORT_SPAN_MS;
+	use(1, 3, 1);
+	world_sync(world);
+	ck_assert_int_ge(world->hours_from,
+	    world->hub.mark.time - REPORT_SPAN_MS - 2 * hour_ms);
+}
+END_TEST
+
+START_TEST(hours_of_seats_never_keep_a_report_from_being_made)
+{
+	const int64_t hour_ms = 3600000;
+
+	/* Too many for all hours: shorter spans, several reports. */
+	world->features = 100;
+	world->body_goal = 200000;
+	for (uint64_t i = 1; i <= 48; i++) {
+		world->maker->next.time += hour_ms;
+		use(1, i, 1);
+	}
+	make();
+	ck_assert_uint_lt(world->next.batch, world->maker->n - 1);
+	ck_assert_uint_le(world->body.len, world->body_goal * 11 / 8);
+	ck_assert_int_eq(take(), REPORT_TAKEN);
+	ck_assert_uint_gt(world->finding.n_hours, 100);
+	world->acknowledged = world->hub.mark;
+	/* Too many for a single one: none, and the rows are all there. */
+	world->features = REPORT_HOURS_MAX;
+	world_sync(world);
+	ck_assert_uint_eq(world->finding.n_hours, 0);
+	ck_assert_uint_eq(world->hub.seats, 48);
 }
 END_TEST
 
@@ -826,7 +885,10 @@ suite(void)
 	tcase_add_test(tcase,
 	    a_seat_left_out_at_the_end_is_missing_in_the_next_report);
 	tcase_add_test(tcase, a_row_of_elsewhere_is_refused);
-	tcase_add_test(tcase, figures_that_rows_do_not_show_are_malformed);
+	tcase_add_test(tcase, hours_that_have_no_place_are_malformed);
+	tcase_add_test(tcase, hours_of_seats_go_on_where_the_last_report_ended);
+	tcase_add_test(tcase,
+	    hours_of_seats_never_keep_a_report_from_being_made);
 	tcase_add_test(tcase,
 	    metrics_are_told_once_by_the_hour_to_their_vendor_alone);
 	tcase_add_test(tcase, metrics_that_contradict_themselves_are_malformed);

@@ -553,6 +553,29 @@ fill_row(struct row *row, enum row_kind kind)
 			.rollbacks = 1 };
 		return;
 	}
+	case ROW_REPORT_SEATS: {
+		static struct row_shown_denial denied = { "no_seats", 4 };
+		static struct row_shown_seats hour = {
+			.license_id = "lic-1",
+			.serial = 2,
+			.feature = "autosar",
+			.start = MAKER_TIME,
+			.checkouts = 3,
+			.seats = 5,
+			.borrows = 1,
+			.peak = 4,
+			.seat_ms = 7200000,
+			.borrow_ms = 3600000,
+			.denials = 4,
+			.denied = { &denied, 1 },
+			.issued = true,
+		};
+
+		row->u.report_seats.site = 3;
+		row->u.report_seats.sequence = 7;
+		row->u.report_seats.hours = (struct record_list){ &hour, 1 };
+		break;
+	}
 	case ROW_REPORT_METRICS: {
 		static struct row_shown_metric metric = {
 			.license_id = "lic-1",

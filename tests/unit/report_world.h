@@ -40,6 +40,8 @@ struct report_world {
 	uint32_t people; /* enum report_people: what its tenant tells */
 	uint32_t says; /* the same: what it says that it tells */
 	size_t body_goal;
+	uint32_t features; /* each with an hour of seats in every hour told */
+	int64_t hours_from, hours_to; /* as was asked last */
 	struct report_hub hub;
 	/* The last report made, and what became of it. */
 	struct buf token, body;
@@ -74,6 +76,36 @@ world_license(void *ctx, struct report_license *out, uint64_t number)
 	snprintf(out->license_id, sizeof out->license_id, "lic-%u",
 	    (unsigned int)number);
 	return 0;
+}
+
+/* One seat of each feature was held all the time. */
+static inline int
+world_hours(void *ctx, int64_t from, int64_t to,
+    int (*each)(void *sink, const struct report_hour *hour), void *sink)
+{
+	struct report_world *world = ctx;
+	struct report_denial denied = { .code = "no_seats", .count = 2 };
+	int err = 0;
+
+	world->hours_from = from;
+	world->hours_to = to;
+	for (uint32_t i = 0; i < world->features; i++)
+		for (int64_t at = from; at <= to && err == 0; at += 3600000) {
+			struct report_hour hour = { .license = "lic-1",
+				.serial = 1,
+				.start = at,
+				.checkouts = 1,
+				.seats = 1,
+				.peak = 1,
+				.seat_ms = 3600000,
+				.denials = 2,
+				.denied = { &denied, 1 } };
+
+			snprintf(hour.feature, sizeof hour.feature, "f%05u",
+			    (unsigned int)i);
+			err = each(sink, &hour);
+		}
+	return err;
 }
 
 static inline void
@@ -230,6 +262,7 @@ world_report_as(struct report_world *world, const char *vendor)
 		.pseudonym =
 		    world->people != REPORT_NOBODY ? world_pseudonym : NULL,
 		.name = world->people == REPORT_CLEAR ? world_name : NULL,
+		.hours = world->features > 0 ? world_hours : NULL,
 	};
 	const struct report_asked asked = {
 		.site = "site-test",
