@@ -226,7 +226,8 @@ verb_restore(const struct arguments *arguments)
 		.recovery_file = arguments->recovery_file,
 	};
 	struct archive_header made;
-	char time[CLOCK_TEXT_SIZE];
+	char time[CLOCK_TEXT_SIZE], ca[65];
+	uint8_t digest[32];
 
 	if (arguments->file == NULL)
 		return arguments_complain(
@@ -235,12 +236,15 @@ verb_restore(const struct arguments *arguments)
 	    ? setup_restore_tenant(&made, &restore, arguments->tenant)
 	    : setup_restore(&made, &restore);
 
+	if (rc == 0)
+		rc = setup_ca_digest(digest, arguments->state);
 	if (rc != 0)
 		return STATUS_FAILED;
 	clock_format(time, made.made_at);
+	text_to_hex(ca, digest, sizeof(digest));
 	const char *const members[][2] = { { "site", made.site },
 		{ "name", made.name }, { "state", arguments->state },
-		{ "made_at", time } };
+		{ "made_at", time }, { "ca_sha256", ca } };
 
 	if (arguments->json)
 		print_json(members, sizeof(members) / sizeof(members[0]));
@@ -253,6 +257,12 @@ verb_restore(const struct arguments *arguments)
 		    arguments->tenant != NULL ? "Tenant " : "All",
 		    arguments->tenant != NULL ? arguments->tenant : "",
 		    made.site, arguments->state, time, arguments->state);
+	if (!arguments->json && arguments->tenant == NULL)
+		printf("\n  CA fingerprint (SHA-256): %s\n"
+		       "Where it is not the one that the site showed when it "
+		       "was made, its certificates are\nothers: new ones, or "
+		       "changed in the backup by who held the old box.\n",
+		    ca);
 	if (!arguments->json && arguments->recovery_file != NULL)
 		print_successor(arguments);
 	return fflush(stdout) == 0 ? 0 : STATUS_FAILED;
