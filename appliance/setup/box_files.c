@@ -9,10 +9,13 @@
 #include "shared/record/record.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #define SEALED_FILE "tls/box.sealed"
 #define SYSTEM "system" /* whose backup it goes into */
@@ -108,6 +111,19 @@ gather(struct sealing *sealing, const char *state,
 	return rc;
 }
 
+/* So that no part of a key stays behind where the bytes outgrew their place. */
+static void
+reserve(struct buf *plain, const struct sealing *sealing)
+{
+	size_t room = 64;
+
+	for (uint32_t i = 0; i < sealing->n; i++)
+		room += sizeof(sealing->files[i].name) + 16 +
+		    sealing->files[i].data.len;
+	if (buf_extend(plain, room) != NULL)
+		buf_clear(plain);
+}
+
 static int
 seal(struct sealing *sealing, const char *path,
     const uint8_t heir[TOKEN_PUBLIC_BYTES])
@@ -117,7 +133,9 @@ seal(struct sealing *sealing, const char *path,
 	uint8_t *sealed = NULL;
 	int rc = 0;
 
-	record_write_msgpack(&plain, &box_files_record, &box);
+	reserve(&plain, sealing);
+	if (!plain.failed)
+		record_write_msgpack(&plain, &box_files_record, &box);
 	if (plain.failed)
 		rc = ERR_NOMEM;
 	else if (plain.len + DUMP_HEIR_EXTRA > BOX_FILES_MAX)
@@ -140,6 +158,25 @@ seal(struct sealing *sealing, const char *path,
 	return rc;
 }
 
+/* Units start at once, and somebody may name an heir meanwhile. */
+static int
+take_turn(int *turn, const char *state)
+{
+	char path[SETUP_PATH_MAX];
+	int rc = setup_path(path, state, "tls");
+
+	*turn = -1;
+	if (rc != 0)
+		return rc;
+	*turn = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (*turn >= 0 && flock(*turn, LOCK_EX) == 0)
+		return 0;
+	if (errno == ENOENT)
+		return ERR_NOT_FOUND;
+	log_error("setup", "cannot lock %s: %s", path, strerror(errno));
+	return ERR_IO;
+}
+
 int
 box_files_seal(const char *state, const struct settings *settings,
     const char *config)
@@ -147,10 +184,12 @@ box_files_seal(const char *state, const struct settings *settings,
 	uint8_t heir[TOKEN_PUBLIC_BYTES];
 	char path[SETUP_PATH_MAX];
 	struct sealing sealing = { .n = 0 };
-	int rc = setup_heir_trusted(heir, state);
+	int turn, rc = take_turn(&turn, state);
 
-	if (rc == ERR_NOT_FOUND)
-		return 0;
+	if (rc == 0)
+		rc = setup_heir_trusted(heir, state);
+	const bool none = rc == ERR_NOT_FOUND;
+
 	if (rc == 0)
 		rc = setup_path(path, state, SEALED_FILE);
 	if (rc == 0)
@@ -158,7 +197,21 @@ box_files_seal(const char *state, const struct settings *settings,
 	if (rc == 0)
 		rc = seal(&sealing, path, heir);
 	release(&sealing);
-	return rc;
+	if (turn >= 0)
+		close(turn);
+	return none ? 0 : rc;
+}
+
+void
+box_files_drop(const char *state)
+{
+	char path[SETUP_PATH_MAX];
+
+	if (setup_path(path, state, SEALED_FILE) == 0)
+		(void)unlink(path);
+	log_warn("setup",
+	    "backups have no certificates for this recovery key until the site "
+	    "is started once more");
 }
 
 /* --- reading --------------------------------------------------------------- */

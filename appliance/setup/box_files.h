@@ -25,9 +25,13 @@
  * @param settings  Whose files go along as "etc/...", beside `config`, the file
  *                  they were read from; NULL: none.
  * @retval ERR_IO ...  Logged; what was sealed before is there still.
+ * One after the other: who comes last seals for the heir that is named by then.
  */
 int box_files_seal(const char *state, const struct settings *settings,
     const char *config);
+/** Nothing is sealed any more: what there is was for another heir. Logged, with
+ * what to do. */
+void box_files_drop(const char *state);
 
 /** What was sealed; the caller frees it. ERR_NOT_FOUND: nothing was. */
 int box_files_read(uint8_t **sealed, size_t *len, const char *state);

@@ -98,9 +98,10 @@ int setup_succession(struct site_keys *keys, struct succession *succession,
 /** "XXXXX-XXXXX-...", and NUL: what an heir's key is made of, for a safe. */
 #define SETUP_RECOVERY_TEXT 48
 /**
- * Name an heir: STATE/keys/heir.key and STATE/tls/heir.key have the public half,
+ * Name an heir: STATE/tls/heir.key and STATE/keys/heir.key have the public half,
  * the text is shown once and kept nowhere. One that was named before is of no use
- * for backups that are made from now on. Errors are logged.
+ * for backups that are made from now on. As root, or whoever owns STATE/tls.
+ * Errors are logged; the one that was named before is it still.
  */
 int setup_heir_make(char recovery[SETUP_RECOVERY_TEXT], const char *state);
 /** The public half. ERR_NOT_FOUND: none was named. */

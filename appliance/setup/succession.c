@@ -13,6 +13,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HEIR_FILE "keys/heir.key"
 #define TRUSTED_FILE "tls/heir.key"
@@ -111,27 +112,53 @@ setup_heir_secret(uint8_t secret[TOKEN_SECRET_BYTES], const char *text)
 
 /* --- the heir -------------------------------------------------------------- */
 
-/* For the ledger, and where it cannot put another. */
+static int
+write_text_file(const char *state, const char *name, const char *text)
+{
+	char path[SETUP_PATH_MAX];
+	int rc = setup_path(path, state, name);
+
+	if (rc == 0 && (rc = file_write(path, text, strlen(text), 0644)) != 0)
+		log_error("setup", "cannot write %s: %s", path,
+		    rc == ERR_IO ? strerror(errno) : err_str(rc));
+	return rc;
+}
+
+/* As it was: an heir whose text nobody saw is none. */
+static void
+put_back(const char *state, const uint8_t *was)
+{
+	char path[SETUP_PATH_MAX];
+
+	if (was != NULL)
+		(void)write_text_file(state, TRUSTED_FILE, (const char *)was);
+	else if (setup_path(path, state, TRUSTED_FILE) == 0)
+		(void)unlink(path);
+}
+
+/* Where the ledger cannot put another, and for the ledger: in this order, so that
+ * who may not write the first changes nothing, and backups are sealed for who
+ * has the old text until both are there. */
 static int
 write_public(const char *state, const uint8_t public_key[TOKEN_PUBLIC_BYTES])
 {
-	static const char *const names[] = { HEIR_FILE, TRUSTED_FILE };
 	char path[SETUP_PATH_MAX], key[TOKEN_PUBLIC_TEXT];
 	char text[TOKEN_PUBLIC_TEXT + 1];
-	int rc = 0;
+	uint8_t *was = NULL;
+	size_t len;
+	int rc = setup_path(path, state, TRUSTED_FILE);
 
 	token_public_format(key, public_key);
 	snprintf(text, sizeof(text), "%s\n", key);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && rc == 0;
-	     i++) {
-		rc = setup_path(path, state, names[i]);
-		if (rc != 0)
-			break;
-		rc = file_write(path, text, strlen(text), 0644);
-		if (rc != 0)
-			log_error("setup", "cannot write %s: %s", path,
-			    rc == ERR_IO ? strerror(errno) : err_str(rc));
-	}
+	if (rc == 0)
+		rc = file_read(&was, &len, path, 256);
+	if (rc != 0 && rc != ERR_NOT_FOUND)
+		log_error("setup", "cannot read %s: %s", path,
+		    rc == ERR_IO ? strerror(errno) : err_str(rc));
+	else if ((rc = write_text_file(state, TRUSTED_FILE, text)) == 0 &&
+	    (rc = write_text_file(state, HEIR_FILE, text)) != 0)
+		put_back(state, was);
+	free(was);
 	return rc;
 }
 

@@ -297,6 +297,31 @@ def certificates_for_another_recovery_key_are_not_taken():
         expect(done.status == 0, done.err)
 
 
+def a_recovery_key_that_is_named_is_shown_whatever_else_fails():
+    with World() as world:
+        drill = Drill(world, seats=0)
+        site = drill.site
+        ca = os.path.join(site.state, "tls", "ca.key")
+        sealed = os.path.join(site.state, "tls", "box.sealed")
+        os.rename(ca, ca + ".away")
+        drill.recovery = drill.name_heir()
+        # What was sealed for who was named before is of no use to him.
+        expect(not os.path.exists(sealed), "certificates for another heir")
+        path = world.path("bare.backup")
+        drill.at(site, "backup", path, "--passphrase-file",
+                 drill.secret("word", WORD))
+        expect(not site.cli("--json", "backup", "show", path).json().get("box"),
+               "certificates that are not there")
+        os.rename(ca + ".away", ca)
+        site.stop()
+        site.start()
+        path = drill.backup_from_afar()
+        drill.lose()
+        done = drill.restore(path, "--recovery-file", drill.recovery, "--json")
+        expect(done.status == 0, done.err)
+        expect(done.json()["ca_sha256"] == site.facts["ca_sha256"], done.out)
+
+
 def a_box_that_nobody_left_the_site_to_is_refused_by_the_hub():
     with World() as world:
         drill = Drill(world, seats=0)
@@ -327,5 +352,6 @@ if __name__ == "__main__":
         without_the_recovery_key_nothing_is_made,
         what_only_root_may_read_comes_along_from_afar,
         certificates_for_another_recovery_key_are_not_taken,
+        a_recovery_key_that_is_named_is_shown_whatever_else_fails,
         a_box_that_nobody_left_the_site_to_is_refused_by_the_hub,
     ]))
