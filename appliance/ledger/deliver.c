@@ -1,5 +1,6 @@
 #include "appliance/ledger/deliver.h"
 
+#include "appliance/ledger/lanes.h"
 #include "appliance/ledger/people.h"
 #include "appliance/ledger/tenant_use.h"
 #include "shared/base/clock.h"
@@ -20,6 +21,7 @@ const struct deliver_policy deliver_default = {
 struct deliver {
 	bool woken;
 	bool looking;
+	uint64_t turn; /* of looks: whose is first */
 	uint64_t waiting; /* as the last look found them */
 	int64_t next_at; /* boottime; 0: nothing is due */
 	size_t n_going;
@@ -260,7 +262,8 @@ send_one(struct tenant *tenant, const struct delivery_job *job)
 
 struct looking {
 	int64_t now;
-	struct delivery_job jobs[DELIVER_LOOK_MAX];
+	uint64_t turn;
+	struct delivery_job jobs[LANES_LOOK_MAX];
 	size_t n;
 	uint64_t waiting;
 	int64_t next_at; /* site time; INT64_MAX: none */
@@ -269,81 +272,16 @@ struct looking {
 /* On the reader's thread. */
 struct look {
 	struct looking *out;
-	struct state_delivery found[DELIVER_LOOK_MAX];
-	uint64_t *seen; /* channel and subject, hashed: LANE_SLOTS; 0: free */
-	size_t n_lanes[2]; /* of them: of alerts, and of all else */
+	struct lanes *lanes;
+	struct state_delivery found[LANES_LOOK_MAX];
 };
-
-/* Twice as many as there may be lanes. */
-#define LANE_SLOTS ((size_t)4 * OUTBOX_MAX)
-
-static uint64_t
-lane_of(const struct state_delivery *delivery)
-{
-	uint64_t lane;
-	struct {
-		uint64_t channel, id;
-		uint32_t kind, about, what, none;
-	} of = { delivery->channel, delivery->subject.id,
-		delivery->subject.kind, delivery->subject.about, delivery->of,
-		0 };
-	uint8_t hash[16];
-
-	/* Stages of one thing are in order, too. */
-	crypto_generichash(hash, sizeof hash, (const uint8_t *)&of, sizeof of,
-	    NULL, 0);
-	memcpy(&lane, hash, sizeof lane);
-	return lane | 1; /* 0 is none */
-}
-
-/* Is another before it, on the same way about the same? */
-static bool
-is_behind(struct look *look, const struct state_delivery *delivery)
-{
-	uint64_t lane = lane_of(delivery);
-	size_t at = (lane >> 1) % LANE_SLOTS;
-
-	for (; look->seen[at] != 0; at = (at + 1) % LANE_SLOTS)
-		if (look->seen[at] == lane)
-			return true;
-	look->seen[at] = lane;
-	look->n_lanes[delivery->of != CHANNEL_ALERTS]++;
-	return false;
-}
-
-/* One receiver that is slow, or gone, leaves room for the others: what a hub owes
- * it has no bound, and a lane for each customer. */
-static bool
-is_full(const struct look *look, const struct state_delivery *delivery)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < look->out->n; i++)
-		n += look->found[i].channel == delivery->channel;
-	return delivery->of != CHANNEL_ALERTS && n >= DELIVER_CHANNEL_MAX;
-}
 
 static int
 look_at(void *ctx, const struct state_delivery *delivery)
 {
-	struct look *look = ctx;
-	struct looking *out = look->out;
+	const struct look *look = ctx;
 
-	if (delivery->state == DELIVERY_IS_DEAD)
-		return 0;
-	out->waiting++;
-	/* Those beyond wait for those before: they are looked at then. */
-	if (look->n_lanes[delivery->of != CHANNEL_ALERTS] == OUTBOX_MAX ||
-	    out->n == DELIVER_LOOK_MAX || is_full(look, delivery) ||
-	    is_behind(look, delivery))
-		return 0;
-	if (delivery->due_at > out->now) {
-		if (delivery->due_at < out->next_at)
-			out->next_at = delivery->due_at;
-		return 0;
-	}
-	look->found[out->n++] = *delivery;
-	return 0;
+	return lanes_add(look->lanes, delivery);
 }
 
 static int
@@ -379,14 +317,16 @@ run_look(struct work *work)
 			    : ledger_view_open(&view, call->tenant->ledger);
 	if (*err != 0)
 		return;
-	*look = (struct look){ .out = out };
-	look->seen = arena_alloc(&call->arena, LANE_SLOTS * sizeof *look->seen);
-	if (look->seen == NULL) {
-		*err = ERR_NOMEM;
-	} else {
-		memset(look->seen, 0, LANE_SLOTS * sizeof *look->seen);
-		*err = ledger_each_delivery(view, look_at, look);
+	*look = (struct look){ .out = out,
+		.lanes = lanes_new(out->now, out->turn) };
+	*err = look->lanes == NULL ? ERR_NOMEM
+				   : ledger_each_delivery(view, look_at, look);
+	if (*err == 0) {
+		out->n = lanes_choose(look->found, look->lanes);
+		out->waiting = lanes_waiting(look->lanes);
+		out->next_at = lanes_next_at(look->lanes);
 	}
+	lanes_free(look->lanes);
 	if (*err == 0)
 		*err = make_jobs(look, view, &call->arena);
 	ledger_view_close(view);
@@ -471,6 +411,7 @@ deliver_tick(struct tenant *tenant)
 		return;
 	const struct looking looking = {
 		.now = process_now(process),
+		.turn = deliver->turn++,
 		.next_at = INT64_MAX,
 	};
 	struct call *call =

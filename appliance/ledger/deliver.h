@@ -14,11 +14,6 @@
 
 /** On their way at once, of all tenants; logins need the courier too. */
 #define DELIVER_MAX 16
-/** Of one look at an outbox. */
-#define DELIVER_LOOK_MAX 8
-/** Of these, of what has no bound, to one channel: half of the threads that the
- * courier has for deliveries. */
-#define DELIVER_CHANNEL_MAX 2
 
 extern const struct deliver_policy deliver_default;
 
