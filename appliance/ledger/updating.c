@@ -258,8 +258,9 @@ run_ask(struct work *work)
 	struct update_progress progress;
 
 	look_at_progress(&progress, folder_of(call));
-	/* It was asked before, and is under way. */
-	if (progress.update >= request.update)
+	/* It was asked before, and is under way. What else the file says is no
+	 * reason not to ask: who wrote it believed a daemon. */
+	if (progress.update == request.update)
 		return;
 	if (!asked->usb)
 		text_to_hex(request.digest, asked->digest, 32);
