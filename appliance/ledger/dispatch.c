@@ -247,16 +247,23 @@ refuse_stranger(const struct request *request, int err)
 	request_refuse(request, err, NULL);
 }
 
-/* The journal must hold the start before anything else. */
+/* The journal must hold the start before anything else. Where it takes nothing,
+ * for the disk is full, what needs no row goes on. */
 static bool
 is_starting(const struct request *request)
 {
+	const struct tenant *tenant = request->tenant;
 	struct problem problem;
 
-	if (request->tenant->started)
+	if (tenant->started ||
+	    (tenant->fault != 0 && request->op->kind != OPERATION_COMMAND))
 		return false;
-	problem_set(&problem, ERR_UNAVAILABLE, NULL,
-	    "the site is starting; try again soon");
+	if (tenant->fault != 0)
+		problem_set(&problem, ERR_UNAVAILABLE, NULL,
+		    "nothing can be journaled: %s", err_str(tenant->fault));
+	else
+		problem_set(&problem, ERR_UNAVAILABLE, NULL,
+		    "the site is starting; try again soon");
 	request_refuse(request, ERR_UNAVAILABLE, &problem);
 	return true;
 }

@@ -349,7 +349,16 @@ settle_start(struct look *look, const struct guard *guard, int64_t now)
 		return 0;
 	report->interrupted = true;
 	report->counter = look->tick.counter;
-	return increment(guard, report->counter);
+	int err = increment(guard, report->counter);
+
+	/* A full disk has no room for a file, and the site can be read. What is
+	 * tried next is the same tick. */
+	if (err == ERR_FULL) {
+		report->interrupted = false;
+		report->counter = look->witness;
+		err = 0;
+	}
+	return err;
 }
 
 int

@@ -285,6 +285,8 @@ struct process {
 	struct box_page *box_page; /* NULL: this is no appliance */
 	struct process_counts counts;
 	enum process_phase phase;
+	bool probing; /* whether a fault of some tenant is over */
+	size_t next_probe; /* its place */
 	size_t n_calls; /* under way, the process's own included */
 	size_t call_bytes; /* of their requests */
 	struct by_key *hanging; /* checkouts by key that wait: by_key.h */
@@ -308,8 +310,10 @@ int tenant_open(struct tenant **tenant, struct process *process,
 void tenant_close(struct tenant *tenant);
 /** Of the last commit; 0: it went well. Fronts are told of a change. */
 void tenant_set_fault(struct tenant *tenant, int fault);
-/** Find out whether a fault is over. */
-void tenant_watch_fault(struct tenant *tenant);
+/** Nobody may come who writes: whether faults are over is tried by the process
+ * itself, of one tenant at a time, once a second; when one is over, of the others
+ * at once. */
+void tenant_watch_faults(struct process *process);
 void tenant_log_timing(const struct tenant *tenant);
 /** Drained and nothing under way: stop for good. */
 void process_settle(struct process *process);

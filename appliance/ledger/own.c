@@ -27,11 +27,14 @@
 
 /* --- the start ----------------------------------------------------------- */
 
+/* One whose store takes nothing, for its disk is full, holds up no other; what
+ * is read of it is read meanwhile. */
 static bool
 all_started(const struct process *process)
 {
 	for (size_t i = 0; i < process->n_tenants; i++)
-		if (!process->tenants[i]->started)
+		if (!process->tenants[i]->started &&
+		    process->tenants[i]->fault == 0)
 			return false;
 	return true;
 }
@@ -54,8 +57,16 @@ own_ready(struct process *process)
 static void
 started(struct tenant *tenant)
 {
-	if (tenant->started)
-		tenant_started(tenant);
+	tenant_started(tenant);
+	own_ready(tenant->process);
+}
+
+/* The next tick tries again. */
+static void
+not_started(struct tenant *tenant)
+{
+	if (tenant->fault != 0)
+		tenant_cannot_start(tenant);
 	own_ready(tenant->process);
 }
 
@@ -67,7 +78,10 @@ finish_start(struct call *call)
 	tenant->starting = false;
 	tenant->started = call->write.command.err == 0;
 	call_free(call);
-	started(tenant);
+	if (tenant->started)
+		started(tenant);
+	else
+		not_started(tenant);
 }
 
 /* What it slept through comes first. */
@@ -92,7 +106,9 @@ finish_slept(struct call *call)
 
 	call_free(call);
 	if (done)
-		own_start(tenant); /* else the next tick tries again */
+		own_start(tenant);
+	else
+		not_started(tenant);
 }
 
 static struct call *

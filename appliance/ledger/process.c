@@ -176,9 +176,10 @@ tick_tenant(struct tenant *tenant)
 {
 	int64_t boottime = clock_boottime_ms();
 
-	tenant_watch_fault(tenant);
 	if (!tenant->started) {
-		own_start(tenant);
+		/* With a fault: once a probe says that it works again. */
+		if (tenant->fault == 0)
+			own_start(tenant);
 		return;
 	}
 	alerts_tick(tenant);
@@ -219,6 +220,7 @@ got_tick(evutil_socket_t fd, short what, void *ctx)
 	if (process->phase == PHASE_DRAINING)
 		return;
 	own_step_clock(process);
+	tenant_watch_faults(process);
 	for (size_t i = 0; i < process->n_tenants; i++)
 		tick_tenant(process->tenants[i]);
 	by_key_tick(process);

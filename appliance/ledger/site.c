@@ -38,9 +38,14 @@ site_trouble(const struct process *process)
 	if (process->guard.frozen)
 		return "the site's store was put back to an older copy, and no "
 		       "admin has acknowledged it";
-	for (size_t i = 0; i < process->n_tenants; i++)
-		if (process->tenants[i]->fault != 0)
-			return err_str(process->tenants[i]->fault);
+	for (size_t i = 0; i < process->n_tenants; i++) {
+		const struct tenant *tenant = process->tenants[i];
+
+		if (tenant->fault != 0)
+			return err_str(tenant->fault);
+		if (!tenant->started && tenant->faulted_at != 0)
+			return "the site is starting";
+	}
 	return NULL;
 }
 

@@ -200,32 +200,56 @@ static void
 probed(struct work *work)
 {
 	struct tenant_probe *probe = (struct tenant_probe *)work;
+	struct tenant *tenant = probe->tenant;
 
 	probe->running = false;
-	if (probe->rc == 0)
-		tenant_set_fault(probe->tenant, 0);
+	tenant->process->probing = false;
+	if (probe->rc != 0)
+		return;
+	tenant_set_fault(tenant, 0);
+	if (tenant->process->phase != PHASE_DRAINING)
+		own_start(tenant);
+	/* They are mostly on one disk: so the others at once. */
+	tenant_watch_faults(tenant->process);
 }
 
-/* Nobody may come who writes: whether it works again is tried by itself. */
-void
-tenant_watch_fault(struct tenant *tenant)
+static void
+probe(struct tenant *tenant)
 {
 	struct tenant_probe *probe = &tenant->probe;
 
-	if (ledger_is_broken(tenant->ledger)) {
-		log_error("ledger",
-		    "tenant %s: its store must be opened anew; restarting",
-		    tenant->name);
-		process_fail(tenant->process);
-		return;
-	}
-	if (tenant->fault == 0 || probe->running)
-		return;
 	probe->work.run = run_probe;
 	probe->work.done = probed;
 	probe->tenant = tenant;
 	probe->running = true;
+	tenant->process->probing = true;
 	worker_put(tenant->process->helper, &probe->work);
+}
+
+void
+tenant_watch_faults(struct process *process)
+{
+	const size_t n = process->n_tenants, from = process->next_probe;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct tenant *tenant = process->tenants[i];
+
+		if (!ledger_is_broken(tenant->ledger))
+			continue;
+		log_error("ledger",
+		    "tenant %s: its store must be opened anew; restarting",
+		    tenant->name);
+		process_fail(process);
+		return;
+	}
+	for (size_t i = 0; i < n && !process->probing; i++) {
+		struct tenant *tenant = process->tenants[(from + i) % n];
+
+		if (tenant->fault == 0)
+			continue;
+		process->next_probe = (from + i) % n + 1;
+		probe(tenant);
+	}
 }
 
 static double

@@ -235,6 +235,17 @@ tenant_started(struct tenant *tenant)
 	tenant_parked_dispatch(tenant->process, entry);
 }
 
+void
+tenant_cannot_start(struct tenant *tenant)
+{
+	struct tenant_entry *entry = tenant->entry;
+
+	if (entry->open != NULL || entry->phase != TENANT_OPENING)
+		return;
+	entry->open = tenant;
+	tenant_parked_dispatch(tenant->process, entry);
+}
+
 /* Those that guard all tenants at once do not see some come and go. */
 static bool
 may_move(const struct process *process)

@@ -62,6 +62,9 @@ struct tenant_times {
 int tenant_load_all(struct tenant_times *times, struct process *process);
 /** Its start is journaled: requests reach it from now on. */
 void tenant_started(struct tenant *tenant);
+/** Its journal takes nothing, so its start is not in it yet: requests that need
+ * no row reach it meanwhile. */
+void tenant_cannot_start(struct tenant *tenant);
 /** Close it, when nothing has gone on there for a while. True: it has left
  * process->tenants. */
 bool tenant_close_idle(struct tenant *tenant);

@@ -4,6 +4,7 @@ what was acknowledged stays, and all goes on by itself."""
 
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -14,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 
+from by_key import Program, make_key
 from harness import (AS_ROOT, SLOW, Agent, App, Disk, Site, World, children,
                      expect, main, terms, wait_for)
 from hostile import (Steady, cpu_s, descriptors, dial, felt)
@@ -177,6 +179,85 @@ def a_full_disk_refuses_and_comes_back_by_itself():
             disk.close()
 
 
+def a_start_on_a_full_disk_reads_and_comes_back():
+    """Not even the row of its start has room, in the store of any tenant."""
+    if not AS_ROOT:
+        return "needs root: it mounts a small file system"
+    with World() as world:
+        disk = SmallDisk(world, 48)
+        if not disk.mounted:
+            return "cannot mount a file system: " + disk.words
+        try:
+            site = Site(world, "disk/site")
+            site.name = "site"  # of its log, which is elsewhere
+            site.start()
+            site.install(terms(commit=400, overage=0))
+            with Program(site, site.key) as admin:
+                for i in range(40):
+                    made = admin.ask("POST", "/api/v1/b2b/tenants", {
+                        "partnerName": "Partner %d" % i,
+                        "tenantId": "partner-%d" % i,
+                        "licenseType": "custom"})
+                    expect(made.status == 201, made)
+                key, _ = make_key(site)
+            held = []
+            with Program(site, key) as program:
+                held.append(program.take()["id"])
+                disk.fill()
+                tries = 0
+                while tries < 30:  # the last pages of the store go, too
+                    answer = program.checkout()
+                    tries += answer.status != 201
+                    if answer.status == 201:
+                        held.append(answer.body["id"])
+            def since(at):
+                with open(world.path("site.log")) as f:
+                    return f.readlines()[at:]
+
+            def start():
+                """Did its own store not even take its start?"""
+                site.kill()
+                before = len(since(0))
+                site.start(wait=False)
+                wait_for(lambda: any("is ready" in line for line in
+                                     since(before)), "it starts", 20)
+                time.sleep(0.5)
+                return before if any(
+                    "tenant default: nothing can be journaled" in line
+                    for line in since(before)) else None
+            before = wait_for(start, "there is no room for a start", 30)
+
+            def found():
+                shown = site.cli("--json", "leases")
+                return shown.status == 0 and len(shown.json()["items"])
+            wait_for(found, "the leases are read", 20)
+            time.sleep(5)
+            said = since(before)
+            more = sum(int(n) for line in said for n in re.findall(
+                r"no room to commit: .*and (\d+) more", line))
+            expect(any("no room to commit" in line for line in said), said)
+            # It is not tried again and again in all of them.
+            expect(more < 200, said)
+            with Program(site, key) as program:
+                answer = program.checkout()
+                expect(answer.status == 503 and answer.code == "unavailable",
+                       answer)
+            disk.empty()
+            wait_for(lambda: readyz(site)[0] == 200, "it comes back by itself",
+                     20)
+            with Program(site, key) as program:
+                for lease in held:
+                    answer = program.give_back(lease)
+                    expect(answer.status == 200, (lease, answer))
+                program.take()
+            site.verify()
+        finally:
+            for process in reversed(world.started):
+                if process.poll() is None:
+                    process.kill()
+            disk.close()
+
+
 def a_disk_that_fails_is_opened_anew():
     """The page that says which commit is the last cannot be written: LMDB
     takes no more, so the ledger ends and is started again."""
@@ -288,6 +369,7 @@ if __name__ == "__main__":
     sys.exit(main([
         a_front_that_dies_costs_nobody_a_seat,
         a_full_disk_refuses_and_comes_back_by_itself,
+        a_start_on_a_full_disk_reads_and_comes_back,
         a_disk_that_fails_is_opened_anew,
         without_descriptors_the_front_waits_and_does_not_spin,
         without_descriptors_the_ledger_comes_back,
