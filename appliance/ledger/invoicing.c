@@ -32,6 +32,7 @@ struct turn {
 	bool found;
 	bool over; /* the round is */
 	int32_t today;
+	int64_t put_back_at; /* the store, at the latest; 0: it never was */
 };
 
 /* "2026-11" of its first day, and where the month ends. */
@@ -70,6 +71,32 @@ look_at_month(struct turn *turn, struct call *call)
 	return 0;
 }
 
+/* By the site's time and by the wall clock: that the time went on is confirmed
+ * after the rollback is acknowledged. */
+static int
+look_at_rollback(struct turn *turn, struct call *call)
+{
+	struct system_generation known;
+	int err = system_generation_load(&known, call->process->system);
+
+	turn->put_back_at = ledger_generation_at(turn->view);
+	if (err == 0 && known.wall > turn->put_back_at)
+		turn->put_back_at = known.wall;
+	return err == ERR_NOT_FOUND ? 0 : err;
+}
+
+/* Was it due before the store was put back to an older copy? */
+static bool
+may_be_lost(const struct turn *turn, const struct call *call,
+    const struct billing_period *month)
+{
+	const int64_t due =
+	    ((int64_t)month->last + call->process->options->invoice_day) *
+	    DAY_MS;
+
+	return due <= turn->put_back_at;
+}
+
 /* The oldest month that is to be invoiced; none that is not reported is passed
  * over. */
 static int
@@ -98,6 +125,10 @@ look_at_customer(struct turn *turn, struct call *call,
 		    month.first);
 		if (err != 0 || made)
 			continue;
+		if (may_be_lost(turn, call, &month)) {
+			call->tenant->invoicing.left++;
+			continue;
+		}
 		if (customer->reported_until <
 		    ((int64_t)month.last + 1) * DAY_MS) {
 			call->tenant->invoicing.waiting++;
@@ -144,7 +175,9 @@ run_look(struct work *work)
 	command->err =
 	    billing_open_view(&turn->view, call->tenant, &command->problem);
 	if (command->err == 0) {
-		command->err = look(turn, call);
+		command->err = look_at_rollback(turn, call);
+		if (command->err == 0)
+			command->err = look(turn, call);
 		ledger_view_close(turn->view);
 	}
 	ledger_view_close(turn->before);
@@ -162,8 +195,17 @@ end_round(struct tenant *tenant, int64_t wait_ms)
 		    "account %s: invoices of %" PRIu32 " customers wait for "
 		    "reports of their sites; see: leasehold hub site list",
 		    tenant->name, invoicing->waiting);
+	if (invoicing->left > invoicing->left_told)
+		log_warn("hub",
+		    "account %s: %" PRIu32 " months of customers were due "
+		    "before its store was put back: their invoices may have "
+		    "been sent; look, and make them: leasehold hub invoice "
+		    "make",
+		    tenant->name, invoicing->left);
 	invoicing->told = invoicing->waiting;
 	invoicing->waiting = 0;
+	invoicing->left_told = invoicing->left;
+	invoicing->left = 0;
 	invoicing->customer = 0;
 	invoicing->next_at = clock_boottime_ms() + wait_ms;
 }

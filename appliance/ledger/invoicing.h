@@ -5,9 +5,10 @@
  * customers are looked at, one after the other, on the auditor's thread; what is
  * found is committed by the hub itself as billing.invoice.add would be, one at a
  * time, so that there is one for a customer and month however often this is cut
- * short. A month that not every site of the customer has reported waits; what
- * was not made for a year is left to people. It must not know what stands in an
- * invoice, nor where it goes.
+ * short. A month that not every site of the customer has reported waits. What was
+ * not made for a year is left to people, and what was due when a generation of the
+ * journal began: it may stand in what was lost, and was sent then. It must not
+ * know what stands in an invoice, nor where it goes.
  */
 #ifndef APPLIANCE_LEDGER_INVOICING_H
 #define APPLIANCE_LEDGER_INVOICING_H
@@ -24,6 +25,8 @@ struct tenant_invoicing {
 	uint64_t customer; /* looked at next; 0: a round begins */
 	uint32_t waiting; /* for reports: of this round */
 	uint32_t told; /* as the log has it */
+	uint32_t left; /* to people: of this round */
+	uint32_t left_told;
 };
 
 /** Once a second. */

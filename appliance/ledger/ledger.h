@@ -441,6 +441,8 @@ int64_t ledger_time(const struct ledger_view *view);
 /** Devices that were ever enrolled. */
 uint64_t ledger_devices(const struct ledger_view *view);
 uint32_t ledger_generation(const struct ledger_view *view);
+/** When the last one began that was not the first; 0: none did. */
+int64_t ledger_generation_at(const struct ledger_view *view);
 /** The last value of the site's counter in this journal; 0: none yet. */
 uint64_t ledger_tick(const struct ledger_view *view);
 /** Does this journal hold that head at its place? 0 or ERR_ROLLED_BACK. */

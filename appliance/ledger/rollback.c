@@ -251,6 +251,7 @@ run_settle(struct work *work)
 		.witnessed = way->report.witnessed,
 		.by = { .kind = call->write.command.who.kind,
 		    .id = call->write.command.who.id },
+		.wall = clock_wall_ms(),
 	};
 
 	memcpy(settled.reason, request->reason, sizeof(settled.reason));

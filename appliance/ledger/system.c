@@ -63,6 +63,19 @@ static const struct record_field system_generation_fields[] = {
 	R_STRUCT(system_generation, by, &row_actor_record, 0, "Who says so"),
 };
 static RECORD_DEFINE(system_generation, 1, "An acknowledged rollback");
+/* A fact beside it, of the same struct: it came later. */
+static const struct record_field system_generation_wall_fields[] = {
+	R_TIME(system_generation, wall, 0, "When, by the wall clock"),
+};
+static const struct record system_generation_wall_record = {
+	.name = "system_generation_wall",
+	.doc = "When a rollback was acknowledged",
+	.version = 1,
+	.size = sizeof(struct system_generation),
+	.fields = system_generation_wall_fields,
+	.n_fields = sizeof(system_generation_wall_fields) /
+	    sizeof(system_generation_wall_fields[0]),
+};
 
 int
 system_failed(int rc, const char *what)
@@ -504,6 +517,7 @@ system_clock_save(struct system_store *system, const struct system_clock *clock)
 
 static const char tick_name[] = "tick";
 static const char generation_name[] = "generation";
+static const char wall_name[] = "generation_wall";
 
 struct system_name
 system_name_of(const char *what, const char *tenant)
@@ -575,6 +589,10 @@ system_tick_save(struct system_store *system, const struct system_tick *tick,
 		rc = system_put(txn, system->facts, generation_name,
 		    sizeof(generation_name) - 1, &system_generation_record,
 		    settled, 0);
+	if (rc == 0 && settled != NULL)
+		rc = system_put(txn, system->facts, wall_name,
+		    sizeof(wall_name) - 1, &system_generation_wall_record,
+		    settled, 0);
 	return system_finish(txn, rc, "write");
 }
 
@@ -582,8 +600,16 @@ int
 system_generation_load(struct system_generation *generation,
     struct system_store *system)
 {
-	return system_load_fact(generation, system, generation_name,
+	struct system_generation wall;
+	int rc = system_load_fact(generation, system, generation_name,
 	    sizeof(generation_name) - 1, &system_generation_record);
+
+	if (rc != 0)
+		return rc;
+	rc = system_load_fact(&wall, system, wall_name, sizeof(wall_name) - 1,
+	    &system_generation_wall_record);
+	generation->wall = rc == 0 ? wall.wall : 0;
+	return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 int

@@ -62,6 +62,9 @@ struct system_generation {
 	uint64_t stored, witnessed;
 	char reason[128];
 	struct row_actor by;
+	/** What the wall clock said then: the site's own time may be that of the
+	 * older copy still. */
+	int64_t wall;
 };
 
 /** What one tenant did on one day (UTC). */

@@ -383,6 +383,12 @@ ledger_generation(const struct ledger_view *view)
 	return view->state.counters.generation;
 }
 
+int64_t
+ledger_generation_at(const struct ledger_view *view)
+{
+	return view->state.counters.generation_at;
+}
+
 uint64_t
 ledger_tick(const struct ledger_view *view)
 {

@@ -300,6 +300,41 @@ def what_a_site_has_not_reported_is_not_invoiced_by_itself():
                    [(MONTH, 27000)], made)
 
 
+def what_may_have_been_sent_before_a_store_was_put_back_is_left_to_people():
+    with World() as world:
+        books = ByItself(world)
+        with books.day(world, 2):
+            books.go_on(books.hub, books.site)
+            books.tell()
+            books.site.stop()
+            books.hub.stop()
+        copy = books.hub.snapshot()
+        with books.day(world, 3):
+            books.go_on(books.hub)
+            time.sleep(2)  # the clock's word is on the disk
+            books.look()
+            wait_for(books.listed, "no invoice", timeout=30)
+            books.hub.stop()
+        books.hub.put_back(copy)
+        with books.day(world, 3):
+            books.hub.start()
+            expect(books.hub.ready()["rolled_back"], books.hub.ready())
+            home = Api(books.hub, books.hub.home_key)
+            done = home.post("/api/v1/site/rollback/acknowledge",
+                             {"reason": "the disk failed"})
+            expect(done.status == 200, done)
+            wait_for(lambda: home.post("/api/v1/site/clock/confirm",
+                                       {}).status == 200, "the clock")
+            time.sleep(2)  # the clock's word is on the disk
+            books.look()
+            wait_for(lambda: "before its store was put back" in
+                     books.hub.log(), "nobody says why", timeout=30)
+            expect(not books.listed(), books.listed())
+            done = books.at(books.hub, "--json", "hub", "invoice", "make",
+                            CUSTOMER, MONTH)
+            expect(done.json()["total"] == 27000, done.out)
+
+
 if __name__ == "__main__":
     sys.exit(main([
         an_invoice_is_made_once_and_sent_to_whoever_takes_it,
@@ -307,4 +342,5 @@ if __name__ == "__main__":
         it_is_sent_until_it_is_taken_whatever_dies,
         an_invoice_makes_itself_on_its_day_once_whatever_dies,
         what_a_site_has_not_reported_is_not_invoiced_by_itself,
+        what_may_have_been_sent_before_a_store_was_put_back_is_left_to_people,
     ], together=True))
