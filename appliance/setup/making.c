@@ -305,6 +305,8 @@ publish(const struct making *making, const char *state)
 		bool taken = errno == ENOTEMPTY || errno == EEXIST;
 		int rc = making_failed("make", state);
 
+		/* It is removed, and parts of it are the ledger's already. */
+		(void)!fchmod(making->lock, 0700);
 		return taken ? ERR_CONFLICT : rc;
 	}
 	return sync_parent(state);
@@ -368,7 +370,7 @@ making_clear(const char *state)
 	/* Ours, and nobody works there. */
 	if (fstat(making.lock, &st) == 0 && st.st_uid == geteuid() &&
 	    flock(making.lock, LOCK_EX | LOCK_NB) == 0 &&
-	    making_remove(making.folder) == 0)
+	    fchmod(making.lock, 0700) == 0 && making_remove(making.folder) == 0)
 		log_warn("setup",
 		    "%s was left by an init or restore that did not end, and "
 		    "is cleared away",

@@ -124,6 +124,11 @@ int setup_witness_path(char out[SETUP_PATH_MAX], const char *state,
  * logged. */
 int setup_witness_folder(const char *path, uid_t uid, gid_t gid);
 
+/** From here on whoever owns STATE/name, for good, where we are root: what lies
+ * there is his, and a link that he puts there leads root nowhere. Errors are
+ * logged. */
+int setup_become_owner(const char *state, const char *name);
+
 /** The site key, into the caller's sodium_malloc'd memory. Errors are logged,
  * one that is sealed with what to do. */
 int setup_site_key(uint8_t secret[TOKEN_SECRET_BYTES], const char *state);

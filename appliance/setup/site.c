@@ -5,6 +5,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
+#include "shared/base/sandbox.h"
 #include "shared/base/text.h"
 
 #include <assert.h>
@@ -130,6 +131,19 @@ setup_witness_folder(const char *path, uid_t uid, gid_t gid)
 		return ERR_FORBIDDEN;
 	}
 	return 0;
+}
+
+int
+setup_become_owner(const char *state, const char *name)
+{
+	char path[SETUP_PATH_MAX];
+	struct stat st;
+	int rc = setup_path(path, state, name);
+
+	if (rc != 0 || geteuid() != 0 || lstat(path, &st) != 0 ||
+	    !S_ISDIR(st.st_mode) || st.st_uid == 0)
+		return rc;
+	return sandbox_drop_user(st.st_uid, st.st_gid, 0);
 }
 
 int

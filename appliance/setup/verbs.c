@@ -119,8 +119,10 @@ int
 verb_request(const struct arguments *arguments)
 {
 	struct buf token = { 0 };
-	int rc = setup_request(&token, arguments->state);
+	int rc = setup_become_owner(arguments->state, "keys");
 
+	if (rc == 0)
+		rc = setup_request(&token, arguments->state);
 	const char *const members[][2] = { { "request", buf_text(&token) } };
 
 	if (rc == 0 && arguments->json)
@@ -161,7 +163,8 @@ verb_key(const struct arguments *arguments)
 	if (arguments->name == NULL)
 		return arguments_complain(
 		    "key needs a name for people: --name NAME");
-	if (setup_add_key(key, arguments->state, arguments->name) != 0)
+	if (setup_become_owner(arguments->state, "system") != 0 ||
+	    setup_add_key(key, arguments->state, arguments->name) != 0)
 		return STATUS_FAILED;
 	const char *const members[][2] = { { "name", arguments->name },
 		{ "admin_key", key } };

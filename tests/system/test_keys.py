@@ -10,8 +10,8 @@ import os
 import ssl
 import subprocess
 
-from harness import (PRODUCT, Site, World, binary, expect, main, run, terms,
-                     wait_for)
+from harness import (AS_ROOT, PRODUCT, Site, World, binary, expect, main, run,
+                     terms, wait_for)
 
 DONE, FAILED, USAGE, REFUSED = range(4)
 PRINT = hashlib.sha256(b"configurator 8.1").hexdigest()
@@ -537,6 +537,32 @@ def keys_of_the_site_are_listed_and_ended():
         expect_code(tenant.ask("GET", "/site/keys"), 403, "forbidden")
 
 
+def a_link_in_the_ledger_s_folder_leads_root_nowhere():
+    """A daemon that was taken over waits for root to make a key."""
+    with World() as world:
+        site = Site(world)
+        if not AS_ROOT:
+            return
+        target = world.path("made-by-root")
+        store = os.path.join(site.state, "system", "data.mdb")
+        os.rename(store, store + ".away")
+        os.symlink(target, store)
+        done = run(binary("leaseholdd"), "key", "--state", site.state,
+                   "--name", "trap")
+        expect(done.status == 1 and done.out == "", done.out)
+        expect(not os.path.exists(target), "root followed a link")
+        os.unlink(store)
+        os.rename(store + ".away", store)
+        # Nor is what only root may read read for the ledger.
+        secret = world.path("roots")
+        key = os.path.join(site.state, "keys", "site.key")
+        os.rename(key, secret)
+        os.chown(secret, 0, 0)
+        os.symlink(secret, key)
+        done = run(binary("leaseholdd"), "request", "--state", site.state)
+        expect(done.status == 1 and done.out == "", done.out)
+
+
 def the_command_line_makes_binds_and_ends_keys():
     with World() as world:
         site = Site(world)
@@ -588,5 +614,6 @@ if __name__ == "__main__":
         a_key_is_bound_to_a_client_certificate,
         refusals_of_a_key_are_rows_with_what_they_came_with,
         keys_of_the_site_are_listed_and_ended,
+        a_link_in_the_ledger_s_folder_leads_root_nowhere,
         the_command_line_makes_binds_and_ends_keys,
     ], together=True))
