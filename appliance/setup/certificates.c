@@ -342,32 +342,43 @@ certificate_read(struct certificate *certificate, const void *pem, size_t len,
 	return ok ? 0 : ERR_CORRUPT;
 }
 
-static int
-walk_names(const GENERAL_NAMES *names, int (*each)(void *ctx, const char *host),
-    void *ctx)
+/* As people type it; false: neither a name nor an address. */
+static bool
+read_name(char host[256], const GENERAL_NAME *name, bool addresses)
 {
+	if (name->type != GEN_DNS && !(addresses && name->type == GEN_IPADD))
+		return false;
+	const ASN1_STRING *text =
+	    name->type == GEN_DNS ? name->d.dNSName : name->d.iPAddress;
+	const unsigned char *data = ASN1_STRING_get0_data(text);
+	int len = ASN1_STRING_length(text);
+
+	if (name->type == GEN_IPADD)
+		return (len == 4 || len == 16) &&
+		    inet_ntop(len == 4 ? AF_INET : AF_INET6, data, host, 256) !=
+		    NULL;
+	if (len <= 0 || len >= 256)
+		return false;
+	memcpy(host, data, (size_t)len);
+	host[len] = '\0';
+	return true;
+}
+
+static int
+walk_names(const GENERAL_NAMES *names, bool addresses,
+    int (*each)(void *ctx, const char *host), void *ctx)
+{
+	char host[256];
 	int rc = 0;
 
-	for (int i = 0; i < sk_GENERAL_NAME_num(names) && rc == 0; i++) {
-		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-		char host[256];
-
-		if (name->type != GEN_DNS)
-			continue;
-		const ASN1_IA5STRING *text = name->d.dNSName;
-		int len = ASN1_STRING_length(text);
-
-		if (len <= 0 || len >= (int)sizeof(host))
-			continue;
-		memcpy(host, ASN1_STRING_get0_data(text), (size_t)len);
-		host[len] = '\0';
-		rc = each(ctx, host);
-	}
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && rc == 0; i++)
+		if (read_name(host, sk_GENERAL_NAME_value(names, i), addresses))
+			rc = each(ctx, host);
 	return rc;
 }
 
-int
-certificate_each_host(const void *pem, size_t len,
+static int
+walk_certificate(const void *pem, size_t len, bool addresses,
     int (*each)(void *ctx, const char *host), void *ctx)
 {
 	BIO *bio = read_bio(pem, len);
@@ -380,11 +391,25 @@ certificate_each_host(const void *pem, size_t len,
 
 	ERR_clear_error();
 	if (names != NULL)
-		rc = walk_names(names, each, ctx);
+		rc = walk_names(names, addresses, each, ctx);
 	GENERAL_NAMES_free(names);
 	X509_free(x509);
 	BIO_free(bio);
 	return rc;
+}
+
+int
+certificate_each_host(const void *pem, size_t len,
+    int (*each)(void *ctx, const char *host), void *ctx)
+{
+	return walk_certificate(pem, len, false, each, ctx);
+}
+
+int
+certificate_each_name(const void *pem, size_t len,
+    int (*each)(void *ctx, const char *host), void *ctx)
+{
+	return walk_certificate(pem, len, true, each, ctx);
 }
 
 int

@@ -53,6 +53,10 @@ int certificate_read(struct certificate *certificate, const void *pem,
 int certificate_each_host(const void *pem, size_t len,
     int (*each)(void *ctx, const char *host), void *ctx);
 
+/** Its addresses, too. */
+int certificate_each_name(const void *pem, size_t len,
+    int (*each)(void *ctx, const char *host), void *ctx);
+
 /** SHA-256 of the DER of the first certificate in a PEM text. */
 int certificate_digest(uint8_t sha256[32], const void *pem, size_t len);
 

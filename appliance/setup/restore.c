@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* --- the site's own files -------------------------------------------------- */
 
@@ -108,12 +109,68 @@ on_file(void *ctx, const struct archive_file *file)
 
 /* --- the whole ------------------------------------------------------------- */
 
+struct names {
+	const char *all[CERTIFICATE_HOSTS_MAX + 1]; /* ends with NULL */
+	size_t n;
+	struct arena arena; /* those that were there */
+};
+
+static int
+add_name(void *ctx, const char *host)
+{
+	struct names *names = ctx;
+
+	for (size_t i = 0; i < names->n; i++)
+		if (strcasecmp(names->all[i], host) == 0)
+			return 0;
+	if (names->n == CERTIFICATE_HOSTS_MAX) {
+		log_warn("restore",
+		    "the certificate has %d names: %s is none of them any more",
+		    CERTIFICATE_HOSTS_MAX, host);
+		return 0;
+	}
+	names->all[names->n] =
+	    arena_copy(&names->arena, host, strlen(host) + 1);
+	return names->all[names->n++] == NULL ? ERR_NOMEM : 0;
+}
+
+/* The new box may be found by others than the lost one was: it has those, too,
+ * signed by the same CA. */
+static int
+add_hosts(const struct restoring *restoring)
+{
+	const char *const *hosts = restoring->asked->options.hosts;
+	const char *folder = restoring->making->folder;
+	struct names names = { .n = 0 };
+	char path[SETUP_PATH_MAX];
+	uint8_t *pem = NULL;
+	size_t len = 0, before;
+	int rc = setup_path(path, folder, "tls/server.pem");
+
+	if (rc == 0 && file_read(&pem, &len, path, 65536) != 0)
+		rc = making_failed("read", path);
+	if (rc == 0 &&
+	    (rc = certificate_each_name(pem, len, add_name, &names)) != 0)
+		log_error("restore",
+		    "the server's certificate in the backup is damaged");
+	before = names.n;
+	for (size_t i = 0; hosts[i] != NULL && rc == 0; i++)
+		rc = add_name(&names, hosts[i]);
+	if (rc == 0 && names.n > before)
+		rc = setup_renew(folder, names.all);
+	free(pem);
+	arena_release(&names.arena);
+	return rc;
+}
+
 /* The agents pin the CA: with another one they would have to enroll again. */
 static int
 make_certificates(const struct restoring *restoring)
 {
 	if (restoring->has_tls)
-		return 0;
+		return restoring->asked->options.hosts[0] != NULL
+		    ? add_hosts(restoring)
+		    : 0;
 	if (restoring->asked->options.hosts[0] == NULL) {
 		log_error("restore",
 		    "the site's certificates are not in the backup: name the "

@@ -11,8 +11,8 @@
 #include "shared/backup/archive.h"
 
 struct setup_restore {
-	struct setup_options options; /* state, user; hosts where the backup
-					 has no certificates */
+	struct setup_options options; /* state, user; hosts: where the backup
+					 has certificates beside theirs */
 	const char *file;
 	const char *passphrase_file; /* NULL: the terminal */
 	/** The site's recovery key, for a new box with a key of its own; NULL:

@@ -71,9 +71,9 @@ static const struct word {
 	    "  --recovery-file FILE the site's recovery key: this box gets a "
 	    "key of its own, and\n"
 	    "                   the vendor retires that of the old box\n"
-	    "  --host HOST      a name or address that agents use, when the "
-	    "backup has no\n"
-	    "                   certificates; may be repeated\n"
+	    "  --host HOST      a name or address that agents use, beside "
+	    "those in the\n"
+	    "                   backup's certificates; may be repeated\n"
 	    "  --user USER      owner of the ledger's files\n",
 	    "leaseholdd restore site.backup --state /var/lib/leasehold" },
 	{ "health", "", "does the site that runs here grant seats?",

@@ -6,6 +6,8 @@ still; the lost box is believed by nobody; and the money is what it was."""
 
 import copy
 import os
+import shutil
+import ssl
 import sys
 
 from harness import (AS_ROOT, Agent, App, Site, World, binary, expect, free_port,
@@ -322,6 +324,43 @@ def a_recovery_key_that_is_named_is_shown_whatever_else_fails():
         expect(done.json()["ca_sha256"] == site.facts["ca_sha256"], done.out)
 
 
+def another_box_is_found_by_its_own_names_too():
+    with World() as world:
+        drill = Drill(world, seats=0)
+        site = drill.site
+        pem = os.path.join(site.state, "tls", "server.pem")
+
+        def names():
+            return {name for _, name in ssl._ssl._test_decode_cert(pem)[
+                "subjectAltName"]}
+
+        before = names()
+        with open(pem) as f:
+            same = f.read()
+        with open(site.ca) as f:
+            ca = f.read()
+        path = drill.backup_from_afar()
+        drill.lose()
+        asked = ("--recovery-file", drill.recovery)
+        done = drill.restore(path, *asked, "--host", "LOCALHOST")
+        expect(done.status == 0, done.err)
+        with open(pem) as f:
+            expect(f.read() == same, "another certificate for nothing")
+        shutil.rmtree(site.state)
+        done = drill.restore(path, *asked, "--host", "new.plant.example",
+                             "--host", "192.0.2.9", "--host", "2001:db8::9")
+        expect(done.status == 0, done.err)
+        expect(names() == before | {"new.plant.example", "*.new.plant.example",
+                                    "192.0.2.9", "2001:DB8:0:0:0:0:0:9"},
+               (before, names()))
+        with open(site.ca) as f:
+            expect(f.read() == ca, "another CA")
+        # The agent believes it as before.
+        site.use_tpm(Tpm(world, "none"))
+        site.start()
+        drill.agent.wait_connected()
+
+
 def a_box_that_nobody_left_the_site_to_is_refused_by_the_hub():
     with World() as world:
         drill = Drill(world, seats=0)
@@ -353,5 +392,6 @@ if __name__ == "__main__":
         what_only_root_may_read_comes_along_from_afar,
         certificates_for_another_recovery_key_are_not_taken,
         a_recovery_key_that_is_named_is_shown_whatever_else_fails,
+        another_box_is_found_by_its_own_names_too,
         a_box_that_nobody_left_the_site_to_is_refused_by_the_hub,
     ]))
