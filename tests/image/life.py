@@ -143,6 +143,9 @@ def a_second_start_opens_its_data_and_has_every_lease():
     plant.agent.wait_connected(300)
     verified = box.cli("--json", "audit", "verify", timeout=300)
     expect(verified.status == 0, verified.err)
+    # The page on the console, which the first start left to its keys.
+    box.says(r"State +ready", 120)
+    box.says(r"Seats +\d+ of 400 held", 120)
 
 
 def another_box_goes_on_out_of_its_backup():
