@@ -236,6 +236,23 @@ sync_folder(const char *path)
 	return rc;
 }
 
+/* What came into its place meanwhile is not replaced. */
+static int
+give_name(const struct archive_writer *writer)
+{
+	if (link(writer->partial, writer->path) == 0)
+		return 0;
+	/* Not on every file system, as on FAT sticks; and some do not know how to
+	 * look first either. */
+	if (errno != EEXIST &&
+	    (renameat2(AT_FDCWD, writer->partial, AT_FDCWD, writer->path,
+		 RENAME_NOREPLACE) == 0 ||
+		(errno == EINVAL &&
+		    rename(writer->partial, writer->path) == 0)))
+		return 0;
+	return io_error();
+}
+
 static int
 settle(struct archive_writer *writer, const struct buf *header)
 {
@@ -248,20 +265,15 @@ settle(struct archive_writer *writer, const struct buf *header)
 		buf_release(&front);
 		return ERR_NOMEM;
 	}
+	errno = ENOSPC; /* half of it */
 	ssize_t n = pwrite(writer->fd, front.data, front.len, 0);
 	int rc = n == (ssize_t)front.len ? 0 : io_error();
 
 	buf_release(&front);
 	if (rc == 0 && fsync(writer->fd) != 0)
 		rc = io_error();
-	/* link does not replace what came into its place meanwhile. */
-	if (rc == 0 && link(writer->partial, writer->path) != 0) {
-		if (errno == EEXIST)
-			return ERR_CONFLICT;
-		/* Not on every file system, as on FAT sticks. */
-		rc =
-		    rename(writer->partial, writer->path) == 0 ? 0 : io_error();
-	}
+	if (rc == 0)
+		rc = give_name(writer);
 	return rc == 0 ? sync_folder(writer->path) : rc;
 }
 

@@ -4,6 +4,8 @@
 #include "shared/base/text.h"
 #include "tests/unit/suite.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -22,6 +24,18 @@ struct place {
 };
 
 static struct place place;
+
+/* A stick with FAT has no second names. */
+static bool is_fat;
+
+int
+link(const char *from, const char *to)
+{
+	if (!is_fat)
+		return linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
+	errno = EPERM;
+	return -1;
+}
 
 static void
 setup(void)
@@ -363,6 +377,31 @@ START_TEST(a_file_that_is_there_is_not_replaced)
 }
 END_TEST
 
+START_TEST(nor_is_one_on_a_stick)
+{
+	struct archive_header header = header_of();
+	struct archive_writer *writer;
+	uint8_t *data;
+	size_t len;
+
+	is_fat = true;
+	make();
+	ck_assert_int_eq(access(place.path, F_OK), 0);
+	ck_assert_int_ne(access(place.partial, F_OK), 0);
+	unlink(place.path);
+	ck_assert_int_eq(archive_create(&writer, place.path, &header, word,
+			     strlen(word), &cheap),
+	    0);
+	ck_assert_int_eq(file_write(place.path, "x", 1, 0600), 0);
+	ck_assert_int_eq(archive_finish(writer, &header), ERR_CONFLICT);
+	ck_assert_int_eq(file_read(&data, &len, place.path, 4096), 0);
+	ck_assert_uint_eq(len, 1);
+	free(data);
+	ck_assert_int_ne(access(place.partial, F_OK), 0);
+	is_fat = false;
+}
+END_TEST
+
 START_TEST(nothing_is_left_of_one_that_was_given_up)
 {
 	struct archive_header header = header_of();
@@ -436,6 +475,7 @@ suite(void)
 	tcase_add_test(archive,
 	    what_is_no_backup_is_told_from_one_that_is_damaged);
 	tcase_add_test(archive, a_file_that_is_there_is_not_replaced);
+	tcase_add_test(archive, nor_is_one_on_a_stick);
 	tcase_add_test(archive, nothing_is_left_of_one_that_was_given_up);
 	tcase_add_test(archive, a_short_passphrase_is_refused);
 	tcase_add_test(archive, a_full_disk_is_one_error_and_leaves_nothing);
