@@ -46,6 +46,12 @@ show_site(const struct hub_site_shown *shown)
 	cli_show("seats     %" PRIu64 " overage seats; %" PRIu64
 		 " not issued to it\n",
 	    site->seats, site->unbilled);
+	if (site->unbilled_hours > 0)
+		cli_show("metrics   %" PRIu64
+			 " hours that no statement counts: not issued to it, "
+			 "or of more money than\n"
+			 "          an hour can come to\n",
+		    site->unbilled_hours);
 	if (site->gone > 0)
 		cli_show("gone      %" PRIu64
 			 " of them were billed and lie on a "

@@ -581,6 +581,12 @@ hub_import_one(struct cli *cli, struct buf *answer, const uint8_t *data,
 				 "site: "
 				 "no statement counts them\n",
 			    v->unbilled);
+		if (v->unbilled_hours > 0)
+			cli_show("  %" PRIu64 " hours of metrics are of what "
+				 "was not issued to this site, or of more "
+				 "money than an hour can come to: no statement "
+				 "counts them\n",
+			    v->unbilled_hours);
 	}
 	/* The last one knows all that came before it. */
 	buf_clear(answer);

@@ -413,6 +413,8 @@ take_one(struct importing *in, uint32_t i)
 	else if (in->found.answer != REPORT_REPLAYED)
 		err = emit_refused(in, report);
 	told->unbilled = in->unbilled;
+	told->unbilled_hours = in->editions.unbilled_hours;
+	in->editions.unbilled_hours = 0;
 	/* The next one goes on from there. */
 	return err == 0 ? hub_site(&in->site, &in->batch->state,
 			      in->site.row.number, &in->command->arena)
@@ -522,7 +524,7 @@ take_file(struct batch *batch, struct command *command,
 		err = check_rate(in, speaker);
 	if (err == 0 && command->err == 0) {
 		in->editions = (struct hub_editions){ &batch->state,
-			in->site.row.number, &command->arena, NULL };
+			in->site.row.number, &command->arena, NULL, 0 };
 		for (uint32_t i = 0; i < in->box.reports.count && err == 0; i++)
 			err = take_one(in, i);
 		in->reply->items =

@@ -131,36 +131,42 @@ find_issued_serial(struct row_license_issued *issued,
 	return err;
 }
 
-int
-hub_is_issued(bool *yes, struct hub_editions *editions, const char *license,
-    uint64_t serial)
+/* The edition of that serial, whichever its digest: hours name none. */
+static int
+edition_of(struct hub_edition **out, struct hub_editions *editions,
+    const char *license, uint64_t serial)
 {
 	struct arena arena = { .chunks = NULL };
 	struct row_license_issued issued;
+
+	for (*out = editions->newest; *out != NULL; *out = (*out)->next)
+		if ((*out)->license.serial == serial &&
+		    strcmp((*out)->license.license_id, license) == 0)
+			return 0;
 	int err =
 	    find_issued_serial(&issued, editions, license, serial, &arena);
 
+	if (err == 0)
+		err = keep(out, editions, &issued);
 	arena_release(&arena);
-	*yes = err == 0;
-	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+	return err;
 }
 
-/* Hours stand sorted by license and serial: each is asked for once. */
-static int
-mark_billed(struct row_shown_metric *items, uint32_t n,
-    struct hub_editions *editions)
+/* Of what was issued to that very site, and no more than a statement can add up:
+ * so one site cannot keep a vendor from billing all others. */
+int
+hub_bill_metric(struct row_shown_metric *item, struct hub_editions *editions)
 {
-	int err = 0;
+	const uint64_t amount =
+	    item->kind == USAGE_GAUGE ? item->max : item->sum;
+	struct hub_edition *edition;
+	int err =
+	    edition_of(&edition, editions, item->license_id, item->serial);
 
-	for (uint32_t i = 0; i < n && err == 0; i++) {
-		if (i > 0 && items[i].serial == items[i - 1].serial &&
-		    strcmp(items[i].license_id, items[i - 1].license_id) == 0)
-			items[i].billed = items[i - 1].billed;
-		else
-			err = hub_is_issued(&items[i].billed, editions,
-			    items[i].license_id, items[i].serial);
-	}
-	return err;
+	item->billed = err == 0 &&
+	    amount <= license_usage_max(&edition->license, item->metric);
+	editions->unbilled_hours += !item->billed && item->events > 0;
+	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
 }
 
 static int
@@ -168,12 +174,10 @@ emit_piece(struct batch *batch, struct hub_editions *editions,
     const struct report_finding *found, struct row_shown_metric *items,
     uint32_t n)
 {
-	int err = mark_billed(items, n, editions);
-	struct row *row =
-	    err == 0 ? batch_row(batch, ROW_REPORT_METRICS) : NULL;
+	struct row *row = batch_row(batch, ROW_REPORT_METRICS);
 
 	if (row == NULL)
-		return err != 0 ? err : ERR_NOMEM;
+		return ERR_NOMEM;
 	struct row_report_metrics *r = &row->u.report_metrics;
 
 	r->site = editions->site;
@@ -208,7 +212,8 @@ hub_emit_metrics(struct batch *batch, struct hub_editions *editions,
 		text_copy(item->license_id, sizeof item->license_id,
 		    hour->license);
 		text_copy(item->metric, sizeof item->metric, hour->feature);
-		if (n < ROW_SHOWN_MAX)
+		err = hub_bill_metric(item, editions);
+		if (err != 0 || n < ROW_SHOWN_MAX)
 			continue;
 		err = emit_piece(batch, editions, found, items, n);
 		n = 0;
@@ -218,27 +223,6 @@ hub_emit_metrics(struct batch *batch, struct hub_editions *editions,
 }
 
 /* --- hours of seats ------------------------------------------------------------ */
-
-/* The edition of that serial, whichever its digest: hours name none. */
-static int
-edition_of(struct hub_edition **out, struct hub_editions *editions,
-    const struct report_hour *hour)
-{
-	struct arena arena = { .chunks = NULL };
-	struct row_license_issued issued;
-
-	for (*out = editions->newest; *out != NULL; *out = (*out)->next)
-		if ((*out)->license.serial == hour->serial &&
-		    strcmp((*out)->license.license_id, hour->license) == 0)
-			return 0;
-	int err = find_issued_serial(&issued, editions, hour->license,
-	    hour->serial, &arena);
-
-	if (err == 0)
-		err = keep(out, editions, &issued);
-	arena_release(&arena);
-	return err;
-}
 
 /* No money follows from them: what contradicts itself is not counted, and the
  * report is good. */
@@ -292,7 +276,7 @@ take_seats(struct row_shown_seats *item, const struct report_hour *hour,
 	}
 	item->denied = (struct record_list){ denied, hour->denied.count };
 	struct hub_edition *edition;
-	int err = edition_of(&edition, editions, hour);
+	int err = edition_of(&edition, editions, hour->license, hour->serial);
 
 	item->issued =
 	    err == 0 && has_feature(&edition->license, hour->feature);

@@ -9,6 +9,8 @@ static const struct record_field hub_reported_fields[] = {
 	R_U64(hub_reported, seats, 0, U53_MAX, 0, "Overage seats that count."),
 	R_U64(hub_reported, unbilled, 0, U53_MAX, RECORD_OPTIONAL,
 	    "Of these: not issued to it."),
+	R_U64(hub_reported, unbilled_hours, 0, U53_MAX, RECORD_OPTIONAL,
+	    "Hours of metrics that no statement counts."),
 	R_U64(hub_reported, others, 0, U53_MAX, 0, "Not shown."),
 	R_U64(hub_reported, gaps, 0, U53_MAX, 0, "Gaps."),
 	R_U64(hub_reported, forks, 0, U53_MAX, 0, "Forks."),
@@ -228,6 +230,24 @@ count_one(struct state *state, uint64_t site,
 	    counted_key(key, site, shown->origin_generation, shown->origin_row);
 	return hub_reported_put(state, key, len, &row_shown_overage_record,
 	    shown);
+}
+
+int
+fold_report_metrics(struct state *state, const struct row *row)
+{
+	const struct row_report_metrics *r = &row->u.report_metrics;
+	const struct row_shown_metric *shown = r->metrics.items;
+	struct hub_reported reported = { .others = 0 };
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < r->metrics.count; i++)
+		n += !shown[i].billed && shown[i].events > 0;
+	int err = n > 0 ? hub_reported(&reported, state, r->site) : 0;
+
+	if (err != 0 || n == 0)
+		return err;
+	reported.unbilled_hours += n;
+	return hub_reported_tally_put(state, r->site, &reported);
 }
 
 int

@@ -14,6 +14,7 @@
 struct hub_reported {
 	uint64_t seats; /* overage seats that count */
 	uint64_t unbilled; /* of these: not `billed` */
+	uint64_t unbilled_hours; /* of metrics: the same */
 	uint64_t others; /* that totals count and nothing showed */
 	uint64_t gaps, forks, rollbacks; /* and all other refusals: */
 	uint64_t refused;
@@ -83,13 +84,15 @@ struct hub_editions {
 	uint64_t site;
 	struct arena *arena;
 	struct hub_edition *newest;
+	uint64_t unbilled_hours; /* of metrics, so far */
 };
 int hub_is_billed(bool *yes, struct hub_editions *editions,
     const struct report_overage *shown);
 
-/** The same of a metric: by the license's id and serial, which its site signs. */
-int hub_is_issued(bool *yes, struct hub_editions *editions, const char *license,
-    uint64_t serial);
+/** Is an hour of a metric billed (`item->billed`)? By the license's id and serial,
+ * which its site signs, and by its amount: license_usage_max(). */
+int hub_bill_metric(struct row_shown_metric *item,
+    struct hub_editions *editions);
 /** Rows of the metrics that a report tells. The editions' arena is used. */
 int hub_emit_metrics(struct batch *batch, struct hub_editions *editions,
     const struct report_finding *found, struct arena *arena);
@@ -108,6 +111,7 @@ int hub_add_changes(struct sync_box *box, struct batch *batch,
 
 int fold_report_shown(struct state *state, const struct row *row,
     const struct fold_place *place);
+int fold_report_metrics(struct state *state, const struct row *row);
 int fold_report_refused(struct state *state, const struct row *row,
     const struct fold_place *place);
 

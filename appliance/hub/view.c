@@ -104,6 +104,7 @@ hub_view_site(struct hub_site_view *out, const struct state *state,
 		return err;
 	out->seats = reported.seats;
 	out->unbilled = reported.unbilled;
+	out->unbilled_hours = reported.unbilled_hours;
 	out->gaps = reported.gaps;
 	out->forks = reported.forks;
 	out->rollbacks = reported.rollbacks;

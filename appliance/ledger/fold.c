@@ -622,6 +622,7 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_REPORT_SHOWN:
 		return fold_report_shown(state, row, place);
 	case ROW_REPORT_METRICS:
+		return fold_report_metrics(state, row);
 	case ROW_REPORT_SEATS:
 		return 0; /* metering alone counts them */
 	case ROW_REPORT_REFUSED:

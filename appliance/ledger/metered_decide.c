@@ -246,6 +246,26 @@ find_license(const struct state_license **license, uint64_t *number,
 	return 0;
 }
 
+/* More than a statement could say, at the price that the license has for it: the
+ * vendor could bill nobody. */
+static bool
+is_beyond_money(struct usage_result *result, const struct license *license,
+    const struct state_metric *metric, const struct usage_event *event)
+{
+	const uint64_t most = license_usage_max(license, event->metric);
+	const uint64_t before =
+	    event->kind == USAGE_GAUGE ? 0 : metric->in_month;
+
+	if (before <= most && event->amount <= most - before)
+		return false;
+	if (most == U53_MAX && event->amount <= most)
+		return false; /* it has no price */
+	refuse_event(result, ERR_BAD_REQUEST);
+	result->used = before + event->amount;
+	result->limit = most;
+	return true;
+}
+
 static int
 track_event(struct usage_result *result, struct batch *batch,
     struct command *command, const struct usage_event *event, uint32_t index)
@@ -280,6 +300,8 @@ track_event(struct usage_result *result, struct batch *batch,
 		err = find_metric(&metric, result, batch, event, number);
 	if (err != 0 || result->outcome != USAGE_COUNTED)
 		return err;
+	if (is_beyond_money(result, &license->document, &metric, event))
+		return 0;
 	if (judge(result, &license->document, &metric, event->kind,
 		event->amount) != NULL) {
 		refuse_event(result, ERR_QUOTA_EXCEEDED);
@@ -324,6 +346,12 @@ say_refused(struct command *command, const struct usage_event *event,
 		return decide_refuse(command, err, "",
 		    "the license has %d metrics already, the most there are",
 		    METERED_METRICS_MAX);
+	if (result->limit > 0)
+		return decide_refuse_field(command, "amount", err,
+		    "if it is true, ask the vendor",
+		    "%s would be %" PRIu64 " this month, and at the price that "
+		    "the license has for it, it is at most %" PRIu64,
+		    event->metric, result->used, result->limit);
 	return decide_refuse_field(command, "timestamp", err, "",
 	    "timestamp is more than ten minutes ahead or a week ago");
 }

@@ -329,6 +329,29 @@ license_seats(struct license_seats *out, const struct license *license,
 	return false;
 }
 
+uint64_t
+license_usage_max(const struct license *license, const char *metric)
+{
+	const struct license_usage_price *usage = license->billing.usage.items;
+	const uint64_t money = LICENSE_USAGE_MONEY_MAX;
+	uint64_t max = U53_MAX;
+
+	if (license->billing.share_ppm > 0 &&
+	    strcmp(license->billing.share_metric, metric) == 0)
+		max = money;
+	for (uint32_t i = 0; i < license->billing.usage.count; i++) {
+		if (strcmp(usage[i].metric, metric) != 0 || usage[i].price <= 0)
+			continue;
+		uint64_t units = money / (uint64_t)usage[i].price;
+
+		if (units == 0)
+			units = 1; /* the vendor knows what it costs */
+		if (units < max / usage[i].unit)
+			max = units * usage[i].unit;
+	}
+	return max;
+}
+
 /* --- documents ------------------------------------------------------------ */
 
 /* Why a token is not what it should be, in words. */

@@ -318,6 +318,14 @@ struct license_seats {
 bool license_seats(struct license_seats *out, const struct license *license,
     const char *feature);
 
+/** Money, in minor units, that a metric may come to in a month at its site, and
+ * what a hub takes of it for one hour: with more, statements could not be added
+ * up any more. */
+#define LICENSE_USAGE_MONEY_MAX INT64_C(1000000000000)
+/** The highest amount of a metric that comes to no more; where the license has no
+ * price for it, U53_MAX. */
+uint64_t license_usage_max(const struct license *license, const char *metric);
+
 /** May a device of this class (enum proof_class) have a seat? */
 bool license_accepts(const struct license_bounds *terms, uint32_t class_);
 

@@ -402,6 +402,9 @@ static const struct record_field hub_site_view_fields[] = {
 	R_U64(hub_site_view, unbilled, 0, U53_MAX, OPT,
 	    "Of these: of licenses or serials that were not issued to it, "
 	    "which no statement counts."),
+	R_U64(hub_site_view, unbilled_hours, 0, U53_MAX, OPT,
+	    "Hours of metrics that no statement counts: of what was not issued "
+	    "to it, or of more than 10,000,000,000.00 in money."),
 	R_U64(hub_site_view, gaps, 0, U53_MAX, OPT,
 	    "Reports refused for a gap."),
 	R_U64(hub_site_view, forks, 0, U53_MAX, OPT,

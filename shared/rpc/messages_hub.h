@@ -292,6 +292,8 @@ struct hub_site_view {
 	/* What came of its reports; absent ones are 0. */
 	uint64_t seats; /* overage seats that count */
 	uint64_t unbilled; /* of these: of what was not issued to it */
+	uint64_t unbilled_hours; /* of metrics: the same, or more than a
+				  * statement can count */
 	uint64_t gaps, forks, rollbacks, refused;
 	uint64_t gone; /* seats billed of branches that it lost */
 	char reason[192]; /* why the last one was refused; "": it was taken */

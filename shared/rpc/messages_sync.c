@@ -173,6 +173,9 @@ static const struct record_field hub_report_view_fields[] = {
 	R_U64(hub_report_view, unbilled, 0, U53_MAX, OPT,
 	    "Of these: of licenses or serials that were not issued to the "
 	    "site, which no statement counts."),
+	R_U64(hub_report_view, unbilled_hours, 0, U53_MAX, OPT,
+	    "Hours of metrics that no statement counts: of what was not issued "
+	    "to the site, or of more than 10,000,000,000.00 in money."),
 	R_U64(hub_report_view, others, 0, U53_MAX, OPT,
 	    "Overage seats of other vendors, which it does not show."),
 	R_U32(hub_report_view, rollbacks, 0, UINT32_MAX, OPT,

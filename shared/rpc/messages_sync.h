@@ -92,6 +92,8 @@ struct hub_report_view {
 	char reason[192];
 	uint64_t seats; /* overage seats that it added */
 	uint64_t unbilled; /* of these: of what was not issued to the site */
+	uint64_t unbilled_hours; /* of metrics: the same, or more than a
+				  * statement can count */
 	uint64_t others; /* that totals count and it does not show */
 	uint32_t rollbacks;
 	uint64_t acknowledged;

@@ -281,6 +281,41 @@ def named_metrics_are_billed_the_same_on_both_sides():
         sides.same(span(first))
 
 
+def no_amount_keeps_a_vendor_from_billing():
+    """10,000,000,000.00 of money a month is all that a metric comes to."""
+    most = 2 * 10 ** 11  # at 0.50 EUR for ten
+    with World() as world:
+        first = today()
+        sides = Sides(world, billing={
+            "model": "per_use", "currency": "EUR",
+            "usage": [price("api_calls", 10, 0.5)]})
+        key, _ = make_key(sides.site, "usage:write")
+        with Program(sides.site, key) as program:
+            got = program.ask("POST", "/api/v1/usage/track", {"events": [
+                {"event_id": "a", "product": PRODUCT, "metric": "api_calls",
+                 "amount": 2 ** 53 - 1}]})
+            expect(got.status == 400 and got.body["field"] == "amount" and
+                   str(most) in got.body["detail"], got)
+        # One of many is refused by itself; what has no price is any number.
+        told = track(sides.site, key, ("b", "api_calls", most - 10),
+                     ("c", "api_calls", 11), ("d", "free", 2 ** 53 - 1),
+                     ("e", "api_calls", 10))
+        results = {one["event_id"]: one for one in told["results"]}
+        expect(told["counted"] == 3 and
+               results["c"]["code"] == "bad_request" and
+               results["c"]["limit"] == most, told)
+        said, _ = sides.report()
+        expect(said["answer"] == "taken" and "unbilled_hours" not in said,
+               said)
+        told = sides.same(span(first))
+        expect_lines(told, first, [(1, "api_calls", most // 10)])
+        for path in ("/api/v1/billing/overage?start_date=%s&end_date=%s" %
+                     (first, first), "/api/v1/analytics/usage?period=%s" %
+                     span(first)["period"]):
+            got = sides.at_hub.get(path)
+            expect(got.status == 200, (path, got))
+
+
 def metrics_of_a_renewed_hybrid_license_are_billed_by_its_serials():
     with World() as world:
         first = today()
@@ -461,6 +496,7 @@ if __name__ == "__main__":
     sys.exit(main([
         site_and_hub_make_the_same_statement_to_the_byte,
         named_metrics_are_billed_the_same_on_both_sides,
+        no_amount_keeps_a_vendor_from_billing,
         metrics_of_a_renewed_hybrid_license_are_billed_by_its_serials,
         they_stay_the_same_through_renewal_and_cancellation,
         yen_have_no_decimals_on_either_side,

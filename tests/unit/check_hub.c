@@ -261,7 +261,8 @@ is_billed(uint64_t site, const struct report_overage *shown)
 	bool yes = true, again = false;
 
 	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
-	struct hub_editions editions = { &view->state, site, &scratch, NULL };
+	struct hub_editions editions = { &view->state, site, &scratch, NULL,
+		0 };
 
 	ck_assert_int_eq(hub_is_billed(&yes, &editions, shown), 0);
 	/* What it remembers says the same. */
@@ -309,6 +310,62 @@ START_TEST(only_what_was_issued_to_that_site_is_billed)
 	text_copy(shown.license_id, sizeof shown.license_id,
 	    "lic-default-mercedes-2026-002");
 	ck_assert(!is_billed(1, &shown));
+}
+END_TEST
+
+static bool
+is_metric_billed(uint64_t site, struct row_shown_metric item)
+{
+	struct arena scratch = { .chunks = NULL };
+	struct ledger_view *view;
+
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	struct hub_editions editions = { &view->state, site, &scratch, NULL,
+		0 };
+
+	ck_assert_int_eq(hub_bill_metric(&item, &editions), 0);
+	ck_assert_uint_eq(editions.unbilled_hours, item.billed ? 0 : 1);
+	ledger_view_close(view);
+	arena_release(&scratch);
+	return item.billed;
+}
+
+START_TEST(no_hour_of_a_metric_stops_all_statements)
+{
+	struct hub_generate request = order("OPP-1");
+	struct license_usage_price usage = { "api_calls", 0, 10, 50, "EUR" };
+	struct row_shown_metric item = {
+		.license_id = "lic-default-mercedes-2026-001",
+		.serial = 1,
+		.metric = "api_calls",
+		.events = 1,
+	};
+	const uint64_t most = LICENSE_USAGE_MONEY_MAX / 50 * 10;
+
+	request.billing.model = LICENSE_PER_USE;
+	text_copy(request.billing.currency, sizeof request.billing.currency,
+	    "EUR");
+	request.billing.usage = (struct record_list){ &usage, 1 };
+	vouch(30);
+	ask(OP_HUB_GENERATE, &request, 0);
+	ck_assert_uint_eq(bind("site-1", "default")->issued.count, 1);
+	ck_assert_uint_eq(bind("site-2", "plant")->issued.count, 0);
+	item.sum = item.max = item.last = most;
+	ck_assert(is_metric_billed(1, item));
+	ck_assert(!is_metric_billed(2, item)); /* of another site */
+	item.sum = most + 1;
+	ck_assert(!is_metric_billed(1, item));
+	/* Of a gauge the highest counts, and not how often it was told. */
+	item.kind = USAGE_GAUGE;
+	ck_assert(is_metric_billed(1, item));
+	item.max = most + 1;
+	ck_assert(!is_metric_billed(1, item));
+	/* What has no price is any number. */
+	text_copy(item.metric, sizeof item.metric, "free");
+	item.sum = item.max = U53_MAX;
+	ck_assert(is_metric_billed(1, item));
+	item.serial = 2; /* never issued */
+	ck_assert(!is_metric_billed(1, item));
 }
 END_TEST
 
@@ -556,6 +613,7 @@ suite(void)
 	tcase_add_test(tc, a_site_is_one_customers_and_has_one_key);
 	tcase_add_test(tc, a_site_whose_reports_are_refused_waits_its_hour);
 	tcase_add_test(tc, only_what_was_issued_to_that_site_is_billed);
+	tcase_add_test(tc, no_hour_of_a_metric_stops_all_statements);
 	tcase_add_test(tc, each_change_is_a_document_that_its_site_believes);
 	tcase_add_test(tc, a_contract_near_its_end_goes_on_once);
 	tcase_add_test(tc, a_registration_waits_a_week_and_then_makes_room);
