@@ -197,14 +197,14 @@ show_overage(struct row_shown_overage *out, struct importing *in,
 }
 
 static uint32_t
-piece(uint32_t all, uint32_t at)
+piece(uint32_t all, uint32_t at, uint32_t room)
 {
-	uint32_t left = all > at ? all - at : 0;
-
-	return left < ROW_SHOWN_MAX ? left : ROW_SHOWN_MAX;
+	return all - at < room ? all - at : room;
 }
 
-/* As many rows as it needs; the first says what is said once. */
+/* As many rows as it needs, licenses first, of ROW_SHOWN_MAX items both together:
+ * with more a row could be longer than a journal takes. The first says what is
+ * said once. */
 static int
 emit_shown(struct importing *in)
 {
@@ -218,9 +218,12 @@ emit_shown(struct importing *in)
 	    ? 0
 	    : ERR_NOMEM;
 
-	for (uint32_t at = 0; err == 0 &&
-	     (at == 0 || at < found->n_overage || at < found->n_installed);
-	     at += ROW_SHOWN_MAX) {
+	uint32_t at_license = 0, at_overage = 0;
+
+	for (bool first = true; err == 0 &&
+	     (first || at_license < found->n_installed ||
+		 at_overage < found->n_overage);
+	     first = false) {
 		struct row *row = batch_row(in->batch, ROW_REPORT_SHOWN);
 
 		if (row == NULL)
@@ -229,15 +232,16 @@ emit_shown(struct importing *in)
 
 		r->site = in->site.row.number;
 		r->sequence = found->report.sequence;
-		r->others = at == 0 ? found->others : 0;
-		r->rollbacks = at == 0 ? found->n_rollbacks : 0;
+		r->others = first ? found->others : 0;
+		r->rollbacks = first ? found->n_rollbacks : 0;
 		r->licenses = (struct record_list){ licenses,
-			piece(found->n_installed, at) };
+			piece(found->n_installed, at_license, ROW_SHOWN_MAX) };
 		r->overage = (struct record_list){ overage,
-			piece(found->n_overage, at) };
+			piece(found->n_overage, at_overage,
+			    ROW_SHOWN_MAX - r->licenses.count) };
 		for (uint32_t i = 0; i < r->licenses.count; i++) {
 			const struct report_installed *one =
-			    &found->installed[at + i];
+			    &found->installed[at_license + i];
 
 			licenses[i] = (struct row_shown_license){
 				.license = one->license,
@@ -249,7 +253,9 @@ emit_shown(struct importing *in)
 		}
 		for (uint32_t i = 0; i < r->overage.count && err == 0; i++)
 			err = show_overage(&overage[i], in,
-			    &found->overage[at + i]);
+			    &found->overage[at_overage + i]);
+		at_license += r->licenses.count;
+		at_overage += r->overage.count;
 		const struct row_report_shown shown = *r;
 
 		if (err == 0)

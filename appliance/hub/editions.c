@@ -244,6 +244,16 @@ is_sound(const struct report_hour *hour)
 	    hour->seat_ms <= hour->peak * hour_ms;
 }
 
+/* What an item needs in its row, at most. */
+static size_t
+seats_bytes(const struct report_hour *hour)
+{
+	return 96 + strlen(hour->license) + strlen(hour->feature) +
+	    (size_t)hour->denied.count * 48;
+}
+/* Of all items of a row; the longest item is 1 KiB. */
+#define SEATS_BYTES_MAX (JOURNAL_ROW_BYTES_MAX - 256)
+
 static int
 take_seats(struct row_shown_seats *item, const struct report_hour *hour,
     struct hub_editions *editions, struct arena *arena)
@@ -306,19 +316,24 @@ hub_emit_seats(struct batch *batch, struct hub_editions *editions,
 {
 	struct row_shown_seats *items =
 	    arena_alloc(arena, ROW_SHOWN_MAX * sizeof *items);
+	size_t bytes = 0;
 	uint32_t n = 0;
 	int err = items != NULL ? 0 : ERR_NOMEM;
 
 	for (uint32_t i = 0; i < found->n_hours && err == 0; i++) {
 		const struct report_hour *hour = &found->hours[i];
+		const size_t more = seats_bytes(hour);
 
 		if (hour->metric || !is_sound(hour))
 			continue;
-		err = take_seats(&items[n++], hour, editions, arena);
-		if (err != 0 || n < ROW_SHOWN_MAX)
-			continue;
-		err = emit_seats(batch, editions, found, items, n);
-		n = 0;
+		if (n == ROW_SHOWN_MAX || bytes + more > SEATS_BYTES_MAX) {
+			err = emit_seats(batch, editions, found, items, n);
+			n = 0;
+			bytes = 0;
+		}
+		if (err == 0)
+			err = take_seats(&items[n++], hour, editions, arena);
+		bytes += more;
 	}
 	return err == 0 ? emit_seats(batch, editions, found, items, n) : err;
 }

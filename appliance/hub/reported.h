@@ -47,7 +47,8 @@ int hub_reported(struct hub_reported *out, const struct state *state,
  * rollbacks, and what it shows and counts, in pieces. */
 #define HUB_REPORT_ROWS_MAX                                            \
 	(2 + HUB_ROLLBACKS_MAX + REPORT_ROWS_MAX / ROW_SHOWN_MAX + 1 + \
-	    REPORT_HOURS_MAX / ROW_SHOWN_MAX + 2)
+	    REPORT_HOURS_MAX / ROW_SHOWN_MAX + 1 +                     \
+	    REPORT_HOURS_MAX / (ROW_SHOWN_MAX / 4) + 1)
 /** Something that is wrong between a site and what it reported. */
 #define HUB_INCIDENTS_KEPT 100
 /** Newest first, to HUB_INCIDENTS_KEPT; non-zero stops. */

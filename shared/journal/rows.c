@@ -428,8 +428,16 @@ row_write(struct buf *out, const struct row *row)
 		out->failed = true;
 		return;
 	}
+	const size_t before = out->len;
+
 	buf_add_be16(out, (uint16_t)row->kind);
 	record_write_msgpack(out, record, &row->u);
+	if (!out->failed && out->len - before > JOURNAL_ROW_BYTES_MAX) {
+		log_error("journal",
+		    "row %s of %zu bytes is too long: not written",
+		    row_kind_name(row->kind), out->len - before);
+		out->failed = true;
+	}
 }
 
 int

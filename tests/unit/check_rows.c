@@ -1016,6 +1016,75 @@ START_TEST(a_row_that_could_not_be_read_is_not_written)
 }
 END_TEST
 
+static void
+names(char *license, char *feature)
+{
+	memset(license, 'l', 63);
+	memset(feature, 'f', 63);
+}
+
+/* As much as a report can put into one row (ROW_SHOWN_MAX), each as long as can
+ * be: a journal takes it; and what is longer it does not. */
+START_TEST(what_a_report_shows_fits_into_a_row)
+{
+	static struct row_shown_overage overage[ROW_SHOWN_MAX];
+	static struct row_shown_metric metrics[ROW_SHOWN_MAX];
+	static struct row_shown_seats hours[ROW_SHOWN_MAX];
+	static struct row_shown_denial denied[ROW_DENIED_MAX];
+	struct row row = { .kind = ROW_REPORT_SHOWN }, found;
+	struct buf bytes = { 0 };
+	struct arena arena = { 0 };
+
+	for (uint32_t i = 0; i < ROW_DENIED_MAX; i++) {
+		memset(denied[i].code, 'c', 31);
+		denied[i].count = U53_MAX;
+	}
+	for (uint32_t i = 0; i < ROW_SHOWN_MAX; i++) {
+		overage[i] = (struct row_shown_overage){ U53_MAX, "", U53_MAX,
+			"", UINT32_MAX, U53_MAX, MAKER_TIME, U53_MAX,
+			LEASE_COUNT_MAX, U53_MAX, UINT32_MAX, U53_MAX, true,
+			true };
+		names(overage[i].license_id, overage[i].feature);
+		metrics[i] = (struct row_shown_metric){ "", U53_MAX, "",
+			MAKER_TIME, USAGE_GAUGE, U53_MAX, U53_MAX, U53_MAX,
+			U53_MAX, true };
+		names(metrics[i].license_id, metrics[i].metric);
+		hours[i] = (struct row_shown_seats){ "", U53_MAX, "",
+			MAKER_TIME, U53_MAX, U53_MAX, U53_MAX, UINT32_MAX,
+			U53_MAX, U53_MAX, U53_MAX, { denied, ROW_DENIED_MAX },
+			true };
+		names(hours[i].license_id, hours[i].feature);
+	}
+	row.u.report_shown = (struct row_report_shown){ U53_MAX, U53_MAX,
+		.overage = { overage, ROW_SHOWN_MAX }, .others = U53_MAX,
+		.rollbacks = UINT32_MAX };
+	row_write(&bytes, &row);
+	ck_assert(!bytes.failed);
+	ck_assert_int_eq(row_read(&found, 1, bytes.data, bytes.len, &arena), 0);
+	buf_clear(&bytes);
+	row = (struct row){ .kind = ROW_REPORT_METRICS };
+	row.u.report_metrics = (struct row_report_metrics){ U53_MAX, U53_MAX,
+		{ metrics, ROW_SHOWN_MAX } };
+	row_write(&bytes, &row);
+	ck_assert(!bytes.failed);
+	ck_assert_int_eq(row_read(&found, 1, bytes.data, bytes.len, &arena), 0);
+	buf_clear(&bytes);
+	/* Of these, fewer: see hub_emit_seats(). */
+	row = (struct row){ .kind = ROW_REPORT_SEATS };
+	row.u.report_seats = (struct row_report_seats){ U53_MAX, U53_MAX,
+		{ hours, ROW_SHOWN_MAX / 4 } };
+	row_write(&bytes, &row);
+	ck_assert(!bytes.failed);
+	ck_assert_int_eq(row_read(&found, 1, bytes.data, bytes.len, &arena), 0);
+	buf_clear(&bytes);
+	row.u.report_seats.hours.count = ROW_SHOWN_MAX;
+	row_write(&bytes, &row);
+	ck_assert(bytes.failed);
+	buf_release(&bytes);
+	arena_release(&arena);
+}
+END_TEST
+
 /* The bytes are a promise: a journal of today is read for ever. */
 START_TEST(the_bytes_of_a_row_never_change)
 {
@@ -1085,6 +1154,7 @@ suite(void)
 	tcase_add_test(rows, unknown_kinds_are_named_as_such);
 	tcase_add_test(rows, an_adopted_lease_is_read_as_its_grant);
 	tcase_add_test(rows, a_row_that_could_not_be_read_is_not_written);
+	tcase_add_test(rows, what_a_report_shows_fits_into_a_row);
 	tcase_add_test(rows, the_bytes_of_a_row_never_change);
 	tcase_set_timeout(rows, 60);
 	suite_add_tcase(s, rows);
