@@ -79,6 +79,12 @@ show_vendor(const struct sync_vendor_view *v)
 		    v->lost_from, v->lost_to, v->lost_generation,
 		    v->lost_overage, at);
 	}
+	if (v->again_at != 0) {
+		cli_time(at, v->again_at);
+		cli_show("again         the hub was put back to an older copy "
+			 "of its store; seen %s\n",
+		    at);
+	}
 	cli_show("no receipt    for %u days%s", v->days,
 	    v->max_days == 0 ? "\n" : "");
 	if (v->max_days != 0)
@@ -357,6 +363,12 @@ show_imported(const struct sync_imported *reply)
 		    r->vendor, r->report, report_answer_names[r->answer],
 		    r->reason[0] != '\0' ? ": " : "", r->reason,
 		    r->acknowledged, r->news ? "" : " (known before)");
+		if (r->back)
+			cli_show("The hub of %s was put back to an older copy "
+				 "of its store. Usage after report %" PRIu64
+				 " goes to it again: leasehold sync now, or "
+				 "export\n",
+			    r->vendor, r->acknowledged);
 	}
 	for (uint32_t i = 0; i < reply->changes.count; i++) {
 		const struct sync_change_view *c = &changes[i];

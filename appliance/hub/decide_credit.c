@@ -279,7 +279,8 @@ emit(struct crediting *c)
 		return err != 0 ? err : ERR_NOMEM;
 	struct row_credit *r = &row->u.credit;
 
-	r->number = account.credits + 1;
+	r->number =
+	    hub_next(account.credits, account.credited_at, &c->batch->state);
 	r->customer = c->customer.row.customer;
 	r->site = c->site;
 	r->first = c->request->first;

@@ -98,10 +98,11 @@ hub_add_customer(uint64_t *number, struct batch *batch, struct command *command,
 	if (err == 0 && command->err == 0)
 		err = check_tenant(batch, command, asked->tenant_id, 0);
 	if (err == 0 && command->err == 0)
-		err = hub_last(&r.customer, &batch->state, STORE_HUB_CUSTOMERS);
+		err = hub_next_customer(&r.customer, &batch->state,
+		    &command->arena);
 	if (err != 0 || command->err != 0)
 		return err;
-	*number = ++r.customer;
+	*number = r.customer;
 	text_copy(r.crm_account_id, sizeof r.crm_account_id,
 	    asked->crm_account_id);
 	text_copy(r.name, sizeof r.name, asked->name);

@@ -92,6 +92,19 @@ hub_choose_site(uint64_t *site, struct batch *batch, struct command *command,
 	return 0;
 }
 
+static int
+next_serial(uint64_t *serial, const struct state *state,
+    const struct hub_order *order, struct arena *arena)
+{
+	struct row_license_issued last = { .at = order->at };
+	int err = order->serial == 0
+	    ? 0
+	    : hub_issued(&last, state, order->row.order, order->serial, arena);
+
+	*serial = err == 0 ? hub_next(order->serial, last.at, state) : 0;
+	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+}
+
 static void
 fill_license(struct license *license, const struct hub_order *order,
     const struct hub_site *site, const struct row_account_issuer *issuer,
@@ -100,7 +113,7 @@ fill_license(struct license *license, const struct hub_order *order,
 	const struct license_terms *terms = &order->row.terms;
 	const struct license_request *request = &site->row.request;
 
-	*license = (struct license){ .serial = order->serial + 1,
+	*license = (struct license){ .serial = license->serial,
 		.vendor = issuer->vendor,
 		.product = terms->product,
 		.entitlement = terms->entitlement,
@@ -156,12 +169,16 @@ hub_issue(struct hub_order *order, struct batch *batch, struct command *command,
 	struct license license;
 	struct hub_account account;
 	struct hub_site at;
+	const bool first = order->serial == 0;
 	int err = hub_find_issuer(&issuer, batch, command);
 
 	if (err == 0 && command->err == 0)
 		err = hub_account(&account, &batch->state);
 	if (err == 0 && command->err == 0)
 		err = hub_site(&at, &batch->state, site, &command->arena);
+	if (err == 0 && command->err == 0)
+		err = next_serial(&license.serial, &batch->state, order,
+		    &command->arena);
 	if (err != 0 || command->err != 0)
 		return err;
 	fill_license(&license, order, &at, &issuer, contract,
@@ -189,7 +206,7 @@ hub_issue(struct hub_order *order, struct batch *batch, struct command *command,
 		err = hub_order(order, &batch->state, order->row.order,
 		    &command->arena);
 	/* Later ones are what became of it: who decides on that tells it. */
-	return err == 0 && order->serial == 1
+	return err == 0 && first
 	    ? hub_tell_license(batch, command, CRM_LICENSE_PROVISIONED, order)
 	    : err;
 }
@@ -219,6 +236,27 @@ shorten(char out[SHORT_MAX + 1], const char *from)
 		*last = '\0';
 }
 
+#define ID_FORMAT "%.47s-%03" PRIu64
+
+/* When the license of that number was ordered. */
+static int
+ordered_at(int64_t *at, const struct state *state, const char *series,
+    uint64_t number)
+{
+	struct arena arena = { .chunks = NULL };
+	struct hub_order order;
+	char id[64];
+
+	snprintf(id, sizeof id, ID_FORMAT, series, number);
+	int err = hub_name(&number, state, HUB_NAME_LICENSE, id);
+
+	if (err == 0)
+		err = hub_order(&order, state, number, &arena);
+	*at = err == 0 ? order.at : 0;
+	arena_release(&arena);
+	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+}
+
 static int
 make_id(char out[64], struct batch *batch, const struct hub_customer *customer,
     const struct license_contract *contract)
@@ -226,6 +264,7 @@ make_id(char out[64], struct batch *batch, const struct hub_customer *customer,
 	char vendor[SHORT_MAX + 1], whom[SHORT_MAX + 1], series[64];
 	char day[CLOCK_TEXT_SIZE];
 	uint64_t number = 0;
+	int64_t at = 0;
 
 	shorten(vendor, batch->ledger->tenant);
 	shorten(whom,
@@ -237,10 +276,13 @@ make_id(char out[64], struct batch *batch, const struct hub_customer *customer,
 	snprintf(series, sizeof series, "lic-%s-%s-%.4s", vendor, whom, day);
 	int err = hub_name(&number, &batch->state, HUB_NAME_SERIES, series);
 
-	if (err != 0 && err != ERR_NOT_FOUND_INTERNAL)
-		return err;
-	snprintf(out, 64, "%.47s-%03" PRIu64, series, number + 1);
-	return 0;
+	if (err == ERR_NOT_FOUND_INTERNAL)
+		err = 0;
+	else if (err == 0)
+		err = ordered_at(&at, &batch->state, series, number);
+	snprintf(out, 64, ID_FORMAT, series,
+	    hub_next(number, at, &batch->state));
+	return err;
 }
 
 /* --- generate ------------------------------------------------------------------------ */

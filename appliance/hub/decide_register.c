@@ -170,11 +170,12 @@ register_new(struct batch *batch, struct command *command, const char *domain)
 	struct row_customer r = { .customer = 0 };
 	char id[32];
 	uint64_t taken;
-	int err = hub_last(&r.customer, &batch->state, STORE_HUB_CUSTOMERS);
+	int err =
+	    hub_next_customer(&r.customer, &batch->state, &command->arena);
 
 	if (err != 0)
 		return err;
-	hub_customer_id(id, ++r.customer);
+	hub_customer_id(id, r.customer);
 	text_copy(r.crm_account_id, sizeof r.crm_account_id, id);
 	err = hub_name(&taken, &batch->state, HUB_NAME_CRM, id);
 	if (err == 0)

@@ -309,12 +309,14 @@ sign_receipt(struct importing *in, struct buf *token)
 {
 	const struct report_finding *found = &in->found;
 	struct report_receipt *receipt = &in->receipt;
+	const uint32_t generation = in->batch->state.counters.generation;
 
 	*receipt = (struct report_receipt){
 		.report = found->report.sequence,
 		.answer = found->answer,
 		.mark = found->mark,
 		.at = in->batch->place.time,
+		.generation = generation > 1 ? generation : 0,
 	};
 	text_copy(receipt->site, sizeof receipt->site,
 	    in->site.row.request.site);
@@ -358,6 +360,9 @@ emit_taken(struct importing *in, const struct sync_report *report)
 	buf_release(&token);
 	if (err == 0)
 		err = emit_rollbacks(in);
+	if (err == 0)
+		err = hub_find_lost(in->batch, in->command, &in->site,
+		    &in->found);
 	if (err == 0)
 		err = emit_shown(in);
 	if (err == 0)

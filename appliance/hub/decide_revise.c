@@ -44,13 +44,22 @@ add_license(struct license_change *change, struct batch *batch,
 	return 0;
 }
 
+static uint64_t
+next_revision(const struct batch *batch, const struct hub_order *order)
+{
+	return hub_next(order->revision,
+	    order->revised_at != 0 ? order->revised_at : order->at,
+	    &batch->state);
+}
+
 /* What its site is to be told; empty where there is no site. */
 static int
 sign_change(struct record_span *out, struct batch *batch,
     struct command *command, const struct hub_order *order,
     enum revision_what what)
 {
-	struct license_change change = { .revision = order->revision + 1,
+	struct license_change change = { .revision =
+					     next_revision(batch, order),
 		.what = changes[what],
 		.serial = order->serial,
 		.issued_at = batch->place.time };
@@ -99,7 +108,7 @@ emit_revision(struct hub_order *order, struct batch *batch,
 	struct row_license_revised *r = &row->u.license_revised;
 
 	r->order = order->row.order;
-	r->revision = order->revision + 1;
+	r->revision = next_revision(batch, order);
 	r->what = what;
 	r->serial = order->serial;
 	r->automatic = command->who.kind == ACTOR_SITE;
@@ -178,8 +187,8 @@ decide_hub_renew(struct batch *batch, struct command *command)
 	int err = hub_find_order(&order, batch, command, request->license_id);
 
 	/* Asked for again: it is so already. */
-	if (err == 0 && command->err == 0 && order.serial > 1 &&
-	    order.state != HUB_CANCELLED &&
+	if (err == 0 && command->err == 0 && order.revision > 0 &&
+	    order.serial > 1 && order.state != HUB_CANCELLED &&
 	    order.contract.end_date == request->end_date)
 		return answer(batch, command, &order);
 	if (err == 0 && command->err == 0)

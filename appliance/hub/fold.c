@@ -92,8 +92,8 @@ fold_customer_added(struct state *state, const struct row *row,
 
 	if (err != 0)
 		return err;
-	if (r->customer != last + 1)
-		return fold_contradicted(row, "customer numbers have a gap");
+	if (r->customer <= last)
+		return fold_contradicted(row, "customer numbers go back");
 	err = put_customer(state, &customer);
 	return err == 0 ? name_customer(state, r) : err;
 }
@@ -293,21 +293,28 @@ fold_issued(struct state *state, const struct row *row,
     const struct fold_place *place)
 {
 	const struct row_license_issued *r = &row->u.license_issued;
+	const bool found = row->kind == ROW_LICENSE_FOUND;
 	struct arena arena = { .chunks = NULL };
+	struct row_license_issued known;
 	struct hub_order order;
 	int err = must_be(hub_order(&order, state, r->order, &arena), row,
 	    "there is no such order");
 
-	if (err == 0 && r->serial != order.serial + 1)
-		err = fold_contradicted(row, "serials have a gap");
-	if (err == 0) {
+	if (err == 0 && found &&
+	    hub_issued(&known, state, r->order, r->serial, &arena) !=
+		ERR_NOT_FOUND_INTERNAL)
+		err = fold_contradicted(row, "it was not lost");
+	if (err == 0 && !found && r->serial <= order.serial)
+		err = fold_contradicted(row, "serials go back");
+	if (err == 0 && r->serial > order.serial) {
 		if (order.serial == 0)
 			order.issued_at = place->time;
 		order.serial = r->serial;
 		order.site = r->site;
 		order.contract = r->contract;
 		order.changed_at = place->time;
-		if (order.state != HUB_SUSPENDED)
+		if (order.state != HUB_SUSPENDED &&
+		    !(found && order.state == HUB_CANCELLED))
 			order.state = HUB_ISSUED;
 		err = put_order(state, &order);
 	}
@@ -343,10 +350,11 @@ fold_revised(struct state *state, const struct row *row,
 	int err = must_be(hub_order(&order, state, r->order, &arena), row,
 	    "there is no such order");
 
-	if (err == 0 && r->revision != order.revision + 1)
-		err = fold_contradicted(row, "revisions have a gap");
+	if (err == 0 && r->revision <= order.revision)
+		err = fold_contradicted(row, "revisions go back");
 	if (err == 0) {
 		order.revision = r->revision;
+		order.revised_at = place->time;
 		order.state = state_after(&order, (enum revision_what)r->what);
 		order.changed_at = place->time;
 		err = put_order(state, &order);
@@ -401,13 +409,14 @@ fold_credit(struct state *state, const struct row *row)
 		err = hub_account(&account, state);
 	if (err != 0)
 		return err;
-	if (r->number != account.credits + 1)
-		return fold_contradicted(row, "credits have a gap");
+	if (r->number <= account.credits)
+		return fold_contradicted(row, "credits go back");
 	if (hub_name(&known, state, HUB_NAME_CREDIT, r->id) == 0)
 		return fold_contradicted(row, "its id is taken");
 	if (r->vendor[0] != '\0')
 		return fold_contradicted(row, "it is no credit of a hub");
 	account.credits = r->number;
+	account.credited_at = r->at;
 	err = put_account(state, &account);
 	if (err == 0)
 		err = hub_name_put(state, HUB_NAME_CREDIT, r->id, r->number);
@@ -436,6 +445,7 @@ fold_hub(struct state *state, const struct row *row,
 	case ROW_LICENSE_RELEASED:
 		return fold_released(state, row, place);
 	case ROW_LICENSE_ISSUED:
+	case ROW_LICENSE_FOUND:
 		return fold_issued(state, row, place);
 	case ROW_LICENSE_REVISED:
 		return fold_revised(state, row, place);

@@ -65,6 +65,7 @@
  *   156 image.added             157 image.removed
  *   158 site.measured (these three: measured.h)
  *   162 site.reissued           163 license.expired (expire.h)
+ *   165 license.found (lost.c)
  * Tables (all of the logical dump): hub_account, hub_customers, hub_names,
  * hub_orders, hub_issued, hub_revised, hub_sites,
  * hub_images, hub_measured.
@@ -87,6 +88,9 @@
 #define HUB_REGISTER_DAYS 7
 /** Days before its contract's end that a license renews by itself. */
 #define HUB_RENEW_DAYS 30
+/** Numbers that leave the hub jump to behind the next so many when its store was
+ * put back: hub_next(). */
+#define HUB_SKIP UINT64_C(1000)
 
 /* --- state: state.c ------------------------------------------------------- */
 
@@ -96,6 +100,7 @@ struct hub_account {
 	/** That issues: the newest that is vouched for; 0: none is. */
 	uint64_t issuing;
 	uint64_t credits; /* number of the last one */
+	int64_t credited_at; /* then */
 };
 
 struct hub_customer {
@@ -135,6 +140,7 @@ struct hub_order {
 	struct license_contract contract; /* of the serial in force */
 	int64_t issued_at; /* the first one */
 	int64_t changed_at;
+	int64_t revised_at; /* the last revision; 0: none */
 };
 
 extern const struct record hub_account_record, hub_customer_record,
@@ -182,6 +188,18 @@ enum hub_name {
 int hub_name(uint64_t *number, const struct state *state, enum hub_name kind,
     const char *name);
 
+/**
+ * The number after `last`, which was given at that time, of what others know by
+ * it: serials and changes of a license, licenses of a customer's year, credits,
+ * invoices, customers. One more, unless the store was put back since: the branch that was
+ * abandoned gave the next ones, so they are left out (HUB_SKIP).
+ */
+uint64_t hub_next(uint64_t last, int64_t at, const struct state *state);
+
+/** That of the next customer, whose id is made of it. */
+int hub_next_customer(uint64_t *number, const struct state *state,
+    struct arena *arena);
+
 /** The last number given; 0: none was. */
 int hub_last(uint64_t *number, const struct state *state,
     enum store_table table);
@@ -222,6 +240,9 @@ int hub_site_keys(struct site_keys *keys, const struct hub_site *site);
 int hub_each_revision(const struct state *state, uint64_t order, uint64_t after,
     int (*each)(void *ctx, const struct row_license_revised *revision),
     void *ctx);
+/** What was issued of one license, by serial; non-zero stops, likewise. */
+int hub_each_issued(const struct state *state, uint64_t order,
+    int (*each)(void *ctx, const struct row_license_issued *issued), void *ctx);
 /**
  * Sign a document with the account's issuing key, within a decision or a view;
  * `time`: the key must be vouched for then.

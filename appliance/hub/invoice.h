@@ -5,7 +5,8 @@
  * and owes them to the channels that take invoices. It must not know how a
  * statement is added up, nor how anything is sent.
  *
- *   number   of the account, from 1 without a gap; the table hub_invoices
+ *   number   of the account, from 1; a gap only where the store was put back
+ *            (hub_next()); the table hub_invoices
  *   name     customer and month, so that there is one
  *   again    the same bytes, to the channels that there are now
  *   by itself  ../ledger/invoicing.h, as an admin would

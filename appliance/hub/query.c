@@ -54,15 +54,17 @@ query_hub_customers(struct query *q)
 	    ? ERR_NOMEM
 	    : hub_last(&last, &q->view->state, STORE_HUB_CUSTOMERS);
 
-	for (; err == 0 && at < last && n < limit; n++) {
+	while (err == 0 && at < last && n < limit) {
 		struct hub_customer customer;
 
 		err = hub_customer(&customer, &q->view->state, ++at, q->arena);
 		if (err == 0)
-			hub_view_customer(&items[n], &customer);
+			hub_view_customer(&items[n++], &customer);
+		else if (err == ERR_NOT_FOUND_INTERNAL)
+			err = 0; /* left out: hub_next() */
 	}
 	if (err != 0)
-		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+		return err;
 	out->items = (struct record_list){ items, n };
 	out->next = at < last ? at : 0;
 	return 0;
@@ -101,6 +103,10 @@ search_name(struct query *q, const char *name)
 		struct hub_customer customer;
 
 		err = hub_customer(&customer, &q->view->state, at, q->arena);
+		if (err == ERR_NOT_FOUND_INTERNAL) {
+			err = 0; /* left out: hub_next() */
+			continue;
+		}
 		if (err != 0 || strcasestr(customer.row.name, name) == NULL)
 			continue;
 		if (!out->found)
@@ -409,7 +415,7 @@ query_hub_statistics(struct query *q)
 	    arena_alloc(q->arena, HUB_CURRENCIES_MAX * sizeof(struct hub_fees));
 	int err = out->fees.items == NULL
 	    ? ERR_NOMEM
-	    : hub_last(&out->customers, state, STORE_HUB_CUSTOMERS);
+	    : store_count(&out->customers, &state->txn, STORE_HUB_CUSTOMERS);
 
 	if (err == 0)
 		err = hub_last(&out->sites, state, STORE_HUB_SITES);

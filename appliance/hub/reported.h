@@ -90,6 +90,14 @@ struct hub_editions {
 int hub_is_billed(bool *yes, struct hub_editions *editions,
     const struct report_overage *shown);
 
+/**
+ * Licenses that a report shows, and this account signed, and its journal does not
+ * know, since it was put back to an older copy: a row each (ROW_LICENSE_FOUND).
+ * Of an order that it knows; to that very site; signed before it was put back.
+ */
+int hub_find_lost(struct batch *batch, struct command *command,
+    const struct hub_site *site, const struct report_finding *found);
+
 /** Is an hour of a metric billed (`item->billed`)? By the license's id and serial,
  * which its site signs, and by its amount: license_usage_max(). */
 int hub_bill_metric(struct row_shown_metric *item,

@@ -16,6 +16,7 @@ static const struct record_field hub_account_fields[] = {
 	R_U64(hub_account, issuing, 0, U53_MAX, 0, "That which issues."),
 	R_U64(hub_account, credits, 0, U53_MAX, RECORD_OPTIONAL,
 	    "Credits that were given."),
+	R_TIME(hub_account, credited_at, RECORD_OPTIONAL, "The last one."),
 };
 RECORD_DEFINE(hub_account, 1, "Keys and numbers of an account.");
 
@@ -53,6 +54,7 @@ static const struct record_field hub_order_fields[] = {
 	    "Of the serial in force."),
 	R_TIME(hub_order, issued_at, 0, "First."),
 	R_TIME(hub_order, changed_at, 0, "Last."),
+	R_TIME(hub_order, revised_at, RECORD_OPTIONAL, "Last change."),
 };
 RECORD_DEFINE(hub_order, 1, "A license that was ordered.");
 
@@ -119,6 +121,16 @@ hub_last(uint64_t *number, const struct state *state, enum store_table table)
 	if (err == 0 && key.len >= 8)
 		*number = be64_read(key.data);
 	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+}
+
+uint64_t
+hub_next(uint64_t last, int64_t at, const struct state *state)
+{
+	const struct counters *counters = &state->counters;
+
+	return counters->generation <= 1 || at > counters->generation_at
+	    ? last + 1
+	    : generation_skip(last + 1, HUB_SKIP, counters->generation);
 }
 
 int
@@ -188,6 +200,20 @@ hub_revision(struct row_license_revised *out, const struct state *state,
 {
 	return hub_get(out, state, STORE_HUB_REVISED, order, revision,
 	    &row_license_revised_record, arena);
+}
+
+int
+hub_next_customer(uint64_t *number, const struct state *state,
+    struct arena *arena)
+{
+	struct hub_customer newest = { .added_at = 0 };
+	uint64_t last;
+	int err = hub_last(&last, state, STORE_HUB_CUSTOMERS);
+
+	if (err == 0 && last > 0)
+		err = hub_customer(&newest, state, last, arena);
+	*number = err == 0 ? hub_next(last, newest.added_at, state) : 0;
+	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 }
 
 /* --- names and lists --------------------------------------------------------- */
@@ -340,23 +366,73 @@ hub_site_by_id(struct hub_site *out, const struct state *state,
 	return err != 0 ? err : hub_site(out, state, number, arena);
 }
 
+struct of_order {
+	uint64_t order;
+	int (*revised)(void *ctx, const struct row_license_revised *revision);
+	int (*issued)(void *ctx, const struct row_license_issued *issued);
+	void *ctx;
+	bool over; /* what comes is another order's */
+	struct arena arena;
+};
+
+static int
+each_of_order(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	struct of_order *of = ctx;
+	struct row_license_revised revision;
+	struct row_license_issued issued;
+	int err;
+
+	of->over = key->len != 16 || be64_read(key->data) != of->order;
+	if (of->over)
+		return 1;
+	arena_clear(&of->arena);
+	if (of->issued != NULL) {
+		err = read_value(&issued, &row_license_issued_record, value,
+		    &of->arena);
+		return err == 0 ? of->issued(of->ctx, &issued) : err;
+	}
+	err = read_value(&revision, &row_license_revised_record, value,
+	    &of->arena);
+	return err == 0 && revision.token.len > 0
+	    ? of->revised(of->ctx, &revision)
+	    : err;
+}
+
+/* By the number of both: they go up, and may have gaps (hub_next()). */
+static int
+walk_order(const struct state *state, enum store_table table, uint64_t after,
+    struct of_order *of)
+{
+	uint8_t from[16];
+
+	be64_write(from, of->order);
+	be64_write(from + 8, after + 1);
+	int err = store_each(&state->txn, table, from, sizeof from,
+	    each_of_order, of);
+
+	arena_release(&of->arena);
+	return of->over ? 0 : err;
+}
+
 int
 hub_each_revision(const struct state *state, uint64_t order, uint64_t after,
     int (*each)(void *ctx, const struct row_license_revised *revision),
     void *ctx)
 {
-	struct arena arena = { .chunks = NULL };
-	struct row_license_revised revision;
-	int err = 0;
+	struct of_order of = { .order = order, .revised = each, .ctx = ctx };
 
-	while (err == 0) {
-		err = hub_revision(&revision, state, order, ++after, &arena);
-		if (err == 0 && revision.token.len > 0)
-			err = each(ctx, &revision);
-		arena_clear(&arena);
-	}
-	arena_release(&arena);
-	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+	return walk_order(state, STORE_HUB_REVISED, after, &of);
+}
+
+int
+hub_each_issued(const struct state *state, uint64_t order,
+    int (*each)(void *ctx, const struct row_license_issued *issued), void *ctx)
+{
+	struct of_order of = { .order = order, .issued = each, .ctx = ctx };
+
+	return walk_order(state, STORE_HUB_ISSUED, 0, &of);
 }
 
 int

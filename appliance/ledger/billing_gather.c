@@ -85,6 +85,19 @@ gather_document(void *ctx, const struct record_span *key,
 
 /* --- of a hub ----------------------------------------------------------------- */
 
+struct ordered {
+	struct gathering *g;
+	struct serial serial;
+};
+
+static int
+gather_issued(void *ctx, const struct row_license_issued *issued)
+{
+	struct ordered *ordered = ctx;
+
+	return add_serial(ordered->g, &ordered->serial, &issued->token);
+}
+
 static int
 gather_order(void *ctx, uint64_t number)
 {
@@ -93,15 +106,11 @@ gather_order(void *ctx, uint64_t number)
 	struct arena arena = { .chunks = NULL };
 	struct hub_order order;
 	int err = hub_order(&order, state, number, &arena);
+	struct ordered ordered = { g, { number, true, 0, NULL } };
 
-	for (uint64_t i = 1; err == 0 && i <= order.serial; i++) {
-		struct serial serial = { number, true, order.row.customer,
-			NULL };
-		struct row_license_issued issued;
-
-		err = hub_issued(&issued, state, number, i, &arena);
-		if (err == 0)
-			err = add_serial(g, &serial, &issued.token);
+	if (err == 0) {
+		ordered.serial.customer = order.row.customer;
+		err = hub_each_issued(state, number, gather_issued, &ordered);
 	}
 	arena_release(&arena);
 	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;

@@ -221,6 +221,11 @@ int decide_tick(struct batch *batch, struct command *command);
 int decide_tick_at(struct batch *batch, struct command *command,
     const struct row_tick *tick);
 int decide_generation(struct batch *batch, struct command *command);
+/** The first number of a generation where `next` would be the next one: behind a
+ * whole `step`, at least half of one away, so that people can tell it from those
+ * of before. And one step for each generation: a copy from before the last one
+ * that was abandoned is put back, and that one gave numbers too. */
+uint64_t generation_skip(uint64_t next, uint64_t step, uint32_t generation);
 int decide_remember(struct batch *batch, struct command *command);
 int decide_adopt(struct batch *batch, struct command *command);
 /** A device that may hold seats; else a refusal that says why not. */

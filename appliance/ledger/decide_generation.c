@@ -41,11 +41,8 @@ decide_tick(struct batch *batch, struct command *command)
 /* --- a generation begins ----------------------------------------------------
  */
 
-/* The next whole one, at least half of one away: numbers that people can tell
- * from those of before. And one for each generation: a copy from before the
- * last one that was abandoned is put back, and that one gave numbers too. */
-static uint64_t
-skip(uint64_t next, uint64_t step, uint32_t generation)
+uint64_t
+generation_skip(uint64_t next, uint64_t step, uint32_t generation)
 {
 	uint64_t whole = (next + step / 2 + step - 1) / step;
 
@@ -91,10 +88,10 @@ decide_generation(struct batch *batch, struct command *command)
 		.stored = request->stored,
 		.witnessed = request->witnessed,
 		.counter = request->counter,
-		.next_lease =
-		    skip(counters->next_lease, LEDGER_SKIP_LEASES, next),
-		.next_device =
-		    skip(counters->next_device, LEDGER_SKIP_DEVICES, next),
+		.next_lease = generation_skip(counters->next_lease,
+		    LEDGER_SKIP_LEASES, next),
+		.next_device = generation_skip(counters->next_device,
+		    LEDGER_SKIP_DEVICES, next),
 		.by = decide_actor(&command->who),
 	};
 	memcpy(r->reason, reason, sizeof r->reason);

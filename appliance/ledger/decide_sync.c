@@ -202,6 +202,15 @@ check_credit(struct importing *in, uint32_t i)
 
 /* --- doing ------------------------------------------------------------------------ */
 
+static bool
+is_news(const struct report_receipt *receipt, const struct sync_state *sync)
+{
+	const uint64_t taken = receipt->mark.sequence;
+
+	return taken > sync->mark.sequence ||
+	    (taken == sync->mark.sequence && receipt->at > sync->answered_at);
+}
+
 static int
 take_receipt(struct importing *in, uint32_t i)
 {
@@ -215,14 +224,18 @@ take_receipt(struct importing *in, uint32_t i)
 
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
+	/* An older one than of the generation that is known tells of a branch
+	 * that the hub has abandoned. */
+	const bool later = receipt->generation > sync.hub_generation;
+	const bool same = receipt->generation == sync.hub_generation;
+
 	*told = (struct sync_receipt_view){
 		.report = receipt->report,
 		.answer = receipt->answer,
 		.acknowledged = mark->sequence,
 		.batch = mark->batch,
-		.news = mark->sequence > sync.mark.sequence ||
-		    (mark->sequence == sync.mark.sequence &&
-			receipt->at > sync.answered_at),
+		.back = later && mark->sequence < sync.mark.sequence,
+		.news = later || (same && is_news(receipt, &sync)),
 	};
 	text_copy(told->vendor, sizeof told->vendor, receipt->vendor);
 	text_copy(told->reason, sizeof told->reason, receipt->reason);
@@ -245,6 +258,7 @@ take_receipt(struct importing *in, uint32_t i)
 	r->report = receipt->report;
 	r->answer = receipt->answer;
 	r->at = receipt->at;
+	r->generation = receipt->generation;
 	r->taken = (struct row_taken){
 		.sequence = mark->sequence,
 		.batch = mark->batch,

@@ -37,13 +37,43 @@ sync_credit_check(struct report_credit *out, struct batch *batch,
 	    out->credit.id, vendor);
 }
 
+struct looking {
+	const struct report_credit *for_it;
+	bool found;
+};
+
+/* A hub that was put back gave a credit that it does not know any more, and gives
+ * the same one again: it has another number. */
+static int
+is_same(void *ctx, const struct row_credit *known)
+{
+	struct looking *looking = ctx;
+	const struct row_credit *credit = &looking->for_it->credit;
+
+	looking->found = strcmp(known->vendor, looking->for_it->vendor) == 0 &&
+	    strcmp(known->id, credit->id) == 0 &&
+	    strcmp(known->license_id, credit->license_id) == 0 &&
+	    strcmp(known->currency, credit->currency) == 0 &&
+	    known->amount == credit->amount && known->first == credit->first;
+	return looking->found;
+}
+
 int
 sync_credit_take(struct sync_credit_view *told, struct batch *batch,
     struct command *command, const struct report_credit *credit)
 {
+	struct looking looking = { credit, false };
 	struct row_credit known;
 	int err = state_credit(&known, &batch->state, 0, credit->credit.number,
 	    credit->vendor);
+
+	if (err == ERR_NOT_FOUND_INTERNAL) {
+		err = state_each_credit(&batch->state, 0, is_same, &looking);
+		if (err == 0)
+			err = ERR_NOT_FOUND_INTERNAL;
+		else if (looking.found)
+			err = 0;
+	}
 
 	*told = (struct sync_credit_view){
 		.amount = credit->credit.amount,

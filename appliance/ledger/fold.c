@@ -590,6 +590,7 @@ fold_row(struct state *state, const struct row *row,
 	case ROW_SITE_REISSUED:
 	case ROW_LICENSE_RELEASED:
 	case ROW_LICENSE_ISSUED:
+	case ROW_LICENSE_FOUND:
 	case ROW_LICENSE_REVISED:
 	case ROW_LICENSE_EXPIRED:
 	case ROW_REPORT_TAKEN:

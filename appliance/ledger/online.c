@@ -190,7 +190,15 @@ judge_receipt(struct tenant *tenant, struct online_vendor *v,
 	char why[192];
 	const bool forth = receipt->acknowledged > v->taken;
 
-	if (receipt->answer != REPORT_TAKEN &&
+	if (receipt->back) {
+		log_warn("sync",
+		    "%s: the hub of %s was put back to an older copy of its "
+		    "store: what was used since report %llu is reported again",
+		    tenant->name, v->vendor,
+		    (unsigned long long)receipt->acknowledged);
+		v->taken = receipt->acknowledged;
+		make_next(tenant, v, false);
+	} else if (receipt->answer != REPORT_TAKEN &&
 	    receipt->answer != REPORT_REPLAYED) {
 		snprintf(why, sizeof(why),
 		    "report %llu was refused (%s): %.120s",

@@ -28,6 +28,10 @@ static const struct record_field sync_state_fields[] = {
 	R_U64(sync_state, lost_overage, 0, U53_MAX, RECORD_OPTIONAL,
 	    "Overage seats in them."),
 	R_TIME(sync_state, lost_at, RECORD_OPTIONAL, "Known since."),
+	R_U32(sync_state, hub_generation, 0, UINT32_MAX, RECORD_OPTIONAL,
+	    "Generation of the hub's journal."),
+	R_TIME(sync_state, again_at, RECORD_OPTIONAL,
+	    "When that was found to be put back."),
 };
 RECORD_DEFINE(sync_state, 1, "The site and a vendor.");
 
@@ -135,7 +139,13 @@ fold_receipt_taken(struct state *state, const struct row *row,
 
 	if (err != 0)
 		return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
-	if (r->taken.sequence > sync.mark.sequence) {
+	const bool back = r->generation > sync.hub_generation;
+
+	if (back || r->taken.sequence > sync.mark.sequence) {
+		if (r->taken.sequence > sync.mark.sequence)
+			sync.receipt_at = place->time;
+		else if (r->taken.sequence < sync.mark.sequence)
+			sync.again_at = place->time;
 		sync.mark = (struct report_mark){
 			.sequence = r->taken.sequence,
 			.batch = r->taken.batch,
@@ -145,8 +155,8 @@ fold_receipt_taken(struct state *state, const struct row *row,
 		};
 		memcpy(sync.mark.head, r->taken.head, 32);
 		memcpy(sync.mark.history, r->taken.history, 32);
-		sync.receipt_at = place->time;
 	}
+	sync.hub_generation = r->generation;
 	if (r->lost_from != 0) {
 		sync.lost_from = r->lost_from;
 		sync.lost_to = r->taken.batch;

@@ -34,6 +34,9 @@ struct sync_state {
 	uint32_t lost_generation; /* of the last one */
 	uint64_t lost_overage; /* overage seats of all vendors in them */
 	int64_t lost_at; /* when a receipt showed it */
+	/** Of the hub's journal, as its receipts say; 0: its first. */
+	uint32_t hub_generation;
+	int64_t again_at; /* it was put back: a receipt said so; 0: never */
 };
 extern const struct record sync_state_record;
 

@@ -474,6 +474,7 @@ add_vendor(void *ctx, const struct sync_state *sync)
 		.lost_to = sync->lost_to,
 		.lost_generation = sync->lost_generation,
 		.lost_overage = sync->lost_overage,
+		.again_at = sync->again_at,
 		.lost_at = sync->lost_at,
 	};
 	if (mark->sequence > 0)

@@ -397,6 +397,7 @@ static const struct {
 	[ROW_SITE_REISSUED] = { &row_site_reissued_record, "site.reissued" },
 	[ROW_LICENSE_EXPIRED] = { &row_license_expired_record,
 	    "license.expired" },
+	[ROW_LICENSE_FOUND] = { &row_license_issued_record, "license.found" },
 };
 
 const struct record *

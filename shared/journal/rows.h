@@ -105,6 +105,7 @@ enum row_kind {
 	ROW_MAINTENANCE_ENDED = 161,
 	ROW_SITE_REISSUED = 162, /* of a hub: rows_hub.h, these two */
 	ROW_LICENSE_EXPIRED = 163,
+	ROW_LICENSE_FOUND = 165, /* as ROW_LICENSE_ISSUED: rows_hub.h */
 	ROW_REPORT_SEATS = 166, /* of a hub: rows_shown.h */
 };
 
@@ -902,6 +903,9 @@ struct row_receipt_taken {
 	 * are not those that were reported. 0: it is of this journal. */
 	uint64_t lost_from;
 	uint64_t lost_overage; /* overage seats of all vendors in them */
+	/** Of the hub's journal. A later one than before: it was put back, and
+	 * `taken` may be an earlier place. */
+	uint32_t generation;
 };
 
 /* Of a hub: what a site's report showed (ROW_REPORT_TAKEN comes with it), and

@@ -22,7 +22,7 @@ extern const char *const credit_reason_names[];
 
 /** Of both rows: ROW_CREDIT_ADDED at a hub, ROW_CREDIT_TAKEN at a site. */
 struct row_credit {
-	uint64_t number; /* of the vendor's account, from 1 without a gap */
+	uint64_t number; /* of the vendor's account: goes up */
 	char id[64]; /* as the vendor's books name it: "CN-2026-0007" */
 	char vendor[64]; /* at a site; "" at a hub: the account */
 	uint64_t customer; /* at a hub */

@@ -100,8 +100,9 @@ struct row_license_released {
 	struct row_actor by;
 };
 
-/** A license was signed. The first one of an order has serial 1; a renewal the
- * next. */
+/** A license was signed. Serials of an order go up. ROW_LICENSE_FOUND: it was
+ * signed before the journal was put back, which does not know it; its site has
+ * shown it. */
 struct row_license_issued {
 	uint64_t order;
 	uint64_t serial;
@@ -125,7 +126,7 @@ extern const char *const revision_what_names[];
 /** A license is so from here on, and its site is to be told. */
 struct row_license_revised {
 	uint64_t order;
-	uint64_t revision; /* of this order: from 1, without a gap */
+	uint64_t revision; /* of this order: goes up */
 	uint32_t what; /* enum revision_what */
 	uint64_t serial; /* in force */
 	bool automatic; /* the hub did it before the contract's end */

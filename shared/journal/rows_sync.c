@@ -41,6 +41,8 @@ static const struct record_field row_receipt_taken_fields[] = {
 	    "Batches from here on are not those that were taken."),
 	R_U64(row_receipt_taken, lost_overage, 0, U53_MAX, RECORD_OPTIONAL,
 	    "Overage seats of all vendors in those."),
+	R_U32(row_receipt_taken, generation, 0, UINT32_MAX, RECORD_OPTIONAL,
+	    "Of the hub's journal."),
 };
 RECORD_DEFINE(row_receipt_taken, 1, "A vendor answered a report.");
 

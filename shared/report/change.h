@@ -1,8 +1,8 @@
 /*
  * A vendor's word on a license that is installed already (DESIGN 8): renew,
  * suspend, resume, cancel. Signed by the issuing key (TOKEN_CHANGE); it comes
- * back with receipts, or by hand. Those of one license are numbered from 1
- * without a gap (`revision`) and hold in that order: what is older than the last
+ * back with receipts, or by hand. Those of one license have numbers that go up
+ * (`revision`) and hold in that order: what is older than the last
  * one applied changes nothing. It must not know where a license is installed.
  */
 #ifndef SHARED_REPORT_CHANGE_H

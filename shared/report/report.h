@@ -241,7 +241,9 @@ enum report_answer {
 extern const char *const report_answer_names[];
 
 /** Payload of a TOKEN_RECEIPT: the answer to a report, and up to where usage was
- * taken. `mark` of a refusal is the last one that was. */
+ * taken. `mark` of a refusal is the last one that was. It never goes back within
+ * a generation of the hub's journal: in a later one the hub's store was put back,
+ * and all behind `mark` is to be reported again. */
 struct report_receipt {
 	char site[64];
 	char tenant[64];
@@ -251,6 +253,7 @@ struct report_receipt {
 	char reason[192]; /* "", or why it was refused */
 	struct report_mark mark;
 	int64_t at;
+	uint32_t generation; /* of the hub's journal; 0: its first */
 };
 
 extern const struct record report_mark_record, report_proof_record,
@@ -357,6 +360,8 @@ struct report_installed {
 	uint64_t serial;
 	uint8_t digest[32];
 	uint64_t batch, row;
+	/** As it was installed; empty when it was shown before. */
+	struct record_span issuer, token;
 };
 
 /** The journal was put back. */

@@ -185,5 +185,7 @@ static const struct record_field report_receipt_fields[] = {
 	R_STRUCT(report_receipt, mark, &report_mark_record, 0,
 	    "Up to where usage was taken."),
 	R_TIME(report_receipt, at, 0, "When."),
+	R_U32(report_receipt, generation, 0, UINT32_MAX, RECORD_OPTIONAL,
+	    "Of the hub's journal, when it was put back."),
 };
 RECORD_DEFINE(report_receipt, 1, "The answer to a report.");

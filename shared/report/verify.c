@@ -486,6 +486,8 @@ see_installed(struct verifying *v, const struct journal_header *header,
 	shown->serial = r->document.serial;
 	shown->batch = header->batch;
 	shown->row = row->number;
+	shown->issuer = r->issuer_token;
+	shown->token = r->license_token;
 	memcpy(shown->digest, r->digest, sizeof shown->digest);
 	text_copy(shown->license_id, sizeof shown->license_id,
 	    r->document.license_id);

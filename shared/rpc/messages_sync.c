@@ -61,6 +61,9 @@ static const struct record_field sync_receipt_view_fields[] = {
 	    "The last report that was taken."),
 	R_U64(sync_receipt_view, batch, 0, U53_MAX, 0, "Its last batch."),
 	R_BOOL(sync_receipt_view, news, 0, "It was not known before."),
+	R_BOOL(sync_receipt_view, back, OPT,
+	    "The hub's store was put back: what follows that report is "
+	    "reported again."),
 };
 RECORD_DEFINE(sync_receipt_view, 1, "A receipt.");
 
@@ -127,6 +130,9 @@ static const struct record_field sync_vendor_view_fields[] = {
 	R_U64(sync_vendor_view, lost_overage, 0, U53_MAX, OPT,
 	    "Overage seats, of all vendors, in them. They stay billed."),
 	R_TIME(sync_vendor_view, lost_at, OPT, "When a receipt showed it."),
+	R_TIME(sync_vendor_view, again_at, OPT,
+	    "When a receipt showed that the hub was put back to an older copy "
+	    "of its store; usage that it had taken was reported again."),
 	R_TEXT(sync_vendor_view, hub, 0, 255, OPT,
 	    "Where reports go over the network; absent: by file alone."),
 	R_BOOL(sync_vendor_view, under_way, OPT, "It is being synced now."),

@@ -60,6 +60,8 @@ struct sync_receipt_view {
 	uint64_t acknowledged; /* the last report that was taken */
 	uint64_t batch; /* and its last batch */
 	bool news; /* false: it was known */
+	/** The hub's store was put back: usage from there on is reported again. */
+	bool back;
 };
 struct sync_change_view {
 	char license_id[64];
@@ -127,6 +129,7 @@ struct sync_vendor_view {
 	uint32_t lost_generation;
 	uint64_t lost_overage; /* seats of all vendors in them */
 	int64_t lost_at;
+	int64_t again_at; /* the hub was found put back; 0: never */
 	/* Over the network; by this process, since the tenant was opened: */
 	char hub[256]; /* "": it goes by file */
 	bool under_way; /* a report is being made, sent or answered */

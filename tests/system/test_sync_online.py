@@ -16,6 +16,7 @@ from api import Api
 from harness import Agent, App, Site, World, expect, main, terms, wait_for
 from receiver import make_certificates
 from test_hub import ids, order, setting, write
+from test_rollback import acknowledge
 
 
 class Way:
@@ -237,6 +238,35 @@ def an_answer_that_was_lost_counts_nothing_twice():
         expect(net.seen().get("refused", 0) == 0, net.seen())
 
 
+def a_hub_that_was_put_back_hears_it_all_again_by_itself():
+    with World() as world:
+        net = Net(world, interval=1)
+        net.until(lambda s: s["acknowledged"] > 0, "nothing was taken")
+        net.hub.stop()
+        copy = net.hub.snapshot()
+        net.hub.start()
+        before = net.seen().get("seats", 0)
+        for _ in range(2):
+            at = net.status()["acknowledged"]
+            net.apps.append(net.seat())
+            net.until(lambda s: s["acknowledged"] > at, "nothing more")
+        expect(net.seen()["seats"] == before + 2, net.seen())
+        net.hub.stop()
+        net.hub.put_back(copy)
+        net.hub.start()
+        # Nothing is taken there before an admin says so, nor is it lost.
+        net.until(lambda s: s.get("failures", 0) >= 1, "it did not try")
+        account = net.hub.url, net.hub.key
+        net.hub.url, net.hub.key = net.hub.home, net.hub.home_key
+        acknowledge(net.hub)
+        net.hub.url, net.hub.key = account
+        net.until(lambda s: s.get("again_at") and not s.get("failures"),
+                  "the site does not go on")
+        wait_for(lambda: net.seen().get("seats", 0) == before + 2,
+                 "seats are missing", 60)
+        expect("is reported again" in net.site.log(), "nobody says so")
+
+
 def the_hub_knows_who_speaks():
     with World() as world:
         net = Net(world)
@@ -362,6 +392,7 @@ if __name__ == "__main__":
         while_the_hub_is_away_seats_are_given_and_nothing_is_lost,
         no_grant_waits_for_a_hub_that_hangs,
         an_answer_that_was_lost_counts_nothing_twice,
+        a_hub_that_was_put_back_hears_it_all_again_by_itself,
         the_hub_knows_who_speaks,
         what_is_taken_from_a_site_is_of_no_use_to_another,
         a_hub_of_another_authority_gets_nothing,

@@ -478,6 +478,7 @@ fill_row(struct row *row, enum row_kind kind)
 		    (struct row_license_expired){ 7, 2, 20999 };
 		return;
 	case ROW_LICENSE_ISSUED:
+	case ROW_LICENSE_FOUND:
 		fill_issued(&row->u.license_issued);
 		return;
 	case ROW_LICENSE_REVISED:
