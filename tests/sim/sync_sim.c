@@ -1,7 +1,7 @@
 /*
  * Usage on its way from a site to a hub, over a line that loses, doubles,
  * delays, reorders, cuts and alters what it carries, while both ends crash and
- * the site's journal is put back to older copies. Whatever happens, once the line
+ * the journals of both are put back to older copies. Whatever happens, once the line
  * holds for long enough every overage seat that was ever granted is billed once,
  * and nothing else is; so is every event of a metric that its journal holds, and
  * one that was lost with a journal is billed once when it was reported before,
@@ -30,14 +30,31 @@ struct message {
 	bool used;
 };
 
+struct receipt {
+	struct report_mark mark;
+	uint32_t generation; /* of the hub */
+	bool used;
+};
+
+/* What a hub has, or had when it was copied. */
+struct hub_books {
+	struct report_hub hub;
+	uint64_t sums[EVENTS / TOGETHER]; /* of each metric */
+	uint64_t metrics_taken;
+};
+
 struct sim {
 	struct report_world *world;
 	uint64_t random;
 	struct message reports[WAY];
-	struct report_mark receipts[WAY];
-	bool receipt_used[WAY];
+	struct receipt receipts[WAY];
 	bool cut; /* nothing gets through */
 	struct report_mark known_at[MAKER_BATCHES]; /* the site's, by batch */
+	uint32_t heard_at[MAKER_BATCHES];
+	uint32_t heard; /* generation of the hub, as the site knows it */
+	uint32_t generation; /* as it is */
+	struct hub_books copy;
+	bool copied;
 	uint64_t overage_at[MAKER_BATCHES][WORLD_LICENSES];
 	uint64_t overage[WORLD_LICENSES]; /* last number, at the site */
 	/* Every overage seat ever granted, and its row as its device has it. */
@@ -53,6 +70,7 @@ struct sim {
 	uint64_t n_events;
 	uint64_t sums[EVENTS / TOGETHER]; /* of each metric, at the hub */
 	uint64_t metrics_taken;
+	uint64_t hubs_put_back;
 	uint64_t taken, refused[REPORT_ANSWERS];
 };
 
@@ -75,6 +93,7 @@ commit(struct sim *sim, const struct row *row)
 	maker_add(world->maker, row);
 	maker_commit(world->maker);
 	sim->known_at[world->maker->n - 1] = world->acknowledged;
+	sim->heard_at[world->maker->n - 1] = sim->heard;
 	memcpy(sim->overage_at[world->maker->n - 1], sim->overage,
 	    sizeof sim->overage);
 }
@@ -198,6 +217,7 @@ put_back(struct sim *sim)
 	maker->next.generation = generation;
 	maker->n = to;
 	sim->world->acknowledged = sim->known_at[to - 1];
+	sim->heard = sim->heard_at[to - 1];
 	memcpy(sim->overage, sim->overage_at[to - 1], sizeof sim->overage);
 	for (uint64_t i = 0; i < sim->n_events; i++)
 		if (sim->event_at[i] >= to)
@@ -247,16 +267,18 @@ send_report(struct sim *sim)
 	message->used = true;
 }
 
+/* A mark goes forth, or back with a later generation of the hub. */
 static void
-take_receipt(struct sim *sim, uint64_t at)
+take_receipt(struct sim *sim, const struct receipt *receipt)
 {
-	struct report_world *world = sim->world;
-	const struct report_mark *mark = &sim->receipts[at];
+	struct report_mark *mark = &sim->world->acknowledged;
 
-	if (!sim->receipt_used[at] ||
-	    mark->sequence <= world->acknowledged.sequence)
+	if (receipt->generation < sim->heard ||
+	    (receipt->generation == sim->heard &&
+		receipt->mark.sequence <= mark->sequence))
 		return;
-	world->acknowledged = *mark;
+	*mark = receipt->mark;
+	sim->heard = receipt->generation;
 }
 
 /* --- the hub -------------------------------------------------------------------- */
@@ -276,6 +298,12 @@ count_metrics(struct sim *sim)
 		sim->sums[metric] += hour->sum;
 		sim->metrics_taken += hour->events;
 	}
+}
+
+static struct receipt
+answer_of(const struct sim *sim)
+{
+	return (struct receipt){ sim->world->hub.mark, sim->generation, true };
 }
 
 static void
@@ -312,8 +340,29 @@ deliver(struct sim *sim, uint64_t at, bool alter)
 		return;
 	uint64_t to = draw(sim, WAY);
 
-	sim->receipts[to] = world->hub.mark;
-	sim->receipt_used[to] = true;
+	sim->receipts[to] = answer_of(sim);
+}
+
+/* Its store is copied, and put back to that copy later. */
+static void
+copy_hub(struct sim *sim)
+{
+	sim->copy.hub = sim->world->hub;
+	memcpy(sim->copy.sums, sim->sums, sizeof sim->sums);
+	sim->copy.metrics_taken = sim->metrics_taken;
+	sim->copied = true;
+}
+
+static void
+put_hub_back(struct sim *sim)
+{
+	if (!sim->copied)
+		return;
+	sim->world->hub = sim->copy.hub;
+	memcpy(sim->sums, sim->copy.sums, sizeof sim->sums);
+	sim->metrics_taken = sim->copy.metrics_taken;
+	sim->generation++;
+	sim->hubs_put_back++;
 }
 
 /* --- a history -------------------------------------------------------------------- */
@@ -323,7 +372,7 @@ step(struct sim *sim)
 {
 	uint64_t at = draw(sim, WAY);
 
-	switch (draw(sim, 19)) {
+	switch (draw(sim, 21)) {
 	case 0 ... 4:
 		grant(sim);
 		break;
@@ -340,11 +389,11 @@ step(struct sim *sim)
 		break;
 	case 12:
 		sim->reports[at].used = false;
-		sim->receipt_used[draw(sim, WAY)] = false;
+		sim->receipts[draw(sim, WAY)].used = false;
 		break;
 	case 13:
-		if (!sim->cut)
-			take_receipt(sim, at);
+		if (!sim->cut && sim->receipts[at].used)
+			take_receipt(sim, &sim->receipts[at]);
 		break;
 	case 14:
 		sim->cut = draw(sim, 3) == 0;
@@ -352,6 +401,14 @@ step(struct sim *sim)
 	case 15:
 		if (draw(sim, 3) == 0)
 			put_back(sim);
+		break;
+	case 16:
+		if (draw(sim, 2) == 0)
+			copy_hub(sim);
+		break;
+	case 17:
+		if (draw(sim, 4) == 0)
+			put_hub_back(sim);
 		break;
 	default:
 		track(sim);
@@ -379,9 +436,9 @@ settle(struct sim *sim)
 			    sim->world->finding.reason);
 		fuzz_must(answer != REPORT_HOLE && answer != REPORT_ALTERED &&
 		    answer != REPORT_FORGED && answer != REPORT_MALFORMED);
-		if (sim->world->hub.mark.sequence >
-		    sim->world->acknowledged.sequence)
-			sim->world->acknowledged = sim->world->hub.mark;
+		const struct receipt receipt = answer_of(sim);
+
+		take_receipt(sim, &receipt);
 	}
 	fuzz_must(!"it settles");
 }
@@ -407,7 +464,7 @@ check_metrics(const struct sim *sim, uint64_t seed)
 
 static void
 run(uint64_t seed, uint64_t *leases, uint64_t *taken, uint64_t *refused,
-    uint64_t *events)
+    uint64_t *events, uint64_t *hubs)
 {
 	static struct sim sim;
 
@@ -428,6 +485,7 @@ run(uint64_t seed, uint64_t *leases, uint64_t *taken, uint64_t *refused,
 	*leases += sim.n_leases;
 	*events += sim.metrics_taken;
 	*taken += sim.taken;
+	*hubs += sim.hubs_put_back;
 	for (int i = 1; i < REPORT_ANSWERS; i++)
 		*refused += sim.refused[i];
 	for (uint64_t i = 0; i < LEASES; i++)
@@ -449,7 +507,7 @@ main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	uint64_t seed = 1, runs = 300, done = 0;
-	uint64_t leases = 0, taken = 0, refused = 0, events = 0;
+	uint64_t leases = 0, taken = 0, refused = 0, events = 0, hubs = 0;
 	time_t end = 0;
 	int c;
 
@@ -466,11 +524,12 @@ main(int argc, char **argv)
 	if (sodium_init() < 0)
 		return 1;
 	for (; end != 0 ? time(NULL) < end : done < runs; done++)
-		run(seed + done, &leases, &taken, &refused, &events);
+		run(seed + done, &leases, &taken, &refused, &events, &hubs);
 	printf("sync_sim: %" PRIu64 " histories from seed %" PRIu64 ": %" PRIu64
 	       " overage seats and %" PRIu64
 	       " events of metrics, each billed once; %" PRIu64
-	       " reports taken, %" PRIu64 " refused by name\n",
-	    done, seed, leases, events, taken, refused);
+	       " reports taken, %" PRIu64 " refused by name, %" PRIu64
+	       " times a hub was put back\n",
+	    done, seed, leases, events, taken, refused, hubs);
 	return 0;
 }
