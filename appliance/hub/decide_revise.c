@@ -187,8 +187,8 @@ decide_hub_renew(struct batch *batch, struct command *command)
 	int err = hub_find_order(&order, batch, command, request->license_id);
 
 	/* Asked for again: it is so already. */
-	if (err == 0 && command->err == 0 && order.revision > 0 &&
-	    order.serial > 1 && order.state != HUB_CANCELLED &&
+	if (err == 0 && command->err == 0 && order.serial > 1 &&
+	    order.state != HUB_CANCELLED &&
 	    order.contract.end_date == request->end_date)
 		return answer(batch, command, &order);
 	if (err == 0 && command->err == 0)

@@ -203,7 +203,7 @@ static int
 put_series(struct state *state, const char *license_id)
 {
 	char series[64];
-	uint64_t number;
+	uint64_t number, newest;
 
 	text_copy(series, sizeof series, license_id);
 	char *last = strrchr(series, '-');
@@ -215,7 +215,13 @@ put_series(struct state *state, const char *license_id)
 	if (!text_to_u64(&number, digits, strlen(digits)))
 		return 0;
 	*last = '\0';
-	return hub_name_put(state, HUB_NAME_SERIES, series, number);
+	int err = hub_name(&newest, state, HUB_NAME_SERIES, series);
+
+	if (err == 0 && newest > number)
+		return 0; /* this one was lost, and is found */
+	return err == 0 || err == ERR_NOT_FOUND_INTERNAL
+	    ? hub_name_put(state, HUB_NAME_SERIES, series, number)
+	    : err;
 }
 
 static int
@@ -300,15 +306,19 @@ fold_issued(struct state *state, const struct row *row,
 	int err = must_be(hub_order(&order, state, r->order, &arena), row,
 	    "there is no such order");
 
-	if (err == 0 && found &&
-	    hub_issued(&known, state, r->order, r->serial, &arena) !=
-		ERR_NOT_FOUND_INTERNAL)
-		err = fold_contradicted(row, "it was not lost");
+	if (err == 0 && found) {
+		err = hub_issued(&known, state, r->order, r->serial, &arena);
+		err = err == ERR_NOT_FOUND_INTERNAL ? 0
+		    : err == 0 ? fold_contradicted(row, "it was not lost")
+			       : err;
+	}
 	if (err == 0 && !found && r->serial <= order.serial)
 		err = fold_contradicted(row, "serials go back");
 	if (err == 0 && r->serial > order.serial) {
 		if (order.serial == 0)
-			order.issued_at = place->time;
+			order.issued_at = found ? r->at : place->time;
+		if (order.serial == 0 && found)
+			order.at = r->at; /* the latest that it can be */
 		order.serial = r->serial;
 		order.site = r->site;
 		order.contract = r->contract;

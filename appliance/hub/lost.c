@@ -5,6 +5,7 @@
 
 #include "shared/base/err.h"
 #include "shared/base/log.h"
+#include "shared/base/text.h"
 #include "shared/token/token.h"
 
 #include <inttypes.h>
@@ -33,23 +34,53 @@ find_key(uint64_t *key, struct row_account_issuer *out,
 	return err == 0 ? ERR_NOT_FOUND_INTERNAL : err;
 }
 
-/* ERR_NOT_FOUND_INTERNAL: it is none of ours, or known. */
+/* Number of the order; 0: that is lost too. `known`: nothing is. */
 static int
-find_order(struct hub_order *order, const struct state *state,
+find_order(uint64_t *number, bool *known, const struct state *state,
     const struct report_installed *shown, struct arena *arena)
 {
-	struct row_license_issued known;
-	uint64_t number;
-	int err = hub_name(&number, state, HUB_NAME_LICENSE, shown->license_id);
+	struct row_license_issued issued;
+	int err = hub_name(number, state, HUB_NAME_LICENSE, shown->license_id);
 
+	*known = false;
 	if (err == 0)
-		err = hub_order(order, state, number, arena);
-	if (err != 0)
-		return err;
-	err = hub_issued(&known, state, number, shown->serial, arena);
-	if (err == 0)
-		return ERR_NOT_FOUND_INTERNAL;
+		err = hub_issued(&issued, state, *number, shown->serial, arena);
+	else
+		*number = 0;
+	*known = err == 0;
 	return err == ERR_NOT_FOUND_INTERNAL ? 0 : err;
+}
+
+/* What it says is what was ordered; of which opportunity, nobody knows. */
+static int
+emit_order(uint64_t *number, struct batch *batch, struct command *command,
+    const struct hub_site *site, const struct license *license)
+{
+	uint64_t last;
+	int err = hub_last(&last, &batch->state, STORE_HUB_ORDERS);
+	struct row *row =
+	    err == 0 ? batch_row(batch, ROW_LICENSE_ORDERED) : NULL;
+
+	if (row == NULL)
+		return err != 0 ? err : ERR_NOMEM;
+	struct row_license_ordered *r = &row->u.license_ordered;
+
+	r->order = *number = last + 1;
+	r->customer = site->row.customer;
+	text_copy(r->license_id, sizeof r->license_id, license->license_id);
+	r->provision = true;
+	r->terms = (struct license_terms){ .product = license->product,
+		.entitlement = license->entitlement,
+		.features = license->features,
+		.contract = license->contract,
+		.terms = license->terms,
+		.billing = license->billing,
+		.tier = license->tier,
+		.limits = license->limits,
+		.sync = license->sync,
+		.customer = license->customer };
+	r->by = decide_actor(&command->who);
+	return batch_emit(batch);
 }
 
 /* As a site verifies it, with what this account knows of its keys. Not `yes`: it
@@ -65,6 +96,7 @@ check(bool *yes, struct license *license, uint64_t *key,
 	char kid[TOKEN_KID_TEXT];
 
 	*yes = false;
+	*key = 0;
 	if (shown->token.len == 0 ||
 	    token_kid(kid, shown->token.data, shown->token.len) != 0)
 		return 0;
@@ -81,12 +113,20 @@ check(bool *yes, struct license *license, uint64_t *key,
 	    strcmp(license->license_id, shown->license_id) == 0 &&
 	    strcmp(license->site, request->site) == 0 &&
 	    strcmp(license->tenant, request->tenant) == 0;
-	return 0;
+	if (!*yes)
+		return 0;
+	struct hub_customer customer;
+
+	err = hub_customer(&customer, state, site->row.customer, arena);
+	*yes = err == 0 &&
+	    strcmp(license->customer.crm_account_id,
+		customer.row.crm_account_id) == 0;
+	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 }
 
 static int
 emit(struct batch *batch, struct command *command, const struct hub_site *site,
-    const struct hub_order *order, uint64_t key, const struct license *license,
+    uint64_t order, uint64_t key, const struct license *license,
     const struct report_installed *shown)
 {
 	struct row *row = batch_row(batch, ROW_LICENSE_FOUND);
@@ -95,7 +135,7 @@ emit(struct batch *batch, struct command *command, const struct hub_site *site,
 		return ERR_NOMEM;
 	struct row_license_issued *r = &row->u.license_issued;
 
-	r->order = order->row.order;
+	r->order = order;
 	r->serial = license->serial;
 	r->site = site->row.number;
 	r->key = key;
@@ -123,21 +163,21 @@ hub_find_lost(struct batch *batch, struct command *command,
 		return 0;
 	for (uint32_t i = 0; i < found->n_installed && err == 0; i++) {
 		const struct report_installed *shown = &found->installed[i];
-		struct hub_order order;
 		struct license license;
-		uint64_t key;
-		bool yes = false;
+		uint64_t order, key;
+		bool known, yes = false;
 
 		arena_clear(&arena);
-		err = find_order(&order, state, shown, &arena);
-		if (err == 0)
+		err = find_order(&order, &known, state, shown, &arena);
+		if (err == 0 && !known)
 			err = check(&yes, &license, &key, state, site, shown,
 			    &arena);
+		if (err == 0 && yes && order == 0)
+			err =
+			    emit_order(&order, batch, command, site, &license);
 		if (err == 0 && yes)
-			err = emit(batch, command, site, &order, key, &license,
+			err = emit(batch, command, site, order, key, &license,
 			    shown);
-		if (err == ERR_NOT_FOUND_INTERNAL)
-			err = 0;
 	}
 	arena_release(&arena);
 	return err;

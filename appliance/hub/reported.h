@@ -92,8 +92,9 @@ int hub_is_billed(bool *yes, struct hub_editions *editions,
 
 /**
  * Licenses that a report shows, and this account signed, and its journal does not
- * know, since it was put back to an older copy: a row each (ROW_LICENSE_FOUND).
- * Of an order that it knows; to that very site; signed before it was put back.
+ * know, since it was put back to an older copy: a row each (ROW_LICENSE_FOUND),
+ * after one of the order where that was lost too. Of that customer; to that very
+ * site; signed before it was put back.
  */
 int hub_find_lost(struct batch *batch, struct command *command,
     const struct hub_site *site, const struct report_finding *found);

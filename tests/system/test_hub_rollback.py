@@ -121,6 +121,48 @@ def what_was_issued_meanwhile_is_known_again_by_its_own_signature():
             expect(one.verify()["rows"] > 0, "a journal does not hold")
 
 
+def deal(opportunity, product):
+    """Of a product of its own: a site has one license of each."""
+    document = order(opportunity, commit=1, overage=3, ttl_s=3600)
+    return dict(document, product=dict(document["product"], id=product))
+
+
+def a_license_whose_order_is_lost_is_the_vendors_again():
+    with World() as world:
+        first = today()
+        sides = Sides(world)
+        sides.report()
+        copy = copied(sides)
+        made = sides.at_hub.post("/api/v1/licenses/generate", deal(
+            "OPP-2", "second")).json()
+        lost = made["license_id"]
+        package = world.path("second.lic")
+        sides.at(sides.hub, "hub", "license", "package", lost, package)
+        sides.at(sides.site, "license", "install", package)
+        put_back(sides, copy)
+        sides.report()
+        shown = sides.at_hub.get("/api/v1/hub/licenses/" + lost).json()
+        expect(shown["status"] == "provisioned" and shown["serial"] == 1 and
+               shown["crm_account_id"] == CUSTOMER and
+               "crm_opportunity_id" not in shown, shown)
+        sides.same(span(first))
+        # What is ordered next is another one, and this one can be ended.
+        again = sides.at_hub.post("/api/v1/licenses/generate", deal(
+            "OPP-3", "third")).json()
+        expect(again["license_id"] == ids()[:-3] + "1001", again)
+        third = sides.at_hub.post("/api/v1/licenses/generate", deal(
+            "OPP-4", "fourth")).json()
+        expect(third["license_id"] == ids()[:-3] + "1002", third)
+        sides.at(sides.hub, "hub", "license", "cancel", lost)
+        sides.report()
+        shown = {one["license_id"]: one for one in sides.at_site.get(
+            "/api/v1/licenses").json()["items"]}
+        expect(shown[lost]["status"] == "cancelled" and
+               shown[ids()]["status"] == "active", shown)
+        for one in (sides.hub, sides.site):
+            expect(one.verify()["rows"] > 0, "a journal does not hold")
+
+
 def no_number_that_left_the_hub_comes_twice():
     with World() as world:
         sides = Sides(world)
@@ -180,5 +222,6 @@ if __name__ == "__main__":
     sys.exit(main([
         what_was_used_meanwhile_is_reported_again_and_billed_once,
         what_was_issued_meanwhile_is_known_again_by_its_own_signature,
+        a_license_whose_order_is_lost_is_the_vendors_again,
         no_number_that_left_the_hub_comes_twice,
     ], together=True))
