@@ -481,7 +481,21 @@ check_speaker(struct importing *in, uint64_t speaker)
 	    in->site.row.request.tenant, in->site.row.request.site);
 }
 
-/* Each that is refused costs a look at all of it, and a row. */
+static int
+refuse_rate(struct importing *in, int64_t since, const char *hint,
+    const char *what, uint32_t n, const char *more, const char *reason)
+{
+	const int64_t left = since + HUB_HOUR_MS - in->batch->place.time;
+	int err = decide_refuse(in->command, ERR_RATE_LIMITED, hint,
+	    "%" PRIu32 " reports of site %s were %s within an hour%s%s", n,
+	    in->site.row.request.site, what, more, reason);
+
+	in->command->problem.retry_after_s = (uint32_t)((left + 999) / 1000);
+	return err;
+}
+
+/* Each that is refused costs a look at all of it, and a row; one that is taken
+ * costs rows for good. */
 static int
 check_rate(struct importing *in, uint64_t speaker)
 {
@@ -490,20 +504,22 @@ check_rate(struct importing *in, uint64_t speaker)
 	int err =
 	    hub_reported(&reported, &in->batch->state, in->site.row.number);
 
-	if (err != 0 || speaker == 0 ||
-	    reported.hour_refused < HUB_REFUSED_HOUR_MAX ||
-	    now - reported.hour_at >= HUB_REFUSED_HOUR_MS)
+	if (err != 0 || speaker == 0)
 		return err;
-	const int64_t left = reported.hour_at + HUB_REFUSED_HOUR_MS - now;
-
-	err = decide_refuse(in->command, ERR_RATE_LIMITED,
-	    "see why with: leasehold sync status; or bring the report as a "
-	    "file",
-	    "%" PRIu32 " reports of site %s were refused within an hour, the "
-	    "last one for: %s",
-	    reported.hour_refused, in->site.row.request.site, reported.reason);
-	in->command->problem.retry_after_s = (uint32_t)((left + 999) / 1000);
-	return err;
+	if (reported.hour_refused >= HUB_REFUSED_HOUR_MAX &&
+	    now - reported.hour_at < HUB_HOUR_MS)
+		return refuse_rate(in, reported.hour_at,
+		    "see why with: leasehold sync status; or bring the report "
+		    "as a file",
+		    "refused", reported.hour_refused,
+		    ", the last one for: ", reported.reason);
+	if (reported.hour_taken >= HUB_TAKEN_HOUR_MAX &&
+	    now - reported.taking_at < HUB_HOUR_MS)
+		return refuse_rate(in, reported.taking_at,
+		    "it goes on by itself when the hour is over; or bring the "
+		    "report as a file",
+		    "taken", reported.hour_taken, ", as many as are", "");
+	return 0;
 }
 
 static int

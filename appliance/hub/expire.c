@@ -136,3 +136,21 @@ hub_over(uint64_t *orders, uint32_t *n, uint32_t size, struct ledger_view *view,
 	arena_release(&arena);
 	return err == ERR_NOT_FOUND_INTERNAL ? ERR_CORRUPT : err;
 }
+
+int
+hub_issuer_ends(int64_t *at, struct ledger_view *view)
+{
+	struct arena arena = { .chunks = NULL };
+	struct row_account_issuer issuer;
+	struct hub_account account;
+	int err = hub_account(&account, &view->state);
+
+	if (err == 0)
+		err = account.issuing == 0 ? ERR_NOT_FOUND_INTERNAL
+					   : hub_issuer(&issuer, &view->state,
+						 account.issuing, &arena);
+	if (err == 0)
+		*at = issuer.not_after;
+	arena_release(&arena);
+	return err;
+}

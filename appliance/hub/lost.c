@@ -157,11 +157,13 @@ hub_find_lost(struct batch *batch, struct command *command,
 {
 	const struct state *state = &batch->state;
 	struct arena arena = { .chunks = NULL };
+	uint32_t n = 0;
 	int err = 0;
 
 	if (state->counters.generation <= 1)
 		return 0;
-	for (uint32_t i = 0; i < found->n_installed && err == 0; i++) {
+	for (uint32_t i = 0;
+	     i < found->n_installed && err == 0 && n < HUB_LOST_MAX; i++) {
 		const struct report_installed *shown = &found->installed[i];
 		struct license license;
 		uint64_t order, key;
@@ -178,6 +180,7 @@ hub_find_lost(struct batch *batch, struct command *command,
 		if (err == 0 && yes)
 			err = emit(batch, command, site, order, key, &license,
 			    shown);
+		n += yes;
 	}
 	arena_release(&arena);
 	return err;

@@ -27,6 +27,9 @@ static const struct record_field hub_reported_fields[] = {
 	R_TIME(hub_reported, hour_at, RECORD_OPTIONAL, "An hour begins."),
 	R_U32(hub_reported, hour_refused, 0, UINT32_MAX, RECORD_OPTIONAL,
 	    "Refused in it."),
+	R_TIME(hub_reported, taking_at, RECORD_OPTIONAL, "Another begins."),
+	R_U32(hub_reported, hour_taken, 0, UINT32_MAX, RECORD_OPTIONAL,
+	    "Taken in that."),
 };
 RECORD_DEFINE(hub_reported, 1, "What came of a site's reports.");
 
@@ -250,6 +253,19 @@ fold_report_metrics(struct state *state, const struct row *row)
 	return hub_reported_tally_put(state, r->site, &reported);
 }
 
+/* By the first row of each. */
+static void
+count_taken(struct hub_reported *reported, uint64_t sequence, int64_t now)
+{
+	if (reported->answer == REPORT_TAKEN && reported->answered == sequence)
+		return;
+	if (now - reported->taking_at >= HUB_HOUR_MS) {
+		reported->taking_at = now;
+		reported->hour_taken = 0;
+	}
+	reported->hour_taken++;
+}
+
 int
 fold_report_shown(struct state *state, const struct row *row,
     const struct fold_place *place)
@@ -270,6 +286,8 @@ fold_report_shown(struct state *state, const struct row *row,
 		err = count_one(state, r->site, &overage[i], &reported);
 	reported.others += r->others;
 	reported.rollbacks += r->rollbacks;
+	if (err == 0)
+		count_taken(&reported, r->sequence, place->time);
 	reported.answer = REPORT_TAKEN;
 	reported.answered = r->sequence;
 	reported.answered_at = place->time;
@@ -289,7 +307,7 @@ fold_report_refused(struct state *state, const struct row *row,
 	if (err != 0)
 		return err;
 	reported.refused++;
-	if (place->time - reported.hour_at >= HUB_REFUSED_HOUR_MS) {
+	if (place->time - reported.hour_at >= HUB_HOUR_MS) {
 		reported.hour_at = place->time;
 		reported.hour_refused = 0;
 	}

@@ -30,6 +30,8 @@ struct hub_reported {
 	 * of an hour, at most. */
 	int64_t hour_at;
 	uint32_t hour_refused;
+	int64_t taking_at; /* and of those that were taken */
+	uint32_t hour_taken;
 };
 extern const struct record hub_reported_record;
 /** All zero where nothing came yet. */
@@ -40,14 +42,20 @@ int hub_reported(struct hub_reported *out, const struct state *state,
  * network is not looked at until the hour is over. A person who brings a file is
  * heard in any case. */
 #define HUB_REFUSED_HOUR_MAX 30
-#define HUB_REFUSED_HOUR_MS INT64_C(3600000)
+#define HUB_HOUR_MS INT64_C(3600000)
+/** And that are taken of what it sends in an hour: each is rows for good. What
+ * brings a person is taken in any case. */
+#define HUB_TAKEN_HOUR_MAX 600
+/** Licenses that one report brings back (hub_find_lost()); two rows each. */
+#define HUB_LOST_MAX 128
 /** Of one report, that are told one by one. */
 #define HUB_ROLLBACKS_MAX 16
 /** Rows that one report makes: that it was taken, how its site was started, its
- * rollbacks, and what it shows and counts, in pieces. */
-#define HUB_REPORT_ROWS_MAX                                            \
-	(2 + HUB_ROLLBACKS_MAX + REPORT_ROWS_MAX / ROW_SHOWN_MAX + 1 + \
-	    REPORT_HOURS_MAX / ROW_SHOWN_MAX + 1 +                     \
+ * rollbacks, licenses that were lost, and what it shows and counts, in pieces. */
+#define HUB_REPORT_ROWS_MAX                         \
+	(2 + HUB_ROLLBACKS_MAX + 2 * HUB_LOST_MAX + \
+	    REPORT_ROWS_MAX / ROW_SHOWN_MAX + 1 +   \
+	    REPORT_HOURS_MAX / ROW_SHOWN_MAX + 1 +  \
 	    REPORT_HOURS_MAX / (ROW_SHOWN_MAX / 4) + 1)
 /** Something that is wrong between a site and what it reported. */
 #define HUB_INCIDENTS_KEPT 100

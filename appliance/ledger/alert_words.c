@@ -76,6 +76,7 @@ alert_severity_of(const struct alert_subject *subject)
 		    ? ALERT_CRITICAL
 		    : ALERT_WARNING;
 	case ALERT_LICENSE_EXPIRING:
+	case ALERT_ISSUER_EXPIRING:
 		return subject->stage <= 1 ? ALERT_CRITICAL : ALERT_WARNING;
 	case ALERT_LICENSE_OVERRUN:
 		return subject->stage == ALERT_OVERRUN_CONTRACT ? ALERT_CRITICAL
@@ -127,6 +128,7 @@ key_words(enum alert_kind kind)
 	case ALERT_LICENSE_STATUS:
 	case ALERT_SYNC:
 	case ALERT_UNSYNCED:
+	case ALERT_ISSUER_EXPIRING:
 	case ALERT_KINDS:
 		break;
 	}
@@ -162,6 +164,21 @@ say_license(struct alert_view *view, const struct alert_subject *subject)
 		SAY("the contract of %s ends within %u %s", view->about,
 		    subject->stage, subject->stage == 1 ? "day" : "days");
 	ANSWER("leasehold license install FILE");
+}
+
+static void
+say_issuer(struct alert_view *view, const struct alert_subject *subject)
+{
+	if (subject->stage == 0)
+		SAY("the issuing key of %s is over: no license and no receipt "
+		    "is signed any more",
+		    view->about);
+	else
+		SAY("the issuing key of %s ends within %u %s; after that no "
+		    "license and no receipt is signed",
+		    view->about, subject->stage,
+		    subject->stage == 1 ? "day" : "days");
+	ANSWER("leasehold hub key make");
 }
 
 static void
@@ -322,6 +339,9 @@ alert_words(struct alert_view *view, const struct alert_subject *subject,
 		return;
 	case ALERT_UNSYNCED:
 		say_unsynced(view, subject, found, most);
+		return;
+	case ALERT_ISSUER_EXPIRING:
+		say_issuer(view, subject);
 		return;
 	case ALERT_KINDS:
 		break;

@@ -2,6 +2,7 @@
  * the site as a whole, told in its own tenant: clock, disk, rollback. */
 #include "appliance/ledger/alerts.h"
 
+#include "appliance/hub/expire.h"
 #include "appliance/ledger/alert_words.h"
 #include "appliance/ledger/ledger_sync.h"
 #include "appliance/ledger/ledger_tenant.h"
@@ -9,6 +10,7 @@
 #include "appliance/ledger/tenant_use.h"
 #include "appliance/ledger/usage.h"
 #include "shared/base/clock.h"
+#include "shared/base/err.h"
 
 #include <string.h>
 
@@ -267,6 +269,27 @@ watch_license(void *ctx, uint64_t number, const struct license *license)
 	return 0;
 }
 
+/* Of a vendor's account, before nothing is signed any more. */
+static void
+watch_issuer(struct watching *w)
+{
+	static const uint32_t stages[] = { 0, 1, 7, 30 };
+	int64_t end;
+	int err = hub_issuer_ends(&end, w->view);
+	int stage = err == 0 ? alert_license_stage(end - w->now) : -1;
+
+	if (err != 0 && err != ERR_NOT_FOUND_INTERNAL)
+		return;
+	for (size_t i = 0; i < 4; i++) {
+		const struct alert_fact fact = {
+			.subject = { ALERT_ISSUER_EXPIRING, ALERT_OF_TENANT, 0,
+			    stages[i] },
+		};
+
+		alert_set(w->tenant, &fact, (int)stages[i] == stage);
+	}
+}
+
 static void
 watch_licenses(struct tenant *tenant)
 {
@@ -280,6 +303,7 @@ watch_licenses(struct tenant *tenant)
 	if (ledger_view_open(&w.view, tenant->ledger) != 0)
 		return;
 	ledger_each_license(w.view, watch_license, &w);
+	watch_issuer(&w);
 	ledger_view_close(w.view);
 }
 

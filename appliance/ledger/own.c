@@ -366,6 +366,8 @@ apply_events(struct tenant *tenant, const struct write_outcome *outcome)
 			apply_ended(tenant, event);
 		else if (event->kind == WRITE_LICENSED)
 			lost |= apply_licensed(tenant, event) != 0;
+		else if (event->kind == WRITE_ISSUER)
+			alerts_license_changed(tenant);
 		else if (event->kind == WRITE_KEY ||
 		    event->kind == WRITE_REVOKED)
 			keys_changed(tenant, event->device);

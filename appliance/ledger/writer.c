@@ -177,6 +177,8 @@ saw_row(void *ctx, const struct row *row, int64_t time)
 		event.kind = WRITE_LICENSED;
 		event.license = installed->license;
 		event.contract_end = contracts_end(&installed->document);
+	} else if (row->kind == ROW_ACCOUNT_ISSUER) {
+		event.kind = WRITE_ISSUER;
 	} else {
 		if (row->kind == ROW_CLOCK &&
 		    row->u.clock.event != CLOCK_JUMP_SEEN)

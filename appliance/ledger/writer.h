@@ -48,6 +48,7 @@ enum write_event_kind {
 	WRITE_APPROVED, /* a device, also by enrolling again */
 	WRITE_LICENSED, /* a license was installed or renewed */
 	WRITE_KEY, /* an API key was made, changed or rotated */
+	WRITE_ISSUER, /* a hub's issuing key is vouched for */
 };
 struct write_event {
 	enum write_event_kind kind;

@@ -626,6 +626,7 @@ enum alert_kind {
 	ALERT_LICENSE_STATUS, /* stage: enum license_status */
 	ALERT_SYNC, /* no report reaches a hub over the network */
 	ALERT_UNSYNCED, /* stage: percent of its max_unsynced_days */
+	ALERT_ISSUER_EXPIRING, /* of a hub; stage: days before its key's end */
 	ALERT_KINDS,
 };
 extern const char *const alert_kind_names[];

@@ -5,7 +5,7 @@ const char *const alert_kind_names[] = { "unknown_address", "unknown_host",
 	"unknown_fingerprint", "no_certificate", "unusual_rate", "out_of_hours",
 	"quota", "license_expiring", "rollback", "clock", "disk", "map", "test",
 	"license_overrun", "usage_limit", "license_status", "sync", "unsynced",
-	NULL };
+	"issuer_expiring", NULL };
 const char *const alert_about_names[] = { "site", "tenant", "key", "license",
 	"device", "channel", NULL };
 const char *const alert_end_names[] = { "ended", "quiet", NULL };

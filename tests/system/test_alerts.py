@@ -8,6 +8,8 @@ import sys
 
 from api import Api
 from harness import Site, World, expect, main, terms, wait_for
+from test_hub import Hub
+from test_prune import Past
 
 
 def alerts(site, *options):
@@ -163,6 +165,41 @@ def a_contract_that_ends_is_told_until_it_is_renewed():
                  "it is renewed")
 
 
+def the_silence_of_a_vendor_is_told_before_it_ends_grants():
+    with World() as world:
+        document = dict(terms(), sync={"reports": True,
+                                      "max_unsynced_days": 10})
+        with Past(world, 9):
+            site = Site(world)
+            site.start()
+            site.install(document)
+            expect(one(site, "unsynced") is None, "at once")
+            site.stop()
+        site.start()
+        done = Api(site).post("/api/v1/site/clock/confirm", {})
+        expect(done.status in (200, 409), done)
+        found = wait_one(site, "unsynced")
+        expect(found["stage"] == 80 and found["severity"] == "warning" and
+               "in 9 days; after 10 nothing" in found["text"], found)
+
+
+def an_issuing_key_is_told_of_before_it_ends():
+    with World() as world:
+        hub = Hub(world)
+        hub.start()
+        hub.account("vector")
+        hub.vouch(world, days=5)
+        found = wait_one(hub, "issuer_expiring")
+        expect(found["stage"] == 7 and found["about"] == "tenant vector" and
+               found["answer"] == "leasehold hub key make", found)
+        made = hub.cli("hub", "key", "make")
+        expect(made.status == 0, made.err)
+        expect(one(hub, "issuer_expiring"), "nobody vouches for it yet")
+        hub.vouch(world)
+        wait_for(lambda: one(hub, "issuer_expiring") is None,
+                 "another key issues", timeout=90)
+
+
 def a_quota_is_told_at_80_and_at_100_percent():
     with World() as world:
         site = Site(world)
@@ -256,6 +293,8 @@ if __name__ == "__main__":
         each_layer_has_a_kind_of_its_own,
         what_strangers_say_is_shown_as_text,
         a_contract_that_ends_is_told_until_it_is_renewed,
+        the_silence_of_a_vendor_is_told_before_it_ends_grants,
+        an_issuing_key_is_told_of_before_it_ends,
         a_quota_is_told_at_80_and_at_100_percent,
         limits_on_keys_are_told_before_one_is_refused,
         a_store_put_back_is_told_though_nothing_can_be_journaled,

@@ -36,13 +36,14 @@ class Hub(Site):
         self.url = made.json()["tenant"]["dashboardUrl"]
         return Account(self)
 
-    def vouch(self, world):
+    def vouch(self, world, days=365):
         """The vendor's root key vouches for the account's issuing key."""
         shown = self.cli("--json", "hub", "key")
         expect(shown.status == 0, shown.err)
         path = world.path("word.json")
         made = run(binary("leasehold-vendor"), "issuer", world.vendor,
-                   "--key", shown.json()["public_key"], "--out", path)
+                   "--key", shown.json()["public_key"], "--days", str(days),
+                   "--out", path)
         expect(made.status == 0, made.err)
         done = self.cli("--json", "hub", "key", "install", path)
         expect(done.status == 0, done.err)

@@ -218,6 +218,55 @@ send_forged(struct problem *problem)
 	return err;
 }
 
+/* As if so many reports had been taken; 0: as if none ever came. */
+static void
+pretend_taken(unsigned int n)
+{
+	struct fold_place place = { .batch = 1000, .time = world.now };
+	struct state state;
+
+	ck_assert_int_eq(state_begin(&state, world.ledger->store, true, NULL),
+	    0);
+	for (unsigned int i = 1; i <= n; i++) {
+		struct row row = { .kind = ROW_REPORT_SHOWN };
+
+		row.u.report_shown.site = 1;
+		row.u.report_shown.sequence = i;
+		/* Of a long report there are several. */
+		for (int piece = 0; piece < 2; piece++)
+			ck_assert_int_eq(fold_report_shown(&state, &row,
+					     &place),
+			    0);
+	}
+	if (n == 0)
+		ck_assert_int_eq(store_clear(&state.txn, STORE_HUB_REPORTED),
+		    0);
+	ck_assert_int_eq(state_commit(&state), 0);
+}
+
+START_TEST(a_site_sends_no_more_in_an_hour_than_is_taken)
+{
+	struct problem problem;
+
+	vouch(30);
+	struct hub_generate request = order("OPP-1");
+
+	ask(OP_HUB_GENERATE, &request, 0);
+	bind("site-1", "default");
+	pretend_taken(HUB_TAKEN_HOUR_MAX - 1);
+	pretend_taken(0);
+	pretend_taken(HUB_TAKEN_HOUR_MAX);
+	world.now += 60000;
+	ck_assert_int_eq(send_forged(&problem), ERR_RATE_LIMITED);
+	ck_assert(strstr(problem.detail,
+		      "600 reports of site site-1 were "
+		      "taken within an hour") != NULL);
+	ck_assert_uint_eq(problem.retry_after_s, 3540);
+	world.now += (int64_t)problem.retry_after_s * 1000;
+	pretend_taken(0);
+}
+END_TEST
+
 START_TEST(a_site_whose_reports_are_refused_waits_its_hour)
 {
 	struct problem problem;
@@ -612,6 +661,7 @@ suite(void)
 	tcase_add_test(tc, an_order_waits_for_its_site_and_not_for_another);
 	tcase_add_test(tc, a_site_is_one_customers_and_has_one_key);
 	tcase_add_test(tc, a_site_whose_reports_are_refused_waits_its_hour);
+	tcase_add_test(tc, a_site_sends_no_more_in_an_hour_than_is_taken);
 	tcase_add_test(tc, only_what_was_issued_to_that_site_is_billed);
 	tcase_add_test(tc, no_hour_of_a_metric_stops_all_statements);
 	tcase_add_test(tc, each_change_is_a_document_that_its_site_believes);
