@@ -26,6 +26,28 @@ bool report_may_show(const uint8_t *data, size_t len);
 int report_seats_of(struct report_seats *out, const struct row *row,
     struct arena *arena);
 
+/** Editions that a report shows, by license and digest: each is found at once,
+ * however many a site shows. */
+#define REPORT_EDITIONS_KEY 16
+struct report_editions {
+	const struct report_installed *list; /* borrowed */
+	uint32_t *slots; /* place in the list, + 1 */
+	uint32_t mask;
+	uint8_t key[REPORT_EDITIONS_KEY];
+};
+/** Empty, for a list that will have `room` at most. The key must be one that
+ * nobody can choose together with the digests. ERR_NOMEM. */
+int report_editions_begin(struct report_editions *editions,
+    const struct report_installed *list, uint32_t room,
+    const uint8_t key[REPORT_EDITIONS_KEY], struct arena *arena);
+/** What stands at that place of the list; of two that are alike the first is
+ * found. */
+void report_editions_add(struct report_editions *editions, uint32_t place);
+/** NULL: it is not there. */
+const struct report_installed *report_editions_find(const struct report_editions
+							*editions,
+    uint64_t license, const uint8_t digest[32]);
+
 /** Metrics of the vendor's licenses while a report is made; zero is empty. */
 struct report_usage {
 	const struct report_source *source;

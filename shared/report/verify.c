@@ -33,6 +33,7 @@ struct verifying {
 	struct journal_header last;
 	uint8_t last_head[32];
 	bool corrected; /* the clock went back within */
+	struct report_editions editions; /* of those it shows */
 	struct counting *licenses;
 	uint32_t n_licenses;
 	uint32_t n_rows;
@@ -405,11 +406,12 @@ static int
 find_installed(struct report_installed *out, struct verifying *v,
     uint64_t license, const uint8_t digest[32])
 {
-	for (uint32_t i = 0; i < v->out->n_installed; i++) {
-		*out = v->out->installed[i];
-		if (out->license == license &&
-		    memcmp(out->digest, digest, 32) == 0)
-			return 0;
+	const struct report_installed *shown =
+	    report_editions_find(&v->editions, license, digest);
+
+	if (shown != NULL) {
+		*out = *shown;
+		return 0;
 	}
 	return v->known->installed == NULL
 	    ? ERR_NOT_FOUND_INTERNAL
@@ -491,6 +493,7 @@ see_installed(struct verifying *v, const struct journal_header *header,
 	memcpy(shown->digest, r->digest, sizeof shown->digest);
 	text_copy(shown->license_id, sizeof shown->license_id,
 	    r->document.license_id);
+	report_editions_add(&v->editions, v->out->n_installed - 1);
 	return 0;
 }
 
@@ -579,7 +582,8 @@ make_lists(struct verifying *v)
 	return v->out->overage == NULL || v->out->installed == NULL ||
 		v->out->rollbacks == NULL || v->licenses == NULL
 	    ? ERR_NOMEM
-	    : 0;
+	    : report_editions_begin(&v->editions, v->out->installed,
+		  (uint32_t)rows, v->report->body_digest, v->arena);
 }
 
 static int

@@ -14,7 +14,9 @@
 #include <string.h>
 
 #define MAKER_BATCHES 64
+#ifndef MAKER_ROWS
 #define MAKER_ROWS 16
+#endif
 #define MAKER_TIME INT64_C(1750000000000)
 
 struct maker {
