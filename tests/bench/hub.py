@@ -10,6 +10,8 @@
    wait; beside it the same disk's own fdatasync of a page, in the same run.
 2. The overage export in CSV and JSON over a hundred customers and over all: how
    much memory of its own it takes while it is made.
+3. Analytics over all customers, of 31 days in each hour of which some features
+   of each license were used: how long the thread that answers is taken.
 
 Prints figures and ratios, and what the machine was busy with beside. Exit status
 1: something could not be measured; not when it is slow.
@@ -61,6 +63,15 @@ def exports(folder, lines, timeout):
                   few["own_most_kb"] - few["own_before_kb"]), flush=True)
 
 
+def analytics(folder, sites, features, timeout):
+    got = tool(folder, "analytics", sites, features, timeout=timeout)
+    print("analytics: %d sites, %d hours of 31 days in %.2f s, %.2f us each; "
+          "memory of its own %d KiB" % (
+              sites, got["hours"], got["seconds"],
+              got["seconds"] * 1e6 / got["hours"],
+              got["own_after_kb"] - got["own_before_kb"]), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sites", type=int, default=10000)
@@ -68,6 +79,8 @@ def main():
                         help="overage seats of each report")
     parser.add_argument("--gather", type=int, default=64)
     parser.add_argument("--lines", type=int, help="of the export; 0: none")
+    parser.add_argument("--features", type=int, default=3,
+                        help="of each license, for analytics; 0: none")
     parser.add_argument("--timeout", type=int, default=600)
     parser.add_argument("--folder", default="/var/tmp")
     given = parser.parse_args()
@@ -80,6 +93,8 @@ def main():
         reports(folder, given.sites, given.seats, given.gather, given.timeout)
         if lines > 0:
             exports(folder, lines, given.timeout)
+        if given.features > 0:
+            analytics(folder, given.sites, given.features, given.timeout)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         took, now = time.monotonic() - began, os.times()

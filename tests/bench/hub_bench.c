@@ -5,13 +5,17 @@
  *
  *   hub_bench reports FOLDER SITES SEATS GATHER
  *   hub_bench overage FOLDER SITES csv|json
+ *   hub_bench analytics FOLDER SITES FEATURES
  *
  * GATHER reports are in one commit, as many as wait while one is under way; a
  * hundredth of them goes one by one. Beside that the same disk's own
- * fdatasync of a page is measured, before and after. Prints a line of JSON.
+ * fdatasync of a page is measured, before and after. Analytics are over 31 days,
+ * in each hour of which each feature of each license was used. Prints a line of
+ * JSON.
  */
 #include "appliance/hub/hub.h"
 #include "appliance/hub/reported.h"
+#include "appliance/ledger/analytics.h"
 #include "appliance/ledger/billing_overage.h"
 #include "appliance/metering/metering.h"
 #include "shared/base/text.h"
@@ -377,6 +381,111 @@ overage(struct world *world, const char *folder, uint64_t sites,
 	metering_close(metering);
 }
 
+/* --- analytics -------------------------------------------------------------- */
+
+#define TOLD_DAYS 31
+
+/* What reports told of a license: each feature in each hour. */
+static void
+tell_hours(struct metering_txn *txn, const char *license_id, uint32_t features,
+    int64_t first)
+{
+	static struct row_shown_seats hours[ROW_SHOWN_MAX];
+	struct row row = { .kind = ROW_REPORT_SEATS };
+	uint32_t n = 0, all = TOLD_DAYS * 24 * features;
+
+	for (uint32_t i = 0; i < all; i++) {
+		struct row_shown_seats *hour = &hours[n++];
+
+		*hour = (struct row_shown_seats){ .serial = 1,
+			.start =
+			    first + i % (TOLD_DAYS * 24) * INT64_C(3600000),
+			.checkouts = 2,
+			.seats = 2,
+			.peak = 2,
+			.seat_ms = 3600000,
+			.issued = true };
+		text_copy(hour->license_id, sizeof hour->license_id,
+		    license_id);
+		snprintf(hour->feature, sizeof hour->feature, "feature-%u",
+		    i / (TOLD_DAYS * 24));
+		if (n < ROW_SHOWN_MAX && i + 1 < all)
+			continue;
+		row.u.report_seats.hours = (struct record_list){ hours, n };
+		world_must(metering_row(txn, &row, first) == 0);
+		n = 0;
+	}
+}
+
+static void
+tell_all(struct metering *metering, struct ledger_view *view, uint64_t sites,
+    uint32_t features, int64_t first)
+{
+	struct arena arena = { 0 };
+	struct metering_txn *txn = NULL;
+
+	for (uint64_t i = 1; i <= sites; i++) {
+		struct hub_order order;
+
+		if (txn == NULL)
+			world_must(metering_begin(&txn, metering) == 0);
+		world_must(hub_order(&order, &view->state, i, &arena) == 0);
+		tell_hours(txn, order.row.license_id, features, first);
+		arena_clear(&arena);
+		if (i % 50 != 0 && i != sites)
+			continue;
+		world_must(metering_commit(txn) == 0);
+		txn = NULL;
+	}
+	arena_release(&arena);
+}
+
+static void
+analytics(struct world *world, const char *folder, uint64_t sites,
+    uint32_t features)
+{
+	const int64_t first = (WORLD_TODAY - TOLD_DAYS) * WORLD_DAY;
+	const time_t from = (time_t)(first / 1000);
+	const time_t last = from + (TOLD_DAYS - 1) * 86400;
+	struct analytics_query query = { .limit = 100 };
+	struct problem problem = { .code = "" };
+	struct arena arena = { 0 };
+	struct analytics got;
+	struct metering *metering;
+	struct ledger_view *view;
+	char path[512];
+	struct tm tm;
+	size_t at = strftime(query.period, sizeof query.period, "%Y-%m-%d/",
+	    gmtime_r(&from, &tm));
+
+	strftime(query.period + at, sizeof query.period - at, "%Y-%m-%d",
+	    gmtime_r(&last, &tm));
+	snprintf(path, sizeof path, "%s/metering", folder);
+	world_must(mkdir(path, 0700) == 0 &&
+	    metering_open(&metering, path, (size_t)16 << 30, true) == 0);
+	world_must(ledger_view_open(&view, world->ledger) == 0);
+	tell_all(metering, view, sites, features, first);
+	long before = own_kb();
+	double began = seconds();
+	int err =
+	    analytics_answer(&got, &query, view, metering, &arena, &problem);
+	double took = seconds() - began;
+
+	if (err != 0)
+		fprintf(stderr, "hub_bench: %s: %s\n", err_name(err),
+		    problem.detail);
+	world_must(err == 0 && got.licenses == sites &&
+	    got.checkouts == sites * features * TOLD_DAYS * 24 * 2);
+	printf("{\"sites\":%" PRIu64 ",\"features\":%u,\"hours\":%" PRIu64
+	       ",\"seconds\":%.2f,\"own_before_kb\":%ld,"
+	       "\"own_after_kb\":%ld}\n",
+	    sites, features, sites * features * TOLD_DAYS * 24, took, before,
+	    own_kb());
+	arena_release(&arena);
+	ledger_view_close(view);
+	metering_close(metering);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -386,7 +495,8 @@ main(int argc, char **argv)
 	if (argc < 5 || sodium_init() < 0) {
 		fprintf(stderr,
 		    "hub_bench reports FOLDER SITES SEATS GATHER\n"
-		    "hub_bench overage FOLDER SITES csv|json\n");
+		    "hub_bench overage FOLDER SITES csv|json\n"
+		    "hub_bench analytics FOLDER SITES FEATURES\n");
 		return 2;
 	}
 	uint64_t sites = strtoull(argv[3], NULL, 10);
@@ -397,6 +507,9 @@ main(int argc, char **argv)
 	fill(&world, sites);
 	if (strcmp(argv[1], "overage") == 0)
 		overage(&world, argv[2], sites, argv[4]);
+	else if (strcmp(argv[1], "analytics") == 0)
+		analytics(&world, argv[2], sites,
+		    (uint32_t)strtoul(argv[4], NULL, 10));
 	else if (gather > 0 && gather <= TOGETHER)
 		reports(&world, argv[2], sites,
 		    (uint32_t)strtoul(argv[4], NULL, 10), gather, key);
