@@ -283,13 +283,32 @@ add_reported(void *ctx, uint64_t number)
 	return err;
 }
 
+static int
+take_number(void *ctx, const struct record_span *key,
+    const struct record_span *value)
+{
+	(void)value;
+	*(uint64_t *)ctx = be64_read(key->data);
+	return 1;
+}
+
 int
-hub_billed(struct hub_billed *out, struct ledger_view *view, uint64_t number)
+hub_billed(struct hub_billed *out, struct ledger_view *view, uint64_t from)
 {
 	struct reported reported = { &view->state, INT64_MAX };
 	struct arena arena = { .chunks = NULL };
 	struct hub_customer customer;
-	int err = hub_customer(&customer, &view->state, number, &arena);
+	uint64_t number = 0;
+	uint8_t key[8];
+
+	be64_write(key, from);
+	int err = store_each(&view->state.txn, STORE_HUB_CUSTOMERS, key,
+	    sizeof key, take_number, &number);
+
+	if (err == 1)
+		err = hub_customer(&customer, &view->state, number, &arena);
+	else if (err == 0)
+		err = ERR_NOT_FOUND_INTERNAL;
 
 	if (err == 0) {
 		out->number = number;

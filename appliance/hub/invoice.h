@@ -62,9 +62,9 @@ struct hub_billed {
 	 * nothing; INT64_MAX: he has none. */
 	int64_t reported_until;
 };
-/** ERR_NOT_FOUND_INTERNAL: there are no more. */
-int hub_billed(struct hub_billed *out, struct ledger_view *view,
-    uint64_t customer);
+/** The first one from that number on. ERR_NOT_FOUND_INTERNAL: there are no
+ * more. */
+int hub_billed(struct hub_billed *out, struct ledger_view *view, uint64_t from);
 /** Is there one for the month of that first day? */
 int hub_invoice_made(bool *made, struct ledger_view *view, uint64_t customer,
     int32_t first);

@@ -157,7 +157,7 @@ look(struct turn *turn, struct call *call)
 			err = look_at_customer(turn, call, &customer);
 		if (err != 0 || turn->found)
 			return err;
-		invoicing->customer++;
+		invoicing->customer = customer.number;
 	}
 	return 0;
 }

@@ -271,6 +271,45 @@ START_TEST(a_credit_in_one_currency_leaves_what_is_owed_in_another)
 }
 END_TEST
 
+/* --- a store that was put back ---------------------------------------------------- */
+
+START_TEST(numbers_that_are_left_out_leave_no_customer_out)
+{
+	struct ledger_generation back = { .stored = 3,
+		.witnessed = 9,
+		.counter = 20,
+		.reason = "the disk failed" };
+	struct customer_add add = { .crm_account_id = "ACC-2" };
+	struct hub_billed billed;
+	struct ledger_view *view;
+
+	add_customer();
+	struct command command =
+	    world_command(&world, LEDGER_GENERATION, ACTOR_ADMIN, 1, &back);
+
+	world.now += 1000;
+	ck_assert_int_eq(world_do(&world, &command), 0);
+	arena_release(&command.arena);
+	world.now += 1000;
+	text_copy(add.name, sizeof add.name, "Second");
+	const struct customer_view *added = ask(OP_CUSTOMER_ADD, &add, 0);
+
+	ck_assert_str_eq(added->platform_customer_id, "CUST-01001");
+	text_copy(add.crm_account_id, sizeof add.crm_account_id, "ACC-3");
+	added = ask(OP_CUSTOMER_ADD, &add, 0);
+	ck_assert_str_eq(added->platform_customer_id, "CUST-01002");
+	ck_assert_int_eq(ledger_view_open(&view, world.ledger), 0);
+	ck_assert_int_eq(hub_billed(&billed, view, 1), 0);
+	ck_assert_uint_eq(billed.number, 1);
+	ck_assert_int_eq(hub_billed(&billed, view, 2), 0);
+	ck_assert_uint_eq(billed.number, 1001);
+	ck_assert_str_eq(billed.crm_account_id, "ACC-2");
+	ck_assert_int_eq(hub_billed(&billed, view, 1003),
+	    ERR_NOT_FOUND_INTERNAL);
+	ledger_view_close(view);
+}
+END_TEST
+
 Suite *
 suite(void)
 {
@@ -278,6 +317,7 @@ suite(void)
 	TCase *money = tcase_create("money");
 
 	tcase_add_checked_fixture(money, setup, teardown);
+	tcase_add_test(money, numbers_that_are_left_out_leave_no_customer_out);
 	tcase_add_test(money,
 	    an_invoice_that_arrived_does_not_wait_with_the_next_one);
 	tcase_add_test(money,
