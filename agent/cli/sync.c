@@ -35,8 +35,13 @@ show_online(const struct sync_vendor_view *v)
 	}
 	if (v->failed[0] != '\0') {
 		cli_time(at, v->tried_at);
-		cli_show("failed        %u in a row, the last one %s: %s\n",
-		    v->failures, at, v->failed);
+		if (v->failures > 0)
+			cli_show("failed        %u in a row, the last one %s: "
+				 "%s\n",
+			    v->failures, at, v->failed);
+		else
+			cli_show("waits         as the hub asked, %s: %s\n", at,
+			    v->failed);
 	}
 	if (v->next_try_at != 0) {
 		cli_time(at, v->next_try_at);

@@ -112,6 +112,8 @@ static const struct record_field courier_synced_fields[] = {
 	R_U32(courier_synced, status, 0, 999, 0, "What was answered"),
 	R_TEXT(courier_synced, error, 0, 191, 0, "What went wrong"),
 	R_BLOB(courier_synced, file, 0, SYNC_FILE_MAX, 0, "What came back"),
+	R_U32(courier_synced, retry_after_s, 0, COURIER_WAIT_MAX_S,
+	    RECORD_OPTIONAL, "Not before then again"),
 };
 RECORD_DEFINE(courier_synced, 1, "What became of a report");
 

@@ -120,6 +120,8 @@ struct courier_sync {
 	struct record_span line; /* report_line */
 	struct record_span file;
 };
+/** Longer than that a hub is not waited for, whatever it asks for. */
+#define COURIER_WAIT_MAX_S 86400
 /** What became of it, and what the hub gave back, as it is: sealed to the
  * site. `error` has the hub's own code and words, made harmless. */
 struct courier_synced {
@@ -127,6 +129,7 @@ struct courier_synced {
 	uint32_t status; /* of HTTP; 0: there was none */
 	char error[192];
 	struct record_span file;
+	uint32_t retry_after_s; /* that it asked for; 0: it did not */
 };
 
 /** What a courier says of a delivery; ERR_UNAVAILABLE: nothing that can be

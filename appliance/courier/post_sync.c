@@ -162,6 +162,19 @@ set_request(struct reporting *reporting, const char *url,
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, reporting);
 }
 
+/* RFC 9110, 10.2.3; with an answer that says it is for now. */
+static uint32_t
+read_wait(CURL *curl, uint32_t status)
+{
+	curl_off_t wait = 0;
+
+	if ((status != 429 && status != 503) ||
+	    curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait) != CURLE_OK ||
+	    wait <= 0)
+		return 0;
+	return wait < COURIER_WAIT_MAX_S ? (uint32_t)wait : COURIER_WAIT_MAX_S;
+}
+
 static void
 do_report(struct courier_synced *out, struct buf *file,
     struct reporting *reporting, const char *url, const struct buf *body)
@@ -173,6 +186,7 @@ do_report(struct courier_synced *out, struct buf *file,
 
 	post_way_judge(&posted, &reporting->way, code);
 	out->status = posted.status;
+	out->retry_after_s = read_wait(reporting->way.curl, out->status);
 	if (code == CURLE_OK && posted.status != 0)
 		post_report_read(out, file, reporting->answer.data,
 		    reporting->answer.len);

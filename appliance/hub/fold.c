@@ -317,7 +317,7 @@ fold_issued(struct state *state, const struct row *row,
 	if (err == 0 && r->serial > order.serial) {
 		if (order.serial == 0)
 			order.issued_at = found ? r->at : place->time;
-		if (order.serial == 0 && found)
+		if (found && order.at > r->at)
 			order.at = r->at; /* the latest that it can be */
 		order.serial = r->serial;
 		order.site = r->site;

@@ -191,9 +191,9 @@ int hub_name(uint64_t *number, const struct state *state, enum hub_name kind,
 /**
  * The number after `last`, which was given at that time, of what others know by
  * it: serials and changes of a license, licenses of a customer's year, credits,
- * invoices, customers. One more, unless the store was put back since: the branch that was
- * abandoned gave the next ones, so they are left out (HUB_SKIP). A clock that was
- * corrected to before that makes it leave out more, never less.
+ * invoices, customers. One more, unless the store was put back since: the branch
+ * that was abandoned gave the next ones, so they are left out (HUB_SKIP). A clock
+ * that was corrected to before that makes it leave out more, never less.
  */
 uint64_t hub_next(uint64_t last, int64_t at, const struct state *state);
 

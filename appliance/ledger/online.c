@@ -117,20 +117,42 @@ set_alert(struct tenant *tenant)
 }
 
 static void
+end_try(struct online_vendor *v, const char *why)
+{
+	v->phase = ONLINE_IDLE;
+	snprintf(v->failed, sizeof(v->failed), "%s", why);
+	/* Cut within a character, it would be none. */
+	for (size_t n = strlen(v->failed);
+	     n > 0 && !text_is_utf8(v->failed, strlen(v->failed));)
+		v->failed[--n] = '\0';
+}
+
+/* The hub asks for that: nothing is wrong, and nobody is told. */
+static void
+put_off(struct tenant *tenant, struct online_vendor *v, const char *why,
+    uint32_t after_s)
+{
+	const int64_t wait = (int64_t)after_s * 1000;
+
+	end_try(v, why);
+	v->next_at = tenant->process->options->sync.interval_ms == 0
+	    ? 0
+	    : clock_boottime_ms() + wait +
+		randombytes_uniform((uint32_t)wait / 16 + 1);
+	log_info("sync", "tenant %s: the hub of %s asks to wait %u s: %s",
+	    tenant->name, v->vendor, after_s, v->failed);
+}
+
+static void
 fail(struct tenant *tenant, struct online_vendor *v, const char *why)
 {
 	const struct online_policy *policy = &tenant->process->options->sync;
 	const struct deliver_policy *retry =
 	    policy->retry.first_ms > 0 ? &policy->retry : &retry_default;
 
-	v->phase = ONLINE_IDLE;
+	end_try(v, why);
 	if (v->failures < UINT32_MAX)
 		v->failures++;
-	snprintf(v->failed, sizeof(v->failed), "%s", why);
-	/* Cut within a character, it would be none. */
-	for (size_t n = strlen(v->failed);
-	     n > 0 && !text_is_utf8(v->failed, strlen(v->failed));)
-		v->failed[--n] = '\0';
 	/* What a person began is the person's to begin again. */
 	v->next_at = policy->interval_ms == 0 ? 0
 					      : clock_boottime_ms() +
@@ -289,6 +311,9 @@ came_back(void *ctx, int err, const uint8_t *payload, size_t len)
 		err = courier_synced_read(&synced, payload, len, &arena);
 	if (err != 0)
 		fail(tenant, v, "the courier is gone, or does not answer");
+	else if (synced.outcome != COURIER_DELIVERED &&
+	    synced.retry_after_s > 0)
+		put_off(tenant, v, synced.error, synced.retry_after_s);
 	else if (synced.outcome != COURIER_DELIVERED)
 		fail(tenant, v, synced.error);
 	else if (process->phase != PHASE_READY)

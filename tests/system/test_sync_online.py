@@ -3,6 +3,7 @@
 have brought, and all that goes wrong on the way."""
 
 import base64
+import datetime
 import http.server
 import json
 import socket
@@ -17,6 +18,10 @@ from harness import Agent, App, Site, World, expect, main, terms, wait_for
 from receiver import make_certificates
 from test_hub import ids, order, setting, write
 from test_rollback import acknowledge
+
+
+def at(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 class Way:
@@ -309,14 +314,53 @@ class Thief(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Busy(Thief):
+    """A hub that has taken enough for now."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        answer = (b'{"type":"urn:leasehold:problem:rate_limited","title":"",'
+                  b'"status":429,"code":"rate_limited","detail":"enough"}')
+        self.send_response(429)
+        self.send_header("Retry-After", "1200")
+        self.send_header("Content-Type", "application/problem+json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+
+def serve(world, kind):
+    """What passes for a hub; its CA, certificate and key."""
+    ca, certificate, key = make_certificates(world, "thief")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, ca, certificate, key
+
+
+def a_hub_that_asks_to_wait_is_waited_for_and_nobody_is_told():
+    with World() as world:
+        server, ca, _, _ = serve(world, Busy)
+        net = Net(world, tell=False, ca=ca, interval=1,
+                  more="hub=https://127.0.0.1:%d\n" % server.server_port)
+        status = net.until(lambda s: s.get("failed") and s, "it did not try")
+        expect("rate_limited: enough" in status["failed"] and
+               not status.get("failures"), status)
+        left = at(status["next_try_at"]) - at(status["tried_at"])
+        expect(1190 < left.total_seconds() < 1300, status)
+        shown = net.at(net.site, "sync", "status").out
+        expect("waits         as the hub asked" in shown, shown)
+        alerts = net.at(net.site, "alerts", "list").out
+        expect("came to nothing" not in alerts, alerts)
+        server.shutdown()
+        server.server_close()
+
+
 def what_is_taken_from_a_site_is_of_no_use_to_another():
     with World() as world:
-        ca, certificate, key = make_certificates(world, "thief")
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Thief)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server, ca, certificate, key = serve(world, Thief)
         net = Net(world, tell=False, ca=ca,
                   more="hub=https://127.0.0.1:%d\n" % server.server_port)
         # An answer that is none of a hub's changes nothing.
@@ -394,6 +438,7 @@ if __name__ == "__main__":
         an_answer_that_was_lost_counts_nothing_twice,
         a_hub_that_was_put_back_hears_it_all_again_by_itself,
         the_hub_knows_who_speaks,
+        a_hub_that_asks_to_wait_is_waited_for_and_nobody_is_told,
         what_is_taken_from_a_site_is_of_no_use_to_another,
         a_hub_of_another_authority_gets_nothing,
         a_site_that_the_hub_does_not_know_is_told_so,
