@@ -78,6 +78,7 @@ static void
 saved(struct work *work)
 {
 	struct saving *saving = (struct saving *)work;
+	struct process *process = saving->people->process;
 
 	if (saving->rc != 0)
 		log_warn("ledger",
@@ -87,6 +88,8 @@ saved(struct work *work)
 	saving->people->saving = false;
 	buf_release(&saving->bytes);
 	free(saving);
+	if (process->phase == PHASE_DRAINING)
+		process_settle(process);
 }
 
 static void

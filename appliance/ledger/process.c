@@ -106,7 +106,8 @@ process_settle(struct process *process)
 {
 	if (process->n_calls > 0 || process->clock_saving ||
 	    process->guard.ticking || process->n_moving > 0 ||
-	    process->usage_saving != NULL || process->putting_back)
+	    process->usage_saving != NULL || process->putting_back ||
+	    process->guard.n_proving > 0 || process->people->saving)
 		return;
 	for (size_t i = 0; i < process->n_tenants; i++)
 		if (last_words(process, process->tenants[i]))
@@ -470,8 +471,8 @@ stop_threads(struct process *process)
 	worker_free(process->auditor);
 	worker_free(process->reader);
 	worker_free(process->checker);
-	people_stop(process->people);
 	worker_free(process->helper);
+	people_stop(process->people); /* writes what the helper wrote anew */
 	worker_free(process->vault);
 	worker_free(process->guard.worker);
 }

@@ -84,7 +84,8 @@ static void
 proved(struct work *work)
 {
 	struct proving *proving = (struct proving *)work;
-	struct own_guard *own = &proving->tenant->process->guard;
+	struct process *process = proving->tenant->process;
+	struct own_guard *own = &process->guard;
 
 	own->n_proving--;
 	if (proving->rc < 0)
@@ -97,6 +98,8 @@ proved(struct work *work)
 		memcpy(own->report.words, proving->report.words,
 		    sizeof(own->report.words));
 	free(proving);
+	if (process->phase == PHASE_DRAINING)
+		process_settle(process);
 }
 
 void
