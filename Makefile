@@ -63,7 +63,8 @@ ALL_LDFLAGS = $(LDFLAGS_$(MODE)) $(LDFLAGS)
 	format openapi-check metrics-check hardening sim torture bench fuzz bench-audit bench-metering bench-hub \
 	bench-json dependencies \
 	install install-box clean install-manual install-service completions deb \
-	deb-reproducible check-deb check-packages bundle image check-image
+	deb-reproducible check-deb check-packages bundle image check-image \
+	check-maintenance
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -489,6 +490,11 @@ check-image: image ## the image's tests: qemu, OVMF, swtpm; 25 minutes at most
 		$(O)/tests/system/leaseholdd_newer >/dev/null
 	@LEASEHOLD_BUILD=$(O) timeout --foreground 1500 tests/image/run \
 		$(BUILD)/image
+
+check-maintenance: image ## a shell of the image by its owner's token, and its end
+	@$(SELF) $(JOBS) $(PRODUCTS) >/dev/null
+	@LEASEHOLD_BUILD=$(O) IMAGE=$(BUILD)/image timeout --foreground 900 \
+		/usr/bin/python3 tests/image/test_maintenance.py
 
 bundle: image ## the same as an update, signed: build/image/update.raucb
 	@firmware/bundle-build $(BUILD)/image $(KEYS) \
