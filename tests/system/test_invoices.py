@@ -320,6 +320,9 @@ def what_may_have_been_sent_before_a_store_was_put_back_is_left_to_people():
             books.hub.start()
             expect(books.hub.ready()["rolled_back"], books.hub.ready())
             home = Api(books.hub, books.hub.home_key)
+            # Its front hears of it later than who asks beside it.
+            wait_for(lambda: home.get("/api/v1/site").status == 200,
+                     "it does not start")
             done = home.post("/api/v1/site/rollback/acknowledge",
                              {"reason": "the disk failed"})
             expect(done.status == 200, done)
