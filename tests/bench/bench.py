@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures Leasehold beside its peers: every row of DESIGN 15 in one run.
 
-    make bench                       all of it, about 20 minutes
+    make bench                       all of it, about 22 minutes
     make bench ROWS=restart,library  some groups
     make bench ROUNDS=5 SECONDS=10   more rounds, longer measurements
     make bench README=1              and write the table into README.md

@@ -24,53 +24,25 @@ the counts differ; not when a target is missed.
 
 import argparse
 import glob
-import json
 import os
-import re
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "system"))
-from harness import binary, expect
+import month
+from harness import expect
 from ours import BenchSite, Generator, Pinned, busy_s, median
-from peers import Packages, Postgres
 
-SCHEMA = """CREATE TABLE journal (number bigint, time bigint, kind int,
-    lease bigint, license int, feature text, app_user int, host int,
-    overage bigint, count int)"""
-MONTH = """SELECT license, feature, count(*), sum(count),
-    min(CASE WHEN count > 0 THEN overage END), max(overage)
-    FROM journal WHERE kind = 1 AND time >= 1793491200000
-    AND time < 1796083200000 GROUP BY license, feature
-    ORDER BY license, feature"""
 CONNECTIONS = 512
 
 
-def tool(*args, timeout):
-    done = subprocess.run(
-        [binary("tests/bench/metering_bench"), *map(str, args)],
-        stdout=subprocess.PIPE, text=True, timeout=timeout)
-    expect(done.returncode == 0, "metering_bench failed")
-    return json.loads(done.stdout) if done.stdout else None
-
-
-def follow(folder, rows, timeout):
-    path = os.path.join(folder, "projection")
-    os.mkdir(path)
-    try:
-        return tool(path, rows, timeout=timeout)
-    finally:
-        shutil.rmtree(path)
-
-
 def rollups(folder, rows, timeout):
-    small = follow(folder, max(rows // 100, 1000), timeout)
-    whole = follow(folder, rows, timeout)
+    small = month.follow(folder, max(rows // 100, 1000), timeout)
+    whole = month.follow(folder, rows, timeout)
     print("%d rows followed in %.1f s, %.2f us each; the file has %.1f MB" % (
         rows, whole["follow_s"], whole["follow_s"] * 1e6 / rows,
         whole["file_mb"]))
@@ -85,93 +57,16 @@ def rollups(folder, rows, timeout):
     return whole
 
 
-def sums(lines, ours, name):
-    """The same month: else the comparison means nothing."""
-    found = (sum(int(line[2]) for line in lines),
-             sum(int(line[3]) for line in lines))
-    expect(found == (ours["checkouts"], ours["overage"]),
-           "%s counts %r, the rollups %r" % (
-               name, found, (ours["checkouts"], ours["overage"])))
-
-
-def parts(folder):
-    return sorted(glob.glob(os.path.join(folder, "rows-*.csv")))
-
-
-def read_part(path):
-    with open(path) as f:
-        for line in f:
-            words = line.rstrip("\n").replace('"', "").split(",")
-            yield [int(word) if i != 5 else word
-                   for i, word in enumerate(words)]
-
-
-def timed(ask):
-    """The best of three: what was read once is in memory."""
-    took = []
-    for _ in range(3):
-        began = time.perf_counter()
-        lines = ask()
-        took.append(time.perf_counter() - began)
-    return min(took), lines
-
-
-def in_sqlite(folder, ours):
-    path = os.path.join(folder, "sqlite.db")
-    base = sqlite3.connect(path)
-    try:
-        base.execute("PRAGMA journal_mode = OFF")
-        base.execute("PRAGMA synchronous = OFF")
-        base.execute(SCHEMA)
-        began = time.perf_counter()
-        for part in parts(folder):
-            base.executemany("INSERT INTO journal VALUES (%s)"
-                             % ",".join("?" * 10), read_part(part))
-            base.commit()
-        loaded = time.perf_counter() - began
-        took, lines = timed(lambda: base.execute(MONTH).fetchall())
-        sums(lines, ours, "SQLite")
-        return took, loaded
-    finally:
-        base.close()
-        os.unlink(path)
-
-
-def in_postgres(folder, ours):
-    peer = Postgres(Packages(folder, ["postgresql-15"]), folder,
-                    ",".join(map(str, os.sched_getaffinity(0))))
-    try:
-        peer.sql(SCHEMA + ";")
-        began = time.perf_counter()
-        for part in parts(folder):
-            peer.sql("\\copy journal FROM '%s' CSV\n" % part)
-        peer.sql("ANALYZE journal;")
-        loaded = time.perf_counter() - began
-        took = []
-        for _ in range(3):
-            said = peer.sql("\\timing on\n\\pset tuples_only\n"
-                            "\\pset format unaligned\n%s;\n"
-                            % MONTH.replace("\n", " "))
-            took.append(float(re.search(r"Time: ([\d.]+) ms", said).group(1))
-                        / 1e3)
-        sums([line.split("|") for line in said.splitlines()
-              if line.count("|") == 5], ours, "PostgreSQL")
-        return min(took), loaded, peer.version
-    finally:
-        peer.close()
-
-
 def peers(folder, rows, ours, timeout):
-    tool("--csv", folder, rows, timeout=timeout)
-    took, loaded = in_sqlite(folder, ours)
-    print("SQLite %s: the same month from the same rows in %.2f s (loaded in "
-          "%.0f s): x %.0f of ours" % (sqlite3.sqlite_version, took, loaded,
-                                      took / ours["statement_s"]))
-    took, loaded, version = in_postgres(folder, ours)
-    print("PostgreSQL %s: in %.2f s (loaded in %.0f s): x %.0f of ours" % (
-        version, took, loaded, took / ours["statement_s"]))
-    for part in parts(folder):
-        os.unlink(part)
+    with month.written(folder, rows, timeout):
+        took, loaded = month.in_sqlite(folder, ours)
+        print("SQLite %s: the same month from the same rows in %.2f s (loaded "
+              "in %.0f s): x %.0f of ours" % (sqlite3.sqlite_version, took,
+                                             loaded,
+                                             took / ours["statement_s"]))
+        took, loaded, version = month.in_postgres(folder, ours)
+        print("PostgreSQL %s: in %.2f s (loaded in %.0f s): x %.0f of ours" % (
+            version, took, loaded, took / ours["statement_s"]))
 
 
 def catches_up_s(site, once=False):

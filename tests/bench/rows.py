@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 
+import month
 from harness import PRODUCT, Agent, App, Site, binary, expect, wait_for
 from ours import (SEATS, BenchSite, Generator, Pinned, cpu_s, median, pss_kib,
                   wakeups)
@@ -672,4 +673,5 @@ GROUPS = {
     "restart": restart,
     "agent": agent,
     "library": library,
+    "month": month.measure,
 }
