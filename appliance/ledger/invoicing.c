@@ -268,6 +268,12 @@ finish_look(struct call *call)
 		take_turn(tenant);
 }
 
+static int32_t
+today_of(struct process *process)
+{
+	return (int32_t)(process_now(process) / DAY_MS);
+}
+
 static void
 take_turn(struct tenant *tenant)
 {
@@ -286,7 +292,9 @@ take_turn(struct tenant *tenant)
 		return;
 	}
 	memset(turn, 0, sizeof(*turn));
-	turn->today = (int32_t)(process_now(process) / DAY_MS);
+	turn->today = today_of(process);
+	if (tenant->invoicing.customer == 0)
+		tenant->invoicing.day = turn->today;
 	call->own = turn;
 	call->finish = finish_look;
 	tenant->invoicing.busy = true;
@@ -299,6 +307,7 @@ invoicing_tick(struct tenant *tenant)
 	const struct ledger_process_options *options = tenant->process->options;
 
 	if (options->hub && options->invoice_day != 0 && tenant->started &&
-	    clock_boottime_ms() >= tenant->invoicing.next_at)
+	    (clock_boottime_ms() >= tenant->invoicing.next_at ||
+		today_of(tenant->process) != tenant->invoicing.day))
 		take_turn(tenant);
 }

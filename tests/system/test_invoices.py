@@ -209,9 +209,10 @@ class ByItself(Sides):
         """What is started within has that day of this month."""
         return Past(world, today().day - day)
 
-    def go_on(self, *sites):
+    def go_on(self, *sites, late=0):
         for where in sites:
             where.start()
+            time.sleep(late)
             home = self.at_site if where is self.site else Api(
                 where, where.home_key)
             done = home.post("/api/v1/site/clock/confirm", {})
@@ -226,7 +227,7 @@ class ByItself(Sides):
         return done.json().get("items", []) if done.status == 0 else []
 
     def look(self):
-        """It looks when it starts, and then once an hour."""
+        """It looks when it starts, when a day begins, and once an hour."""
         self.hub.kill()
         self.hub.start()
 
